@@ -1,0 +1,2 @@
+/** Mounts and root file systems. */
+export { type Mount, MS, makePrivate, mount, mountRoot, pivotRoot, type RootPlan, unmount } from "./mounts.ts";

@@ -1,0 +1,5 @@
+/** Processes in namespaces: starting, adopting, terminals. */
+export { type ExitStatus, ExitWatcher } from "./exitWatcher.ts";
+export { openPty, type Pty, resizePty } from "./pty.ts";
+export type { NamespaceKind, SpawnRequest } from "./request.ts";
+export { type Child, Spawner } from "./spawner.ts";

@@ -1,0 +1,105 @@
+import { once } from "node:events";
+import { stat } from "node:fs/promises";
+import { Worker } from "node:worker_threads";
+import { workerFile } from "#base/entry.ts";
+import { check, isErrno, libc, SysError, syscallNumbers } from "#kernel/ffi/index.ts";
+import { type ExitStatus, ExitWatcher } from "./exitWatcher.ts";
+import type { SpawnRequest } from "./request.ts";
+import type { SpawnAnswer, Spawned, SpawnMessage } from "./spawner.worker.ts";
+
+const SIGTERM = 15;
+
+/** A running process that we started or adopted. */
+export interface Child {
+  /** As this process's pid namespace sees it. */
+  readonly pid: number;
+  /** Valid until `exit` resolves. */
+  readonly pidfd: number;
+  /** Our end of the terminal, when the request asked for one; the caller closes it. */
+  readonly pty?: number;
+  /** Resolves when the process has ended and was reaped. */
+  readonly exit: Promise<ExitStatus>;
+  /** Sends a signal (SIGTERM by default); nothing happens when the process has ended. @throws SysError */
+  kill(signal?: number): void;
+}
+
+/** Starts processes in namespaces of their own or of others, and tells when they end. */
+export class Spawner {
+  readonly #worker: Worker;
+  readonly #watcher: ExitWatcher;
+  readonly #waiting = new Map<number, (answer: SpawnAnswer) => void>();
+  #nextId = 1;
+
+  private constructor(worker: Worker) {
+    this.#worker = worker;
+    this.#watcher = new ExitWatcher();
+    worker.on("message", (answer: SpawnAnswer) => {
+      this.#waiting.get(answer.id)?.(answer);
+      this.#waiting.delete(answer.id);
+      if (this.#waiting.size === 0) worker.unref();
+    });
+    worker.unref();
+  }
+
+  /** Starts the worker thread. @throws SysError when this process may not change namespaces */
+  static async start(): Promise<Spawner> {
+    // libuv's pool inherits the namespaces of the thread that first uses it: let that be now, at home.
+    await stat("/");
+    const worker = new Worker(workerFile("spawner", import.meta.url), { name: "spawner" });
+    await once(worker, "message");
+    return new Spawner(worker);
+  }
+
+  /**
+   * Starts a process.
+   * @throws SysError naming the step that failed: a namespace, a mount, the program
+   */
+  async spawn(request: SpawnRequest): Promise<Child> {
+    const id = this.#nextId++;
+    this.#worker.ref();
+    const answer = await new Promise<SpawnAnswer>((resolve) => {
+      this.#waiting.set(id, resolve);
+      this.#worker.postMessage({ id, request } satisfies SpawnMessage);
+    });
+    if ("spawned" in answer) return this.#child(answer.spawned);
+    const { message, errno, syscall } = answer.error;
+    if (errno === undefined || syscall === undefined) throw new Error(message);
+    throw new SysError(syscall, errno, /\((.*)\)$/s.exec(message)?.[1]);
+  }
+
+  /**
+   * Takes over a process that another one started, to learn of its end and to signal it.
+   * @throws SysError ESRCH when there is none
+   */
+  adopt(pid: number): Child {
+    const pidfd = check(libc.syscall3(syscallNumbers().pidfdOpen, pid, 0, 0), "pidfd_open", `pid ${pid}`);
+    return this.#child({ pid, pidfd });
+  }
+
+  /** Ends the worker thread; processes go on. */
+  async stop(): Promise<void> {
+    this.#watcher.stop();
+    await this.#worker.terminate();
+  }
+
+  #child({ pid, pidfd, pty }: Spawned): Child {
+    let ended = false;
+    const exit = this.#watcher.watch(pidfd).then((status) => {
+      ended = true;
+      return status;
+    });
+    const kill = (signal = SIGTERM): void => {
+      if (!ended) sendSignal(pidfd, signal);
+    };
+    return { pid, pidfd, exit, kill, ...(pty === undefined ? {} : { pty }) };
+  }
+}
+
+function sendSignal(pidfd: number, signal: number): void {
+  try {
+    check(libc.syscall5(syscallNumbers().pidfdSendSignal, pidfd, signal, 0, 0, 0), "pidfd_send_signal");
+  } catch (error) {
+    // The process ended, but its end was not yet told.
+    if (!isErrno(error, "ESRCH")) throw error;
+  }
+}

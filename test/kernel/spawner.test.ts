@@ -1,0 +1,120 @@
+import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { check, CLONE, libc } from "#kernel/ffi/index.ts";
+import { makePrivate, type RootPlan } from "#kernel/mounts/index.ts";
+import { type SpawnRequest, Spawner } from "#kernel/process/index.ts";
+
+const PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
+const DOCKER_CAPABILITIES = ["chown", "dac_override", "fowner", "kill", "setgid", "setuid", "net_bind_service", "net_raw"];
+
+let spawner: Spawner;
+let directory: string;
+
+beforeAll(async () => {
+  // Nothing of these tests may touch the machine's own mounts or network.
+  check(libc.unshare(CLONE.NEWNS | CLONE.NEWNET), "unshare");
+  makePrivate("/");
+  directory = mkdtempSync(join(tmpdir(), "podwire-spawner-"));
+  spawner = await Spawner.start();
+});
+
+afterAll(async () => {
+  await spawner.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function rootPlan(name: string): RootPlan {
+  return {
+    directory: mkdtempSync(join(directory, name)),
+    mounts: [
+      { target: "/usr", type: "bind", source: "/usr", readonly: true },
+      { target: "/proc", type: "proc" },
+      { target: "/dev", type: "tmpfs", options: "mode=755" },
+      { target: "/dev/null", type: "bind", source: "/dev/null" },
+      { target: "/dev/tty", type: "bind", source: "/dev/tty" },
+      { target: "/dev/pts", type: "devpts", options: "newinstance,ptmxmode=0666,mode=620" },
+      { target: "/tmp", type: "tmpfs" },
+    ],
+    symlinks: { "/bin": "usr/bin", "/sbin": "usr/sbin", "/lib": "usr/lib", "/lib64": "usr/lib64", "/dev/ptmx": "pts/ptmx" },
+    maskedPaths: ["/proc/cpuinfo", "/proc/nowhere"],
+    readonlyPaths: ["/proc/sys"],
+  };
+}
+
+async function run(request: Omit<SpawnRequest, "stdio" | "env">): Promise<{ out: string; code: number | null; signal: number | null }> {
+  const file = join(directory, `out-${Math.random()}`);
+  const fd = openSync(file, "w");
+  const child = await spawner.spawn({ ...request, env: { PATH }, stdio: [null, fd, fd] });
+  const status = await child.exit;
+  libc.close(fd);
+  return { out: readFileSync(file, "utf8"), ...status };
+}
+
+const create = (name: string): NonNullable<SpawnRequest["create"]> => ({
+  namespaces: ["mount", "uts", "ipc", "pid"],
+  hostname: name,
+  root: rootPlan(name),
+});
+
+describe("spawner", () => {
+  it("tells exit codes and signals of children", async () => {
+    expect(await run({ argv: ["sh", "-c", "exit 7"] })).toMatchObject({ code: 7, signal: null });
+    expect(await run({ argv: ["/bin/sh", "-c", "kill -9 $$"] })).toMatchObject({ code: null, signal: 9 });
+  });
+
+  it("says which program could not be executed", async () => {
+    await expect(run({ argv: ["/no/such/program"] })).rejects.toThrow("posix_spawn: ENOENT (/no/such/program)");
+  });
+
+  it("gives a process its own pid namespace, host name, root and /proc", async () => {
+    const { out, code } = await run({
+      argv: ["/bin/sh", "-c", "echo $$; hostname; ls /; ls -d /proc/[0-9]*; touch /usr/x; echo 1 > /proc/sys/kernel/sysrq; wc -c < /proc/cpuinfo"],
+      create: create("pod-a"),
+    });
+    const lines = out.split("\n");
+    expect(lines.slice(0, 2)).toEqual(["1", "pod-a"]);
+    expect(lines).toContain("usr");
+    expect(lines).not.toContain("home");
+    expect(lines).not.toContain(".oldproc");
+    expect(lines).toContain("/proc/1");
+    expect(out).toContain("Read-only file system");
+    expect(lines.at(-2)).toBe("0");
+    expect(code).toBe(0);
+  });
+
+  it("enters the namespaces of a running process, and gives it a terminal there", async () => {
+    const pod = await spawner.spawn({ argv: ["sleep", "100"], env: { PATH }, stdio: [null, null, null], create: create("pod-b") });
+    const { out } = await run({ argv: ["/bin/sh", "-c", "hostname; cat /proc/1/comm"], join: { pidfd: pod.pidfd } });
+    expect(out).toBe("pod-b\nsleep\n");
+    const shell = await spawner.spawn({ argv: ["/bin/sh", "-c", "tty; : < /dev/tty && echo controlling"], env: { PATH }, stdio: [], tty: true, join: { pidfd: pod.pidfd } });
+    await shell.exit;
+    const buffer = Buffer.alloc(4096);
+    const n = check(libc.read(shell.pty as number, buffer, buffer.length), "read");
+    expect(buffer.toString("utf8", 0, n)).toBe("/dev/pts/0\r\ncontrolling\r\n");
+    libc.close(shell.pty as number);
+    pod.kill(9);
+    expect(await pod.exit).toEqual({ code: null, signal: 9 });
+  });
+
+  it("keeps only the named capabilities and sets no_new_privs", async () => {
+    const { out } = await run({
+      argv: ["/bin/sh", "-c", "grep -E 'CapBnd|CapEff|NoNewPrivs' /proc/self/status; mount -t tmpfs x /tmp"],
+      create: create("pod-c"),
+      capabilities: DOCKER_CAPABILITIES,
+    });
+    expect(out).toMatch(/CapEff:\s+00000000000024eb\b/);
+    expect(out).toMatch(/CapBnd:\s+00000000000024eb\b/);
+    expect(out).toMatch(/NoNewPrivs:\s+1/);
+    expect(out).toMatch(/mount: .*(denied|permitted|must be superuser)/);
+  });
+
+  it("learns of the end of a process that it adopted", async () => {
+    const child = await spawner.spawn({ argv: ["sleep", "100"], env: { PATH }, stdio: [null, null, null] });
+    const adopted = spawner.adopt(child.pid);
+    child.kill(15);
+    await expect(adopted.exit).resolves.toBeDefined();
+    await child.exit;
+  });
+});
