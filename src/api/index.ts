@@ -1,6 +1,13 @@
+export * from "./backoff.ts";
+export * from "./cache.ts";
 export * from "./client.ts";
 export * from "./errors.ts";
+export * from "./events.ts";
+export * from "./http2.ts";
+export * from "./kubeconfig.ts";
+export * from "./reflector.ts";
 export * from "./resources.ts";
 export * from "./selectors.ts";
 export type * from "./transport.ts";
 export type * from "./types.ts";
+export * from "./workqueue.ts";

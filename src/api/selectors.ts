@@ -148,7 +148,7 @@ class SelectorParser {
       const token = this.#take();
       if (token.kind === "end") return requirements;
       if (token.text !== ",") this.#fail(token, "',' or 'end of string'");
-      // A comma at the very end is accepted, as upstream's parser does not: it wants an identifier after it.
+      // No comma at the very end, as upstream.
       if (this.#peek().kind === "end") this.#fail(this.#peek(), "identifier after ','");
     }
   }

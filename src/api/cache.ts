@@ -1,0 +1,105 @@
+import { keyOf } from "./resources.ts";
+import type { KubeObject } from "./types.ts";
+
+/** A change of one object in a cache. */
+export interface Change<T extends KubeObject> {
+  readonly type: "ADDED" | "MODIFIED" | "DELETED";
+  /** The new state; for DELETED the last one known. */
+  readonly object: T;
+  /** The state before, for MODIFIED and DELETED. */
+  readonly old?: T;
+}
+
+/** Finds objects by something else than their key. */
+export interface Index<T extends KubeObject> {
+  get(value: string): T[];
+}
+
+/**
+ * What is known of a collection. It turns watch events, which may be repeated or, after a new list, missing, into
+ * changes that are neither: each one differs from the state before.
+ */
+export class ObjectCache<T extends KubeObject> {
+  readonly #objects = new Map<string, T>();
+  readonly #indexes: { of: (object: T) => readonly string[]; entries: Map<string, Map<string, T>> }[] = [];
+
+  get(key: string): T | undefined {
+    return this.#objects.get(key);
+  }
+
+  list(): T[] {
+    return [...this.#objects.values()];
+  }
+
+  /** An index kept up to date from now on. */
+  index(of: (object: T) => readonly string[]): Index<T> {
+    const entries = new Map<string, Map<string, T>>();
+    const index = { of, entries };
+    this.#indexes.push(index);
+    for (const [key, object] of this.#objects) insert(index, key, object);
+    return { get: (value) => [...(entries.get(value)?.values() ?? [])] };
+  }
+
+  /** Takes an event in; returns no change when nothing is new, two when an object was replaced by a namesake. */
+  apply(type: "ADDED" | "MODIFIED" | "DELETED", object: T): Change<T>[] {
+    const key = keyOf(object);
+    const old = this.#objects.get(key);
+    if (type === "DELETED") {
+      if (!old) return [];
+      this.#set(key, undefined, old);
+      return [{ type: "DELETED", object, old }];
+    }
+    if (!old) {
+      this.#set(key, object, undefined);
+      return [{ type: "ADDED", object }];
+    }
+    if (old.metadata.uid !== object.metadata.uid) {
+      this.#set(key, object, old);
+      return [
+        { type: "DELETED", object: old, old },
+        { type: "ADDED", object },
+      ];
+    }
+    const version = object.metadata.resourceVersion;
+    if (version !== undefined && version === old.metadata.resourceVersion) return [];
+    this.#set(key, object, old);
+    return [{ type: "MODIFIED", object, old }];
+  }
+
+  /** Takes a whole list in; objects missing there were deleted. */
+  replace(items: readonly T[]): Change<T>[] {
+    const present = new Set(items.map(keyOf));
+    const gone = [...this.#objects].filter(([key]) => !present.has(key)).map(([, object]) => object);
+    return [
+      ...gone.flatMap((object) => this.apply("DELETED", object)),
+      ...items.flatMap((object) => this.apply("ADDED", object)),
+    ];
+  }
+
+  #set(key: string, object: T | undefined, old: T | undefined): void {
+    if (object) this.#objects.set(key, object);
+    else this.#objects.delete(key);
+    for (const index of this.#indexes) {
+      if (old) remove(index, key, old);
+      if (object) insert(index, key, object);
+    }
+  }
+}
+
+type IndexState<T> = { of: (object: T) => readonly string[]; entries: Map<string, Map<string, T>> };
+
+function insert<T>(index: IndexState<T>, key: string, object: T): void {
+  for (const value of index.of(object)) {
+    let entry = index.entries.get(value);
+    if (!entry) index.entries.set(value, (entry = new Map()));
+    entry.set(key, object);
+  }
+}
+
+function remove<T>(index: IndexState<T>, key: string, object: T): void {
+  for (const value of index.of(object)) {
+    const entry = index.entries.get(value);
+    entry?.delete(key);
+    if (entry?.size === 0) index.entries.delete(value);
+  }
+}
