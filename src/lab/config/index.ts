@@ -1,0 +1,14 @@
+/** What a cluster is made from: flags and files, checked. */
+export { parseConfigFile } from "./file.ts";
+export {
+  apiServiceAddresses,
+  type ClusterConfig,
+  type ClusterInput,
+  controlPlane,
+  defaults,
+  dnsServiceAddress,
+  type NodeConfig,
+  type NodeRole,
+  resolveConfig,
+  routerAddresses,
+} from "./model.ts";

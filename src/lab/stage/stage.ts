@@ -1,0 +1,99 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { type Socket } from "node:net";
+import { PodwireError } from "#base/errors.ts";
+import { type IdPlan, planIds, ROOT_LAB_IDS, writeIdMaps } from "./maps.ts";
+
+/** Folder of the lab in its own mount namespace; /run of the machine is covered there. */
+export const LAB_ROOT = "/run/podwire";
+
+/** What the lab's processes need of the machine's files. Absolute paths. */
+export interface StageSources {
+  /** Folder of the bundles, or of the sources. */
+  readonly program: string;
+  /** The Node binary. */
+  readonly node: string;
+  /** Folder of additional tools with a `usr` and an `etc` in it; empty string = none. */
+  readonly tools: string;
+  /** Folder that outlives the lab's processes. */
+  readonly state: string;
+}
+
+/**
+ * Covers /run by an empty file system and binds into it what the lab needs. As root it runs before the user namespace
+ * is made, since only root may enter some of these folders; without root inside of it.
+ * Arguments: program, node, tools, state, owner, then the command.
+ */
+const SETUP = `set -e
+program=$1 node=$2 tools=$3 state=$4 owner=$5; shift 5
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p /run/podwire/program /run/podwire/state /run/podwire/tools /run/podwire/usr
+: > /run/podwire/node
+mount --bind "$program" /run/podwire/program
+mount --bind "$node" /run/podwire/node
+mount --bind "$state" /run/podwire/state
+if [ -n "$tools" ]; then
+  mount --bind "$tools" /run/podwire/tools
+  mount -t overlay -o ro,lowerdir=/run/podwire/tools/usr:/usr overlay /run/podwire/usr
+else
+  mount --rbind /usr /run/podwire/usr
+fi
+chown "$owner:$owner" /run/podwire /run/podwire/state
+`;
+/** Root gives up its ids for those of the lab, for good. */
+const SETUP_AS_ROOT = `${SETUP}exec setpriv --reuid "$owner" --regid "$owner" --clear-groups -- "$@"`;
+const SETUP_AS_USER = `${SETUP}exec "$@"`;
+
+/** Says that the user namespace is there, waits for the id maps, goes on. */
+const MAP_SCRIPT = 'echo >&4; read -r _ <&4 || exit 125; exec "$@" 4<&-';
+
+/** Everything of the lab lives in these; the death of this process kills all of them. */
+const NAMESPACES = ["--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--propagation", "private"];
+
+/**
+ * Starts a program as the first in new user, mount, pid, network, uts, ipc and cgroup namespaces, under a reaping init.
+ * When the returned process or this one dies, by SIGKILL too, the kernel ends everything inside.
+ * @param init path of tini, or of another reaping init that takes `-- program args`
+ * @param command absolute program and arguments, as paths inside
+ * @throws PodwireError when namespaces or id maps are refused
+ */
+export async function enterStage(sources: StageSources, init: string, command: readonly string[], log: number | "inherit"): Promise<{ child: ChildProcess; ids: IdPlan }> {
+  const ids = planIds();
+  const inner = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", ...NAMESPACES];
+  const argv = ids.kind === "root" ? rootArgv(sources, inner) : userArgv(sources, inner);
+  const child = spawn(argv[0] as string, [...argv.slice(1), init, "--", ...command], {
+    stdio: ["ignore", log, log, "ipc", "pipe"],
+    env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", ...nodeEnvironment() },
+  });
+  const gate = child.stdio[4] as Socket;
+  await gateOpened(child, gate);
+  await writeIdMaps(child.pid as number, ids);
+  gate.end("\n");
+  return { child, ids };
+}
+
+function nodeEnvironment(): Record<string, string> {
+  const options = process.env["PODWIRE_NODE_OPTIONS"];
+  return options ? { NODE_OPTIONS: options } : {};
+}
+
+function rootArgv({ program, node, tools, state }: StageSources, inner: readonly string[]): string[] {
+  const uid = String(ROOT_LAB_IDS.first);
+  const script = ["/bin/sh", "-c", SETUP_AS_ROOT, "sh", program, node, tools, state, uid];
+  return ["unshare", "--mount", "--propagation", "private", "--", ...script, "unshare", "--user", "--", "/bin/sh", "-c", MAP_SCRIPT, "sh", ...inner];
+}
+
+function userArgv({ program, node, tools, state }: StageSources, inner: readonly string[]): string[] {
+  const script = ["/bin/sh", "-c", SETUP_AS_USER, "sh", program, node, tools, state, "0"];
+  return ["unshare", "--user", "--", "/bin/sh", "-c", MAP_SCRIPT, "sh", ...inner, ...script];
+}
+
+function gateOpened(child: ChildProcess, gate: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const refused = (why: string): void => {
+      reject(new PodwireError("NamespacesRefused", `could not make the lab's namespaces (${why}); run: podwire doctor`));
+    };
+    gate.once("data", () => resolve());
+    child.once("error", (error) => refused(error.message));
+    child.once("exit", (code, signal) => refused(`exit ${code ?? signal}`));
+  });
+}
