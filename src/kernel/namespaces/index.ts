@@ -1,0 +1,15 @@
+/** Network namespaces: making, entering, pinning; sysctls and sockets inside them. */
+export {
+  adoptNetns,
+  currentNetns,
+  inNetns,
+  type Netns,
+  newNetns,
+  openNetns,
+  pinNetns,
+  setSysctl,
+  setSysctls,
+  sysctlPath,
+  unpinNetns,
+} from "./netns.ts";
+export { connectTcp, listenTcp, localPort, socketAddress, udpSocket, warmThreadPool } from "./sockets.ts";

@@ -1,0 +1,205 @@
+import { AF, check, isErrno, libc, SOCK, SysError } from "#kernel/ffi/index.ts";
+import { NLM_F, NLMSG, SOL_NETLINK } from "./constants.ts";
+import { NetlinkError, type NetlinkFailure } from "./errors.ts";
+import { attributeText, type NetlinkMessage, parseAttributes, parseMessages } from "./messageReader.ts";
+import type { MessageWriter } from "./messageWriter.ts";
+
+const MSG_DONTWAIT = 0x40;
+const MSG_TRUNC = 0x20;
+const SOL_SOCKET = { LEVEL: 1, SNDBUF: 7, RCVBUF: 8, SNDBUFFORCE: 32, RCVBUFFORCE: 33 } as const;
+/** The kernel never makes one message larger than this; dumps come in pieces of at most 32 KiB. */
+const RECEIVE_BYTES = 256 * 1024;
+/** How often a dump is repeated because the tables changed while it ran. */
+const DUMP_ATTEMPTS = 8;
+
+/** Settings of a {@link NetlinkSocket}; sizes in bytes. */
+export interface NetlinkSocketOptions {
+  /** Notification groups to join. */
+  readonly groups?: readonly number[];
+  /** Wanted size of the receive queue (default 1 MiB; stock kernels grant an unprivileged process 416 KB). */
+  readonly receiveBuffer?: number;
+  /** Wanted size of the send queue, which limits one batch (default: the system's). */
+  readonly sendBuffer?: number;
+}
+
+/**
+ * A netlink socket in the network namespace that was current when it was made.
+ *
+ * All calls are synchronous: the kernel does the work inside send() and has queued every answer when send() returns.
+ */
+export class NetlinkSocket {
+  readonly fd: number;
+  readonly #protocol: number;
+  readonly #scratch = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
+  #closed = false;
+
+  /** @throws SysError */
+  constructor(protocol: number, options: NetlinkSocketOptions = {}) {
+    this.#protocol = protocol;
+    this.fd = check(libc.socket(AF.NETLINK, SOCK.RAW | SOCK.CLOEXEC, protocol), "socket", `netlink ${protocol}`);
+    try {
+      this.#option(SOL_NETLINK.LEVEL, SOL_NETLINK.CAP_ACK, 1);
+      this.#option(SOL_NETLINK.LEVEL, SOL_NETLINK.EXT_ACK, 1);
+      this.#size(SOL_SOCKET.RCVBUFFORCE, SOL_SOCKET.RCVBUF, options.receiveBuffer ?? 1 << 20);
+      if (options.sendBuffer !== undefined) this.#size(SOL_SOCKET.SNDBUFFORCE, SOL_SOCKET.SNDBUF, options.sendBuffer);
+      for (const group of options.groups ?? []) this.join(group);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Joins a notification group by number (not by bit). */
+  join(group: number): void {
+    check(this.#option(SOL_NETLINK.LEVEL, SOL_NETLINK.ADD_MEMBERSHIP, group), "setsockopt", `netlink group ${group}`);
+  }
+
+  /**
+   * Sends all messages of the writer in one system call and waits for the kernel's verdict.
+   * The last message is acknowledged; for the others success is silent.
+   * @param describe says what message number `index` wanted, for the error's text
+   * @throws NetlinkError naming the first refused message, with all refusals in `failures`
+   */
+  execute(writer: MessageWriter, describe = (index: number): string => `netlink message ${index}`): void {
+    if (writer.count === 0) return;
+    const last = writer.acknowledgeLast().count;
+    this.#send(writer);
+    const failures: NetlinkFailure[] = [];
+    let acknowledged = false;
+    for (const message of this.#drain().messages) {
+      if (message.type !== NLMSG.ERROR) continue;
+      const failure = parseFailure(message);
+      if (failure) failures.push(failure);
+      else if (message.sequence === last) acknowledged = true;
+    }
+    const [first, ...rest] = failures;
+    if (first) throw new NetlinkError([first, ...rest], describe);
+    if (!acknowledged) throw new SysError("recv", 71, `netlink ${this.#protocol}: no acknowledgement`);
+  }
+
+  /**
+   * Sends one GET request and returns its answers (usually one).
+   * @throws NetlinkError
+   */
+  request(writer: MessageWriter): NetlinkMessage[] {
+    this.#send(writer);
+    const answers: NetlinkMessage[] = [];
+    for (const message of this.#drain().messages) {
+      const failure = message.type === NLMSG.ERROR ? parseFailure(message) : undefined;
+      if (failure) throw new NetlinkError([failure], () => "netlink request");
+      if (message.type !== NLMSG.ERROR && message.type !== NLMSG.DONE) answers.push(message);
+    }
+    return answers;
+  }
+
+  /**
+   * Sends one request with NLM_F_DUMP and returns all its answers; repeats a dump that a change interrupted.
+   * @throws NetlinkError
+   */
+  dump(writer: MessageWriter): NetlinkMessage[] {
+    for (let attempt = 1; ; attempt++) {
+      this.#send(writer);
+      const answers: NetlinkMessage[] = [];
+      const interrupted = this.#readDump(answers);
+      if (!interrupted || attempt === DUMP_ATTEMPTS) return answers;
+    }
+  }
+
+  /**
+   * Messages that are waiting, without blocking. For sockets that joined groups.
+   * `lost` says that the receive queue overflowed: read the tables afresh.
+   */
+  receive(): { readonly messages: NetlinkMessage[]; readonly lost: boolean } {
+    return this.#drain();
+  }
+
+  /** Closes the descriptor. More calls do nothing. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    libc.close(this.fd);
+  }
+
+  /** The kernel makes the next piece of a dump inside each recv, so there is never a wait. */
+  #readDump(answers: NetlinkMessage[]): boolean {
+    let interrupted = false;
+    for (;;) {
+      const buffer = this.#receive();
+      if (!buffer) throw new SysError("recv", 71, `netlink ${this.#protocol}: dump without end`);
+      for (const message of parseMessages(buffer)) {
+        if (message.flags & NLM_F.DUMP_INTR) interrupted = true;
+        if (message.type === NLMSG.DONE) return interrupted;
+        const failure = message.type === NLMSG.ERROR ? parseFailure(message) : undefined;
+        if (failure) throw new NetlinkError([failure], () => "netlink dump");
+        answers.push(message);
+      }
+    }
+  }
+
+  #drain(): { messages: NetlinkMessage[]; lost: boolean } {
+    const messages: NetlinkMessage[] = [];
+    let lost = false;
+    for (;;) {
+      try {
+        const buffer = this.#receive();
+        if (!buffer) return { messages, lost };
+        messages.push(...parseMessages(buffer));
+      } catch (error) {
+        if (!isErrno(error, "ENOBUFS")) throw error;
+        lost = true;
+      }
+    }
+  }
+
+  /** One datagram, or undefined when none is waiting. */
+  #receive(): Buffer | undefined {
+    for (;;) {
+      const n = Number(libc.recv(this.fd, this.#scratch, this.#scratch.length, MSG_DONTWAIT | MSG_TRUNC));
+      if (n > this.#scratch.length) throw new SysError("recv", 90, `netlink message of ${n} bytes`);
+      if (n >= 0) return Buffer.from(this.#scratch.subarray(0, n));
+      try {
+        check(n, "recv", `netlink ${this.#protocol}`);
+      } catch (error) {
+        if (isErrno(error, "EAGAIN")) return undefined;
+        if (!isErrno(error, "EINTR")) throw error;
+      }
+    }
+  }
+
+  #send(writer: MessageWriter): void {
+    const bytes = writer.bytes();
+    for (;;) {
+      try {
+        check(libc.send(this.fd, bytes, bytes.length, 0), "send", `netlink ${this.#protocol}, ${bytes.length} bytes`);
+        return;
+      } catch (error) {
+        if (!isErrno(error, "EINTR")) throw error;
+      }
+    }
+  }
+
+  #option(level: number, name: number, value: number): number {
+    const bytes = Buffer.alloc(4);
+    bytes.writeInt32LE(value);
+    return libc.setsockopt(this.fd, level, name, bytes, 4);
+  }
+
+  /** The forcing form passes the system's limit but needs CAP_NET_ADMIN in the initial namespace. */
+  #size(force: number, plain: number, bytes: number): void {
+    if (this.#option(SOL_SOCKET.LEVEL, force, bytes) < 0) this.#option(SOL_SOCKET.LEVEL, plain, bytes);
+  }
+}
+
+/** The failure of an NLMSG_ERROR message (struct nlmsgerr), undefined for an acknowledgement. */
+function parseFailure(message: NetlinkMessage): NetlinkFailure | undefined {
+  const errno = -message.payload.readInt32LE(0);
+  if (errno === 0) return undefined;
+  let reason = "";
+  if (message.flags & NLM_F.ACK_TLVS) {
+    // Uncapped errors echo the whole request (aligned) before the attributes.
+    const echoed = message.flags & NLM_F.CAPPED ? 16 : (message.payload.readUInt32LE(4) + 3) & ~3;
+    const text = parseAttributes(message.payload.subarray(4 + echoed)).get(1);
+    if (text) reason = attributeText(text);
+  }
+  return { index: message.sequence - 1, errno, reason };
+}
