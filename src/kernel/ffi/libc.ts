@@ -30,6 +30,7 @@ function bind() {
     open: library.func("int open(const char*, int, int)"),
     read: library.func("long read(int, void*, size_t)"),
     write: library.func("long write(int, const void*, size_t)"),
+    mkfifo: library.func("int mkfifo(const char*, uint)"),
     pipe2: library.func("int pipe2(void*, int)"),
     fcntl: library.func("int fcntl(int, int, long)"),
     ioctl: library.func("int ioctl(int, ulong, void*)"),

@@ -1,5 +1,6 @@
 /** Processes in namespaces: starting, adopting, terminals. */
 export { type ExitStatus, ExitWatcher } from "./exitWatcher.ts";
+export { makeFifo, makePipe, type PipeEnds } from "./pipes.ts";
 export { openPty, type Pty, resizePty } from "./pty.ts";
 export type { NamespaceKind, SpawnRequest } from "./request.ts";
 export { type Child, Spawner } from "./spawner.ts";
