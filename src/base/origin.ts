@@ -1,0 +1,11 @@
+/** Where a kernel object, a rule or a line of configuration comes from. */
+export interface Origin {
+  /** A Kubernetes kind, or the component's name for what no object asked for. */
+  readonly kind: string;
+  readonly namespace?: string;
+  readonly name: string;
+  /** Path inside the object, such as `spec.rules[0].host`. */
+  readonly field?: string;
+  /** `examples/x.yaml:12`, from the annotation podwire.dev/source. */
+  readonly source?: string;
+}
