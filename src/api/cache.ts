@@ -45,7 +45,8 @@ export class ObjectCache<T extends KubeObject> {
     const key = keyOf(object);
     const old = this.#objects.get(key);
     if (type === "DELETED") {
-      if (!old) return [];
+      // An own write may already have put a later namesake here.
+      if (!old || isAfter(old.metadata.resourceVersion, object.metadata.resourceVersion)) return [];
       this.#set(key, undefined, old);
       return [{ type: "DELETED", object, old }];
     }
@@ -54,22 +55,24 @@ export class ObjectCache<T extends KubeObject> {
       return [{ type: "ADDED", object }];
     }
     if (old.metadata.uid !== object.metadata.uid) {
+      if (!isNewer(object.metadata.resourceVersion, old.metadata.resourceVersion)) return [];
       this.#set(key, object, old);
       return [
         { type: "DELETED", object: old, old },
         { type: "ADDED", object },
       ];
     }
-    const version = object.metadata.resourceVersion;
-    if (version !== undefined && version === old.metadata.resourceVersion) return [];
+    if (!isNewer(object.metadata.resourceVersion, old.metadata.resourceVersion)) return [];
     this.#set(key, object, old);
     return [{ type: "MODIFIED", object, old }];
   }
 
-  /** Takes a whole list in; objects missing there were deleted. */
-  replace(items: readonly T[]): Change<T>[] {
+  /** Takes a whole list in, as of a version; older objects missing there were deleted. */
+  replace(items: readonly T[], version?: string): Change<T>[] {
     const present = new Set(items.map(keyOf));
-    const gone = [...this.#objects].filter(([key]) => !present.has(key)).map(([, object]) => object);
+    const gone = [...this.#objects]
+      .filter(([key, object]) => !present.has(key) && !isAfter(object.metadata.resourceVersion, version))
+      .map(([, object]) => object);
     return [
       ...gone.flatMap((object) => this.apply("DELETED", object)),
       ...items.flatMap((object) => this.apply("ADDED", object)),
@@ -84,6 +87,17 @@ export class ObjectCache<T extends KubeObject> {
       if (object) insert(index, key, object);
     }
   }
+}
+
+/** Whether resource version a is later than b. Both are decimal numbers (KEP-5504: comparable versions). */
+export function isAfter(a: string | undefined, b: string | undefined): boolean {
+  if (a === undefined || b === undefined) return false;
+  return a.length === b.length ? a > b : a.length > b.length;
+}
+
+/** Versions may be missing in hand-made objects: those always count as new. */
+function isNewer(a: string | undefined, b: string | undefined): boolean {
+  return a === undefined || b === undefined || isAfter(a, b);
 }
 
 type IndexState<T> = { of: (object: T) => readonly string[]; entries: Map<string, Map<string, T>> };

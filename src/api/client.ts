@@ -120,9 +120,13 @@ export class Client {
     return this.#json("PATCH", path, patch, undefined, patchTypes[options.type]);
   }
 
-  /** Deletes an object. The body is meta/v1 DeleteOptions: propagationPolicy, gracePeriodSeconds, preconditions. */
-  async delete(of: Resource, name: string, namespace?: string, body?: unknown): Promise<void> {
-    await this.#json("DELETE", resourcePath(of, namespace, name), body);
+  /**
+   * Deletes an object. The body is meta/v1 DeleteOptions: propagationPolicy, gracePeriodSeconds, preconditions.
+   * Returns the object when it stays for a while with a deletionTimestamp (grace period, finalizers).
+   */
+  async delete<T extends KubeObject>(of: Resource<T>, name: string, namespace?: string, body?: unknown): Promise<T | undefined> {
+    const answer = await this.#json<T>("DELETE", resourcePath(of, namespace, name), body);
+    return answer.metadata?.deletionTimestamp === undefined ? undefined : answer;
   }
 
   /**

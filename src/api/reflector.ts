@@ -1,7 +1,7 @@
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { backoffMs, type BackoffOptions, delay } from "./backoff.ts";
-import { type Change, type Index, ObjectCache } from "./cache.ts";
+import { type Change, type Index, isAfter, ObjectCache } from "./cache.ts";
 import type { Client, WatchOptions } from "./client.ts";
 import { ApiError, isGone } from "./errors.ts";
 import type { Resource } from "./resources.ts";
@@ -94,6 +94,15 @@ export class Informer<T extends KubeObject> {
     for (const object of this.#cache.list()) this.#call(handler, { type: "ADDED", object });
     this.#handlers.add(handler);
     return () => void this.#handlers.delete(handler);
+  }
+
+  /**
+   * Takes in the result of an own write, so that the next look at the cache shows it even if the watch is behind.
+   * What the watch has already passed is left alone: it may have been deleted since.
+   */
+  assume(object: T): void {
+    if (this.#version !== undefined && !isAfter(object.metadata.resourceVersion, this.#version)) return;
+    for (const change of this.#cache.apply("ADDED", object)) this.#emit(change);
   }
 
   /** Whether the first state is there, and the last failure if the watch is broken now. */
@@ -193,7 +202,7 @@ export class Informer<T extends KubeObject> {
   #takeAll(items: readonly T[], version: string): void {
     this.#version = version;
     this.#working();
-    for (const change of this.#cache.replace(items)) this.#emit(change);
+    for (const change of this.#cache.replace(items, version)) this.#emit(change);
     if (this.#synced) return;
     this.#synced = true;
     this.#syncing.resolve();

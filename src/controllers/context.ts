@@ -1,0 +1,148 @@
+import {
+  type Client,
+  createEventRecorder,
+  type EventRecorder,
+  Informer,
+  type InformerOptions,
+  type KubeObject,
+  type Resource,
+  WorkQueue,
+} from "#api/index.ts";
+import type { Logger } from "#base/log.ts";
+
+/** What the controllers are told about the cluster. */
+export interface ControllerOptions {
+  /** The pods' networks, one per family, such as `10.244.0.0/16`. */
+  readonly podCidrs: readonly string[];
+  /** Prefix length of a node's subnet. Default 24 (IPv4) and 64 (IPv6). */
+  readonly nodeCidrMaskSize?: { readonly ipv4?: number; readonly ipv6?: number };
+  /** Nodes whose position here is the number of their subnet while that is free. */
+  readonly nodeOrder?: readonly string[];
+  /** PEM of the CA that kube-root-ca.crt publishes. */
+  readonly clusterCaPem: string;
+  /** `10.96.0.0/12`; several for dual stack. The first address of the first is the Service `kubernetes`. */
+  readonly serviceCidrs: readonly string[];
+  /** Where the API server is reached: the endpoint of the Service `kubernetes`. */
+  readonly apiAddress: { readonly host: string; readonly port: number };
+  /** A node whose lease was not renewed for so long is Unknown. Default 50 s (node-monitor-grace-period). */
+  readonly nodeGraceMs?: number;
+}
+
+/** What startControllers needs; the caller owns client and log. */
+export interface ControllerDeps {
+  readonly client: Client;
+  readonly log: Logger;
+  /** Default: the real clock. */
+  readonly now?: () => Date;
+}
+
+/** A handle on a running controller. */
+export interface RunningController {
+  readonly name: string;
+  readonly queue: WorkQueue;
+}
+
+/** One controller: what it must know before it works, and what it does for a key. */
+export interface ControllerSpec {
+  readonly name: string;
+  /** Work begins when these are complete. */
+  readonly needs: readonly { readonly synced: Promise<void> }[];
+  readonly handle: (key: string, signal: AbortSignal) => Promise<number | void>;
+  readonly concurrency?: number;
+}
+
+/** What all controllers of a process share: client, informers, clock. */
+export class ControllerContext {
+  readonly client: Client;
+  readonly options: ControllerOptions;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  readonly now: () => Date;
+  readonly #informers = new Map<string, Informer<KubeObject>>();
+  readonly #recorders = new Map<string, EventRecorder>();
+  readonly #controllers: RunningController[] = [];
+
+  constructor(options: ControllerOptions, deps: ControllerDeps & { readonly signal: AbortSignal }) {
+    this.options = options;
+    this.client = deps.client;
+    this.signal = deps.signal;
+    this.log = deps.log;
+    this.now = deps.now ?? (() => new Date());
+  }
+
+  /** The shared informer of a resource; of those with selectors there is one per selection. */
+  informer<T extends KubeObject>(of: Resource<T>, options: InformerOptions = {}): Informer<T> {
+    const key = JSON.stringify([of.group, of.plural, options]);
+    let informer = this.#informers.get(key);
+    if (!informer) {
+      informer = new Informer<KubeObject>(this.client, of, options, { log: this.log, signal: this.signal });
+      this.#informers.set(key, informer);
+    }
+    return informer as unknown as Informer<T>;
+  }
+
+  /** The recorder of a component, such as `replicaset-controller`. */
+  recorder(component: string): EventRecorder {
+    let recorder = this.#recorders.get(component);
+    if (!recorder) {
+      recorder = createEventRecorder(this.client, { component }, { log: this.log, now: this.now });
+      this.#recorders.set(component, recorder);
+    }
+    return recorder;
+  }
+
+  /** Makes a controller's queue, which begins to work when all it needs is there. */
+  control(spec: ControllerSpec): WorkQueue {
+    const { name, handle, concurrency = 4 } = spec;
+    const queue = new WorkQueue({ name, handle, concurrency }, { log: this.log.child(name), signal: this.signal });
+    this.#controllers.push({ name, queue });
+    Promise.all(spec.needs.map((need) => need.synced)).then(
+      () => queue.start(),
+      () => {}, // stopped before the first sync
+    );
+    return queue;
+  }
+
+  /** Starts all informers and waits for their first state. Rejects when stopped before that. */
+  async start(): Promise<void> {
+    const informers = [...this.#informers.values()];
+    for (const informer of informers) informer.start();
+    await Promise.all(informers.map((informer) => informer.synced));
+  }
+
+  /** Waits for what still runs after the signal was aborted. */
+  async ended(): Promise<void> {
+    await Promise.all([...this.#informers.values()].map((informer) => informer.ended()));
+    await Promise.all(this.#controllers.map(({ queue }) => queue.ended()));
+    await Promise.all([...this.#recorders.values()].map((recorder) => recorder.flush()));
+  }
+
+  /** Resolves when no queue has work. */
+  async idle(): Promise<void> {
+    for (const { queue } of this.#controllers) await queue.idle();
+  }
+
+  /** For /readyz and `status`: which controllers run, and what hinders them. */
+  health(): ControllerHealth {
+    const broken = [...this.#informers].flatMap(([key, informer]) => {
+      const { synced, error } = informer.health();
+      return synced && error === undefined ? [] : [`${key}: ${error ?? "not synced"}`];
+    });
+    const queues = this.#controllers.map(({ name, queue }) => ({ name, ...queue.stats() }));
+    return { ok: broken.length === 0, queues, broken };
+  }
+}
+
+/** State of the controllers of a process. */
+export interface ControllerHealth {
+  readonly ok: boolean;
+  readonly queues: readonly {
+    readonly name: string;
+    readonly waiting: number;
+    readonly working: number;
+    readonly failing: number;
+  }[];
+  /** Watches that are broken now. */
+  readonly broken: readonly string[];
+}
+
