@@ -9,5 +9,9 @@ export {
   parseAttributes,
   parseMessages,
 } from "./messageReader.ts";
+export { describeOperation } from "./describe.ts";
+export { formatMac, parseMac, randomMac } from "./mac.ts";
 export { MessageWriter } from "./messageWriter.ts";
+export type * from "./model.ts";
+export { openRtnetlink } from "./rtnetlink.ts";
 export { NetlinkSocket, type NetlinkSocketOptions } from "./socket.ts";

@@ -1,0 +1,302 @@
+import type { Origin } from "#base/origin.ts";
+
+// Addresses are canonical text ("10.244.1.1", "fd00::1"), networks "10.244.1.0/24", MAC addresses
+// "02:00:00:00:00:01", devices their index in the namespace: values that print, compare and travel as they are.
+
+/** What a device is. `other` has the kernel's own name of the kind ("" for a physical device or loopback). */
+export type LinkKind =
+  | { readonly type: "dummy" }
+  | { readonly type: "bridge" }
+  | { readonly type: "veth" }
+  | VxlanKind
+  | { readonly type: "other"; readonly name: string };
+
+/** A vxlan device (RFC 7348). */
+export interface VxlanKind {
+  readonly type: "vxlan";
+  /** VXLAN network identifier, 24 bits. */
+  readonly id: number;
+  /** Index of the underlay device. */
+  readonly link?: number;
+  /** Source address of the outer packets. */
+  readonly local?: string;
+  /** UDP port; default 8472, the kernel's (IANA's is 4789). */
+  readonly port?: number;
+  /** Whether the device learns addresses from packets; default false. */
+  readonly learning?: boolean;
+}
+
+/** A device as the kernel shows it. */
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  readonly altNames: readonly string[];
+  readonly kind: LinkKind;
+  /** MAC address, absent on devices without one. */
+  readonly mac?: string;
+  readonly mtu: number;
+  /** Administratively up. */
+  readonly up: boolean;
+  /** Up, and the other side too. */
+  readonly carrier: boolean;
+  readonly promiscuous: boolean;
+  /** Index of the bridge or other device that it belongs to; 0 for none. */
+  readonly master: number;
+  readonly group: number;
+  /** Index of the lower or peer device; may be of another namespace. 0 for none. */
+  readonly lower: number;
+}
+
+/** Settings of a new device or end of a veth pair. */
+export interface NewLinkSettings {
+  /** At most 15 bytes. */
+  readonly name: string;
+  /** Wanted index; the kernel chooses when absent. */
+  readonly index?: number;
+  readonly mac?: string;
+  /** Bytes. */
+  readonly mtu?: number;
+  readonly group?: number;
+}
+
+/** Makes a device. It is down unless `up`. */
+export interface AddLink extends NewLinkSettings {
+  readonly op: "add-link";
+  readonly kind: { readonly type: "dummy" } | { readonly type: "bridge" } | VxlanKind | NewVethKind;
+  readonly up?: boolean;
+  readonly master?: number;
+  readonly origin?: Origin;
+}
+
+/** The other end of a new veth pair, made in the same message. It is down: up would fail with ENOTCONN. */
+export interface NewVethKind {
+  readonly type: "veth";
+  readonly peer: NewLinkSettings & {
+    /** Descriptor of the namespace that the peer is born in. */
+    readonly netns?: number;
+  };
+}
+
+/** Changes settings of a device; absent ones stay. */
+export interface SetLink {
+  readonly op: "set-link";
+  readonly index: number;
+  readonly up?: boolean;
+  readonly name?: string;
+  readonly mac?: string;
+  readonly mtu?: number;
+  /** 0 takes the device out of its bridge. */
+  readonly master?: number;
+  readonly group?: number;
+  readonly promiscuous?: boolean;
+  /** Descriptor of the namespace to move the device to. */
+  readonly netns?: number;
+}
+
+/** Changes settings of a bridge port. */
+export interface SetBridgePort {
+  readonly op: "set-bridge-port";
+  readonly index: number;
+  /** Whether a frame may leave by the port it came in. */
+  readonly hairpin?: boolean;
+  /** Isolated ports exchange no frames with each other. */
+  readonly isolated?: boolean;
+}
+
+/** Gives a device one more name. */
+export interface AddAltName {
+  readonly op: "add-altname";
+  readonly index: number;
+  readonly altName: string;
+}
+
+/** Removes a device; deleting one end of a veth pair removes both. About 25 ms on a kernel with RCU grace periods. */
+export interface DeleteLink {
+  readonly op: "delete-link";
+  readonly index: number;
+}
+
+/** Removes all devices of a group in one go: 1–3 ms. */
+export interface DeleteGroup {
+  readonly op: "delete-group";
+  readonly group: number;
+}
+
+/** An address of a device. */
+export interface Address {
+  readonly index: number;
+  /** Address with prefix length, such as "10.244.1.1/24". */
+  readonly address: string;
+}
+
+/** Adds an address. IPv6 ones skip duplicate address detection, which would cost a second. */
+export interface AddAddress extends Address {
+  readonly op: "add-address";
+  readonly origin?: Origin;
+}
+
+/** Removes an address. */
+export interface DeleteAddress extends Address {
+  readonly op: "delete-address";
+}
+
+/** Type of a route (rtm_type). */
+export type RouteType = "unicast" | "blackhole" | "unreachable" | "prohibit";
+
+/** A route. */
+export interface Route {
+  /** Destination network, host bits zero: "0.0.0.0/0" is IPv4's default route. */
+  readonly dst: string;
+  /** Gateway. */
+  readonly via?: string;
+  /** Index of the device. */
+  readonly index?: number;
+  /** The gateway is taken as reachable on the device although no address says so. */
+  readonly onlink?: boolean;
+  /** Preferred source address. */
+  readonly source?: string;
+  /** Lower wins; default 0 for IPv4, 1024 for IPv6. */
+  readonly metric?: number;
+  /** Default 254, the main table. */
+  readonly table?: number;
+  /** Who made it (rtm_protocol); default {@link ROUTE_PROTOCOL_PODWIRE}. */
+  readonly protocol?: number;
+  /** Default unicast. */
+  readonly type?: RouteType;
+}
+
+/** Adds a route, or with `replace` puts it in place of the one with the same destination, metric and table. */
+export interface AddRoute extends Route {
+  readonly op: "add-route";
+  readonly replace?: boolean;
+  readonly origin?: Origin;
+}
+
+/** Removes a route. */
+export interface DeleteRoute extends Route {
+  readonly op: "delete-route";
+}
+
+/** State of a neighbour (NUD_*). */
+export type NeighbourState =
+  | "incomplete"
+  | "reachable"
+  | "stale"
+  | "delay"
+  | "probe"
+  | "failed"
+  | "noarp"
+  | "permanent"
+  | "none";
+
+/** An entry of the ARP or ND table. */
+export interface Neighbour {
+  readonly index: number;
+  readonly ip: string;
+  readonly mac?: string;
+  readonly state: NeighbourState;
+}
+
+/** Adds a neighbour, or replaces the one with the same device and address. */
+export interface AddNeighbour {
+  readonly op: "add-neighbour";
+  readonly index: number;
+  readonly ip: string;
+  readonly mac: string;
+  /** Default permanent. */
+  readonly state?: "permanent" | "reachable" | "stale";
+  readonly origin?: Origin;
+}
+
+/** Removes a neighbour. */
+export interface DeleteNeighbour {
+  readonly op: "delete-neighbour";
+  readonly index: number;
+  readonly ip: string;
+}
+
+/** An entry of a vxlan device's forwarding table: the outer destination of a MAC address. */
+export interface FdbEntry {
+  readonly index: number;
+  readonly mac: string;
+  /** Outer destination; absent in a bridge's own entries. */
+  readonly dst?: string;
+}
+
+/** Adds a permanent entry to a vxlan device's table, or replaces the one with the same MAC address. */
+export interface AddFdb {
+  readonly op: "add-fdb";
+  readonly index: number;
+  readonly mac: string;
+  readonly dst: string;
+  readonly origin?: Origin;
+}
+
+/** Removes an entry from a vxlan device's table. */
+export interface DeleteFdb {
+  readonly op: "delete-fdb";
+  readonly index: number;
+  readonly mac: string;
+  readonly dst: string;
+}
+
+/** One change to a namespace's network. Several go to the kernel in one send. */
+export type Operation =
+  | AddLink
+  | SetLink
+  | SetBridgePort
+  | AddAltName
+  | DeleteLink
+  | DeleteGroup
+  | AddAddress
+  | DeleteAddress
+  | AddRoute
+  | DeleteRoute
+  | AddNeighbour
+  | DeleteNeighbour
+  | AddFdb
+  | DeleteFdb;
+
+/** Names a device for a query. */
+export type LinkRef = { readonly name: string } | { readonly index: number };
+
+/** Typed route netlink of one network namespace; all calls are synchronous. */
+export interface Rtnetlink {
+  /** Which API object each route, neighbour, FDB entry, address and device made here comes from. */
+  readonly origins: OriginIndex;
+  /**
+   * Applies the operations in order, in one send. A refused one does not stop the others.
+   * @throws NetlinkError whose `index` is the first refused operation's
+   */
+  apply(operations: readonly Operation[]): void;
+  /** All devices. */
+  links(): Link[];
+  /** One device by name (alternative names too) or index; undefined when there is none. */
+  link(ref: LinkRef): Link | undefined;
+  /** Addresses of one device, or of all. */
+  addresses(index?: number): Address[];
+  /** Routes, of all tables but the local one unless a table is asked for; the kernel's clones are left out. */
+  routes(filter?: { readonly table?: number; readonly protocol?: number; readonly index?: number }): KernelRoute[];
+  /** Neighbours of one device, or of all; entries without use (multicast, NOARP) included. */
+  neighbours(index?: number): Neighbour[];
+  /** Forwarding tables of one device, or of all. */
+  fdb(index?: number): FdbEntry[];
+  close(): void;
+}
+
+/** A route as the kernel shows it. */
+export type KernelRoute = Route & Required<Pick<Route, "metric" | "table" | "protocol" | "type">>;
+
+/** Gives back the origin of what was made; see {@link Rtnetlink.origins}. */
+export interface OriginIndex {
+  /** Origin of a route, by destination, table and metric. */
+  route(route: Route): Origin | undefined;
+  /** Origin of a neighbour, by device and address. */
+  neighbour(entry: Pick<Neighbour, "index" | "ip">): Origin | undefined;
+  /** Origin of a forwarding entry, by device and MAC address. */
+  fdb(entry: Pick<FdbEntry, "index" | "mac">): Origin | undefined;
+  /** Origin of an address. */
+  address(address: Address): Origin | undefined;
+  /** Origin of a device, by index. */
+  link(index: number): Origin | undefined;
+}

@@ -1,0 +1,138 @@
+import { isErrno } from "#kernel/ffi/index.ts";
+import { inNetns, type Netns } from "#kernel/namespaces/index.ts";
+import { FAMILY, IFLA, NETLINK, NLM_F, RT, RTM } from "./constants.ts";
+import { decodeAddress, decodeFdb, decodeLink, decodeNeighbour, decodeRoute } from "./decode.ts";
+import { describeOperation } from "./describe.ts";
+import { encodeOperation } from "./encode.ts";
+import { MAX_LINK_NAME } from "./encodeLink.ts";
+import { NetlinkError } from "./errors.ts";
+import { MessageWriter } from "./messageWriter.ts";
+import type {
+  Address,
+  FdbEntry,
+  KernelRoute,
+  Link,
+  LinkRef,
+  Neighbour,
+  Operation,
+  OriginIndex,
+  Rtnetlink,
+} from "./model.ts";
+import { OriginRecorder } from "./origins.ts";
+import { NetlinkSocket } from "./socket.ts";
+
+/** Route netlink of a real network namespace. */
+class KernelRtnetlink implements Rtnetlink {
+  readonly #socket: NetlinkSocket;
+  readonly #writer = new MessageWriter();
+  readonly #origins = new OriginRecorder();
+
+  constructor(socket: NetlinkSocket) {
+    this.#socket = socket;
+  }
+
+  get origins(): OriginIndex {
+    return this.#origins;
+  }
+
+  apply(operations: readonly Operation[]): void {
+    if (operations.length === 0) return;
+    const writer = this.#writer.reset();
+    for (const operation of operations) encodeOperation(writer, operation);
+    const failed = new Set<number>();
+    try {
+      this.#socket.execute(writer, (index) => {
+        const operation = operations[index];
+        return operation ? describeOperation(operation) : `operation ${index}`;
+      });
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      for (const failure of error.failures) failed.add(failure.index);
+      throw error;
+    } finally {
+      operations.forEach((operation, index) => {
+        if (!failed.has(index)) this.#origins.record(operation, this.#indexOf(operation));
+      });
+    }
+  }
+
+  links(): Link[] {
+    const writer = this.#writer.reset().begin(RTM.GETLINK, NLM_F.DUMP).u8(0).u8(0).u16(0).i32(0).u32(0).u32(0).end();
+    return this.#socket.dump(writer).map((message) => decodeLink(message.payload));
+  }
+
+  link(ref: LinkRef): Link | undefined {
+    const writer = this.#writer.reset().begin(RTM.GETLINK);
+    writer.u8(0).u8(0).u16(0).i32("index" in ref ? ref.index : 0).u32(0).u32(0);
+    if ("name" in ref) {
+      const long = Buffer.byteLength(ref.name) > MAX_LINK_NAME;
+      writer.attributeText(IFLA.ALT_IFNAME, ref.name);
+      if (!long) writer.attributeText(IFLA.IFNAME, ref.name);
+    }
+    try {
+      const [answer] = this.#socket.request(writer.end());
+      return answer ? decodeLink(answer.payload) : undefined;
+    } catch (error) {
+      if (isErrno(error, "ENODEV")) return undefined;
+      throw error;
+    }
+  }
+
+  addresses(index?: number): Address[] {
+    const writer = this.#writer.reset().begin(RTM.GETADDR, NLM_F.DUMP).u8(0).u8(0).u8(0).u8(0).u32(0).end();
+    const all = this.#socket.dump(writer).map((message) => decodeAddress(message.payload));
+    return index === undefined ? all : all.filter((address) => address.index === index);
+  }
+
+  routes(filter: { table?: number; protocol?: number; index?: number } = {}): KernelRoute[] {
+    const writer = this.#writer.reset().begin(RTM.GETROUTE, NLM_F.DUMP).u32(0).u32(0).u32(0).end();
+    return this.#socket.dump(writer).flatMap((message) => {
+      const route = decodeRoute(message.payload);
+      if (!route) return [];
+      const table = filter.table === undefined ? route.table !== RT.TABLE_LOCAL : route.table === filter.table;
+      const protocol = filter.protocol === undefined || route.protocol === filter.protocol;
+      const index = filter.index === undefined || route.index === filter.index;
+      return table && protocol && index ? [route] : [];
+    });
+  }
+
+  neighbours(index?: number): Neighbour[] {
+    return this.#neighbourDump(FAMILY.UNSPEC, decodeNeighbour, index);
+  }
+
+  fdb(index?: number): FdbEntry[] {
+    return this.#neighbourDump(FAMILY.BRIDGE, decodeFdb, index);
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  #neighbourDump<T extends { index: number }>(
+    family: number,
+    decode: (payload: Buffer) => T | undefined,
+    index?: number,
+  ): T[] {
+    const writer = this.#writer.reset().begin(RTM.GETNEIGH, NLM_F.DUMP);
+    writer.u8(family).u8(0).u16(0).i32(0).u16(0).u8(0).u8(0).end();
+    return this.#socket.dump(writer).flatMap((message) => {
+      const entry = decode(message.payload);
+      return entry && (index === undefined || entry.index === index) ? [entry] : [];
+    });
+  }
+
+  /** Index of a device just made, asked of the kernel only when an origin is to be kept. */
+  #indexOf(operation: Operation): number | undefined {
+    if (operation.op !== "add-link" || !operation.origin) return undefined;
+    return operation.index ?? this.link({ name: operation.name })?.index;
+  }
+}
+
+/**
+ * Opens route netlink in a network namespace; without one, in the thread's current namespace.
+ * @throws SysError
+ */
+export function openRtnetlink(netns?: Pick<Netns, "fd">): Rtnetlink {
+  const make = () => new NetlinkSocket(NETLINK.ROUTE);
+  return new KernelRtnetlink(netns ? inNetns(netns, make) : make());
+}
