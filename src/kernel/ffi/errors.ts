@@ -1,7 +1,14 @@
 import koffi from "koffi";
 
+/** Second names of a value that has a usual one (EAGAIN, EDEADLK, EOPNOTSUPP). */
+const aliases = new Set(["EWOULDBLOCK", "EDEADLOCK", "ENOTSUP"]);
+
 /** Names of errno values on this machine, e.g. 1 → "EPERM". */
-const names = new Map<number, string>(Object.entries(koffi.os.errno).map(([name, value]) => [value, name]));
+const names = new Map<number, string>(
+  Object.entries(koffi.os.errno)
+    .filter(([name]) => !aliases.has(name))
+    .map(([name, value]) => [value, name]),
+);
 
 /**
  * Name of an errno value.
