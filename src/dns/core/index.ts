@@ -1,0 +1,4 @@
+/** What the server and its plugins share: requests and replies, the plugin interface, zone matching. */
+export * from "./fallthrough.ts";
+export * from "./plugin.ts";
+export * from "./request.ts";

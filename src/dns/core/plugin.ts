@@ -1,0 +1,85 @@
+import type { Logger } from "#base/log.ts";
+import type { Metrics } from "#base/metrics.ts";
+import type { Directive, Environment } from "../corefile/index.ts";
+import type { Reply, Request } from "./request.ts";
+
+/** Answers a request, at once or later. A rejection becomes SERVFAIL. */
+export type Handler = (request: Request) => Reply | Promise<Reply>;
+
+/** One plugin of one server block, made from its directive. Every part but the name is optional. */
+export interface Plugin {
+  readonly name: string;
+  /** Answers, or passes on to `next`. Absent: the plugin takes no part in answering. */
+  handle?(request: Request, next: Handler): Reply | Promise<Reply>;
+  /** Opens what the plugin needs. Runs before the first request; rejects to stop the start or the reload. */
+  start?(): Promise<void>;
+  /** Runs once the listeners are open. */
+  started?(): void;
+  /** False while answers would be wrong or missing; the ready plugin reports it. Absent: always ready. */
+  ready?(): boolean;
+  /** The time to keep on serving after the wish to end (health's lameduck), in milliseconds. */
+  readonly lameduckMs?: number;
+  /** Closes what start opened. */
+  stop?(): Promise<void>;
+}
+
+/** HTTP endpoints shared by all plugins: two paths on one address are one listener. */
+export interface HttpEndpoints {
+  /**
+   * Serves GET of `path` on `address` (`host:port`, host may be empty). A later one for the same path takes over, so
+   * that a reloaded configuration keeps its port. Returns the removal.
+   */
+  serve(address: string, path: string, handler: () => HttpAnswer): Promise<() => Promise<void>>;
+}
+
+/** The answer of an HTTP endpoint. */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly body: string;
+  readonly contentType?: string;
+}
+
+/** What all plugins of a running configuration share. */
+export interface Instance {
+  readonly metrics: Metrics;
+  readonly http: HttpEndpoints;
+  /** Asks the server itself, as a client's query of that name would be answered. */
+  resolve(request: Request): Reply | Promise<Reply>;
+  /** Names of plugins that are not ready. */
+  notReady(): string[];
+  /** Text of the Corefile in use. */
+  readonly corefileText: string;
+  /** Reads the Corefile again; its present text and its modification time. */
+  readCorefile(): Promise<string>;
+  /** Changes over to the Corefile's present content; rejects and keeps the old one when it is not valid. */
+  reload(): Promise<void>;
+  /** Ends the program with an error. */
+  fatal(message: string): void;
+  /** Ports that DNS is served on, known once listeners are open. */
+  listening(): readonly { readonly address: string; readonly port: number }[];
+}
+
+/** What a plugin's setup gets beside its directive. */
+export interface SetupContext {
+  readonly log: Logger;
+  /** Zones of the server block, lower case. */
+  readonly zones: readonly string[];
+  /** The server's name, such as `dns://:53`. */
+  readonly server: string;
+  /** Directory that file names are relative to. */
+  readonly directory: string;
+  readonly environment: Environment;
+  readonly instance: Instance;
+  /** Milliseconds, monotonic. */
+  now(): number;
+}
+
+/** Makes a plugin from its directive; throws CorefileError for one that is wrong. */
+export type Setup = (directive: Directive, context: SetupContext) => Plugin;
+
+/** Binds plugins to one handler: the first in the list is asked first, `last` when all pass on. */
+export function chain(plugins: readonly Plugin[], last: Handler): Handler {
+  return plugins
+    .filter((plugin) => plugin.handle !== undefined)
+    .reduceRight<Handler>((next, plugin) => (request) => plugin.handle?.(request, next) ?? next(request), last);
+}

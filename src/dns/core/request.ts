@@ -1,0 +1,61 @@
+import { lowerName, type Message, type Question, Rcode, type ResourceRecord } from "#wire/dns/index.ts";
+
+/** Who asked, and over what. */
+export interface Peer {
+  readonly address: string;
+  readonly port: number;
+  readonly protocol: "udp" | "tcp";
+}
+
+/** A query on its way through the plugins. */
+export interface Request {
+  readonly message: Message;
+  /** As asked, case kept. */
+  readonly question: Question;
+  /** The question's name in lower case. */
+  readonly name: string;
+  readonly peer: Peer;
+  /** The server that took it, such as `dns://:53`. */
+  readonly server: string;
+  /** Zone of the server block that it fell into. */
+  readonly zone: string;
+}
+
+/** What the plugins answer: everything of a message that the server cannot fill in by itself. */
+export interface Reply {
+  readonly rcode: number;
+  readonly authoritative: boolean;
+  readonly recursionAvailable: boolean;
+  readonly authenticData: boolean;
+  /** The upstream's answer was cut: the client shall ask by TCP. */
+  readonly truncated: boolean;
+  readonly answers: readonly ResourceRecord[];
+  readonly authorities: readonly ResourceRecord[];
+  readonly additionals: readonly ResourceRecord[];
+  /** The plugin that made it, for metrics and logs. */
+  readonly plugin: string;
+  /** No answer at all goes out (a plugin that drops). */
+  readonly drop?: boolean;
+}
+
+/** A reply with defaults for what is not given: NOERROR, not authoritative, empty sections. */
+export function makeReply(plugin: string, parts: Partial<Reply> = {}): Reply {
+  return {
+    rcode: Rcode.NOERROR,
+    authoritative: false,
+    recursionAvailable: false,
+    authenticData: false,
+    truncated: false,
+    answers: [],
+    authorities: [],
+    additionals: [],
+    plugin,
+    ...parts,
+  };
+}
+
+/** The same request for another question, as when a CNAME's target is looked up. */
+export function withQuestion(request: Request, name: string, type: number): Request {
+  const question = { name, type, class: request.question.class };
+  return { ...request, question, name: lowerName(name), message: { ...request.message, questions: [question] } };
+}
