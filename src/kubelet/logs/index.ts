@@ -1,0 +1,5 @@
+/** Containers' logs in the CRI format: written, read, followed. */
+export { decodeEntry, encodeEntries, type LogEntry, type LogStream, logTime } from "./cri.ts";
+export { containerLogLink, containerLogPath, type LogFolders, podLogFolder } from "./paths.ts";
+export { type LogOptions, readLog } from "./reader.ts";
+export { ContainerLog } from "./writer.ts";

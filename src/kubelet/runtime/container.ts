@@ -1,0 +1,49 @@
+import type { Child, ExitStatus } from "#kernel/process/index.ts";
+import type { ContainerLog } from "../logs/index.ts";
+import type { ContainerOutputs } from "./outputs.ts";
+import type { ContainerExit, ContainerHandle } from "./types.ts";
+
+/** A container whose process runs, or has just ended. */
+export interface RunningContainer {
+  readonly handle: ContainerHandle;
+  /** Descriptor of its first process (pidfd_open(2)); valid until `exit` resolves. */
+  readonly pidfd: number;
+  readonly log: ContainerLog;
+  readonly outputs: ContainerOutputs;
+  /** Our end of its terminal. */
+  readonly pty?: number;
+  /** Resolves when the process has ended and its output is in the log. */
+  readonly exit: Promise<ContainerExit>;
+  kill(signal: number): void;
+}
+
+const SIGKILL = 9;
+
+/** A shell's `$?` for a wait status. */
+function exitOf({ code, signal }: ExitStatus): ContainerExit {
+  if (code !== null) return code > 128 && code < 160 ? { exitCode: code, signal: code - 128 } : { exitCode: code };
+  if (signal !== null) return { exitCode: 128 + signal, signal };
+  return { exitCode: 128 + SIGKILL, unknown: true };
+}
+
+/** Puts a process and its outputs together. */
+export function runningContainer(
+  handle: ContainerHandle,
+  child: Child,
+  log: ContainerLog,
+  outputs: ContainerOutputs,
+): RunningContainer {
+  const exit = child.exit.then(async (status) => {
+    await outputs.finish();
+    return exitOf(status);
+  });
+  return {
+    handle,
+    pidfd: child.pidfd,
+    log,
+    outputs,
+    ...(child.pty === undefined ? {} : { pty: child.pty }),
+    exit,
+    kill: (signal) => child.kill(signal),
+  };
+}

@@ -1,0 +1,44 @@
+import type { ContainerImage } from "../images/index.ts";
+import type { VolumeMountPoint } from "./rootPlan.ts";
+
+/** Everything needed to start one run of a container. */
+export interface ContainerSpec {
+  /** 64 hexadecimal digits. */
+  readonly id: string;
+  readonly podUid: string;
+  readonly name: string;
+  readonly image: ContainerImage;
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  readonly hostname: string;
+  /** Path of the pod's network namespace; absent: the node's. */
+  readonly netns?: string;
+  /** Text of files by path: hosts, resolv.conf, hostname. */
+  readonly etc: Readonly<Record<string, string>>;
+  readonly volumes: readonly VolumeMountPoint[];
+  readonly user?: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
+  /** Absent: all, for privileged containers. */
+  readonly capabilities?: readonly string[];
+  readonly privileged: boolean;
+  readonly tty: boolean;
+  readonly stdin: boolean;
+  readonly logPath: string;
+}
+
+/** What a new node agent needs to take a container over. */
+export interface ContainerHandle {
+  readonly id: string;
+  readonly podUid: string;
+  readonly pid: number;
+  readonly logPath: string;
+}
+
+/** How a container ended. */
+export interface ContainerExit {
+  /** As `$?` of a shell; 137 when the kernel does not tell. */
+  readonly exitCode: number;
+  readonly signal?: number;
+  /** The process was not our child, so its exit status is lost. */
+  readonly unknown?: boolean;
+}

@@ -1,0 +1,97 @@
+import type { Pod } from "#api/index.ts";
+
+/** The cluster's and the node's resolver settings. */
+export interface DnsSettings {
+  readonly clusterDns: readonly string[];
+  /** Without a trailing dot, e.g. `cluster.local`. */
+  readonly clusterDomain: string;
+  /** Text of the node's own resolv.conf. */
+  readonly nodeResolvConf: string;
+}
+
+/** A resolv.conf in parts. */
+interface Resolver {
+  nameservers: string[];
+  searches: string[];
+  options: string[];
+}
+
+/** Limits of Kubernetes' pods: three nameservers, 32 search domains of 2,048 characters together. */
+const MAX_NAMESERVERS = 3;
+const MAX_SEARCHES = 32;
+
+function parse(text: string): Resolver {
+  const result: Resolver = { nameservers: [], searches: [], options: [] };
+  for (const line of text.split("\n")) {
+    const [keyword, ...rest] = line.trim().split(/\s+/);
+    if (keyword === "nameserver" && rest[0]) result.nameservers.push(rest[0]);
+    else if (keyword === "search" || keyword === "domain") result.searches = rest;
+    else if (keyword === "options") result.options = rest;
+  }
+  return result;
+}
+
+function policyResolver(pod: Pod, dns: DnsSettings): Resolver {
+  const node = parse(dns.nodeResolvConf);
+  const policy = pod.spec.dnsPolicy ?? "ClusterFirst";
+  if (policy === "None") return { nameservers: [], searches: [], options: [] };
+  // A pod in the node's network keeps the node's resolver unless it asks for the cluster's.
+  const usesNode = policy === "Default" || (policy === "ClusterFirst" && pod.spec.hostNetwork);
+  if (usesNode || dns.clusterDns.length === 0) return node;
+  const domain = dns.clusterDomain;
+  const searches = [`${pod.metadata.namespace}.svc.${domain}`, `svc.${domain}`, domain];
+  return {
+    nameservers: [...dns.clusterDns],
+    searches: [...searches, ...node.searches.filter((s) => s !== "." && !searches.includes(s))],
+    options: ["ndots:5"],
+  };
+}
+
+/**
+ * Text of a pod's /etc/resolv.conf from its dnsPolicy and dnsConfig.
+ * Source: Kubernetes documentation, "DNS for Services and Pods".
+ */
+export function resolvConf(pod: Pod, dns: DnsSettings): string {
+  const base = policyResolver(pod, dns);
+  const extra = pod.spec.dnsConfig;
+  const optionName = (option: string) => option.split(":")[0];
+  const added = (extra?.options ?? []).map((o) => (o.value === undefined ? `${o.name}` : `${o.name}:${o.value}`));
+  const overridden = new Set(added.map(optionName));
+  const nameservers = [...new Set([...base.nameservers, ...(extra?.nameservers ?? [])])].slice(0, MAX_NAMESERVERS);
+  const searches = [...new Set([...base.searches, ...(extra?.searches ?? [])])].slice(0, MAX_SEARCHES);
+  const options = [...base.options.filter((o) => !overridden.has(optionName(o))), ...added];
+  return [
+    ...(searches.length ? [`search ${searches.join(" ")}`] : []),
+    ...nameservers.map((n) => `nameserver ${n}`),
+    ...(options.length ? [`options ${options.join(" ")}`] : []),
+    "",
+  ].join("\n");
+}
+
+/** Longest host name that Linux takes in full (HOST_NAME_MAX is 64, DNS labels end at 63). */
+const MAX_LABEL = 63;
+
+/** Host name of a pod: spec.hostname or its name, cut to one label; the node's for a pod in the node's network. */
+export function podHostname(pod: Pod, nodeName: string): string {
+  if (pod.spec.hostNetwork) return nodeName;
+  return (pod.spec.hostname ?? pod.metadata.name).slice(0, MAX_LABEL).replace(/[-.]+$/, "");
+}
+
+/** Text of a pod's /etc/hosts. Source: Kubernetes documentation, "Adding entries to Pod /etc/hosts with HostAliases". */
+export function hostsFile(pod: Pod, podIPs: readonly string[], hostname: string, clusterDomain: string, nodeHosts: string): string {
+  const aliases = (pod.spec.hostAliases ?? []).map((a) => `${a.ip}\t${(a.hostnames ?? []).join("\t")}\n`).join("");
+  const added = aliases === "" ? "" : `\n# Entries added by HostAliases.\n${aliases}`;
+  if (pod.spec.hostNetwork) return `# Kubernetes-managed hosts file (host network).\n${nodeHosts}${added}`;
+  const subdomain = pod.spec.subdomain;
+  const full = subdomain ? `${hostname}.${subdomain}.${pod.metadata.namespace}.svc.${clusterDomain}\t` : "";
+  const fixed = [
+    "# Kubernetes-managed hosts file.",
+    "127.0.0.1\tlocalhost",
+    "::1\tlocalhost ip6-localhost ip6-loopback",
+    "fe00::0\tip6-localnet",
+    "fe00::0\tip6-mcastprefix",
+    "fe00::1\tip6-allnodes",
+    "fe00::2\tip6-allrouters",
+  ];
+  return `${[...fixed, ...podIPs.map((ip) => `${ip}\t${full}${hostname}`)].join("\n")}\n${added}`;
+}

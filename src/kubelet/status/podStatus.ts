@@ -1,0 +1,162 @@
+import type { Condition, Container, ContainerState, ContainerStatus, Pod, PodStatus } from "#api/index.ts";
+import { qosClass } from "./qos.ts";
+
+/** What the node knows of one container. Times are milliseconds since 1970. */
+export interface ContainerView {
+  readonly state: ContainerState;
+  readonly lastState?: ContainerState;
+  readonly restartCount: number;
+  /** Result of the readiness probe, or running when there is none. */
+  readonly ready: boolean;
+  /** Result of the startup probe, or running when there is none. */
+  readonly started: boolean;
+  readonly containerId?: string;
+  readonly imageId?: string;
+}
+
+/** What the node knows of one pod. */
+export interface PodView {
+  /** By container name, init containers included; one that is missing waits to be created. */
+  readonly containers: ReadonlyMap<string, ContainerView>;
+  /** The network namespace is there and has its addresses. */
+  readonly sandboxReady: boolean;
+  readonly podIPs: readonly string[];
+  readonly hostIPs: readonly string[];
+  /** When this node first saw the pod, RFC 3339. */
+  readonly startTime: string;
+  /** A decision about the whole pod, such as a deadline: it ends the pod whatever its containers do. */
+  readonly verdict?: { readonly phase: "Failed" | "Succeeded"; readonly reason: string; readonly message: string };
+}
+
+type Phase = NonNullable<PodStatus["phase"]>;
+
+function containerStatus(container: Container, view: ContainerView | undefined, waiting: string): ContainerStatus {
+  const base = { name: container.name, image: container.image ?? "" };
+  if (!view) {
+    const state = { waiting: { reason: waiting } };
+    return { ...base, imageID: "", ready: false, started: false, restartCount: 0, state, lastState: {} };
+  }
+  return {
+    ...base,
+    imageID: view.imageId ?? "",
+    ...(view.containerId === undefined ? {} : { containerID: view.containerId }),
+    ready: view.ready,
+    started: view.started,
+    restartCount: view.restartCount,
+    state: view.state,
+    lastState: view.lastState ?? {},
+  };
+}
+
+function isDone(status: ContainerStatus): boolean {
+  return status.state?.terminated?.exitCode === 0;
+}
+
+/** Phase while init containers are not all done; undefined when they are. */
+function initPhase(pod: Pod, inits: readonly ContainerStatus[]): Phase | undefined {
+  if (inits.every((s) => isDone(s) || (s.state?.running !== undefined && isSidecar(pod, s.name)))) return undefined;
+  const failed = inits.some((s) => s.state?.terminated && s.state.terminated.exitCode !== 0);
+  return failed && pod.spec.restartPolicy === "Never" ? "Failed" : "Pending";
+}
+
+function isSidecar(pod: Pod, name: string): boolean {
+  return pod.spec.initContainers?.some((c) => c.name === name && c.restartPolicy === "Always") ?? false;
+}
+
+/**
+ * Phase of a pod from its containers' states.
+ * Source: Kubernetes documentation, "Pod Lifecycle"; a container that waits to be restarted counts as stopped.
+ */
+export function podPhase(pod: Pod, inits: readonly ContainerStatus[], apps: readonly ContainerStatus[]): Phase {
+  const early = initPhase(pod, inits);
+  if (early) return early;
+  const ended = apps.map((s) => s.state?.terminated ?? (s.state?.waiting ? s.lastState?.terminated : undefined));
+  const running = apps.filter((s) => s.state?.running).length;
+  const stopped = ended.filter((e) => e !== undefined);
+  if (running + stopped.length < apps.length) return "Pending";
+  if (running > 0) return "Running";
+  if ((pod.spec.restartPolicy ?? "Always") === "Always") return "Running";
+  if (stopped.every((e) => e?.exitCode === 0)) return "Succeeded";
+  return pod.spec.restartPolicy === "Never" ? "Failed" : "Running";
+}
+
+type Draft = Pick<Condition, "type" | "status" | "reason" | "message">;
+
+function met(type: string): Draft {
+  return { type, status: "True" };
+}
+
+function unmet(type: string, reason: string, message: string): Draft {
+  return { type, status: "False", reason, ...(message === "" ? {} : { message }) };
+}
+
+function initialized(pod: Pod, inits: readonly ContainerStatus[], phase: Phase): Draft {
+  const open = inits.filter((s) => !isDone(s) && !(s.state?.running && isSidecar(pod, s.name))).map((s) => s.name);
+  if (open.length === 0) return met("Initialized");
+  if (phase === "Succeeded") return { ...met("Initialized"), reason: "PodCompleted" };
+  return unmet("Initialized", "ContainersNotInitialized", `containers with incomplete status: [${open.join(" ")}]`);
+}
+
+function containersReady(apps: readonly ContainerStatus[], phase: Phase): Draft {
+  if (phase === "Succeeded") return unmet("ContainersReady", "PodCompleted", "");
+  if (phase === "Failed") return unmet("ContainersReady", "PodFailed", "");
+  const open = apps.filter((s) => !s.ready).map((s) => s.name);
+  if (open.length === 0) return met("ContainersReady");
+  return unmet("ContainersReady", "ContainersNotReady", `containers with unready status: [${open.join(" ")}]`);
+}
+
+function podReady(pod: Pod, containers: Draft): Draft {
+  if (containers.status !== "True") return { ...containers, type: "Ready" };
+  const gates = pod.spec.readinessGates?.map((g) => g.conditionType) ?? [];
+  const held = (type: string) => pod.status?.conditions?.some((c) => c.type === type && c.status === "True");
+  const open = gates.filter((gate) => !held(gate));
+  if (open.length === 0) return met("Ready");
+  const text = open.map((g) => `corresponding condition of pod readiness gate "${g}" does not exist.`).join(", ");
+  return unmet("Ready", "ReadinessGatesNotReady", text);
+}
+
+/** Conditions that the node agent owns; all others on the object are kept as they are. */
+const OWNED = new Set(["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"]);
+
+function withTimes(drafts: readonly Draft[], pod: Pod, now: string): Condition[] {
+  const before = pod.status?.conditions ?? [];
+  const made = drafts.map((draft) => {
+    const old = before.find((c) => c.type === draft.type);
+    const since = old?.status === draft.status ? old.lastTransitionTime : undefined;
+    return { ...draft, lastProbeTime: null, lastTransitionTime: since ?? now };
+  });
+  return [...made, ...before.filter((c) => !OWNED.has(c.type))];
+}
+
+/**
+ * The status to report for a pod. Pure: equal inputs give equal output.
+ * @param now RFC 3339 time for conditions that change
+ */
+export function podStatus(pod: Pod, view: PodView, now: string): PodStatus {
+  const hasInits = (pod.spec.initContainers?.length ?? 0) > 0;
+  const statusOf = (c: Container, waiting: string) => containerStatus(c, view.containers.get(c.name), waiting);
+  const inits = (pod.spec.initContainers ?? []).map((c) => statusOf(c, "PodInitializing"));
+  const apps = pod.spec.containers.map((c) => statusOf(c, hasInits ? "PodInitializing" : "ContainerCreating"));
+  const ephemerals = (pod.spec.ephemeralContainers ?? []).map((c) => statusOf(c, "ContainerCreating"));
+  const phase = view.verdict?.phase ?? podPhase(pod, inits, apps);
+  const ready = containersReady(apps, phase);
+  const sandbox: Draft = view.sandboxReady
+    ? met("PodReadyToStartContainers")
+    : { type: "PodReadyToStartContainers", status: "False" };
+  const drafts = [sandbox, initialized(pod, inits, phase), podReady(pod, ready), ready, met("PodScheduled")];
+  const [hostIP] = view.hostIPs;
+  const [podIP] = view.podIPs;
+  return {
+    phase,
+    ...(pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
+    conditions: withTimes(drafts, pod, now),
+    ...(view.verdict ? { reason: view.verdict.reason, message: view.verdict.message } : {}),
+    ...(hostIP === undefined ? {} : { hostIP, hostIPs: view.hostIPs.map((ip) => ({ ip })) }),
+    ...(podIP === undefined ? {} : { podIP, podIPs: view.podIPs.map((ip) => ({ ip })) }),
+    startTime: view.startTime,
+    ...(inits.length ? { initContainerStatuses: inits } : {}),
+    containerStatuses: apps,
+    ...(ephemerals.length ? { ephemeralContainerStatuses: ephemerals } : {}),
+    qosClass: qosClass(pod),
+  };
+}

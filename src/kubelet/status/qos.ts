@@ -1,0 +1,25 @@
+import type { Container, Pod } from "#api/index.ts";
+import { quantityValue } from "../spec/quantity.ts";
+
+/** Resources that decide the class (KEP-753 leaves the others out). */
+const RESOURCES = ["cpu", "memory"] as const;
+
+type Amounts = { readonly request: number; readonly limit: number };
+
+function amounts(container: Container, resource: string): Amounts {
+  const limit = quantityValue(container.resources?.limits?.[resource] ?? "0");
+  const request = quantityValue(container.resources?.requests?.[resource] ?? container.resources?.limits?.[resource] ?? "0");
+  return { request, limit };
+}
+
+/**
+ * Quality-of-service class of a pod.
+ * Guaranteed: every container has equal, non-zero cpu and memory requests and limits. BestEffort: none has any.
+ * Source: Kubernetes documentation, "Pod Quality of Service Classes".
+ */
+export function qosClass(pod: Pod): "Guaranteed" | "Burstable" | "BestEffort" {
+  const all = [...(pod.spec.initContainers ?? []), ...pod.spec.containers];
+  const pairs = all.flatMap((c) => RESOURCES.map((r) => amounts(c, r)));
+  if (pairs.every((p) => p.request === 0 && p.limit === 0)) return "BestEffort";
+  return pairs.every((p) => p.limit > 0 && p.request === p.limit) ? "Guaranteed" : "Burstable";
+}
