@@ -51,7 +51,9 @@ export function planDeployment(
     const remove = deployment.spec.paused ? [] : surplusHistory(deployment, old);
     // A paused Deployment that never ran has no ReplicaSet yet, and gets none.
     const noted = { ...base, revision: current ? revision : (deployment.metadata.annotations?.[annotations.revision] ?? "") };
-    return { ...noted, annotate, scale: scaleAll(deployment, current, old), remove };
+    const scale = scaleAll(deployment, current, old);
+    const kept = replicaSets.filter((one) => !scale.some(({ replicaSet }) => replicaSet === one));
+    return { ...noted, annotate: [...annotate, ...outdatedSizes(deployment, kept)], scale, remove };
   }
   if (deployment.spec.strategy?.type === "Recreate") {
     return { ...base, annotate, ...recreate(deployment, current, old, oldPodsLeft, revision) };
@@ -71,6 +73,16 @@ function isScaling(deployment: Deployment, replicaSets: readonly ReplicaSet[]): 
     const desired = one.metadata.annotations?.[annotations.desiredReplicas];
     return (one.spec.replicas ?? 1) > 0 && desired !== undefined && Number(desired) !== (deployment.spec.replicas ?? 1);
   });
+}
+
+/** ReplicaSets that keep their size note the new `replicas` too, or it would count as a change for ever. */
+function outdatedSizes(deployment: Deployment, kept: readonly ReplicaSet[]): DeploymentPlan["annotate"] {
+  const sizes = sizeAnnotations(deployment);
+  const differs = (one: ReplicaSet) =>
+    Object.entries(sizes).some(([key, value]) => one.metadata.annotations?.[key] !== value);
+  return kept
+    .filter((one) => (one.spec.replicas ?? 1) > 0 && differs(one))
+    .map((replicaSet) => ({ replicaSet, annotations: sizes }));
 }
 
 function roll(

@@ -1,7 +1,7 @@
 import type { Condition, Deployment, DeploymentStatus, ReplicaSet } from "#api/index.ts";
 import { conditionOf, timeText } from "../objects.ts";
 import { isComplete } from "./plan.ts";
-import { limits, total } from "./replicasets.ts";
+import { limits, total, totalWanted } from "./replicasets.ts";
 
 /** The status, and when it changes by the passing of time alone. */
 export interface StatusPlan {
@@ -27,7 +27,7 @@ export function deploymentStatus(
     updatedReplicas: current?.status?.replicas ?? 0,
     readyReplicas: total(replicaSets, "readyReplicas"),
     availableReplicas: available,
-    unavailableReplicas: Math.max(0, total(replicaSets, "replicas") - available, missing(replicaSets) - available),
+    unavailableReplicas: Math.max(0, totalWanted(replicaSets) - available),
   };
   const previous = deployment.status ?? {};
   const enough = available >= wanted - limits(deployment).unavailable;
@@ -124,11 +124,6 @@ function keepTimes(previous: Condition | undefined, next: Condition, now: Date):
   const time = timeText(now);
   const transition = previous?.status === next.status ? (previous.lastTransitionTime ?? time) : time;
   return { ...next, lastUpdateTime: time, lastTransitionTime: transition };
-}
-
-/** Replicas that the ReplicaSets ask for: those not even created count as unavailable. */
-function missing(replicaSets: readonly ReplicaSet[]): number {
-  return replicaSets.reduce((sum, one) => sum + (one.spec.replicas ?? 1), 0);
 }
 
 /** Zero counters are absent on the wire (omitempty). */

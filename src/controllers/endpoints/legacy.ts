@@ -1,0 +1,72 @@
+import type { EndpointAddress, Endpoints, EndpointSubset, Pod, Service } from "#api/index.ts";
+import { isPodReady, isPodTerminal, jsonEqual } from "../objects.ts";
+import { endpointPorts, familiesOf, hostnameOf, isHeadless, podAddresses, podReference } from "./model.ts";
+import { headlessLabel } from "./slices.ts";
+
+/** The label by which others see that these Endpoints are generated (core/v1, since 1.33). */
+export const endpointsManagedBy = { "endpoints.kubernetes.io/managed-by": "endpoint-controller" } as const;
+
+/** Addresses in one Endpoints object; what is beyond is cut off and annotated. */
+const maxAddresses = 1000;
+
+/**
+ * The Endpoints of a Service for clients that do not read EndpointSlices: first family only, pods being deleted left
+ * out unless the Service publishes pods that are not ready. Returns undefined when the present one is right.
+ */
+export function planEndpoints(service: Service, pods: readonly Pod[], present?: Endpoints): Endpoints | undefined {
+  const subsets = pack(service, pods);
+  const { [headlessLabel]: _, ...own } = service.metadata.labels ?? {};
+  const labels = { ...own, ...(isHeadless(service) ? { [headlessLabel]: "" } : {}), ...endpointsManagedBy };
+  if (present && jsonEqual(present.subsets ?? [], subsets) && jsonEqual(present.metadata.labels ?? {}, labels)) {
+    return undefined;
+  }
+  const { name, namespace } = service.metadata;
+  return {
+    apiVersion: "v1",
+    kind: "Endpoints",
+    metadata: { ...(present?.metadata ?? { name, ...(namespace === undefined ? {} : { namespace }) }), labels },
+    subsets,
+  };
+}
+
+/** One subset per set of ports, addresses sorted, so that the same pods always give the same text. */
+function pack(service: Service, pods: readonly Pod[]): EndpointSubset[] {
+  const family = familiesOf(service)[0] ?? "IPv4";
+  const tolerant = service.spec.publishNotReadyAddresses === true;
+  const byPorts = new Map<string, { ready: EndpointAddress[]; notReady: EndpointAddress[]; ports: EndpointSubset["ports"] }>();
+  let count = 0;
+  for (const pod of [...pods].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))) {
+    const ip = podAddresses(pod, family)[0];
+    if (isPodTerminal(pod) || ip === undefined) continue;
+    if (pod.metadata.deletionTimestamp !== undefined && !tolerant) continue;
+    const ports = endpointPorts(service, pod);
+    // A Service with ports, none of which this pod has, has no endpoint there; a headless one without ports has.
+    if (ports.length === 0 && (service.spec.ports ?? []).length > 0) continue;
+    if (++count > maxAddresses) break;
+    const named = ports.map(({ name = "", port = 0, ...rest }) => ({ ...(name ? { name } : {}), port, ...rest }));
+    const key = JSON.stringify(named);
+    let subset = byPorts.get(key);
+    if (!subset) byPorts.set(key, (subset = { ready: [], notReady: [], ports: named }));
+    (tolerant || isPodReady(pod) ? subset.ready : subset.notReady).push(addressOf(service, pod, ip));
+  }
+  const sorted = [...byPorts].sort(([a], [b]) => (a < b ? -1 : 1));
+  return sorted.map(([, { ready, notReady, ports }]) => ({
+    ...(ready.length > 0 ? { addresses: byIp(ready) } : {}),
+    ...(notReady.length > 0 ? { notReadyAddresses: byIp(notReady) } : {}),
+    ...(ports && ports.length > 0 ? { ports } : {}),
+  }));
+}
+
+function addressOf(service: Service, pod: Pod, ip: string): EndpointAddress {
+  const hostname = hostnameOf(service, pod);
+  return {
+    ip,
+    ...(hostname === undefined ? {} : { hostname }),
+    ...(pod.spec.nodeName === undefined ? {} : { nodeName: pod.spec.nodeName }),
+    targetRef: podReference(pod),
+  };
+}
+
+function byIp(addresses: EndpointAddress[]): EndpointAddress[] {
+  return addresses.sort((a, b) => (a.ip < b.ip ? -1 : a.ip > b.ip ? 1 : 0));
+}
