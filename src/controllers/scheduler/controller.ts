@@ -1,0 +1,171 @@
+import {
+  type Binding,
+  type Change,
+  type Condition,
+  isConflict,
+  isNotFound,
+  keyOf,
+  type Node,
+  type Pod,
+  referenceTo,
+  resources,
+} from "#api/index.ts";
+import type { ControllerContext } from "../context.ts";
+import { conditionOf, isPodActive, isPodTerminal, jsonEqual, setCondition } from "../objects.ts";
+import { viewNodes } from "./nodes.ts";
+import { schedule } from "./plan.ts";
+
+/** The name in spec.schedulerName that this scheduler answers to. */
+export const schedulerName = "default-scheduler";
+
+/** Binds pods without a node. Pods that fit nowhere wait for a change of nodes or pods; nothing is retried on a clock. */
+export function schedulerController(context: ControllerContext): void {
+  const pods = context.informer(resources.pods);
+  const nodes = context.informer(resources.nodes);
+  const namespaces = context.informer(resources.namespaces);
+  const scheduler = new Scheduler(context);
+
+  const queue = context.control({
+    name: "scheduler",
+    needs: [pods, nodes, namespaces],
+    concurrency: 1, // decisions see those before them; the binding itself does not wait
+    handle: async (key) => {
+      const pod = pods.get(key);
+      if (pod && isPending(pod)) scheduler.decide(key, pod);
+    },
+  });
+  scheduler.onFailure = (key) => queue.addAfter(key, 20);
+
+  pods.onChange((change) => {
+    const { type, object } = change;
+    const key = keyOf(object);
+    if (type === "DELETED" || object.spec.nodeName) scheduler.forget(key);
+    if (type !== "DELETED" && isPending(object) && !onlyStatusChanged(change)) queue.add(key);
+    // Room was made, or a pod that others want to be near (or away from) has come or changed its labels.
+    if (object.spec.nodeName && (type === "DELETED" || isPodTerminal(object) || !onlyStatusChanged(change))) {
+      for (const waiting of scheduler.unschedulable) queue.add(waiting);
+    }
+  });
+  nodes.onChange((change) => {
+    if (change.type === "MODIFIED" && change.old && !concernsScheduling(change.object, change.old)) return;
+    for (const waiting of scheduler.unschedulable) queue.add(waiting);
+  });
+}
+
+/** A pod that waits for this scheduler. */
+function isPending(pod: Pod): boolean {
+  return !pod.spec.nodeName && isPodActive(pod) && (pod.spec.schedulerName ?? schedulerName) === schedulerName;
+}
+
+/** A change that the scheduler's own condition, or a kubelet, made. */
+function onlyStatusChanged({ object, old }: Change<Pod>): boolean {
+  if (!old) return false;
+  return jsonEqual(object.spec, old.spec) && jsonEqual(object.metadata.labels, old.metadata.labels);
+}
+
+/** Heartbeats change a node often; these parts decide where pods may go. */
+function concernsScheduling(a: Node, b: Node): boolean {
+  const relevant = ({ metadata, spec, status }: Node) => [
+    metadata.labels,
+    spec?.taints,
+    spec?.unschedulable,
+    status?.allocatable,
+    conditionOf(status?.conditions, "Ready")?.status,
+  ];
+  return !jsonEqual(relevant(a), relevant(b));
+}
+
+class Scheduler {
+  /** Pods that fitted nowhere at their last attempt. */
+  readonly unschedulable = new Set<string>();
+  /** Called when a decision could not be written. */
+  onFailure: (key: string) => void = () => {};
+  readonly #context: ControllerContext;
+  /** Decisions that the cache does not show yet: pods as they will be. */
+  readonly #assumed = new Map<string, Pod>();
+
+  constructor(context: ControllerContext) {
+    this.#context = context;
+  }
+
+  /** Decides and starts to write the decision; the next pod is decided on top of it. */
+  decide(key: string, pod: Pod): void {
+    if (this.#assumed.has(key)) return;
+    if ((pod.spec.schedulingGates ?? []).length > 0) {
+      const message = "Scheduling is blocked due to non-empty scheduling gates";
+      return this.#report(key, pod, "SchedulingGated", message);
+    }
+    const namespaces = this.#context.informer(resources.namespaces);
+    const decision = schedule(pod, this.#views(), (name) => namespaces.get(name)?.metadata.labels ?? {});
+    if (decision.node === undefined) {
+      this.unschedulable.add(key);
+      const about = referenceTo(resources.pods, pod);
+      this.#context.recorder(schedulerName).event(about, "Warning", "FailedScheduling", decision.message);
+      return this.#report(key, pod, "Unschedulable", decision.message);
+    }
+    this.unschedulable.delete(key);
+    this.#assumed.set(key, { ...pod, spec: { ...pod.spec, nodeName: decision.node } });
+    void this.#bind(key, pod, decision.node);
+  }
+
+  /** The pod is gone, or the cache knows its node. */
+  forget(key: string): void {
+    this.#assumed.delete(key);
+    this.unschedulable.delete(key);
+  }
+
+  #views() {
+    const nodes = this.#context.informer(resources.nodes).list();
+    const pods = this.#context.informer(resources.pods).list();
+    const bound = pods.filter((pod) => pod.spec.nodeName);
+    return viewNodes(nodes, [...bound, ...this.#assumed.values()]);
+  }
+
+  async #bind(key: string, pod: Pod, node: string): Promise<void> {
+    const { name, namespace, uid } = pod.metadata;
+    const binding: Binding = {
+      apiVersion: "v1",
+      kind: "Binding",
+      metadata: {
+        name,
+        ...(namespace === undefined ? {} : { namespace }),
+        ...(uid === undefined ? {} : { uid }),
+      },
+      target: { apiVersion: "v1", kind: "Node", name: node },
+    };
+    try {
+      const options = { subresource: "binding", ...(namespace === undefined ? {} : { namespace }) };
+      await this.#context.client.post(resources.pods, name, binding, options);
+      const about = referenceTo(resources.pods, pod);
+      const message = `Successfully assigned ${namespace}/${name} to ${node}`;
+      this.#context.recorder(schedulerName).event(about, "Normal", "Scheduled", message);
+    } catch (error) {
+      this.#assumed.delete(key);
+      if (this.#context.signal.aborted || isNotFound(error) || isConflict(error)) return; // gone, or bound by another
+      this.#context.log.warn("Binding failed", { pod: key, node, error });
+      this.onFailure(key);
+    }
+  }
+
+  /** Notes on the pod why it waits. */
+  #report(key: string, pod: Pod, reason: string, message: string): void {
+    const condition: Condition = { type: "PodScheduled", status: "False", reason, message, lastProbeTime: null };
+    const present = pod.status?.conditions ?? [];
+    const conditions = setCondition(present, condition, this.#context.now());
+    if (conditions === present) return;
+    void this.#writeConditions(key, pod, conditions);
+  }
+
+  async #writeConditions(key: string, pod: Pod, conditions: readonly Condition[]): Promise<void> {
+    const { name, namespace, uid, resourceVersion } = pod.metadata;
+    const patch = { metadata: { uid, resourceVersion }, status: { conditions } };
+    try {
+      const options = { type: "merge", subresource: "status" } as const;
+      await this.#context.client.patch(resources.pods, name, namespace, patch, options);
+    } catch (error) {
+      if (this.#context.signal.aborted || isNotFound(error)) return;
+      if (isConflict(error)) this.onFailure(key);
+      else this.#context.log.warn("Cannot note why a pod waits", { pod: key, error });
+    }
+  }
+}
