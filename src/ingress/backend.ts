@@ -1,4 +1,5 @@
 import type { IngressBackend, Service } from "#api/index.ts";
+import { tryParseIp } from "#base/ip.ts";
 
 /** Where requests of a route go. */
 export type Target =
@@ -39,7 +40,7 @@ export function resolveBackend(namespace: string, backend: IngressBackend, servi
   if (port.protocol === "UDP" || port.protocol === "SCTP") {
     return unavailable(`port ${port.port} of Service "${namespace}/${name}" is ${port.protocol}, not TCP`);
   }
-  if (!clusterIP) return unavailable(`Service "${namespace}/${name}" has no cluster IP yet`);
+  if (!clusterIP || !tryParseIp(clusterIP)) return unavailable(`Service "${namespace}/${name}" has no cluster IP yet`);
   return { kind: "service", namespace, name, port: port.port, address: clusterIP };
 }
 
