@@ -8,6 +8,8 @@ export interface NetlinkFailure {
   readonly errno: number;
   /** The kernel's own explanation (extended acknowledgement), "" when it gave none. */
   readonly reason: string;
+  /** Byte of the message at which the refused attribute begins, when the kernel says so. */
+  readonly offset?: number;
 }
 
 /**

@@ -195,11 +195,14 @@ function parseFailure(message: NetlinkMessage): NetlinkFailure | undefined {
   const errno = -message.payload.readInt32LE(0);
   if (errno === 0) return undefined;
   let reason = "";
+  let offset: number | undefined;
   if (message.flags & NLM_F.ACK_TLVS) {
     // Uncapped errors echo the whole request (aligned) before the attributes.
     const echoed = message.flags & NLM_F.CAPPED ? 16 : (message.payload.readUInt32LE(4) + 3) & ~3;
-    const text = parseAttributes(message.payload.subarray(4 + echoed)).get(1);
+    const explained = parseAttributes(message.payload.subarray(4 + echoed));
+    const text = explained.get(1);
     if (text) reason = attributeText(text);
+    offset = explained.get(2)?.readUInt32LE();
   }
-  return { index: message.sequence - 1, errno, reason };
+  return { index: message.sequence - 1, errno, reason, ...(offset !== undefined && { offset }) };
 }
