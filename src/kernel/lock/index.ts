@@ -1,0 +1,2 @@
+/** Locks on files that a killed process gives back. */
+export { tryLock } from "./lock.ts";

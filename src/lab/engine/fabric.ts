@@ -1,0 +1,92 @@
+import { type Netns, newNetns, setSysctls } from "#kernel/namespaces/index.ts";
+import { openRtnetlink, type Operation, type Rtnetlink } from "#kernel/netlink/index.ts";
+import { baseSysctls, type Interface, type MachineModel, type Topology } from "#lab/topology/index.ts";
+
+/** Index of the loopback device in every namespace (net/core/dev.c gives it the first). */
+const LOOPBACK = 1;
+/** First index of a machine's own interfaces. */
+const FIRST_INTERFACE = 2;
+
+/** The network namespace of a machine and the way to change it. */
+export interface MachineNetwork {
+  readonly netns: Netns;
+  readonly rtnl: Rtnetlink;
+}
+
+/**
+ * The cables and switches of a lab: one network namespace with a bridge for each segment. A packet on an underlay
+ * segment can be captured there.
+ */
+export class Fabric {
+  readonly netns: Netns;
+  readonly #rtnl: Rtnetlink;
+  readonly #bridges = new Map<string, number>();
+  #nextPort = 100;
+
+  /** Makes the segments. @throws SysError, NetlinkError */
+  constructor(topology: Topology) {
+    this.netns = newNetns();
+    // A switch has no addresses of its own, nor does it see what it forwards as an IP packet.
+    setSysctls(this.netns, { "net.ipv6.conf.default.disable_ipv6": "1", "net.ipv6.conf.all.disable_ipv6": "1" });
+    this.#rtnl = openRtnetlink(this.netns);
+    const operations: Operation[] = [{ op: "set-link", index: LOOPBACK, up: true }];
+    for (const [i, segment] of topology.segments.entries()) {
+      const index = FIRST_INTERFACE + i;
+      this.#bridges.set(segment.name, index);
+      operations.push({ op: "add-link", name: segment.name.slice(0, 15), index, mtu: segment.mtu, kind: { type: "bridge" }, up: true });
+    }
+    this.#rtnl.apply(operations);
+  }
+
+  /** Makes a machine's network namespace, plugs its cables in and configures it. @throws SysError, NetlinkError */
+  connect(machine: MachineModel): MachineNetwork {
+    const netns = newNetns();
+    setExistingSysctls(netns, { ...baseSysctls, ...machine.sysctls });
+    const rtnl = openRtnetlink(netns);
+    for (const [i, device] of machine.interfaces.entries()) this.#plug(machine, device, FIRST_INTERFACE + i, netns);
+    rtnl.apply([
+      { op: "set-link", index: LOOPBACK, up: true },
+      ...machine.interfaces.flatMap((device, i) => configure(device, FIRST_INTERFACE + i)),
+    ]);
+    rtnl.apply(machine.routes.map(({ to, via }) => ({ op: "add-route", dst: to === "default" ? (via.includes(":") ? "::/0" : "0.0.0.0/0") : to, via, protocol: STATIC })));
+    return { netns, rtnl };
+  }
+
+  #plug(machine: MachineModel, device: Interface, index: number, netns: Netns): void {
+    const master = this.#bridges.get(device.segment);
+    if (master === undefined) throw new Error(`no segment ${device.segment} for ${machine.name} ${device.name}`);
+    const port = this.#nextPort++;
+    this.#rtnl.apply([
+      {
+        op: "add-link",
+        name: `p${port}`,
+        index: port,
+        master,
+        up: true,
+        kind: { type: "veth", peer: { name: device.name, index, mac: device.mac, netns: netns.fd } },
+      },
+    ]);
+  }
+}
+
+/** Route protocol of routes that the administrator set (RTPROT_STATIC, linux/rtnetlink.h). */
+const STATIC = 4;
+
+function configure(device: Interface, index: number): Operation[] {
+  return [
+    ...device.altnames.map((altName): Operation => ({ op: "add-altname", index, altName })),
+    ...device.addresses.map((address): Operation => ({ op: "add-address", index, address })),
+    { op: "set-link", index, up: true },
+  ];
+}
+
+/** Sets each sysctl that this kernel has; settings of modules that are not loaded are left out. */
+function setExistingSysctls(netns: Netns, settings: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(settings)) {
+    try {
+      setSysctls(netns, { [name]: value });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+}

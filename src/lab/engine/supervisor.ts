@@ -1,0 +1,84 @@
+import { closeSync, openSync } from "node:fs";
+import type { Child, Spawner } from "#kernel/process/index.ts";
+import type { ProcessSpec, ProcessState } from "./protocol.ts";
+
+const FIRST_DELAY_MS = 20;
+const MAX_DELAY_MS = 10_000;
+/** A process that ran for this long starts over with the first delay. */
+const STEADY_MS = 10_000;
+
+/** What a supervised process needs of its surroundings. */
+export interface Surroundings {
+  readonly spawner: Spawner;
+  /** pidfd of the init of the machine to run in. */
+  readonly pidfd: number;
+  /** The log file as we see it. */
+  readonly log: string;
+  /** Descriptors it gets as 3, 4, …. */
+  readonly descriptors: readonly number[];
+  readonly report: (state: ProcessState) => void;
+}
+
+/** Keeps one process running: starts it inside its machine, and again with growing delays whenever it ends. */
+export class Supervised {
+  readonly #spec: ProcessSpec;
+  readonly #around: Surroundings;
+  #child: Child | undefined;
+  #restarts = 0;
+  #delay = FIRST_DELAY_MS;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(spec: ProcessSpec, around: Surroundings) {
+    this.#spec = spec;
+    this.#around = around;
+  }
+
+  /** Starts the process. @throws SysError when it cannot be executed */
+  async start(): Promise<void> {
+    const { spec, around } = { spec: this.#spec, around: this.#around };
+    const log = openSync(around.log, "a", 0o644);
+    try {
+      const child = await around.spawner.spawn({
+        argv: spec.argv,
+        env: spec.env,
+        stdio: [null, log, log, ...around.descriptors],
+        join: { pidfd: around.pidfd },
+      });
+      this.#child = child;
+      const since = performance.now();
+      this.#report("running", child.pid);
+      void child.exit.then((status) => this.#ended(since, status.signal === null ? `exit code ${status.code}` : `signal ${status.signal}`));
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  /** Sends a signal to the process. */
+  signal(signal: number): void {
+    this.#child?.kill(signal);
+  }
+
+  /** Does not start it again. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #ended(since: number, reason: string): void {
+    this.#child = undefined;
+    if (this.#stopped) return;
+    if (performance.now() - since > STEADY_MS) this.#delay = FIRST_DELAY_MS;
+    this.#restarts++;
+    this.#report("restarting", 0, reason);
+    this.#timer = setTimeout(() => {
+      this.start().catch((error: unknown) => this.#ended(performance.now(), String(error)));
+    }, this.#delay);
+    this.#delay = Math.min(this.#delay * 2, MAX_DELAY_MS);
+  }
+
+  #report(state: ProcessState["state"], pid: number, reason?: string): void {
+    const { name, machine } = this.#spec;
+    this.#around.report({ name, machine, state, pid, restarts: this.#restarts, ...(reason === undefined ? {} : { reason }) });
+  }
+}

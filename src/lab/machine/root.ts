@@ -1,0 +1,101 @@
+import { existsSync, mkdirSync, readlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Mount, RootPlan } from "#kernel/mounts/index.ts";
+import { LAB_ROOT } from "#lab/stage/index.ts";
+
+/** Folder of the program in every machine and pod. */
+export const PROGRAM_ROOT = "/opt/podwire";
+
+/** Folders below the lab's root that machines are made from. */
+export const labPaths = {
+  usr: `${LAB_ROOT}/usr`,
+  tools: `${LAB_ROOT}/tools`,
+  program: `${LAB_ROOT}/program`,
+  node: `${LAB_ROOT}/node`,
+  state: `${LAB_ROOT}/state`,
+  /** The /etc and /var that machines and pods start from. */
+  template: `${LAB_ROOT}/template`,
+  machines: `${LAB_ROOT}/machines`,
+} as const;
+
+const DEVICES = ["null", "zero", "full", "random", "urandom", "tty"] as const;
+const DIRECTORIES = [
+  "run/netns", "run/lock", "run/podwire", "tmp", "root", "home", "mnt", "srv", "opt/cni/bin", "usr", "etc", "proc", "sys", "dev",
+  "var/log", "var/lib", "var/cache", "var/tmp", "var/spool", "var/mail",
+] as const;
+const ROOT_LINKS = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] as const;
+
+/** A machine's folders, as the engine sees them. */
+export interface MachineFolders {
+  /** Becomes `/`. */
+  readonly root: string;
+  /** Upper layer of /etc: what is written here before the start is there at the start. */
+  readonly etc: string;
+  readonly etcWork: string;
+}
+
+/** The folders of machine `name`. */
+export function machineFolders(name: string): MachineFolders {
+  const base = join(labPaths.machines, name);
+  return { root: join(base, "root"), etc: join(base, "etc"), etcWork: join(base, "etc-work") };
+}
+
+/**
+ * Makes a machine's folders and writes files into them.
+ * @param files absolute path inside → content; keys and kubeconfigs get mode 0600, programs 0755, the rest 0644
+ */
+export function prepareFolders(folders: MachineFolders, files: Readonly<Record<string, string>>): void {
+  for (const path of [folders.etc, folders.etcWork, ...DIRECTORIES.map((d) => join(folders.root, d))]) mkdirSync(path, { recursive: true });
+  for (const [path, content] of Object.entries(files)) writeInside(folders, path, content);
+}
+
+/** Writes one file of a machine that has not been started, or outside of /etc of a running one. */
+export function writeInside(folders: MachineFolders, path: string, content: string): void {
+  const target = pathInside(folders, path);
+  mkdirSync(dirname(target), { recursive: true });
+  const secret = path.endsWith(".key") || (path.startsWith("/etc/kubernetes/") && path.endsWith(".conf"));
+  const executable = path.startsWith("/opt/cni/bin/") || path.startsWith("/usr/local/bin/");
+  writeFileSync(target, content, { mode: secret ? 0o600 : executable ? 0o755 : 0o644 });
+}
+
+/** Where the engine finds a file of a machine. */
+export function pathInside(folders: MachineFolders, path: string): string {
+  return path.startsWith("/etc/") ? join(folders.etc, path.slice("/etc/".length)) : join(folders.root, path);
+}
+
+/**
+ * The root file system of a machine.
+ * @param stateMount where the folder that outlives the lab's processes is mounted, if at all
+ */
+export function machineRoot(folders: MachineFolders, stateMount?: string): RootPlan {
+  const devices = DEVICES.map((name): Mount => ({ target: `/dev/${name}`, type: "bind", source: `/dev/${name}` }));
+  const readonlyBind = (target: string, source: string): Mount => ({ target, type: "bind", source, readonly: true, nosuid: true, recursive: true });
+  return {
+    directory: folders.root,
+    mounts: [
+      { target: "/usr", type: "bind", source: labPaths.usr, readonly: true, recursive: true },
+      { target: "/etc", type: "overlay", options: `lowerdir=${labPaths.template}/etc,upperdir=${folders.etc},workdir=${folders.etcWork}` },
+      { target: "/proc", type: "proc" },
+      { target: "/sys", type: "sysfs", nosuid: true, nodev: true, noexec: true },
+      { target: "/sys/fs/cgroup", type: "cgroup2", nosuid: true, nodev: true, noexec: true, optional: true },
+      { target: "/dev", type: "tmpfs", options: "mode=755,size=64k", nosuid: true },
+      ...devices,
+      { target: "/dev/net/tun", type: "bind", source: "/dev/net/tun", optional: true },
+      { target: "/dev/pts", type: "devpts", options: "newinstance,ptmxmode=0666,mode=620", nosuid: true, noexec: true },
+      { target: "/dev/shm", type: "tmpfs", options: "mode=1777", nosuid: true, nodev: true },
+      { target: "/dev/mqueue", type: "mqueue", optional: true },
+      readonlyBind(`${PROGRAM_ROOT}/dist`, labPaths.program),
+      readonlyBind(`${PROGRAM_ROOT}/bin/node`, labPaths.node),
+      readonlyBind(`${PROGRAM_ROOT}/template`, labPaths.template),
+      ...(stateMount === undefined ? [] : [{ target: stateMount, type: "bind", source: labPaths.state, nosuid: true, nodev: true } as const]),
+    ],
+    symlinks: { ...rootLinks(), "/dev/ptmx": "pts/ptmx", "/dev/fd": "/proc/self/fd", "/dev/stdin": "/proc/self/fd/0", "/dev/stdout": "/proc/self/fd/1", "/dev/stderr": "/proc/self/fd/2", "/var/run": "/run", "/var/lock": "/run/lock" },
+  };
+}
+
+/** /bin, /lib and so on, as this machine has them: links into /usr. */
+function rootLinks(): Record<string, string> {
+  const links: Record<string, string> = {};
+  for (const name of ROOT_LINKS) if (existsSync(`/${name}`)) links[`/${name}`] = readlinkSync(`/${name}`);
+  return links;
+}

@@ -1,0 +1,255 @@
+import { EventEmitter } from "node:events";
+import { openSync, writeSync } from "node:fs";
+import type { AddressInfo, Server } from "node:net";
+import { join } from "node:path";
+import { Client, http2Transport, Informer, type KubeObject, type Node, type Pod, resources, type Service, type Transport } from "#api/index.ts";
+import { createLogger, type Logger } from "#base/log.ts";
+import { API_LISTENER, apiServerNames, clusterPlan } from "#lab/cluster/index.ts";
+import { type ClusterConfig, dnsServiceAddress } from "#lab/config/index.ts";
+import { createAll, readManifests } from "#lab/manifests/index.ts";
+import { type ClusterPki, kubeconfig, makePki } from "#lab/pki/index.ts";
+import type { StageSources } from "#lab/stage/index.ts";
+import { StateDirectory } from "#lab/state/index.ts";
+import { type ControlRequest, serveControl } from "./control.ts";
+import { EngineLink } from "./engineLink.ts";
+import { hostAddressOf, NodePortExposer } from "./exposer.ts";
+import { firstAnswer } from "./firstAnswer.ts";
+import { echoPods } from "./load.ts";
+import { listenLocal, takeLoopback } from "./loopback.ts";
+import { type ClusterStatus, degradedReasons, nodeStates } from "./status.ts";
+
+const API_PORT = 6443;
+/** NodePort of the ingress controller's Service (manifests/ingress.yaml; INVENTORY G01). */
+const INGRESS_NODE_PORT = 30080;
+
+/** Where the program's files are on the host. Absolute paths. */
+export interface Installation extends Omit<StageSources, "state"> {
+  /** Folder with manifests/ and examples/. */
+  readonly assets: string;
+}
+
+interface Events {
+  /** A step is done, at this many milliseconds since the start of the command. */
+  step: [name: string, ms: number];
+  /** The cluster cannot go on. */
+  failed: [error: Error];
+}
+
+/** How a cluster is run. */
+export interface ClusterOptions {
+  readonly config: ClusterConfig;
+  readonly installation: Installation;
+  /** performance.now() of the moment from which durations count. */
+  readonly startedAt: number;
+}
+
+/** A running cluster, seen from the host: the engine's parent, the listeners, the control socket. */
+export class Cluster extends EventEmitter<Events> {
+  readonly #options: ClusterOptions;
+  readonly #abort = new AbortController();
+  readonly #timeline: Record<string, number> = {};
+  #state: StateDirectory | undefined;
+  #engine: EngineLink | undefined;
+  #transport: Transport | undefined;
+  #control: Server | undefined;
+  #nodes: Informer<Node> | undefined;
+  #pods: Informer<Pod> | undefined;
+  #prefix = "";
+  #ingressPort: number | undefined;
+  #firstAnswerMs: number | undefined;
+  #started = false;
+  #failure: string | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(options: ClusterOptions) {
+    super();
+    this.#options = options;
+  }
+
+  /**
+   * Brings the cluster up; resolves with the first HTTP answer through it (or, without an example, with all nodes
+   * ready).
+   * @throws PodwireError; what was begun is taken down by `stop()`
+   */
+  async start(): Promise<void> {
+    const { config, installation } = this.#options;
+    const state = StateDirectory.open(config.name);
+    this.#state = state;
+    const log = createLogger("podwire", { write: logWriter(state) });
+    const range = await takeLoopback(config.name, config.apiPort);
+    this.#prefix = range.prefix;
+    const ingress = config.ingress === "none" ? undefined : await listenLocal(config.ingressPort, "--ingress-port");
+    this.#ingressPort = (ingress?.address() as AddressInfo | undefined)?.port;
+    const engineLog = openSync(join(state.path, "engine.log"), "a", 0o600);
+    const [engine, pki] = await Promise.all([
+      EngineLink.start({ ...installation, state: state.disk }, "engine.cjs", engineLog),
+      makePki({ apiNames: apiServerNames(config, `${range.prefix}.1`), nodes: config.nodes }),
+    ]);
+    this.#engine = engine;
+    engine.on("failed", (error) => this.#fail(error));
+    engine.on("phase", (name) => this.#step(`engine ${name}`));
+    this.#step("certificates");
+    await engine.sendListener(API_LISTENER, range.api);
+    await this.#boot(engine, pki, log, ingress);
+  }
+
+  async #boot(engine: EngineLink, pki: ClusterPki, log: Logger, ingress: Server | undefined): Promise<void> {
+    const { config } = this.#options;
+    const state = this.#state as StateDirectory;
+    const client = this.#connect(pki);
+    const booted = engine.boot(clusterPlan(config, pki));
+    state.write("kubeconfig", kubeconfig({ cluster: config.name, user: "kubernetes-admin", server: this.apiUrl, ca: pki.ca, client: pki.admin }));
+    this.#control = await serveControl(state.socket, (request) => this.#answer(request));
+    state.write("state.json", JSON.stringify({ pid: process.pid, address: this.#prefix, kubeconfig: state.kubeconfig, socket: state.socket }));
+    await booted;
+    const exposer = new NodePortExposer(config, this.#prefix, { client, engine, log, signal: this.#abort.signal });
+    await createAll(client, this.#addons());
+    this.#step("api");
+    this.#watch(client, log);
+    await exposer.start();
+    const example = this.#example();
+    await createAll(client, [...example, ...echoPods(config.pods)]);
+    this.#step("manifests");
+    if (ingress) {
+      const worker = config.nodes.find((n) => n.role === "worker") ?? config.nodes[0];
+      await engine.forward("ingress", ingress, { machine: "router", address: worker?.addresses[0] ?? "", port: INGRESS_NODE_PORT });
+    }
+    await this.#ready(example.length > 0);
+  }
+
+  async #ready(withExample: boolean): Promise<void> {
+    await this.#nodesReady();
+    this.#step("nodes ready");
+    if (withExample && this.#ingressPort !== undefined) {
+      const at = await firstAnswer(this.#ingressPort, "/wear", "localhost", this.#abort.signal);
+      this.#firstAnswerMs = at - this.#options.startedAt;
+      this.#step("first answer");
+    }
+    this.#started = true;
+  }
+
+  #connect(pki: ClusterPki): Client {
+    this.#transport = http2Transport({ server: this.apiUrl, ca: pki.ca, cert: pki.admin.cert, key: pki.admin.key });
+    return new Client(this.#transport, { userAgent: "podwire" });
+  }
+
+  #addons(): KubeObject[] {
+    const { config, installation } = this.#options;
+    const objects = readManifests(join(installation.assets, "manifests/coredns.yaml"), installation.assets).map((object) =>
+      object.kind === "Service" ? withClusterIp(object as Service, dnsServiceAddress(config)) : object,
+    );
+    if (config.ingress === "none") return objects;
+    return [...objects, ...readManifests(join(installation.assets, "manifests/ingress.yaml"), installation.assets)];
+  }
+
+  #example(): KubeObject[] {
+    const { config, installation } = this.#options;
+    if (config.example === "none") return [];
+    const folder = join(installation.assets, "examples/online-store");
+    return ["shop.yaml", "ingress.yaml"].flatMap((file) => readManifests(join(folder, file), installation.assets));
+  }
+
+  #watch(client: Client, log: Logger): void {
+    const deps = { log, signal: this.#abort.signal };
+    this.#nodes = new Informer(client, resources.nodes, {}, deps);
+    this.#pods = new Informer(client, resources.pods, {}, deps);
+    this.#nodes.start();
+    this.#pods.start();
+  }
+
+  /** Resolves when every node says that it is ready. */
+  #nodesReady(): Promise<void> {
+    const nodes = this.#nodes as Informer<Node>;
+    return new Promise((resolve, reject) => {
+      const check = (): void => {
+        if (nodeStates(this.#options.config, nodes.list(), () => "").every((n) => n.state === "Ready")) resolve();
+      };
+      nodes.onChange(check);
+      this.#abort.signal.addEventListener("abort", () => reject(this.#abort.signal.reason));
+      check();
+    });
+  }
+
+  /** URL of the API server on the host. */
+  get apiUrl(): string {
+    return `https://${this.#prefix}.1:${API_PORT}`;
+  }
+
+  /** What `podwire status` says. */
+  status(): ClusterStatus {
+    const { config } = this.#options;
+    const input = {
+      config,
+      started: this.#started,
+      nodes: this.#nodes?.list() ?? [],
+      pods: this.#pods?.list() ?? [],
+      processes: [...(this.#engine?.processes.values() ?? [])],
+      ...(this.#failure === undefined ? {} : { failure: this.#failure }),
+    };
+    const reasons = this.#started || this.#failure ? degradedReasons(input) : [];
+    return {
+      name: config.name,
+      state: reasons.length ? "degraded" : this.#started ? "ready" : "starting",
+      reasons,
+      kubeconfig: this.#state?.kubeconfig ?? "",
+      urls: { api: this.apiUrl, ...(this.#ingressPort === undefined ? {} : { ingress: `http://127.0.0.1:${this.#ingressPort}` }) },
+      nodes: nodeStates(config, input.nodes, (i) => hostAddressOf(this.#prefix, i)),
+      ...(this.#firstAnswerMs === undefined ? {} : { firstAnswerMs: Math.round(this.#firstAnswerMs) }),
+      processes: input.processes,
+      timeline: this.#timeline,
+    };
+  }
+
+  async #answer(request: ControlRequest): Promise<unknown> {
+    const engine = this.#engine as EngineLink;
+    switch (request.command) {
+      case "status":
+        return this.status();
+      case "down":
+        // The answer has to leave before the socket goes.
+        setImmediate(() => this.emit("failed", new Error("down")));
+        return null;
+      case "enter": {
+        const pid = engine.inits[request.machine];
+        if (pid === undefined) throw Object.assign(new Error(`no machine ${request.machine}; there are ${Object.keys(engine.inits).join(", ")}`), { code: "NotFound" });
+        return { lab: engine.initPid(), machine: pid };
+      }
+      case "signal":
+        return engine.signal(request.process, request.signal);
+    }
+  }
+
+  #step(name: string): void {
+    const ms = performance.now() - this.#options.startedAt;
+    this.#timeline[name] = Math.round(ms * 10) / 10;
+    this.emit("step", name, ms);
+  }
+
+  #fail(error: Error): void {
+    this.#failure = error.message;
+    this.emit("failed", error);
+  }
+
+  /** Takes everything down; nothing of it is left on the host. Safe to call at any time, more than once. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#abort.abort(new Error("the cluster is being taken down"));
+    this.#control?.close();
+    await this.#transport?.close();
+    await this.#engine?.stop();
+    this.#state?.remove();
+  }
+}
+
+function withClusterIp(service: Service, address: string): Service {
+  return { ...service, spec: { ...service.spec, clusterIP: address, clusterIPs: [address] } };
+}
+
+function logWriter(state: StateDirectory): (line: string) => void {
+  const fd = openSync(join(state.path, "podwire.log"), "a", 0o600);
+  return (line) => void writeSync(fd, line);
+}

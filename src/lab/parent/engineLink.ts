@@ -1,0 +1,122 @@
+import type { ChildProcess } from "node:child_process";
+import { EventEmitter, once } from "node:events";
+import { readFileSync } from "node:fs";
+import type { Server } from "node:net";
+import { PodwireError } from "#base/errors.ts";
+import type { BootRequest, ForwardTarget, FromEngine, ProcessState, ToEngine } from "#lab/engine/index.ts";
+import { enterStage, LAB_ROOT, type StageSources } from "#lab/stage/index.ts";
+
+interface Events {
+  /** The engine, or a machine, ended or failed for good. */
+  failed: [error: PodwireError];
+  process: [state: ProcessState];
+  phase: [name: string, ms: number];
+}
+
+/** libuv's handle of a listening server: what can be sent to another process without accepting connections here. */
+function handleOf(server: Server): NonNullable<Parameters<ChildProcess["send"]>[1]> {
+  return (server as unknown as { _handle: NonNullable<Parameters<ChildProcess["send"]>[1]> })._handle;
+}
+
+/** The parent's end of the engine. */
+export class EngineLink extends EventEmitter<Events> {
+  readonly #child: ChildProcess;
+  /** By process name. */
+  readonly processes = new Map<string, ProcessState>();
+  /** Pids of the machines' inits as the engine sees them. */
+  inits: Readonly<Record<string, number>> = {};
+  #ending = false;
+
+  private constructor(child: ChildProcess) {
+    super();
+    this.#child = child;
+    child.on("message", (message: FromEngine) => this.#message(message));
+    child.once("exit", (code, signal) => {
+      if (!this.#ending) this.emit("failed", new PodwireError("EngineEnded", `the lab's engine ended (${signal ?? `exit code ${code}`})`));
+    });
+  }
+
+  /** Starts the engine in namespaces of its own. @throws PodwireError when the machine refuses */
+  static async start(sources: StageSources, engineFile: string, log: number | "inherit"): Promise<EngineLink> {
+    const init = `${LAB_ROOT}/usr/bin/tini`;
+    const { child } = await enterStage(sources, init, [`${LAB_ROOT}/node`, `${LAB_ROOT}/program/${engineFile}`], log);
+    const link = new EngineLink(child);
+    return link;
+  }
+
+  /** Sends a listening socket of the host's network, and closes it here. */
+  async sendListener(id: string, server: Server): Promise<void> {
+    await this.#send({ type: "listener", id }, server);
+  }
+
+  /** Carries connections of a listener to an address of the lab, from now on. */
+  async forward(id: string, server: Server, target: ForwardTarget): Promise<void> {
+    await this.#send({ type: "forward", id, target }, server);
+  }
+
+  /** Ends a forward; its connections go on. */
+  async unforward(id: string): Promise<void> {
+    await this.#send({ type: "unforward", id });
+  }
+
+  /** Asks for the lab to be built; resolves when all processes have been started. */
+  async boot(boot: BootRequest): Promise<void> {
+    const done = new Promise<void>((resolve, reject) => {
+      this.on("phase", (name) => name === "processes" && resolve());
+      this.once("failed", reject);
+    });
+    await this.#send({ type: "boot", boot });
+    await done;
+  }
+
+  /** Sends a signal to one of the lab's processes. */
+  async signal(process: string, signal: number): Promise<void> {
+    await this.#send({ type: "signal", process, signal });
+  }
+
+  /** Pid of the init of the lab's pid namespace, as the host sees it. */
+  initPid(): number {
+    const unshare = this.#child.pid as number;
+    const children = readFileSync(`/proc/${unshare}/task/${unshare}/children`, "utf8").trim().split(" ");
+    return Number(children[0]);
+  }
+
+  /** Ends the engine and with it everything inside; resolves when it is gone. */
+  async stop(): Promise<void> {
+    this.#ending = true;
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const gone = once(this.#child, "exit");
+    this.#child.kill("SIGKILL");
+    await gone;
+  }
+
+  #send(message: ToEngine, server?: Server): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const done = (error: Error | null): void => {
+        // The engine has the socket now; ours would only keep the port taken after the engine's end.
+        server?.close();
+        if (error) reject(error);
+        else resolve();
+      };
+      if (!this.#child.connected) return done(new PodwireError("EngineEnded", "the lab's engine has ended"));
+      this.#child.send(message, server ? handleOf(server) : undefined, {}, done);
+    });
+  }
+
+  #message(message: FromEngine): void {
+    switch (message.type) {
+      case "phase":
+        this.emit("phase", message.name, message.ms);
+        return;
+      case "machines":
+        this.inits = message.inits;
+        return;
+      case "process":
+        this.processes.set(message.process.name, message.process);
+        this.emit("process", message.process);
+        return;
+      case "failed":
+        this.emit("failed", new PodwireError(message.code, message.message));
+    }
+  }
+}

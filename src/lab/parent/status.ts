@@ -1,0 +1,71 @@
+import type { Node, Pod } from "#api/index.ts";
+import type { ClusterConfig } from "#lab/config/index.ts";
+import type { ProcessState } from "#lab/engine/index.ts";
+
+/** Answer of `podwire status --json`. */
+export interface ClusterStatus {
+  readonly name: string;
+  readonly state: "starting" | "ready" | "degraded";
+  /** Why it is degraded; empty otherwise. */
+  readonly reasons: readonly string[];
+  readonly kubeconfig: string;
+  readonly urls: { readonly api: string; readonly ingress?: string };
+  readonly nodes: readonly { readonly name: string; readonly address: string; readonly hostAddress: string; readonly state: "Ready" | "NotReady" }[];
+  /** Milliseconds from the start of the command to the first HTTP answer; absent before it, or without an example. */
+  readonly firstAnswerMs?: number;
+  readonly processes: readonly ProcessState[];
+  /** Milliseconds from the start of the command at which each step was done. */
+  readonly timeline: Readonly<Record<string, number>>;
+}
+
+/** Annotation by which a node's agent says why its pods are not in the cluster's pod network. */
+const NETWORK_ANNOTATION = "podwire.dev/pod-network";
+
+/** What status is computed from. */
+export interface StatusInput {
+  readonly config: ClusterConfig;
+  readonly started: boolean;
+  readonly nodes: readonly Node[];
+  readonly pods: readonly Pod[];
+  readonly processes: readonly ProcessState[];
+  readonly failure?: string;
+}
+
+function isReady(node: Node | undefined): boolean {
+  return node?.status?.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false;
+}
+
+/** Why a cluster is not as it should be, one sentence each. */
+export function degradedReasons({ config, nodes, pods, processes, failure }: StatusInput): string[] {
+  const reasons: string[] = [];
+  if (failure) reasons.push(failure);
+  for (const process of processes) {
+    if (process.state === "restarting") reasons.push(`${process.name} is being restarted (${process.reason})`);
+  }
+  for (const { name } of config.nodes) {
+    const node = nodes.find((n) => n.metadata?.name === name);
+    if (!isReady(node)) reasons.push(`node ${name} is not ready${notReadyMessage(node)}`);
+    const network = node?.metadata?.annotations?.[NETWORK_ANNOTATION];
+    if (network) reasons.push(`node ${name} has left the cluster's pod network: ${network}`);
+  }
+  for (const pod of pods) {
+    const waiting = pod.status?.containerStatuses?.find((c) => c.state?.waiting?.reason?.match(/BackOff|Err/))?.state?.waiting;
+    if (waiting) reasons.push(`pod ${pod.metadata?.namespace}/${pod.metadata?.name}: ${waiting.reason}: ${waiting.message ?? ""}`);
+  }
+  return reasons;
+}
+
+function notReadyMessage(node: Node | undefined): string {
+  const message = node?.status?.conditions?.find((c) => c.type === "Ready")?.message;
+  return message ? ` (${message})` : "";
+}
+
+/** State of each node, in the configuration's order. */
+export function nodeStates(config: ClusterConfig, nodes: readonly Node[], hostAddress: (i: number) => string): ClusterStatus["nodes"] {
+  return config.nodes.map(({ name, addresses }, i) => ({
+    name,
+    address: addresses[0] ?? "",
+    hostAddress: hostAddress(i),
+    state: isReady(nodes.find((n) => n.metadata?.name === name)) ? "Ready" : "NotReady",
+  }));
+}
