@@ -151,6 +151,16 @@ export class Client {
     }
   }
 
+  /** Reads any JSON document, such as those of discovery. */
+  read<A>(path: string): Promise<A> {
+    return this.#json("GET", path);
+  }
+
+  /** Sends a JSON document to a path that is no plain object: `…/namespaces/NAME/finalize`. */
+  write<A>(method: "POST" | "PUT", path: string, body: unknown): Promise<A> {
+    return this.#json(method, path, body);
+  }
+
   /** A request as it is, with the client's user agent; error answers are answers here. */
   raw(request: ApiRequest): Promise<ApiResponse> {
     return this.transport.request({
