@@ -1,0 +1,102 @@
+import type { Container, Pod, Probe } from "#api/index.ts";
+import { type ProbeKind, type ProbeResult, type ProbeTarget, Prober } from "../probes/index.ts";
+import type { ProcessRuntime, RunningContainer } from "../runtime/index.ts";
+import { execOutput } from "./hooks.ts";
+
+/** Whom to tell. */
+export interface HealthEvents {
+  /** `ready` or `started` has changed. */
+  readonly onChange: () => void;
+  /** A probe has failed: text for an event. */
+  readonly onUnhealthy: (kind: string, message: string) => void;
+  /** The container must be restarted because of this kind of probe. */
+  readonly onDead: (kind: string) => void;
+}
+
+/** A running container as probes and hooks reach it. */
+export interface HealthTarget {
+  readonly podIP: string;
+  readonly container: Container;
+  readonly pod: Pod;
+  readonly running: RunningContainer;
+  readonly runtime: ProcessRuntime;
+}
+
+const SHOWN: Readonly<Record<ProbeKind, string>> = { readiness: "Readiness", liveness: "Liveness", startup: "Startup" };
+
+/** The three probes of a container: the other two begin when startup has succeeded. */
+export class ContainerHealth {
+  readonly #container: Container;
+  readonly #events: HealthEvents;
+  #probers: Prober[] = [];
+  #ready = false;
+  #started = false;
+
+  constructor(container: Container, events: HealthEvents) {
+    this.#container = container;
+    this.#events = events;
+  }
+
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  get started(): boolean {
+    return this.#started;
+  }
+
+  /** A run has begun, or one that was ready already has been taken over. */
+  begin(target: HealthTarget, wasReady: boolean): void {
+    this.stop();
+    const { startupProbe, readinessProbe } = this.#container;
+    this.#started = wasReady || !startupProbe;
+    this.#ready = wasReady || (this.#started && !readinessProbe);
+    const startedMs = performance.now();
+    if (startupProbe && !this.#started) this.#probe("startup", startupProbe, target, startedMs);
+    else this.#whenStarted(target, startedMs);
+  }
+
+  /** The run has ended. */
+  stop(): void {
+    for (const prober of this.#probers) prober.stop();
+    this.#probers = [];
+    this.#ready = false;
+    this.#started = false;
+  }
+
+  #whenStarted(target: HealthTarget, startedMs: number): void {
+    const { readinessProbe, livenessProbe } = this.#container;
+    if (readinessProbe) this.#probe("readiness", readinessProbe, target, startedMs);
+    if (livenessProbe) this.#probe("liveness", livenessProbe, target, startedMs);
+  }
+
+  #probe(kind: ProbeKind, probe: Probe, target: HealthTarget, startedMs: number): void {
+    const reached: ProbeTarget = {
+      podIP: target.podIP,
+      container: target.container,
+      exec: (command, timeoutMs) => execOutput(target, command, timeoutMs),
+    };
+    const onResult = (of: ProbeKind, result: ProbeResult) => this.#take(of, result, target, startedMs);
+    const onFailure = (of: ProbeKind, message: string) => this.#events.onUnhealthy(SHOWN[of], message);
+    const prober = new Prober(kind, probe, reached, { onResult, onFailure }, startedMs);
+    this.#probers.push(prober);
+    prober.start();
+  }
+
+  #take(kind: ProbeKind, result: ProbeResult, target: HealthTarget, startedMs: number): void {
+    const success = result === "success";
+    if (kind === "readiness") {
+      if (this.#ready === success) return;
+      this.#ready = success;
+    } else if (!success) {
+      this.#events.onDead(kind);
+      return;
+    } else if (kind === "startup") {
+      this.#started = true;
+      this.#ready = !this.#container.readinessProbe;
+      for (const prober of this.#probers.splice(0)) prober.stop();
+      this.#whenStarted(target, startedMs);
+    } else return;
+    this.#events.onChange();
+  }
+}

@@ -1,0 +1,105 @@
+import type { Container, Pod } from "#api/index.ts";
+import { type ContainerImage, ImageError } from "../images/index.ts";
+import { containerLogPath } from "../logs/index.ts";
+import type { ContainerSpec } from "../runtime/index.ts";
+import { containerEnv, ContainerConfigError, expand } from "../spec/env.ts";
+import { hostsFile, podHostname, resolvConf } from "../spec/files.ts";
+import type { PodVolumes } from "../volumes/index.ts";
+import type { PodDeps } from "./deps.ts";
+import type { SandboxRecord } from "./record.ts";
+import { containerSecurity } from "./security.ts";
+
+/** The parts of a pod that its containers share once it is set up. */
+export interface PodSetup {
+  readonly sandbox?: SandboxRecord;
+  readonly podIPs: readonly string[];
+  readonly volumes: PodVolumes;
+}
+
+/** Policy that counts when the pod names none: a tag `latest` is asked for anew each time (as upstream). */
+export function pullPolicy(container: Container): "Always" | "IfNotPresent" | "Never" {
+  if (container.imagePullPolicy) return container.imagePullPolicy;
+  const tag = /:([^/:@]+)(@.*)?$/.exec(container.image ?? "")?.[1];
+  return tag === undefined || tag === "latest" ? "Always" : "IfNotPresent";
+}
+
+/** Command line of a container: `command` replaces entrypoint and cmd, `args` replaces cmd (API, Container.command). */
+export function commandLine(container: Container, image: Pick<ContainerImage, "entrypoint" | "cmd">, env: Record<string, string>): string[] {
+  const filled = (list: readonly string[]) => list.map((text) => expand(text, env));
+  const command = container.command?.length ? filled(container.command) : [...image.entrypoint];
+  const given = container.args?.length ? filled(container.args) : undefined;
+  const args = given ?? (container.command?.length ? [] : [...image.cmd]);
+  return [...command, ...args];
+}
+
+/** Arguments of a served container: its process runs the image's own command, the server reads what the pod says. */
+export function servedArguments(container: Container, env: Record<string, string>): string[] {
+  return [...(container.command ?? []).slice(1), ...(container.args ?? [])].map((text) => expand(text, env));
+}
+
+/** The environment in which a container's variables are resolved. */
+async function environment(deps: PodDeps, pod: Pod, container: Container, image: ContainerImage, setup: PodSetup) {
+  const namespace = pod.metadata.namespace ?? "default";
+  const declared = await containerEnv(container, {
+    pod,
+    podIPs: setup.podIPs,
+    hostIPs: deps.node.addresses,
+    configMap: (name) => deps.objects.configMap(namespace, name),
+    secret: (name) => deps.objects.secret(namespace, name),
+    services: deps.services(),
+  });
+  const hostname = podHostname(pod, deps.node.name);
+  const terminal = container.tty ? { TERM: "xterm" } : {};
+  return { HOME: "/root", HOSTNAME: hostname, ...terminal, ...image.env, ...declared };
+}
+
+/** All that is needed to start one run of a container, and the arguments for the server behind it. */
+export interface Prepared {
+  readonly spec: ContainerSpec;
+  readonly servedArgs: readonly string[];
+}
+
+/**
+ * Puts a container's specification together.
+ * @throws ContainerConfigError, VolumeError, ImageError
+ */
+export async function prepareContainer(
+  deps: PodDeps,
+  pod: Pod,
+  container: Container,
+  image: ContainerImage,
+  setup: PodSetup,
+  run: { readonly id: string; readonly count: number },
+): Promise<Prepared> {
+  const env = await environment(deps, pod, container, image, setup);
+  const security = containerSecurity(pod, container, image);
+  const hostname = podHostname(pod, deps.node.name);
+  const served = image.served !== undefined;
+  const argv = served ? [...image.entrypoint, ...image.cmd] : commandLine(container, image, env);
+  if (argv.length === 0) throw new ContainerConfigError(`image ${image.reference} has no command and the container names none`);
+  const hosts = hostsFile(pod, setup.podIPs, hostname, deps.dns.clusterDomain, deps.nodeHosts());
+  const spec: ContainerSpec = {
+    id: run.id,
+    podUid: pod.metadata.uid ?? "",
+    name: container.name,
+    image,
+    argv,
+    env,
+    cwd: container.workingDir ?? image.workingDir,
+    hostname,
+    ...(setup.sandbox ? { netns: setup.sandbox.netns } : {}),
+    etc: { "/etc/hosts": hosts, "/etc/resolv.conf": resolvConf(pod, deps.dns), "/etc/hostname": `${hostname}\n` },
+    volumes: setup.volumes.mountsOf(container, pod),
+    ...security,
+    tty: container.tty ?? false,
+    stdin: container.stdin ?? false,
+    logPath: containerLogPath(deps.logFolders, pod, container.name, run.count),
+  };
+  return { spec, servedArgs: served ? servedArguments(container, env) : [] };
+}
+
+/** @throws ImageError */
+export async function containerImage(deps: PodDeps, container: Container): Promise<ContainerImage> {
+  if (!container.image) throw new ImageError("InvalidImageName", "the container names no image");
+  return deps.images.pull(container.image, pullPolicy(container));
+}

@@ -1,0 +1,107 @@
+import { request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { connect } from "node:net";
+import type { Container, IntOrString, Probe } from "#api/index.ts";
+import { errorMessage, hasCode } from "#base/errors.ts";
+
+/** Outcome of one attempt; the message is what upstream's events say. */
+export interface Attempt {
+  readonly success: boolean;
+  readonly message: string;
+}
+
+/** How attempts reach the container. */
+export interface ProbeTarget {
+  readonly podIP: string;
+  readonly container: Container;
+  /** Runs a command inside; gives its exit code and the beginning of its output. */
+  readonly exec: (command: readonly string[], timeoutMs: number) => Promise<{ exitCode: number; output: string }>;
+}
+
+/**
+ * Number of a port that may be a name.
+ * @throws Error when no port of the container has the name
+ */
+export function portNumber(port: IntOrString, container: Container): number {
+  if (typeof port === "number") return port;
+  const found = container.ports?.find((p) => p.name === port)?.containerPort ?? Number(port);
+  if (!Number.isInteger(found)) throw new Error(`container ${container.name} has no port named "${port}"`);
+  return found;
+}
+
+function bracketed(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+/** What Go says of a failed dial; users search for these texts. */
+function dialError(error: unknown, address: string): string {
+  const reasons: Record<string, string> = {
+    ECONNREFUSED: "connection refused",
+    EHOSTUNREACH: "no route to host",
+    ENETUNREACH: "network is unreachable",
+    ETIMEDOUT: "i/o timeout",
+  };
+  const code = Object.keys(reasons).find((c) => hasCode(error, c));
+  return code ? `dial tcp ${address}: connect: ${reasons[code]}` : errorMessage(error);
+}
+
+function httpAttempt(get: NonNullable<Probe["httpGet"]>, target: ProbeTarget, timeoutMs: number): Promise<Attempt> {
+  const host = get.host ?? target.podIP;
+  const port = portNumber(get.port, target.container);
+  const path = get.path?.startsWith("/") ? get.path : `/${get.path ?? ""}`;
+  const secure = get.scheme === "HTTPS";
+  const url = `${secure ? "https" : "http"}://${bracketed(host)}:${port}${path}`;
+  const headers: Record<string, string> = { "user-agent": "kube-probe/1.36", accept: "*/*" };
+  for (const { name, value } of get.httpHeaders ?? []) headers[name.toLowerCase()] = value;
+  return new Promise((resolve) => {
+    // A probe asks whether the container answers, not who it is: certificates are not checked (as upstream).
+    const options = { host, port, path, headers, agent: false, timeout: timeoutMs, rejectUnauthorized: false };
+    const request = (secure ? httpsRequest : httpRequest)(options, (response) => {
+      response.resume();
+      const status = response.statusCode ?? 0;
+      const success = status >= 200 && status < 400;
+      resolve({ success, message: success ? "" : `HTTP probe failed with statuscode: ${status}` });
+      response.on("end", () => request.destroy());
+    });
+    request.on("timeout", () => {
+      const message = `Get "${url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)`;
+      resolve({ success: false, message });
+      request.destroy();
+    });
+    request.on("error", (error) => {
+      resolve({ success: false, message: `Get "${url}": ${dialError(error, `${bracketed(host)}:${port}`)}` });
+    });
+    request.end();
+  });
+}
+
+function tcpAttempt(probe: NonNullable<Probe["tcpSocket"]>, target: ProbeTarget, timeoutMs: number): Promise<Attempt> {
+  const host = probe.host ?? target.podIP;
+  const port = portNumber(probe.port, target.container);
+  const address = `${bracketed(host)}:${port}`;
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: timeoutMs });
+    const finish = (attempt: Attempt) => {
+      resolve(attempt);
+      socket.destroy();
+    };
+    socket.on("connect", () => finish({ success: true, message: "" }));
+    socket.on("timeout", () => finish({ success: false, message: `dial tcp ${address}: i/o timeout` }));
+    socket.on("error", (error) => finish({ success: false, message: dialError(error, address) }));
+  });
+}
+
+/** Probes once. Never rejects: what goes wrong is the outcome. */
+export async function attempt(probe: Probe, target: ProbeTarget, timeoutMs: number): Promise<Attempt> {
+  try {
+    if (probe.httpGet) return await httpAttempt(probe.httpGet, target, timeoutMs);
+    if (probe.tcpSocket) return await tcpAttempt(probe.tcpSocket, target, timeoutMs);
+    if (probe.exec) {
+      const { exitCode, output } = await target.exec(probe.exec.command ?? [], timeoutMs);
+      return { success: exitCode === 0, message: exitCode === 0 ? "" : output };
+    }
+    return { success: false, message: "this kind of probe is not supported; there are httpGet, tcpSocket and exec" };
+  } catch (error) {
+    return { success: false, message: errorMessage(error) };
+  }
+}

@@ -1,0 +1,29 @@
+import { existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+
+/** Files of a volume by relative path. */
+export type VolumeFiles = ReadonlyMap<string, { readonly data: Uint8Array; readonly mode: number }>;
+
+/**
+ * Writes a volume's files so that readers see either the old set or the new one, never a mix: the set goes into a
+ * hidden folder, and one rename of the link `..data` switches over. The names seen are links through `..data`.
+ * Source: the layout of Kubernetes' AtomicWriter, which programs that watch their configuration rely on.
+ */
+export function writeAtomically(folder: string, files: VolumeFiles, now: Date): void {
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  const current = `${folder}/..data`;
+  const before = existsSync(current) ? readlinkSync(current) : undefined;
+  const name = `..${now.toISOString().replace(/[-:TZ.]/g, "_")}${process.pid}`;
+  for (const [path, file] of files) {
+    const target = `${folder}/${name}/${path}`;
+    mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
+    writeFileSync(target, file.data, { mode: file.mode });
+  }
+  mkdirSync(`${folder}/${name}`, { recursive: true, mode: 0o755 });
+  symlinkSync(name, `${folder}/..data_tmp`);
+  renameSync(`${folder}/..data_tmp`, current);
+  const names = new Set([...files.keys()].map((path) => path.split("/")[0] ?? ""));
+  for (const shown of names) if (!existsSync(`${folder}/${shown}`)) symlinkSync(`..data/${shown}`, `${folder}/${shown}`);
+  for (const old of readdirSync(folder)) if (!old.startsWith("..") && !names.has(old)) rmSync(`${folder}/${old}`);
+  if (before !== undefined && before !== name) rmSync(`${folder}/${before}`, { recursive: true, force: true });
+}
