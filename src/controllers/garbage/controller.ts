@@ -1,0 +1,181 @@
+import {
+  type Informer,
+  isConflict,
+  isNotFound,
+  keyOf,
+  type KubeObject,
+  type OwnerReference,
+  type Resource,
+  type WorkQueue,
+} from "#api/index.ts";
+import type { ControllerContext } from "../context.ts";
+import { settleAll } from "../podcontrol.ts";
+import { foregroundFinalizer, orphanFinalizer, type OwnerState, planDependent, planOwner } from "./plan.ts";
+
+interface Watched {
+  readonly resource: Resource<KubeObject>;
+  readonly informer: Informer<KubeObject>;
+  readonly byUid: { get(uid: string): KubeObject[] };
+  readonly byOwner: { get(uid: string): KubeObject[] };
+}
+type Found = { readonly watched: Watched; readonly object: KubeObject };
+
+/** Deletes objects whose owners are gone, and serves foreground and orphan deletion. */
+export function garbageController(context: ControllerContext, served: readonly Resource<KubeObject>[]): void {
+  const graph = new Graph(context, served.filter(({ plural }) => plural !== "events"));
+  const queue: WorkQueue = context.control({
+    name: "garbage",
+    needs: graph.watched.map(({ informer }) => informer),
+    handle: async (item) => {
+      const found = graph.find(item);
+      if (!found) return;
+      await collectDependent(context, graph, found);
+      await serveOwner(context, graph, found, (one) => queue.add(graph.itemOf(one)));
+    },
+  });
+  for (const watched of graph.watched) {
+    watched.informer.onChange(({ type, object }) => {
+      const { ownerReferences = [], deletionTimestamp, uid = "" } = object.metadata;
+      if (type === "DELETED") for (const found of graph.dependents(uid)) queue.add(graph.itemOf(found));
+      else if (ownerReferences.length > 0 || deletionTimestamp) queue.add(graph.itemOf({ watched, object }));
+      // An owner may wait for this one to go or to be let go.
+      for (const owner of ownerReferences) {
+        const above = graph.byUid(owner.uid);
+        if (above?.object.metadata.deletionTimestamp !== undefined) queue.add(graph.itemOf(above));
+      }
+    });
+  }
+}
+
+/** All watched objects, by uid and by the uids of their owners. */
+class Graph {
+  readonly watched: readonly Watched[];
+
+  constructor(context: ControllerContext, served: readonly Resource<KubeObject>[]) {
+    this.watched = served.map((resource) => {
+      const informer = context.informer(resource);
+      return {
+        resource,
+        informer,
+        byUid: informer.index(({ metadata }) => [metadata.uid ?? ""]),
+        byOwner: informer.index(({ metadata }) => (metadata.ownerReferences ?? []).map(({ uid }) => uid)),
+      };
+    });
+  }
+
+  /** A queue's item: `group/plural|namespace/name`. */
+  itemOf({ watched, object }: Found): string {
+    return `${watched.resource.group}/${watched.resource.plural}|${keyOf(object)}`;
+  }
+
+  find(item: string): Found | undefined {
+    const [type, key = ""] = item.split("|");
+    const watched = this.watched.find(({ resource }) => `${resource.group}/${resource.plural}` === type);
+    const object = watched?.informer.get(key);
+    return watched && object ? { watched, object } : undefined;
+  }
+
+  byUid(uid: string): Found | undefined {
+    for (const watched of this.watched) {
+      const object = watched.byUid.get(uid)[0];
+      if (object) return { watched, object };
+    }
+    return undefined;
+  }
+
+  dependents(uid: string): Found[] {
+    return this.watched.flatMap((watched) => watched.byOwner.get(uid).map((object) => ({ watched, object })));
+  }
+
+  resourceOf(owner: OwnerReference): Resource<KubeObject> | undefined {
+    const group = owner.apiVersion.includes("/") ? owner.apiVersion.split("/")[0] : "";
+    return this.watched.find(({ resource }) => resource.kind === owner.kind && resource.group === group)?.resource;
+  }
+}
+
+async function collectDependent(context: ControllerContext, graph: Graph, { watched, object }: Found): Promise<void> {
+  const owners = object.metadata.ownerReferences ?? [];
+  if (owners.length === 0 || object.metadata.deletionTimestamp !== undefined) return;
+  const states = new Map<string, OwnerState>();
+  for (const owner of owners) states.set(owner.uid, await ownerState(context, graph, owner, object));
+  const hasDependents = graph.dependents(object.metadata.uid ?? "").length > 0;
+  const plan = planDependent(object, ({ uid }) => states.get(uid) ?? "solid", hasDependents);
+  const { name, namespace, uid, resourceVersion } = object.metadata;
+  try {
+    if (plan.action === "unlink") {
+      const patch = { metadata: { uid, resourceVersion, ownerReferences: plan.ownerReferences } };
+      await context.client.patch(watched.resource, name, namespace, patch, { type: "merge" });
+    } else if (plan.action === "delete") {
+      // The version makes sure that no owner was added in between.
+      const body = { propagationPolicy: plan.propagationPolicy, preconditions: { uid, resourceVersion } };
+      await context.client.delete(watched.resource, name, namespace, body);
+    }
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}
+
+/** The cache may be behind, so an owner counts as gone only when the API server says so. */
+async function ownerState(
+  context: ControllerContext,
+  graph: Graph,
+  owner: OwnerReference,
+  dependent: KubeObject,
+): Promise<OwnerState> {
+  const known = graph.byUid(owner.uid);
+  if (known) return stateOf(known.object);
+  const of = graph.resourceOf(owner);
+  // A kind that nobody serves may be served again: its dependents stay.
+  if (!of) return "solid";
+  try {
+    const namespace = of.namespaced ? dependent.metadata.namespace : undefined;
+    const live = await context.client.get(of, owner.name, namespace);
+    return live.metadata.uid === owner.uid ? stateOf(live) : "absent";
+  } catch (error) {
+    if (isNotFound(error)) return "absent";
+    throw error;
+  }
+}
+
+function stateOf({ metadata }: KubeObject): OwnerState {
+  const waiting = metadata.deletionTimestamp !== undefined && metadata.finalizers?.includes(foregroundFinalizer);
+  return waiting ? "waiting" : "solid";
+}
+
+async function serveOwner(
+  context: ControllerContext,
+  graph: Graph,
+  { watched, object }: Found,
+  look: (dependent: Found) => void,
+): Promise<void> {
+  const finalizers = object.metadata.finalizers ?? [];
+  if (!finalizers.includes(foregroundFinalizer) && !finalizers.includes(orphanFinalizer)) return;
+  const { name, namespace, uid = "", resourceVersion } = object.metadata;
+  const dependents = graph.dependents(uid);
+  const plan = planOwner(object, dependents.map((found) => found.object));
+  await settleAll(
+    dependents
+      .filter((found) => plan.orphan.includes(found.object))
+      .map((found) => orphan(context, found, uid)),
+  );
+  for (const found of dependents) if (plan.collect.includes(found.object)) look(found);
+  if (!plan.finalizers) return;
+  try {
+    const patch = { metadata: { uid, resourceVersion, finalizers: plan.finalizers } };
+    await context.client.patch(watched.resource, name, namespace, patch, { type: "merge" });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}
+
+async function orphan(context: ControllerContext, { watched, object }: Found, ownerUid: string): Promise<void> {
+  const { name, namespace, uid, resourceVersion, ownerReferences = [] } = object.metadata;
+  const kept = ownerReferences.filter((owner) => owner.uid !== ownerUid);
+  const patch = { metadata: { uid, resourceVersion, ownerReferences: kept } };
+  try {
+    const written = await context.client.patch(watched.resource, name, namespace, patch, { type: "merge" });
+    watched.informer.assume(written);
+  } catch (error) {
+    if (!isNotFound(error) && !isConflict(error)) throw error;
+  }
+}

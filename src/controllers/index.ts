@@ -1,0 +1,3 @@
+export type { ControllerDeps, ControllerHealth, ControllerOptions } from "./context.ts";
+export { type Controllers, startControllers } from "./start.ts";
+export { schedulerName } from "./scheduler/controller.ts";

@@ -1,0 +1,64 @@
+import { errorMessage } from "#base/errors.ts";
+import type { KubeObject, Resource } from "#api/index.ts";
+import { ControllerContext, type ControllerDeps, type ControllerHealth, type ControllerOptions } from "./context.ts";
+import { daemonSetController } from "./daemonset/controller.ts";
+import { deploymentController } from "./deployment/controller.ts";
+import { endpointsController } from "./endpoints/controller.ts";
+import { garbageController } from "./garbage/controller.ts";
+import { accountsController } from "./namespaces/accounts.ts";
+import { namespaceController } from "./namespaces/controller.ts";
+import { deletableResources } from "./namespaces/discovery.ts";
+import { lifecycleController, subnetController } from "./nodes/controller.ts";
+import { replicaSetController } from "./replicaset/controller.ts";
+import { schedulerController } from "./scheduler/controller.ts";
+import { systemController } from "./system.ts";
+
+/** The running controllers of a cluster. */
+export interface Controllers {
+  /** Ends all work and waits for what is under way. */
+  stop(): Promise<void>;
+  health(): ControllerHealth;
+  /** Resolves when no controller has anything to do; for tests. */
+  idle(): Promise<void>;
+}
+
+/**
+ * Starts the scheduler and all controllers; resolves when they know the cluster's state and have begun to work.
+ * Controllers of kinds that the API server does not serve are left out.
+ */
+export async function startControllers(options: ControllerOptions, deps: ControllerDeps): Promise<Controllers> {
+  const stopping = new AbortController();
+  const context = new ControllerContext(options, { ...deps, signal: stopping.signal });
+  const stop = async () => {
+    stopping.abort(new Error("the controllers were stopped"));
+    await context.ended();
+  };
+  try {
+    const served = await deletableResources(deps.client);
+    startAll(context, served);
+    await context.start();
+    // The garbage collector watches every kind: it begins when the first work is under way.
+    garbageController(context, served);
+    context.start().catch((error: unknown) => {
+      if (!stopping.signal.aborted) deps.log.error("Garbage collection did not start", { error: errorMessage(error) });
+    });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { stop, health: () => context.health(), idle: () => context.idle() };
+}
+
+function startAll(context: ControllerContext, served: readonly Resource<KubeObject>[]): void {
+  const has = (...plurals: string[]) => plurals.every((name) => served.some(({ plural }) => plural === name));
+  systemController(context);
+  accountsController(context);
+  subnetController(context);
+  schedulerController(context);
+  if (has("replicasets")) replicaSetController(context);
+  if (has("deployments", "replicasets")) deploymentController(context);
+  endpointsController(context);
+  if (has("leases")) lifecycleController(context);
+  namespaceController(context);
+  if (has("daemonsets")) daemonSetController(context);
+}
