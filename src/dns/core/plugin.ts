@@ -11,6 +11,10 @@ export interface Plugin {
   readonly name: string;
   /** Answers, or passes on to `next`. Absent: the plugin takes no part in answering. */
   handle?(request: Request, next: Handler): Reply | Promise<Reply>;
+  /** Sees each answer after it was encoded (log, prometheus). */
+  answered?(request: Request, reply: Reply, outcome: Outcome): void;
+  /** Sees each failure that became SERVFAIL (errors). */
+  failed?(request: Request, error: unknown): void;
   /** Opens what the plugin needs. Runs before the first request; rejects to stop the start or the reload. */
   start?(): Promise<void>;
   /** Runs once the listeners are open. */
@@ -21,6 +25,15 @@ export interface Plugin {
   readonly lameduckMs?: number;
   /** Closes what start opened. */
   stop?(): Promise<void>;
+}
+
+/** How a request went. */
+export interface Outcome {
+  /** Size of the query and of the answer on the wire. */
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  /** From the packet's arrival to the encoded answer. */
+  readonly seconds: number;
 }
 
 /** HTTP endpoints shared by all plugins: two paths on one address are one listener. */

@@ -34,6 +34,8 @@ export interface Reply {
   readonly additionals: readonly ResourceRecord[];
   /** The plugin that made it, for metrics and logs. */
   readonly plugin: string;
+  /** Made from memory and always current: keeping it in a cache would only make it stale. */
+  readonly uncached?: boolean;
   /** No answer at all goes out (a plugin that drops). */
   readonly drop?: boolean;
 }

@@ -1,0 +1,137 @@
+import type { Counter, Gauge, Metrics } from "#base/metrics.ts";
+import type { Handler, Plugin, Reply, Request } from "../../core/index.ts";
+import { type Bounds, inCaseOf, type Item, inZones, type Kind, kindOf, recordTtl, Store, withTtl } from "./store.ts";
+
+/** What a cache directive says; times in milliseconds unless named otherwise. */
+export interface CacheOptions {
+  readonly zones: readonly string[];
+  readonly success: Bounds;
+  readonly denial: Bounds;
+  readonly servfailSeconds: number;
+  /** Names that get no cached success or denial. */
+  readonly disabledSuccess: readonly string[];
+  readonly disabledDenial: readonly string[];
+  /** Answers stay usable for this long after their end when the upstream fails or is slow; 0: off. */
+  readonly staleMs: number;
+  /** Ask upstream before a stale answer is given. */
+  readonly staleVerify: boolean;
+  /** Popular answers are renewed before their end; `amount` 0: off. */
+  readonly prefetch: { readonly amount: number; readonly windowMs: number; readonly percent: number };
+  /** Give the TTL as it came instead of what is left. */
+  readonly keepTtl: boolean;
+}
+
+/** Keeps answers of the plugins behind it. */
+export class CachePlugin implements Plugin {
+  readonly name = "cache";
+  readonly #options: CacheOptions;
+  readonly #now: () => number;
+  readonly #server: string;
+  readonly #success: Store;
+  readonly #denial: Store;
+  readonly #refreshing = new Set<string>();
+  readonly #hits: Counter;
+  readonly #misses: Counter;
+  readonly #requests: Counter;
+  readonly #entries: Gauge;
+
+  constructor(options: CacheOptions, server: string, metrics: Metrics, now: () => number) {
+    this.#options = options;
+    this.#server = server;
+    this.#now = now;
+    this.#success = new Store(options.success.capacity);
+    this.#denial = new Store(options.denial.capacity);
+    this.#hits = metrics.counter("coredns_cache_hits_total", "The count of cache hits.");
+    this.#misses = metrics.counter("coredns_cache_misses_total", "The count of cache misses.");
+    this.#requests = metrics.counter("coredns_cache_requests_total", "The count of cache requests.");
+    this.#entries = metrics.gauge("coredns_cache_entries", "The number of elements in the cache.");
+  }
+
+  handle(request: Request, next: Handler): Reply | Promise<Reply> {
+    if (!inZones(request.name, this.#options.zones)) return next(request);
+    const key = keyOf(request);
+    const now = this.#now();
+    this.#requests.inc({ server: this.#server, zones: request.zone, view: "" });
+    const item = this.#success.get(key) ?? this.#denial.get(key);
+    const left = item && item.ttl * 1000 - (now - item.storedMs);
+    if (item && left !== undefined && left > 0) {
+      this.#maybePrefetch(request, next, key, item, left);
+      return this.#hit(request, item, Math.ceil(left / 1000));
+    }
+    if (item && left !== undefined && left > -this.#options.staleMs) return this.#stale(request, next, key, item);
+    this.#misses.inc({ server: this.#server, zones: request.zone, view: "" });
+    return this.#fresh(request, next, key);
+  }
+
+  /** Asks the plugins behind and keeps what they say. */
+  #fresh(request: Request, next: Handler, key: string): Reply | Promise<Reply> {
+    const reply = next(request);
+    return reply instanceof Promise ? reply.then((value) => this.#keep(request, key, value)) : this.#keep(request, key, reply);
+  }
+
+  #keep(request: Request, key: string, reply: Reply): Reply {
+    const kind = kindOf(reply);
+    const ttl = reply.uncached ? 0 : this.#ttl(kind, reply);
+    const disabled = kind === "success" ? this.#options.disabledSuccess : this.#options.disabledDenial;
+    if (ttl <= 0 || inZones(request.name, disabled)) return reply;
+    const capped = this.#options.keepTtl || kind === "servfail" ? reply : withTtl(reply, ttl);
+    const [store, other] = kind === "success" ? [this.#success, this.#denial] : [this.#denial, this.#success];
+    // A failure must not push out an answer that could still be served stale.
+    if (kind === "servfail" && this.#options.staleMs > 0 && this.#success.get(key)) return reply;
+    store.set(key, { reply: capped, storedMs: this.#now(), ttl, hits: 0, windowEndMs: 0 });
+    other.delete(key);
+    this.#entries.set(store.size, { server: this.#server, type: kind === "success" ? "success" : "denial", zones: request.zone, view: "" });
+    return capped;
+  }
+
+  #ttl(kind: Kind, reply: Reply): number {
+    if (kind === "other") return 0;
+    if (kind === "servfail") return this.#options.servfailSeconds;
+    const { minTtl, maxTtl } = this.#options[kind];
+    return Math.min(Math.max(recordTtl(reply, kind), minTtl), maxTtl);
+  }
+
+  #hit(request: Request, item: Item, seconds: number): Reply {
+    const type = this.#denial.get(keyOf(request)) === item ? "denial" : "success";
+    this.#hits.inc({ server: this.#server, type, zones: request.zone, view: "" });
+    const timed = this.#options.keepTtl ? item.reply : withTtl(item.reply, seconds);
+    // Authoritative, as CoreDNS has it: some clients discard what is not.
+    return { ...inCaseOf(timed, request.question.name), authoritative: true, plugin: this.name };
+  }
+
+  /** An answer past its end: given with TTL 0 while a new one is fetched, or only when fetching fails (verify). */
+  #stale(request: Request, next: Handler, key: string, item: Item): Reply | Promise<Reply> {
+    if (!this.#options.staleVerify) {
+      this.#refresh(request, next, key);
+      return this.#hit(request, item, 0);
+    }
+    return Promise.resolve(this.#fresh(request, next, key)).then(
+      (reply) => (kindOf(reply) === "servfail" ? this.#hit(request, item, 0) : reply),
+      () => this.#hit(request, item, 0),
+    );
+  }
+
+  #maybePrefetch(request: Request, next: Handler, key: string, item: Item, leftMs: number): void {
+    const { amount, windowMs, percent } = this.#options.prefetch;
+    if (amount === 0) return;
+    const now = this.#now();
+    if (now > item.windowEndMs) item.hits = 0;
+    item.hits++;
+    item.windowEndMs = now + windowMs;
+    if (item.hits >= amount && leftMs <= (item.ttl * 1000 * percent) / 100) this.#refresh(request, next, key);
+  }
+
+  /** Fetches anew without anyone waiting; one at a time for each key. */
+  #refresh(request: Request, next: Handler, key: string): void {
+    if (this.#refreshing.has(key)) return;
+    this.#refreshing.add(key);
+    void Promise.resolve()
+      .then(() => this.#fresh(request, next, key))
+      .catch(() => {}) // the old answer stays; the next client's query reports the failure
+      .finally(() => this.#refreshing.delete(key));
+  }
+}
+
+function keyOf({ name, question, message }: Request): string {
+  return `${question.type}/${message.edns?.dnssecOk ? 1 : 0}${message.checkingDisabled ? 1 : 0}/${name}`;
+}

@@ -1,0 +1,131 @@
+import type { Metrics } from "#base/metrics.ts";
+import { isSubdomain, type Message, Rcode, rcodeName } from "#wire/dns/index.ts";
+import { type Handler, makeReply, type Plugin, type Reply, type Request } from "../../core/index.ts";
+import type { Upstream } from "./upstream.ts";
+
+/** How queries are spread over upstreams. */
+export type Policy = "random" | "round_robin" | "sequential";
+
+/** What a forward directive says. */
+export interface ForwardOptions {
+  /** Names below it are forwarded, lower case. */
+  readonly from: string;
+  /** Zones below it that are not. */
+  readonly except: readonly string[];
+  readonly policy: Policy;
+  readonly forceTcp: boolean;
+  readonly preferUdp: boolean;
+  /** Queries under way at once; 0: any number. */
+  readonly maxConcurrent: number;
+  /** Answer SERVFAIL at once when all upstreams are down, instead of trying one at random. */
+  readonly failFast: boolean;
+  /** Rcodes of an upstream's answer for which the next forward is asked instead. */
+  readonly next: ReadonlySet<number>;
+}
+
+/** For one query with all its tries, and for one try; milliseconds. */
+const deadlineMs = 5000;
+const tryMs = 2000;
+
+/** Sends queries on to upstream servers, one after the other until one answers. */
+export class ForwardPlugin implements Plugin {
+  readonly name = "forward";
+  readonly #options: ForwardOptions;
+  readonly #upstreams: readonly Upstream[];
+  readonly #metrics: Metrics;
+  #concurrent = 0;
+  #turn = 0;
+
+  constructor(options: ForwardOptions, upstreams: readonly Upstream[], metrics: Metrics) {
+    this.#options = options;
+    this.#upstreams = upstreams;
+    this.#metrics = metrics;
+  }
+
+  handle(request: Request, next: Handler): Reply | Promise<Reply> {
+    const { from, except, maxConcurrent } = this.#options;
+    if (!isSubdomain(request.name, from) || except.some((zone) => isSubdomain(request.name, zone))) return next(request);
+    if (maxConcurrent > 0 && this.#concurrent >= maxConcurrent) {
+      this.#metrics
+        .counter("coredns_forward_max_concurrent_rejects_total", "Counter of the number of queries rejected because the concurrent queries were at maximum.")
+        .inc();
+      return makeReply(this.name, { rcode: Rcode.REFUSED });
+    }
+    return this.#forward(request, next);
+  }
+
+  async stop(): Promise<void> {
+    for (const upstream of this.#upstreams) upstream.close();
+  }
+
+  async #forward(request: Request, next: Handler): Promise<Reply> {
+    this.#concurrent++;
+    try {
+      const answer = await this.#firstAnswer(request);
+      return this.#options.next.has(answer.rcode) ? await next(request) : replyOf(answer);
+    } finally {
+      this.#concurrent--;
+    }
+  }
+
+  async #firstAnswer(request: Request): Promise<Message> {
+    const end = Date.now() + deadlineMs;
+    let failure: unknown = new Error("no healthy proxies");
+    for (const upstream of this.#candidates()) {
+      const left = end - Date.now();
+      if (left <= 0) break;
+      try {
+        return await this.#ask(upstream, request, Math.min(left, tryMs));
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+
+  async #ask(upstream: Upstream, request: Request, timeoutMs: number): Promise<Message> {
+    const { forceTcp, preferUdp } = this.#options;
+    const protocol = forceTcp || (request.peer.protocol === "tcp" && !preferUdp) ? "tcp" : "udp";
+    const begin = Date.now();
+    let answer = await upstream.exchange(request.message, protocol, timeoutMs);
+    if (answer.truncated && protocol === "udp" && preferUdp) {
+      answer = await upstream.exchange(request.message, "tcp", timeoutMs);
+    }
+    this.#metrics
+      .histogram("coredns_proxy_request_duration_seconds", "Histogram of the time each request took.")
+      .observe((Date.now() - begin) / 1000, { proxy_name: this.name, to: upstream.name, rcode: rcodeName(answer.rcode) });
+    return answer;
+  }
+
+  /** The upstreams in the policy's order, those that are up; one at random when all are down. */
+  #candidates(): readonly Upstream[] {
+    const ordered = this.#ordered();
+    const up = ordered.filter((upstream) => !upstream.down);
+    if (up.length > 0) return up;
+    this.#metrics
+      .counter("coredns_forward_healthcheck_broken_total", "Counter of the number of complete failures of the healthchecks.")
+      .inc();
+    const any = ordered[Math.floor(Math.random() * ordered.length)];
+    return this.#options.failFast || !any ? [] : [any];
+  }
+
+  #ordered(): readonly Upstream[] {
+    const list = this.#upstreams;
+    if (list.length < 2 || this.#options.policy === "sequential") return list;
+    const first = this.#options.policy === "random" ? Math.floor(Math.random() * list.length) : this.#turn++ % list.length;
+    return [...list.slice(first), ...list.slice(0, first)];
+  }
+}
+
+function replyOf(answer: Message): Reply {
+  return makeReply("forward", {
+    rcode: answer.rcode,
+    authoritative: answer.authoritative,
+    recursionAvailable: answer.recursionAvailable,
+    authenticData: answer.authenticData,
+    truncated: answer.truncated,
+    answers: answer.answers,
+    authorities: answer.authorities,
+    additionals: answer.additionals,
+  });
+}

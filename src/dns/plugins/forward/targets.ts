@@ -1,0 +1,57 @@
+import { readFileSync, statSync } from "node:fs";
+import { isIP } from "node:net";
+import { resolve } from "node:path";
+import { CorefileError, hostPort, type Token } from "../../corefile/index.ts";
+import type { Target } from "./exchange.ts";
+
+/** Most upstreams of one forward, as in CoreDNS. */
+const maxTargets = 15;
+
+/**
+ * Servers that the words behind a zone name: `ADDRESS[:PORT]`, `dns://ADDRESS[:PORT]`, or a file in the form of
+ * resolv.conf. @throws CorefileError for anything else
+ */
+export function readTargets(tokens: readonly Token[], directory: string): Target[] {
+  const targets = tokens.flatMap((token) => targetsOf(token, directory));
+  const last = tokens.at(-1);
+  if (last && targets.length > maxTargets) {
+    throw new CorefileError(last, `${targets.length} upstreams; at most ${maxTargets}`);
+  }
+  return targets;
+}
+
+function targetsOf(token: Token, directory: string): Target[] {
+  const [, scheme, rest] = /^(?:([a-z0-9]+):\/\/)?(.*)$/.exec(token.text) as unknown as [string, string | undefined, string];
+  if (scheme !== undefined && scheme !== "dns") {
+    throw new CorefileError(token, `${scheme}:// upstreams are not supported; expected ADDRESS[:PORT], dns://ADDRESS or a file`);
+  }
+  const path = resolve(directory, rest);
+  if (!isAddress(rest, token) && statSync(path, { throwIfNoEntry: false })?.isFile()) {
+    const servers = parseResolvConf(readFileSync(path, "utf8"));
+    if (servers.length === 0) throw new CorefileError(token, `${token.text} names no nameserver`);
+    return servers.map((host) => ({ host, port: 53 }));
+  }
+  const target = hostPort(rest, token, 53);
+  if (isIP(target.host.split("%")[0] as string) === 0) {
+    throw new CorefileError(token, `${JSON.stringify(token.text)} is not an IP address or file`);
+  }
+  return [target];
+}
+
+function isAddress(text: string, token: Token): boolean {
+  try {
+    return isIP(hostPort(text, token, 53).host) !== 0;
+  } catch {
+    return false;
+  }
+}
+
+/** The nameserver addresses of a resolv.conf, in order (resolv.conf(5)). */
+export function parseResolvConf(text: string): string[] {
+  const servers: string[] = [];
+  for (const line of text.split("\n")) {
+    const match = /^\s*nameserver\s+(\S+)/.exec(line);
+    if (match?.[1] && isIP(match[1].split("%")[0] as string) !== 0) servers.push(match[1]);
+  }
+  return servers;
+}

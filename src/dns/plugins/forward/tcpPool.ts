@@ -1,0 +1,86 @@
+import { randomInt } from "node:crypto";
+import { connect, type Socket } from "node:net";
+import { encodeMessage, type Message } from "#wire/dns/index.ts";
+import { FrameReader, frame } from "../../transport/frames.ts";
+import { failure, matching, type Target } from "./exchange.ts";
+
+/** Connections to one upstream, kept open for a while after use; one query at a time on each. */
+export class TcpPool {
+  readonly #target: Target;
+  readonly #expireMs: number;
+  readonly #idle: { readonly socket: Socket; readonly timer: NodeJS.Timeout }[] = [];
+
+  constructor(target: Target, expireMs: number) {
+    this.#target = target;
+    this.#expireMs = expireMs;
+  }
+
+  /** Asks and resolves with the answer. A kept connection that the other side closed meanwhile is tried anew once. */
+  async exchange(query: Message, timeoutMs: number): Promise<Message> {
+    const kept = this.#take();
+    if (kept) {
+      try {
+        return await this.#ask(kept, query, timeoutMs);
+      } catch (error) {
+        if (!(error instanceof ClosedError)) throw error;
+      }
+    }
+    const socket = connect({ host: this.#target.host, port: this.#target.port, noDelay: true });
+    return await this.#ask(socket, query, timeoutMs);
+  }
+
+  /** Closes the kept connections. */
+  close(): void {
+    for (let socket = this.#take(); socket; socket = this.#take()) socket.destroy();
+  }
+
+  #take(): Socket | undefined {
+    for (let entry = this.#idle.pop(); entry; entry = this.#idle.pop()) {
+      clearTimeout(entry.timer);
+      entry.socket.removeAllListeners();
+      if (!entry.socket.destroyed) return entry.socket;
+    }
+    return undefined;
+  }
+
+  #keep(socket: Socket): void {
+    socket.removeAllListeners();
+    socket.on("error", () => socket.destroy());
+    socket.on("end", () => socket.destroy());
+    socket.on("data", () => socket.destroy()); // nothing was asked
+    const timer = setTimeout(() => socket.destroy(), this.#expireMs);
+    timer.unref();
+    this.#idle.push({ socket, timer });
+  }
+
+  #ask(socket: Socket, query: Message, timeoutMs: number): Promise<Message> {
+    const id = randomInt(0x10000);
+    const reader = new FrameReader();
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error) => {
+        clearTimeout(timer);
+        socket.removeAllListeners();
+        socket.on("error", () => {});
+        socket.destroy();
+        reject(error);
+      };
+      const timer = setTimeout(() => fail(failure("tcp", this.#target, "i/o timeout")), timeoutMs);
+      socket.on("error", (error) => fail(failure("tcp", this.#target, error.message)));
+      socket.on("close", () => fail(new ClosedError(failure("tcp", this.#target, "EOF").message)));
+      socket.on("data", (chunk) => {
+        reader.push(chunk);
+        const packet = reader.next();
+        if (!packet) return;
+        const answer = matching(packet, id, query);
+        if (!answer) return fail(failure("tcp", this.#target, "answer to another question"));
+        clearTimeout(timer);
+        this.#keep(socket);
+        resolve({ ...answer, id: query.id });
+      });
+      socket.write(frame(encodeMessage({ ...query, id })));
+    });
+  }
+}
+
+/** The other side closed the connection before it answered. */
+class ClosedError extends Error {}

@@ -1,0 +1,97 @@
+import { query, RecordClass, RecordType, type Message } from "#wire/dns/index.ts";
+import { exchangeUdp, type Target, targetText } from "./exchange.ts";
+import { TcpPool } from "./tcpPool.ts";
+
+/** How an upstream is asked and judged; times in milliseconds. */
+export interface UpstreamOptions {
+  /** Failed health checks after which it counts as down; 0: never. */
+  readonly maxFails: number;
+  /** Between health checks. */
+  readonly checkMs: number;
+  /** How long TCP connections are kept. */
+  readonly expireMs: number;
+  /** The name of the check's query. */
+  readonly checkDomain: string;
+  readonly checkRecursion: boolean;
+}
+
+/** CoreDNS' defaults. */
+export const upstreamDefaults: UpstreamOptions = {
+  maxFails: 2,
+  checkMs: 500,
+  expireMs: 10_000,
+  checkDomain: ".",
+  checkRecursion: true,
+};
+
+/** A check that takes longer than this has failed. */
+const checkTimeoutMs = 1000;
+
+/** One server that queries are forwarded to. It is checked only after a failure, until it answers again. */
+export class Upstream {
+  readonly target: Target;
+  readonly name: string;
+  readonly #options: UpstreamOptions;
+  readonly #tcp: TcpPool;
+  #fails = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(target: Target, options: UpstreamOptions) {
+    this.target = target;
+    this.name = targetText(target);
+    this.#options = options;
+    this.#tcp = new TcpPool(target, options.expireMs);
+  }
+
+  /** Whether it should not be asked while another one is up. */
+  get down(): boolean {
+    return this.#options.maxFails > 0 && this.#fails >= this.#options.maxFails;
+  }
+
+  /** Asks; a failure begins the health checks. */
+  async exchange(message: Message, protocol: "udp" | "tcp", timeoutMs: number): Promise<Message> {
+    try {
+      const answer = await this.#ask(message, protocol, timeoutMs);
+      return answer;
+    } catch (error) {
+      this.#check();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#tcp.close();
+  }
+
+  #ask(message: Message, protocol: "udp" | "tcp", timeoutMs: number): Promise<Message> {
+    return protocol === "udp" ? exchangeUdp(message, this.target, timeoutMs) : this.#tcp.exchange(message, timeoutMs);
+  }
+
+  /** Begins to check unless a check is under way. */
+  #check(): void {
+    if (this.#closed || this.#timer || this.#options.maxFails === 0) return;
+    const probe: Message = {
+      ...query(0, { name: this.#options.checkDomain, type: RecordType.NS, class: RecordClass.IN }),
+      recursionDesired: this.#options.checkRecursion,
+    };
+    const run = async () => {
+      try {
+        await this.#ask(probe, "udp", checkTimeoutMs); // any answer, even REFUSED, is a sign of life
+        this.#fails = 0;
+        this.#timer = undefined;
+      } catch {
+        this.#fails++;
+        if (!this.#closed) this.#arm(run);
+      }
+    };
+    this.#arm(run, 0);
+  }
+
+  #arm(run: () => Promise<void>, delayMs = this.#options.checkMs): void {
+    this.#timer = setTimeout(() => void run(), delayMs);
+    this.#timer.unref();
+  }
+}

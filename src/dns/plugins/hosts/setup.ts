@@ -1,0 +1,149 @@
+import { readFile, stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { isIP } from "node:net";
+import { Rcode, RecordClass, RecordType, type ResourceRecord } from "#wire/dns/index.ts";
+import { args, CorefileError, type Directive, duration, integer, noBlock, oneArg, zonesOf } from "../../corefile/index.ts";
+import {
+  type Fallthrough,
+  fallsThrough,
+  type Handler,
+  longestZone,
+  makeReply,
+  noFallthrough,
+  readFallthrough,
+  type Reply,
+  type Request,
+  type Setup,
+  type SetupContext,
+  type Plugin,
+} from "../../core/index.ts";
+import { type HostTable, mergeHosts, parseHosts } from "./hostsFile.ts";
+
+interface HostsOptions {
+  readonly file: string;
+  readonly zones: readonly string[];
+  readonly inline: HostTable;
+  readonly ttl: number;
+  readonly reloadMs: number;
+  readonly reverse: boolean;
+  readonly fallthrough: Fallthrough;
+}
+
+const empty: HostTable = parseHosts("");
+
+/** `hosts [FILE [ZONES...]] { [INLINE] ttl SECONDS; no_reverse; reload DURATION; fallthrough [ZONES...] }`. */
+export const setup: Setup = (directive, context) => new HostsPlugin(readOptions(directive, context), context);
+
+function readOptions(directive: Directive, { zones, directory }: SetupContext): HostsOptions {
+  const [file, ...zoneTokens] = directive.args;
+  const inline: string[] = [];
+  let ttl = 3600;
+  let reloadMs = 5000;
+  let reverse = true;
+  let fallthrough = noFallthrough;
+  for (const property of directive.block ?? []) {
+    noBlock(property);
+    if (isIP(property.name) !== 0) inline.push([property.name, ...property.args.map((token) => token.text)].join(" "));
+    else if (property.name === "ttl") ttl = integer(oneArg(property, "ttl SECONDS"), property.at, "ttl", 1, 65535);
+    else if (property.name === "reload") reloadMs = duration(oneArg(property, "reload DURATION"), property.at, "reload");
+    else if (property.name === "no_reverse") {
+      args(property, "no_reverse", 0);
+      reverse = false;
+    } else if (property.name === "fallthrough") fallthrough = readFallthrough(property);
+    else {
+      const allowed = "an address with names, ttl, no_reverse, reload, fallthrough";
+      throw new CorefileError(property.at, `unknown property ${property.name} of hosts; allowed: ${allowed}`);
+    }
+  }
+  return {
+    file: resolve(directory, file?.text ?? "/etc/hosts"),
+    zones: zoneTokens.length > 0 ? zoneTokens.flatMap((token) => zonesOf(token.text, token)) : zones,
+    inline: parseHosts(inline.join("\n")),
+    ttl,
+    reloadMs,
+    reverse,
+    fallthrough,
+  };
+}
+
+/** Answers from a hosts file, which is read again when it changed. */
+class HostsPlugin implements Plugin {
+  readonly name = "hosts";
+  readonly #options: HostsOptions;
+  readonly #context: SetupContext;
+  #table: HostTable;
+  #version = "";
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: HostsOptions, context: SetupContext) {
+    this.#options = options;
+    this.#context = context;
+    this.#table = options.inline;
+  }
+
+  async start(): Promise<void> {
+    await this.#read();
+    const { reloadMs } = this.#options;
+    if (reloadMs > 0) this.#timer = setInterval(() => void this.#read(), reloadMs).unref();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+  }
+
+  handle(request: Request, next: Handler): Reply | Promise<Reply> {
+    const { zones, fallthrough, reverse } = this.#options;
+    const { name, question } = request;
+    const isReverse = question.type === RecordType.PTR && reverse;
+    // A reverse name counts wherever the server block lets it come: zones name forward names.
+    const answers = isReverse ? this.#reverse(request) : this.#forward(request);
+    if (longestZone(zones, name) === undefined && !(isReverse && answers.length > 0)) return next(request);
+    if (answers.length > 0) return makeReply(this.name, { authoritative: true, answers });
+    if (isReverse || fallsThrough(fallthrough, name) || !this.#table.addresses.has(name)) {
+      if (isReverse || fallsThrough(fallthrough, name)) return next(request);
+      // Without an SOA record there is no proper NXDOMAIN to give; CoreDNS says SERVFAIL here.
+      return makeReply(this.name, { rcode: Rcode.SERVFAIL });
+    }
+    return makeReply(this.name, { authoritative: true });
+  }
+
+  #forward({ question, name }: Request): ResourceRecord[] {
+    const size = question.type === RecordType.A ? 4 : question.type === RecordType.AAAA ? 16 : 0;
+    return (this.#table.addresses.get(name) ?? [])
+      .filter((ip) => ip.bytes.length === size)
+      .map((ip) => ({
+        name: question.name,
+        type: question.type,
+        class: RecordClass.IN,
+        ttl: this.#options.ttl,
+        data: { kind: "address", address: ip.bytes },
+      }));
+  }
+
+  #reverse({ question, name }: Request): ResourceRecord[] {
+    return (this.#table.names.get(name) ?? []).map((target) => ({
+      name: question.name,
+      type: RecordType.PTR,
+      class: RecordClass.IN,
+      ttl: this.#options.ttl,
+      data: { kind: "name", target },
+    }));
+  }
+
+  /** Reads the file when its time or size changed; a missing file is an empty one. */
+  async #read(): Promise<void> {
+    const { file, inline } = this.#options;
+    try {
+      const info = await stat(file);
+      const version = `${info.ino}/${info.mtimeMs}/${info.size}`;
+      if (version === this.#version) return;
+      this.#version = version;
+      this.#table = mergeHosts(parseHosts(await readFile(file, "utf8")), inline);
+    } catch (error) {
+      if (this.#version === "gone") return;
+      this.#version = "gone";
+      this.#table = mergeHosts(empty, inline);
+      this.#context.log.warn(`${file} cannot be read: ${(error as Error).message}`);
+    }
+  }
+}

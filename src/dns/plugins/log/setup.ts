@@ -1,0 +1,81 @@
+import { isSubdomain, rcodeName, Rcode, typeName, className } from "#wire/dns/index.ts";
+import { CorefileError, readProperties, zonesOf } from "../../corefile/index.ts";
+import type { Outcome, Reply, Request, Setup } from "../../core/index.ts";
+
+/** Kinds of answers that `class` tells apart (CoreDNS' response types, grouped). */
+const classes = ["all", "success", "denial", "error"] as const;
+type AnswerClass = (typeof classes)[number];
+
+/** CoreDNS' common log format, and with name server's flags its combined one. */
+const commonFormat =
+  '{remote}:{port} - {>id} "{type} {class} {name} {proto} {size} {>do} {>bufsize}" {rcode} {>rflags} {rsize} {duration}';
+
+/** `log [NAMES…] [FORMAT] { class CLASSES… }`: one line per answered query. */
+export const setup: Setup = (directive, { log }) => {
+  const last = directive.args.at(-1)?.text;
+  const hasFormat = last !== undefined && last.includes("{");
+  const names = hasFormat ? directive.args.slice(0, -1) : directive.args;
+  const zones = names.length === 0 ? ["."] : names.flatMap((token) => zonesOf(token.text, token));
+  const format = !hasFormat || last === "{common}" ? commonFormat : last.replaceAll("{combined}", `${commonFormat} "{>opcode}"`);
+  let wanted: ReadonlySet<AnswerClass> = new Set(["all"]);
+  readProperties(directive, {
+    class: (property) => {
+      if (property.args.length === 0) throw new CorefileError(property.at, `class of nothing; allowed: ${classes.join(", ")}`);
+      wanted = new Set(
+        property.args.map(({ text, ...at }) => {
+          const known = classes.find((name) => name === text);
+          if (!known) throw new CorefileError(at, `class ${text}; allowed: ${classes.join(", ")}`);
+          return known;
+        }),
+      );
+    },
+  });
+  return {
+    name: "log",
+    answered: (request, reply, outcome) => {
+      if (!wanted.has("all") && !wanted.has(classOf(reply))) return;
+      if (!zones.some((zone) => isSubdomain(request.name, zone))) return;
+      log.info(formatLine(format, request, reply, outcome));
+    },
+  };
+};
+
+function classOf(reply: Reply): AnswerClass {
+  if (reply.rcode === Rcode.NXDOMAIN || (reply.rcode === Rcode.NOERROR && reply.answers.length === 0)) return "denial";
+  return reply.rcode === Rcode.NOERROR ? "success" : "error";
+}
+
+/** A log line: `{name}` and its like filled in, unknown ones left as `-` (CoreDNS' replacer). */
+export function formatLine(format: string, request: Request, reply: Reply, outcome: Outcome): string {
+  const { question, message, peer } = request;
+  const address = peer.address.includes(":") ? `[${peer.address}]` : peer.address;
+  const values: Readonly<Record<string, string>> = {
+    remote: address,
+    port: String(peer.port),
+    proto: peer.protocol,
+    type: typeName(question.type),
+    class: className(question.class),
+    name: question.name,
+    size: String(outcome.requestBytes),
+    rsize: String(outcome.responseBytes),
+    rcode: rcodeName(reply.rcode),
+    duration: `${outcome.seconds.toFixed(9)}s`,
+    ">id": String(message.id),
+    ">opcode": String(message.opcode),
+    ">do": String(message.edns?.dnssecOk ?? false),
+    ">bufsize": String(peer.protocol === "tcp" ? 65535 : Math.max(message.edns?.udpSize ?? 512, 512)),
+    ">rflags": flagsOf(request, reply),
+  };
+  return format.replaceAll(/\{([^{}]+)\}/g, (_all, key: string) => values[key] ?? "-");
+}
+
+function flagsOf({ message }: Request, reply: Reply): string {
+  const flags = ["qr"];
+  if (reply.authoritative) flags.push("aa");
+  if (reply.truncated) flags.push("tc");
+  if (message.recursionDesired) flags.push("rd");
+  if (reply.recursionAvailable) flags.push("ra");
+  if (reply.authenticData) flags.push("ad");
+  if (message.checkingDisabled) flags.push("cd");
+  return flags.join(",");
+}

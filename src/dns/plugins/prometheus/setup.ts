@@ -1,0 +1,67 @@
+import { rcodeName, typeName } from "#wire/dns/index.ts";
+import { args, hostPort, noBlock } from "../../corefile/index.ts";
+import type { Setup } from "../../core/index.ts";
+
+/** CoreDNS' buckets of durations: 0.25 ms doubled up to 8 s. */
+const dnsDurations = Array.from({ length: 16 }, (_, i) => 0.00025 * 2 ** i);
+const dnsSizes = [0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16_000, 32_000, 48_000, 64_000];
+
+/** Types that get a label of their own, as in CoreDNS; the others share "other". */
+const labelled = new Set("AAAA A CNAME DNSKEY DS MX NSEC3 NSEC NS PTR RRSIG SOA SRV TXT HTTPS SVCB".split(" "));
+
+/** `prometheus [ADDRESS]`: metrics under CoreDNS' names at /metrics, on localhost:9153 by default. */
+export const setup: Setup = (directive, { instance, server, zones }) => {
+  noBlock(directive);
+  const [address = "localhost:9153"] = args(directive, "prometheus [ADDRESS]", 0, 1);
+  const { host, port } = hostPort(address, directive.at, 9153);
+  const { metrics } = instance;
+  const requests = metrics.counter("coredns_dns_requests_total", "Counter of DNS requests made per zone, protocol and family.");
+  const responses = metrics.counter("coredns_dns_responses_total", "Counter of response status codes.");
+  const durations = metrics.histogram(
+    "coredns_dns_request_duration_seconds",
+    "Histogram of the time (in seconds) each request took per zone.",
+    dnsDurations,
+  );
+  const requestSizes = metrics.histogram(
+    "coredns_dns_request_size_bytes",
+    "Size of the EDNS0 UDP buffer in bytes (64K for TCP) per zone and protocol.",
+    dnsSizes,
+  );
+  const responseSizes = metrics.histogram(
+    "coredns_dns_response_size_bytes",
+    "Size of the returned response in bytes.",
+    dnsSizes,
+  );
+  const info = metrics.gauge("coredns_build_info", "A metric with a constant '1' value labeled by version.");
+  info.set(1, { version: "podwire", revision: "", goversion: "" });
+  let remove: (() => Promise<void>) | undefined;
+  return {
+    name: "prometheus",
+    answered: (request, reply, outcome) => {
+      const { zone, peer } = request;
+      const proto = peer.protocol;
+      const family = peer.address.includes(".") ? "1" : "2"; // a v4-mapped address counts as IPv4
+      const name = typeName(request.question.type);
+      const type = labelled.has(name) ? name : "other";
+      const common = { server, zone, view: "" };
+      requests.inc({ ...common, proto, family, type });
+      responses.inc({ ...common, rcode: rcodeName(reply.rcode), plugin: reply.plugin });
+      durations.observe(outcome.seconds, common);
+      requestSizes.observe(outcome.requestBytes, { ...common, proto });
+      responseSizes.observe(outcome.responseBytes, { ...common, proto });
+    },
+    start: async () => {
+      for (const zone of zones) {
+        metrics
+          .gauge("coredns_plugin_enabled", "A metric that indicates whether a plugin is enabled on per server and zone basis.")
+          .set(1, { server, zone, view: "", name: "prometheus" });
+      }
+      remove = await instance.http.serve(`${host}:${port}`, "/metrics", () => ({
+        status: 200,
+        body: metrics.text(),
+        contentType: "text/plain; version=0.0.4; charset=utf-8",
+      }));
+    },
+    stop: async () => await remove?.(),
+  };
+};

@@ -1,0 +1,77 @@
+import { errorMessage } from "#base/errors.ts";
+import { args, CorefileError, duration, noBlock } from "../../corefile/index.ts";
+import type { Setup } from "../../core/index.ts";
+
+/** Shortest times that CoreDNS allows. */
+const minIntervalMs = 2000;
+const minJitterMs = 1000;
+
+/**
+ * `reload [INTERVAL] [JITTER]`: changes over to the Corefile's new content soon after it was written. The content is
+ * compared every INTERVAL (30 s) plus a random part of JITTER (15 s), as a ConfigMap volume swaps links below the file;
+ * a watch on the directory makes it immediate where the kernel reports the change. A wrong Corefile is logged and the
+ * running one kept.
+ */
+export const setup: Setup = (directive, { instance, log, directory }) => {
+  noBlock(directive);
+  const [intervalText, jitterText] = args(directive, "reload [INTERVAL] [JITTER]", 0, 2);
+  if (intervalText === "off") return { name: "reload" };
+  const intervalMs = intervalText === undefined ? 30_000 : duration(intervalText, directive.at, "reload interval");
+  const jitterMs = jitterText === undefined ? Math.min(15_000, intervalMs / 2) : duration(jitterText, directive.at, "reload jitter");
+  if (intervalMs < minIntervalMs) throw new CorefileError(directive.at, "reload interval below 2s");
+  if (jitterText !== undefined && jitterMs < minJitterMs) throw new CorefileError(directive.at, "reload jitter below 1s");
+  if (jitterMs > intervalMs / 2 && jitterText !== undefined) {
+    throw new CorefileError(directive.at, "reload jitter beyond half the interval");
+  }
+  const stopping = new AbortController();
+  let refused: string | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const check = async () => {
+    const text = await instance.readCorefile();
+    if (stopping.signal.aborted || text === instance.corefileText || text === refused) return;
+    try {
+      await instance.reload();
+    } catch (error) {
+      refused = text; // say it once
+      log.error("Corefile changed but is not used", { error: errorMessage(error) });
+    }
+  };
+  const guarded = () => void check().catch((error: unknown) => log.warn("Corefile cannot be read", { error: errorMessage(error) }));
+  const arm = () => {
+    timer = setTimeout(
+      () => {
+        guarded();
+        arm();
+      },
+      intervalMs + Math.random() * jitterMs,
+    );
+    timer.unref();
+  };
+  return {
+    name: "reload",
+    started: () => {
+      arm();
+      void watchDirectory(directory, stopping.signal, guarded).catch(() => {}); // the interval remains
+    },
+    stop: async () => {
+      stopping.abort();
+      clearTimeout(timer);
+    },
+  };
+};
+
+/** Calls back a moment after something in the directory changed (a ConfigMap volume renames its ..data link). */
+async function watchDirectory(directory: string, signal: AbortSignal, changed: () => void): Promise<void> {
+  const { watch } = await import("node:fs/promises");
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    for await (const _event of watch(directory, { signal, persistent: false })) {
+      clearTimeout(timer);
+      timer = setTimeout(changed, 50); // an editor writes in several steps
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
