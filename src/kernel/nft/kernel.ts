@@ -1,0 +1,188 @@
+import { MessageWriter, NETLINK, NetlinkError, type NetlinkMessage, NetlinkSocket, NLM_F } from "#kernel/netlink/index.ts";
+import { ELEMENTS, NFT_MSG, RULE, SET } from "./constants.ts";
+import { messageFamily, readChain, readElements, readRule, readRuleHandle, readSet, readTable, shapesOf } from "./decode.ts";
+import type { Nftables } from "./driver.ts";
+import { batch, beginMessage, cutIntoSends, type EncodedTransaction, encodeTransaction } from "./encode.ts";
+import { NftError } from "./errors.ts";
+import { type Chain, type Element, familyNumbers, type NftSet, type Rule, type Table, type TableState } from "./model.ts";
+import { OriginRecorder } from "./originIndex.ts";
+import { elementKeyText } from "./text.ts";
+import { type Operation, operationText, type Transaction } from "./transaction.ts";
+
+/** Settings of {@link openNftables}. */
+export interface NftablesOptions {
+  /**
+   * Most bytes of one send (default 400,000: a stock kernel takes about 416 KB from a process without
+   * CAP_NET_ADMIN in the initial namespace). Larger transactions go in several sends.
+   */
+  readonly maxSendBytes?: number;
+}
+
+const DEFAULT_MAX_SEND_BYTES = 400_000;
+
+/**
+ * nftables of the network namespace that is current now (later changes of namespace do not matter).
+ * @throws SysError
+ */
+export function openNftables(options: NftablesOptions = {}): Nftables {
+  return new KernelNftables(options.maxSendBytes ?? DEFAULT_MAX_SEND_BYTES);
+}
+
+class KernelNftables implements Nftables {
+  readonly origins = new OriginRecorder();
+  readonly #socket: NetlinkSocket;
+  readonly #maxSendBytes: number;
+  /** The commit in progress: commits of several sends give way to the event loop between them, not to each other. */
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(maxSendBytes: number) {
+    this.#maxSendBytes = maxSendBytes;
+    // The kernel books a send twice its size in its accounting, and grants twice what is asked for.
+    this.#socket = new NetlinkSocket(NETLINK.NETFILTER, { sendBuffer: maxSendBytes + 8192, receiveBuffer: 4 << 20 });
+  }
+
+  commit(transaction: Transaction): Promise<void> {
+    const run = this.#last.then(() => this.#commit(transaction));
+    this.#last = run.catch(() => {});
+    return run;
+  }
+
+  async listTables(): Promise<Table[]> {
+    return this.#dump(NFT_MSG.GETTABLE, 0).map(readTable).filter((table) => table !== undefined);
+  }
+
+  async readTable(table: Table): Promise<TableState | undefined> {
+    const found = (await this.listTables()).find(({ family, name }) => family === table.family && name === table.name);
+    if (!found) return undefined;
+    const family = familyNumbers[found.family];
+    const present = <T>(value: T | undefined): value is T => value !== undefined;
+    const chains = this.#dump(NFT_MSG.GETCHAIN, family).map((message) => readChain(message, found)).filter(present);
+    const sets = this.#dump(NFT_MSG.GETSET, family, (w) => w.attributeText(SET.TABLE, found.name))
+      .map((message) => readSet(message, found))
+      .filter(present);
+    const elements = new Map<string, readonly Element[]>();
+    for (const set of sets) elements.set(set.name, await this.readElements(set));
+    return { table: found, chains, sets, rules: this.#readRules(found, chains, sets), elements };
+  }
+
+  async readElements(set: NftSet): Promise<Element[]> {
+    try {
+      return this.#dump(NFT_MSG.GETSETELEM, familyNumbers[set.table.family], (w) =>
+        w.attributeText(ELEMENTS.TABLE, set.table.name).attributeText(ELEMENTS.SET, set.name),
+      ).flatMap(readElements);
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      const reason = error.failures[0]?.reason ?? "";
+      throw new NftError(`elements of ${set.table.name} ${set.name}`, { code: error.code, reason, committedSends: 0 });
+    }
+  }
+
+  adoptRules(rules: readonly Rule[]): void {
+    this.origins.adoptRules(rules);
+  }
+
+  adoptElements(set: NftSet, elements: readonly Element[]): void {
+    this.origins.adoptElements(set, elements);
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  async #commit(transaction: Transaction): Promise<void> {
+    if (transaction.isEmpty) return;
+    const encoded = encodeTransaction(transaction);
+    const sends = cutIntoSends(encoded.messages, this.#maxSendBytes);
+    for (const [number, send] of sends.entries()) {
+      if (number > 0) await new Promise(setImmediate);
+      this.#record(transaction, encoded, send, this.#send(transaction, encoded, send, number));
+    }
+  }
+
+  #send(transaction: Transaction, encoded: EncodedTransaction, send: readonly [number, number], number: number): NetlinkMessage[] {
+    try {
+      return this.#socket.request(batch(encoded, send));
+    } catch (error) {
+      throw error instanceof NetlinkError ? explain(error, transaction, encoded, number) : error;
+    }
+  }
+
+  /** Learns the handles of new rules from the kernel's echoes, which come in the order of the requests. */
+  #record(transaction: Transaction, { messages }: EncodedTransaction, [from, to]: readonly [number, number], echoes: NetlinkMessage[]): void {
+    const handles = echoes.filter((message) => message.type === NFT_MSG.NEWRULE).map((message) => readRuleHandle(message).handle);
+    let recorded = -1;
+    for (const message of messages.slice(from, to)) {
+      const operation = transaction.operations[message.operation];
+      if (!operation || message.operation === recorded) continue;
+      recorded = message.operation;
+      const makesRule = operation.kind === "add rule" || operation.kind === "insert rule" || operation.kind === "replace rule";
+      this.origins.record(operation, makesRule ? handles.shift() : undefined);
+    }
+  }
+
+  #readRules(table: Table, chains: readonly Chain[], sets: readonly NftSet[]): Map<string, readonly Rule[]> {
+    const rules = new Map<string, Rule[]>(chains.map((chain) => [chain.name, []]));
+    const shapes = shapesOf(sets);
+    const byName = new Map(chains.map((chain) => [chain.name, chain]));
+    const chainOf = (name: string) => byName.get(name) ?? { table, name };
+    const messages = this.#dump(NFT_MSG.GETRULE, familyNumbers[table.family], (w) => w.attributeText(RULE.TABLE, table.name));
+    for (const message of messages) {
+      const rule = readRule(message, chainOf, shapes);
+      rules.get(rule.chain.name)?.push(rule);
+    }
+    return rules;
+  }
+
+  #dump(type: number, family: number, attributes: (writer: MessageWriter) => void = () => {}): NetlinkMessage[] {
+    const writer = beginMessage(new MessageWriter(256), type, NLM_F.DUMP, family);
+    attributes(writer);
+    return this.#socket.dump(writer.end()).filter((message) => messageFamily(message) !== undefined);
+  }
+}
+
+/** Finds what a refused message was about. */
+function explain(error: NetlinkError, transaction: Transaction, encoded: EncodedTransaction, committedSends: number): NftError {
+  const { code } = error;
+  const first = error.failures[0];
+  const reason = first?.reason ?? "";
+  const message = encoded.messages[error.index];
+  const operation = message && transaction.operations[message.operation];
+  if (!message || !operation) return new NftError("batch", { code, reason, committedSends });
+  const element = "elements" in operation ? elementAt(operation, encoded, error.index, first?.offset) : undefined;
+  const what =
+    "elements" in operation && element
+      ? `${operation.kind} ${operation.set.table.family} ${operation.set.table.name} ${operation.set.name} { ${elementKeyText(operation.set, element.key)} }`
+      : shortened(operationText(operation));
+  return new NftError(what, { code, reason, operation, committedSends, ...(element && { element }) });
+}
+
+function shortened(text: string): string {
+  return text.length > 200 ? `${text.slice(0, 200)} …` : text;
+}
+
+/** The element of a message at whose bytes the kernel pointed; the only one when there is but one. */
+function elementAt(
+  operation: Extract<Operation, { elements: readonly Element[] }>,
+  { writer, messages }: EncodedTransaction,
+  index: number,
+  offset: number | undefined,
+): Element | undefined {
+  const message = messages[index];
+  if (!message?.elements) return undefined;
+  const [from, to] = message.elements;
+  if (to - from === 1) return operation.elements[from];
+  if (offset === undefined) return undefined;
+  const bytes = writer.bytes().subarray(message.start, message.end);
+  // nlmsghdr and nfgenmsg, then table, set, and the list whose entries are counted here.
+  let at = 20;
+  while (at + 4 <= bytes.length && (bytes.readUInt16LE(at + 2) & 0x3fff) !== ELEMENTS.LIST) at += align(bytes.readUInt16LE(at));
+  let element = from;
+  for (at += 4; at + 4 <= bytes.length; at += align(bytes.readUInt16LE(at)), element++) {
+    if (offset < at + align(bytes.readUInt16LE(at))) return operation.elements[element];
+  }
+  return undefined;
+}
+
+function align(length: number): number {
+  return (length + 3) & ~3;
+}
