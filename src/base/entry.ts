@@ -1,19 +1,34 @@
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { existsSync } from "node:fs";
+import path from "node:path";
 
-declare const __PODWIRE_BUNDLED__: boolean | undefined;
+declare const PODWIRE_BUNDLED: boolean | undefined;
 
-/** True in a bundle that `scripts/bundle.mjs` made, false when the sources run as they are. */
-export function isBundled(): boolean {
-  return typeof __PODWIRE_BUNDLED__ !== "undefined" && __PODWIRE_BUNDLED__;
+/** True in a bundled program, false when the sources run as they are. The bundler defines the constant. */
+export const isBundled: boolean = typeof PODWIRE_BUNDLED !== "undefined";
+
+/** The folder that holds `dist/` and, outside of bundles, `src/`: the checkout, or /opt/podwire in a machine. */
+export const appRoot: string = isBundled ? path.dirname(import.meta.dirname) : path.resolve(import.meta.dirname, "../..");
+
+/** The folder of the bundles: self-contained, so it can be copied or bound anywhere. */
+export const distDirectory: string = path.join(appRoot, "dist");
+
+/**
+ * Path of a program's first file, to be given to Node: its bundle when we run bundled, else its source.
+ * @param name folder name below src/programs
+ * @throws Error when there is no such program
+ */
+export function programFile(name: string): string {
+  const file = isBundled ? path.join(distDirectory, `${name}.cjs`) : path.join(appRoot, "src/programs", name, "main.ts");
+  if (!existsSync(file)) throw new Error(`there is no program ${name} (${file})`);
+  return file;
 }
 
 /**
- * File of a worker thread's code.
- * @param name the worker's name: its source is `<name>.worker.ts`
- * @param from `import.meta.url` of the module beside it
+ * Path of a worker thread's first file, for `new Worker(…)`: its bundle when we run bundled, else its source.
+ * @param source path below src, such as `kernel/process/spawner.worker.ts`; the last part is unique in src
  */
-export function workerFile(name: string, from: string): string {
-  const here = dirname(fileURLToPath(from));
-  return join(here, isBundled() ? `${name}.worker.cjs` : `${name}.worker.ts`);
+export function workerFile(source: string): string {
+  if (!source.endsWith(".worker.ts")) throw new Error(`${source}: a worker's source is named *.worker.ts`);
+  if (!isBundled) return path.join(appRoot, "src", source);
+  return path.join(distDirectory, `${path.basename(source, ".ts")}.cjs`);
 }
