@@ -4,5 +4,8 @@ import { describeNftables } from "#kernel/nft/testing/compliance.ts";
 
 describeNftables("the kernel's nftables", () => {
   const netns = newNetns();
-  return { nft: inNetns(netns, () => openNftables()), close: () => netns.close() };
+  return {
+    nft: inNetns(netns, () => openNftables()),
+    close: () => netns.close(),
+  };
 });

@@ -1,8 +1,30 @@
 import { attributeText, eachAttribute, type NetlinkMessage, parseAttributes } from "#kernel/netlink/index.ts";
-import { CHAIN, DATA, DATA_TYPE_VERDICT, ELEMENT, ELEMENTS, HOOK, HOOKS, RULE, SET, SET_FLAG, TABLE, UDATA } from "./constants.ts";
+import {
+  CHAIN,
+  DATA,
+  DATA_TYPE_VERDICT,
+  ELEMENT,
+  ELEMENTS,
+  HOOK,
+  HOOKS,
+  RULE,
+  SET,
+  SET_FLAG,
+  TABLE,
+  UDATA,
+} from "./constants.ts";
 import { type DataType, dataTypeById, dataTypes } from "./dataTypes.ts";
 import { readStatements, readVerdict, type SetShapes } from "./decodeRule.ts";
-import { type Chain, type Element, type Family, familyNumbers, type Hook, type NftSet, type Rule, type Table } from "./model.ts";
+import {
+  type Chain,
+  type Element,
+  type Family,
+  familyNumbers,
+  type Hook,
+  type NftSet,
+  type Rule,
+  type Table,
+} from "./model.ts";
 import { userdataComment } from "./userdata.ts";
 
 /** nfgenmsg before the attributes: family u8, version u8, res_id u16. */
@@ -28,7 +50,11 @@ export function readTable(message: NetlinkMessage): Table | undefined {
   if (!family) return undefined;
   const attributes = attributesOf(message);
   const comment = userdataComment(attributes.get(TABLE.USERDATA));
-  return { family, name: text(attributes.get(TABLE.NAME)), ...(comment !== undefined && { comment }) };
+  return {
+    family,
+    name: text(attributes.get(TABLE.NAME)),
+    ...(comment !== undefined && { comment }),
+  };
 }
 
 /** A chain from NFT_MSG_NEWCHAIN; undefined when it is another table's. */
@@ -40,7 +66,9 @@ export function readChain(message: NetlinkMessage, table: Table): Chain | undefi
   return {
     table,
     name: text(attributes.get(CHAIN.NAME)),
-    ...(hook && { hook: readHook(hook, text(attributes.get(CHAIN.TYPE)), attributes.get(CHAIN.POLICY)) }),
+    ...(hook && {
+      hook: readHook(hook, text(attributes.get(CHAIN.TYPE)), attributes.get(CHAIN.POLICY)),
+    }),
     ...(comment !== undefined && { comment }),
   };
 }
@@ -61,7 +89,9 @@ export function readSet(message: NetlinkMessage, table: Table): NftSet | undefin
   if (messageFamily(message) !== table.family || text(attributes.get(SET.TABLE)) !== table.name) return undefined;
   const number = (type: number) => attributes.get(type)?.readUInt32BE();
   const flags = number(SET.FLAGS) ?? 0;
-  const size = parseAttributes(attributes.get(SET.DESC) ?? Buffer.alloc(0)).get(SET.DESC_SIZE)?.readUInt32BE();
+  const size = parseAttributes(attributes.get(SET.DESC) ?? Buffer.alloc(0))
+    .get(SET.DESC_SIZE)
+    ?.readUInt32BE();
   const timeoutMs = attributes.get(SET.TIMEOUT)?.readBigUInt64BE();
   const comment = userdataComment(attributes.get(SET.USERDATA), UDATA.SET_COMMENT);
   const dataType = number(SET.DATA_TYPE);
@@ -110,9 +140,15 @@ export function readRule(message: NetlinkMessage, chain: (name: string) => Chain
 }
 
 /** Chain name and handle of an echoed NFT_MSG_NEWRULE. */
-export function readRuleHandle(message: NetlinkMessage): { readonly chain: string; readonly handle: bigint } {
+export function readRuleHandle(message: NetlinkMessage): {
+  readonly chain: string;
+  readonly handle: bigint;
+} {
   const attributes = attributesOf(message);
-  return { chain: text(attributes.get(RULE.CHAIN)), handle: attributes.get(RULE.HANDLE)?.readBigUInt64BE() ?? 0n };
+  return {
+    chain: text(attributes.get(RULE.CHAIN)),
+    handle: attributes.get(RULE.HANDLE)?.readBigUInt64BE() ?? 0n,
+  };
 }
 
 /** The elements in one NFT_MSG_NEWSETELEM. */

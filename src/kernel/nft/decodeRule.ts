@@ -27,6 +27,7 @@ import { type DataType, padded } from "./dataTypes.ts";
 import { rejectMeaning } from "./encodeRule.ts";
 import { ctField, type Field, fibType, metaField, numgen, payloadField } from "./fields.ts";
 import {
+  type Comparison,
   comparisons,
   type Expression,
   type Family,
@@ -45,7 +46,12 @@ export type SetShapes = ReadonlyMap<string, { readonly key: readonly DataType[];
 type Held =
   | Field
   | Extract<Expression, { kind: "map" | "constant" }>
-  | { readonly kind: "masked"; readonly field: Field; readonly mask: Uint8Array; readonly flip: Uint8Array };
+  | {
+      readonly kind: "masked";
+      readonly field: Field;
+      readonly mask: Uint8Array;
+      readonly flip: Uint8Array;
+    };
 
 const BASES = ["link", "network", "transport"] as const;
 
@@ -81,7 +87,7 @@ function numberOf(attributes: Attributes, type: number): number {
   return attributes.get(type)?.readUInt32BE() ?? 0;
 }
 
-function valueOf(attributes: Attributes, type: number): Uint8Array {
+function bytesOf(attributes: Attributes, type: number): Uint8Array {
   const value = parseAttributes(attributes.get(type) ?? Buffer.alloc(0)).get(DATA.VALUE);
   return Uint8Array.from(value ?? []);
 }
@@ -146,7 +152,10 @@ class RuleReader {
           : { kind: "masquerade" };
       case "redir": {
         const port = this.#constant(register(a, REDIR.PROTO_MIN));
-        return { kind: "redirect", port: ((port[0] ?? 0) << 8) | (port[1] ?? 0) };
+        return {
+          kind: "redirect",
+          port: ((port[0] ?? 0) << 8) | (port[1] ?? 0),
+        };
       }
       case "reject":
         return this.#reject(a);
@@ -159,7 +168,11 @@ class RuleReader {
       case "log": {
         const group = a.get(LOG.GROUP)?.readUInt16BE();
         const prefix = a.has(LOG.PREFIX) ? textOf(a, LOG.PREFIX) : undefined;
-        return { kind: "log", ...(prefix !== undefined && { prefix }), ...(group !== undefined && { group }) };
+        return {
+          kind: "log",
+          ...(prefix !== undefined && { prefix }),
+          ...(group !== undefined && { group }),
+        };
       }
       case "dynset":
         return this.#dynset(a);
@@ -184,7 +197,11 @@ class RuleReader {
       return;
     }
     const target = field(numberOf(a, keys.KEY));
-    this.statements.push({ kind: "assign", field: target, value: this.#assigned(source, target) });
+    this.statements.push({
+      kind: "assign",
+      field: target,
+      value: this.#assigned(source, target),
+    });
   }
 
   #assigned(source: number, target: MetaOrCt): Expression {
@@ -192,7 +209,12 @@ class RuleReader {
     if (held.kind === "constant") return { ...held, types: [target.type] };
     if (held.kind !== "masked") return held;
     if (held.field.kind !== "meta" && held.field.kind !== "ct") throw new RangeError("bits of a payload assigned");
-    return { kind: "bits", field: held.field, mask: hostNumber(held.mask), flip: hostNumber(held.flip) };
+    return {
+      kind: "bits",
+      field: held.field,
+      mask: hostNumber(held.mask),
+      flip: hostNumber(held.flip),
+    };
   }
 
   #bitwise(a: Attributes): void {
@@ -203,19 +225,25 @@ class RuleReader {
     this.#load(register(a, BITWISE.DREG), {
       kind: "masked",
       field: held,
-      mask: valueOf(a, BITWISE.MASK),
-      flip: valueOf(a, BITWISE.XOR),
+      mask: bytesOf(a, BITWISE.MASK),
+      flip: bytesOf(a, BITWISE.XOR),
     });
   }
 
   #cmp(a: Attributes): void {
     const held = this.#held(register(a, CMP.SREG));
     const operator = comparisons[numberOf(a, CMP.OP)] ?? "==";
-    const value = valueOf(a, CMP.DATA);
+    const value = bytesOf(a, CMP.DATA);
     if (held.kind === "map" || held.kind === "constant") throw new RangeError("comparison of a computed value");
     if (held.kind === "masked") {
-      this.statements.push({ kind: "match", field: held.field, operator, value, mask: held.mask });
-    } else this.statements.push({ kind: "match", field: held, operator, value });
+      this.statements.push({
+        kind: "match",
+        field: held.field,
+        operator,
+        value,
+        mask: held.mask,
+      });
+    } else this.statements.push(prefixMatch(this.#family, held, operator, value));
   }
 
   #lookup(a: Attributes): void {
@@ -223,10 +251,21 @@ class RuleReader {
     const target = register(a, LOOKUP.DREG);
     const key = this.#key(register(a, LOOKUP.SREG), name);
     if (target === REG.VERDICT) this.statements.push({ kind: "vmap", key, map: name });
-    else if (target !== undefined) this.#load(target, { kind: "map", key, map: name, types: this.#shape(name).data });
+    else if (target !== undefined)
+      this.#load(target, {
+        kind: "map",
+        key,
+        map: name,
+        types: this.#shape(name).data,
+      });
     else {
       const negate = (numberOf(a, LOOKUP.FLAGS) & LOOKUP.F_INV) !== 0;
-      this.statements.push({ kind: "lookup", key, set: name, ...(negate && { negate }) });
+      this.statements.push({
+        kind: "lookup",
+        key,
+        set: name,
+        ...(negate && { negate }),
+      });
     }
   }
 
@@ -235,7 +274,12 @@ class RuleReader {
     const data = parseAttributes(a.get(IMMEDIATE.DATA) ?? Buffer.alloc(0));
     const verdict = data.get(DATA.VERDICT);
     if (target === REG.VERDICT && verdict) this.statements.push({ kind: "verdict", verdict: readVerdict(verdict) });
-    else this.#load(target, { kind: "constant", bytes: Uint8Array.from(data.get(DATA.VALUE) ?? []), types: [] });
+    else
+      this.#load(target, {
+        kind: "constant",
+        bytes: Uint8Array.from(data.get(DATA.VALUE) ?? []),
+        types: [],
+      });
   }
 
   #nat(a: Attributes): Statement {
@@ -249,7 +293,11 @@ class RuleReader {
     else if (port === undefined) to = { kind: "address", address: held.bytes };
     else {
       const bytes = this.#constant(port);
-      to = { kind: "address", address: held.bytes, port: ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0) };
+      to = {
+        kind: "address",
+        address: held.bytes,
+        port: ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0),
+      };
     }
     return { kind: "nat", type, family, to };
   }
@@ -312,6 +360,22 @@ class RuleReader {
       return held;
     });
   }
+}
+
+/** nft compares only the leading bytes of an address for a prefix of whole bytes: `10.244.0.0/16` as two bytes. */
+function prefixMatch(family: Family, field: Field, operator: Comparison, value: Uint8Array): Statement {
+  const match = { kind: "match", operator } as const;
+  if (field.kind !== "payload" || !field.text.startsWith("@")) return { ...match, field, value };
+  const full = payloadField(family, field.base, field.offset, family === "ip6" ? 16 : 4);
+  if (full.text.startsWith("@")) return { ...match, field, value };
+  const widened = new Uint8Array(full.length);
+  widened.set(value);
+  return {
+    ...match,
+    field: full,
+    value: widened,
+    mask: new Uint8Array(full.length).fill(0xff, 0, value.length),
+  };
 }
 
 function hostNumber(bytes: Uint8Array): number {

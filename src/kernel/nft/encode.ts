@@ -19,7 +19,16 @@ import {
 } from "./constants.ts";
 import { type DataType, padded } from "./dataTypes.ts";
 import { writeStatements, writeVerdict } from "./encodeRule.ts";
-import { type Chain, type Element, familyNumbers, type KeyPart, type NftSet, partTypes, type Rule, type Table } from "./model.ts";
+import {
+  type Chain,
+  type Element,
+  familyNumbers,
+  type KeyPart,
+  type NftSet,
+  partTypes,
+  type Rule,
+  type Table,
+} from "./model.ts";
 import type { Operation, Transaction } from "./transaction.ts";
 import { commentUserdata, setUserdata } from "./userdata.ts";
 
@@ -135,7 +144,9 @@ class Encoder implements EncodedTransaction {
         return this.#rule(NFT_MSG.DELRULE, 0, operation.chain, () => {});
       case "delete chain":
         return this.#message(NFT_MSG.DELCHAIN, NLM_F_NONREC, operation.chain.table, () => {
-          this.writer.attributeText(CHAIN.TABLE, operation.chain.table.name).attributeText(CHAIN.NAME, operation.chain.name);
+          this.writer
+            .attributeText(CHAIN.TABLE, operation.chain.table.name)
+            .attributeText(CHAIN.NAME, operation.chain.name);
         });
       case "add rule":
         return this.#newRule(NLM_F.CREATE | NLM_F.APPEND | NLM_F_ECHO, operation.rule);
@@ -151,7 +162,9 @@ class Encoder implements EncodedTransaction {
         return this.#set(operation.set);
       case "flush set":
         return this.#message(NFT_MSG.DELSETELEM, 0, operation.set.table, () => {
-          this.writer.attributeText(ELEMENTS.TABLE, operation.set.table.name).attributeText(ELEMENTS.SET, operation.set.name);
+          this.writer
+            .attributeText(ELEMENTS.TABLE, operation.set.table.name)
+            .attributeText(ELEMENTS.SET, operation.set.name);
         });
       case "delete set":
         return this.#message(NFT_MSG.DELSET, 0, operation.set.table, () => {
@@ -169,7 +182,12 @@ class Encoder implements EncodedTransaction {
     beginMessage(this.writer, type, flags, familyNumbers[table.family]);
     write();
     this.writer.end();
-    const place = { start, end: this.writer.length, operation: this.#index, mayCut: this.#mayCut };
+    const place = {
+      start,
+      end: this.writer.length,
+      operation: this.#index,
+      mayCut: this.#mayCut,
+    };
     this.messages.push(elements ? { ...place, elements } : place);
     this.#mayCut = false;
   }
@@ -234,7 +252,11 @@ class Encoder implements EncodedTransaction {
     });
   }
 
-  #elements(kind: "add elements" | "delete elements" | "replace elements", set: NftSet, elements: readonly Element[]): void {
+  #elements(
+    kind: "add elements" | "delete elements" | "replace elements",
+    set: NftSet,
+    elements: readonly Element[],
+  ): void {
     for (let from = 0; from < elements.length; ) {
       const to = sliceEnd(elements, from);
       const range = [from, to] as const;
@@ -245,7 +267,13 @@ class Encoder implements EncodedTransaction {
     }
   }
 
-  #elementMessage(type: number, flags: number, set: NftSet, elements: readonly Element[], range: readonly [number, number]): void {
+  #elementMessage(
+    type: number,
+    flags: number,
+    set: NftSet,
+    elements: readonly Element[],
+    range: readonly [number, number],
+  ): void {
     const w = this.writer;
     this.#message(
       type,
@@ -282,7 +310,8 @@ function sliceEnd(elements: readonly Element[], from: number): number {
   for (; to < elements.length; to++) {
     const { key, data, comment } = elements[to] as Element;
     const dataBytes = data instanceof Uint8Array ? data.length : data ? 64 : 0;
-    bytes += 40 + padded(key.length) + padded(dataBytes) + (comment ? 8 + padded(Math.min(comment.length * 3, 130)) : 0);
+    bytes +=
+      40 + padded(key.length) + padded(dataBytes) + (comment ? 8 + padded(Math.min(comment.length * 3, 130)) : 0);
     if (bytes > ELEMENTS_PER_MESSAGE && to > from) break;
   }
   return to;

@@ -85,10 +85,15 @@ class RuleEncoder {
       case "nat":
         return this.#nat(s.type, s.family, s.to);
       case "masquerade":
-        return this.#expr("masq", { [MASQ.FLAGS]: s.fullyRandom ? NAT_RANGE.RANDOM_FULLY : undefined });
+        return this.#expr("masq", {
+          [MASQ.FLAGS]: s.fullyRandom ? NAT_RANGE.RANDOM_FULLY : undefined,
+        });
       case "redirect":
         this.#immediate(REG.FIRST, networkU16(s.port));
-        return this.#expr("redir", { [REDIR.PROTO_MIN]: REG.FIRST, [REDIR.FLAGS]: NAT_RANGE.PROTO_SPECIFIED });
+        return this.#expr("redir", {
+          [REDIR.PROTO_MIN]: REG.FIRST,
+          [REDIR.FLAGS]: NAT_RANGE.PROTO_SPECIFIED,
+        });
       case "reject":
         return this.#reject(s.with);
       case "verdict":
@@ -106,7 +111,10 @@ class RuleEncoder {
         });
       case "trace":
         this.#immediate(REG.FIRST, Uint8Array.of(1));
-        return this.#expr("meta", { [META.KEY]: META.KEY_NFTRACE, [META.SREG]: REG.FIRST });
+        return this.#expr("meta", {
+          [META.KEY]: META.KEY_NFTRACE,
+          [META.SREG]: REG.FIRST,
+        });
     }
   }
 
@@ -123,7 +131,11 @@ class RuleEncoder {
     if (s.data) this.#load(s.data, next);
     this.#expr(
       "dynset",
-      { [DYNSET.OP]: setOperations.indexOf(s.operation), [DYNSET.KEY]: REG.FIRST, [DYNSET.DATA]: s.data && next },
+      {
+        [DYNSET.OP]: setOperations.indexOf(s.operation),
+        [DYNSET.KEY]: REG.FIRST,
+        [DYNSET.DATA]: s.data && next,
+      },
       () => {
         this.#w.attributeText(DYNSET.NAME, s.set);
         if (s.timeoutMs !== undefined) this.#w.attributeU64be(DYNSET.TIMEOUT, BigInt(s.timeoutMs));
@@ -195,7 +207,10 @@ class RuleEncoder {
           [PAYLOAD.LEN]: field.length,
         });
       case "meta":
-        return this.#expr("meta", { [META.DREG]: register, [META.KEY]: field.key });
+        return this.#expr("meta", {
+          [META.DREG]: register,
+          [META.KEY]: field.key,
+        });
       case "ct":
         return this.#expr("ct", { [CT.DREG]: register, [CT.KEY]: field.key });
       case "fib":
@@ -216,15 +231,26 @@ class RuleEncoder {
 
   #store(field: MetaOrCt): void {
     const attributes = field.kind === "meta" ? META : CT;
-    this.#expr(field.kind, { [attributes.KEY]: field.key, [attributes.SREG]: REG.FIRST });
+    this.#expr(field.kind, {
+      [attributes.KEY]: field.key,
+      [attributes.SREG]: REG.FIRST,
+    });
   }
 
   #bitwise(mask: Uint8Array, flip: Uint8Array): void {
     const w = this.#w;
-    this.#expr("bitwise", { [BITWISE.SREG]: REG.FIRST, [BITWISE.DREG]: REG.FIRST, [BITWISE.LEN]: mask.length }, () => {
-      w.nest(BITWISE.MASK, () => w.attribute(DATA.VALUE, mask));
-      w.nest(BITWISE.XOR, () => w.attribute(DATA.VALUE, flip));
-    });
+    this.#expr(
+      "bitwise",
+      {
+        [BITWISE.SREG]: REG.FIRST,
+        [BITWISE.DREG]: REG.FIRST,
+        [BITWISE.LEN]: mask.length,
+      },
+      () => {
+        w.nest(BITWISE.MASK, () => w.attribute(DATA.VALUE, mask));
+        w.nest(BITWISE.XOR, () => w.attribute(DATA.VALUE, flip));
+      },
+    );
   }
 
   #lookup(set: string, destination: number | undefined, negate?: boolean): void {

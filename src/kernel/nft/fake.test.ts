@@ -1,4 +1,7 @@
 import { FakeNftables } from "./fake.ts";
 import { describeNftables } from "./testing/compliance.ts";
 
-describeNftables("fake nftables", () => ({ nft: new FakeNftables(), close() {} }));
+describeNftables("fake nftables", () => ({
+  nft: new FakeNftables(),
+  close() {},
+}));

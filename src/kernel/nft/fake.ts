@@ -7,8 +7,8 @@ import {
   type NftSet,
   partTypes,
   type Rule,
-  sameElement,
   type Statement,
+  sameElement,
   type Table,
   type TableState,
 } from "./model.ts";
@@ -52,7 +52,7 @@ export class FakeNftables implements Nftables {
       this.#tables = before;
       throw error;
     }
-    transaction.operations.forEach((operation, index) => this.origins.record(operation, handles[index]));
+    for (const [index, operation] of transaction.operations.entries()) this.origins.record(operation, handles[index]);
     this.committed.push(transaction);
   }
 
@@ -66,15 +66,26 @@ export class FakeNftables implements Nftables {
     return {
       table: found.table,
       chains: [...found.chains.values()].map(({ chain }) => withPolicy(chain)),
-      sets: [...found.sets.values()].map(({ set }) => ({ ...set, key: partTypes(set.key), ...plainData(set) })),
+      sets: [...found.sets.values()].map(({ set }) => ({
+        ...set,
+        key: partTypes(set.key),
+        ...plainData(set),
+      })),
       rules: new Map([...found.chains].map(([name, { rules }]) => [name, [...rules]])),
-      elements: new Map([...found.sets].map(([name, { elements }]) => [name, [...elements.values()].map(withoutOrigin)])),
+      elements: new Map(
+        [...found.sets].map(([name, { elements }]) => [name, [...elements.values()].map(withoutOrigin)]),
+      ),
     };
   }
 
   async readElements(set: NftSet): Promise<Element[]> {
     const found = this.#tables.get(tableText(set.table))?.sets.get(set.name);
-    if (!found) throw new NftError(`elements of ${set.table.name} ${set.name}`, { code: "ENOENT", reason: "", committedSends: 0 });
+    if (!found)
+      throw new NftError(`elements of ${set.table.name} ${set.name}`, {
+        code: "ENOENT",
+        reason: "",
+        committedSends: 0,
+      });
     return [...found.elements.values()].map(withoutOrigin);
   }
 
@@ -94,7 +105,11 @@ export class FakeNftables implements Nftables {
       case "add table": {
         const { table } = operation;
         if (!this.#tables.has(tableText(table))) {
-          this.#tables.set(tableText(table), { table, chains: new Map(), sets: new Map() });
+          this.#tables.set(tableText(table), {
+            table,
+            chains: new Map(),
+            sets: new Map(),
+          });
         }
         return undefined;
       }
@@ -174,7 +189,9 @@ export class FakeNftables implements Nftables {
       found.elements.clear();
       return;
     }
-    const users = [...table.chains.values()].flatMap(({ rules }) => rules.flatMap((rule) => rule.statements.map(setOf)));
+    const users = [...table.chains.values()].flatMap(({ rules }) =>
+      rules.flatMap((rule) => rule.statements.map(setOf)),
+    );
     if (users.includes(set.name)) refuse(operation, "EBUSY");
     table.sets.delete(set.name);
   }
@@ -203,7 +220,8 @@ export class FakeNftables implements Nftables {
     const table = this.#tables.get(tableText(chain.table));
     if (!table) return false;
     for (const { rules } of table.chains.values()) {
-      if (rules.some(({ statements }) => statements.some((statement) => targetOf(statement) === chain.name))) return true;
+      if (rules.some(({ statements }) => statements.some((statement) => targetOf(statement) === chain.name)))
+        return true;
     }
     for (const { elements } of table.sets.values()) {
       for (const { data } of elements.values()) {
@@ -233,7 +251,12 @@ function plainData(set: NftSet): Pick<NftSet, "data"> {
 }
 
 function withPolicy(chain: Chain): Chain {
-  return chain.hook ? { ...chain, hook: { ...chain.hook, policy: chain.hook.policy ?? "accept" } } : chain;
+  return chain.hook
+    ? {
+        ...chain,
+        hook: { ...chain.hook, policy: chain.hook.policy ?? "accept" },
+      }
+    : chain;
 }
 
 function withoutOrigin({ origin: _, ...element }: Element): Element {
@@ -267,5 +290,11 @@ function refuse(operation: Operation, code: string, element?: Element): never {
     "elements" in operation && element
       ? `${operation.kind} ${tableText(operation.set.table)} ${operation.set.name} { ${elementKeyText(operation.set, element.key)} }`
       : operationText(operation);
-  throw new NftError(what, { code, reason: "", operation, committedSends: 0, ...(element && { element }) });
+  throw new NftError(what, {
+    code,
+    reason: "",
+    operation,
+    committedSends: 0,
+    ...(element && { element }),
+  });
 }

@@ -69,10 +69,20 @@ const payload = (
   ...(template && { template }),
 });
 
-const meta = (name: string, type: DataType, key: number): MetaField => ({ kind: "meta", text: `meta ${name}`, type, key });
+const meta = (name: string, type: DataType, key: number): MetaField => ({
+  kind: "meta",
+  text: `meta ${name}`,
+  type,
+  key,
+});
 
 // Names of interfaces are printed by nft without "meta".
-const bareMeta = (text: string, type: DataType, key: number): MetaField => ({ kind: "meta", text, type, key });
+const bareMeta = (text: string, type: DataType, key: number): MetaField => ({
+  kind: "meta",
+  text,
+  type,
+  key,
+});
 
 /** Header fields of IPv4 (RFC 791). Template numbers: nftables' PROTO_DESC_IP and enum ip_hdr_fields. */
 export const ip = {
@@ -113,24 +123,52 @@ export const ct = {
 } as const satisfies Record<string, CtField>;
 
 /** Bits of `ct state` and `ct status`. */
-export const ctBits = { invalid: 1, established: 2, related: 4, new: 8, untracked: 64, snat: 16, dnat: 32 } as const;
+export const ctBits = {
+  invalid: 1,
+  established: 2,
+  related: 4,
+  new: 8,
+  untracked: 64,
+  snat: 16,
+  dnat: 32,
+} as const;
 
 /** `fib saddr|daddr type`. */
 export function fibType(address: "saddr" | "daddr"): FibField {
-  return { kind: "fib", text: `fib ${address} type`, type: dataTypes.fib_addrtype, address };
+  return {
+    kind: "fib",
+    text: `fib ${address} type`,
+    type: dataTypes.fib_addrtype,
+    address,
+  };
 }
 
 /** Values of {@link fibType} (RTN_ of rtnetlink.h). */
-export const fibTypes = { unicast: 1, local: 2, broadcast: 3, multicast: 5 } as const;
+export const fibTypes = {
+  unicast: 1,
+  local: 2,
+  broadcast: 3,
+  multicast: 5,
+} as const;
 
 /** A random number (or one counting up), host order: `offset` to `offset + modulus - 1`. */
 export function numgen(modulus: number, offset = 0, mode: "random" | "inc" = "random"): NumgenField {
   const text = `numgen ${mode} mod ${modulus}${offset ? ` offset ${offset}` : ""}`;
-  return { kind: "numgen", text, type: dataTypes.integer, mode, modulus, offset };
+  return {
+    kind: "numgen",
+    text,
+    type: dataTypes.integer,
+    mode,
+    modulus,
+    offset,
+  };
 }
 
 /** Address fields of a family: the same rules are made for both. */
-export function addressFields(family: "ip" | "ip6"): { readonly saddr: PayloadField; readonly daddr: PayloadField } {
+export function addressFields(family: "ip" | "ip6"): {
+  readonly saddr: PayloadField;
+  readonly daddr: PayloadField;
+} {
   return family === "ip" ? ip : ip6;
 }
 
@@ -154,7 +192,14 @@ export function payloadField(family: string, base: PayloadBase, offset: number, 
   if (known) return known;
   const short = { link: "ll", network: "nh", transport: "th" }[base];
   const type: DataType = { ...dataTypes.integer, length, order: "network" };
-  return { kind: "payload", text: `@${short},${offset * 8},${length * 8}`, type, base, offset, length };
+  return {
+    kind: "payload",
+    text: `@${short},${offset * 8},${length * 8}`,
+    type,
+    base,
+    offset,
+    length,
+  };
 }
 
 /** The meta field of a key. @throws RangeError for a key that the model lacks */

@@ -8,5 +8,13 @@ export { type NftablesOptions, openNftables } from "./kernel.ts";
 export * from "./model.ts";
 export type { OriginIndex } from "./originIndex.ts";
 export * from "./statements.ts";
-export { chainText, elementKeyText, elementText, ruleText, setText, tableText, verdictText } from "./text.ts";
+export {
+  chainText,
+  elementKeyText,
+  elementText,
+  ruleText,
+  setText,
+  tableText,
+  verdictText,
+} from "./text.ts";
 export { type Operation, operationText, Transaction } from "./transaction.ts";

@@ -1,10 +1,34 @@
-import { MessageWriter, NETLINK, NetlinkError, type NetlinkMessage, NetlinkSocket, NLM_F } from "#kernel/netlink/index.ts";
+import {
+  MessageWriter,
+  NETLINK,
+  NetlinkError,
+  type NetlinkMessage,
+  NetlinkSocket,
+  NLM_F,
+} from "#kernel/netlink/index.ts";
 import { ELEMENTS, NFT_MSG, RULE, SET } from "./constants.ts";
-import { messageFamily, readChain, readElements, readRule, readRuleHandle, readSet, readTable, shapesOf } from "./decode.ts";
+import {
+  messageFamily,
+  readChain,
+  readElements,
+  readRule,
+  readRuleHandle,
+  readSet,
+  readTable,
+  shapesOf,
+} from "./decode.ts";
 import type { Nftables } from "./driver.ts";
 import { batch, beginMessage, cutIntoSends, type EncodedTransaction, encodeTransaction } from "./encode.ts";
 import { NftError } from "./errors.ts";
-import { type Chain, type Element, familyNumbers, type NftSet, type Rule, type Table, type TableState } from "./model.ts";
+import {
+  type Chain,
+  type Element,
+  familyNumbers,
+  type NftSet,
+  type Rule,
+  type Table,
+  type TableState,
+} from "./model.ts";
 import { OriginRecorder } from "./originIndex.ts";
 import { elementKeyText } from "./text.ts";
 import { type Operation, operationText, type Transaction } from "./transaction.ts";
@@ -38,7 +62,10 @@ class KernelNftables implements Nftables {
   constructor(maxSendBytes: number) {
     this.#maxSendBytes = maxSendBytes;
     // The kernel books a send twice its size in its accounting, and grants twice what is asked for.
-    this.#socket = new NetlinkSocket(NETLINK.NETFILTER, { sendBuffer: maxSendBytes + 8192, receiveBuffer: 4 << 20 });
+    this.#socket = new NetlinkSocket(NETLINK.NETFILTER, {
+      sendBuffer: maxSendBytes + 8192,
+      receiveBuffer: 4 << 20,
+    });
   }
 
   commit(transaction: Transaction): Promise<void> {
@@ -48,7 +75,9 @@ class KernelNftables implements Nftables {
   }
 
   async listTables(): Promise<Table[]> {
-    return this.#dump(NFT_MSG.GETTABLE, 0).map(readTable).filter((table) => table !== undefined);
+    return this.#dump(NFT_MSG.GETTABLE, 0)
+      .map(readTable)
+      .filter((table) => table !== undefined);
   }
 
   async readTable(table: Table): Promise<TableState | undefined> {
@@ -56,13 +85,21 @@ class KernelNftables implements Nftables {
     if (!found) return undefined;
     const family = familyNumbers[found.family];
     const present = <T>(value: T | undefined): value is T => value !== undefined;
-    const chains = this.#dump(NFT_MSG.GETCHAIN, family).map((message) => readChain(message, found)).filter(present);
+    const chains = this.#dump(NFT_MSG.GETCHAIN, family)
+      .map((message) => readChain(message, found))
+      .filter(present);
     const sets = this.#dump(NFT_MSG.GETSET, family, (w) => w.attributeText(SET.TABLE, found.name))
       .map((message) => readSet(message, found))
       .filter(present);
     const elements = new Map<string, readonly Element[]>();
     for (const set of sets) elements.set(set.name, await this.readElements(set));
-    return { table: found, chains, sets, rules: this.#readRules(found, chains, sets), elements };
+    return {
+      table: found,
+      chains,
+      sets,
+      rules: this.#readRules(found, chains, sets),
+      elements,
+    };
   }
 
   async readElements(set: NftSet): Promise<Element[]> {
@@ -73,7 +110,11 @@ class KernelNftables implements Nftables {
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       const reason = error.failures[0]?.reason ?? "";
-      throw new NftError(`elements of ${set.table.name} ${set.name}`, { code: error.code, reason, committedSends: 0 });
+      throw new NftError(`elements of ${set.table.name} ${set.name}`, {
+        code: error.code,
+        reason,
+        committedSends: 0,
+      });
     }
   }
 
@@ -99,7 +140,12 @@ class KernelNftables implements Nftables {
     }
   }
 
-  #send(transaction: Transaction, encoded: EncodedTransaction, send: readonly [number, number], number: number): NetlinkMessage[] {
+  #send(
+    transaction: Transaction,
+    encoded: EncodedTransaction,
+    send: readonly [number, number],
+    number: number,
+  ): NetlinkMessage[] {
     try {
       return this.#socket.request(batch(encoded, send));
     } catch (error) {
@@ -108,14 +154,22 @@ class KernelNftables implements Nftables {
   }
 
   /** Learns the handles of new rules from the kernel's echoes, which come in the order of the requests. */
-  #record(transaction: Transaction, { messages }: EncodedTransaction, [from, to]: readonly [number, number], echoes: NetlinkMessage[]): void {
-    const handles = echoes.filter((message) => message.type === NFT_MSG.NEWRULE).map((message) => readRuleHandle(message).handle);
+  #record(
+    transaction: Transaction,
+    { messages }: EncodedTransaction,
+    [from, to]: readonly [number, number],
+    echoes: NetlinkMessage[],
+  ): void {
+    const handles = echoes
+      .filter((message) => message.type === NFT_MSG.NEWRULE)
+      .map((message) => readRuleHandle(message).handle);
     let recorded = -1;
     for (const message of messages.slice(from, to)) {
       const operation = transaction.operations[message.operation];
       if (!operation || message.operation === recorded) continue;
       recorded = message.operation;
-      const makesRule = operation.kind === "add rule" || operation.kind === "insert rule" || operation.kind === "replace rule";
+      const makesRule =
+        operation.kind === "add rule" || operation.kind === "insert rule" || operation.kind === "replace rule";
       this.origins.record(operation, makesRule ? handles.shift() : undefined);
     }
   }
@@ -125,7 +179,9 @@ class KernelNftables implements Nftables {
     const shapes = shapesOf(sets);
     const byName = new Map(chains.map((chain) => [chain.name, chain]));
     const chainOf = (name: string) => byName.get(name) ?? { table, name };
-    const messages = this.#dump(NFT_MSG.GETRULE, familyNumbers[table.family], (w) => w.attributeText(RULE.TABLE, table.name));
+    const messages = this.#dump(NFT_MSG.GETRULE, familyNumbers[table.family], (w) =>
+      w.attributeText(RULE.TABLE, table.name),
+    );
     for (const message of messages) {
       const rule = readRule(message, chainOf, shapes);
       rules.get(rule.chain.name)?.push(rule);
@@ -141,7 +197,12 @@ class KernelNftables implements Nftables {
 }
 
 /** Finds what a refused message was about. */
-function explain(error: NetlinkError, transaction: Transaction, encoded: EncodedTransaction, committedSends: number): NftError {
+function explain(
+  error: NetlinkError,
+  transaction: Transaction,
+  encoded: EncodedTransaction,
+  committedSends: number,
+): NftError {
   const { code } = error;
   const first = error.failures[0];
   const reason = first?.reason ?? "";
@@ -153,7 +214,13 @@ function explain(error: NetlinkError, transaction: Transaction, encoded: Encoded
     "elements" in operation && element
       ? `${operation.kind} ${operation.set.table.family} ${operation.set.table.name} ${operation.set.name} { ${elementKeyText(operation.set, element.key)} }`
       : shortened(operationText(operation));
-  return new NftError(what, { code, reason, operation, committedSends, ...(element && { element }) });
+  return new NftError(what, {
+    code,
+    reason,
+    operation,
+    committedSends,
+    ...(element && { element }),
+  });
 }
 
 function shortened(text: string): string {
@@ -175,7 +242,8 @@ function elementAt(
   const bytes = writer.bytes().subarray(message.start, message.end);
   // nlmsghdr and nfgenmsg, then table, set, and the list whose entries are counted here.
   let at = 20;
-  while (at + 4 <= bytes.length && (bytes.readUInt16LE(at + 2) & 0x3fff) !== ELEMENTS.LIST) at += align(bytes.readUInt16LE(at));
+  while (at + 4 <= bytes.length && (bytes.readUInt16LE(at + 2) & 0x3fff) !== ELEMENTS.LIST)
+    at += align(bytes.readUInt16LE(at));
   let element = from;
   for (at += 4; at + 4 <= bytes.length; at += align(bytes.readUInt16LE(at)), element++) {
     if (offset < at + align(bytes.readUInt16LE(at))) return operation.elements[element];

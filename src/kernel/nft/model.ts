@@ -6,7 +6,12 @@ import type { Field } from "./fields.ts";
 export type Family = "ip" | "ip6" | "inet" | "bridge";
 
 /** NFPROTO_ numbers (include/uapi/linux/netfilter.h). */
-export const familyNumbers = { inet: 1, ip: 2, bridge: 7, ip6: 10 } as const satisfies Record<Family, number>;
+export const familyNumbers = {
+  inet: 1,
+  ip: 2,
+  bridge: 7,
+  ip6: 10,
+} as const satisfies Record<Family, number>;
 
 /** A table. Names of ours begin with `podwire-`, so that a fresh process can find and sweep them. */
 export interface Table {
@@ -72,10 +77,24 @@ export interface Element {
 export type Expression =
   | Field
   /** What the map holds for the key; the rule ends without effect when it holds nothing. */
-  | { readonly kind: "map"; readonly key: readonly Field[]; readonly map: string; readonly types: readonly DataType[] }
+  | {
+      readonly kind: "map";
+      readonly key: readonly Field[];
+      readonly map: string;
+      readonly types: readonly DataType[];
+    }
   /** `field & mask ^ flip`: sets, clears and flips bits. Host order u32. */
-  | { readonly kind: "bits"; readonly field: MetaOrCt; readonly mask: number; readonly flip: number }
-  | { readonly kind: "constant"; readonly bytes: Uint8Array; readonly types: readonly DataType[] };
+  | {
+      readonly kind: "bits";
+      readonly field: MetaOrCt;
+      readonly mask: number;
+      readonly flip: number;
+    }
+  | {
+      readonly kind: "constant";
+      readonly bytes: Uint8Array;
+      readonly types: readonly DataType[];
+    };
 
 /** A field that a rule may also set. */
 export type MetaOrCt = Extract<Field, { kind: "meta" | "ct" }>;
@@ -89,9 +108,7 @@ export const setOperations = ["add", "update", "delete"] as const;
 export type SetOperation = (typeof setOperations)[number];
 
 /** How a packet is refused. */
-export type RejectWith =
-  | { readonly kind: "icmp"; readonly code: number }
-  | { readonly kind: "tcp reset" };
+export type RejectWith = { readonly kind: "icmp"; readonly code: number } | { readonly kind: "tcp reset" };
 
 /** One step of a rule. A rule ends at the first step that does not match. */
 export type Statement =
@@ -103,9 +120,22 @@ export type Statement =
       readonly value: Uint8Array;
       readonly mask?: Uint8Array;
     }
-  | { readonly kind: "lookup"; readonly key: readonly Field[]; readonly set: string; readonly negate?: boolean }
-  | { readonly kind: "vmap"; readonly key: readonly Field[]; readonly map: string }
-  | { readonly kind: "assign"; readonly field: MetaOrCt; readonly value: Expression }
+  | {
+      readonly kind: "lookup";
+      readonly key: readonly Field[];
+      readonly set: string;
+      readonly negate?: boolean;
+    }
+  | {
+      readonly kind: "vmap";
+      readonly key: readonly Field[];
+      readonly map: string;
+    }
+  | {
+      readonly kind: "assign";
+      readonly field: MetaOrCt;
+      readonly value: Expression;
+    }
   | {
       readonly kind: "setOperation";
       readonly operation: SetOperation;
@@ -115,19 +145,32 @@ export type Statement =
       readonly timeoutMs?: number;
     }
   /** Destination (or source) NAT to an address, and a port when `port` says so. */
-  | { readonly kind: "nat"; readonly type: "dnat" | "snat"; readonly family: "ip" | "ip6"; readonly to: NatTarget }
+  | {
+      readonly kind: "nat";
+      readonly type: "dnat" | "snat";
+      readonly family: "ip" | "ip6";
+      readonly to: NatTarget;
+    }
   | { readonly kind: "masquerade"; readonly fullyRandom?: boolean }
   | { readonly kind: "redirect"; readonly port: number }
   | { readonly kind: "reject"; readonly with?: RejectWith }
   | { readonly kind: "verdict"; readonly verdict: Verdict }
-  | { readonly kind: "counter"; readonly packets?: bigint; readonly bytes?: bigint }
+  | {
+      readonly kind: "counter";
+      readonly packets?: bigint;
+      readonly bytes?: bigint;
+    }
   | { readonly kind: "log"; readonly prefix?: string; readonly group?: number }
   | { readonly kind: "trace" };
 
 /** Where NAT sends a packet: what a map holds (address and port), or a fixed address. */
 export type NatTarget =
   | Extract<Expression, { kind: "map" }>
-  | { readonly kind: "address"; readonly address: Uint8Array; readonly port?: number };
+  | {
+      readonly kind: "address";
+      readonly address: Uint8Array;
+      readonly port?: number;
+    };
 
 /** A rule. `handle` is the kernel's number, known once the rule is in the kernel. */
 export interface Rule {

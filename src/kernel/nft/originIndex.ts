@@ -85,8 +85,8 @@ export class OriginRecorder implements OriginIndex {
   }
 
   #of<K>(index: Map<string, Map<K, Origin>>, place: string): Map<K, Origin> {
-    let origins = index.get(place);
-    if (!origins) index.set(place, (origins = new Map()));
+    const origins = index.get(place) ?? new Map<K, Origin>();
+    index.set(place, origins);
     return origins;
   }
 }

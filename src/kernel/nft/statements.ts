@@ -1,7 +1,7 @@
+import { type Cidr, cidrBase, cidrMask } from "#base/ip.ts";
 import { concat, dataTypes, hostU32 } from "./dataTypes.ts";
 import { ct, type Field, metaFields } from "./fields.ts";
-import { type Comparison, type Expression, partTypes, type NftSet, type Statement } from "./model.ts";
-import { cidrBase, cidrMask, type Cidr } from "#base/ip.ts";
+import { type Comparison, type Expression, type NftSet, partTypes, type Statement } from "./model.ts";
 
 // Short names for the statements that rules are made of.
 
@@ -14,22 +14,46 @@ export function match(field: Field, value: Uint8Array, operator: Comparison = "=
 export function inNetwork(field: Field, cidr: Cidr, operator: "==" | "!=" = "=="): Statement {
   const value = cidrBase(cidr).bytes;
   const isWhole = cidr.prefix === value.length * 8;
-  return { kind: "match", field, operator, value, ...(!isWhole && { mask: cidrMask(cidr).bytes }) };
+  return {
+    kind: "match",
+    field,
+    operator,
+    value,
+    ...(!isWhole && { mask: cidrMask(cidr).bytes }),
+  };
 }
 
 /** At least one of the connection state bits (`ctBits`) is set. */
 export function ctState(bits: number): Statement {
-  return { kind: "match", field: ct.state, operator: "!=", value: new Uint8Array(4), mask: hostU32(bits) };
+  return {
+    kind: "match",
+    field: ct.state,
+    operator: "!=",
+    value: new Uint8Array(4),
+    mask: hostU32(bits),
+  };
 }
 
 /** At least one of the connection status bits is set. */
 export function ctStatus(bits: number): Statement {
-  return { kind: "match", field: ct.status, operator: "!=", value: new Uint8Array(4), mask: hostU32(bits) };
+  return {
+    kind: "match",
+    field: ct.status,
+    operator: "!=",
+    value: new Uint8Array(4),
+    mask: hostU32(bits),
+  };
 }
 
 /** At least one bit of `bits` is set in the packet's mark. */
 export function hasMark(bits: number): Statement {
-  return { kind: "match", field: metaFields.mark, operator: "!=", value: new Uint8Array(4), mask: hostU32(bits) };
+  return {
+    kind: "match",
+    field: metaFields.mark,
+    operator: "!=",
+    value: new Uint8Array(4),
+    mask: hostU32(bits),
+  };
 }
 
 /** Sets bits of the packet's mark and leaves the others. */
@@ -37,7 +61,12 @@ export function setMarkBits(bits: number): Statement {
   return {
     kind: "assign",
     field: metaFields.mark,
-    value: { kind: "bits", field: metaFields.mark, mask: ~bits >>> 0, flip: bits },
+    value: {
+      kind: "bits",
+      field: metaFields.mark,
+      mask: ~bits >>> 0,
+      flip: bits,
+    },
   };
 }
 
@@ -57,7 +86,12 @@ export function inSet(key: readonly Field[], set: NftSet, negate = false): State
 
 /** What the map holds for a key. */
 export function mapped(key: readonly Field[], map: NftSet): Extract<Expression, { kind: "map" }> {
-  return { kind: "map", key, map: map.name, types: Array.isArray(map.data) ? partTypes(map.data) : [] };
+  return {
+    kind: "map",
+    key,
+    map: map.name,
+    types: Array.isArray(map.data) ? partTypes(map.data) : [],
+  };
 }
 
 /** Goes where the verdict map says; on with the next rule when it says nothing. */
@@ -65,7 +99,10 @@ export function vmap(key: readonly Field[], map: NftSet): Statement {
   return { kind: "vmap", key, map: map.name };
 }
 
-export const accept: Statement = { kind: "verdict", verdict: { kind: "accept" } };
+export const accept: Statement = {
+  kind: "verdict",
+  verdict: { kind: "accept" },
+};
 export const drop: Statement = { kind: "verdict", verdict: { kind: "drop" } };
 export const back: Statement = { kind: "verdict", verdict: { kind: "return" } };
 
@@ -85,7 +122,13 @@ export function protocolPort(protocol: number, port: number): Uint8Array {
 }
 
 /** Numbers of transport protocols (IANA). */
-export const protocols = { TCP: 6, UDP: 17, SCTP: 132, ICMP: 1, ICMPv6: 58 } as const;
+export const protocols = {
+  TCP: 6,
+  UDP: 17,
+  SCTP: 132,
+  ICMP: 1,
+  ICMPv6: 58,
+} as const;
 
 /** The type of an address of the family. */
 export function addressType(family: "ip" | "ip6") {

@@ -4,11 +4,24 @@ import { chainText, elementKeyText, elementText, ruleText, setText, tableText } 
 /** One step of a transaction. */
 export type Operation =
   | { readonly kind: "add table" | "delete table"; readonly table: Table }
-  | { readonly kind: "add chain" | "flush chain" | "delete chain"; readonly chain: Chain }
+  | {
+      readonly kind: "add chain" | "flush chain" | "delete chain";
+      readonly chain: Chain;
+    }
   | { readonly kind: "add rule" | "insert rule"; readonly rule: Rule }
-  | { readonly kind: "replace rule" | "delete rule"; readonly rule: Rule & { readonly handle: bigint } }
-  | { readonly kind: "add set" | "flush set" | "delete set"; readonly set: NftSet }
-  | { readonly kind: "add elements" | "delete elements" | "replace elements"; readonly set: NftSet; readonly elements: readonly Element[] };
+  | {
+      readonly kind: "replace rule" | "delete rule";
+      readonly rule: Rule & { readonly handle: bigint };
+    }
+  | {
+      readonly kind: "add set" | "flush set" | "delete set";
+      readonly set: NftSet;
+    }
+  | {
+      readonly kind: "add elements" | "delete elements" | "replace elements";
+      readonly set: NftSet;
+      readonly elements: readonly Element[];
+    };
 
 /**
  * Changes to be made together. Nothing happens until a driver commits it.

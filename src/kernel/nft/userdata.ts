@@ -6,7 +6,13 @@ import type { KeyPart, NftSet } from "./model.ts";
 // Format: type u8, length u8, value; nested where the value is such a list itself (libnftnl's udata.c).
 
 /** nft's numbers of expressions in `typeof` (enum expr_types of nftables' include/expression.h). */
-const EXPR_TYPES = { payload: 7, meta: 9, ct: 12, concat: 13, numgen: 23 } as const;
+const EXPR_TYPES = {
+  payload: 7,
+  meta: 9,
+  ct: 12,
+  concat: 13,
+  numgen: 23,
+} as const;
 
 /** One userdata item. Values are at most 255 bytes. */
 function item(type: number, value: Uint8Array): Buffer {
@@ -80,7 +86,12 @@ function typeofField(field: Field): Buffer | undefined {
     case "meta":
       return pair(EXPR_TYPES.meta, u32(0, field.key));
     case "numgen":
-      return pair(EXPR_TYPES.numgen, u32(0, field.mode === "random" ? 1 : 0), u32(1, field.modulus), u32(2, field.offset));
+      return pair(
+        EXPR_TYPES.numgen,
+        u32(0, field.mode === "random" ? 1 : 0),
+        u32(1, field.modulus),
+        u32(2, field.offset),
+      );
     default:
       return undefined;
   }

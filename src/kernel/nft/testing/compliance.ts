@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { concat, type Element, hostU32, keyText, NftError, type Nftables, ruleText, Transaction } from "../index.ts";
+import { concat, type Element, hostU32, keyText, type Nftables, NftError, ruleText, Transaction } from "../index.ts";
 import { exampleTable } from "./example.ts";
 
 /** What every implementation of {@link Nftables} does. `open` gives one of an empty network namespace. */
@@ -21,14 +21,17 @@ export function describeNftables(name: string, open: () => { nft: Nftables; clos
     it("reads back what it loaded", async () => {
       await nft.commit(example.load);
       const state = await nft.readTable(example.table);
-      expect(state?.chains.map((chain) => chain.name)).toEqual(Object.values(example.chains).map((chain) => chain.name));
+      expect(state?.chains.map((chain) => chain.name)).toEqual(
+        Object.values(example.chains).map((chain) => chain.name),
+      );
       expect(state?.chains.find((chain) => chain.name === "filter-forward")?.hook).toEqual(example.chains.forward.hook);
       expect(state?.sets.map((set) => set.name).sort()).toEqual(Object.keys(example.sets).sort());
       for (const chain of Object.values(example.chains)) {
         const wanted = example.rules.filter((rule) => rule.chain === chain).map(ruleText);
         expect(state?.rules.get(chain.name)?.map(ruleText)).toEqual(wanted);
       }
-      for (const { set, elements } of example.elements) expect(keys(state?.elements.get(set.name))).toEqual(keys(elements));
+      for (const { set, elements } of example.elements)
+        expect(keys(state?.elements.get(set.name))).toEqual(keys(elements));
       const [held] = state?.elements.get("services") ?? [];
       expect(held?.data).toEqual({ kind: "goto", chain: "pick-2" });
       expect(held?.comment).toBe("kube-system/kube-dns:dns");
@@ -51,7 +54,10 @@ export function describeNftables(name: string, open: () => { nft: Nftables; clos
 
     it("adds what is there already without harm", async () => {
       await nft.commit(example.load);
-      const again = new Transaction().addTable(example.table).addSet(example.sets.hairpin).addChain(example.chains.forward);
+      const again = new Transaction()
+        .addTable(example.table)
+        .addSet(example.sets.hairpin)
+        .addChain(example.chains.forward);
       for (const { set, elements } of example.elements) again.addElements(set, elements);
       await nft.commit(again);
       expect((await nft.readTable(example.table))?.rules.get("filter-forward")).toHaveLength(2);
@@ -76,8 +82,19 @@ export function describeNftables(name: string, open: () => { nft: Nftables; clos
       const before = (await nft.readTable(example.table))?.rules.get(mark.name) ?? [];
       const [first, second] = before;
       if (first?.handle === undefined || second?.handle === undefined) throw new Error("no handles");
-      await nft.commit(new Transaction().replaceRule({ chain: mark, statements: [{ kind: "counter" }], handle: first.handle }));
-      await nft.commit(new Transaction().insertRule({ chain: mark, statements: [{ kind: "log", prefix: "x" }] }));
+      await nft.commit(
+        new Transaction().replaceRule({
+          chain: mark,
+          statements: [{ kind: "counter" }],
+          handle: first.handle,
+        }),
+      );
+      await nft.commit(
+        new Transaction().insertRule({
+          chain: mark,
+          statements: [{ kind: "log", prefix: "x" }],
+        }),
+      );
       const after = (await nft.readTable(example.table))?.rules.get(mark.name) ?? [];
       expect(after.map(ruleText)).toEqual(['log prefix "x"', "counter", ruleText(second)]);
       expect(after[2]?.handle).toBe(second.handle);
@@ -102,12 +119,20 @@ export function describeNftables(name: string, open: () => { nft: Nftables; clos
       await nft.commit(example.load);
       const { endpoints, hairpin } = example.sets;
       const key = concat(example.virtual, hostU32(0));
-      const conflicting = new Transaction()
-        .flushSet(hairpin)
-        .addElements(endpoints, [{ key: concat(example.virtual, hostU32(7)), data: example.endpoint(7) }, { key, data: example.endpoint(8) }]);
+      const conflicting = new Transaction().flushSet(hairpin).addElements(endpoints, [
+        {
+          key: concat(example.virtual, hostU32(7)),
+          data: example.endpoint(7),
+        },
+        { key, data: example.endpoint(8) },
+      ]);
       const error = await nft.commit(conflicting).catch((e: unknown) => e);
       expect(error).toBeInstanceOf(NftError);
-      expect(error).toMatchObject({ code: "EEXIST", committedSends: 0, element: { key } });
+      expect(error).toMatchObject({
+        code: "EEXIST",
+        committedSends: 0,
+        element: { key },
+      });
       expect((error as NftError).message).toContain("endpoints { ");
       expect(await nft.readElements(hairpin)).toHaveLength(1);
       expect(await nft.readElements(endpoints)).toHaveLength(2);
@@ -116,11 +141,26 @@ export function describeNftables(name: string, open: () => { nft: Nftables; clos
     it("refuses a rule for a missing chain, a used chain's removal, a missing element's removal", async () => {
       await nft.commit(example.load);
       const missing = { table: example.table, name: "nowhere" };
-      const code = (transaction: Transaction) => nft.commit(transaction).then(() => "none", (error: NftError) => error.code);
+      const code = (transaction: Transaction) =>
+        nft.commit(transaction).then(
+          () => "none",
+          (error: NftError) => error.code,
+        );
       expect(await code(new Transaction().addRule({ chain: missing, statements: [] }))).toBe("ENOENT");
-      expect(await code(new Transaction().flushChain(example.chains.pick).deleteChain(example.chains.pick))).toBe("EBUSY");
-      expect(await code(new Transaction().deleteElements(example.sets.hairpin, [{ key: new Uint8Array(family === "ip" ? 8 : 32) }]))).toBe("ENOENT");
-      const jumping = new Transaction().addElements(example.sets.services, [{ key: concat(example.virtual.map((b) => b ^ 1)), data: { kind: "goto", chain: "nowhere" } }]);
+      expect(await code(new Transaction().flushChain(example.chains.pick).deleteChain(example.chains.pick))).toBe(
+        "EBUSY",
+      );
+      expect(
+        await code(
+          new Transaction().deleteElements(example.sets.hairpin, [{ key: new Uint8Array(family === "ip" ? 8 : 32) }]),
+        ),
+      ).toBe("ENOENT");
+      const jumping = new Transaction().addElements(example.sets.services, [
+        {
+          key: concat(example.virtual.map((b) => b ^ 1)),
+          data: { kind: "goto", chain: "nowhere" },
+        },
+      ]);
       expect(await code(jumping)).toBe("ENOENT");
     });
 
