@@ -45,7 +45,7 @@ export class Spawner {
   static async start(): Promise<Spawner> {
     // libuv's pool inherits the namespaces of the thread that first uses it: let that be now, at home.
     await stat("/");
-    const worker = new Worker(workerFile("spawner", import.meta.url), { name: "spawner" });
+    const worker = new Worker(workerFile("kernel/process/spawner.worker.ts"), { name: "spawner" });
     await once(worker, "message");
     return new Spawner(worker);
   }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Mount, RootPlan } from "#kernel/mounts/index.ts";
 import { LAB_ROOT } from "#lab/stage/index.ts";
@@ -10,7 +10,7 @@ export const PROGRAM_ROOT = "/opt/podwire";
 export const labPaths = {
   usr: `${LAB_ROOT}/usr`,
   tools: `${LAB_ROOT}/tools`,
-  program: `${LAB_ROOT}/program`,
+  program: `${LAB_ROOT}/dist`,
   node: `${LAB_ROOT}/node`,
   state: `${LAB_ROOT}/state`,
   /** The /etc and /var that machines and pods start from. */
@@ -46,6 +46,7 @@ export function machineFolders(name: string): MachineFolders {
  */
 export function prepareFolders(folders: MachineFolders, files: Readonly<Record<string, string>>): void {
   for (const path of [folders.etc, folders.etcWork, ...DIRECTORIES.map((d) => join(folders.root, d))]) mkdirSync(path, { recursive: true });
+  for (const name of ["tmp", "var/tmp"]) chmodSync(join(folders.root, name), 0o1777);
   for (const [path, content] of Object.entries(files)) writeInside(folders, path, content);
 }
 

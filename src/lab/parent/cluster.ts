@@ -80,9 +80,8 @@ export class Cluster extends EventEmitter<Events> {
     this.#prefix = range.prefix;
     const ingress = config.ingress === "none" ? undefined : await listenLocal(config.ingressPort, "--ingress-port");
     this.#ingressPort = (ingress?.address() as AddressInfo | undefined)?.port;
-    const engineLog = openSync(join(state.path, "engine.log"), "a", 0o600);
     const [engine, pki] = await Promise.all([
-      EngineLink.start({ ...installation, state: state.disk }, "engine.cjs", engineLog),
+      EngineLink.start({ ...installation, state: state.disk }, "engine.cjs", join(state.path, "engine.log")),
       makePki({ apiNames: apiServerNames(config, `${range.prefix}.1`), nodes: config.nodes }),
     ]);
     this.#engine = engine;

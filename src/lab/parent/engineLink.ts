@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { EventEmitter, once } from "node:events";
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import type { Server } from "node:net";
 import { PodwireError } from "#base/errors.ts";
 import type { BootRequest, ForwardTarget, FromEngine, ProcessState, ToEngine } from "#lab/engine/index.ts";
@@ -36,12 +36,24 @@ export class EngineLink extends EventEmitter<Events> {
     });
   }
 
-  /** Starts the engine in namespaces of its own. @throws PodwireError when the machine refuses */
-  static async start(sources: StageSources, engineFile: string, log: number | "inherit"): Promise<EngineLink> {
+  /**
+   * Starts the engine in namespaces of its own.
+   * @param log file that takes its output
+   * @throws PodwireError with the refusing program's own words
+   */
+  static async start(sources: StageSources, engineFile: string, log: string): Promise<EngineLink> {
     const init = `${LAB_ROOT}/usr/bin/tini`;
-    const { child } = await enterStage(sources, init, [`${LAB_ROOT}/node`, `${LAB_ROOT}/program/${engineFile}`], log);
-    const link = new EngineLink(child);
-    return link;
+    const fd = openSync(log, "a", 0o600);
+    try {
+      const { child } = await enterStage(sources, init, [`${LAB_ROOT}/node`, `${LAB_ROOT}/dist/${engineFile}`], fd);
+      return new EngineLink(child);
+    } catch (error) {
+      const words = readFileSync(log, "utf8").trim();
+      if (error instanceof PodwireError && words) throw new PodwireError(error.code, `${error.message}\n  ${words}`, {}, error);
+      throw error;
+    } finally {
+      closeSync(fd);
+    }
   }
 
   /** Sends a listening socket of the host's network, and closes it here. */

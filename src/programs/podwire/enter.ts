@@ -1,0 +1,54 @@
+import { spawn } from "node:child_process";
+import { userInfo } from "node:os";
+import { PodwireError } from "#base/errors.ts";
+import { type ClusterStatus } from "#lab/parent/index.ts";
+import { ask } from "./query.ts";
+
+const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/cni/bin";
+
+/** Arguments of nsenter(1) to enter all namespaces of a process. */
+function nsenter(pid: number, withUser: boolean): string[] {
+  const namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", ...(withUser ? ["--user"] : [])];
+  // Root becomes root of the lab's user namespace; anyone else is its root already.
+  const ids = withUser ? (userInfo().uid === 0 ? ["--setuid", "0", "--setgid", "0"] : ["--preserve-credentials"]) : [];
+  return ["nsenter", "--target", String(pid), ...namespaces, ...ids, "--"];
+}
+
+/** Runs a command on a machine with this process's own streams. @returns its exit code */
+async function enter(name: string, machine: string, command: readonly string[]): Promise<number> {
+  const { lab, machine: init } = (await ask(name, { command: "enter", machine })) as { lab: number; machine: number };
+  const term = process.env["TERM"];
+  const env = ["env", "-i", `PATH=${PATH}`, "HOME=/root", "USER=root", ...(term ? [`TERM=${term}`] : []), "LANG=C.UTF-8"];
+  const argv = [...nsenter(lab, true), ...nsenter(init, false), ...env, ...command];
+  const child = spawn(argv[0] as string, argv.slice(1), { stdio: "inherit", cwd: "/" });
+  // The terminal sends Ctrl-C to the command inside as well; it decides.
+  for (const signal of ["SIGINT", "SIGQUIT"] as const) process.on(signal, () => undefined);
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code, signal) => resolve(signal === null ? (code ?? 0) : 128 + 15));
+  });
+}
+
+/** `podwire exec NODE -- COMMAND` */
+export async function runExec(node: string, command: readonly string[], flags: { readonly name: string }): Promise<number> {
+  if (command.length === 0) throw new PodwireError("InvalidConfig", "which command? podwire exec <node> -- <command> [arguments]");
+  return enter(flags.name, node, command);
+}
+
+/** `podwire shell TARGET`: a node (or the router), or a pod as `pod` or `namespace/pod`. */
+export async function runShell(target: string, flags: { readonly name: string }): Promise<number> {
+  const status = (await ask(flags.name, { command: "status" })) as ClusterStatus;
+  const machines = ["router", ...status.nodes.map((n) => n.name)];
+  if (machines.includes(target)) return enter(flags.name, target, ["/bin/bash", "-l"]);
+  const [namespace, pod] = target.includes("/") ? target.split("/", 2) : ["default", target];
+  return kubectlExec(status.kubeconfig, namespace ?? "default", pod ?? "");
+}
+
+/** A shell in a pod is what kubectl does. */
+function kubectlExec(kubeconfig: string, namespace: string, pod: string): Promise<number> {
+  const child = spawn("kubectl", ["--kubeconfig", kubeconfig, "exec", "-it", "-n", namespace, pod, "--", "sh"], { stdio: "inherit" });
+  return new Promise((resolve, reject) => {
+    child.once("error", () => reject(new PodwireError("NoKubectl", `a shell in pod ${namespace}/${pod} needs kubectl in the PATH`)));
+    child.once("exit", (code) => resolve(code ?? 1));
+  });
+}

@@ -1,0 +1,86 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { PodwireError } from "#base/errors.ts";
+import { runDown, runKubeconfig, runStatus } from "./query.ts";
+import { runExec, runShell } from "./enter.ts";
+import { runUp, type UpFlags } from "./up.ts";
+
+/** Exit code of a command line that is not understood. */
+const USAGE = 2;
+
+function integer(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError("allowed is a whole number");
+  return value;
+}
+
+const nameOption = (): Option => new Option("--name <name>", "name of the cluster").default("podwire");
+
+function program(): Command {
+  const podwire = new Command("podwire")
+    .description("The network of a Kubernetes cluster on one Linux machine: real packets, every hop explained.")
+    .version("0.1.0")
+    .showHelpAfterError("(podwire --help lists the commands)")
+    .exitOverride();
+  podwire
+    .command("up")
+    .description("bring a cluster up and stay until Ctrl-C")
+    .addOption(nameOption().default(undefined))
+    .option("--nodes <n>", "number of nodes, the control plane included", integer)
+    .option("--config <file>", "read the cluster's configuration from a YAML file; flags win")
+    .option("--pod-cidr <cidr>", "addresses of pods; two, separated by a comma, for dual stack")
+    .option("--service-cidr <cidr>", "addresses of Services")
+    .option("--node-cidr <cidr>", "addresses of nodes")
+    .addOption(new Option("--ingress <kind>", "ingress controller").choices(["nginx", "none"]))
+    .addOption(new Option("--example <name>", "application to start").choices(["online-store", "none"]))
+    .option("--pods <n>", "start this many additional echo pods", integer)
+    .option("--api-port <port>", "port of the API server on the host", integer)
+    .option("--ingress-port <port>", "port of the ingress on 127.0.0.1", integer)
+    .option("--no-install", "install nothing, use what the machine has")
+    .action(async (flags: UpFlags) => process.exit(await runUp(flags)));
+  podwire.command("down").description("take a cluster down").addOption(nameOption()).action(runDown);
+  podwire.command("status").description("say how a cluster is").addOption(nameOption()).option("--json", "as JSON").action(runStatus);
+  podwire.command("kubeconfig").description("print the path of a cluster's kubeconfig").addOption(nameOption()).action(runKubeconfig);
+  podwire
+    .command("shell <target>")
+    .description("open a shell on a node, or in a pod (namespace/pod)")
+    .addOption(nameOption())
+    .action(async (target: string, flags: { name: string }) => process.exit(await runShell(target, flags)));
+  podwire
+    .command("exec <node> [command...]")
+    .description("run a command on a node: podwire exec node01 -- ip route")
+    .addOption(nameOption())
+    .action(async (node: string, command: string[], flags: { name: string }) => process.exit(await runExec(node, command, flags)));
+  podwire
+    .command("check")
+    .description("prove with packets that the cluster's network is as it should be")
+    .argument("[what]", "pods (connectivity, row P01), ports (required ports), or all", "all")
+    .addOption(nameOption())
+    .option("--json", "as JSON")
+    .action(async (what: string, flags: { name: string; json?: boolean }) => {
+      const { runCheck } = await import("./check.ts");
+      process.exit(await runCheck(what, flags));
+    });
+  podwire
+    .command("doctor")
+    .description("say what this machine offers and what each missing thing costs")
+    .option("--json", "as JSON")
+    .action(async (flags: { json?: boolean }) => {
+      const { runDoctorCommand } = await import("./doctor.ts");
+      process.exit(await runDoctorCommand(flags));
+    });
+  return podwire;
+}
+
+async function main(): Promise<void> {
+  try {
+    await program().parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : USAGE);
+    const prefix = error instanceof PodwireError || (error as { code?: unknown }).code !== undefined ? "" : "unexpected: ";
+    process.stderr.write(`podwire: ${prefix}${(error as Error).message}\n`);
+    if (prefix && process.env["PODWIRE_DEBUG"]) process.stderr.write(`${(error as Error).stack}\n`);
+    process.exit(error instanceof PodwireError && error.code === "InvalidConfig" ? USAGE : 1);
+  }
+}
+
+void main();

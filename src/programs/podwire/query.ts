@@ -1,0 +1,70 @@
+import { PodwireError } from "#base/errors.ts";
+import { askControl, type ClusterStatus, type ControlRequest } from "#lab/parent/index.ts";
+import { clusterNames, readState } from "#lab/state/index.ts";
+
+/**
+ * Asks the cluster of a name.
+ * @throws PodwireError "NotRunning" naming the clusters that are there
+ */
+export async function ask(name: string, request: ControlRequest): Promise<unknown> {
+  const state = readState(name);
+  if (!state) throw notRunning(name);
+  try {
+    return await askControl(state.socket, request);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "";
+    if (["ENOENT", "ECONNREFUSED", "EPIPE", "ECONNRESET"].includes(code)) throw notRunning(name);
+    throw error;
+  }
+}
+
+function notRunning(name: string): PodwireError {
+  const others = clusterNames().filter((other) => other !== name && readState(other));
+  return new PodwireError("NotRunning", `no cluster "${name}" is running${others.length ? `; there is ${others.join(", ")}` : ""} (podwire up starts one)`);
+}
+
+/** `podwire status` */
+export async function runStatus(flags: { readonly name: string; readonly json?: boolean }): Promise<void> {
+  const status = (await ask(flags.name, { command: "status" })) as ClusterStatus;
+  if (flags.json) {
+    process.stdout.write(`${JSON.stringify(status, null, 2)}\n`);
+    return;
+  }
+  const lines = [
+    `${status.name}: ${status.state}`,
+    ...status.reasons.map((reason) => `  ! ${reason}`),
+    `kubeconfig  ${status.kubeconfig}`,
+    `API server  ${status.urls.api}`,
+    ...(status.urls.ingress ? [`ingress     ${status.urls.ingress}`] : []),
+    "",
+    "NODE          ADDRESS        ON THE HOST    STATE",
+    ...status.nodes.map((n) => `${n.name.padEnd(13)} ${n.address.padEnd(14)} ${n.hostAddress.padEnd(14)} ${n.state}`),
+    "",
+    "PROCESS              MACHINE       STATE       RESTARTS",
+    ...status.processes.map((p) => `${p.name.padEnd(20)} ${p.machine.padEnd(13)} ${p.state.padEnd(11)} ${p.restarts}${p.reason ? `  (${p.reason})` : ""}`),
+  ];
+  process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+/** `podwire down`: resolves when the cluster's process has ended. */
+export async function runDown(flags: { readonly name: string }): Promise<void> {
+  const state = readState(flags.name);
+  await ask(flags.name, { command: "down" });
+  // The parent removes its state directory last.
+  while (state && alive(state.pid)) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** `podwire kubeconfig` */
+export async function runKubeconfig(flags: { readonly name: string }): Promise<void> {
+  const status = (await ask(flags.name, { command: "status" })) as ClusterStatus;
+  process.stdout.write(`${status.kubeconfig}\n`);
+}

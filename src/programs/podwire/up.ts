@@ -1,0 +1,89 @@
+import { readFileSync } from "node:fs";
+import pc from "picocolors";
+import { PodwireError } from "#base/errors.ts";
+import { type ClusterConfig, type ClusterInput, parseConfigFile, resolveConfig } from "#lab/config/index.ts";
+import { Cluster, type ClusterStatus } from "#lab/parent/index.ts";
+import { installation } from "./installation.ts";
+
+/** Flags of `podwire up`. */
+export interface UpFlags {
+  readonly name?: string;
+  readonly nodes?: number;
+  readonly config?: string;
+  readonly podCidr?: string;
+  readonly serviceCidr?: string;
+  readonly nodeCidr?: string;
+  readonly ingress?: "nginx" | "none";
+  readonly example?: "online-store" | "none";
+  readonly pods?: number;
+  readonly apiPort?: number;
+  readonly ingressPort?: number;
+}
+
+function readInput(flags: UpFlags): ClusterInput {
+  const { config: file, ...given } = flags;
+  if (file === undefined) return given;
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new PodwireError("InvalidConfig", `--config ${file}: ${(error as Error).message}`);
+  }
+  return { ...parseConfigFile(text, file), ...given };
+}
+
+/** The moment from which durations count, on performance.now()'s clock: the launcher's start when it told. */
+function startOfCommand(): number {
+  const told = Number(process.env["PODWIRE_STARTED_AT"]);
+  return told > 0 && told <= performance.timeOrigin ? told - performance.timeOrigin : 0;
+}
+
+/** Brings a cluster up, stays until a signal, takes it down. @returns the exit code */
+export async function runUp(flags: UpFlags): Promise<number> {
+  const config = resolveConfig(readInput(flags));
+  const cluster = new Cluster({ config, installation: installation(), startedAt: startOfCommand() });
+  cluster.on("step", (name, ms) => process.stdout.write(`${pc.green("✓")} ${name.padEnd(18)} ${pc.dim(`${ms.toFixed(0).padStart(5)} ms`)}\n`));
+  const ended = new Promise<number>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve(0));
+    cluster.on("failed", (error) => {
+      if (error.message !== "down") process.stderr.write(`podwire: ${error.message}\n`);
+      resolve(error.message === "down" ? 0 : 1);
+    });
+  });
+  const started = cluster.start().then(
+    () => process.stdout.write(summary(config, cluster.status())),
+    (error: unknown) => cluster.emit("failed", error as Error),
+  );
+  const code = await ended;
+  await cluster.stop();
+  await started;
+  return code;
+}
+
+function summary(config: ClusterConfig, status: ClusterStatus): string {
+  const { urls } = status;
+  const name = config.name === "podwire" ? "" : ` --name ${config.name}`;
+  const worker = status.nodes[1]?.name ?? status.nodes[0]?.name ?? "";
+  const ingress = urls.ingress;
+  const lines = [
+    "",
+    status.firstAnswerMs === undefined ? "The cluster is up." : `First answer through the ingress after ${status.firstAnswerMs} ms.`,
+    "",
+    `  kubeconfig   ${status.kubeconfig}`,
+    `  API server   ${urls.api}`,
+    ...(ingress ? [`  ingress      ${ingress}`] : []),
+    ...status.nodes.map((n) => `  ${n.name.padEnd(12)} ${n.address}  (NodePorts at ${n.hostAddress})`),
+    "",
+    "Try:",
+    `  export KUBECONFIG=$(./podwire kubeconfig${name})`,
+    "  kubectl get nodes,pods -A -o wide",
+    ...(ingress && config.example !== "none" ? [`  curl ${ingress}/wear`] : []),
+    `  ./podwire shell ${worker}${name}`,
+    `  ./podwire exec${name} ${worker} -- ip route`,
+    `  ./podwire check${name}`,
+    "",
+    "Ctrl-C ends it.",
+    "",
+  ];
+  return `${lines.join("\n")}\n`;
+}
