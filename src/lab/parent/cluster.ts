@@ -145,7 +145,8 @@ export class Cluster extends EventEmitter<Events> {
     const { config, installation } = this.#options;
     if (config.example === "none") return [];
     const folder = join(installation.assets, "examples/online-store");
-    return ["shop.yaml", "ingress.yaml"].flatMap((file) => readManifests(join(folder, file), installation.assets));
+    const files = ["01-shop.yaml", "02-ingress.yaml", "03-ingress-hosts.yaml"];
+    return files.flatMap((file) => readManifests(join(folder, file), installation.assets));
   }
 
   #watch(client: Client, log: Logger): void {
