@@ -119,7 +119,10 @@ export class ControllerContext {
 
   /** Resolves when no queue has work. */
   async idle(): Promise<void> {
-    for (const { queue } of this.#controllers) await queue.idle();
+    const busy = () => this.#controllers.filter(({ queue }) => queue.stats().waiting + queue.stats().working > 0);
+    for (let working = busy(); working.length > 0; working = busy()) {
+      await Promise.all(working.map(({ queue }) => queue.idle()));
+    }
   }
 
   /** For /readyz and `status`: which controllers run, and what hinders them. */

@@ -22,11 +22,16 @@ export interface Controllers {
   idle(): Promise<void>;
 }
 
+/** What startControllers takes. */
+export interface StartControllers extends ControllerDeps {
+  readonly options: ControllerOptions;
+}
+
 /**
  * Starts the scheduler and all controllers; resolves when they know the cluster's state and have begun to work.
  * Controllers of kinds that the API server does not serve are left out.
  */
-export async function startControllers(options: ControllerOptions, deps: ControllerDeps): Promise<Controllers> {
+export async function startControllers({ options, ...deps }: StartControllers): Promise<Controllers> {
   const stopping = new AbortController();
   const context = new ControllerContext(options, { ...deps, signal: stopping.signal });
   const stop = async () => {

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { apiVersionOf, resources } from "../resources.ts";
 import type { ApiRequest, ApiResponse, Transport } from "../transport.ts";
 import { type FieldRequirement, matchesRequirements, parseFieldSelector, parseSelector, type Requirement } from "../selectors.ts";
 import type { KubeObject, ObjectMeta, Status } from "../types.ts";
@@ -42,6 +43,8 @@ export class FakeApi implements Transport {
     this.requests.push(`${request.method} ${request.path}`);
     await this.onRequest(request);
     try {
+      const discovered = request.method === "GET" ? discovery(request.path) : undefined;
+      if (discovered) return answer(200, discovered);
       const target = parseTarget(request.path);
       if (request.method === "GET" && target.query.get("watch") === "true") return this.#watch(target, request.signal);
       return answer(200, this.#serve(request, target));
@@ -323,6 +326,20 @@ class FakeFailure extends Error {
     super(status.message);
     this.status = status;
   }
+}
+
+/** The legacy discovery documents of the resources in resources.ts. */
+function discovery(path: string): unknown {
+  const all = Object.values(resources);
+  if (path === "/apis") {
+    const names = [...new Set(all.map(({ group }) => group))].filter((name) => name !== "");
+    return { groups: names.map((name) => ({ name, versions: [{ version: "v1" }] })) };
+  }
+  const groupVersion = path.replace(/^\/apis?\//, "");
+  const found = all.filter((one) => apiVersionOf(one) === groupVersion);
+  if (found.length === 0) return undefined;
+  const verbs = ["create", "delete", "get", "list", "patch", "update", "watch"];
+  return { groupVersion, resources: found.map(({ plural, kind, namespaced }) => ({ name: plural, kind, namespaced, verbs })) };
 }
 
 function failure(code: number, reason: string, message: string): Status {

@@ -1,7 +1,7 @@
 import { type DaemonSet, isNamespaceTerminating, isNotFound, keyOf, type Pod, resources } from "#api/index.ts";
 import type { ControllerContext } from "../context.ts";
 import { templateHash } from "../deployment/replicasets.ts";
-import { controllerOf, jsonEqual } from "../objects.ts";
+import { conditionOf, controllerOf, jsonEqual } from "../objects.ts";
 import { PodControl, settleAll } from "../podcontrol.ts";
 import { podIndexValues } from "../replicaset/controller.ts";
 import { planDaemonSet, templateHashLabel, tolerationsOf } from "./plan.ts";
@@ -58,7 +58,11 @@ export function daemonSetController(context: ControllerContext): void {
     if (owner?.kind === "DaemonSet") queue.add(`${object.metadata.namespace}/${owner.name}`);
   });
   nodes.onChange(({ type, object, old }) => {
-    const relevant = (node: typeof object | undefined) => [node?.metadata.labels, node?.spec?.taints];
+    const relevant = (node: typeof object | undefined) => [
+      node?.metadata.labels,
+      node?.spec?.taints,
+      conditionOf(node?.status?.conditions, "Ready")?.status,
+    ];
     if (type === "MODIFIED" && jsonEqual(relevant(object), relevant(old))) return;
     for (const daemonSet of daemonSets.list()) queue.add(keyOf(daemonSet));
   });

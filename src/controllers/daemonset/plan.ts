@@ -88,7 +88,10 @@ export function targetNode(pod: Pod): string {
 }
 
 function mayRun(daemonSet: DaemonSet, view: NodeView, tolerations: readonly Toleration[]): boolean {
-  return selectsNode(daemonSet, view) && view.taints.every((taint) => taint.effect === "PreferNoSchedule" || isTolerated(taint, tolerations) || isNotReady(taint.key));
+  const tolerated = view.taints.every(
+    (taint) => taint.effect === "PreferNoSchedule" || isTolerated(taint, tolerations),
+  );
+  return tolerated && selectsNode(daemonSet, view);
 }
 
 /** A running pod stays on a node that has since got a NoSchedule taint. */
@@ -96,11 +99,6 @@ function mayStay(daemonSet: DaemonSet, views: readonly NodeView[], node: string,
   const view = views.find(({ name }) => name === node);
   if (!view || !selectsNode(daemonSet, view)) return false;
   return view.taints.every((taint) => taint.effect !== "NoExecute" || isTolerated(taint, tolerations));
-}
-
-/** Daemon pods are made for nodes that are not ready yet; the scheduler binds them when they are. */
-function isNotReady(key: string): boolean {
-  return key === "node.kubernetes.io/not-ready";
 }
 
 function selectsNode(daemonSet: DaemonSet, view: NodeView): boolean {

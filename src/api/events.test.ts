@@ -1,0 +1,68 @@
+import { describe, expect, it } from "vitest";
+import { createLogger } from "#base/log.ts";
+import { Client } from "./client.ts";
+import { createEventRecorder, referenceTo } from "./events.ts";
+import { resources } from "./resources.ts";
+import { FakeApi } from "./testing/index.ts";
+import type { Event } from "./types.ts";
+
+const log = createLogger("test", { write: () => {} });
+const pod = { metadata: { name: "web", namespace: "shop", uid: "u1", resourceVersion: "7" }, spec: { containers: [] } };
+const about = referenceTo(resources.pods, pod);
+
+function setUp() {
+  const api = new FakeApi();
+  let seconds = 0;
+  const now = () => new Date(Date.UTC(2026, 0, 1, 0, 0, seconds++));
+  const recorder = createEventRecorder(new Client(api), { component: "kubelet", host: "node01" }, { log, now });
+  const events = () => api.all<Event>("/api/v1/events");
+  return { api, recorder, events };
+}
+
+describe("event recorder", () => {
+  it("writes core/v1 events in the object's namespace", async () => {
+    const { recorder, events } = setUp();
+    recorder.event(about, "Normal", "Pulled", "Image is there");
+    await recorder.flush();
+    expect(events()).toMatchObject([
+      {
+        metadata: { namespace: "shop", name: expect.stringMatching(/^web\.[0-9a-f]+$/) },
+        involvedObject: { kind: "Pod", apiVersion: "v1", name: "web", uid: "u1" },
+        reason: "Pulled",
+        source: { component: "kubelet", host: "node01" },
+        count: 1,
+        firstTimestamp: "2026-01-01T00:00:00Z",
+      },
+    ]);
+  });
+
+  it("counts the same event instead of repeating it, and keeps different ones apart", async () => {
+    const { recorder, events } = setUp();
+    for (let i = 0; i < 3; i++) recorder.event(about, "Warning", "BackOff", "Back-off restarting");
+    recorder.event(about, "Warning", "BackOff", "another");
+    await recorder.flush();
+    expect(events().map(({ message, count, firstTimestamp, lastTimestamp }) => [message, count, firstTimestamp, lastTimestamp])).toEqual([
+      ["Back-off restarting", 3, "2026-01-01T00:00:00Z", "2026-01-01T00:00:02Z"],
+      ["another", 1, "2026-01-01T00:00:03Z", "2026-01-01T00:00:03Z"],
+    ]);
+  });
+
+  it("begins a new event when the counted one has expired", async () => {
+    const { api, recorder, events } = setUp();
+    recorder.event(about, "Normal", "Pulled", "x");
+    await recorder.flush();
+    await new Client(api).delete(resources.events, events()[0]?.metadata.name ?? "", "shop");
+    recorder.event(about, "Normal", "Pulled", "x");
+    await recorder.flush();
+    expect(events()).toHaveLength(1);
+  });
+
+  it("never fails its caller", async () => {
+    const { api, recorder } = setUp();
+    api.onRequest = () => {
+      throw new Error("away");
+    };
+    recorder.event(about, "Normal", "Pulled", "x");
+    await recorder.flush();
+  });
+});
