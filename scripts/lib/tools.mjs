@@ -82,7 +82,8 @@ export function missingPrograms(folder = toolsDirectory()) {
 
 /** The host's installed packages and their versions. */
 function installedPackages() {
-  const result = spawnSync("dpkg-query", ["-W", "-f", "${db:Status-Abbrev} ${binary:Package} ${Version}\n"], { encoding: "utf8" });
+  const format = "${db:Status-Abbrev} ${Package} ${Version}\n";
+  const result = spawnSync("dpkg-query", ["-W", "-f", format], { encoding: "utf8", maxBuffer: 64 << 20 });
   const lines = (result.stdout ?? "").split("\n").filter((line) => line.startsWith("ii "));
   return new Map(lines.map((line) => line.trim().split(/ +/).slice(1)));
 }
@@ -160,21 +161,26 @@ Acquire::Retries "3";
 
 /** What apt would install for `names`, as name=version, beyond what the host has. */
 async function resolvePackages(configuration, names) {
-  const options = ["-c", configuration, "-qq", "-s", "--no-remove", "install"];
-  let result = await run("apt-get", [...options, ...names]);
-  if (result.code !== 0) {
+  const settings = ["-c", configuration];
+  const install = ["-qq", "-s", "--no-remove", "--no-upgrade", "install", ...names];
+  let result = await run("apt-get", [...settings, ...install]);
+  const emptied = result.code !== 0;
+  if (emptied) {
     // The host's own packages stand in the way (held, broken, another nginx): resolve as for an empty machine, and
     // leave out what the host has.
     const empty = path.join(path.dirname(configuration), "state", "status");
     fs.writeFileSync(empty, "");
-    const away = ["-o", `Dir::State::status=${empty}`];
-    result = { out: await must("the tools' packages cannot be resolved", "apt-get", [...away, ...options, ...names]) };
+    settings.push("-o", `Dir::State::status=${empty}`);
+    result = { out: await must("the tools' packages cannot be resolved", "apt-get", [...settings, ...install]) };
   }
-  const host = installedPackages();
+  const host = emptied ? installedPackages() : new Map();
   return [...result.out.matchAll(/^Inst (\S+) (?:\[[^\]]*\] )?\((\S+) .*\[(\w+)\]\)/gm)]
     .map(([, name, version, architecture]) => ({ name, version, architecture }))
-    .filter(({ name, version }) => host.get(name) !== version);
+    .filter(({ name }) => !host.has(name) && !installOnly.test(name));
 }
+
+/** Needed by the packages' installation, not by their programs. */
+const installOnly = /^(adduser|debconf|dpkg|init-system-helpers|usrmerge|usr-is-merged|perl.*|lib.*-perl|libperl.*|passwd)$/;
 
 /** Names of packages that apt knows at all. */
 async function known(configuration, names) {
@@ -249,8 +255,7 @@ async function hostDependencies(names, fetched) {
   ]);
   const mentioned = new Set(result.out.split("\n").filter((line) => /^\S/.test(line)).map((line) => line.replace(/:\w+$/, "")));
   const own = new Set(fetched.map((p) => p.name));
-  const bare = (name) => name.replace(/:\w+$/, "");
-  return Object.fromEntries([...installedPackages()].filter(([name]) => mentioned.has(bare(name)) && !own.has(bare(name))));
+  return Object.fromEntries([...installedPackages()].filter(([name]) => mentioned.has(name) && !own.has(name) && !installOnly.test(name)));
 }
 
 /** Notes the folder's name beside the bundles, where the `podwire` script looks. */
