@@ -3,10 +3,11 @@ import { connect } from "node:net";
 import { spawn } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createLogger } from "#base/log.ts";
+import { findTool, toolsEnvironment } from "#test/tools.ts";
 import { Compiler } from "./compiler.ts";
 import { renderConfig } from "./plan.ts";
 import { defaultSettings } from "./settings.ts";
-import { curl, findNginx, freePort, type Seen, startBackend, TestNginx } from "./testing/nginx.ts";
+import { curl, freePort, type Seen, startBackend, TestNginx } from "./testing/nginx.ts";
 import { ingress, modelOf, path, rule, service, servicesOf } from "./testing/objects.ts";
 
 const log = createLogger("test", { write: () => {} });
@@ -143,7 +144,10 @@ describe("G02 starts and ends (part: process)", () => {
     mkdirSync(nginx.directory, { recursive: true });
     const file = `${nginx.directory}/nginx.conf`;
     writeFileSync(file, renderConfig(modelOf([], new Map()), defaultSettings, { ...nginx.place, httpPort: await freePort() }, "r").text);
-    const child = spawn("unshare", ["--user", "--map-root-user", findNginx(), "-p", nginx.directory, "-c", file], { stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn("unshare", ["--user", "--map-root-user", findTool("nginx"), "-p", nginx.directory, "-c", file], {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: toolsEnvironment(),
+    });
     const revision = `http://127.0.0.1:${nginx.place.statusPort}/revision`;
     let answer = { status: 0 };
     for await (const chunk of child.stderr) {

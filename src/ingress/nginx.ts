@@ -30,6 +30,8 @@ export class NginxConfigError extends PodwireError {
 export interface NginxOptions {
   /** Looked up in PATH. */
   readonly binary: string;
+  /** Default: this process's. */
+  readonly env?: NodeJS.ProcessEnv;
   readonly configFile: string;
   /** Folder for temporary files, pid file included. */
   readonly directory: string;
@@ -109,9 +111,8 @@ export class Nginx implements DataPlane {
   }
 
   #spawn(args: readonly string[]): ChildProcess {
-    return spawn(this.#options.binary, ["-p", `${this.#options.directory}/`, "-c", ...args], {
-      stdio: ["ignore", "inherit", "pipe"],
-    });
+    const { binary, directory, env = process.env } = this.#options;
+    return spawn(binary, ["-p", `${directory}/`, "-c", ...args], { stdio: ["ignore", "inherit", "pipe"], env });
   }
 
   async #start(): Promise<void> {

@@ -1,23 +1,15 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer as createHttpServer, type Server } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { createLogger } from "#base/log.ts";
+import { findTool, toolsEnvironment } from "#test/tools.ts";
 import type { IngressModel } from "../model.ts";
 import { Nginx, type NginxOptions } from "../nginx.ts";
 import { type NginxPlace, renderConfig } from "../plan.ts";
 import { defaultSettings } from "../settings.ts";
-
-/** The nginx of this machine: $PODWIRE_NGINX, on PATH, or where distributions put it. */
-export function findNginx(): string {
-  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
-  const candidates = [process.env["PODWIRE_NGINX"] ?? "", ...folders.map((folder) => join(folder, "nginx"))];
-  const found = candidates.find((file) => file !== "" && existsSync(file));
-  if (!found) throw new Error("nginx is not on this machine; `npm test` fetches it, or set PODWIRE_NGINX to one");
-  return found;
-}
 
 /** A free TCP port on loopback. */
 export async function freePort(): Promise<number> {
@@ -38,7 +30,8 @@ export class TestNginx {
     this.place = { httpPort: ports.http, statusPort: ports.status, ipv6: false, user: "root", directory: this.directory };
     const configFile = join(this.directory, "nginx.conf");
     const log = createLogger("test", { write: () => {} });
-    this.nginx = new Nginx({ binary: findNginx(), directory: this.directory, configFile, ...options }, { log });
+    const settings = { binary: findTool("nginx"), env: toolsEnvironment(), directory: this.directory, configFile, ...options };
+    this.nginx = new Nginx(settings, { log });
   }
 
   static async create(options: Partial<NginxOptions> = {}): Promise<TestNginx> {
