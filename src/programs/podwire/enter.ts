@@ -6,21 +6,26 @@ import { ask } from "./query.ts";
 
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/cni/bin";
 
-/** Arguments of nsenter(1) to enter all namespaces of a process. */
+/** Arguments of nsenter(1) to enter all namespaces of a process, before the command. */
 function nsenter(pid: number, withUser: boolean): string[] {
   const namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", ...(withUser ? ["--user"] : [])];
   // Root becomes root of the lab's user namespace; anyone else is its root already.
   const ids = withUser ? (userInfo().uid === 0 ? ["--setuid", "0", "--setgid", "0"] : ["--preserve-credentials"]) : [];
-  return ["nsenter", "--target", String(pid), ...namespaces, ...ids, "--"];
+  return ["--target", String(pid), ...namespaces, ...ids, "--"];
+}
+
+/** The command line that runs a command on a machine of a cluster. */
+export async function commandOn(name: string, machine: string, command: readonly string[]): Promise<[string, ...string[]]> {
+  const { lab, machine: init } = (await ask(name, { command: "enter", machine })) as { lab: number; machine: number };
+  const term = process.env["TERM"];
+  const env = ["env", "-i", `PATH=${PATH}`, "HOME=/root", "USER=root", ...(term ? [`TERM=${term}`] : []), "LANG=C.UTF-8"];
+  return ["nsenter", ...nsenter(lab, true), "nsenter", ...nsenter(init, false), ...env, ...command];
 }
 
 /** Runs a command on a machine with this process's own streams. @returns its exit code */
 async function enter(name: string, machine: string, command: readonly string[]): Promise<number> {
-  const { lab, machine: init } = (await ask(name, { command: "enter", machine })) as { lab: number; machine: number };
-  const term = process.env["TERM"];
-  const env = ["env", "-i", `PATH=${PATH}`, "HOME=/root", "USER=root", ...(term ? [`TERM=${term}`] : []), "LANG=C.UTF-8"];
-  const argv = [...nsenter(lab, true), ...nsenter(init, false), ...env, ...command];
-  const child = spawn(argv[0] as string, argv.slice(1), { stdio: "inherit", cwd: "/" });
+  const [program, ...args] = await commandOn(name, machine, command);
+  const child = spawn(program, args, { stdio: "inherit", cwd: "/" });
   // The terminal sends Ctrl-C to the command inside as well; it decides.
   for (const signal of ["SIGINT", "SIGQUIT"] as const) process.on(signal, () => undefined);
   return new Promise((resolve, reject) => {
