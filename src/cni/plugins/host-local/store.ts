@@ -1,0 +1,115 @@
+import { randomBytes } from "node:crypto";
+import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { hasCode } from "#base/errors.ts";
+import { formatIp, type Ip, tryParseIp } from "#base/ip.ts";
+
+const lastReserved = "last_reserved_ip.";
+/** Between container and interface, as the reference plugin writes it. */
+const separator = "\r\n";
+
+/** Who has an address. */
+export interface Owner {
+  readonly containerId: string;
+  readonly ifName: string;
+}
+
+/**
+ * Addresses in use as files, in the reference plugin's layout, so that both can work on one directory:
+ *
+ * ```
+ * <dataDir>/<network>/10.244.1.5            "<container id>\r\n<interface>"
+ * <dataDir>/<network>/last_reserved_ip.0    "10.244.1.5", one file per range set
+ * <dataDir>/<network>/lock                  flock(2)ed during each change
+ * ```
+ * Methods but `lockFile` want the lock held. They are synchronous and fit between two looks at the clock.
+ */
+export class AddressStore {
+  readonly directory: string;
+
+  constructor(dataDir: string, network: string) {
+    this.directory = join(dataDir, network);
+    mkdirSync(this.directory, { recursive: true, mode: 0o755 });
+  }
+
+  /** The file to lock. */
+  get lockFile(): string {
+    return join(this.directory, "lock");
+  }
+
+  /**
+   * Takes an address. The file appears with its content at once (link(2) of a finished one), so that a crash leaves
+   * either nothing or an address with an owner.
+   * @returns false when it is taken
+   */
+  reserve(ip: Ip, owner: Owner): boolean {
+    const draft = join(this.directory, `.draft-${process.pid}-${randomBytes(4).toString("hex")}`);
+    writeFileSync(draft, `${owner.containerId}${separator}${owner.ifName}`, { mode: 0o644 });
+    try {
+      linkSync(draft, this.#file(ip));
+      return true;
+    } catch (error) {
+      if (hasCode(error, "EEXIST")) return false;
+      throw error;
+    } finally {
+      rmSync(draft, { force: true });
+    }
+  }
+
+  /** Gives an address back. */
+  release(ip: Ip): void {
+    rmSync(this.#file(ip), { force: true });
+  }
+
+  /** All addresses in use with their owners. Files written by old versions have no interface: "". */
+  entries(): { readonly ip: Ip; readonly owner: Owner }[] {
+    return readdirSync(this.directory).flatMap((name) => {
+      const ip = tryParseIp(name);
+      if (!ip) return [];
+      const [containerId = "", ifName = ""] = this.#read(name).trim().split(separator);
+      return [{ ip, owner: { containerId: containerId.trim(), ifName: ifName.trim() } }];
+    });
+  }
+
+  /** Addresses of a container's interface. */
+  addressesOf(owner: Owner): Ip[] {
+    return this.entries()
+      .filter((entry) => owns(entry.owner, owner))
+      .map((entry) => entry.ip);
+  }
+
+  /** Whether the address is in use. A quick look without reading who has it. */
+  names(): ReadonlySet<string> {
+    return new Set(readdirSync(this.directory));
+  }
+
+  /** The address that was given out last from a range set. */
+  lastReserved(set: number): Ip | undefined {
+    try {
+      return tryParseIp(this.#read(`${lastReserved}${set}`).trim());
+    } catch (error) {
+      if (hasCode(error, "ENOENT")) return undefined;
+      throw error;
+    }
+  }
+
+  /** Remembers the address that was given out last from a range set. */
+  setLastReserved(set: number, ip: Ip): void {
+    const draft = join(this.directory, `.draft-${process.pid}-last`);
+    writeFileSync(draft, formatIp(ip), { mode: 0o644 });
+    renameSync(draft, join(this.directory, `${lastReserved}${set}`));
+  }
+
+  #file(ip: Ip): string {
+    return join(this.directory, formatIp(ip));
+  }
+
+  #read(name: string): string {
+    return readFileSync(join(this.directory, name), "utf8");
+  }
+}
+
+/** Whether an entry belongs to the owner. */
+export function owns(entry: Owner, owner: Owner): boolean {
+  return entry.containerId === owner.containerId && (entry.ifName === "" || entry.ifName === owner.ifName);
+}

@@ -1,0 +1,37 @@
+/** Locks between processes. */
+import { closeSync, openSync } from "node:fs";
+import { check, isErrno, libc } from "#kernel/ffi/index.ts";
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+/**
+ * Takes an exclusive flock(2) on a file, made when missing.
+ * @returns what gives it back, or undefined when another descriptor, of this process too, holds it
+ * @throws SysError; an Error when the file cannot be opened
+ */
+export function tryLockFile(path: string): (() => void) | undefined {
+  const fd = openSync(path, "a", 0o600);
+  try {
+    check(libc.flock(fd, LOCK_EX | LOCK_NB), "flock", path);
+  } catch (error) {
+    closeSync(fd);
+    if (isErrno(error, "EAGAIN")) return undefined;
+    throw error;
+  }
+  return () => closeSync(fd);
+}
+
+/**
+ * Like {@link tryLockFile}, but waits for the holder: 1 ms at first, 20 ms at most between attempts.
+ * @throws Error after `timeoutMs`
+ */
+export async function lockFile(path: string, timeoutMs = 30_000): Promise<() => void> {
+  const deadline = performance.now() + timeoutMs;
+  for (let wait = 1; ; wait = Math.min(20, wait * 2)) {
+    const release = tryLockFile(path);
+    if (release) return release;
+    if (performance.now() > deadline) throw new Error(`${path} is locked by another process for ${timeoutMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, wait));
+  }
+}

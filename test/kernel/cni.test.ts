@@ -1,0 +1,243 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createLogger } from "#base/log.ts";
+import { type Attachment, CniRuntime, defaultConflist, kernelDeps, type PluginDeps } from "#cni/index.ts";
+import { inNetns, type Netns, newNetns, openNetns, pinNetns, setSysctls, unpinNetns } from "#kernel/namespaces/index.ts";
+import { openNftables } from "#kernel/nft/index.ts";
+import { openRtnetlink } from "#kernel/netlink/index.ts";
+import { wrapper } from "../support/cni.ts";
+import { ping } from "../support/ping.ts";
+
+/** A node: a namespace of its own, with directories of its own. */
+class TestNode {
+  readonly netns = newNetns();
+  readonly directory = mkdtempSync(join(tmpdir(), "podwire-cni-"));
+  readonly confDir = join(this.directory, "net.d");
+  readonly binDir = join(this.directory, "bin");
+  readonly runtime: CniRuntime;
+  readonly #open: Netns[] = [this.netns];
+  readonly #pins: string[] = [];
+
+  constructor() {
+    mkdirSync(this.confDir);
+    mkdirSync(this.binDir);
+    for (const type of ["bridge", "host-local", "loopback"]) this.install(type, wrapper(type));
+    const options = { confDir: this.confDir, binDirs: [this.binDir], cacheDir: join(this.directory, "cni") };
+    this.runtime = new CniRuntime(options, { log: createLogger("test", { level: "error" }), plugins: this.deps() });
+  }
+
+  /** Plugin dependencies that take this namespace for the node's. */
+  deps(): Omit<PluginDeps, "delegate"> {
+    const here = this.netns;
+    return {
+      ...kernelDeps(),
+      openRtnetlink: (netns) => openRtnetlink(netns ?? here),
+      setSysctls: (settings, netns) => setSysctls(netns ?? here, settings),
+      masquerade: inNetns(here, () => kernelDeps({ nftables: () => inNetns(here, openNftables) }).masquerade),
+    };
+  }
+
+  install(name: string, text: string): void {
+    writeFileSync(join(this.binDir, name), text, { mode: 0o755 });
+  }
+
+  configure(file: string, value: unknown): void {
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    const withData = text.replaceAll('"host-local"', `"host-local", "dataDir": ${JSON.stringify(join(this.directory, "networks"))}`);
+    writeFileSync(join(this.confDir, file), withData);
+  }
+
+  pod(id: string, pin?: string): Attachment & { readonly ns: Netns } {
+    const ns = newNetns();
+    this.#open.push(ns);
+    const path = join(pin ?? "", `podwire-test-${process.pid}-${id}`);
+    if (pin !== undefined) {
+      pinNetns(ns, path);
+      this.#pins.push(path);
+    }
+    return { containerId: id, netns: pin === undefined ? "" : path, netnsFd: ns.fd, ns };
+  }
+
+  files(network: string): string[] {
+    return readdirSync(join(this.directory, "networks", network)).sort();
+  }
+
+  links(): string[] {
+    const rtnl = openRtnetlink(this.netns);
+    const names = rtnl.links().map((link) => link.name);
+    rtnl.close();
+    return names;
+  }
+
+  close(): void {
+    for (const path of this.#pins) unpinNetns(path);
+    for (const ns of this.#open) ns.close();
+    rmSync(this.directory, { recursive: true });
+  }
+}
+
+const mynet = `{
+  "cniVersion": "0.2.0",
+  "name": "mynet",
+  "type": "bridge",
+  "bridge": "cni0",
+  "isGateway": true,
+  "ipMasq": true,
+  "ipam": {
+    "type": "host-local",
+    "subnet": "10.22.0.0/16",
+    "routes": [
+      {
+        "dst": "0.0.0.0/0"
+      }
+    ]
+  }
+}`;
+
+let node: TestNode;
+beforeEach(() => {
+  node = new TestNode();
+});
+afterEach(() => node.close());
+
+describe("N01 CNI runtime with the bridge plugin on the kernel (part: ADD, DEL, CHECK)", () => {
+  it("connects pods of a node with each other and with the node", async () => {
+    node.configure("10-podwire.conflist", defaultConflist(["10.244.1.0/24", "fd00:244:1::/64"], 1450));
+    const [a, b] = [node.pod("a"), node.pod("b")];
+    const added = await node.runtime.add(a);
+    await node.runtime.add(b);
+    expect(added.result.ips).toEqual([
+      { address: "10.244.1.2/24", gateway: "10.244.1.1", interface: 2 },
+      { address: "fd00:244:1::2/64", gateway: "fd00:244:1::1", interface: 2 },
+    ]);
+    expect(await ping(a.ns, "10.244.1.3")).toBe(true);
+    expect(await ping(a.ns, "fd00:244:1::3")).toBe(true);
+    expect(await ping(node.netns, "10.244.1.2")).toBe(true);
+    expect(await ping(a.ns, "10.244.1.1")).toBe(true);
+    await node.runtime.check(a);
+    expect(node.files("cbr0")).toContain("10.244.1.2");
+    await node.runtime.del(a);
+    await node.runtime.del(a);
+    await node.runtime.del({ containerId: "b", netns: "" });
+    expect(node.files("cbr0").filter((name) => /^(10\.|fd)/.test(name))).toEqual([]);
+    expect(node.links().filter((name) => name.startsWith("veth"))).toHaveLength(1);
+  });
+
+  it("takes 1–3 ms for a pod", async () => {
+    node.configure("10-podwire.conflist", defaultConflist(["10.244.1.0/24"], 1450));
+    const pods = Array.from({ length: 12 }, (_, i) => node.pod(`p${i}`));
+    const times: number[] = [];
+    for (const pod of pods) {
+      const begin = performance.now();
+      await node.runtime.add(pod);
+      times.push(performance.now() - begin);
+    }
+    times.sort((x, y) => x - y);
+    expect(times[6]).toBeLessThan(10);
+  });
+
+  it("fails an ADD whole when the name is taken, and frees the address", async () => {
+    node.configure("10.conflist", defaultConflist(["10.244.1.0/24"], 1450));
+    const pod = node.pod("a");
+    const rtnl = openRtnetlink(pod.ns);
+    rtnl.apply([{ op: "add-link", name: "eth0", kind: { type: "bridge" } }]);
+    await expect(node.runtime.add(pod)).rejects.toThrow('container veth name ("eth0") already exists');
+    rtnl.close();
+    expect(node.files("cbr0").filter((name) => name.startsWith("10."))).toEqual([]);
+    expect(node.links().filter((name) => name.startsWith("veth"))).toEqual([]);
+  });
+});
+
+describe("N04 the notes' mynet configuration", () => {
+  it("is accepted unchanged: version 0.2.0, 10.22.x, gateway, default route, masquerade", async () => {
+    node.configure("mynet.conf", mynet);
+    const pod = node.pod("a");
+    const { result, network } = await node.runtime.add(pod);
+    expect(network.name).toBe("mynet");
+    expect(result.ips[0]?.address).toBe("10.22.0.2/16");
+    const rtnl = openRtnetlink(pod.ns);
+    expect(rtnl.routes().find((route) => route.dst === "0.0.0.0/0")?.via).toBe("10.22.0.1");
+    rtnl.close();
+    // Another network of the node: it sees the node's address, not the pod's.
+    const far = newNetns();
+    const nodeLinks = openRtnetlink(node.netns);
+    nodeLinks.apply([{ op: "add-link", name: "out", index: 90, up: true, kind: { type: "veth", peer: { name: "in", index: 2, netns: far.fd } } }]);
+    nodeLinks.apply([{ op: "add-address", index: 90, address: "192.168.7.1/24" }]);
+    nodeLinks.close();
+    const farLinks = openRtnetlink(far);
+    farLinks.apply([{ op: "set-link", index: 2, up: true }, { op: "add-address", index: 2, address: "192.168.7.2/24" }]);
+    // The far host has no route to 10.22: only a masqueraded packet is answered.
+    expect(await ping(pod.ns, "192.168.7.2")).toBe(true);
+    farLinks.close();
+    far.close();
+    await node.runtime.del(pod);
+  });
+
+  it("shares the bridge with the default network", async () => {
+    node.configure("10-podwire.conflist", defaultConflist(["10.244.1.0/24"], 1450));
+    const first = node.pod("a");
+    await node.runtime.add(first);
+    node.configure("05-mynet.conf", mynet);
+    const second = node.pod("b");
+    expect((await node.runtime.add(second)).result.ips[0]?.address).toBe("10.22.0.2/16");
+    expect(await ping(second.ns, "10.244.1.2")).toBe(true);
+    await node.runtime.del(first);
+    expect(node.files("cbr0").filter((name) => name.startsWith("10."))).toEqual([]);
+  });
+});
+
+describe("N05 net-script.sh as a plugin", () => {
+  const script = `#!/bin/sh
+set -e
+case "$1" in
+add)
+    ip -n "$3" link add eth0 type bridge
+    ip -n "$3" addr add 10.99.0.5/24 dev eth0
+    ip -n "$3" link set eth0 up
+    ip -n "$3" route add default via 10.99.0.1
+    ;;
+del)
+    ip -n "$3" link del eth0
+    echo "$2 $CNI_COMMAND" > "$(dirname "$0")/deleted"
+    ;;
+esac
+`;
+  it("is called with add and del, its result read from the namespace, with a warning", async () => {
+    node.install("net-script.sh", script);
+    node.configure("net-script.conf", { cniVersion: "0.2.0", name: "mynet", type: "net-script" });
+    const pod = node.pod("c1", "/run/netns");
+    const { result, warnings } = await node.runtime.add(pod);
+    expect(result.ips).toEqual([{ address: "10.99.0.5/24", interface: 0, gateway: "10.99.0.1" }]);
+    expect(warnings).toEqual(["net-script.sh printed no CNI result; 10.99.0.5/24 was read from eth0 in the namespace"]);
+    await node.runtime.del(pod);
+    expect(readFileSync(join(node.binDir, "deleted"), "utf8")).toBe("c1 DEL\n");
+  });
+});
+
+describe("N03 plugins are looked up at each call (part: absent and foreign plugins)", () => {
+  it("names a plugin that is not there, and takes back what its predecessors did", async () => {
+    const conflist = defaultConflist(["10.244.1.0/24"], 1450);
+    node.configure("10.conflist", { ...conflist, plugins: [...(conflist.plugins as unknown[]), { type: "portmap" }] });
+    await expect(node.runtime.add(node.pod("a"))).rejects.toThrow(`failed to find plugin "portmap" in path [${node.binDir}]`);
+    expect(node.files("cbr0").filter((name) => name.startsWith("10."))).toEqual([]);
+    expect(node.links().filter((name) => name.startsWith("veth"))).toEqual([]);
+  });
+
+  it("runs an edited plugin as a process", async () => {
+    node.install("loopback", '#!/bin/sh\ncat > /dev/null\necho \'{"cniVersion":"1.0.0","ips":[{"address":"10.1.2.3/8"}]}\'\n');
+    node.configure("10.conflist", { cniVersion: "1.0.0", name: "lo", plugins: [{ type: "loopback" }] });
+    expect((await node.runtime.add(node.pod("a"))).result.ips).toEqual([{ address: "10.1.2.3/8" }]);
+  });
+});
+
+it("opens pinned namespaces by path", async () => {
+  node.configure("10.conflist", defaultConflist(["10.244.1.0/24"], 1450));
+  const { netnsFd: _, ...pod } = node.pod("pinned", node.directory);
+  const { result } = await node.runtime.add(pod);
+  expect(result.interfaces[2]?.sandbox).toBe(pod.netns);
+  const again = openNetns(pod.netns);
+  expect(await ping(again, "10.244.1.1")).toBe(true);
+  again.close();
+});
