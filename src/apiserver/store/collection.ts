@@ -1,0 +1,81 @@
+import type { Change, Entry } from "./entry.ts";
+
+/** All objects of one resource, their order, and the changes that are still remembered. */
+export class Collection {
+  readonly entries = new Map<string, Entry>();
+  readonly watchers = new Set<(change: Change) => void>();
+  /** Remembered changes, oldest first, from `#first` on. */
+  #history: Change[] = [];
+  #first = 0;
+  /** Changes up to this revision are forgotten. */
+  #compacted = 0;
+  readonly #limit: number;
+  #sorted: Entry[] | undefined;
+
+  constructor(historyLimit: number, compacted: number) {
+    this.#limit = historyLimit;
+    this.#compacted = compacted;
+  }
+
+  get compacted(): number {
+    return this.#compacted;
+  }
+
+  /** Applies a change to the state and the history. */
+  apply(change: Change): void {
+    if (change.type === "DELETED") this.entries.delete(change.entry.key);
+    else this.entries.set(change.entry.key, change.entry);
+    this.#sorted = undefined;
+    this.#history.push(change);
+    if (this.#history.length - this.#first > this.#limit) this.#forget(this.#first + 1);
+  }
+
+  /** Forgets the changes up to this revision. */
+  compact(revision: number): void {
+    let count = this.#first;
+    while (count < this.#history.length && (this.#history[count] as Change).revision <= revision) count++;
+    this.#forget(count);
+    this.#compacted = Math.max(this.#compacted, revision);
+  }
+
+  #forget(count: number): void {
+    if (count === 0) return;
+    this.#compacted = Math.max(this.#compacted, (this.#history[count - 1] as Change).revision);
+    this.#first = count;
+    // Shifting the array once per thousand changes keeps the cost per change constant.
+    if (this.#first >= 1024 || this.#first === this.#history.length) {
+      this.#history = this.#history.slice(this.#first);
+      this.#first = 0;
+    }
+  }
+
+  /** Remembered changes after a revision, oldest first. */
+  since(revision: number): Change[] {
+    let low = this.#first;
+    let high = this.#history.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#history[middle] as Change).revision <= revision) low = middle + 1;
+      else high = middle;
+    }
+    return this.#history.slice(low);
+  }
+
+  /** All entries by key: namespace first, then name, by code unit as etcd orders them. */
+  sorted(): readonly Entry[] {
+    this.#sorted ??= [...this.entries.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+    return this.#sorted;
+  }
+
+  /** The entries as they were at a revision not yet forgotten, sorted. */
+  sortedAt(revision: number): readonly Entry[] {
+    const later = this.since(revision);
+    if (later.length === 0) return this.sorted();
+    const past = new Map(this.entries);
+    for (const change of later.reverse()) {
+      if (change.previous) past.set(change.entry.key, change.previous);
+      else past.delete(change.entry.key);
+    }
+    return [...past.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+}

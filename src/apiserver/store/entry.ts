@@ -1,0 +1,62 @@
+import type { StoredObject } from "../object.ts";
+
+/**
+ * One version of one object, as the object and as its JSON; each is made from the other when first asked for, so that
+ * a list or a watch sends text that was encoded once and a replayed log is parsed only where somebody looks.
+ */
+export class Entry {
+  /** `namespace/name`, or the name of a cluster-scoped object. */
+  readonly key: string;
+  readonly revision: number;
+  #object: StoredObject | undefined;
+  #json: string | undefined;
+
+  private constructor(key: string, revision: number, object: StoredObject | undefined, json: string | undefined) {
+    this.key = key;
+    this.revision = revision;
+    this.#object = object;
+    this.#json = json;
+  }
+
+  /** An entry of an object, which must not be changed any more. */
+  static ofObject(key: string, revision: number, object: StoredObject): Entry {
+    return new Entry(key, revision, object, undefined);
+  }
+
+  /** An entry of JSON text. */
+  static ofJson(key: string, revision: number, json: string): Entry {
+    return new Entry(key, revision, undefined, json);
+  }
+
+  /** The object. It is shared: never change it. */
+  get object(): StoredObject {
+    this.#object ??= JSON.parse(this.#json as string) as StoredObject;
+    return this.#object;
+  }
+
+  /** The object's JSON. */
+  get json(): string {
+    this.#json ??= JSON.stringify(this.#object);
+    return this.#json;
+  }
+
+  get namespace(): string {
+    const slash = this.key.indexOf("/");
+    return slash < 0 ? "" : this.key.slice(0, slash);
+  }
+
+  get name(): string {
+    return this.key.slice(this.key.indexOf("/") + 1);
+  }
+}
+
+/** A change of one object. `entry` is the new version, for DELETED the last one with the revision of the deletion. */
+export interface Change {
+  readonly type: "ADDED" | "MODIFIED" | "DELETED";
+  readonly resource: string;
+  readonly revision: number;
+  readonly entry: Entry;
+  readonly previous: Entry | undefined;
+  /** Encoded forms, filled by whoever encodes the change first and used by everybody else. */
+  readonly encodings: Map<string, Uint8Array>;
+}

@@ -1,0 +1,3 @@
+export { type Change, Entry } from "./entry.ts";
+export type { Durability } from "./log.ts";
+export { CompactedError, Store, type StoreOptions } from "./store.ts";

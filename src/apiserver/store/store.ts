@@ -1,0 +1,221 @@
+import type { StoredObject } from "../object.ts";
+import { Collection } from "./collection.ts";
+import { type Change, Entry } from "./entry.ts";
+import { AppendLog, type Durability, type LogRecord } from "./log.ts";
+
+/** How a store keeps and remembers. */
+export interface StoreOptions {
+  /** File of the append-only log. Absent: nothing is kept. */
+  readonly logFile?: string;
+  /** Default `process`. */
+  readonly durability?: Durability;
+  /** Changes remembered per resource for watches that start in the past. Default 2048. */
+  readonly historyLimit?: number;
+}
+
+/** The revision asked for is no longer remembered. */
+export class CompactedError extends Error {
+  readonly requested: number;
+  readonly oldest: number;
+
+  constructor(requested: number, oldest: number) {
+    super(`revision ${requested} has been compacted, the oldest kept is ${oldest}`);
+    this.requested = requested;
+    this.oldest = oldest;
+  }
+}
+
+/** The log is rewritten when it is this many bytes long and mostly past. */
+const rewriteFrom = 8 << 20;
+
+/**
+ * All objects under one revision counter, which starts at 1 and grows by one with each write.
+ *
+ * Reads and writes are synchronous, so a caller that reads, decides and writes without awaiting in between cannot be
+ * overtaken. A write is visible to reads at once; watchers are told, and `settled()` resolves, when the log has it.
+ */
+export class Store {
+  readonly #collections = new Map<string, Collection>();
+  readonly #historyLimit: number;
+  readonly #log: AppendLog | undefined;
+  #revision = 1;
+  #compacted = 0;
+  /** Revision of the last change that the log has and the watchers saw. */
+  #published = 0;
+  #queue: Change[] = [];
+  #waiting: { revision: number; resolve: () => void }[] = [];
+  #liveBytes = 0;
+
+  constructor(options: StoreOptions = {}) {
+    this.#historyLimit = options.historyLimit ?? 2048;
+    if (options.logFile) {
+      this.#log = new AppendLog(options.logFile, options.durability ?? "process", (record) => this.#replay(record));
+      for (const c of this.#collections.values()) for (const e of c.entries.values()) this.#liveBytes += e.json.length;
+    }
+    this.#published = this.#revision;
+  }
+
+  /** Revision of the last write. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** The newest version of an object. */
+  get(resource: string, key: string): Entry | undefined {
+    return this.#collections.get(resource)?.entries.get(key);
+  }
+
+  /** All objects of a resource by key. */
+  list(resource: string): readonly Entry[] {
+    return this.#collections.get(resource)?.sorted() ?? [];
+  }
+
+  /** How many objects a resource has. */
+  count(resource: string): number {
+    return this.#collections.get(resource)?.entries.size ?? 0;
+  }
+
+  /** All objects of a resource as they were. Throws CompactedError. */
+  listAt(resource: string, revision: number): readonly Entry[] {
+    const collection = this.#collection(resource);
+    if (revision < collection.compacted) throw new CompactedError(revision, collection.compacted);
+    return collection.sortedAt(revision);
+  }
+
+  /**
+   * Stores an object under the next revision, which is written to its resourceVersion. The object belongs to the
+   * store afterwards.
+   */
+  put(resource: string, key: string, object: StoredObject): Entry {
+    const collection = this.#collection(resource);
+    const previous = collection.entries.get(key);
+    const revision = ++this.#revision;
+    object.metadata.resourceVersion = String(revision);
+    const entry = Entry.ofObject(key, revision, object);
+    this.#liveBytes += entry.json.length - (previous?.json.length ?? 0);
+    this.#commit(collection, { type: previous ? "MODIFIED" : "ADDED", resource, revision, entry, previous, encodings: new Map() });
+    return entry;
+  }
+
+  /** Removes an object; its last version carries the revision of the removal. Undefined when there is none. */
+  remove(resource: string, key: string): Entry | undefined {
+    const collection = this.#collection(resource);
+    const previous = collection.entries.get(key);
+    if (!previous) return undefined;
+    const revision = ++this.#revision;
+    const last = previous.object;
+    const object = { ...last, metadata: { ...last.metadata, resourceVersion: String(revision) } };
+    const entry = Entry.ofObject(key, revision, object);
+    this.#liveBytes -= previous.json.length;
+    this.#commit(collection, { type: "DELETED", resource, revision, entry, previous, encodings: new Map() });
+    return entry;
+  }
+
+  /**
+   * Tells of every change of a resource after a revision, those already past at once. Throws CompactedError.
+   * @returns ends the watch
+   */
+  watch(resource: string, revision: number, handler: (change: Change) => void): () => void {
+    const collection = this.#collection(resource);
+    if (revision < collection.compacted) throw new CompactedError(revision, collection.compacted);
+    for (const change of collection.since(revision)) if (change.revision <= this.#published) handler(change);
+    const listener = (change: Change) => {
+      if (change.revision > revision) handler(change);
+    };
+    collection.watchers.add(listener);
+    return () => collection.watchers.delete(listener);
+  }
+
+  /** Resolves when everything written so far counts as kept and watchers have been told. */
+  settled(): Promise<void> {
+    if (this.#published >= this.#revision) return Promise.resolve();
+    const revision = this.#revision;
+    return new Promise((resolve) => this.#waiting.push({ revision, resolve }));
+  }
+
+  /** Forgets the changes up to now: watches from before get CompactedError. */
+  compact(): void {
+    this.#compacted = this.#revision;
+    for (const collection of this.#collections.values()) collection.compact(this.#revision);
+  }
+
+  /** Writes what is pending and closes the log. */
+  close(): void {
+    this.#log?.close();
+  }
+
+  #collection(resource: string): Collection {
+    let collection = this.#collections.get(resource);
+    if (!collection) {
+      collection = new Collection(this.#historyLimit, this.#compacted);
+      this.#collections.set(resource, collection);
+    }
+    return collection;
+  }
+
+  #commit(collection: Collection, change: Change): void {
+    collection.apply(change);
+    this.#queue.push(change);
+    if (this.#log) {
+      const { revision, resource, entry, type } = change;
+      const record = { revision, resource, key: entry.key };
+      this.#log.append(type === "DELETED" ? record : { ...record, json: entry.json }, () => this.#publish(revision));
+      return;
+    }
+    if (this.#queue.length === 1) setImmediate(() => this.#publish(this.#revision));
+  }
+
+  /** Tells watchers and waiters of all changes up to a revision. */
+  #publish(revision: number): void {
+    let count = 0;
+    while (count < this.#queue.length && (this.#queue[count] as Change).revision <= revision) count++;
+    const ready = this.#queue.splice(0, count);
+    this.#published = revision;
+    for (const change of ready) {
+      for (const watcher of this.#collections.get(change.resource)?.watchers ?? []) watcher(change);
+    }
+    while (this.#waiting.length > 0 && (this.#waiting[0] as { revision: number }).revision <= revision) {
+      this.#waiting.shift()?.resolve();
+    }
+    if (this.#queue.length === 0) this.#rewriteLogIfLong();
+  }
+
+  #rewriteLogIfLong(): void {
+    const log = this.#log;
+    if (log && log.bytes > rewriteFrom && log.bytes > 4 * this.#liveBytes) log.rewrite(this.#snapshot());
+  }
+
+  *#snapshot(): Generator<LogRecord> {
+    // The first record carries the counter, which may be ahead of every object that is left.
+    yield { revision: this.#revision, resource: "-", key: "-", json: "{}", snapshot: true };
+    for (const [resource, collection] of this.#collections) {
+      for (const { key, revision, json } of collection.entries.values()) {
+        yield { revision, resource, key, json, snapshot: true };
+      }
+    }
+  }
+
+  #replay(record: LogRecord): void {
+    this.#revision = Math.max(this.#revision, record.revision);
+    if (record.resource === "-") {
+      this.#compacted = record.revision;
+      return;
+    }
+    const collection = this.#collection(record.resource);
+    const { key, revision, resource, json } = record;
+    const previous = collection.entries.get(key);
+    if (record.snapshot) {
+      collection.entries.set(key, Entry.ofJson(key, revision, json as string));
+      return;
+    }
+    if (json === undefined) {
+      if (!previous) return;
+      const object = { ...previous.object, metadata: { ...previous.object.metadata, resourceVersion: String(revision) } };
+      const entry = Entry.ofObject(key, revision, object);
+      collection.apply({ type: "DELETED", resource, revision, entry, previous, encodings: new Map() });
+      return;
+    }
+    const entry = Entry.ofJson(key, revision, json);
+    collection.apply({ type: previous ? "MODIFIED" : "ADDED", resource, revision, entry, previous, encodings: new Map() });
+  }
+}
