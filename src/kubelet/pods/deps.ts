@@ -23,10 +23,14 @@ export interface PodNetwork {
 
 /** A server that answers in a container's place; see images' `served`. */
 export interface PodServers {
+  /** Gets ready: a container will be added soon. */
+  warm(): void;
   /** Listens in the pod's namespace. @throws Error with the message of the failed listen */
   add(server: ServedContainer): Promise<void>;
   /** Closes its listening sockets and connections. */
   remove(containerId: string): Promise<void>;
+  /** Closes what an earlier agent has added and this one has not. */
+  settle(): Promise<void>;
 }
 
 /** What the serving process must know of a container. */

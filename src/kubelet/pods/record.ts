@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import type { ContainerState, Pod } from "#api/index.ts";
+import type { ServedContainer } from "./deps.ts";
 
 /** What is kept of one container of a pod across a restart of the node agent. */
 export interface ContainerRecord {
@@ -9,6 +10,8 @@ export interface ContainerRecord {
   readonly imageId: string;
   readonly logPath: string;
   readonly startedAt: string;
+  /** What the node's serving process was told, for a container that it answers for. */
+  readonly served?: ServedContainer;
   /** How the latest run ended, if it has. */
   readonly ended?: ContainerState["terminated"];
   /** How the run before it ended. */

@@ -106,6 +106,7 @@ export class ContainerUnit {
     const running = pid === undefined ? undefined : this.#deps.runtime.adopt(handle);
     if (running) {
       this.#follow(running);
+      if (record.served) void this.#deps.servers.add(record.served).catch(() => running.kill(SIGKILL));
       this.#health.begin(this.#target(running), wasReady);
     } else this.#ended({ exitCode: 137, reason: "ContainerStatusUnknown", message: "The container ended while no node agent ran" });
   }
@@ -131,6 +132,13 @@ export class ContainerUnit {
     if (!running) return;
     this.#event("Normal", "Killing", `Stopping container ${this.container.name}`);
     await this.#terminate(running, graceSeconds);
+  }
+
+  /** Removes the link to its log. */
+  unlink(): void {
+    const id = this.#record?.id;
+    if (id === undefined) return;
+    rmSync(containerLogLink(this.#deps.logFolders, this.#owner.pod, this.container.name, id), { force: true });
   }
 
   /** Lets go of everything without ending the container: the agent stops. */
@@ -187,17 +195,20 @@ export class ContainerUnit {
   async #serve(running: RunningContainer, netns: string | undefined, args: readonly string[]): Promise<void> {
     const { pod, setup } = this.#owner;
     const ports = (this.container.ports ?? []).filter((p) => (p.protocol ?? "TCP") === "TCP").map((p) => p.containerPort);
+    const served = {
+      id: running.handle.id,
+      ...(netns === undefined ? {} : { netns }),
+      args,
+      ports,
+      pod: pod.metadata.name,
+      namespace: pod.metadata.namespace ?? "",
+      node: this.#deps.node.name,
+      addresses: setup.podIPs,
+    };
+    if (this.#record) this.#record = { ...this.#record, served };
+    this.#owner.save();
     try {
-      await this.#deps.servers.add({
-        id: running.handle.id,
-        ...(netns === undefined ? {} : { netns }),
-        args,
-        ports,
-        pod: pod.metadata.name,
-        namespace: pod.metadata.namespace ?? "",
-        node: this.#deps.node.name,
-        addresses: setup.podIPs,
-      });
+      await this.#deps.servers.add(served);
     } catch (error) {
       // As a server that cannot listen: it says so in its log, and ends.
       running.log.write("stderr", Buffer.from(`${errorMessage(error)}\n`));

@@ -1,0 +1,119 @@
+import { rmSync } from "node:fs";
+import { referenceTo, resources, type EventRecorder, type Pod } from "#api/index.ts";
+import { errorMessage } from "#base/errors.ts";
+import type { Logger } from "#base/log.ts";
+import { type AddOutcome, type CniRuntime, PLUGIN_TYPES } from "#cni/index.ts";
+import { type Netns, newNetns, pinNetns, setSysctl, unpinNetns } from "#kernel/namespaces/index.ts";
+import type { PodNetwork, SandboxRecord } from "../pods/index.ts";
+
+/** Settings of a pod's namespace: those that it inherits from the node and must not, and containerd's defaults. */
+const SYSCTLS: Readonly<Record<string, string>> = {
+  "net.ipv4.ip_forward": "0",
+  "net.ipv4.conf.all.rp_filter": "0",
+  "net.ipv4.conf.default.rp_filter": "0",
+  "net.ipv4.ip_unprivileged_port_start": "0",
+};
+
+/** What the network needs. */
+export interface CniPodNetworkDeps {
+  readonly cni: CniRuntime;
+  readonly events: EventRecorder;
+  readonly log: Logger;
+}
+
+type Sandbox = Pick<SandboxRecord, "id" | "netns">;
+
+/** Pods' network namespaces, attached by CNI. */
+export class CniPodNetwork implements PodNetwork {
+  readonly #folder: string;
+  readonly #deps: CniPodNetworkDeps;
+
+  /** @param folder where namespaces are pinned: `/run/netns`, so that `ip netns` lists them */
+  constructor(folder: string, deps: CniPodNetworkDeps) {
+    this.#folder = folder;
+    this.#deps = deps;
+  }
+
+  pathOf(sandboxId: string): string {
+    const digits = sandboxId.slice(0, 32);
+    const uuid = [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)];
+    return `${this.#folder}/cni-${uuid.join("-")}`;
+  }
+
+  async setUp(pod: Pod, sandbox: Sandbox): Promise<readonly string[]> {
+    if (this.#deps.cni.attached(sandbox.id)) await this.tearDown(pod, sandbox);
+    unpinNetns(sandbox.netns);
+    const netns = newNetns();
+    try {
+      pinNetns(netns, sandbox.netns);
+      prepare(netns);
+      const outcome = await this.#deps.cni.add({
+        containerId: sandbox.id,
+        netns: sandbox.netns,
+        netnsFd: netns.fd,
+        args: argumentsOf(pod, sandbox),
+      });
+      this.#tell(pod, outcome);
+      const addresses = outcome.result.ips.map((ip) => ip.address.replace(/\/\d+$/, ""));
+      if (addresses.length === 0) throw new Error(`network "${outcome.network.name}" gave the pod no address`);
+      return addresses;
+    } catch (error) {
+      unpinNetns(sandbox.netns);
+      throw error;
+    } finally {
+      netns.close();
+    }
+  }
+
+  async tearDown(pod: Pod, sandbox: Sandbox): Promise<void> {
+    const { cni, log } = this.#deps;
+    const known = cni.attached(sandbox.id);
+    // With the namespace go its devices; our own plugins then have only addresses to free, which saves 25 ms a pod.
+    const ours = known?.network.plugins.every((p) => (PLUGIN_TYPES as readonly string[]).includes(p.type)) ?? true;
+    if (ours) unpinNetns(sandbox.netns);
+    try {
+      await cni.del({ containerId: sandbox.id, netns: ours ? "" : sandbox.netns, args: argumentsOf(pod, sandbox) });
+    } catch (error) {
+      log.warn("CNI DEL failed", { pod: `${pod.metadata.namespace}/${pod.metadata.name}`, error: errorMessage(error) });
+      throw error;
+    } finally {
+      if (!ours) unpinNetns(sandbox.netns);
+      rmSync(sandbox.netns, { force: true });
+    }
+  }
+
+  #tell(pod: Pod, { warnings, network }: AddOutcome): void {
+    for (const warning of warnings) {
+      this.#deps.events.event(referenceTo(resources.pods, pod), "Warning", "NetworkPlugin", `network "${network.name}": ${warning}`);
+    }
+  }
+}
+
+function prepare(netns: Netns): void {
+  for (const [name, value] of Object.entries(SYSCTLS)) {
+    try {
+      setSysctl(netns, name, value);
+    } catch {
+      // A setting that this kernel does not have in a namespace keeps its default.
+    }
+  }
+  // Any group may ping without a capability, as containerd has it; in a user namespace only its own ids can be named.
+  for (const range of ["0 2147483647", "0 65535"]) {
+    try {
+      setSysctl(netns, "net.ipv4.ping_group_range", range);
+      return;
+    } catch {
+      // The next range.
+    }
+  }
+}
+
+function argumentsOf(pod: Pod, sandbox: Sandbox): Record<string, string> {
+  return {
+    IgnoreUnknown: "1",
+    K8S_POD_NAMESPACE: pod.metadata.namespace ?? "",
+    K8S_POD_NAME: pod.metadata.name,
+    K8S_POD_INFRA_CONTAINER_ID: sandbox.id,
+    K8S_POD_UID: pod.metadata.uid ?? "",
+  };
+}

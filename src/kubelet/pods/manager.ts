@@ -1,0 +1,127 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Change, type Client, type Informer, isConflict, isNotFound, type Pod, resources } from "#api/index.ts";
+import { errorMessage } from "#base/errors.ts";
+import { Backoff, setupBackoff } from "../backoff.ts";
+import type { PodDeps } from "./deps.ts";
+import type { PodRecord } from "./record.ts";
+import { PodWorker } from "./worker.ts";
+
+const SIGKILL = 9;
+
+/** Phases after which nothing of a pod is started any more. */
+function isFinished(pod: Pod): boolean {
+  return pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
+}
+
+/** All pods of a node. */
+export class PodManager {
+  readonly #deps: PodDeps;
+  readonly #client: Client;
+  readonly #workers = new Map<string, PodWorker>();
+  /** Statuses that nobody will ask for again are forgotten through this. */
+  readonly #onGone: (uid: string) => void;
+  #stopped = false;
+
+  constructor(deps: PodDeps, client: Client, onGone: (uid: string) => void) {
+    this.#deps = deps;
+    this.#client = client;
+    this.#onGone = onGone;
+  }
+
+  /**
+   * Takes over what an earlier agent left, then follows the API.
+   * Containers without a record, from an agent killed in the middle of a start, are ended.
+   * @param pods the informer of this node's pods
+   */
+  async start(pods: Informer<Pod>): Promise<void> {
+    const records = this.#deps.records.load();
+    const running = await this.#deps.runtime.running();
+    const known = new Set(records.flatMap((r) => Object.values(r.containers).map((c) => c.id)));
+    for (const [pid, id] of running) if (!known.has(id)) kill(pid);
+    await this.#sweepFolders(known, new Set(running.values()));
+    const pids = new Map([...running].map(([pid, id]) => [id, pid]));
+    await pods.synced;
+    const current = new Map(pods.list().map((pod) => [pod.metadata.uid, pod]));
+    for (const record of records) this.#takeOver(record, current.get(record.pod.metadata.uid), pids);
+    void this.#deps.servers.settle();
+    pods.onChange((change) => this.#onChange(change));
+  }
+
+  /** Lets go of all pods; their containers go on. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all([...this.#workers.values()].map((w) => w.detach()));
+  }
+
+  /** The worker of a pod by namespace and name. */
+  find(namespace: string, name: string): PodWorker | undefined {
+    for (const worker of this.#workers.values()) {
+      const { metadata } = worker.pod;
+      if (metadata.name === name && metadata.namespace === namespace) return worker;
+    }
+    return undefined;
+  }
+
+  /** All pods with the status that this node knows. */
+  list(): Pod[] {
+    return [...this.#workers.values()].map((w) => ({ ...w.pod, status: w.status }));
+  }
+
+  #takeOver(record: PodRecord, current: Pod | undefined, pids: ReadonlyMap<string, number>): void {
+    const worker = this.#add(current ?? record.pod, record);
+    worker.adopt(record, pids);
+    // Deleted while no agent ran.
+    if (!current) worker.end(0);
+  }
+
+  async #sweepFolders(known: ReadonlySet<string>, running: ReadonlySet<string>): Promise<void> {
+    const stale = (await this.#deps.runtime.folders()).filter((id) => !known.has(id) && !running.has(id));
+    await Promise.all(stale.map((id) => this.#deps.runtime.remove(id)));
+  }
+
+  #onChange({ type, object: pod }: Change<Pod>): void {
+    if (this.#stopped) return;
+    const worker = this.#workers.get(pod.metadata.uid ?? "");
+    if (type === "DELETED") worker?.end(0);
+    else if (worker) worker.update(pod);
+    else if (pod.metadata.deletionTimestamp !== undefined) void this.#delete(pod);
+    else if (!isFinished(pod)) this.#add(pod).changed();
+  }
+
+  #add(pod: Pod, record?: PodRecord): PodWorker {
+    const worker = new PodWorker(pod, this.#deps, (gone) => this.#gone(gone), record);
+    this.#workers.set(worker.uid, worker);
+    return worker;
+  }
+
+  #gone(worker: PodWorker): void {
+    this.#workers.delete(worker.uid);
+    void this.#delete(worker.pod).finally(() => this.#onGone(worker.uid));
+  }
+
+  /** The object goes when nothing of the pod is left on the node; tried until the API can be reached. */
+  async #delete(pod: Pod): Promise<void> {
+    const { name, namespace, uid } = pod.metadata;
+    const body = { gracePeriodSeconds: 0, preconditions: { uid } };
+    const backoff = new Backoff(setupBackoff);
+    while (!this.#stopped) {
+      try {
+        await this.#client.delete(resources.pods, name, namespace, body);
+        return;
+      } catch (error) {
+        // Gone, or replaced by another pod of the same name.
+        if (isNotFound(error) || isConflict(error)) return;
+        this.#deps.log.debug("A pod was not deleted", { pod: `${namespace}/${name}`, error: errorMessage(error) });
+        await sleep(backoff.failed(performance.now()), undefined, { ref: false });
+      }
+    }
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, SIGKILL);
+  } catch {
+    // It has ended.
+  }
+}

@@ -1,0 +1,338 @@
+import { randomBytes } from "node:crypto";
+import { rm } from "node:fs/promises";
+import type { Container, Pod, PodStatus } from "#api/index.ts";
+import { referenceTo, resources } from "#api/index.ts";
+import { errorMessage } from "#base/errors.ts";
+import { Backoff, setupBackoff } from "../backoff.ts";
+import { podLogFolder } from "../logs/index.ts";
+import { type ContainerView, podStatus } from "../status/podStatus.ts";
+import { PodVolumes, VolumeError, type VolumeSources } from "../volumes/index.ts";
+import type { PodDeps } from "./deps.ts";
+import { containerImage, type PodSetup } from "./prepare.ts";
+import type { ContainerRecord, PodRecord, SandboxRecord } from "./record.ts";
+import { ContainerUnit } from "./unit.ts";
+
+/** A status is reported this long after a pod was first seen, if it is still being set up then. */
+const FIRST_REPORT_MS = 100;
+/** A pod deleted without a grace period still gets this long (as upstream). */
+const FORCED_GRACE_SECONDS = 1;
+const DEFAULT_GRACE_SECONDS = 30;
+
+type End = { readonly graceSeconds: number };
+
+/**
+ * One pod on this node: brings what runs in line with what the API says. Changes only mark; one pass at a time does
+ * the work, and starts over when something was marked meanwhile.
+ */
+export class PodWorker {
+  readonly #deps: PodDeps;
+  readonly #onGone: (worker: PodWorker) => void;
+  readonly #inits: ContainerUnit[];
+  readonly #apps: ContainerUnit[];
+  readonly #volumes: PodVolumes;
+  readonly #retries = new Backoff(setupBackoff);
+  readonly #startTime: string;
+  #pod: Pod;
+  #sandbox: SandboxRecord | undefined;
+  #volumesReady = false;
+  #end: End | undefined;
+  #running: Promise<void> | undefined;
+  #marked = false;
+  #detached = false;
+  #timers = new Set<NodeJS.Timeout>();
+  #reported: PodStatus | undefined;
+
+  /** @param onGone the pod has ended and everything of it is removed */
+  constructor(pod: Pod, deps: PodDeps, onGone: (worker: PodWorker) => void, record?: PodRecord) {
+    this.#pod = pod;
+    this.#deps = deps;
+    this.#onGone = onGone;
+    this.#volumes = new PodVolumes(`${deps.podsFolder}/${pod.metadata.uid}`);
+    this.#startTime = record?.startTime ?? pod.status?.startTime ?? new Date().toISOString().replace(/\.\d+Z$/, "Z");
+    this.#sandbox = record?.sandbox;
+    const policy = pod.spec.restartPolicy ?? "Always";
+    const unit = (c: Container, restart: typeof policy) => new ContainerUnit(c, restart, deps, this);
+    // An init container has to succeed once; one with restartPolicy Always is a sidecar.
+    const initPolicy = (c: Container) => (c.restartPolicy === "Always" ? "Always" : policy === "Never" ? "Never" : "OnFailure");
+    this.#inits = (pod.spec.initContainers ?? []).map((c) => unit(c, initPolicy(c)));
+    this.#apps = pod.spec.containers.map((c) => unit(c, policy));
+  }
+
+  get pod(): Pod {
+    return this.#pod;
+  }
+
+  get uid(): string {
+    return this.#pod.metadata.uid ?? "";
+  }
+
+  /** What containers are started with. */
+  get setup(): PodSetup {
+    const sandbox = this.#sandbox?.ips.length ? this.#sandbox : undefined;
+    return { podIPs: this.#podIPs(), volumes: this.#volumes, ...(sandbox ? { sandbox } : {}) };
+  }
+
+  /** The unit of a container by name; the first app container without one. */
+  unit(name?: string): ContainerUnit | undefined {
+    return name === undefined ? this.#apps[0] : this.#units().find((u) => u.container.name === name);
+  }
+
+  /** The status as this node sees it now. */
+  get status(): PodStatus {
+    return this.#reported ?? this.#pod.status ?? {};
+  }
+
+  /** Takes over the pod's containers that run already. @param pids process ids by container id */
+  adopt(record: PodRecord, pids: ReadonlyMap<string, number>): void {
+    const ready = new Set(this.#pod.status?.containerStatuses?.filter((s) => s.ready).map((s) => s.name));
+    for (const unit of this.#units()) {
+      const kept = record.containers[unit.container.name];
+      if (kept) unit.adopt(kept, pids.get(kept.id), ready.has(unit.container.name));
+    }
+    // Folders and contents are there; contents are made anew at the first pass.
+    this.#volumesReady = false;
+  }
+
+  /** The API's newest state of the pod. */
+  update(pod: Pod): void {
+    this.#pod = pod;
+    if (pod.metadata.deletionTimestamp !== undefined) {
+      this.end(pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS);
+    } else this.changed();
+  }
+
+  /** Ends the pod. A later call may only shorten the grace period. */
+  end(graceSeconds: number): void {
+    const grace = Math.max(graceSeconds, FORCED_GRACE_SECONDS);
+    if (this.#end && this.#end.graceSeconds <= grace) return;
+    const isShorter = this.#end !== undefined;
+    this.#end = { graceSeconds: grace };
+    // The pass that ends the pod waits for its containers; a shorter period must reach them now.
+    if (isShorter) void Promise.all(this.#units().map((u) => u.stop(grace)));
+    else this.changed();
+  }
+
+  /** Marks: a pass is due. */
+  changed(): void {
+    this.#marked = true;
+    if (this.#detached) return;
+    this.#running ??= this.#passes().finally(() => {
+      this.#running = undefined;
+      if (this.#marked && !this.#detached) this.changed();
+    });
+  }
+
+  /** Lets go of the pod without ending it: the agent stops. */
+  async detach(): Promise<void> {
+    this.#detached = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    for (const unit of this.#units()) unit.detach();
+    await this.#running;
+  }
+
+  /** Writes the record by which a later agent takes the pod over. */
+  save(): void {
+    const containers: Record<string, ContainerRecord> = {};
+    for (const unit of this.#units()) if (unit.record) containers[unit.container.name] = unit.record;
+    const sandbox = this.#sandbox ? { sandbox: this.#sandbox } : {};
+    this.#deps.records.save({ pod: this.#pod, startTime: this.#startTime, ...sandbox, containers });
+  }
+
+  #units(): ContainerUnit[] {
+    return [...this.#inits, ...this.#apps];
+  }
+
+  async #passes(): Promise<void> {
+    // Marks of one turn of the event loop (many objects of one watch message) make one pass.
+    await Promise.resolve();
+    while (this.#marked && !this.#detached) {
+      this.#marked = false;
+      try {
+        await this.#pass();
+      } catch (error) {
+        this.#deps.log.error("A pass over a pod failed", { pod: this.#name(), error: errorMessage(error) });
+        this.#again(this.#retries.failed(performance.now()));
+      }
+    }
+  }
+
+  async #pass(): Promise<void> {
+    if (this.#end) return this.#finish(this.#end);
+    if (this.#isOver()) return this.#release();
+    const late = this.#later(FIRST_REPORT_MS, () => this.#report());
+    try {
+      if (await this.#setUp()) await this.#startContainers();
+    } finally {
+      clearTimeout(late);
+      this.#timers.delete(late);
+    }
+    this.#report();
+    if (this.#isOver()) await this.#release();
+  }
+
+  /** All containers have ended for good, or a required init container has failed for good. */
+  #isOver(): boolean {
+    const failedInit = this.#inits.some((u) => u.done && u.record?.ended?.exitCode !== 0);
+    return failedInit || (this.#apps.every((u) => u.done) && this.#inits.every((u) => u.done || u.container.restartPolicy === "Always"));
+  }
+
+  async #setUp(): Promise<boolean> {
+    try {
+      const network = this.#setUpNetwork();
+      // Volumes do not need the network, unless one of them tells the pod's address.
+      const needsAddress = JSON.stringify(this.#pod.spec.volumes ?? []).includes("status.podIP");
+      const volumes = needsAddress ? network.then(() => this.#setUpVolumes()) : this.#setUpVolumes();
+      this.#warmUp();
+      await Promise.all([network, volumes]);
+      this.#retries.reset();
+      return true;
+    } catch (error) {
+      const message = errorMessage(error);
+      if (error instanceof VolumeError) this.#event("Warning", "FailedMount", message);
+      else this.#event("Warning", "FailedCreatePodSandBox", `Failed to create pod sandbox: ${message}`);
+      this.#again(this.#retries.failed(performance.now()));
+      return false;
+    }
+  }
+
+  /** Gets images while the network is set up; failures show when the container is started. */
+  #warmUp(): void {
+    for (const unit of this.#apps) {
+      if (unit.running) continue;
+      containerImage(this.#deps, unit.container).then(
+        (image) => image.served && this.#deps.servers.warm(),
+        () => {},
+      );
+    }
+  }
+
+  async #setUpNetwork(): Promise<void> {
+    if (this.#pod.spec.hostNetwork || this.#sandbox?.ips.length) return;
+    const id = this.#sandbox?.id ?? randomBytes(32).toString("hex");
+    const sandbox = this.#sandbox ?? { id, netns: this.#deps.network.pathOf(id), ips: [] };
+    this.#sandbox = sandbox;
+    this.save();
+    const ips = await this.#deps.network.setUp(this.#pod, sandbox);
+    this.#sandbox = { ...sandbox, ips };
+    this.save();
+  }
+
+  async #setUpVolumes(): Promise<void> {
+    if (this.#volumesReady) return;
+    const { objects, node } = this.#deps;
+    const pod = this.#pod;
+    const namespace = pod.metadata.namespace ?? "default";
+    const sources: VolumeSources = {
+      pod,
+      podIPs: this.#podIPs(),
+      hostIPs: node.addresses,
+      configMap: (name) => objects.configMap(namespace, name),
+      secret: (name) => objects.secret(namespace, name),
+      token: (audience, expirationSeconds) => objects.token(pod, audience, expirationSeconds),
+    };
+    await this.#volumes.setUp(sources);
+    this.#volumesReady = true;
+    const { refreshMs } = this.#volumes;
+    if (refreshMs === undefined) return;
+    this.#later(Math.max(1000, refreshMs - Date.now()), () => {
+      this.#volumesReady = false;
+      this.changed();
+    });
+  }
+
+  async #startContainers(): Promise<void> {
+    for (const init of this.#inits) {
+      if (init.done && init.record?.ended?.exitCode === 0) continue;
+      await init.ensure();
+      // The next one begins when this one has ended, or, for a sidecar, has started.
+      if (!(init.container.restartPolicy === "Always" && init.view()?.started)) return;
+    }
+    await Promise.all(this.#apps.map((unit) => unit.ensure()));
+  }
+
+  #podIPs(): readonly string[] {
+    return this.#pod.spec.hostNetwork ? this.#deps.node.addresses : (this.#sandbox?.ips ?? []);
+  }
+
+  /** Nothing of it runs any more: the network is given back, logs and status stay. */
+  async #release(): Promise<void> {
+    await Promise.all(this.#units().map((u) => u.stop(DEFAULT_GRACE_SECONDS)));
+    await this.#tearDownNetwork();
+    this.#report();
+  }
+
+  async #tearDownNetwork(): Promise<void> {
+    const sandbox = this.#sandbox;
+    if (!sandbox?.netns) return;
+    await this.#deps.network.tearDown(this.#pod, sandbox);
+    // The addresses stay in the status; without a path there is nothing more to remove.
+    this.#sandbox = { ...sandbox, netns: "" };
+    this.save();
+  }
+
+  async #finish({ graceSeconds }: End): Promise<void> {
+    await Promise.all(this.#units().map((u) => u.stop(graceSeconds)));
+    await this.#tearDownNetwork();
+    this.#report();
+    const { runtime, logFolders, records } = this.#deps;
+    const ids = this.#units().flatMap((u) => (u.record ? [u.record.id] : []));
+    await Promise.all([
+      ...ids.map((id) => runtime.remove(id)),
+      this.#volumes.remove(),
+      rm(podLogFolder(logFolders, this.#pod), { recursive: true, force: true }),
+    ]);
+    for (const unit of this.#units()) unit.unlink();
+    for (const timer of this.#timers) clearTimeout(timer);
+    records.remove(this.#pod);
+    this.#detached = true;
+    this.#onGone(this);
+  }
+
+  #report(): void {
+    const containers = new Map<string, ContainerView>();
+    for (const unit of this.#units()) {
+      const view = unit.view();
+      if (view) containers.set(unit.container.name, view);
+    }
+    const view = {
+      containers,
+      sandboxReady: this.#pod.spec.hostNetwork === true || (this.#sandbox?.ips.length ?? 0) > 0,
+      podIPs: this.#podIPs(),
+      hostIPs: this.#deps.node.addresses,
+      startTime: this.#startTime,
+    };
+    const status = podStatus(this.#withOwnConditions(), view, new Date().toISOString().replace(/\.\d+Z$/, "Z"));
+    this.#reported = status;
+    this.#deps.reportStatus(this.#pod, status);
+  }
+
+  /** The pod with the conditions that we reported last: the watch may not have brought them back yet. */
+  #withOwnConditions(): Pod {
+    const own = this.#reported?.conditions;
+    if (!own) return this.#pod;
+    const mine = new Set(own.map((c) => c.type));
+    const others = this.#pod.status?.conditions?.filter((c) => !mine.has(c.type)) ?? [];
+    return { ...this.#pod, status: { ...this.#pod.status, conditions: [...own, ...others] } };
+  }
+
+  #again(waitMs: number): void {
+    this.#later(waitMs, () => this.changed());
+  }
+
+  #later(waitMs: number, work: () => void): NodeJS.Timeout {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      work();
+    }, waitMs);
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  #name(): string {
+    return `${this.#pod.metadata.namespace}/${this.#pod.metadata.name}`;
+  }
+
+  #event(type: "Normal" | "Warning", reason: string, message: string): void {
+    this.#deps.events.event(referenceTo(resources.pods, this.#pod), type, reason, message);
+  }
+}
