@@ -24,11 +24,13 @@ export function readAnnotations(ingress: Ingress): IngressAnnotations {
     const text = annotations[prefix + name];
     if (text === undefined) return undefined;
     const value = parseBool(text);
-    if (value === undefined) complaints.push(`annotation ${prefix}${name}: ${JSON.stringify(text)} is neither "true" nor "false"`);
+    if (value === undefined)
+      complaints.push(`annotation ${prefix}${name}: ${JSON.stringify(text)} is neither "true" nor "false"`);
     return value;
   };
   for (const key of Object.keys(annotations)) {
-    if (key.startsWith(prefix) && !known.has(key.slice(prefix.length))) complaints.push(`annotation ${key} has no effect here`);
+    if (key.startsWith(prefix) && !known.has(key.slice(prefix.length)))
+      complaints.push(`annotation ${key} has no effect here`);
   }
   const sslRedirect = flag("ssl-redirect");
   const rewriteTarget = readRewriteTarget(annotations[`${prefix}rewrite-target`], complaints);

@@ -27,15 +27,21 @@ export function resolveBackend(namespace: string, backend: IngressBackend, servi
   if (!service) return unavailable(`Service "${namespace}/${name}" does not exist`);
   const { ports = [], clusterIP, type } = service.spec;
   if (type === "ExternalName") {
-    return unavailable(`Service "${namespace}/${name}" is of type ExternalName; it has no address in the cluster to send requests to`);
+    return unavailable(
+      `Service "${namespace}/${name}" is of type ExternalName; it has no address in the cluster to send requests to`,
+    );
   }
   if (clusterIP === "None") {
-    return unavailable(`Service "${namespace}/${name}" is headless (clusterIP: None); an Ingress needs a Service with a cluster IP`);
+    return unavailable(
+      `Service "${namespace}/${name}" is headless (clusterIP: None); an Ingress needs a Service with a cluster IP`,
+    );
   }
   const port = ports.find((each) => (wanted?.name ? each.name === wanted.name : each.port === wanted?.number));
   if (!port) {
     const has = ports.map((each) => (each.name ? `${each.name} (${each.port})` : String(each.port))).join(", ");
-    return unavailable(`Service "${namespace}/${name}" has no port ${wanted?.name ?? wanted?.number}; it has ${has || "none"}`);
+    return unavailable(
+      `Service "${namespace}/${name}" has no port ${wanted?.name ?? wanted?.number}; it has ${has || "none"}`,
+    );
   }
   if (port.protocol === "UDP" || port.protocol === "SCTP") {
     return unavailable(`port ${port.port} of Service "${namespace}/${name}" is ${port.protocol}, not TCP`);

@@ -58,7 +58,10 @@ export class Compiler {
 
   #withoutRefused(model: IngressModel): IngressModel {
     if (this.#refused.size === 0) return model;
-    const hosts = model.hosts.map((host) => ({ ...host, routes: host.routes.filter((route) => !this.#refused.has(identity(route))) }));
+    const hosts = model.hosts.map((host) => ({
+      ...host,
+      routes: host.routes.filter((route) => !this.#refused.has(identity(route))),
+    }));
     return { ...model, hosts };
   }
 

@@ -49,7 +49,8 @@ describe("G01 the ingress controller (part: objects to data plane)", () => {
     return controller.start();
   };
   const put = (object: Ingress) => api.put(ingresses, object);
-  const events = () => api.all<Event>("/api/v1/events").map(({ type, reason, message }) => `${type} ${reason} ${message}`);
+  const events = () =>
+    api.all<Event>("/api/v1/events").map(({ type, reason, message }) => `${type} ${reason} ${message}`);
   const last = () => dataPlane.texts.at(-1) ?? "";
 
   beforeEach(() => {
@@ -57,7 +58,10 @@ describe("G01 the ingress controller (part: objects to data plane)", () => {
     dataPlane = new FakeDataPlane();
     lines.length = 0;
     const labels = { name: "nginx-ingress" };
-    const pod = (name: string, hostIP: string, phase: string) => ({ metadata: { name, namespace: "ingress-space", labels }, status: { hostIP, phase } });
+    const pod = (name: string, hostIP: string, phase: string) => ({
+      metadata: { name, namespace: "ingress-space", labels },
+      status: { hostIP, phase },
+    });
     api.put("/api/v1/pods", pod("ingress-1", "192.168.1.11", "Running"));
     api.put("/api/v1/pods", pod("ingress-2", "192.168.1.12", "Running"));
     api.put("/api/v1/pods", pod("ingress-3", "192.168.1.13", "Pending"));
@@ -85,7 +89,9 @@ describe("G01 the ingress controller (part: objects to data plane)", () => {
     await vi.waitFor(() => expect(api.all<Ingress>(ingresses)[0]?.status).toBeDefined());
     const count = dataPlane.texts.length;
     api.put("/api/v1/services", service("another", "10.96.1.9"));
-    put(ingress([rule(undefined, path("/other", "wear"))], {}, { name: "other", spec: { ingressClassName: "not-ours" } }));
+    put(
+      ingress([rule(undefined, path("/other", "wear"))], {}, { name: "other", spec: { ingressClassName: "not-ours" } }),
+    );
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(dataPlane.texts.length).toBe(count);
   });
@@ -104,7 +110,10 @@ describe("G01 the ingress controller (part: objects to data plane)", () => {
   test("the ConfigMap's options take effect, unknown ones are logged", async () => {
     await start();
     const metadata = { name: "nginx-configuration", namespace: "ingress-space" };
-    api.put("/api/v1/configmaps", { metadata, data: { "proxy-read-timeout": "99", "no-such-option": "1", "keep-alive": "x;" } } as never);
+    api.put("/api/v1/configmaps", {
+      metadata,
+      data: { "proxy-read-timeout": "99", "no-such-option": "1", "keep-alive": "x;" },
+    } as never);
     await vi.waitFor(() => expect(last()).toContain("proxy_read_timeout 99s;"));
     expect(last()).toContain("keepalive_timeout 75s;");
     expect(lines.filter((line) => line.includes("ConfigMap option ignored"))).toHaveLength(2);
@@ -124,11 +133,16 @@ describe("G01 the ingress controller (part: objects to data plane)", () => {
     put(ingress([rule(undefined, path("/", "wear"))], {}, { name: "shop" }));
     await start({ publishStatusAddress: "127.0.0.1, shop.example" });
     await vi.waitFor(() => {
-      expect(api.all<Ingress>(ingresses)[0]?.status?.loadBalancer?.ingress).toEqual([{ ip: "127.0.0.1" }, { hostname: "shop.example" }]);
+      expect(api.all<Ingress>(ingresses)[0]?.status?.loadBalancer?.ingress).toEqual([
+        { ip: "127.0.0.1" },
+        { hostname: "shop.example" },
+      ]);
     });
     await controller.stop();
     await start({ publishService: "app/wear" });
-    await vi.waitFor(() => expect(api.all<Ingress>(ingresses)[0]?.status?.loadBalancer?.ingress).toEqual([{ ip: "10.96.1.1" }]));
+    await vi.waitFor(() =>
+      expect(api.all<Ingress>(ingresses)[0]?.status?.loadBalancer?.ingress).toEqual([{ ip: "10.96.1.1" }]),
+    );
   });
 });
 
@@ -136,7 +150,11 @@ describe("G01 the controller's arguments (part: flags)", () => {
   const env = { POD_NAME: "p", POD_NAMESPACE: "ingress-space" };
   test("the notes' arguments are taken as they are", () => {
     const flags = parseFlags(
-      ["/nginx-ingress-controller", "--configmap=ingress-space/nginx-configuration", "--default-backend-service=app-space/default-http-backend"],
+      [
+        "/nginx-ingress-controller",
+        "--configmap=ingress-space/nginx-configuration",
+        "--default-backend-service=app-space/default-http-backend",
+      ],
       env,
     );
     expect(flags).toMatchObject({
@@ -155,7 +173,9 @@ describe("G01 the controller's arguments (part: flags)", () => {
       warnings: ["--https-port has no effect here", "--enable-metrics has no effect here"],
     });
     expect(() => parseFlags(["--nonsense"], env)).toThrow("unknown flag: --nonsense");
-    expect(() => parseFlags(["--http-port=99999"], env)).toThrow('invalid argument "99999" for "--http-port": not a port');
+    expect(() => parseFlags(["--http-port=99999"], env)).toThrow(
+      'invalid argument "99999" for "--http-port": not a port',
+    );
     expect(() => parseFlags(["--configmap=nginx-configuration"], env)).toThrow("wanted namespace/name");
     expect(() => parseFlags(["--http-port"], env)).toThrow("flag needs an argument: --http-port");
   });

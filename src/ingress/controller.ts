@@ -82,7 +82,9 @@ export class IngressController {
       services: this.#informer(resources.services, inScope),
       classes: this.#informer(resources.ingressClasses, {}),
       ...(options.configMap ? { configMap: this.#informer(resources.configMaps, oneObject(options.configMap)) } : {}),
-      ...(this.#needsPods() ? { pods: this.#informer(resources.pods, { namespace: options.pod?.namespace ?? "" }) } : {}),
+      ...(this.#needsPods()
+        ? { pods: this.#informer(resources.pods, { namespace: options.pod?.namespace ?? "" }) }
+        : {}),
     };
     this.#recorder = createEventRecorder(deps.client, { component: "nginx-ingress-controller" }, { log: deps.log });
     this.#reports = new Reports(this.#recorder);
@@ -99,7 +101,9 @@ export class IngressController {
     const informers = Object.values(this.#informers) as Informer<KubeObject>[];
     for (const informer of informers) informer.start();
     // Pods matter to the status alone: the first answer does not wait for them.
-    await Promise.all(informers.filter((each) => each !== (this.#informers.pods as unknown)).map((each) => each.synced));
+    await Promise.all(
+      informers.filter((each) => each !== (this.#informers.pods as unknown)).map((each) => each.synced),
+    );
     for (const informer of informers) informer.onChange(() => this.#mark());
     this.#deps.dataPlane.onExit((reason) => {
       this.#deps.log.error("nginx ended and is started again", { reason });
@@ -107,7 +111,8 @@ export class IngressController {
       this.#mark();
     });
     this.#mark();
-    while (!this.#ready && !this.#stop.signal.aborted) await (this.#pass ?? new Promise((next) => setTimeout(next, firstRetryMs)));
+    while (!this.#ready && !this.#stop.signal.aborted)
+      await (this.#pass ?? new Promise((next) => setTimeout(next, firstRetryMs)));
   }
 
   /** Ends the watches, waits for a running pass and lets the data plane finish its requests. */
@@ -154,7 +159,10 @@ export class IngressController {
   #failed(error: unknown): void {
     if (this.#stop.signal.aborted) return;
     const wait = Math.min(firstRetryMs * 2 ** this.#failures++, lastRetryMs);
-    this.#deps.log.error("The configuration could not be applied, will retry", { error: errorMessage(error), retryMs: wait });
+    this.#deps.log.error("The configuration could not be applied, will retry", {
+      error: errorMessage(error),
+      retryMs: wait,
+    });
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.#mark();
@@ -177,7 +185,13 @@ export class IngressController {
   #modelOptions(settings: Settings): ModelOptions {
     const { ingressClass, controllerClass, withoutClass, defaultBackendService } = this.#options;
     const { sslRedirect } = settings;
-    return { ingressClass, controllerClass, withoutClass, sslRedirect, ...(defaultBackendService ? { defaultBackendService } : {}) };
+    return {
+      ingressClass,
+      controllerClass,
+      withoutClass,
+      sslRedirect,
+      ...(defaultBackendService ? { defaultBackendService } : {}),
+    };
   }
 
   #settings(): Settings {

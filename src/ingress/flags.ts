@@ -86,7 +86,8 @@ function bool(values: ReadonlyMap<string, string>, name: string, fallback: boole
   const text = values.get(name);
   if (text === undefined) return fallback;
   const value = parseBool(text);
-  if (value === undefined) throw new PodwireError("ERR_FLAG", `invalid argument ${JSON.stringify(text)} for "--${name}": not true or false`);
+  if (value === undefined)
+    throw new PodwireError("ERR_FLAG", `invalid argument ${JSON.stringify(text)} for "--${name}": not true or false`);
   return value;
 }
 
@@ -94,13 +95,20 @@ function port(values: ReadonlyMap<string, string>, name: string, fallback: numbe
   const text = values.get(name);
   if (text === undefined) return fallback;
   const value = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (value < 1 || value > 65535) throw new PodwireError("ERR_FLAG", `invalid argument ${JSON.stringify(text)} for "--${name}": not a port from 1 to 65535`);
+  if (value < 1 || value > 65535)
+    throw new PodwireError(
+      "ERR_FLAG",
+      `invalid argument ${JSON.stringify(text)} for "--${name}": not a port from 1 to 65535`,
+    );
   return value;
 }
 
 function checkKey(flag: string, value: string | undefined): void {
   if (value === undefined || /^[^/]+\/[^/]+$/.test(value)) return;
-  throw new PodwireError("ERR_FLAG", `invalid argument ${JSON.stringify(value)} for "--${flag}": wanted namespace/name`);
+  throw new PodwireError(
+    "ERR_FLAG",
+    `invalid argument ${JSON.stringify(value)} for "--${flag}": wanted namespace/name`,
+  );
 }
 
 function optional<K extends string>(key: K, value: string | undefined): { [P in K]?: string } {

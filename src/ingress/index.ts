@@ -4,7 +4,14 @@ export { type ControllerDeps, IngressController, type ControllerOptions } from "
 export { type IngressFlags, parseFlags } from "./flags.ts";
 export { serveHealth } from "./health.ts";
 export { type Decision, decide, normalizePath } from "./match.ts";
-export { buildModel, type IngressInputs, type IngressModel, type ModelOptions, type Route, type VirtualHost } from "./model.ts";
+export {
+  buildModel,
+  type IngressInputs,
+  type IngressModel,
+  type ModelOptions,
+  type Route,
+  type VirtualHost,
+} from "./model.ts";
 export { type DataPlane, Nginx, NginxConfigError, nginxDefaults, type NginxOptions } from "./nginx.ts";
 export { describePlace } from "./place.ts";
 export { type NginxConfig, type NginxPlace, renderConfig } from "./plan.ts";

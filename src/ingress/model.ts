@@ -1,5 +1,5 @@
 import type { Origin } from "#base/origin.ts";
-import type { HttpIngressPath, Ingress, IngressClass } from "#api/index.ts";
+import type { HttpIngressPath, Ingress, IngressClass, IngressRule } from "#api/index.ts";
 import { type IngressAnnotations, readAnnotations } from "./annotations.ts";
 import { resolveBackend, resolveDefaultService, type Services, type Target } from "./backend.ts";
 import { type ClassOptions, isOurs } from "./classes.ts";
@@ -89,11 +89,13 @@ export function buildModel(inputs: IngressInputs, options: ModelOptions): Ingres
   }
   const fallback = globalFallback(inputs.services, options);
   const hosts = [...drafts]
-    .map(([host, draft]): VirtualHost => ({
-      host,
-      routes: [...draft.routes.values()].map(({ route }) => route).toSorted(byPrecedence),
-      fallback: draft.fallback ?? fallback,
-    }))
+    .map(
+      ([host, draft]): VirtualHost => ({
+        host,
+        routes: [...draft.routes.values()].map(({ route }) => route).toSorted(byPrecedence),
+        fallback: draft.fallback ?? fallback,
+      }),
+    )
     .toSorted((a, b) => Number(b.host === "_") - Number(a.host === "_") || compareText(a.host, b.host));
   return { hosts, complaints, ingresses };
 }
@@ -140,15 +142,19 @@ class Reader {
     const { rules = [] } = this.#ingress.spec;
     // A default backend takes what the Ingress' own hosts leave over; without rules, what every host leaves over.
     if (rules.length === 0) this.#fallback("_");
-    rules.forEach((rule, index) => {
-      const field = `spec.rules[${index}]`;
-      const checked: Checked = rule.host ? checkHost(rule.host) : { ok: true, value: "_" };
-      if (!checked.ok) return this.#complain("InvalidHost", `${field}.host: ${JSON.stringify(rule.host)} ${checked.why}`);
-      const host = checked.value;
-      this.#fallback(host);
-      const paths = rule.http?.paths ?? [];
-      paths.forEach((path, at) => this.#path(host, path, `${field}.http.paths[${at}]`));
-    });
+    for (const [index, rule] of rules.entries()) this.#rule(rule, `spec.rules[${index}]`);
+  }
+
+  #rule(rule: IngressRule, field: string): void {
+    const checked: Checked = rule.host ? checkHost(rule.host) : { ok: true, value: "_" };
+    if (!checked.ok) {
+      this.#complain("InvalidHost", `${field}.host: ${JSON.stringify(rule.host)} ${checked.why}`);
+      return;
+    }
+    this.#fallback(checked.value);
+    for (const [at, path] of (rule.http?.paths ?? []).entries()) {
+      this.#path(checked.value, path, `${field}.http.paths[${at}]`);
+    }
   }
 
   #draft(host: string): Draft {
@@ -163,22 +169,30 @@ class Reader {
     const draft = this.#draft(host);
     const backend = this.#ingress.spec.defaultBackend;
     if (!backend || draft.fallback) return;
-    draft.fallback = { target: this.#target(backend, "spec.defaultBackend"), origin: this.#origin("spec.defaultBackend") };
+    draft.fallback = {
+      target: this.#target(backend, "spec.defaultBackend"),
+      origin: this.#origin("spec.defaultBackend"),
+    };
   }
 
   #path(host: string, path: HttpIngressPath, field: string): void {
     const text = path.path || "/";
     const match = matchOf(path, this.#annotations);
     const checked = match === "regex" ? checkRegex(text) : checkPath(text);
-    if (!checked.ok) return this.#complain("InvalidPath", `${field}.path: ${JSON.stringify(text)} ${checked.why}`);
-    const value = match === "prefix" && checked.value !== "/" ? checked.value.replace(/\/+$/, "") || "/" : checked.value;
+    if (!checked.ok) {
+      this.#complain("InvalidPath", `${field}.path: ${JSON.stringify(text)} ${checked.why}`);
+      return;
+    }
+    const value = match === "prefix" ? checked.value.replace(/\/+$/, "") || "/" : checked.value;
     const { routes } = this.#draft(host);
     const key = `${match} ${value}`;
     const taken = routes.get(key);
     if (taken) {
-      const other = taken.owner === this.#ingress ? taken.route.origin.field : `Ingress ${nameOf(taken.owner)}, which is older`;
+      const isOwn = taken.owner === this.#ingress;
+      const other = isOwn ? taken.route.origin.field : `Ingress ${nameOf(taken.owner)}, which is older`;
       const place = `path ${JSON.stringify(text)} of ${host === "_" ? "all hosts" : `host ${host}`}`;
-      return this.#complain("Conflict", `${field}: ${place} is already taken by ${other}`);
+      this.#complain("Conflict", `${field}: ${place} is already taken by ${other}`);
+      return;
     }
     const { rewriteTarget } = this.#annotations;
     const route: Route = {

@@ -17,7 +17,10 @@ describe("G02 the running nginx (part: data plane)", () => {
   let nginx: TestNginx;
   const model = (extra: Parameters<typeof ingress>[0] = [], annotations: Record<string, string> = {}) => {
     const services = servicesOf(service("a", "127.0.0.1", backend.port));
-    return modelOf([ingress([rule(undefined, path("/a", "a", "Prefix", backend.port)), ...extra], annotations)], services);
+    return modelOf(
+      [ingress([rule(undefined, path("/a", "a", "Prefix", backend.port)), ...extra], annotations)],
+      services,
+    );
   };
 
   beforeAll(async () => {
@@ -31,7 +34,12 @@ describe("G02 the running nginx (part: data plane)", () => {
   });
 
   test("the backend gets Host, X-Forwarded-*, X-Real-IP and X-Request-ID, and no Proxy header", async () => {
-    const sent = { Host: "wear.my-online-store.com:30080", "X-Forwarded-For": "6.6.6.6", Proxy: "http://evil", "X-Request-ID": "abc" };
+    const sent = {
+      Host: "wear.my-online-store.com:30080",
+      "X-Forwarded-For": "6.6.6.6",
+      Proxy: "http://evil",
+      "X-Request-ID": "abc",
+    };
     const { headers } = JSON.parse((await curl(`${nginx.url}/a`, sent)).body) as Seen;
     expect(headers).toMatchObject({
       host: "wear.my-online-store.com:30080",
@@ -58,7 +66,12 @@ describe("G02 the running nginx (part: data plane)", () => {
     });
     await new Promise<void>((resolve) => upgrader.listen(0, "127.0.0.1", resolve));
     const port = (upgrader.address() as { port: number }).port;
-    await nginx.apply(modelOf([ingress([rule(undefined, path("/ws", "ws", "Exact", port))])], servicesOf(service("ws", "127.0.0.1", port))));
+    await nginx.apply(
+      modelOf(
+        [ingress([rule(undefined, path("/ws", "ws", "Exact", port))])],
+        servicesOf(service("ws", "127.0.0.1", port)),
+      ),
+    );
     const socket = connect(nginx.place.httpPort, "127.0.0.1");
     socket.write("GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
     let seen = "";
@@ -101,7 +114,9 @@ describe("G02 the running nginx (part: data plane)", () => {
   test("an expression that only PCRE refuses is left out, with the reason; its neighbours are served", async () => {
     const compiler = new Compiler({ log, dataPlane: nginx.nginx, place: nginx.place });
     const bad = path("/(?<=x+)y", "a", "ImplementationSpecific", backend.port);
-    const mixed = model([rule(undefined, bad, path("/good[0-9]", "a", "ImplementationSpecific", backend.port))], { "use-regex": "true" });
+    const mixed = model([rule(undefined, bad, path("/good[0-9]", "a", "ImplementationSpecific", backend.port))], {
+      "use-regex": "true",
+    });
     const { rejected } = await compiler.apply(mixed, defaultSettings);
     expect(rejected.map(({ reason }) => reason)).toEqual(["InvalidPath"]);
     expect(rejected[0]?.message).toMatch(/^spec\.rules\[1\]\.http\.paths\[0\]: nginx refuses it: .*lookbehind/);
@@ -114,14 +129,19 @@ describe("G02 the running nginx (part: data plane)", () => {
 describe("G02 starts and ends (part: process)", () => {
   test("a first configuration that nginx refuses is an error with its line", async () => {
     const nginx = await TestNginx.create();
-    await expect(nginx.nginx.apply("daemon off;\nevents {}\nnonsense;\n")).rejects.toMatchObject({ code: "ERR_NGINX_CONFIG", line: 3 });
+    await expect(nginx.nginx.apply("daemon off;\nevents {}\nnonsense;\n")).rejects.toMatchObject({
+      code: "ERR_NGINX_CONFIG",
+      line: 3,
+    });
     expect(nginx.nginx.running).toBe(false);
     await nginx.stop();
   });
 
   test("a machine without nginx says so", async () => {
     const nginx = await TestNginx.create({ binary: "/nonexistent/nginx" });
-    await expect(nginx.apply(modelOf([], new Map()))).rejects.toThrow("/nonexistent/nginx: spawn /nonexistent/nginx ENOENT");
+    await expect(nginx.apply(modelOf([], new Map()))).rejects.toThrow(
+      "/nonexistent/nginx: spawn /nonexistent/nginx ENOENT",
+    );
     await nginx.stop();
   });
 
@@ -143,11 +163,18 @@ describe("G02 starts and ends (part: process)", () => {
     const { mkdirSync, writeFileSync } = await import("node:fs");
     mkdirSync(nginx.directory, { recursive: true });
     const file = `${nginx.directory}/nginx.conf`;
-    writeFileSync(file, renderConfig(modelOf([], new Map()), defaultSettings, { ...nginx.place, httpPort: await freePort() }, "r").text);
-    const child = spawn("unshare", ["--user", "--map-root-user", findTool("nginx"), "-p", nginx.directory, "-c", file], {
-      stdio: ["ignore", "ignore", "pipe"],
-      env: toolsEnvironment(),
-    });
+    writeFileSync(
+      file,
+      renderConfig(modelOf([], new Map()), defaultSettings, { ...nginx.place, httpPort: await freePort() }, "r").text,
+    );
+    const child = spawn(
+      "unshare",
+      ["--user", "--map-root-user", findTool("nginx"), "-p", nginx.directory, "-c", file],
+      {
+        stdio: ["ignore", "ignore", "pipe"],
+        env: toolsEnvironment(),
+      },
+    );
     const revision = `http://127.0.0.1:${nginx.place.statusPort}/revision`;
     let answer = { status: 0 };
     for await (const chunk of child.stderr) {

@@ -168,7 +168,8 @@ export class Nginx implements DataPlane {
       const onLine = (line: string) => {
         if (pattern.test(line)) settle(resolve);
       };
-      const late = () => reject(new PodwireError("ERR_NGINX_TIMEOUT", `nginx did not ${what} within ${this.#options.timeoutMs} ms`));
+      const late = () =>
+        reject(new PodwireError("ERR_NGINX_TIMEOUT", `nginx did not ${what} within ${this.#options.timeoutMs} ms`));
       const timer = setTimeout(() => settle(late), this.#options.timeoutMs);
       timer.unref();
       this.#lineHandlers.add(onLine);
@@ -200,9 +201,11 @@ function readLines(child: ChildProcess, take: (line: string) => void): void {
   child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
     const lines = (rest + chunk).split("\n");
     rest = lines.pop() ?? "";
-    lines.forEach((line) => take(line));
+    for (const line of lines) take(line);
   });
-  child.stderr?.on("end", () => rest !== "" && take(rest));
+  child.stderr?.on("end", () => {
+    if (rest !== "") take(rest);
+  });
 }
 
 /** `nginx: [emerg] unknown directive "x" in /etc/nginx/nginx.conf:12` → message and line. */

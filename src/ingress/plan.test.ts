@@ -6,9 +6,21 @@ import { defaultSettings } from "./settings.ts";
 import { type Directive, parseConfig } from "./testing/config.ts";
 import { ingress, modelOf, path, rule, service, servicesOf } from "./testing/objects.ts";
 
-const place = { httpPort: 80, statusPort: 10246, ipv6: true, user: "www-data", directory: "/tmp/nginx", accessLog: "/dev/stdout" };
-const services = servicesOf(service("wear-service", "10.96.1.1", 8282), service("watch-service", "10.96.1.2", 8080), service("six", "fd00::6"));
-const render = (ingresses: readonly Ingress[]) => renderConfig(modelOf(ingresses, services), defaultSettings, place, "r1");
+const place = {
+  httpPort: 80,
+  statusPort: 10246,
+  ipv6: true,
+  user: "www-data",
+  directory: "/tmp/nginx",
+  accessLog: "/dev/stdout",
+};
+const services = servicesOf(
+  service("wear-service", "10.96.1.1", 8282),
+  service("watch-service", "10.96.1.2", 8080),
+  service("six", "fd00::6"),
+);
+const render = (ingresses: readonly Ingress[]) =>
+  renderConfig(modelOf(ingresses, services), defaultSettings, place, "r1");
 
 const shop = [
   ingress(
@@ -19,7 +31,11 @@ const shop = [
   ingress(
     [
       rule("wear.my-online-store.com", path("/", "wear-service", "Prefix", 8282)),
-      rule("*.sale.my-online-store.com", path("/v[0-9]+/(.*)", "six", "ImplementationSpecific"), path("/plain.html", "gone", "Exact")),
+      rule(
+        "*.sale.my-online-store.com",
+        path("/v[0-9]+/(.*)", "six", "ImplementationSpecific"),
+        path("/plain.html", "gone", "Exact"),
+      ),
     ],
     { "use-regex": "true", "force-ssl-redirect": "true" },
     { name: "hosts" },
@@ -53,18 +69,57 @@ describe("G02 nginx configuration (part: text)", () => {
 const hostile = fc.oneof(
   fc.string(),
   fc.string({ unit: "binary" }),
-  fc.constantFrom('"', "'", ";", "{", "}", "\\", '\\"', "\n", "\r\n", "#", "$", "$1", "${", "`", "\u2028", "\0", "%0a", "%22", "%5c", "%7d"),
-  fc.constantFrom('"; return 200; #', "} location / { return 200; }", "/$http_authorization", "/(?#", "/a{1,2}", "~ ^/", "\n}", "\\\n"),
+  fc.constantFrom(
+    '"',
+    "'",
+    ";",
+    "{",
+    "}",
+    "\\",
+    '\\"',
+    "\n",
+    "\r\n",
+    "#",
+    "$",
+    "$1",
+    "${",
+    "`",
+    "\u2028",
+    "\0",
+    "%0a",
+    "%22",
+    "%5c",
+    "%7d",
+  ),
+  fc.constantFrom(
+    '"; return 200; #',
+    "} location / { return 200; }",
+    "/$http_authorization",
+    "/(?#",
+    "/a{1,2}",
+    "~ ^/",
+    "\n}",
+    "\\\n",
+  ),
 );
 const text = fc.array(hostile, { maxLength: 6 }).map((parts) => parts.join(""));
-const pathText = fc.oneof(text, text.map((each) => `/${each}`));
-const types = fc.constantFrom("Exact", "Prefix", "ImplementationSpecific") as fc.Arbitrary<"Exact" | "Prefix" | "ImplementationSpecific">;
+const pathText = fc.oneof(
+  text,
+  text.map((each) => `/${each}`),
+);
+const types = fc.constantFrom("Exact", "Prefix", "ImplementationSpecific") as fc.Arbitrary<
+  "Exact" | "Prefix" | "ImplementationSpecific"
+>;
 
 const hostileIngress = fc
   .record({
     host: fc.oneof(text, fc.constantFrom("a.example", "*.a.example", undefined)),
     paths: fc.array(fc.tuple(pathText, types, fc.constantFrom("wear-service", "missing\n}")), { maxLength: 4 }),
-    rewrite: fc.oneof(fc.constant(""), text, text.map((each) => `/${each}`)),
+    rewrite: fc.oneof(
+      fc.constant(""),
+      text,
+      text.map((each) => `/${each}`),
+    ),
     regex: fc.constantFrom("true", "false", '"; x'),
     source: text,
   })
@@ -93,7 +148,9 @@ describe("G02 nothing in an Ingress can inject configuration (part: injection)",
         const config = parseConfig(render(ingresses).text);
         expect(shape(config)).toEqual(shape(empty));
         expect(shape(http(config))).toEqual(shape(http(empty)));
-        for (const server of http(config).filter(({ words }) => words[0] === "server").slice(1)) {
+        for (const server of http(config)
+          .filter(({ words }) => words[0] === "server")
+          .slice(1)) {
           for (const directive of server.block ?? []) {
             if (directive.words[0] !== "location") {
               expect(["server_name", "listen"]).toContain(directive.words[0]);

@@ -28,7 +28,12 @@ export interface NginxConfig {
 }
 
 /** Virtual hosts → nginx configuration. Pure; `revision` is what the status port answers. */
-export function renderConfig(model: IngressModel, settings: Settings, place: NginxPlace, revision: string): NginxConfig {
+export function renderConfig(
+  model: IngressModel,
+  settings: Settings,
+  place: NginxPlace,
+  revision: string,
+): NginxConfig {
   const lines: Line[] = [
     ...mainLines(settings, place),
     "http {",
@@ -84,7 +89,9 @@ interface Location {
 function locations(host: VirtualHost): Location[] {
   const ordered = host.routes.some((route) => route.match === "regex");
   const exact = new Set(host.routes.filter((route) => route.match === "exact").map((route) => route.path));
-  const list = host.routes.flatMap((route) => selectors(route, ordered, exact).map((selector) => location(selector, route)));
+  const list = host.routes.flatMap((route) =>
+    selectors(route, ordered, exact).map((selector) => location(selector, route)),
+  );
   const last: Location = { selector: '"/"', ...host.fallback, httpsOnly: false };
   return list.some((each) => each.selector === last.selector) ? list : [...list, last];
 }
@@ -129,9 +136,13 @@ function renderLocation(location: Location): Line[] {
     ...(location.httpsOnly ? ['if ($scheme = "http") { return 308 https://$host$request_uri; }'] : []),
     ...answer(location),
   ];
-  return ["", `    # ${originText(origin)}`, `    location ${location.selector} {`, ...body.map((line) => `      ${line}`), "    }"].map(
-    (text): Line => (text === "" ? text : { text, origin }),
-  );
+  return [
+    "",
+    `    # ${originText(origin)}`,
+    `    location ${location.selector} {`,
+    ...body.map((line) => `      ${line}`),
+    "    }",
+  ].map((text): Line => (text === "" ? text : { text, origin }));
 }
 
 function answer({ target, rewrite }: Location): string[] {

@@ -53,7 +53,11 @@ const cases: readonly Case[] = [
   },
   {
     name: "the longest path wins, Exact over Prefix",
-    ingresses: [ingress([rule(undefined, path("/", "root"), path("/aaa", "a"), path("/aaa/bbb", "b"), path("/aaa", "c", "Exact"))])],
+    ingresses: [
+      ingress([
+        rule(undefined, path("/", "root"), path("/aaa", "a"), path("/aaa/bbb", "b"), path("/aaa", "c", "Exact")),
+      ]),
+    ],
     rows: [
       { path: "/", expect: to("root", "/") },
       { path: "/aaa", expect: to("c", "/aaa") },
@@ -64,7 +68,11 @@ const cases: readonly Case[] = [
   },
   {
     name: "ImplementationSpecific compares text",
-    ingresses: [ingress([rule(undefined, path("/img", "a", "ImplementationSpecific"), path("/js/", "b", "ImplementationSpecific"))])],
+    ingresses: [
+      ingress([
+        rule(undefined, path("/img", "a", "ImplementationSpecific"), path("/js/", "b", "ImplementationSpecific")),
+      ]),
+    ],
     rows: [
       { path: "/img", expect: to("a", "/img") },
       { path: "/images", expect: notFound },
@@ -109,7 +117,12 @@ const cases: readonly Case[] = [
   },
   {
     name: "rewrite-target: / (the shop of the walk)",
-    ingresses: [ingress([rule(undefined, path("/wear", "a"), path("/watch", "b"))], { "rewrite-target": "/", "ssl-redirect": "false" })],
+    ingresses: [
+      ingress([rule(undefined, path("/wear", "a"), path("/watch", "b"))], {
+        "rewrite-target": "/",
+        "ssl-redirect": "false",
+      }),
+    ],
     rows: [
       { path: "/wear", expect: to("a", "/") },
       { path: "/wear/", expect: to("a", "/") },
@@ -123,7 +136,14 @@ const cases: readonly Case[] = [
     name: "rewrite-target with capture groups",
     ingresses: [
       ingress(
-        [rule(undefined, path("/something(/|$)(.*)", "a", "ImplementationSpecific"), path("/v[0-9]{1,2}/(.*)", "b"), path("/plain", "c"))],
+        [
+          rule(
+            undefined,
+            path("/something(/|$)(.*)", "a", "ImplementationSpecific"),
+            path("/v[0-9]{1,2}/(.*)", "b"),
+            path("/plain", "c"),
+          ),
+        ],
         { "rewrite-target": "/new/$2" },
       ),
     ],
@@ -140,10 +160,27 @@ const cases: readonly Case[] = [
   {
     name: "use-regex beside literal paths: longest first",
     ingresses: [
-      ingress([rule(undefined, path("/api/v[0-9]+", "a", "ImplementationSpecific"), path("/x|/y", "b", "ImplementationSpecific"))], {
-        "use-regex": "true",
-      }),
-      ingress([rule(undefined, path("/", "root"), path("/api", "c"), path("/api/v1/exact/", "d", "Exact"), path("/api/v1", "e", "Exact"))]),
+      ingress(
+        [
+          rule(
+            undefined,
+            path("/api/v[0-9]+", "a", "ImplementationSpecific"),
+            path("/x|/y", "b", "ImplementationSpecific"),
+          ),
+        ],
+        {
+          "use-regex": "true",
+        },
+      ),
+      ingress([
+        rule(
+          undefined,
+          path("/", "root"),
+          path("/api", "c"),
+          path("/api/v1/exact/", "d", "Exact"),
+          path("/api/v1", "e", "Exact"),
+        ),
+      ]),
     ],
     rows: [
       { path: "/api/v2/x", expect: to("a", "/api/v2/x") },
@@ -159,7 +196,11 @@ const cases: readonly Case[] = [
   {
     name: "an Ingress' default backend takes what its hosts leave over, without rules what all do",
     ingresses: [
-      ingress([rule("a.example", path("/x", "a"))], {}, { spec: { defaultBackend: { service: { name: "b", port: { name: "http" } } } } }),
+      ingress(
+        [rule("a.example", path("/x", "a"))],
+        {},
+        { spec: { defaultBackend: { service: { name: "b", port: { name: "http" } } } } },
+      ),
       ingress([], {}, { spec: { rules: [], defaultBackend: { service: { name: "c", port: { number: 80 } } } } }),
     ],
     rows: [

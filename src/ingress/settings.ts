@@ -31,9 +31,18 @@ export const defaultSettings: Settings = {
 
 type Reader = (text: string) => Partial<Settings> | undefined;
 
-const seconds = (name: keyof Settings): Reader => (text) => (/^\d{1,7}s?$/.test(text) ? { [name]: Number.parseInt(text, 10) } : undefined);
-const count = (name: keyof Settings): Reader => (text) => (/^[1-9]\d{0,5}$/.test(text) ? { [name]: Number(text) } : undefined);
-const size = (name: keyof Settings): Reader => (text) => (/^\d{1,7}[kmg]?$/i.test(text) ? { [name]: text } : undefined);
+const seconds =
+  (name: keyof Settings): Reader =>
+  (text) =>
+    /^\d{1,7}s?$/.test(text) ? { [name]: Number.parseInt(text, 10) } : undefined;
+const count =
+  (name: keyof Settings): Reader =>
+  (text) =>
+    /^[1-9]\d{0,5}$/.test(text) ? { [name]: Number(text) } : undefined;
+const size =
+  (name: keyof Settings): Reader =>
+  (text) =>
+    /^\d{1,7}[kmg]?$/i.test(text) ? { [name]: text } : undefined;
 const flag =
   (name: keyof Settings, invert = false): Reader =>
   (text) => {
@@ -62,7 +71,10 @@ export function readSettings(data: Readonly<Record<string, string>>): { settings
     const reader = Object.hasOwn(readers, key) ? readers[key] : undefined;
     const value = reader?.(text.trim());
     if (value) settings = { ...settings, ...value };
-    else complaints.push(reader ? `${key}: ${JSON.stringify(text)} is no value for it` : `${key}: not an option of this controller`);
+    else
+      complaints.push(
+        reader ? `${key}: ${JSON.stringify(text)} is no value for it` : `${key}: not an option of this controller`,
+      );
   }
   return { settings, complaints };
 }

@@ -18,7 +18,11 @@ export interface StatusOptions {
  * The addresses to write into the Ingresses: the ones given, else those of the published Service, else the addresses
  * of the nodes that controller pods run on, as upstream does. `pods` are those of the controller's namespace.
  */
-export function publishedAddresses(options: StatusOptions, services: Services, pods: readonly Pod[]): readonly IngressAddress[] {
+export function publishedAddresses(
+  options: StatusOptions,
+  services: Services,
+  pods: readonly Pod[],
+): readonly IngressAddress[] {
   const { publishStatusAddress, publishService, pod } = options;
   if (publishStatusAddress) {
     const addresses = publishStatusAddress.split(",").map((each) => each.trim());
@@ -63,8 +67,16 @@ function nodeAddresses(own: Pod, pods: readonly Pod[]): readonly IngressAddress[
 const isRunning = (pod: Pod) => pod.status?.phase === "Running" && pod.metadata.deletionTimestamp === undefined;
 
 /** Writes the addresses into an Ingress unless they are there. Resolves to whether it wrote. */
-export async function publish(client: Client, ingress: Ingress, addresses: readonly IngressAddress[]): Promise<boolean> {
-  const text = (list: readonly IngressAddress[]) => list.map(({ ip = "", hostname = "" }) => `${ip} ${hostname}`).toSorted().join();
+export async function publish(
+  client: Client,
+  ingress: Ingress,
+  addresses: readonly IngressAddress[],
+): Promise<boolean> {
+  const text = (list: readonly IngressAddress[]) =>
+    list
+      .map(({ ip = "", hostname = "" }) => `${ip} ${hostname}`)
+      .toSorted()
+      .join();
   if (text(ingress.status?.loadBalancer?.ingress ?? []) === text(addresses)) return false;
   const { name, namespace } = ingress.metadata;
   const patch = { status: { loadBalancer: { ingress: addresses } } };

@@ -57,7 +57,11 @@ function stepsOf(lines: readonly { text: string; line: number }[]): Step[] {
 
 /** Whether the output is as the document says. Spaces at the ends of lines and empty lines at the end do not count. */
 export function outputMatches(expected: readonly string[], output: string): boolean {
-  const clean = (lines: readonly string[]) => lines.map((line) => line.trimEnd()).join("\n").replace(/\n+$/, "");
+  const clean = (lines: readonly string[]) =>
+    lines
+      .map((line) => line.trimEnd())
+      .join("\n")
+      .replace(/\n+$/, "");
   const pattern = clean(expected)
     .split(/^…\n?/m)
     .map((part) => part.split("…").map(escapeRegex).join("[^\\n]*?"))
@@ -79,7 +83,11 @@ export interface Difference {
  * Runs the steps in one shell, standard error among the output, and returns those that print something else.
  * `launcher` is a command that runs `sh` where the block belongs, e.g. `["unshare", "-n", "sh"]`.
  */
-export async function runBlock(block: ConsoleBlock, launcher: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<Difference[]> {
+export async function runBlock(
+  block: ConsoleBlock,
+  launcher: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Difference[]> {
   const [program = "sh", ...args] = launcher;
   const shell = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"], env });
   const mark = `end-${randomUUID()}`;

@@ -27,10 +27,22 @@ export class TestNginx {
   readonly nginx: Nginx;
 
   constructor(ports: { http: number; status: number }, options: Partial<NginxOptions>) {
-    this.place = { httpPort: ports.http, statusPort: ports.status, ipv6: false, user: "root", directory: this.directory };
+    this.place = {
+      httpPort: ports.http,
+      statusPort: ports.status,
+      ipv6: false,
+      user: "root",
+      directory: this.directory,
+    };
     const configFile = join(this.directory, "nginx.conf");
     const log = createLogger("test", { write: () => {} });
-    const settings = { binary: findTool("nginx"), env: toolsEnvironment(), directory: this.directory, configFile, ...options };
+    const settings = {
+      binary: findTool("nginx"),
+      env: toolsEnvironment(),
+      directory: this.directory,
+      configFile,
+      ...options,
+    };
     this.nginx = new Nginx(settings, { log });
   }
 

@@ -11,7 +11,12 @@ export const plainOptions: ModelOptions = {
 };
 
 /** `path("/wear", "wear", "Exact")`: a path to the Service of that name, port 80. */
-export function path(text: string, service: string, pathType: HttpIngressPath["pathType"] = "Prefix", port = 80): HttpIngressPath {
+export function path(
+  text: string,
+  service: string,
+  pathType: HttpIngressPath["pathType"] = "Prefix",
+  port = 80,
+): HttpIngressPath {
   return { path: text, pathType, backend: { service: { name: service, port: { number: port } } } };
 }
 
@@ -26,9 +31,16 @@ let serial = 0;
 export function ingress(
   rules: readonly IngressRule[],
   annotations: Readonly<Record<string, string>> = {},
-  extra: { name?: string; created?: string; spec?: Partial<Ingress["spec"]>; annotations?: Record<string, string> } = {},
+  extra: {
+    name?: string;
+    created?: string;
+    spec?: Partial<Ingress["spec"]>;
+    annotations?: Record<string, string>;
+  } = {},
 ): Ingress {
-  const long = Object.entries(annotations).map(([key, value]) => [`nginx.ingress.kubernetes.io/${key}`, value] as const);
+  const long = Object.entries(annotations).map(
+    ([key, value]) => [`nginx.ingress.kubernetes.io/${key}`, value] as const,
+  );
   const number = ++serial;
   const name = extra.name ?? `shop-${number}`;
   return {
