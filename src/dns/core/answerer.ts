@@ -1,13 +1,13 @@
 import {
+  DnsError,
   decodeHeader,
   decodeMessage,
-  DnsError,
-  encodeTruncated,
   type Edns,
+  encodeTruncated,
   headerBytes,
   lowerName,
-  maxMessageBytes,
   type Message,
+  maxMessageBytes,
   Opcode,
   parentName,
   Rcode,
@@ -86,9 +86,7 @@ export class Answerer {
   /** Asks the plugins of the fitting site for a request made inside the server. */
   resolve(request: Request): Reply | Promise<Reply> {
     const found = this.#siteOf(request.name);
-    return found
-      ? found.site.handler({ ...request, zone: found.zone })
-      : makeReply("", { rcode: Rcode.REFUSED });
+    return found ? found.site.handler({ ...request, zone: found.zone }) : makeReply("", { rcode: Rcode.REFUSED });
   }
 
   /** The site of the longest zone that the name (lower case) lies in. */
@@ -100,7 +98,12 @@ export class Answerer {
     }
   }
 
-  #serve(site: Site, request: Request, size: number, begin: number): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+  #serve(
+    site: Site,
+    request: Request,
+    size: number,
+    begin: number,
+  ): Uint8Array | undefined | Promise<Uint8Array | undefined> {
     const finish = (reply: Reply): Uint8Array | undefined => {
       const bytes = reply.drop ? undefined : encode(request.message, reply, request.peer);
       const seconds = (this.#now() - begin) / 1000;

@@ -21,6 +21,8 @@ export interface Plugin {
   started?(): void;
   /** False while answers would be wrong or missing; the ready plugin reports it. Absent: always ready. */
   ready?(): boolean;
+  /** Resolves when ready, for a reload that waits before it changes over. */
+  settled?(): Promise<void>;
   /** The time to keep on serving after the wish to end (health's lameduck), in milliseconds. */
   readonly lameduckMs?: number;
   /** Closes what start opened. */

@@ -19,6 +19,8 @@ export interface Request {
   readonly server: string;
   /** Zone of the server block that it fell into. */
   readonly zone: string;
+  /** How many aliases were followed to come here; absent for a client's own query. */
+  readonly depth?: number;
 }
 
 /** What the plugins answer: everything of a message that the server cannot fill in by itself. */
@@ -59,5 +61,6 @@ export function makeReply(plugin: string, parts: Partial<Reply> = {}): Reply {
 /** The same request for another question, as when a CNAME's target is looked up. */
 export function withQuestion(request: Request, name: string, type: number): Request {
   const question = { name, type, class: request.question.class };
-  return { ...request, question, name: lowerName(name), message: { ...request.message, questions: [question] } };
+  const message = { ...request.message, questions: [question] };
+  return { ...request, question, name: lowerName(name), message, depth: (request.depth ?? 0) + 1 };
 }

@@ -1,5 +1,5 @@
-import { parseName, tryParseName, lowerName, reverseZones } from "#wire/dns/index.ts";
 import { parseNetwork } from "#base/ip.ts";
+import { lowerName, parseName, reverseZones, tryParseName } from "#wire/dns/index.ts";
 import { CorefileError, type Location } from "./errors.ts";
 import type { Token } from "./lexer.ts";
 import type { Directive } from "./parser.ts";
@@ -13,9 +13,13 @@ export function readProperties(directive: Directive, properties: Properties): vo
     const handler = Object.hasOwn(properties, property.name) ? properties[property.name] : undefined;
     if (!handler) {
       const allowed = Object.keys(properties).join(", ");
-      throw new CorefileError(property.at, `unknown property ${property.name} of ${directive.name}; allowed: ${allowed}`);
+      throw new CorefileError(
+        property.at,
+        `unknown property ${property.name} of ${directive.name}; allowed: ${allowed}`,
+      );
     }
-    if (property.block) throw new CorefileError(property.at, `property ${property.name} of ${directive.name} takes no block`);
+    if (property.block)
+      throw new CorefileError(property.at, `property ${property.name} of ${directive.name} takes no block`);
     handler(property);
   }
 }
@@ -49,7 +53,15 @@ export function integer(text: string, at: Location, what: string, min: number, m
   return value;
 }
 
-const unitMs: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const unitMs: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
 
 /** Milliseconds of a duration as Go writes it: `5s`, `1m30s`, `500ms`, `0`. `plain`: what a bare number counts in. */
 export function duration(text: string, at: Location, what: string, plain?: "s"): number {
@@ -75,7 +87,8 @@ export function zonesOf(text: string, at: Location): string[] {
     }
   }
   const name = tryParseName(text);
-  if (name === undefined) throw new CorefileError(at, `${JSON.stringify(text)} is no zone; expected such as . or example.org`);
+  if (name === undefined)
+    throw new CorefileError(at, `${JSON.stringify(text)} is no zone; expected such as . or example.org`);
   return [lowerName(name)];
 }
 
@@ -85,8 +98,13 @@ export function zonesOrDefault(tokens: readonly Token[], fallback: readonly stri
 }
 
 /** `host:port` with either part absent; IPv6 hosts in brackets when a port follows. */
-export function hostPort(text: string, at: Location, defaultPort: number): { readonly host: string; readonly port: number } {
-  const match = /^\[(?<bracketed>[^\]]*)\](?::(?<port>\d+))?$/.exec(text) ?? /^(?<host>[^:]*)(?::(?<port>\d+))?$/.exec(text);
+export function hostPort(
+  text: string,
+  at: Location,
+  defaultPort: number,
+): { readonly host: string; readonly port: number } {
+  const match =
+    /^\[(?<bracketed>[^\]]*)\](?::(?<port>\d+))?$/.exec(text) ?? /^(?<host>[^:]*)(?::(?<port>\d+))?$/.exec(text);
   if (!match?.groups) {
     // Bare IPv6 address without a port.
     if (/^[0-9a-fA-F:.]+(%\w+)?$/.test(text)) return { host: text, port: defaultPort };

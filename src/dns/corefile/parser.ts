@@ -110,7 +110,10 @@ class Parser {
     // A pattern may match nothing (CoreDNS lets an empty directory pass); a plain name must exist.
     if (files.length === 0 && !/[*?[]/.test(target.text)) {
       const known = [...this.#snippets.keys()].map((name) => `(${name})`).join(", ");
-      throw new CorefileError(target, `import of ${target.text}: no such file or snippet${known && `; snippets: ${known}`}`);
+      throw new CorefileError(
+        target,
+        `import of ${target.text}: no such file or snippet${known && `; snippets: ${known}`}`,
+      );
     }
     return files.flatMap(({ file, text }) => tokenize(file, text, this.#options.environment ?? {}));
   }
@@ -129,19 +132,28 @@ function sameLine(token: Token, first: Token): boolean {
 }
 
 /** Keys of a server block from `at` on: one line, or several when a comma ends a line. */
-function blockHeader(tokens: readonly Token[], at: number): { readonly keys: Token[]; readonly open: number | undefined } {
+function blockHeader(
+  tokens: readonly Token[],
+  at: number,
+): { readonly keys: Token[]; readonly open: number | undefined } {
   const keys: Token[] = [];
   for (let next = at; next < tokens.length; ) {
     const line = lineAt(tokens, next);
     for (const [i, token] of line.entries()) {
       if (isBrace(token, "}")) throw new CorefileError(token, "} without {; expected the zones of a server block");
       if (isBrace(token, "{")) {
-        if (keys.length === 0) throw new CorefileError(token, "{ without zones before it; expected such as . or example.org:53");
+        if (keys.length === 0)
+          throw new CorefileError(token, "{ without zones before it; expected such as . or example.org:53");
         const after = line[i + 1];
         if (after) throw new CorefileError(after, `${after.text} behind {; expected the end of the line`);
         return { keys, open: next + i };
       }
-      keys.push(...token.text.split(",").filter(Boolean).map((text) => ({ ...token, text })));
+      keys.push(
+        ...token.text
+          .split(",")
+          .filter(Boolean)
+          .map((text) => ({ ...token, text })),
+      );
     }
     next += line.length;
     if (!line.at(-1)?.text.endsWith(",")) break;

@@ -2,7 +2,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { hasCode } from "#base/errors.ts";
 import type { Answerer, Peer } from "../core/index.ts";
 import { FrameReader, frame } from "./frames.ts";
-import type { Listener } from "./udp.ts";
+import { type Listener, plainAddress } from "./udp.ts";
 
 /** Bounds that keep one client from harming others (RFC 7766 §6). Times in milliseconds. */
 export interface TcpLimits {
@@ -53,7 +53,11 @@ export async function listenTcp(host: string, port: number, answerer: Answerer, 
 }
 
 function serve(socket: Socket, answerer: Answerer, limits: TcpLimits): void {
-  const peer: Peer = { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0, protocol: "tcp" };
+  const peer: Peer = {
+    address: plainAddress(socket.remoteAddress ?? ""),
+    port: socket.remotePort ?? 0,
+    protocol: "tcp",
+  };
   const reader = new FrameReader();
   let pending = 0;
   let ended = false;

@@ -24,7 +24,7 @@ export async function listenUdp(host: string, port: number, answerer: Answerer):
   };
   socket.on("message", (packet, from) => {
     if (pending >= maxPending || from.port === 0) return;
-    const answer = answerer.answer(packet, { address: from.address, port: from.port, protocol: "udp" });
+    const answer = answerer.answer(packet, { address: plainAddress(from.address), port: from.port, protocol: "udp" });
     if (!(answer instanceof Promise)) return send(answer, from.address, from.port);
     pending++;
     void answer
@@ -38,6 +38,11 @@ export async function listenUdp(host: string, port: number, answerer: Answerer):
     port: socket.address().port,
     close: () => new Promise((resolve) => socket.close(() => resolve())),
   };
+}
+
+/** An IPv4 client on a socket for both families shows as ::ffff:a.b.c.d. */
+export function plainAddress(address: string): string {
+  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
 }
 
 async function bound(host: string, port: number): Promise<Socket> {

@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { parseIp } from "#base/ip.ts";
 import {
   addressOfReverseName,
-  decodeMessage,
   DnsError,
+  decodeMessage,
   encodeMessage,
   encodeTruncated,
   formatRecord,
@@ -15,8 +15,8 @@ import {
   parentName,
   parseName,
   query,
-  RecordType,
   type RecordData,
+  RecordType,
   type ResourceRecord,
   reverseName,
   reverseZones,
@@ -71,8 +71,10 @@ describe("DNS messages: golden bytes", () => {
     const bytes = encodeMessage(message);
     expect(hex(bytes)).toBe(
       "000181000001000200000000" +
-        "03577777074578616d706c65036f7267000001" + "0001" +
-        "c00c000500010000003c0007" + "04686f7374c010" +
+        "03577777074578616d706c65036f7267000001" +
+        "0001" +
+        "c00c000500010000003c0007" +
+        "04686f7374c010" +
         "c02d000100010000001e0004c0000201",
     );
     expect(decodeMessage(bytes)).toEqual(message);
@@ -83,7 +85,13 @@ describe("DNS messages: golden bytes", () => {
       ...query(7, { name: "_http._tcp.a.", type: 33, class: 1 }),
       rcode: 16,
       answers: [
-        { name: "_http._tcp.a.", type: 33, class: 1, ttl: 5, data: { kind: "srv", priority: 0, weight: 100, port: 80, target: "a." } },
+        {
+          name: "_http._tcp.a.",
+          type: 33,
+          class: 1,
+          ttl: 5,
+          data: { kind: "srv", priority: 0, weight: 100, port: 80, target: "a." },
+        },
       ],
       edns: { udpSize: 1232, version: 0, dnssecOk: true, options: [{ code: 10, data: bytesOf("0102030405060708") }] },
     };
@@ -106,7 +114,11 @@ describe("DNS messages: what is refused", () => {
     ["a name without end", `${header} 0361 6263`, "truncated"],
     ["an A record of 3 bytes", "0000 8000 0000 0001 0000 0000 00 0001 0001 00000000 0003 010203", "bad-rdata"],
     ["a name beyond its record", "0000 8000 0000 0001 0000 0000 00 0005 0001 00000000 0001 0161 00", "truncated"],
-    ["two OPT records", "0000 0000 0000 0000 0000 0002 000029 1000 00000000 0000 000029 1000 00000000 0000", "bad-value"],
+    [
+      "two OPT records",
+      "0000 0000 0000 0000 0000 0002 000029 1000 00000000 0000 000029 1000 00000000 0000",
+      "bad-value",
+    ],
   ])("%s", (_what, text, code) => {
     try {
       decodeMessage(bytesOf(text));
@@ -121,7 +133,12 @@ describe("DNS messages: what is refused", () => {
 describe("DNS messages: truncation", () => {
   const question = { name: "big.example.", type: 1, class: 1 };
   const answers = Array.from({ length: 60 }, (_, i) => a("big.example.", `10.0.0.${i}`));
-  const message: Message = { ...query(1, question), response: true, answers, additionals: [a("x.example.", "10.1.1.1")] };
+  const message: Message = {
+    ...query(1, question),
+    response: true,
+    answers,
+    additionals: [a("x.example.", "10.1.1.1")],
+  };
   it("keeps whole records and sets TC", () => {
     const short = decodeMessage(encodeTruncated(message, 512));
     expect(short.truncated).toBe(true);
@@ -162,11 +179,15 @@ describe("DNS names", () => {
     expect(reverseName(parseIp("4321:0:1:2:3:4:567:89ab"))).toBe(
       "b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.0.0.0.0.1.2.3.4.ip6.arpa.",
     );
-    for (const ip of ["10.96.0.1", "fd00::1:2"]) expect(addressOfReverseName(reverseName(parseIp(ip)))).toEqual(parseIp(ip));
+    for (const ip of ["10.96.0.1", "fd00::1:2"])
+      expect(addressOfReverseName(reverseName(parseIp(ip)))).toEqual(parseIp(ip));
     expect(addressOfReverseName("0.96.10.in-addr.arpa.")).toBeUndefined();
     expect(addressOfReverseName("01.0.96.10.in-addr.arpa.")).toBeUndefined();
     expect(reverseZones({ ip: parseIp("10.0.0.0"), prefix: 24 })).toEqual(["0.0.10.in-addr.arpa."]);
-    expect(reverseZones({ ip: parseIp("10.0.2.0"), prefix: 23 })).toEqual(["2.0.10.in-addr.arpa.", "3.0.10.in-addr.arpa."]);
+    expect(reverseZones({ ip: parseIp("10.0.2.0"), prefix: 23 })).toEqual([
+      "2.0.10.in-addr.arpa.",
+      "3.0.10.in-addr.arpa.",
+    ]);
     expect(reverseZones({ ip: parseIp("fd00::"), prefix: 10 })).toHaveLength(4);
   });
   it("names types and numbers", () => {
@@ -193,7 +214,9 @@ const u32 = fc.integer({ min: 0, max: 0xffffffff });
 const data: fc.Arbitrary<[number, RecordData]> = fc.oneof(
   bytes({ minLength: 4, maxLength: 4 }).map((address): [number, RecordData] => [1, { kind: "address", address }]),
   bytes({ minLength: 16, maxLength: 16 }).map((address): [number, RecordData] => [28, { kind: "address", address }]),
-  fc.tuple(fc.constantFrom(2, 5, 12, 39), name).map(([type, target]): [number, RecordData] => [type, { kind: "name", target }]),
+  fc
+    .tuple(fc.constantFrom(2, 5, 12, 39), name)
+    .map(([type, target]): [number, RecordData] => [type, { kind: "name", target }]),
   fc
     .record({ mname: name, rname: name, serial: u32, refresh: u32, retry: u32, expire: u32, minimum: u32 })
     .map((soa): [number, RecordData] => [6, { kind: "soa", ...soa }]),
@@ -201,7 +224,9 @@ const data: fc.Arbitrary<[number, RecordData]> = fc.oneof(
   fc
     .record({ priority: u16, weight: u16, port: u16, target: name })
     .map((srv): [number, RecordData] => [33, { kind: "srv", ...srv }]),
-  fc.array(bytes({ maxLength: 40 }), { minLength: 1, maxLength: 3 }).map((strings): [number, RecordData] => [16, { kind: "text", strings }]),
+  fc
+    .array(bytes({ maxLength: 40 }), { minLength: 1, maxLength: 3 })
+    .map((strings): [number, RecordData] => [16, { kind: "text", strings }]),
   fc
     .tuple(bytes({ minLength: 2, maxLength: 2 }), name)
     .map((parts): [number, RecordData] => [18, { kind: "parts", parts }]),
@@ -229,7 +254,15 @@ const flags = fc.record({
   checkingDisabled: fc.boolean(),
 });
 const message: fc.Arbitrary<Message> = fc
-  .tuple(flags, fc.array(fc.record({ name, type: u16, class: u16 }), { maxLength: 2 }), section, section, section, fc.option(edns), fc.integer({ min: 0, max: 4095 }))
+  .tuple(
+    flags,
+    fc.array(fc.record({ name, type: u16, class: u16 }), { maxLength: 2 }),
+    section,
+    section,
+    section,
+    fc.option(edns),
+    fc.integer({ min: 0, max: 4095 }),
+  )
   .map(([header, questions, answers, authorities, additionals, opt, rcode]) => ({
     ...header,
     rcode: opt ? rcode : rcode & 15,
@@ -271,11 +304,16 @@ describe("DNS messages: properties", () => {
 
   it("decoding mutated bytes gives a message or a DnsError", () => {
     fc.assert(
-      fc.property(message, fc.array(fc.tuple(fc.nat(2000), fc.integer({ min: 0, max: 255 })), { maxLength: 8 }), fc.nat(600), (value, changes, cut) => {
-        const encoded = encodeMessage(value);
-        for (const [at, byte] of changes) encoded[at % encoded.length] = byte;
-        decodesOrRefuses(encoded.subarray(0, Math.max(0, encoded.length - (cut % 40))));
-      }),
+      fc.property(
+        message,
+        fc.array(fc.tuple(fc.nat(2000), fc.integer({ min: 0, max: 255 })), { maxLength: 8 }),
+        fc.nat(600),
+        (value, changes, cut) => {
+          const encoded = encodeMessage(value);
+          for (const [at, byte] of changes) encoded[at % encoded.length] = byte;
+          decodesOrRefuses(encoded.subarray(0, Math.max(0, encoded.length - (cut % 40))));
+        },
+      ),
       { seed: 1035, numRuns: 500 },
     );
   });

@@ -66,13 +66,19 @@ function encodeWithin(message: Message, limit: number, strict: boolean): Uint8Ar
     if (written < records.length && !optional) truncated = true;
     return written;
   };
-  const counts = [section(message.answers, false), section(message.authorities, false), section(message.additionals, true)];
+  const counts = [
+    section(message.answers, false),
+    section(message.authorities, false),
+    section(message.additionals, true),
+  ];
   writer.limit = limit;
   if (message.edns) writeEdns(writer, message.edns, message.rcode);
   writeHeader(writer.view, { ...message, truncated });
-  [message.questions.length, counts[0], counts[1], (counts[2] as number) + (message.edns ? 1 : 0)].forEach((count, i) => {
-    writer.view.setUint16(4 + 2 * i, count as number);
-  });
+  [message.questions.length, counts[0], counts[1], (counts[2] as number) + (message.edns ? 1 : 0)].forEach(
+    (count, i) => {
+      writer.view.setUint16(4 + 2 * i, count as number);
+    },
+  );
   return writer.bytes.subarray(0, writer.at);
 }
 
@@ -129,7 +135,8 @@ function reserve(writer: Writer, count: number): number {
 }
 
 function u16(writer: Writer, value: number): void {
-  if (!Number.isInteger(value) || value < 0 || value > 0xffff) throw new DnsError("bad-value", `${value} is no 16-bit number`);
+  if (!Number.isInteger(value) || value < 0 || value > 0xffff)
+    throw new DnsError("bad-value", `${value} is no 16-bit number`);
   const at = reserve(writer, 2);
   writer.view.setUint16(at, value);
 }
@@ -160,7 +167,8 @@ function writeName(writer: Writer, name: string, compress: boolean): void {
     const end = labelEnd(name, start);
     const length = writeLabel(name.slice(start, end), writer.label, 0);
     raw(writer, writer.label.subarray(0, length));
-    if (writer.at - begin + 1 > maxNameBytes) throw new DnsError("bad-name", `name is longer than ${maxNameBytes} bytes`);
+    if (writer.at - begin + 1 > maxNameBytes)
+      throw new DnsError("bad-name", `name is longer than ${maxNameBytes} bytes`);
     start = end + 1;
   }
   raw(writer, rootName);
@@ -188,10 +196,13 @@ function writeData(writer: Writer, type: number, data: RecordData): void {
   const { compress } = layout;
   switch (data.kind) {
     case "address":
-      if (data.address.length !== layout.size) throw new DnsError("bad-value", `address of ${data.address.length} bytes`);
-      return raw(writer, data.address);
+      if (data.address.length !== layout.size)
+        throw new DnsError("bad-value", `address of ${data.address.length} bytes`);
+      raw(writer, data.address);
+      return;
     case "name":
-      return writeName(writer, data.target, compress);
+      writeName(writer, data.target, compress);
+      return;
     case "soa":
       writeName(writer, data.mname, compress);
       writeName(writer, data.rname, compress);
@@ -199,18 +210,24 @@ function writeData(writer: Writer, type: number, data: RecordData): void {
       return;
     case "mx":
       u16(writer, data.preference);
-      return writeName(writer, data.exchange, compress);
+      writeName(writer, data.exchange, compress);
+      return;
     case "srv":
       for (const value of [data.priority, data.weight, data.port]) u16(writer, value);
-      return writeName(writer, data.target, compress);
+      writeName(writer, data.target, compress);
+      return;
     case "text":
-      return data.strings.forEach((bytes) => writeString(writer, bytes));
+      for (const bytes of data.strings) writeString(writer, bytes);
+      return;
     case "parts":
-      return data.parts.forEach((part) =>
-        typeof part === "string" ? writeName(writer, part, compress) : raw(writer, part),
-      );
+      for (const part of data.parts) {
+        if (typeof part === "string") writeName(writer, part, compress);
+        else raw(writer, part);
+      }
+      return;
     case "opaque":
-      return raw(writer, data.bytes);
+      raw(writer, data.bytes);
+      return;
   }
 }
 

@@ -166,7 +166,10 @@ export function addressOfReverseName(name: string): Ip | undefined {
   const nibbles = name.slice(0, -".ip6.arpa.".length).split(".");
   if (nibbles.length !== 32 || !nibbles.every((nibble) => /^[0-9a-f]$/.test(nibble))) return undefined;
   const hex = nibbles.reverse().join("");
-  return { family: 6, bytes: Uint8Array.from({ length: 16 }, (_, i) => Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16)) };
+  return {
+    family: 6,
+    bytes: Uint8Array.from({ length: 16 }, (_, i) => Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16)),
+  };
 }
 
 /**

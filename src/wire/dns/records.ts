@@ -1,5 +1,5 @@
-import { addressText } from "./name.ts";
 import { className, typeName } from "./constants.ts";
+import { addressText } from "./name.ts";
 
 /** One question (RFC 1035 §4.1.2). */
 export interface Question {

@@ -1,6 +1,6 @@
 import type { Counter, Gauge, Metrics } from "#base/metrics.ts";
 import type { Handler, Plugin, Reply, Request } from "../../core/index.ts";
-import { type Bounds, inCaseOf, type Item, inZones, type Kind, kindOf, recordTtl, Store, withTtl } from "./store.ts";
+import { type Bounds, type Item, inCaseOf, inZones, type Kind, kindOf, recordTtl, Store, withTtl } from "./store.ts";
 
 /** What a cache directive says; times in milliseconds unless named otherwise. */
 export interface CacheOptions {
@@ -66,7 +66,9 @@ export class CachePlugin implements Plugin {
   /** Asks the plugins behind and keeps what they say. */
   #fresh(request: Request, next: Handler, key: string): Reply | Promise<Reply> {
     const reply = next(request);
-    return reply instanceof Promise ? reply.then((value) => this.#keep(request, key, value)) : this.#keep(request, key, reply);
+    return reply instanceof Promise
+      ? reply.then((value) => this.#keep(request, key, value))
+      : this.#keep(request, key, reply);
   }
 
   #keep(request: Request, key: string, reply: Reply): Reply {
@@ -80,7 +82,12 @@ export class CachePlugin implements Plugin {
     if (kind === "servfail" && this.#options.staleMs > 0 && this.#success.get(key)) return reply;
     store.set(key, { reply: capped, storedMs: this.#now(), ttl, hits: 0, windowEndMs: 0 });
     other.delete(key);
-    this.#entries.set(store.size, { server: this.#server, type: kind === "success" ? "success" : "denial", zones: request.zone, view: "" });
+    this.#entries.set(store.size, {
+      server: this.#server,
+      type: kind === "success" ? "success" : "denial",
+      zones: request.zone,
+      view: "",
+    });
     return capped;
   }
 

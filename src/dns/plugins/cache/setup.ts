@@ -1,6 +1,16 @@
-import { args, CorefileError, type Directive, duration, integer, readProperties, type Token, zonesOf, zonesOrDefault } from "../../corefile/index.ts";
 import type { Setup } from "../../core/index.ts";
-import { CachePlugin, type CacheOptions } from "./handler.ts";
+import {
+  args,
+  CorefileError,
+  type Directive,
+  duration,
+  integer,
+  readProperties,
+  type Token,
+  zonesOf,
+  zonesOrDefault,
+} from "../../corefile/index.ts";
+import { type CacheOptions, CachePlugin } from "./handler.ts";
 import type { Bounds } from "./store.ts";
 
 type Draft<T> = { -readonly [K in keyof T]: T[K] };
@@ -84,7 +94,8 @@ function readStale(property: Directive, options: Draft<CacheOptions>): void {
 /** `prefetch AMOUNT [DURATION] [PERCENTAGE%]`. */
 function readPrefetch(property: Directive, options: Draft<CacheOptions>): void {
   const [amount, time, share] = args(property, "prefetch AMOUNT [DURATION] [PERCENTAGE%]", 1, 3);
-  if (share !== undefined && !share.endsWith("%")) throw new CorefileError(property.at, `${share}; expected a percentage such as 10%`);
+  if (share !== undefined && !share.endsWith("%"))
+    throw new CorefileError(property.at, `${share}; expected a percentage such as 10%`);
   options.prefetch = {
     amount: integer(amount as string, property.at, "prefetch amount", 0, 0x7fffffff),
     windowMs: time === undefined ? 60_000 : duration(time, property.at, "prefetch"),

@@ -1,4 +1,4 @@
-import { isSubdomain, Rcode, RecordType, type ResourceRecord, lowerName } from "#wire/dns/index.ts";
+import { isSubdomain, lowerName, Rcode, RecordType, type ResourceRecord } from "#wire/dns/index.ts";
 import type { Reply } from "../../core/index.ts";
 
 /** An answer kept for a while. */
@@ -89,7 +89,10 @@ export function inCaseOf(reply: Reply, questionName: string): Reply {
   const lower = lowerName(questionName);
   const same = (record: ResourceRecord) => record.name === questionName || lowerName(record.name) !== lower;
   if (reply.answers.every(same)) return reply;
-  return { ...reply, answers: reply.answers.map((record) => (same(record) ? record : { ...record, name: questionName })) };
+  return {
+    ...reply,
+    answers: reply.answers.map((record) => (same(record) ? record : { ...record, name: questionName })),
+  };
 }
 
 /** Whether the name lies in one of the zones. */

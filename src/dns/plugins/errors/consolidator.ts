@@ -23,7 +23,10 @@ export class Consolidator {
   /** @param text what the rules look at; `line` what is written when none matches */
   error(text: string, line: string): void {
     const rule = this.#rules.find(({ pattern }) => pattern.test(text));
-    if (!rule) return this.#log.error(line);
+    if (!rule) {
+      this.#log.error(line);
+      return;
+    }
     const open = this.#open.get(rule);
     if (open) {
       open.count++;

@@ -1,7 +1,7 @@
 import { errorMessage } from "#base/errors.ts";
 import { typeName } from "#wire/dns/index.ts";
-import { args, CorefileError, duration, noBlock, readProperties } from "../../corefile/index.ts";
 import type { Setup } from "../../core/index.ts";
+import { args, CorefileError, duration, noBlock, readProperties } from "../../corefile/index.ts";
 import { type Consolidation, Consolidator } from "./consolidator.ts";
 
 /**
@@ -14,13 +14,22 @@ export const setup: Setup = (directive, { log }) => {
   let stacktrace = false;
   readProperties(directive, {
     consolidate: (property) => {
-      const [time, pattern, level] = args(property, "consolidate DURATION REGEXP [LEVEL]", 2, 3) as [string, string, string?];
+      const [time, pattern, level] = args(property, "consolidate DURATION REGEXP [LEVEL]", 2, 3) as [
+        string,
+        string,
+        string?,
+      ];
       if (level !== undefined && !["warning", "error", "info", "debug"].includes(level)) {
         throw new CorefileError(property.at, `log level ${level}; allowed: warning, error, info, debug`);
       }
       const compiled = compile(pattern);
       if (!compiled) throw new CorefileError(property.at, `${JSON.stringify(pattern)} is no regular expression`);
-      rules.push({ intervalMs: duration(time, property.at, "consolidate"), pattern: compiled, source: pattern, level: level ?? "error" });
+      rules.push({
+        intervalMs: duration(time, property.at, "consolidate"),
+        pattern: compiled,
+        source: pattern,
+        level: level ?? "error",
+      });
     },
     stacktrace: (property) => {
       args(property, "stacktrace", 0);

@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { isIPv6 } from "node:net";
-import { decodeMessage, DnsError, encodeMessage, lowerName, type Message } from "#wire/dns/index.ts";
+import { DnsError, decodeMessage, encodeMessage, lowerName, type Message } from "#wire/dns/index.ts";
 
 /** An upstream server's address. */
 export interface Target {

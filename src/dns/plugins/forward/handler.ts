@@ -44,10 +44,14 @@ export class ForwardPlugin implements Plugin {
 
   handle(request: Request, next: Handler): Reply | Promise<Reply> {
     const { from, except, maxConcurrent } = this.#options;
-    if (!isSubdomain(request.name, from) || except.some((zone) => isSubdomain(request.name, zone))) return next(request);
+    if (!isSubdomain(request.name, from) || except.some((zone) => isSubdomain(request.name, zone)))
+      return next(request);
     if (maxConcurrent > 0 && this.#concurrent >= maxConcurrent) {
       this.#metrics
-        .counter("coredns_forward_max_concurrent_rejects_total", "Counter of the number of queries rejected because the concurrent queries were at maximum.")
+        .counter(
+          "coredns_forward_max_concurrent_rejects_total",
+          "Counter of the number of queries rejected because the concurrent queries were at maximum.",
+        )
         .inc();
       return makeReply(this.name, { rcode: Rcode.REFUSED });
     }
@@ -93,7 +97,11 @@ export class ForwardPlugin implements Plugin {
     }
     this.#metrics
       .histogram("coredns_proxy_request_duration_seconds", "Histogram of the time each request took.")
-      .observe((Date.now() - begin) / 1000, { proxy_name: this.name, to: upstream.name, rcode: rcodeName(answer.rcode) });
+      .observe((Date.now() - begin) / 1000, {
+        proxy_name: this.name,
+        to: upstream.name,
+        rcode: rcodeName(answer.rcode),
+      });
     return answer;
   }
 
@@ -103,7 +111,10 @@ export class ForwardPlugin implements Plugin {
     const up = ordered.filter((upstream) => !upstream.down);
     if (up.length > 0) return up;
     this.#metrics
-      .counter("coredns_forward_healthcheck_broken_total", "Counter of the number of complete failures of the healthchecks.")
+      .counter(
+        "coredns_forward_healthcheck_broken_total",
+        "Counter of the number of complete failures of the healthchecks.",
+      )
       .inc();
     const any = ordered[Math.floor(Math.random() * ordered.length)];
     return this.#options.failFast || !any ? [] : [any];
@@ -112,7 +123,8 @@ export class ForwardPlugin implements Plugin {
   #ordered(): readonly Upstream[] {
     const list = this.#upstreams;
     if (list.length < 2 || this.#options.policy === "sequential") return list;
-    const first = this.#options.policy === "random" ? Math.floor(Math.random() * list.length) : this.#turn++ % list.length;
+    const first =
+      this.#options.policy === "random" ? Math.floor(Math.random() * list.length) : this.#turn++ % list.length;
     return [...list.slice(first), ...list.slice(0, first)];
   }
 }

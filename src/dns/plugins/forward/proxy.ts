@@ -1,5 +1,5 @@
-import { type Directive, readProperties } from "../../corefile/index.ts";
 import type { Setup } from "../../core/index.ts";
+import { type Directive, readProperties } from "../../corefile/index.ts";
 import { setup as setupForward } from "./setup.ts";
 
 /**
@@ -8,7 +8,9 @@ import { setup as setupForward } from "./setup.ts";
  */
 export const setup: Setup = (directive, context) => {
   const where = `${directive.at.file}:${directive.at.line}`;
-  context.log.warn(`${where}: proxy is deprecated and acts as forward; write: forward ${directive.args.map((a) => a.text).join(" ")}`);
+  context.log.warn(
+    `${where}: proxy is deprecated and acts as forward; write: forward ${directive.args.map((a) => a.text).join(" ")}`,
+  );
   const block: Directive[] = [];
   const dropped = (property: Directive) => {
     context.log.warn(`${where}: ${property.name} of proxy has no counterpart in forward and is left out`);

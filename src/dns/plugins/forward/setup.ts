@@ -1,4 +1,5 @@
 import { Rcode } from "#wire/dns/index.ts";
+import type { Setup } from "../../core/index.ts";
 import {
   args,
   CorefileError,
@@ -10,17 +11,17 @@ import {
   readProperties,
   zonesOf,
 } from "../../corefile/index.ts";
-import type { Setup } from "../../core/index.ts";
-import { ForwardPlugin, type ForwardOptions, type Policy } from "./handler.ts";
+import { type ForwardOptions, ForwardPlugin, type Policy } from "./handler.ts";
 import { readTargets } from "./targets.ts";
-import { Upstream, upstreamDefaults, type UpstreamOptions } from "./upstream.ts";
+import { Upstream, type UpstreamOptions, upstreamDefaults } from "./upstream.ts";
 
 const policies: readonly Policy[] = ["random", "round_robin", "sequential"];
 
 /** `forward FROM TO... { … }`: sends queries below FROM to the servers TO. */
 export const setup: Setup = (directive, { directory, instance }) => {
   const [fromToken, ...to] = directive.args;
-  if (!fromToken || to.length === 0) throw new CorefileError(directive.at, "forward without a zone and upstreams; expected: forward FROM TO...");
+  if (!fromToken || to.length === 0)
+    throw new CorefileError(directive.at, "forward without a zone and upstreams; expected: forward FROM TO...");
   const [from] = zonesOf(fromToken.text, fromToken) as [string];
   const targets = readTargets(to, directory);
   const { options, upstream } = readOptions(directive, from);
@@ -33,7 +34,10 @@ export const setup: Setup = (directive, { directory, instance }) => {
 
 type Draft<T> = { -readonly [K in keyof T]: T[K] };
 
-function readOptions(directive: Directive, from: string): { readonly options: ForwardOptions; readonly upstream: UpstreamOptions } {
+function readOptions(
+  directive: Directive,
+  from: string,
+): { readonly options: ForwardOptions; readonly upstream: UpstreamOptions } {
   const upstream: Draft<UpstreamOptions> = { ...upstreamDefaults };
   const except: string[] = [];
   const next = new Set<number>();
@@ -92,7 +96,10 @@ function refuseTls(property: Directive): void {
 
 /** `health_check DURATION [no_rec] [domain FQDN]`. */
 function readHealthCheck(property: Directive, upstream: Draft<UpstreamOptions>): void {
-  const [interval, ...rest] = args(property, "health_check DURATION [no_rec] [domain FQDN]", 1, 4) as [string, ...string[]];
+  const [interval, ...rest] = args(property, "health_check DURATION [no_rec] [domain FQDN]", 1, 4) as [
+    string,
+    ...string[],
+  ];
   upstream.checkMs = duration(interval, property.at, "health_check");
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
     if (word === "no_rec") upstream.checkRecursion = false;

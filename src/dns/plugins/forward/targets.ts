@@ -21,9 +21,16 @@ export function readTargets(tokens: readonly Token[], directory: string): Target
 }
 
 function targetsOf(token: Token, directory: string): Target[] {
-  const [, scheme, rest] = /^(?:([a-z0-9]+):\/\/)?(.*)$/.exec(token.text) as unknown as [string, string | undefined, string];
+  const [, scheme, rest] = /^(?:([a-z0-9]+):\/\/)?(.*)$/.exec(token.text) as unknown as [
+    string,
+    string | undefined,
+    string,
+  ];
   if (scheme !== undefined && scheme !== "dns") {
-    throw new CorefileError(token, `${scheme}:// upstreams are not supported; expected ADDRESS[:PORT], dns://ADDRESS or a file`);
+    throw new CorefileError(
+      token,
+      `${scheme}:// upstreams are not supported; expected ADDRESS[:PORT], dns://ADDRESS or a file`,
+    );
   }
   const path = resolve(directory, rest);
   if (!isAddress(rest, token) && statSync(path, { throwIfNoEntry: false })?.isFile()) {

@@ -1,4 +1,4 @@
-import { query, RecordClass, RecordType, type Message } from "#wire/dns/index.ts";
+import { type Message, query, RecordClass, RecordType } from "#wire/dns/index.ts";
 import { exchangeUdp, type Target, targetText } from "./exchange.ts";
 import { TcpPool } from "./tcpPool.ts";
 

@@ -1,5 +1,5 @@
-import { args, CorefileError, duration, hostPort, oneArg, readProperties } from "../../corefile/index.ts";
 import type { Setup } from "../../core/index.ts";
+import { args, CorefileError, duration, hostPort, oneArg, readProperties } from "../../corefile/index.ts";
 
 /**
  * `health [ADDRESS] { lameduck DURATION }`: /health on :8080 says OK while the process lives. With lameduck the server

@@ -1,8 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
-import { resolve } from "node:path";
 import { isIP } from "node:net";
+import { resolve } from "node:path";
 import { Rcode, RecordClass, RecordType, type ResourceRecord } from "#wire/dns/index.ts";
-import { args, CorefileError, type Directive, duration, integer, noBlock, oneArg, zonesOf } from "../../corefile/index.ts";
 import {
   type Fallthrough,
   fallsThrough,
@@ -10,13 +9,23 @@ import {
   longestZone,
   makeReply,
   noFallthrough,
-  readFallthrough,
+  type Plugin,
   type Reply,
   type Request,
+  readFallthrough,
   type Setup,
   type SetupContext,
-  type Plugin,
 } from "../../core/index.ts";
+import {
+  args,
+  CorefileError,
+  type Directive,
+  duration,
+  integer,
+  noBlock,
+  oneArg,
+  zonesOf,
+} from "../../corefile/index.ts";
 import { type HostTable, mergeHosts, parseHosts } from "./hostsFile.ts";
 
 interface HostsOptions {
@@ -45,7 +54,8 @@ function readOptions(directive: Directive, { zones, directory }: SetupContext): 
     noBlock(property);
     if (isIP(property.name) !== 0) inline.push([property.name, ...property.args.map((token) => token.text)].join(" "));
     else if (property.name === "ttl") ttl = integer(oneArg(property, "ttl SECONDS"), property.at, "ttl", 1, 65535);
-    else if (property.name === "reload") reloadMs = duration(oneArg(property, "reload DURATION"), property.at, "reload");
+    else if (property.name === "reload")
+      reloadMs = duration(oneArg(property, "reload DURATION"), property.at, "reload");
     else if (property.name === "no_reverse") {
       args(property, "no_reverse", 0);
       reverse = false;

@@ -1,6 +1,6 @@
 import { RecordType, type ResourceRecord } from "#wire/dns/index.ts";
-import { args, CorefileError, noBlock } from "../../corefile/index.ts";
 import type { Reply, Setup } from "../../core/index.ts";
+import { args, CorefileError, noBlock } from "../../corefile/index.ts";
 
 /** `loadbalance [round_robin]`: puts A, AAAA and MX records of an answer in a new random order each time. */
 export const setup: Setup = (directive) => {
@@ -25,7 +25,10 @@ function shuffled(reply: Reply): Reply {
 }
 
 /** CNAMEs first, then what does not move, then addresses and MX records shuffled. */
-export function shuffleRecords(records: readonly ResourceRecord[], random: () => number = Math.random): readonly ResourceRecord[] {
+export function shuffleRecords(
+  records: readonly ResourceRecord[],
+  random: () => number = Math.random,
+): readonly ResourceRecord[] {
   if (records.length < 2) return records;
   const aliases = records.filter((record) => record.type === RecordType.CNAME);
   const fixed = records.filter((record) => record.type !== RecordType.CNAME && !movable.has(record.type));

@@ -1,6 +1,6 @@
-import { isSubdomain, rcodeName, Rcode, typeName, className } from "#wire/dns/index.ts";
-import { CorefileError, readProperties, zonesOf } from "../../corefile/index.ts";
+import { className, isSubdomain, Rcode, rcodeName, typeName } from "#wire/dns/index.ts";
 import type { Outcome, Reply, Request, Setup } from "../../core/index.ts";
+import { CorefileError, readProperties, zonesOf } from "../../corefile/index.ts";
 
 /** Kinds of answers that `class` tells apart (CoreDNS' response types, grouped). */
 const classes = ["all", "success", "denial", "error"] as const;
@@ -13,14 +13,16 @@ const commonFormat =
 /** `log [NAMES…] [FORMAT] { class CLASSES… }`: one line per answered query. */
 export const setup: Setup = (directive, { log }) => {
   const last = directive.args.at(-1)?.text;
-  const hasFormat = last !== undefined && last.includes("{");
+  const hasFormat = last?.includes("{") ?? false;
   const names = hasFormat ? directive.args.slice(0, -1) : directive.args;
   const zones = names.length === 0 ? ["."] : names.flatMap((token) => zonesOf(token.text, token));
-  const format = !hasFormat || last === "{common}" ? commonFormat : last.replaceAll("{combined}", `${commonFormat} "{>opcode}"`);
+  const format =
+    !hasFormat || last === "{common}" ? commonFormat : last.replaceAll("{combined}", `${commonFormat} "{>opcode}"`);
   let wanted: ReadonlySet<AnswerClass> = new Set(["all"]);
   readProperties(directive, {
     class: (property) => {
-      if (property.args.length === 0) throw new CorefileError(property.at, `class of nothing; allowed: ${classes.join(", ")}`);
+      if (property.args.length === 0)
+        throw new CorefileError(property.at, `class of nothing; allowed: ${classes.join(", ")}`);
       wanted = new Set(
         property.args.map(({ text, ...at }) => {
           const known = classes.find((name) => name === text);

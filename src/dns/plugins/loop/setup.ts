@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { encodeMessage, query, RecordClass, RecordType } from "#wire/dns/index.ts";
-import { args, noBlock } from "../../corefile/index.ts";
 import { makeReply, type Setup } from "../../core/index.ts";
+import { args, noBlock } from "../../corefile/index.ts";
 
 /** How often a probe that came back ends the server: once through the front door, a second time by forwarding. */
 const loopSeen = 2;

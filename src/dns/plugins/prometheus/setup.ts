@@ -1,6 +1,6 @@
 import { rcodeName, typeName } from "#wire/dns/index.ts";
-import { args, hostPort, noBlock } from "../../corefile/index.ts";
 import type { Setup } from "../../core/index.ts";
+import { args, hostPort, noBlock } from "../../corefile/index.ts";
 
 /** CoreDNS' buckets of durations: 0.25 ms doubled up to 8 s. */
 const dnsDurations = Array.from({ length: 16 }, (_, i) => 0.00025 * 2 ** i);
@@ -15,7 +15,10 @@ export const setup: Setup = (directive, { instance, server, zones }) => {
   const [address = "localhost:9153"] = args(directive, "prometheus [ADDRESS]", 0, 1);
   const { host, port } = hostPort(address, directive.at, 9153);
   const { metrics } = instance;
-  const requests = metrics.counter("coredns_dns_requests_total", "Counter of DNS requests made per zone, protocol and family.");
+  const requests = metrics.counter(
+    "coredns_dns_requests_total",
+    "Counter of DNS requests made per zone, protocol and family.",
+  );
   const responses = metrics.counter("coredns_dns_responses_total", "Counter of response status codes.");
   const durations = metrics.histogram(
     "coredns_dns_request_duration_seconds",
@@ -40,7 +43,7 @@ export const setup: Setup = (directive, { instance, server, zones }) => {
     answered: (request, reply, outcome) => {
       const { zone, peer } = request;
       const proto = peer.protocol;
-      const family = peer.address.includes(".") ? "1" : "2"; // a v4-mapped address counts as IPv4
+      const family = peer.address.includes(":") ? "2" : "1";
       const name = typeName(request.question.type);
       const type = labelled.has(name) ? name : "other";
       const common = { server, zone, view: "" };
@@ -53,7 +56,10 @@ export const setup: Setup = (directive, { instance, server, zones }) => {
     start: async () => {
       for (const zone of zones) {
         metrics
-          .gauge("coredns_plugin_enabled", "A metric that indicates whether a plugin is enabled on per server and zone basis.")
+          .gauge(
+            "coredns_plugin_enabled",
+            "A metric that indicates whether a plugin is enabled on per server and zone basis.",
+          )
           .set(1, { server, zone, view: "", name: "prometheus" });
       }
       remove = await instance.http.serve(`${host}:${port}`, "/metrics", () => ({

@@ -1,5 +1,5 @@
-import { args, hostPort, readProperties } from "../../corefile/index.ts";
 import type { Setup } from "../../core/index.ts";
+import { args, hostPort, readProperties } from "../../corefile/index.ts";
 
 /**
  * `ready [ADDRESS]`: /ready on :8181 answers 200 once every plugin that has to wait for something is ready, before

@@ -1,6 +1,6 @@
 import { errorMessage } from "#base/errors.ts";
-import { args, CorefileError, duration, noBlock } from "../../corefile/index.ts";
 import type { Setup } from "../../core/index.ts";
+import { args, CorefileError, duration, noBlock } from "../../corefile/index.ts";
 
 /** Shortest times that CoreDNS allows. */
 const minIntervalMs = 2000;
@@ -17,9 +17,11 @@ export const setup: Setup = (directive, { instance, log, directory }) => {
   const [intervalText, jitterText] = args(directive, "reload [INTERVAL] [JITTER]", 0, 2);
   if (intervalText === "off") return { name: "reload" };
   const intervalMs = intervalText === undefined ? 30_000 : duration(intervalText, directive.at, "reload interval");
-  const jitterMs = jitterText === undefined ? Math.min(15_000, intervalMs / 2) : duration(jitterText, directive.at, "reload jitter");
+  const jitterMs =
+    jitterText === undefined ? Math.min(15_000, intervalMs / 2) : duration(jitterText, directive.at, "reload jitter");
   if (intervalMs < minIntervalMs) throw new CorefileError(directive.at, "reload interval below 2s");
-  if (jitterText !== undefined && jitterMs < minJitterMs) throw new CorefileError(directive.at, "reload jitter below 1s");
+  if (jitterText !== undefined && jitterMs < minJitterMs)
+    throw new CorefileError(directive.at, "reload jitter below 1s");
   if (jitterMs > intervalMs / 2 && jitterText !== undefined) {
     throw new CorefileError(directive.at, "reload jitter beyond half the interval");
   }
@@ -36,7 +38,8 @@ export const setup: Setup = (directive, { instance, log, directory }) => {
       log.error("Corefile changed but is not used", { error: errorMessage(error) });
     }
   };
-  const guarded = () => void check().catch((error: unknown) => log.warn("Corefile cannot be read", { error: errorMessage(error) }));
+  const guarded = () =>
+    void check().catch((error: unknown) => log.warn("Corefile cannot be read", { error: errorMessage(error) }));
   const arm = () => {
     timer = setTimeout(
       () => {

@@ -1,0 +1,230 @@
+import type { EndpointPort, EndpointSlice, Namespace, Pod, Service, ServicePort } from "#api/index.ts";
+import { formatIp, type Ip, tryParseIp } from "#base/ip.ts";
+
+/** A Service as far as DNS cares. */
+export interface ServiceEntry {
+  readonly name: string;
+  readonly namespace: string;
+  readonly kind: "cluster" | "headless" | "external";
+  /** Cluster addresses; none for the other kinds. */
+  readonly addresses: readonly Ip[];
+  readonly ports: readonly PortEntry[];
+  /** Target of an ExternalName Service, as written. */
+  readonly externalName: string;
+  readonly publishNotReady: boolean;
+}
+
+/** A named port; name and protocol in lower case. */
+export interface PortEntry {
+  readonly name: string;
+  readonly protocol: string;
+  readonly port: number;
+}
+
+/** One address of an endpoint. */
+export interface EndpointEntry {
+  readonly address: Ip;
+  /** Hostname from the slice, "" without one. */
+  readonly hostname: string;
+  /** Name of the pod behind it, "" for other targets. */
+  readonly podName: string;
+  readonly ready: boolean;
+}
+
+/** An EndpointSlice of a Service. */
+export interface SliceEntry {
+  /** `namespace/name` of the Service. */
+  readonly service: string;
+  readonly endpoints: readonly EndpointEntry[];
+  readonly ports: readonly PortEntry[];
+}
+
+/** The label that ties a slice to its Service (discovery.k8s.io/v1 LabelServiceName). */
+const serviceLabel = "kubernetes.io/service-name";
+
+/**
+ * The cluster's objects as DNS looks them up, kept up to date object by object. Setting the same object twice, or
+ * deleting one that is not there, changes nothing: the order of events does not matter, only the state.
+ */
+export class ClusterIndex {
+  readonly #services = new Map<string, ServiceEntry>();
+  readonly #serviceByAddress = new Multimap();
+  readonly #slices = new Map<string, SliceEntry>();
+  readonly #slicesOfService = new Multimap();
+  readonly #slicesByAddress = new Multimap();
+  readonly #namespaces = new Set<string>();
+  readonly #podsByAddress = new Multimap();
+  readonly #pods = new Map<string, readonly string[]>();
+
+  setService(service: Service): void {
+    const key = keyOf(service);
+    this.deleteService(key);
+    const entry = serviceEntry(service);
+    this.#services.set(key, entry);
+    for (const address of entry.addresses) this.#serviceByAddress.add(formatIp(address), key);
+  }
+
+  /** @param key `namespace/name` */
+  deleteService(key: string): void {
+    const entry = this.#services.get(key);
+    if (!entry) return;
+    this.#services.delete(key);
+    for (const address of entry.addresses) this.#serviceByAddress.remove(formatIp(address), key);
+  }
+
+  setSlice(slice: EndpointSlice): void {
+    const key = keyOf(slice);
+    this.deleteSlice(key);
+    const entry = sliceEntry(slice);
+    if (!entry) return;
+    this.#slices.set(key, entry);
+    this.#slicesOfService.add(entry.service, key);
+    for (const { address } of entry.endpoints) this.#slicesByAddress.add(formatIp(address), key);
+  }
+
+  deleteSlice(key: string): void {
+    const entry = this.#slices.get(key);
+    if (!entry) return;
+    this.#slices.delete(key);
+    this.#slicesOfService.remove(entry.service, key);
+    for (const { address } of entry.endpoints) this.#slicesByAddress.remove(formatIp(address), key);
+  }
+
+  setNamespace(namespace: Namespace): void {
+    this.#namespaces.add(namespace.metadata.name);
+  }
+
+  deleteNamespace(name: string): void {
+    this.#namespaces.delete(name);
+  }
+
+  setPod(pod: Pod): void {
+    const key = keyOf(pod);
+    this.deletePod(key);
+    const phase = pod.status?.phase;
+    if (phase === "Succeeded" || phase === "Failed") return; // its address may belong to another pod by now
+    const { podIPs, podIP } = pod.status ?? {};
+    const texts = podIPs?.map(({ ip }) => ip) ?? (podIP ? [podIP] : []);
+    const places = texts.flatMap((text) => {
+      const ip = tryParseIp(text ?? "");
+      return ip ? [podPlace(pod.metadata.namespace ?? "", ip)] : [];
+    });
+    this.#pods.set(key, places);
+    for (const place of places) this.#podsByAddress.add(place, key);
+  }
+
+  deletePod(key: string): void {
+    for (const place of this.#pods.get(key) ?? []) this.#podsByAddress.remove(place, key);
+    this.#pods.delete(key);
+  }
+
+  service(namespace: string, name: string): ServiceEntry | undefined {
+    return this.#services.get(`${namespace}/${name}`);
+  }
+
+  hasNamespace(name: string): boolean {
+    return this.#namespaces.has(name);
+  }
+
+  hasPod(namespace: string, address: Ip): boolean {
+    return this.#podsByAddress.get(podPlace(namespace, address)).length > 0;
+  }
+
+  /** Slices of a Service, in the order of their keys so that answers do not depend on the order of events. */
+  slices(namespace: string, name: string): SliceEntry[] {
+    return this.#entries(this.#slicesOfService.get(`${namespace}/${name}`));
+  }
+
+  /** The Service with this cluster address. */
+  serviceAt(address: Ip): ServiceEntry | undefined {
+    const [key] = this.#serviceByAddress.get(formatIp(address));
+    return key === undefined ? undefined : this.#services.get(key);
+  }
+
+  /** Slices with an endpoint of this address. */
+  slicesAt(address: Ip): SliceEntry[] {
+    return this.#entries(this.#slicesByAddress.get(formatIp(address)));
+  }
+
+  #entries(keys: readonly string[]): SliceEntry[] {
+    return keys.flatMap((key) => this.#slices.get(key) ?? []);
+  }
+}
+
+/** Sets of strings by string. */
+class Multimap {
+  readonly #sets = new Map<string, Set<string>>();
+
+  add(key: string, value: string): void {
+    const set = this.#sets.get(key);
+    if (set) set.add(value);
+    else this.#sets.set(key, new Set([value]));
+  }
+
+  remove(key: string, value: string): void {
+    const set = this.#sets.get(key);
+    if (set?.delete(value) && set.size === 0) this.#sets.delete(key);
+  }
+
+  /** Sorted. */
+  get(key: string): string[] {
+    return [...(this.#sets.get(key) ?? [])].sort();
+  }
+}
+
+/** `namespace/name`, or the name of what has no namespace. */
+export function keyOf({
+  metadata,
+}: {
+  readonly metadata: { readonly namespace?: string; readonly name: string };
+}): string {
+  return metadata.namespace ? `${metadata.namespace}/${metadata.name}` : metadata.name;
+}
+
+function podPlace(namespace: string, address: Ip): string {
+  return `${namespace}/${formatIp(address)}`;
+}
+
+function serviceEntry({ metadata, spec }: Service): ServiceEntry {
+  const texts = spec.clusterIPs ?? (spec.clusterIP ? [spec.clusterIP] : []);
+  const external = spec.type === "ExternalName";
+  const headless = !external && texts[0] === "None";
+  return {
+    name: metadata.name,
+    namespace: metadata.namespace ?? "",
+    kind: external ? "external" : headless ? "headless" : "cluster",
+    addresses: external || headless ? [] : texts.flatMap((text) => tryParseIp(text) ?? []),
+    ports: (spec.ports ?? []).map(portEntry),
+    externalName: spec.externalName ?? "",
+    publishNotReady: spec.publishNotReadyAddresses ?? false,
+  };
+}
+
+function sliceEntry(slice: EndpointSlice): SliceEntry | undefined {
+  const service = slice.metadata.labels?.[serviceLabel];
+  if (!service || slice.addressType === "FQDN") return undefined;
+  return {
+    service: `${slice.metadata.namespace ?? ""}/${service}`,
+    ports: (slice.ports ?? []).map(portEntry),
+    endpoints: (slice.endpoints ?? []).flatMap((endpoint) =>
+      endpoint.addresses.flatMap((text) => {
+        const address = tryParseIp(text);
+        if (!address) return [];
+        return {
+          address,
+          hostname: endpoint.hostname ?? "",
+          podName: endpoint.targetRef?.kind === "Pod" ? (endpoint.targetRef.name ?? "") : "",
+          ready: endpoint.conditions?.ready ?? true, // absent counts as ready (the API's documentation)
+        };
+      }),
+    ),
+  };
+}
+
+function portEntry(port: ServicePort | EndpointPort): PortEntry {
+  return {
+    name: (port.name ?? "").toLowerCase(),
+    protocol: (port.protocol ?? "TCP").toLowerCase(),
+    port: port.port ?? 0,
+  };
+}

@@ -1,0 +1,268 @@
+import { createHash } from "node:crypto";
+import { globSync, readFileSync, statSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { errorMessage } from "#base/errors.ts";
+import type { Logger } from "#base/log.ts";
+import type { Metrics } from "#base/metrics.ts";
+import { type ConfiguredSite, configure } from "./configuration.ts";
+import { Answerer, type Instance, makeReply, type Plugin } from "./core/index.ts";
+import { type Environment, parseCorefile } from "./corefile/index.ts";
+import { HttpListeners } from "./transport/http.ts";
+import { listenTcp } from "./transport/tcp.ts";
+import { type Listener, listenUdp } from "./transport/udp.ts";
+
+/** How a server is started. */
+export interface ServerOptions {
+  /** File of the Corefile. */
+  readonly corefile: string;
+  /** Text to use instead of the file's; the file's name stays for messages and relative names. */
+  readonly corefileText?: string;
+  /** For server blocks that name none. Default 53. */
+  readonly defaultPort?: number;
+  /** Address to listen on. Default: all. */
+  readonly host?: string;
+}
+
+/** What a server needs. */
+export interface ServerDeps {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly environment: Environment;
+  /** Called when the server cannot go on (a forwarding loop). */
+  readonly fatal: (message: string) => void;
+  /** Milliseconds, monotonic. Default: performance.now. */
+  readonly now?: () => number;
+}
+
+/** A Corefile at work. */
+interface Running {
+  readonly text: string;
+  readonly sites: readonly ConfiguredSite[];
+  readonly plugins: readonly Plugin[];
+}
+
+/** One port: UDP and TCP with the same answers. */
+interface Port {
+  readonly answerer: Answerer;
+  readonly listeners: readonly Listener[];
+}
+
+/** Longest wait of a reload for plugins that have to catch up, milliseconds (CoreDNS' start-up time-out). */
+const settleMs = 5000;
+
+/** A DNS server that runs a Corefile, and changes over to a new one without closing its ports. */
+export class DnsServer {
+  readonly #options: ServerOptions;
+  readonly #deps: ServerDeps;
+  readonly #now: () => number;
+  readonly #http = new HttpListeners();
+  readonly #ports = new Map<number, Port>();
+  #running: Running = { text: "", sites: [], plugins: [] };
+  #reloading: Promise<void> | undefined;
+
+  constructor(options: ServerOptions, deps: ServerDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    this.#now = deps.now ?? (() => performance.now());
+  }
+
+  /** Ports with their DNS listeners open; for a key with port 0 the one that the kernel chose. */
+  listening(): { readonly address: string; readonly port: number }[] {
+    const address = this.#options.host ?? "";
+    return [...this.#ports.values()].flatMap(({ listeners }) =>
+      listeners[0] ? [{ address, port: listeners[0].port }] : [],
+    );
+  }
+
+  /**
+   * Reads the Corefile, opens the ports and starts the plugins. Resolves when DNS is served; ready() may come later.
+   * @throws CorefileError, bind errors, or a plugin's reason why it cannot start
+   */
+  async start(): Promise<void> {
+    const next = await this.#prepare(this.#options.corefileText ?? (await this.#readCorefile()));
+    try {
+      await this.#openPorts(next.sites);
+      await startAll(next.plugins);
+    } catch (error) {
+      await stopAll(next.plugins);
+      await this.#closePorts(() => true);
+      throw error;
+    }
+    this.#running = next;
+    this.#useSites(next.sites);
+    for (const { zones, port } of next.sites) for (const zone of zones) this.#deps.log.info(`Serving ${zone}:${port}`);
+    this.#deps.log.info("Running configuration", {
+      sha512: createHash("sha512").update(next.text).digest("hex"),
+    });
+    for (const plugin of next.plugins) plugin.started?.();
+  }
+
+  /**
+   * Changes over to the Corefile's present content: new plugins are started and caught up before they take over.
+   * @throws like start; the old configuration then stays in use
+   */
+  async reload(): Promise<void> {
+    this.#reloading ??= this.#reload().finally(() => {
+      this.#reloading = undefined;
+    });
+    await this.#reloading;
+  }
+
+  /** Names of plugins that are not ready; empty when all are. */
+  notReady(): string[] {
+    return this.#running.plugins.filter((plugin) => plugin.ready?.() === false).map(({ name }) => name);
+  }
+
+  /** Serves on for the longest lameduck time, then closes everything. `skipLameduck`: at once. */
+  async stop(skipLameduck = false): Promise<void> {
+    const lameduckMs = Math.max(0, ...this.#running.plugins.map((plugin) => plugin.lameduckMs ?? 0));
+    if (lameduckMs > 0 && !skipLameduck) {
+      this.#deps.log.info(`Going into lameduck mode for ${lameduckMs / 1000}s`);
+      await new Promise((done) => setTimeout(done, lameduckMs));
+    }
+    await this.#closePorts(() => true);
+    const { plugins } = this.#running;
+    this.#running = { text: "", sites: [], plugins: [] };
+    await stopAll(plugins);
+  }
+
+  async #reload(): Promise<void> {
+    this.#deps.log.info("Reloading");
+    const next = await this.#prepare(await this.#readCorefile());
+    try {
+      await startAll(next.plugins);
+      await settled(next.plugins);
+      await this.#openPorts(next.sites);
+    } catch (error) {
+      await stopAll(next.plugins);
+      throw error;
+    }
+    const before = this.#running;
+    this.#running = next;
+    this.#useSites(next.sites);
+    await this.#closePorts((port) => !next.sites.some((site) => site.port === port));
+    await stopAll(before.plugins);
+    for (const plugin of next.plugins) plugin.started?.();
+    this.#deps.log.info("Reloading complete");
+  }
+
+  async #prepare(text: string): Promise<Running> {
+    const file = resolve(this.#options.corefile);
+    const { log, environment } = this.#deps;
+    const blocks = parseCorefile(this.#options.corefile, text, {
+      environment,
+      readImport: (pattern) => readImports(dirname(file), pattern),
+    });
+    const sites = await configure(blocks, {
+      log,
+      defaultPort: this.#options.defaultPort ?? 53,
+      directory: dirname(file),
+      environment,
+      instance: this.#instance(text),
+      now: this.#now,
+    });
+    return { text, sites, plugins: sites.flatMap(({ plugins }) => plugins) };
+  }
+
+  #instance(corefileText: string): Instance {
+    const { metrics, fatal } = this.#deps;
+    return {
+      metrics,
+      http: this.#http,
+      corefileText,
+      fatal,
+      resolve: (request) => {
+        const port = Number(request.server.slice(request.server.lastIndexOf(":") + 1));
+        return this.#ports.get(port)?.answerer.resolve(request) ?? makeReply("", { rcode: 2 });
+      },
+      notReady: () => this.notReady(),
+      readCorefile: () => this.#readCorefile(),
+      reload: () => this.reload(),
+      listening: () => this.listening(),
+    };
+  }
+
+  async #readCorefile(): Promise<string> {
+    return await readFile(this.#options.corefile, "utf8");
+  }
+
+  /** Opens the ports that are not open yet; closes those again when one cannot be opened. */
+  async #openPorts(sites: readonly ConfiguredSite[]): Promise<void> {
+    const opened = new Set<number>();
+    try {
+      for (const port of new Set(sites.map((site) => site.port))) {
+        if (this.#ports.has(port)) continue;
+        const answerer = new Answerer(
+          `dns://:${port}`,
+          sites.filter((site) => site.port === port),
+          this.#now,
+        );
+        opened.add(port);
+        this.#ports.set(port, {
+          answerer,
+          listeners: await openPort(this.#options.host ?? "", port, answerer),
+        });
+      }
+    } catch (error) {
+      await this.#closePorts((port) => opened.has(port));
+      throw error;
+    }
+  }
+
+  #useSites(sites: readonly ConfiguredSite[]): void {
+    for (const [port, { answerer }] of this.#ports) answerer.use(sites.filter((site) => site.port === port));
+  }
+
+  async #closePorts(which: (port: number) => boolean): Promise<void> {
+    for (const [port, { listeners }] of this.#ports) {
+      if (!which(port)) continue;
+      this.#ports.delete(port);
+      await Promise.all(listeners.map((listener) => listener.close()));
+    }
+  }
+}
+
+/** UDP and TCP on the same port; for port 0 UDP chooses, and another is tried when TCP has that one taken. */
+async function openPort(host: string, port: number, answerer: Answerer): Promise<Listener[]> {
+  for (let attempt = 0; ; attempt++) {
+    const udp = await listenUdp(host, port, answerer);
+    try {
+      return [udp, await listenTcp(host, udp.port, answerer)];
+    } catch (error) {
+      await udp.close();
+      if (port !== 0 || attempt >= 10) throw error;
+    }
+  }
+}
+
+async function startAll(plugins: readonly Plugin[]): Promise<void> {
+  const results = await Promise.allSettled(plugins.map(async (plugin) => await plugin.start?.()));
+  for (const [i, result] of results.entries()) {
+    if (result.status === "rejected") {
+      throw new Error(`plugin/${plugins[i]?.name}: ${errorMessage(result.reason)}`, { cause: result.reason });
+    }
+  }
+}
+
+async function stopAll(plugins: readonly Plugin[]): Promise<void> {
+  await Promise.allSettled(plugins.map(async (plugin) => await plugin.stop?.()));
+}
+
+async function settled(plugins: readonly Plugin[]): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((done) => {
+    timer = setTimeout(done, settleMs);
+  });
+  await Promise.race([Promise.allSettled(plugins.map(async (plugin) => await plugin.settled?.())), late]);
+  clearTimeout(timer);
+}
+
+/** Files of an import pattern, relative to the Corefile's directory, in the order of their names. */
+function readImports(directory: string, pattern: string): { readonly file: string; readonly text: string }[] {
+  return globSync(pattern, { cwd: directory })
+    .sort()
+    .map((name) => resolve(directory, name))
+    .filter((file) => statSync(file).isFile())
+    .map((file) => ({ file, text: readFileSync(file, "utf8") }));
+}

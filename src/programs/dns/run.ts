@@ -1,0 +1,79 @@
+import { writeFile } from "node:fs/promises";
+import { errorMessage, hasCode } from "#base/errors.ts";
+import { createLogger, type Logger } from "#base/log.ts";
+import { Metrics } from "#base/metrics.ts";
+import { DnsServer, pluginOrder } from "#dns/index.ts";
+import { type DnsFlags, dnsUsage, FlagError, parseDnsFlags } from "./flags.ts";
+
+/**
+ * The DNS server as a program: `podwire dns`, or `/coredns` in a pod. SIGTERM and SIGINT end it (after the lameduck
+ * time; a second one at once), SIGUSR1 reads the Corefile again. Resolves with the exit code.
+ */
+export async function runDns(argv: readonly string[]): Promise<number> {
+  let flags: DnsFlags;
+  try {
+    flags = parseDnsFlags(argv);
+  } catch (error) {
+    if (!(error instanceof FlagError)) throw error;
+    process.stderr.write(`dns: ${error.message}\n`);
+    return 2;
+  }
+  if (flags.show) {
+    process.stdout.write(shown(flags.show));
+    return 0;
+  }
+  const log = createLogger("dns", flags.quiet ? { level: "warn" } : {});
+  return await serve(flags, log);
+}
+
+function shown(what: NonNullable<DnsFlags["show"]>): string {
+  if (what === "help") return dnsUsage;
+  if (what === "version") return "Podwire DNS\n";
+  return `Server types:\n  dns\n\nPlugins, in the order that a request passes them:\n${pluginOrder.map(({ name }) => `  ${name}\n`).join("")}`;
+}
+
+async function serve(flags: DnsFlags, log: Logger): Promise<number> {
+  const failed = Promise.withResolvers<number>();
+  const server = new DnsServer(
+    { corefile: flags.corefile, defaultPort: flags.port },
+    {
+      log,
+      metrics: new Metrics(),
+      environment: process.env,
+      fatal: () => failed.resolve(1),
+    },
+  );
+  try {
+    if (flags.pidfile !== undefined) await writeFile(flags.pidfile, `${process.pid}\n`);
+    await server.start();
+  } catch (error) {
+    const missing = hasCode(error, "ENOENT") && (error as NodeJS.ErrnoException).path === flags.corefile;
+    process.stderr.write(
+      `dns: ${missing ? `there is no ${flags.corefile}; name one with -conf FILE` : errorMessage(error)}\n`,
+    );
+    return 1;
+  }
+  const code = await Promise.race([untilSignal(server, log), failed.promise]);
+  await server.stop(true);
+  return code;
+}
+
+/** Resolves when the server has ended after a signal. */
+function untilSignal(server: DnsServer, log: Logger): Promise<number> {
+  return new Promise((resolve) => {
+    let ending = false;
+    const end = (signal: NodeJS.Signals) => {
+      log.info(`${signal}: ${ending ? "Ending at once" : "Shutting down"}`);
+      // CoreDNS takes its time on SIGTERM, none on Ctrl-C.
+      const atOnce = ending || signal === "SIGINT";
+      ending = true;
+      if (atOnce) resolve(0);
+      else void server.stop().then(() => resolve(0));
+    };
+    process.on("SIGTERM", end);
+    process.on("SIGINT", end);
+    process.on("SIGUSR1", () => {
+      void server.reload().catch((error: unknown) => log.error("Reload failed", { error: errorMessage(error) }));
+    });
+  });
+}
