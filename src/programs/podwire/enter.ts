@@ -1,25 +1,17 @@
 import { spawn } from "node:child_process";
 import { userInfo } from "node:os";
 import { PodwireError } from "#base/errors.ts";
-import { type ClusterStatus } from "#lab/parent/index.ts";
+import { type ClusterStatus, nsenterArguments } from "#lab/parent/index.ts";
 import { ask } from "./query.ts";
 
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/cni/bin";
-
-/** Arguments of nsenter(1) to enter all namespaces of a process, before the command. */
-function nsenter(pid: number, withUser: boolean): string[] {
-  const namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", ...(withUser ? ["--user"] : [])];
-  // Root becomes root of the lab's user namespace; anyone else is its root already.
-  const ids = withUser ? (userInfo().uid === 0 ? ["--setuid", "0", "--setgid", "0"] : ["--preserve-credentials"]) : [];
-  return ["--target", String(pid), ...namespaces, ...ids, "--"];
-}
 
 /** The command line that runs a command on a machine of a cluster. */
 export async function commandOn(name: string, machine: string, command: readonly string[]): Promise<[string, ...string[]]> {
   const { lab, machine: init } = (await ask(name, { command: "enter", machine })) as { lab: number; machine: number };
   const term = process.env["TERM"];
   const env = ["env", "-i", `PATH=${PATH}`, "HOME=/root", "USER=root", ...(term ? [`TERM=${term}`] : []), "LANG=C.UTF-8"];
-  return ["nsenter", ...nsenter(lab, true), "nsenter", ...nsenter(init, false), ...env, ...command];
+  return ["nsenter", ...nsenterArguments(lab, userInfo().uid), "nsenter", ...nsenterArguments(init), ...env, ...command];
 }
 
 /** Runs a command on a machine with this process's own streams. @returns its exit code */

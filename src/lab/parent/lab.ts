@@ -1,0 +1,60 @@
+import { execFile } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+import type { BootRequest } from "#lab/engine/index.ts";
+import type { Topology } from "#lab/topology/index.ts";
+import { EngineLink } from "./engineLink.ts";
+import { nsenterArguments } from "./nsenter.ts";
+import type { Installation } from "./cluster.ts";
+
+/** What a command on a machine printed and how it ended. */
+export interface CommandResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Machines and links without a cluster on them. */
+export class Lab {
+  readonly #installation: Installation;
+  readonly #directory: string;
+  #engine: EngineLink | undefined;
+
+  constructor(installation: Installation) {
+    this.#installation = installation;
+    this.#directory = mkdtempSync(join(tmpdir(), "podwire-lab-"));
+  }
+
+  /**
+   * Builds a topology.
+   * @param options files by machine (absolute path inside → content), addresses at which the router answers DNS
+   * @throws PodwireError when the machine refuses namespaces
+   */
+  async start(topology: Topology, options: Partial<Pick<BootRequest, "files" | "resolver">> = {}): Promise<void> {
+    const state = join(this.#directory, "disk");
+    mkdirSync(state);
+    this.#engine = await EngineLink.start({ ...this.#installation, state }, "engine.cjs", join(this.#directory, "engine.log"));
+    await this.#engine.boot({ topology, files: {}, resolver: [], ...options, listeners: [], processes: [], stateMounts: {} });
+  }
+
+  /** Runs a command on a machine. */
+  exec(machine: string, command: readonly string[]): Promise<CommandResult> {
+    const engine = this.#engine as EngineLink;
+    const pid = engine.inits[machine];
+    if (pid === undefined) throw new Error(`no machine ${machine}`);
+    const args = [...nsenterArguments(engine.initPid(), userInfo().uid), "nsenter", ...nsenterArguments(pid), ...command];
+    return new Promise((resolve) => {
+      execFile("nsenter", args, { cwd: "/", timeout: 30_000, maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === "number" ? error.code : 128;
+        resolve({ code, stdout, stderr });
+      });
+    });
+  }
+
+  /** Ends everything. */
+  async stop(): Promise<void> {
+    await this.#engine?.stop();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
