@@ -124,7 +124,12 @@ export class Client {
    * Deletes an object. The body is meta/v1 DeleteOptions: propagationPolicy, gracePeriodSeconds, preconditions.
    * Returns the object when it stays for a while with a deletionTimestamp (grace period, finalizers).
    */
-  async delete<T extends KubeObject>(of: Resource<T>, name: string, namespace?: string, body?: unknown): Promise<T | undefined> {
+  async delete<T extends KubeObject>(
+    of: Resource<T>,
+    name: string,
+    namespace?: string,
+    body?: unknown,
+  ): Promise<T | undefined> {
     const answer = await this.#json<T>("DELETE", resourcePath(of, namespace, name), body);
     return answer.metadata?.deletionTimestamp === undefined ? undefined : answer;
   }
@@ -133,7 +138,10 @@ export class Client {
    * The events of a watch, bookmarks included. Ends when the server ends it; throws ApiError for an ERROR event
    * (isGone: list again) and for a refused request.
    */
-  async *watch<T extends KubeObject>(of: Resource<T>, options: WatchOptions): AsyncGenerator<WatchEvent<T>, void, void> {
+  async *watch<T extends KubeObject>(
+    of: Resource<T>,
+    options: WatchOptions,
+  ): AsyncGenerator<WatchEvent<T>, void, void> {
     const query = queryOf({
       ...selectorQuery(options),
       watch: "true",

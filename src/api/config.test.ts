@@ -62,13 +62,19 @@ describe("kubeconfig", () => {
   });
 
   it("names what is missing", async () => {
-    await expect(parseKubeconfig(yaml, { context: "nope", path: "x.yaml" })).rejects.toThrow('x.yaml: no context named "nope"');
+    await expect(parseKubeconfig(yaml, { context: "nope", path: "x.yaml" })).rejects.toThrow(
+      'x.yaml: no context named "nope"',
+    );
     await expect(parseKubeconfig("- a")).rejects.toThrow(/no context named ""/);
     await expect(parseKubeconfig("7")).rejects.toThrow("a kubeconfig is a mapping");
   });
 
   it("finds the API server of the cluster a pod is in", async () => {
-    for (const [name, text] of [["ca.crt", "CA"], ["token", "T"], ["namespace", "ns\n"]] as const) {
+    for (const [name, text] of [
+      ["ca.crt", "CA"],
+      ["token", "T"],
+      ["namespace", "ns\n"],
+    ] as const) {
       await writeFile(join(directory, name), text);
     }
     const env = { KUBERNETES_SERVICE_HOST: "fd00::1", KUBERNETES_SERVICE_PORT: "443" };

@@ -41,7 +41,14 @@ describe("event recorder", () => {
     for (let i = 0; i < 3; i++) recorder.event(about, "Warning", "BackOff", "Back-off restarting");
     recorder.event(about, "Warning", "BackOff", "another");
     await recorder.flush();
-    expect(events().map(({ message, count, firstTimestamp, lastTimestamp }) => [message, count, firstTimestamp, lastTimestamp])).toEqual([
+    expect(
+      events().map(({ message, count, firstTimestamp, lastTimestamp }) => [
+        message,
+        count,
+        firstTimestamp,
+        lastTimestamp,
+      ]),
+    ).toEqual([
       ["Back-off restarting", 3, "2026-01-01T00:00:00Z", "2026-01-01T00:00:02Z"],
       ["another", 1, "2026-01-01T00:00:03Z", "2026-01-01T00:00:03Z"],
     ]);

@@ -67,7 +67,16 @@ export function createEventRecorder(
 
   const event: EventRecorder["event"] = (about, type, reason, message) => {
     const time = now();
-    const key = JSON.stringify([about.kind, about.namespace, about.name, about.uid, about.fieldPath, type, reason, message]);
+    const key = JSON.stringify([
+      about.kind,
+      about.namespace,
+      about.name,
+      about.uid,
+      about.fieldPath,
+      type,
+      reason,
+      message,
+    ]);
     const entry = sent.get(key) ?? { name: "", count: 0, last: Promise.resolve() };
     entry.name ||= `${about.name}.${((BigInt(time.getTime()) << 20n) + BigInt(sequence++ & 0xfffff)).toString(16)}`;
     entry.count++;

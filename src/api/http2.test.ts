@@ -12,7 +12,10 @@ afterEach(async () => {
 });
 
 /** A server without TLS: that part is Node's, and is tested with the API server. */
-async function serve(onStream: (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => void, port = 0) {
+async function serve(
+  onStream: (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => void,
+  port = 0,
+) {
   const sessions = new Set<http2.ServerHttp2Session>();
   const server = http2.createServer();
   server.on("session", (session) => sessions.add(session));
@@ -71,7 +74,13 @@ describe("HTTP/2 transport", () => {
   it("turns Status answers into errors", async () => {
     const { url } = await serve((stream, headers) => {
       const notFound = headers[":path"]?.endsWith("missing");
-      if (notFound) return json(stream, 404, { kind: "Status", reason: "NotFound", message: 'pods "missing" not found', code: 404 });
+      if (notFound)
+        return json(stream, 404, {
+          kind: "Status",
+          reason: "NotFound",
+          message: 'pods "missing" not found',
+          code: 404,
+        });
       if (headers[":method"] === "PUT") return json(stream, 409, { kind: "Status", reason: "Conflict", code: 409 });
       stream.respond({ ":status": 502 });
       stream.end("bad gateway");

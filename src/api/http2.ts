@@ -126,7 +126,8 @@ function exchange(stream: http2.ClientHttp2Stream, request: ApiRequest): Promise
     stream.once("response", (head) => {
       const headers: Record<string, string> = {};
       for (const [name, value] of Object.entries(head)) {
-        if (!name.startsWith(":") && value !== undefined) headers[name] = Array.isArray(value) ? value.join(", ") : String(value);
+        if (!name.startsWith(":") && value !== undefined)
+          headers[name] = Array.isArray(value) ? value.join(", ") : String(value);
       }
       resolve({ status: head[":status"] ?? 0, headers, body: readBody(stream, request) });
     });

@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
 import { readFileSync, statSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { PodwireError } from "#base/errors.ts";
 import type { Http2Options } from "./http2.ts";
@@ -21,7 +21,11 @@ type Fields = Readonly<Record<string, string | undefined>>;
  * Throws PodwireError `InvalidKubeconfig` when the context, cluster or user is missing.
  */
 export async function loadKubeconfig(path: string, context?: string): Promise<KubeconfigContext> {
-  return await parseKubeconfig(await readFile(path, "utf8"), { directory: dirname(path), path, ...(context && { context }) });
+  return await parseKubeconfig(await readFile(path, "utf8"), {
+    directory: dirname(path),
+    path,
+    ...(context && { context }),
+  });
 }
 
 /** Reads a kubeconfig's text; file names in it are relative to `directory`. */
@@ -94,7 +98,13 @@ async function parseText(text: string): Promise<Record<string, unknown>> {
   return config as Record<string, unknown>;
 }
 
-function entry(config: Record<string, unknown>, list: string, field: string, name: string, where: string): NamedEntry<Fields> {
+function entry(
+  config: Record<string, unknown>,
+  list: string,
+  field: string,
+  name: string,
+  where: string,
+): NamedEntry<Fields> {
   const found = ((config[list] ?? []) as Record<string, unknown>[]).find((candidate) => candidate["name"] === name);
   if (!found) throw new PodwireError("InvalidKubeconfig", `${where}: no ${field} named "${name}"`, { list, name });
   return { name, value: (found[field] ?? {}) as Fields };

@@ -22,13 +22,19 @@ function setUp(options: { watchList?: boolean } = {}) {
   stops.push(stop);
   const informer = new Informer(client, resources.configMaps, { backoff }, { log, signal: stop.signal });
   const seen: string[] = [];
-  informer.onChange(({ type, object }: Change<ConfigMap>) => seen.push(`${type} ${object.metadata.name} ${object.data?.["v"]}`));
+  informer.onChange(({ type, object }: Change<ConfigMap>) =>
+    seen.push(`${type} ${object.metadata.name} ${object.data?.["v"]}`),
+  );
   const create = (name: string, v = "1") =>
     client.create(resources.configMaps, { metadata: { name, namespace: "default" }, data: { v } });
   const set = (name: string, v: string) =>
     client.patch(resources.configMaps, name, "default", { data: { v } }, { type: "merge" });
   const remove = (name: string) => client.delete(resources.configMaps, name, "default");
-  const state = () => informer.list().map(({ metadata, data }) => `${metadata.name}=${data?.["v"]}`).sort();
+  const state = () =>
+    informer
+      .list()
+      .map(({ metadata, data }) => `${metadata.name}=${data?.["v"]}`)
+      .sort();
   return { api, client, stop, informer, seen, create, set, remove, state };
 }
 
@@ -58,7 +64,9 @@ describe.each([{ watchList: true }, { watchList: false }])("informer, $watchList
     await set("a", "2");
     await until(() => state()[0] === "a=2");
     expect(seen).toEqual(["ADDED a 1", "MODIFIED a 2"]);
-    const reads = api.requests.filter((line) => line.includes("sendInitialEvents") || line === "GET /api/v1/configmaps");
+    const reads = api.requests.filter(
+      (line) => line.includes("sendInitialEvents") || line === "GET /api/v1/configmaps",
+    );
     expect(reads.length).toBe(options.watchList ? 1 : 2);
   });
 
@@ -104,7 +112,10 @@ describe.each([{ watchList: true }, { watchList: false }])("informer, $watchList
       if (failures-- > 0) throw new Error("connection refused");
     };
     informer.start();
-    await create("a").catch(() => create("a")).catch(() => create("a")).catch(() => create("a"));
+    await create("a")
+      .catch(() => create("a"))
+      .catch(() => create("a"))
+      .catch(() => create("a"));
     await informer.synced;
     await until(() => state().length === 1);
     expect(informer.health()).toEqual({ synced: true });

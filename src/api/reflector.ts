@@ -1,6 +1,6 @@
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
-import { backoffMs, type BackoffOptions, delay } from "./backoff.ts";
+import { type BackoffOptions, backoffMs, delay } from "./backoff.ts";
 import { type Change, type Index, isAfter, ObjectCache } from "./cache.ts";
 import type { Client, WatchOptions } from "./client.ts";
 import { ApiError, isGone } from "./errors.ts";
@@ -144,7 +144,8 @@ export class Informer<T extends KubeObject> {
       this.#take(event);
     }
     // A watch that ended without a single event counts as a failure: a broken server must not be asked in a loop.
-    if (this.#version === before) await delay(backoffMs({ initialMs: 20, maxMs: 5000 }, this.#failures++), this.#deps.signal);
+    if (this.#version === before)
+      await delay(backoffMs({ initialMs: 20, maxMs: 5000 }, this.#failures++), this.#deps.signal);
   }
 
   /** Reads the state from the beginning of a watch, then follows it. */

@@ -55,7 +55,9 @@ export function formatSelector(selector: LabelSelector): string {
   const parts = Object.entries(selector.matchLabels ?? {}).map(([key, value]) => ({ key, text: `${key}=${value}` }));
   for (const { key, operator, values = [] } of selector.matchExpressions ?? []) {
     const set = `(${[...values].sort().join(",")})`;
-    const text = { In: `${key} in ${set}`, NotIn: `${key} notin ${set}`, Exists: key, DoesNotExist: `!${key}` }[operator];
+    const text = { In: `${key} in ${set}`, NotIn: `${key} notin ${set}`, Exists: key, DoesNotExist: `!${key}` }[
+      operator
+    ];
     parts.push({ key, text });
   }
   return parts
@@ -253,7 +255,10 @@ export function isLabelKey(key: string): boolean {
   const name = parts.at(-1) ?? "";
   if (parts.length > 2 || !/^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/.test(name)) return false;
   const prefix = parts.length === 2 ? (parts[0] ?? "") : undefined;
-  return prefix === undefined || (prefix.length <= 253 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(prefix));
+  return (
+    prefix === undefined ||
+    (prefix.length <= 253 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(prefix))
+  );
 }
 
 /** Empty, or 63 characters of letters, digits, `-_.` with letters or digits at both ends. */

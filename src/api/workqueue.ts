@@ -1,6 +1,6 @@
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
-import { backoffMs, type BackoffOptions } from "./backoff.ts";
+import { type BackoffOptions, backoffMs } from "./backoff.ts";
 import { isConflict } from "./errors.ts";
 
 /** What to do with keys, and how eagerly. */

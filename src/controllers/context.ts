@@ -148,4 +148,3 @@ export interface ControllerHealth {
   /** Watches that are broken now. */
   readonly broken: readonly string[];
 }
-

@@ -2,8 +2,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import {
   Client,
   type Deployment,
-  type Endpoints,
   type EndpointSlice,
+  type Endpoints,
   type Event,
   type KubeObject,
   type Namespace,
@@ -88,7 +88,9 @@ class Cluster {
         const podIP = `10.244.1.${10 + n}`;
         const conditions = [{ type: "Ready", status: "True" as const, lastTransitionTime: new Date().toISOString() }];
         const status = { phase: "Running" as const, podIP, podIPs: [{ ip: podIP }], conditions };
-        this.client.patch(resources.pods, name, namespace, { status }, { type: "merge", subresource: "status" }).catch(() => {});
+        this.client
+          .patch(resources.pods, name, namespace, { status }, { type: "merge", subresource: "status" })
+          .catch(() => {});
       }
     }, 1);
     return () => clearInterval(timer);
@@ -104,12 +106,10 @@ describe("controllers together", () => {
     await cluster.node("node02");
     await cluster.node("controlplane");
     await cluster.start();
-    await until(() => cluster.all<Namespace>(resources.namespaces).map(({ metadata }) => metadata.name), [
-      "default",
-      "kube-node-lease",
-      "kube-public",
-      "kube-system",
-    ]);
+    await until(
+      () => cluster.all<Namespace>(resources.namespaces).map(({ metadata }) => metadata.name),
+      ["default", "kube-node-lease", "kube-public", "kube-system"],
+    );
     await until(() => cluster.all(resources.serviceAccounts).length, 4);
     await until(() => cluster.all(resources.configMaps).length, 4);
     await cluster.node("node01");
@@ -137,7 +137,12 @@ describe("controllers together", () => {
     await until(() => cluster.slices("web")[0]?.endpoints.length, 2);
     await until(() => cluster.slices("web")[0]?.endpoints.every(({ conditions }) => conditions?.ready), true);
     expect(new Set(cluster.pods().map(({ spec }) => spec.nodeName))).toEqual(new Set(["node01", "node02"]));
-    await until(() => cluster.all<Endpoints>(resources.endpoints).find(({ metadata }) => metadata.name === "web")?.subsets?.[0]?.addresses?.length, 2);
+    await until(
+      () =>
+        cluster.all<Endpoints>(resources.endpoints).find(({ metadata }) => metadata.name === "web")?.subsets?.[0]
+          ?.addresses?.length,
+      2,
+    );
     await cluster.client.delete(resources.services, "web", "default");
     await until(() => cluster.slices("web").length, 0);
     stop();
@@ -152,19 +157,28 @@ describe("controllers together", () => {
     const deployment = () => cluster.all<Deployment>(resources.deployments)[0];
     await until(() => deployment()?.status?.availableReplicas, 5);
     expect(cluster.pods()).toHaveLength(5);
-    const change = (spec: object) => cluster.client.patch(resources.deployments, "web", "default", { spec }, { type: "merge" });
+    const change = (spec: object) =>
+      cluster.client.patch(resources.deployments, "web", "default", { spec }, { type: "merge" });
     await change({ replicas: 2 });
     await until(() => deployment()?.status?.replicas, 2);
     const containers = [{ name: "web", image: "nginx" }];
     await change({ template: { spec: { containers } } });
     await until(() => deployment()?.status?.updatedReplicas, 2);
     await until(() => cluster.pods().map(({ spec }) => spec.containers[0]?.image), ["nginx", "nginx"]);
-    await until(() => deployment()?.status?.conditions?.map(({ type, status, reason }) => [type, status, reason]), [
-      ["Progressing", "True", "NewReplicaSetAvailable"],
-      ["Available", "True", "MinimumReplicasAvailable"],
-    ]);
+    await until(
+      () => deployment()?.status?.conditions?.map(({ type, status, reason }) => [type, status, reason]),
+      [
+        ["Progressing", "True", "NewReplicaSetAvailable"],
+        ["Available", "True", "MinimumReplicasAvailable"],
+      ],
+    );
     expect(deployment()?.metadata.annotations?.["deployment.kubernetes.io/revision"]).toBe("2");
-    expect(cluster.replicaSets().map(({ spec }) => spec.replicas).sort()).toEqual([0, 2]);
+    expect(
+      cluster
+        .replicaSets()
+        .map(({ spec }) => spec.replicas)
+        .sort(),
+    ).toEqual([0, 2]);
     // Back to the first template: its ReplicaSet comes to life again with a new revision.
     await change({ template: { spec: { containers: [{ name: "web", image: "podwire/echo" }] } } });
     await until(() => cluster.pods().map(({ spec }) => spec.containers[0]?.image), ["podwire/echo", "podwire/echo"]);
@@ -186,12 +200,22 @@ describe("controllers together", () => {
   it("empties a namespace that is deleted and lets it go", async () => {
     const cluster = new Cluster();
     await cluster.start();
-    await cluster.client.create(resources.namespaces, { metadata: { name: "gone" }, spec: { finalizers: ["kubernetes"] } });
-    await until(() => cluster.all(resources.serviceAccounts).filter(({ metadata }) => metadata.namespace === "gone").length, 1);
+    await cluster.client.create(resources.namespaces, {
+      metadata: { name: "gone" },
+      spec: { finalizers: ["kubernetes"] },
+    });
+    await until(
+      () => cluster.all(resources.serviceAccounts).filter(({ metadata }) => metadata.namespace === "gone").length,
+      1,
+    );
     await cluster.client.create(resources.secrets, { metadata: { name: "s", namespace: "gone", finalizers: ["x/y"] } });
     await cluster.client.delete(resources.namespaces, "gone");
     await until(
-      () => cluster.all<Namespace>(resources.namespaces).find(({ metadata }) => metadata.name === "gone")?.status?.conditions?.map(({ message }) => message),
+      () =>
+        cluster
+          .all<Namespace>(resources.namespaces)
+          .find(({ metadata }) => metadata.name === "gone")
+          ?.status?.conditions?.map(({ message }) => message),
       [
         "Some resources are remaining: secrets has 1 resource instances",
         "Some content in the namespace has finalizers remaining: x/y in 1 resource instances",
@@ -210,13 +234,26 @@ describe("controllers together", () => {
       metadata: { name: "p", namespace: "default" },
       spec: { containers: [{ name: "c" }] },
     });
-    await until(() => cluster.pods()[0]?.status?.conditions?.[0]?.message, expect.stringContaining("0/1 nodes are available: 1 node(s) had untolerated taint"));
+    await until(
+      () => cluster.pods()[0]?.status?.conditions?.[0]?.message,
+      expect.stringContaining("0/1 nodes are available: 1 node(s) had untolerated taint"),
+    );
     await cluster.node("node01");
     await until(() => cluster.pods()[0]?.spec.nodeName, "node01");
-    await until(() => cluster.all<Event>(resources.events).map(({ reason, message }) => `${reason}: ${message}`).filter((text) => text.includes("Sched") || text.includes("assigned")).sort(), [
-      expect.stringMatching(/^FailedScheduling: 0\/1 nodes are available: 1 node\(s\) had untolerated taint \{node-role.kubernetes.io\/control-plane: \}\. preemption: /),
-      "Scheduled: Successfully assigned default/p to node01",
-    ]);
+    await until(
+      () =>
+        cluster
+          .all<Event>(resources.events)
+          .map(({ reason, message }) => `${reason}: ${message}`)
+          .filter((text) => text.includes("Sched") || text.includes("assigned"))
+          .sort(),
+      [
+        expect.stringMatching(
+          /^FailedScheduling: 0\/1 nodes are available: 1 node\(s\) had untolerated taint \{node-role.kubernetes.io\/control-plane: \}\. preemption: /,
+        ),
+        "Scheduled: Successfully assigned default/p to node01",
+      ],
+    );
   });
 
   it("binds a pod within a few milliseconds of its creation", async () => {
@@ -227,7 +264,10 @@ describe("controllers together", () => {
     for (let i = 0; i < 20; i++) {
       const name = `p${i}`;
       const begin = performance.now();
-      await cluster.client.create(resources.pods, { metadata: { name, namespace: "default" }, spec: { containers: [{ name: "c" }] } });
+      await cluster.client.create(resources.pods, {
+        metadata: { name, namespace: "default" },
+        spec: { containers: [{ name: "c" }] },
+      });
       while (!cluster.pods().find(({ metadata }) => metadata.name === name)?.spec.nodeName) {
         await new Promise((done) => setImmediate(done));
       }
@@ -243,7 +283,14 @@ describe("controllers together", () => {
     for (let round = 0; round < 5; round++) {
       const controllers = await cluster.start();
       if (round === 0) await cluster.deployment("web", 4);
-      else await cluster.client.patch(resources.deployments, "web", "default", { spec: { replicas: 4 + round } }, { type: "merge" });
+      else
+        await cluster.client.patch(
+          resources.deployments,
+          "web",
+          "default",
+          { spec: { replicas: 4 + round } },
+          { type: "merge" },
+        );
       cluster.api.breakWatches();
       await new Promise((done) => setTimeout(done, round * 3));
       cluster.api.repeatEvents();
@@ -261,14 +308,30 @@ describe("controllers together", () => {
     await cluster.node("node01");
     await cluster.client.create(resources.replicaSets, {
       metadata: { name: "rs", namespace: "default" },
-      spec: { replicas: 2, selector: { matchLabels: { app: "x" } }, template: { metadata: { labels: { app: "x" } }, spec: { containers: [{ name: "c" }] } } },
+      spec: {
+        replicas: 2,
+        selector: { matchLabels: { app: "x" } },
+        template: { metadata: { labels: { app: "x" } }, spec: { containers: [{ name: "c" }] } },
+      },
     });
     await until(() => cluster.pods().length, 2);
     const name = cluster.pods()[0]?.metadata.name ?? "";
-    await cluster.client.patch(resources.pods, name, "default", { metadata: { labels: { app: "debug" } } }, { type: "merge" });
+    await cluster.client.patch(
+      resources.pods,
+      name,
+      "default",
+      { metadata: { labels: { app: "debug" } } },
+      { type: "merge" },
+    );
     await until(() => cluster.pods().length, 3);
     await until(() => cluster.pods().find(({ metadata }) => metadata.name === name)?.metadata.ownerReferences, []);
-    await cluster.client.patch(resources.pods, name, "default", { metadata: { labels: { app: "x" } } }, { type: "merge" });
+    await cluster.client.patch(
+      resources.pods,
+      name,
+      "default",
+      { metadata: { labels: { app: "x" } } },
+      { type: "merge" },
+    );
     await until(() => cluster.pods().length, 2);
   });
 });

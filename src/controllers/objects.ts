@@ -93,7 +93,5 @@ export function setCondition(conditions: readonly Condition[], next: Condition, 
   const lastTransitionTime =
     present?.status === next.status ? (present.lastTransitionTime ?? timeText(now)) : timeText(now);
   const condition = { ...next, lastTransitionTime };
-  return present
-    ? conditions.map((old) => (old.type === next.type ? condition : old))
-    : [...conditions, condition];
+  return present ? conditions.map((old) => (old.type === next.type ? condition : old)) : [...conditions, condition];
 }

@@ -5,8 +5,8 @@ import {
   type KubeObject,
   type Pod,
   type PodTemplateSpec,
-  referenceTo,
   type Resource,
+  referenceTo,
   resources,
 } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";

@@ -1,5 +1,5 @@
-import { errorMessage } from "#base/errors.ts";
 import type { KubeObject, Resource } from "#api/index.ts";
+import { errorMessage } from "#base/errors.ts";
 import { ControllerContext, type ControllerDeps, type ControllerHealth, type ControllerOptions } from "./context.ts";
 import { daemonSetController } from "./daemonset/controller.ts";
 import { deploymentController } from "./deployment/controller.ts";

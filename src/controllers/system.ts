@@ -1,7 +1,7 @@
 import {
   type Client,
-  type Endpoints,
   type EndpointSlice,
+  type Endpoints,
   isAlreadyExists,
   isNotFound,
   type KubeObject,

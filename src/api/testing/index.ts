@@ -1,7 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { apiVersionOf, resources } from "../resources.ts";
+import {
+  type FieldRequirement,
+  matchesRequirements,
+  parseFieldSelector,
+  parseSelector,
+  type Requirement,
+} from "../selectors.ts";
 import type { ApiRequest, ApiResponse, Transport } from "../transport.ts";
-import { type FieldRequirement, matchesRequirements, parseFieldSelector, parseSelector, type Requirement } from "../selectors.ts";
 import type { KubeObject, ObjectMeta, Status } from "../types.ts";
 
 /** An object of any kind, as the fake keeps it. */
@@ -124,7 +130,8 @@ export class FakeApi implements Transport {
       const pod = this.#existing(target);
       const node = (body as { target: { name: string } }).target.name;
       const spec = pod["spec"] as { nodeName?: string };
-      if (spec.nodeName) return fail(409, "Conflict", `pod ${target.name} is already assigned to node ${spec.nodeName}`);
+      if (spec.nodeName)
+        return fail(409, "Conflict", `pod ${target.name} is already assigned to node ${spec.nodeName}`);
       return this.#store("MODIFIED", target, { ...pod, spec: { ...spec, nodeName: node } });
     }
     const object = body as FakeObject;
@@ -155,7 +162,8 @@ export class FakeApi implements Transport {
       ? jsonPatch(old, patch as { op: string; path: string; value?: unknown }[])
       : (mergePatch(old, patch) as FakeObject);
     const version = (patch as { metadata?: { resourceVersion?: string } }).metadata?.resourceVersion;
-    if (version && version !== old.metadata.resourceVersion) return fail(409, "Conflict", "the object has been modified");
+    if (version && version !== old.metadata.resourceVersion)
+      return fail(409, "Conflict", "the object has been modified");
     return this.#replace(target, old, changed);
   }
 
@@ -174,7 +182,8 @@ export class FakeApi implements Transport {
       generation: (old.metadata.generation ?? 1) + (specChanged ? 1 : 0),
     };
     const finalizers = (next["spec"] as { finalizers?: string[] } | undefined)?.finalizers ?? [];
-    if (deletionTimestamp && [...(next.metadata.finalizers ?? []), ...finalizers].length === 0) return this.#remove(target, next);
+    if (deletionTimestamp && [...(next.metadata.finalizers ?? []), ...finalizers].length === 0)
+      return this.#remove(target, next);
     if (same(old, next)) return old;
     return this.#store("MODIFIED", target, next);
   }
@@ -228,7 +237,8 @@ export class FakeApi implements Transport {
 
   #watch(target: Target, signal: AbortSignal | undefined): ApiResponse {
     const initial = target.query.get("sendInitialEvents") === "true";
-    if (initial && !this.watchList) return answer(422, failure(422, "Invalid", "sendInitialEvents is forbidden for watch"));
+    if (initial && !this.watchList)
+      return answer(422, failure(422, "Invalid", "sendInitialEvents is forbidden for watch"));
     const from = Number(target.query.get("resourceVersion") ?? 0);
     const watch = new FakeWatch(target.collection, filterOf(target), () => this.#watches.delete(watch));
     if (!initial && from < this.#compacted) {
@@ -339,7 +349,10 @@ function discovery(path: string): unknown {
   const found = all.filter((one) => apiVersionOf(one) === groupVersion);
   if (found.length === 0) return undefined;
   const verbs = ["create", "delete", "get", "list", "patch", "update", "watch"];
-  return { groupVersion, resources: found.map(({ plural, kind, namespaced }) => ({ name: plural, kind, namespaced, verbs })) };
+  return {
+    groupVersion,
+    resources: found.map(({ plural, kind, namespaced }) => ({ name: plural, kind, namespaced, verbs })),
+  };
 }
 
 function failure(code: number, reason: string, message: string): Status {
@@ -368,7 +381,10 @@ function bodyOf(request: ApiRequest): unknown {
 /** Takes `/api/v1/namespaces/x/pods/y/status?…` apart. */
 function parseTarget(path: string): Target {
   const url = new URL(path, "http://fake");
-  const parts = url.pathname.split("/").filter((part) => part !== "").map(decodeURIComponent);
+  const parts = url.pathname
+    .split("/")
+    .filter((part) => part !== "")
+    .map(decodeURIComponent);
   const root = parts.splice(0, parts[0] === "api" ? 2 : 3);
   let namespace: string | undefined;
   // `/api/v1/namespaces/x` alone and its subresources are the Namespace itself.
@@ -402,7 +418,9 @@ function filterOf(target: Target): (object: FakeObject) => boolean {
 }
 
 function fieldOf(object: unknown, field: string): string {
-  const value = field.split(".").reduce<unknown>((at, part) => (at as Record<string, unknown> | undefined)?.[part], object);
+  const value = field
+    .split(".")
+    .reduce<unknown>((at, part) => (at as Record<string, unknown> | undefined)?.[part], object);
   return value === undefined ? "" : String(value);
 }
 
@@ -419,10 +437,16 @@ function mergePatch(target: unknown, patch: unknown): unknown {
 }
 
 /** RFC 6902: add, replace and remove of object members. */
-function jsonPatch(object: FakeObject, operations: readonly { op: string; path: string; value?: unknown }[]): FakeObject {
+function jsonPatch(
+  object: FakeObject,
+  operations: readonly { op: string; path: string; value?: unknown }[],
+): FakeObject {
   const copy = structuredClone(object);
   for (const { op, path, value } of operations) {
-    const parts = path.split("/").slice(1).map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+    const parts = path
+      .split("/")
+      .slice(1)
+      .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
     const last = parts.pop() ?? "";
     const parent = parts.reduce<Record<string, unknown>>((at, part) => at[part] as Record<string, unknown>, copy);
     if (op === "remove") delete parent[last];
@@ -433,6 +457,7 @@ function jsonPatch(object: FakeObject, operations: readonly { op: string; path: 
 }
 
 function same(a: FakeObject, b: FakeObject): boolean {
-  const strip = (object: FakeObject) => JSON.stringify({ ...object, metadata: { ...object.metadata, resourceVersion: "" } });
+  const strip = (object: FakeObject) =>
+    JSON.stringify({ ...object, metadata: { ...object.metadata, resourceVersion: "" } });
   return strip(a) === strip(b);
 }

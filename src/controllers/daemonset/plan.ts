@@ -1,8 +1,8 @@
 import { type DaemonSet, matchesMap, type Node, type Pod, type Toleration } from "#api/index.ts";
+import { resolveCount } from "../deployment/replicasets.ts";
+import { availableInMs, controllerOf, isPodActive, isPodReady } from "../objects.ts";
 import { isTolerated, matchesTerm } from "../scheduler/filters.ts";
 import { type NodeView, viewNode } from "../scheduler/nodes.ts";
-import { availableInMs, controllerOf, isPodActive, isPodReady } from "../objects.ts";
-import { resolveCount } from "../deployment/replicasets.ts";
 
 /** Tolerations that daemon pods have without asking, since they belong to the node (upstream's list). */
 export const daemonTolerations: readonly Toleration[] = [
@@ -95,7 +95,12 @@ function mayRun(daemonSet: DaemonSet, view: NodeView, tolerations: readonly Tole
 }
 
 /** A running pod stays on a node that has since got a NoSchedule taint. */
-function mayStay(daemonSet: DaemonSet, views: readonly NodeView[], node: string, tolerations: readonly Toleration[]): boolean {
+function mayStay(
+  daemonSet: DaemonSet,
+  views: readonly NodeView[],
+  node: string,
+  tolerations: readonly Toleration[],
+): boolean {
   const view = views.find(({ name }) => name === node);
   if (!view || !selectsNode(daemonSet, view)) return false;
   return view.taints.every((taint) => taint.effect !== "NoExecute" || isTolerated(taint, tolerations));
@@ -104,7 +109,9 @@ function mayStay(daemonSet: DaemonSet, views: readonly NodeView[], node: string,
 function selectsNode(daemonSet: DaemonSet, view: NodeView): boolean {
   const { nodeSelector = {}, affinity } = daemonSet.spec.template.spec;
   const terms = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
-  return matchesMap(nodeSelector, view.labels) && (terms === undefined || terms.some((term) => matchesTerm(term, view)));
+  return (
+    matchesMap(nodeSelector, view.labels) && (terms === undefined || terms.some((term) => matchesTerm(term, view)))
+  );
 }
 
 /** Pods of an older template that may go now: as many at a time as may be unavailable. */

@@ -5,8 +5,8 @@ import {
   isNotFound,
   keyOf,
   type Pod,
-  referenceTo,
   type ReplicaSet,
+  referenceTo,
   resources,
 } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
@@ -41,7 +41,8 @@ export function deploymentController(context: ControllerContext): void {
   // Recreate waits for the last old pod to vanish, which no ReplicaSet's status shows.
   pods.onChange(({ type, object }) => {
     const owner = type === "DELETED" ? controllerOf(object) : undefined;
-    const replicaSet = owner?.kind === "ReplicaSet" ? replicaSets.get(`${object.metadata.namespace}/${owner.name}`) : undefined;
+    const replicaSet =
+      owner?.kind === "ReplicaSet" ? replicaSets.get(`${object.metadata.namespace}/${owner.name}`) : undefined;
     const above = replicaSet && controllerOf(replicaSet);
     if (above?.kind === "Deployment") queue.add(`${object.metadata.namespace}/${above.name}`);
   });
@@ -139,14 +140,22 @@ class Rollout {
     this.#context.informer(of).assume(await this.#context.client.patch(of, name, namespace, patch, { type: "merge" }));
   }
 
-  async #writeStatus(deployment: Deployment, current: ReplicaSet | undefined, created: boolean): Promise<number | void> {
+  async #writeStatus(
+    deployment: Deployment,
+    current: ReplicaSet | undefined,
+    created: boolean,
+  ): Promise<number | void> {
     const deployments = this.#context.informer(resources.deployments);
     const newest = deployments.get(keyOf(deployment));
     if (!newest || newest.metadata.uid !== deployment.metadata.uid) return;
     const owned = this.#owned.get(deployment.metadata.uid ?? "");
     const fresh = owned.find((one) => one.metadata.uid === current?.metadata.uid) ?? current;
     // Generation is the one that was acted upon, so that `rollout status` does not believe too early.
-    const basis = { ...newest, spec: deployment.spec, metadata: { ...newest.metadata, generation: deployment.metadata.generation ?? 0 } };
+    const basis = {
+      ...newest,
+      spec: deployment.spec,
+      metadata: { ...newest.metadata, generation: deployment.metadata.generation ?? 0 },
+    };
     const { status, lookAgainMs } = deploymentStatus(basis, fresh, owned, this.#context.now(), created);
     if (!jsonEqual(status, newest.status)) {
       try {

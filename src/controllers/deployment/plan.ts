@@ -50,7 +50,10 @@ export function planDeployment(
   if (deployment.spec.paused || isScaling(deployment, replicaSets)) {
     const remove = deployment.spec.paused ? [] : surplusHistory(deployment, old);
     // A paused Deployment that never ran has no ReplicaSet yet, and gets none.
-    const noted = { ...base, revision: current ? revision : (deployment.metadata.annotations?.[annotations.revision] ?? "") };
+    const noted = {
+      ...base,
+      revision: current ? revision : (deployment.metadata.annotations?.[annotations.revision] ?? ""),
+    };
     const scale = scaleAll(deployment, current, old);
     const kept = replicaSets.filter((one) => !scale.some(({ replicaSet }) => replicaSet === one));
     return { ...noted, annotate: [...annotate, ...outdatedSizes(deployment, kept)], scale, remove };
@@ -100,7 +103,10 @@ function roll(
   const next = size > wanted ? wanted : Math.min(wanted, size + room);
   if (next !== size) return { scale: [{ replicaSet: current, replicas: next }], remove: [] };
   const down = shrinkOld(deployment, current, old);
-  return { scale: down, remove: down.length === 0 && isComplete(deployment, current, old) ? surplusHistory(deployment, old) : [] };
+  return {
+    scale: down,
+    remove: down.length === 0 && isComplete(deployment, current, old) ? surplusHistory(deployment, old) : [],
+  };
 }
 
 /** Takes pods of old ReplicaSets away as far as enough others are available: pods that do not serve go first. */
@@ -143,7 +149,8 @@ function recreate(
   if (oldPodsLeft) return { scale: [], remove: [] };
   const wanted = deployment.spec.replicas ?? 1;
   if (!current) return { create: newReplicaSet(deployment, wanted, revision), scale: [], remove: [] };
-  if ((current.spec.replicas ?? 1) !== wanted) return { scale: [{ replicaSet: current, replicas: wanted }], remove: [] };
+  if ((current.spec.replicas ?? 1) !== wanted)
+    return { scale: [{ replicaSet: current, replicas: wanted }], remove: [] };
   return { scale: [], remove: isComplete(deployment, current, old) ? surplusHistory(deployment, old) : [] };
 }
 
@@ -180,7 +187,11 @@ function proportional(deployment: Deployment, active: readonly ReplicaSet[]): Sc
 }
 
 /** Whether all wanted pods are of the current template and available, and no others are left. */
-export function isComplete(deployment: Deployment, current: ReplicaSet | undefined, old: readonly ReplicaSet[]): boolean {
+export function isComplete(
+  deployment: Deployment,
+  current: ReplicaSet | undefined,
+  old: readonly ReplicaSet[],
+): boolean {
   const wanted = deployment.spec.replicas ?? 1;
   return (
     current !== undefined &&
@@ -194,7 +205,10 @@ export function isComplete(deployment: Deployment, current: ReplicaSet | undefin
 /** Empty old ReplicaSets beyond revisionHistoryLimit, the oldest revisions first. */
 function surplusHistory(deployment: Deployment, old: readonly ReplicaSet[]): ReplicaSet[] {
   const limit = deployment.spec.revisionHistoryLimit ?? 10;
-  const empty = old.filter((one) => one.metadata.deletionTimestamp === undefined && (one.status?.replicas ?? 0) === 0 && one.spec.replicas === 0);
+  const empty = old.filter(
+    (one) =>
+      one.metadata.deletionTimestamp === undefined && (one.status?.replicas ?? 0) === 0 && one.spec.replicas === 0,
+  );
   return empty.sort((a, b) => revisionOf(a) - revisionOf(b)).slice(0, Math.max(0, old.length - limit));
 }
 

@@ -63,10 +63,7 @@ const availableFalse: Condition = {
 };
 
 type Counts = Required<
-  Pick<
-    DeploymentStatus,
-    "replicas" | "updatedReplicas" | "readyReplicas" | "availableReplicas" | "unavailableReplicas"
-  >
+  Pick<DeploymentStatus, "replicas" | "updatedReplicas" | "readyReplicas" | "availableReplicas" | "unavailableReplicas">
 >;
 
 interface ProgressInput {
@@ -118,7 +115,12 @@ function moved(before: DeploymentStatus, counts: Counts): boolean {
 
 /** An unchanged condition stays as it was; the transition time moves with the status only. */
 function keepTimes(previous: Condition | undefined, next: Condition, now: Date): Condition {
-  if (previous && previous.status === next.status && previous.reason === next.reason && previous.message === next.message) {
+  if (
+    previous &&
+    previous.status === next.status &&
+    previous.reason === next.reason &&
+    previous.message === next.message
+  ) {
     return previous;
   }
   const time = timeText(now);

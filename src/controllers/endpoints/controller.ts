@@ -1,7 +1,7 @@
 import {
   type Change,
-  type Endpoints,
   type EndpointSlice,
+  type Endpoints,
   isAlreadyExists,
   isNamespaceTerminating,
   isNotFound,
@@ -144,7 +144,9 @@ class EndpointsWriter {
     } catch (error) {
       // Somebody was quicker, and the watch brings theirs: the queue comes again.
       if (!isAlreadyExists(error)) throw error;
-      informer.assume(await client.get<Endpoints>(resources.endpoints, service.metadata.name, service.metadata.namespace));
+      informer.assume(
+        await client.get<Endpoints>(resources.endpoints, service.metadata.name, service.metadata.namespace),
+      );
     }
   }
 

@@ -1,4 +1,4 @@
-import type { EndpointAddress, Endpoints, EndpointSubset, Pod, Service } from "#api/index.ts";
+import type { EndpointAddress, EndpointSubset, Endpoints, Pod, Service } from "#api/index.ts";
 import { isPodReady, isPodTerminal, jsonEqual } from "../objects.ts";
 import { endpointPorts, familiesOf, hostnameOf, isHeadless, podAddresses, podReference } from "./model.ts";
 import { headlessLabel } from "./slices.ts";
@@ -33,7 +33,10 @@ export function planEndpoints(service: Service, pods: readonly Pod[], present?: 
 function pack(service: Service, pods: readonly Pod[]): EndpointSubset[] {
   const family = familiesOf(service)[0] ?? "IPv4";
   const tolerant = service.spec.publishNotReadyAddresses === true;
-  const byPorts = new Map<string, { ready: EndpointAddress[]; notReady: EndpointAddress[]; ports: EndpointSubset["ports"] }>();
+  const byPorts = new Map<
+    string,
+    { ready: EndpointAddress[]; notReady: EndpointAddress[]; ports: EndpointSubset["ports"] }
+  >();
   let count = 0;
   for (const pod of [...pods].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))) {
     const ip = podAddresses(pod, family)[0];

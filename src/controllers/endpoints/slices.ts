@@ -1,6 +1,5 @@
 import { type Endpoint, type EndpointPort, type EndpointSlice, resources, type Service } from "#api/index.ts";
-import { jsonEqual } from "../objects.ts";
-import { controllerReference } from "../objects.ts";
+import { controllerReference, jsonEqual } from "../objects.ts";
 import { type EndpointGroup, familiesOf, isHeadless } from "./model.ts";
 
 /** Who manages the slices (well-known values of discovery.k8s.io). */
@@ -32,7 +31,9 @@ export function planSlices(
   const left = new Set(existing.filter((slice) => slice.metadata.deletionTimestamp === undefined));
   const plan = { create: [] as EndpointSlice[], update: [] as EndpointSlice[], remove: [] as EndpointSlice[] };
   for (const group of withPlaceholders(service, groups)) {
-    const slices = [...left].filter((slice) => slice.addressType === group.addressType && samePorts(slice, group.ports));
+    const slices = [...left].filter(
+      (slice) => slice.addressType === group.addressType && samePorts(slice, group.ports),
+    );
     for (const slice of slices) left.delete(slice);
     fillSlices(service, group, slices, labels, plan);
   }

@@ -2,15 +2,15 @@ import {
   type Informer,
   isConflict,
   isNotFound,
-  keyOf,
   type KubeObject,
+  keyOf,
   type OwnerReference,
   type Resource,
   type WorkQueue,
 } from "#api/index.ts";
 import type { ControllerContext } from "../context.ts";
 import { settleAll } from "../podcontrol.ts";
-import { foregroundFinalizer, orphanFinalizer, type OwnerState, planDependent, planOwner } from "./plan.ts";
+import { foregroundFinalizer, type OwnerState, orphanFinalizer, planDependent, planOwner } from "./plan.ts";
 
 interface Watched {
   readonly resource: Resource<KubeObject>;
@@ -22,7 +22,10 @@ type Found = { readonly watched: Watched; readonly object: KubeObject };
 
 /** Deletes objects whose owners are gone, and serves foreground and orphan deletion. */
 export function garbageController(context: ControllerContext, served: readonly Resource<KubeObject>[]): void {
-  const graph = new Graph(context, served.filter(({ plural }) => plural !== "events"));
+  const graph = new Graph(
+    context,
+    served.filter(({ plural }) => plural !== "events"),
+  );
   const queue: WorkQueue = context.control({
     name: "garbage",
     needs: graph.watched.map(({ informer }) => informer),
@@ -152,11 +155,12 @@ async function serveOwner(
   if (!finalizers.includes(foregroundFinalizer) && !finalizers.includes(orphanFinalizer)) return;
   const { name, namespace, uid = "", resourceVersion } = object.metadata;
   const dependents = graph.dependents(uid);
-  const plan = planOwner(object, dependents.map((found) => found.object));
+  const plan = planOwner(
+    object,
+    dependents.map((found) => found.object),
+  );
   await settleAll(
-    dependents
-      .filter((found) => plan.orphan.includes(found.object))
-      .map((found) => orphan(context, found, uid)),
+    dependents.filter((found) => plan.orphan.includes(found.object)).map((found) => orphan(context, found, uid)),
   );
   for (const found of dependents) if (plan.collect.includes(found.object)) look(found);
   if (!plan.finalizers) return;

@@ -40,7 +40,8 @@ export function namespaceController(context: ControllerContext): void {
       if (!namespace || !isTerminating(namespace)) return void attempts.delete(name);
       if (!(namespace.spec?.finalizers ?? []).includes(finalizer)) return;
       const remains = await empty(context, name);
-      if (Object.keys(remains.counts).length === 0 && remains.failures.length === 0) return await finalize(context, namespace);
+      if (Object.keys(remains.counts).length === 0 && remains.failures.length === 0)
+        return await finalize(context, namespace);
       await note(context, namespace, remains);
       const attempt = attempts.get(name) ?? 0;
       attempts.set(name, attempt + 1);
@@ -77,7 +78,11 @@ async function empty(context: ControllerContext, namespace: string): Promise<Rem
   return { counts, finalizers, failures };
 }
 
-async function emptyOne(context: ControllerContext, of: Resource<KubeObject>, namespace: string): Promise<KubeObject[]> {
+async function emptyOne(
+  context: ControllerContext,
+  of: Resource<KubeObject>,
+  namespace: string,
+): Promise<KubeObject[]> {
   const { client } = context;
   const { items } = await client.list(of, { namespace });
   if (items.length === 0) return [];
@@ -130,14 +135,44 @@ export function remainConditions(remains: Remains, present: readonly Condition[]
   const failures = remains.failures.join(", ");
   const wanted: Condition[] = [
     failures
-      ? { type: "NamespaceDeletionContentFailure", status: "True", reason: "ContentDeletionFailed", message: `Failed to delete all resource types, ${remains.failures.length} remaining: ${failures}` }
-      : { type: "NamespaceDeletionContentFailure", status: "False", reason: "ContentDeleted", message: "All content successfully deleted, may be waiting on finalization" },
+      ? {
+          type: "NamespaceDeletionContentFailure",
+          status: "True",
+          reason: "ContentDeletionFailed",
+          message: `Failed to delete all resource types, ${remains.failures.length} remaining: ${failures}`,
+        }
+      : {
+          type: "NamespaceDeletionContentFailure",
+          status: "False",
+          reason: "ContentDeleted",
+          message: "All content successfully deleted, may be waiting on finalization",
+        },
     counts
-      ? { type: "NamespaceContentRemaining", status: "True", reason: "SomeResourcesRemain", message: `Some resources are remaining: ${counts}` }
-      : { type: "NamespaceContentRemaining", status: "False", reason: "ContentRemoved", message: "All content successfully removed" },
+      ? {
+          type: "NamespaceContentRemaining",
+          status: "True",
+          reason: "SomeResourcesRemain",
+          message: `Some resources are remaining: ${counts}`,
+        }
+      : {
+          type: "NamespaceContentRemaining",
+          status: "False",
+          reason: "ContentRemoved",
+          message: "All content successfully removed",
+        },
     finalizers
-      ? { type: "NamespaceFinalizersRemaining", status: "True", reason: "SomeFinalizersRemain", message: `Some content in the namespace has finalizers remaining: ${finalizers}` }
-      : { type: "NamespaceFinalizersRemaining", status: "False", reason: "ContentHasNoFinalizers", message: "All content-preserving finalizers finished" },
+      ? {
+          type: "NamespaceFinalizersRemaining",
+          status: "True",
+          reason: "SomeFinalizersRemain",
+          message: `Some content in the namespace has finalizers remaining: ${finalizers}`,
+        }
+      : {
+          type: "NamespaceFinalizersRemaining",
+          status: "False",
+          reason: "ContentHasNoFinalizers",
+          message: "All content-preserving finalizers finished",
+        },
   ];
   let conditions = present;
   for (const condition of wanted) {

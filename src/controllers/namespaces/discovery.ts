@@ -5,7 +5,11 @@ interface ResourceList {
   readonly resources?: readonly { name: string; kind: string; namespaced: boolean; verbs: readonly string[] }[];
 }
 interface GroupList {
-  readonly groups?: readonly { name: string; preferredVersion?: { version: string }; versions: { version: string }[] }[];
+  readonly groups?: readonly {
+    name: string;
+    preferredVersion?: { version: string };
+    versions: { version: string }[];
+  }[];
 }
 
 /** The resources that objects can be listed and deleted of, in each group's preferred version. */

@@ -26,7 +26,9 @@ export function subnetController(context: ControllerContext): void {
         allocateSubnets(pools, nodes.list(), wish);
       if (!subnets) {
         const message = `Node ${name} status is now: CIDRNotAvailable`;
-        context.recorder("cidrAllocator").event(referenceTo(resources.nodes, node), "Normal", "CIDRNotAvailable", message);
+        context
+          .recorder("cidrAllocator")
+          .event(referenceTo(resources.nodes, node), "Normal", "CIDRNotAvailable", message);
         return;
       }
       const patch = { metadata: { uid: node.metadata.uid }, spec: { podCIDR: subnets[0], podCIDRs: subnets } };

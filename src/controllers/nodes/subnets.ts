@@ -1,6 +1,6 @@
+import type { Node } from "#api/index.ts";
 import { PodwireError } from "#base/errors.ts";
 import { type Cidr, cidrContains, cidrNetwork, cidrSubnet, formatCidr, parseCidr } from "#base/ip.ts";
-import type { Node } from "#api/index.ts";
 
 /** A pod network and the size of a node's part of it. */
 export interface SubnetPool {
@@ -17,7 +17,10 @@ export function subnetPools(
     const network = cidrNetwork(parseCidr(text));
     const prefix = network.ip.family === 4 ? (sizes.ipv4 ?? 24) : (sizes.ipv6 ?? 64);
     if (prefix < network.prefix) {
-      throw new PodwireError("InvalidPodCidr", `a node's subnet of /${prefix} does not fit into the pod network ${text}`);
+      throw new PodwireError(
+        "InvalidPodCidr",
+        `a node's subnet of /${prefix} does not fit into the pod network ${text}`,
+      );
     }
     return { network, prefix };
   });

@@ -37,7 +37,7 @@ export function planReplicaSet(
   const wanted = replicaSet.spec.replicas ?? 1;
   const surplus = mine.length - wanted;
   const availability = mine.map((pod) => availableInMs(pod, replicaSet.spec.minReadySeconds ?? 0, now));
-  const soonest = Math.min(...availability.filter((ms) => ms !== undefined && ms > 0) as number[]);
+  const soonest = Math.min(...(availability.filter((ms) => ms !== undefined && ms > 0) as number[]));
   return {
     adopt,
     release,

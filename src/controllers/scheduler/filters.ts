@@ -77,7 +77,8 @@ const hostPorts: Filter = ({ pod, view }) => {
 const fit: Filter = ({ pod, view }) => {
   const found: Refusal[] = [];
   const { pods: room } = view.allocatable;
-  if (room !== undefined && (view.pods.length + 1) * 1000 > room) found.push({ reason: "Too many pods", helpless: false });
+  if (room !== undefined && (view.pods.length + 1) * 1000 > room)
+    found.push({ reason: "Too many pods", helpless: false });
   for (const [resource, amount] of Object.entries(requestsOf(pod))) {
     const capacity = view.allocatable[resource] ?? 0;
     if (amount === 0 || amount <= capacity - (view.requested[resource] ?? 0)) continue;
@@ -173,7 +174,12 @@ export function domainCounts(
 }
 
 /** Whether a term of `owner` selects `other`: by labels, in the term's namespaces (the owner's own by default). */
-export function selects(term: PodAffinityTerm, owner: Pod, other: Pod, input: Pick<FilterInput, "namespaceLabels">): boolean {
+export function selects(
+  term: PodAffinityTerm,
+  owner: Pod,
+  other: Pod,
+  input: Pick<FilterInput, "namespaceLabels">,
+): boolean {
   if (!matchesSelector(term.labelSelector, other.metadata.labels)) return false;
   const namespace = other.metadata.namespace ?? "";
   const { namespaces = [], namespaceSelector } = term;

@@ -1,6 +1,14 @@
 import type { Pod } from "#api/index.ts";
 import { controllerOf } from "../objects.ts";
-import { domainCounts, type FilterInput, isTolerated, matchesTerm, type Refusal, refusals, selects } from "./filters.ts";
+import {
+  domainCounts,
+  type FilterInput,
+  isTolerated,
+  matchesTerm,
+  type Refusal,
+  refusals,
+  selects,
+} from "./filters.ts";
 import { type NodeView, requestsOf } from "./nodes.ts";
 
 /** Where a pod goes, or why it cannot go anywhere. */
@@ -31,7 +39,10 @@ function explain(refused: readonly (readonly Refusal[])[]): string {
   const count = (texts: readonly string[]) => {
     const counts = new Map<string, number>();
     for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1);
-    return [...counts].map(([text, times]) => `${times} ${text}`).sort().join(", ");
+    return [...counts]
+      .map(([text, times]) => `${times} ${text}`)
+      .sort()
+      .join(", ");
   };
   const total = `0/${refused.length} nodes are available: `;
   const reasons = count(refused.flatMap((one) => one.map(({ reason }) => reason)));
