@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { spawn } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createLogger } from "#base/log.ts";
-import { findTool, toolsEnvironment } from "#test/tools.ts";
+import { findTool, toolsEnvironment } from "#test/support/tools.ts";
 import { Compiler } from "./compiler.ts";
 import { renderConfig } from "./plan.ts";
 import { defaultSettings } from "./settings.ts";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { consoleBlocks, runBlock } from "#test/docs/console.ts";
-import { toolsEnvironment } from "#test/tools.ts";
+import { toolsEnvironment } from "#test/support/tools.ts";
 
 const document = readFileSync(new URL("../../docs/notes-corrected.md", import.meta.url), "utf8");
 const blocks = consoleBlocks(document).filter((block) => block.where === "netns");

@@ -5,7 +5,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLogger } from "#base/log.ts";
-import { findTool, toolsEnvironment } from "#test/tools.ts";
+import { findTool, toolsEnvironment } from "#test/support/tools.ts";
 import type { IngressModel } from "../model.ts";
 import { Nginx, type NginxOptions } from "../nginx.ts";
 import { type NginxPlace, renderConfig } from "../plan.ts";
