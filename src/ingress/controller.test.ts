@@ -2,9 +2,9 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Client, type Event, type Ingress } from "#api/index.ts";
 import { FakeApi } from "#api/testing/index.ts";
 import { createLogger } from "#base/log.ts";
-import { IngressController, type ControllerOptions } from "./controller.ts";
-import { type DataPlane, NginxConfigError } from "./nginx.ts";
+import { type ControllerOptions, IngressController } from "./controller.ts";
 import { parseFlags } from "./flags.ts";
+import { type DataPlane, NginxConfigError } from "./nginx.ts";
 import { ingress, path, rule, service } from "./testing/objects.ts";
 
 const ingresses = "/apis/networking.k8s.io/v1/ingresses";

@@ -3,9 +3,9 @@ import {
   type ConfigMap,
   createEventRecorder,
   Informer,
+  type InformerOptions,
   type Ingress,
   type IngressClass,
-  type InformerOptions,
   type KubeObject,
   type Pod,
   type Resource,
@@ -14,8 +14,8 @@ import {
 } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
-import { Compiler } from "./compiler.ts";
 import type { ClassOptions } from "./classes.ts";
+import { Compiler } from "./compiler.ts";
 import { buildModel, type IngressModel, type ModelOptions } from "./model.ts";
 import type { DataPlane } from "./nginx.ts";
 import type { NginxPlace } from "./plan.ts";

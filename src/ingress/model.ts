@@ -1,5 +1,5 @@
-import type { Origin } from "#base/origin.ts";
 import type { HttpIngressPath, Ingress, IngressClass, IngressRule } from "#api/index.ts";
+import type { Origin } from "#base/origin.ts";
 import { type IngressAnnotations, readAnnotations } from "./annotations.ts";
 import { resolveBackend, resolveDefaultService, type Services, type Target } from "./backend.ts";
 import { type ClassOptions, isOurs } from "./classes.ts";

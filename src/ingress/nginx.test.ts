@@ -1,6 +1,6 @@
+import { spawn } from "node:child_process";
 import { createServer, type Server } from "node:http";
 import { connect } from "node:net";
-import { spawn } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createLogger } from "#base/log.ts";
 import { findTool, toolsEnvironment } from "#test/support/tools.ts";

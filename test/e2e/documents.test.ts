@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { consoleBlocks, runBlock } from "#test/docs/console.ts";
-import { startPodwire, type RunningCluster } from "./running.ts";
+import { type RunningCluster, startPodwire } from "#test/support/running.ts";
 
 /** Runs the console blocks of a document on a cluster, in their order; each reports where its output differs. */
 function runDocument(file: string, cluster: () => RunningCluster, wanted: readonly string[] = ["host", "node"]): void {
