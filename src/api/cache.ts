@@ -104,9 +104,9 @@ type IndexState<T> = { of: (object: T) => readonly string[]; entries: Map<string
 
 function insert<T>(index: IndexState<T>, key: string, object: T): void {
   for (const value of index.of(object)) {
-    let entry = index.entries.get(value);
-    if (!entry) index.entries.set(value, (entry = new Map()));
-    entry.set(key, object);
+    const entry = index.entries.get(value);
+    if (entry) entry.set(key, object);
+    else index.entries.set(value, new Map([[key, object]]));
   }
 }
 

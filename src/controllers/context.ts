@@ -7,6 +7,7 @@ import {
   type KubeObject,
   type Resource,
   WorkQueue,
+  type WorkQueueOptions,
 } from "#api/index.ts";
 import type { Logger } from "#base/log.ts";
 
@@ -47,7 +48,7 @@ export interface ControllerSpec {
   readonly name: string;
   /** Work begins when these are complete. */
   readonly needs: readonly { readonly synced: Promise<void> }[];
-  readonly handle: (key: string, signal: AbortSignal) => Promise<number | void>;
+  readonly handle: WorkQueueOptions["handle"];
   readonly concurrency?: number;
 }
 

@@ -59,7 +59,7 @@ class Rollout {
     this.#podsOf = context.informer(resources.pods).index(podIndexValues);
   }
 
-  async sync(deployment: Deployment): Promise<number | void> {
+  async sync(deployment: Deployment): Promise<number | undefined> {
     const owned = this.#owned.get(deployment.metadata.uid ?? "");
     const plan = planDeployment(deployment, owned, this.#oldPodsLeft(deployment, owned));
     let current = plan.current;
@@ -144,7 +144,7 @@ class Rollout {
     deployment: Deployment,
     current: ReplicaSet | undefined,
     created: boolean,
-  ): Promise<number | void> {
+  ): Promise<number | undefined> {
     const deployments = this.#context.informer(resources.deployments);
     const newest = deployments.get(keyOf(deployment));
     if (!newest || newest.metadata.uid !== deployment.metadata.uid) return;

@@ -48,8 +48,8 @@ function pack(service: Service, pods: readonly Pod[]): EndpointSubset[] {
     if (++count > maxAddresses) break;
     const named = ports.map(({ name = "", port = 0, ...rest }) => ({ ...(name ? { name } : {}), port, ...rest }));
     const key = JSON.stringify(named);
-    let subset = byPorts.get(key);
-    if (!subset) byPorts.set(key, (subset = { ready: [], notReady: [], ports: named }));
+    const subset = byPorts.get(key) ?? { ready: [], notReady: [], ports: named };
+    byPorts.set(key, subset);
     (tolerant || isPodReady(pod) ? subset.ready : subset.notReady).push(addressOf(service, pod, ip));
   }
   const sorted = [...byPorts].sort(([a], [b]) => (a < b ? -1 : 1));

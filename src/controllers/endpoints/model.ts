@@ -100,8 +100,8 @@ export function endpointGroups(
       if (isPodTerminal(pod) || addresses.length === 0) continue;
       const ports = endpointPorts(service, pod);
       const key = `${addressType} ${JSON.stringify(ports)}`;
-      let group = groups.get(key);
-      if (!group) groups.set(key, (group = { addressType, ports, endpoints: [] }));
+      const group = groups.get(key) ?? { addressType, ports, endpoints: [] };
+      groups.set(key, group);
       group.endpoints.push(endpointOf(service, pod, addresses, nodeOf));
     }
   }

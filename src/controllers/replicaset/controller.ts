@@ -31,7 +31,7 @@ export function replicaSetController(context: ControllerContext): void {
     },
   });
 
-  const sync = async (replicaSet: ReplicaSet): Promise<number | void> => {
+  const sync = async (replicaSet: ReplicaSet): Promise<number | undefined> => {
     const read = () => planReplicaSet(replicaSet, candidates(podsOf, replicaSet), context.now());
     const plan = read();
     await settleAll([

@@ -93,7 +93,8 @@ class Scheduler {
     if (this.#assumed.has(key)) return;
     if ((pod.spec.schedulingGates ?? []).length > 0) {
       const message = "Scheduling is blocked due to non-empty scheduling gates";
-      return this.#report(key, pod, "SchedulingGated", message);
+      this.#report(key, pod, "SchedulingGated", message);
+      return;
     }
     const namespaces = this.#context.informer(resources.namespaces);
     const decision = schedule(pod, this.#views(), (name) => namespaces.get(name)?.metadata.labels ?? {});
@@ -101,7 +102,8 @@ class Scheduler {
       this.unschedulable.add(key);
       const about = referenceTo(resources.pods, pod);
       this.#context.recorder(schedulerName).event(about, "Warning", "FailedScheduling", decision.message);
-      return this.#report(key, pod, "Unschedulable", decision.message);
+      this.#report(key, pod, "Unschedulable", decision.message);
+      return;
     }
     this.unschedulable.delete(key);
     this.#assumed.set(key, { ...pod, spec: { ...pod.spec, nodeName: decision.node } });
