@@ -22,7 +22,7 @@ export const defaultSettings: Settings = {
   proxySendTimeout: 60,
   proxyBodySize: "1m",
   keepAlive: 75,
-  workerConnections: 4096,
+  workerConnections: 2048,
   workerShutdownTimeout: 240,
   sslRedirect: true,
   accessLog: true,
