@@ -68,7 +68,8 @@ export interface PodDeps {
   readonly dns: DnsSettings;
   /** Text of the node's /etc/hosts, for pods in its network. */
   readonly nodeHosts: () => string;
-  readonly services: () => readonly Service[];
+  /** Services for containers' environments, once they have been read. */
+  readonly services: () => Promise<readonly Service[]>;
   readonly logFolders: LogFolders;
   /** `/var/lib/kubelet/pods` */
   readonly podsFolder: string;

@@ -53,6 +53,11 @@ export class PodManager {
     await Promise.all([...this.#workers.values()].map((w) => w.detach()));
   }
 
+  /** Something that pods may wait for has changed: all look again. */
+  retry(): void {
+    for (const worker of this.#workers.values()) worker.changed();
+  }
+
   /** The worker of a pod by namespace and name. */
   find(namespace: string, name: string): PodWorker | undefined {
     for (const worker of this.#workers.values()) {

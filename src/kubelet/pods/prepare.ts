@@ -46,7 +46,7 @@ async function environment(deps: PodDeps, pod: Pod, container: Container, image:
     hostIPs: deps.node.addresses,
     configMap: (name) => deps.objects.configMap(namespace, name),
     secret: (name) => deps.objects.secret(namespace, name),
-    services: deps.services(),
+    services: await deps.services(),
   });
   const hostname = podHostname(pod, deps.node.name);
   const terminal = container.tty ? { TERM: "xterm" } : {};

@@ -1,0 +1,177 @@
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import path from "node:path";
+import { type Client, createEventRecorder, Informer, type Node, type Pod, resources, type Service } from "#api/index.ts";
+import { appRoot, distDirectory, programFile } from "#base/entry.ts";
+import type { Logger } from "#base/log.ts";
+import { Metrics } from "#base/metrics.ts";
+import { CniRuntime } from "#cni/index.ts";
+import { warmThreadPool } from "#kernel/namespaces/index.ts";
+import { Spawner } from "#kernel/process/index.ts";
+import { EchoClient } from "./echo/index.ts";
+import { hasManyUsers, type ImageSource, TemplateImages } from "./images/index.ts";
+import { CniPodNetwork, NetworkWatch } from "./network/index.ts";
+import { machineFacts, NodeRegistration } from "./node/index.ts";
+import { ApiObjects } from "./objects.ts";
+import type { AgentOptions } from "./options.ts";
+import { PodManager, PodRecords, PodStatuses } from "./pods/index.ts";
+import { ProcessRuntime } from "./runtime/index.ts";
+import { KubeletServer } from "./server/index.ts";
+
+/** Version of Kubernetes whose behaviour is followed. */
+const KUBERNETES_VERSION = "v1.36.0";
+/** Bytes that vxlan puts before a packet (outer IPv4, UDP and VXLAN headers, inner Ethernet). */
+const VXLAN_OVERHEAD = 50;
+
+/** What an agent is given. */
+export interface AgentDeps {
+  readonly client: Client;
+  readonly log: Logger;
+  /** Shared with other parts of the process, such as the service proxy; started and stopped by the caller. */
+  readonly services?: Informer<Service>;
+  /** As above; the node's own object. */
+  readonly node?: Informer<Node>;
+  readonly metrics?: Metrics;
+  /** Default: templates over the machine's files. */
+  readonly images?: ImageSource;
+}
+
+/** A running node agent. */
+export interface Agent {
+  readonly pods: PodManager;
+  /** Lets go of the pods, which go on, and ends everything else. */
+  stop(): Promise<void>;
+}
+
+/** tini, or nothing: a container's program is then its own first process. */
+function findInit(): readonly string[] {
+  const found = ["/usr/bin/tini", "/usr/bin/tini-static", "/sbin/tini"].find((p) => existsSync(p));
+  return found ? [found, "--"] : [];
+}
+
+/** MTU of the interface that has the address; Ethernet's when none has it. */
+function underlayMtu(address: string | undefined): number {
+  const [name] = Object.entries(networkInterfaces()).find(([, list]) => list?.some((a) => a.address === address)) ?? [];
+  return name === undefined ? 1500 : Number(readFileSync(`/sys/class/net/${name}/mtu`, "utf8"));
+}
+
+function makeFolders({ folders }: AgentOptions): void {
+  mkdirSync(folders.run, { recursive: true, mode: 0o700 });
+  for (const folder of [folders.netns, folders.podLogs, folders.containerLogs]) mkdirSync(folder, { recursive: true });
+}
+
+function templateImages(): TemplateImages {
+  const command = (program: string) => [process.execPath, path.join(distDirectory, `${program}.cjs`)];
+  return new TemplateImages({ programs: { folder: appRoot, command }, manyUsers: hasManyUsers() });
+}
+
+/**
+ * Starts a node agent: registers the node, takes over pods that run already, runs those that the API gives it.
+ * Resolves when pods are being followed; registration and the API's absence are waited for in the background.
+ * @throws SysError when this process may not make namespaces; Error with code EADDRINUSE
+ */
+export async function startAgent(options: AgentOptions, deps: AgentDeps): Promise<Agent> {
+  const { client, log } = deps;
+  const { folders, nodeName } = options;
+  makeFolders(options);
+  const stop = new AbortController();
+  const informerDeps = { log, signal: stop.signal };
+  const pods = new Informer<Pod>(client, resources.pods, { fieldSelector: `spec.nodeName=${nodeName}` }, informerDeps);
+  const services = deps.services ?? new Informer<Service>(client, resources.services, {}, informerDeps);
+  const node = deps.node ?? new Informer<Node>(client, resources.nodes, { fieldSelector: `metadata.name=${nodeName}` }, informerDeps);
+  for (const informer of [pods, services, node]) informer.start();
+  const [spawner] = await Promise.all([Spawner.start(), warmThreadPool()]);
+
+  const events = createEventRecorder(client, { component: "kubelet", host: nodeName }, { log });
+  const runtime = new ProcessRuntime({ folder: folders.run, init: findInit() }, spawner);
+  const images = deps.images ?? templateImages();
+  const cni = new CniRuntime({ confDir: options.cniConfDir, binDirs: options.cniBinDirs, cacheDir: folders.cni }, { log: log.child("cni") });
+  const echoCommand = [process.execPath, programFile("echo")];
+  const servers = new EchoClient({ socket: `${folders.run}/echo.sock`, command: echoCommand, log: `${folders.log}/echo.log` }, log);
+  const statuses = new PodStatuses(client, log);
+  const logFolders = { pods: folders.podLogs, containers: folders.containerLogs };
+  const manager = new PodManager(
+    {
+      runtime,
+      images,
+      network: new CniPodNetwork(folders.netns, { cni, events, log }),
+      servers,
+      objects: new ApiObjects(client),
+      events,
+      records: new PodRecords(`${folders.run}/pods`),
+      log: log.child("pods"),
+      node: { name: nodeName, addresses: options.addresses },
+      dns: { clusterDns: options.clusterDns, clusterDomain: options.clusterDomain, nodeResolvConf: readFileSync(options.resolvConf, "utf8") },
+      nodeHosts: () => readFileSync("/etc/hosts", "utf8"),
+      services: () => services.synced.then(() => services.list()),
+      logFolders,
+      podsFolder: `${folders.kubelet}/pods`,
+      reportStatus: (pod, status) => statuses.report(pod, status),
+    },
+    client,
+    (uid) => statuses.forget(uid),
+  );
+
+  const network = new NetworkWatch(options.cniConfDir, cni, log, () => {
+    registration.update();
+    manager.retry();
+  });
+  const registration = new NodeRegistration(
+    {
+      name: nodeName,
+      addresses: options.addresses,
+      labels: options.labels,
+      taints: options.taints,
+      port: options.server.port,
+      version: KUBERNETES_VERSION.slice(1),
+      kubernetesVersion: KUBERNETES_VERSION,
+      maxPods: options.maxPods,
+    },
+    { client, log, facts: machineFacts(), network: () => network.state, images: () => images.list() },
+  );
+  const server = new KubeletServer(serverOptions(options), {
+    pods: manager,
+    runtime,
+    logFolders,
+    metrics: () => deps.metrics?.text() ?? "",
+    problem: () => undefined,
+    log,
+  });
+
+  network.start();
+  const mtu = underlayMtu(options.addresses[0]) - VXLAN_OVERHEAD;
+  node.onChange(({ object }) => network.setPodCidrs(podCidrsOf(object), mtu));
+  await server.start();
+  registration.start().catch((error: unknown) => {
+    if (!stop.signal.aborted) log.error("The node was not registered", { error });
+  });
+  await manager.start(pods);
+  log.info("Following pods", { node: nodeName, pods: pods.list().length });
+  return {
+    pods: manager,
+    async stop() {
+      registration.stop();
+      network.stop();
+      await manager.stop();
+      await Promise.all([server.stop(), servers.stop(), statuses.stop(), events.flush()]);
+      stop.abort(new Error("the agent stops"));
+      await spawner.stop();
+    },
+  };
+}
+
+function podCidrsOf(node: Node): readonly string[] {
+  return node.spec?.podCIDRs ?? (node.spec?.podCIDR === undefined ? [] : [node.spec.podCIDR]);
+}
+
+function serverOptions({ server }: AgentOptions) {
+  return {
+    address: server.address,
+    port: server.port,
+    cert: readFileSync(server.certFile, "utf8"),
+    key: readFileSync(server.keyFile, "utf8"),
+    clientCa: readFileSync(server.clientCaFile, "utf8"),
+    healthzAddress: server.healthzAddress,
+    healthzPort: server.healthzPort,
+  };
+}

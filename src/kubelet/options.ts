@@ -1,0 +1,173 @@
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { parseArgs } from "node:util";
+import { isMap, parseDocument } from "yaml";
+import type { Taint } from "#api/index.ts";
+import { PodwireError } from "#base/errors.ts";
+
+/** How a node agent runs. */
+export interface AgentOptions {
+  readonly nodeName: string;
+  readonly addresses: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly taints: readonly Taint[];
+  readonly kubeconfig: string;
+  readonly clusterDns: readonly string[];
+  readonly clusterDomain: string;
+  readonly resolvConf: string;
+  readonly maxPods: number;
+  readonly server: {
+    readonly address: string;
+    readonly port: number;
+    readonly healthzAddress: string;
+    readonly healthzPort: number;
+    readonly certFile: string;
+    readonly keyFile: string;
+    readonly clientCaFile: string;
+  };
+  readonly cniConfDir: string;
+  readonly cniBinDirs: readonly string[];
+  readonly folders: AgentFolders;
+}
+
+/** Where the agent keeps things. */
+export interface AgentFolders {
+  /** In memory: what must not outlive the machine. */
+  readonly run: string;
+  readonly netns: string;
+  /** Volumes of pods. */
+  readonly kubelet: string;
+  readonly podLogs: string;
+  readonly containerLogs: string;
+  /** CNI's cache. */
+  readonly cni: string;
+  /** The echo process's log. */
+  readonly log: string;
+}
+
+/** The folders of a node. */
+export const defaultFolders: AgentFolders = {
+  run: "/run/podwire",
+  netns: "/run/netns",
+  kubelet: "/var/lib/kubelet",
+  podLogs: "/var/log/pods",
+  containerLogs: "/var/log/containers",
+  cni: "/var/lib/cni",
+  log: "/var/log",
+};
+
+/** What is used of a KubeletConfiguration (kubelet.config.k8s.io/v1beta1). */
+interface KubeletConfig {
+  readonly address?: string;
+  readonly port?: number;
+  readonly healthzBindAddress?: string;
+  readonly healthzPort?: number;
+  readonly clusterDNS?: readonly string[];
+  readonly clusterDomain?: string;
+  readonly resolvConf?: string;
+  readonly maxPods?: number;
+  readonly tlsCertFile?: string;
+  readonly tlsPrivateKeyFile?: string;
+  readonly registerWithTaints?: readonly Taint[];
+  readonly authentication?: { readonly x509?: { readonly clientCAFile?: string } };
+}
+
+/** Keys that are read, and those of upstream's that change nothing here. */
+const KEYS = new Set([
+  ...["apiVersion", "kind", "address", "port", "healthzBindAddress", "healthzPort", "clusterDNS", "clusterDomain"],
+  ...["resolvConf", "maxPods", "tlsCertFile", "tlsPrivateKeyFile", "registerWithTaints", "authentication"],
+  ...["authorization", "cgroupDriver", "cgroupRoot", "containerRuntimeEndpoint", "staticPodPath", "rotateCertificates"],
+  ...["cpuManagerReconcilePeriod", "evictionPressureTransitionPeriod", "fileCheckFrequency", "httpCheckFrequency"],
+  ...["imageMaximumGCAge", "imageMinimumGCAge", "logging", "memorySwap", "nodeStatusReportFrequency"],
+  ...["nodeStatusUpdateFrequency", "runtimeRequestTimeout", "shutdownGracePeriod", "shutdownGracePeriodCriticalPods"],
+  ...["streamingConnectionIdleTimeout", "syncFrequency", "volumeStatsAggPeriod", "failSwapOn", "featureGates"],
+  ...["crashLoopBackOff", "serverTLSBootstrap", "readOnlyPort"],
+]);
+
+/** A wrong flag or configuration file. */
+export class AgentConfigError extends PodwireError {
+  constructor(message: string) {
+    super("ERR_KUBELET_CONFIG", message);
+  }
+}
+
+/**
+ * Reads a KubeletConfiguration.
+ * @throws AgentConfigError with file and line for a key that does not exist
+ */
+export function parseKubeletConfig(text: string, file: string): KubeletConfig {
+  const document = parseDocument(text);
+  const [error] = document.errors;
+  if (error) throw new AgentConfigError(`${file}: ${error.message}`);
+  if (!isMap(document.contents)) throw new AgentConfigError(`${file}: wanted a KubeletConfiguration`);
+  for (const { key } of document.contents.items) {
+    const { value, range } = key as { value: unknown; range?: readonly number[] };
+    if (KEYS.has(String(value))) continue;
+    const line = text.slice(0, range?.[0] ?? 0).split("\n").length;
+    throw new AgentConfigError(`${file}:${line}: unknown field ${JSON.stringify(value)}`);
+  }
+  return (document.toJS() ?? {}) as KubeletConfig;
+}
+
+const FLAGS = {
+  config: { type: "string" },
+  kubeconfig: { type: "string", default: "/etc/kubernetes/kubelet.conf" },
+  "hostname-override": { type: "string" },
+  "node-ip": { type: "string" },
+  "node-labels": { type: "string", default: "" },
+  "cni-conf-dir": { type: "string", default: "/etc/cni/net.d" },
+  "cni-bin-dir": { type: "string", default: "/opt/cni/bin" },
+  "network-plugin": { type: "string" },
+} as const;
+
+function parseFlags(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: FLAGS, strict: true }).values;
+  } catch (error) {
+    const names = Object.keys(FLAGS).map((name) => `--${name}`);
+    throw new AgentConfigError(`${(error as Error).message}; there are ${names.join(", ")}`);
+  }
+}
+
+/** `a=b,c=` as a map. */
+function labelsOf(text: string): Record<string, string> {
+  const pairs = text.split(",").filter((pair) => pair !== "");
+  return Object.fromEntries(pairs.map((pair) => [pair.split("=")[0] ?? "", pair.slice(pair.indexOf("=") + 1)]));
+}
+
+/**
+ * Options from a kubelet's command line and the configuration file that it names.
+ * @throws AgentConfigError
+ */
+export function agentOptions(args: readonly string[]): AgentOptions {
+  const flags = parseFlags(args);
+  const config = flags.config === undefined ? {} : parseKubeletConfig(readFileSync(flags.config, "utf8"), flags.config);
+  const plugin = flags["network-plugin"];
+  if (plugin !== undefined && plugin !== "cni") throw new AgentConfigError(`--network-plugin=${plugin}: there is only cni`);
+  const addresses = (flags["node-ip"] ?? "").split(",").filter((a) => a !== "");
+  if (addresses.length === 0) throw new AgentConfigError("--node-ip is needed: the node's address in the cluster");
+  const pki = `${defaultFolders.kubelet}/pki`;
+  return {
+    nodeName: flags["hostname-override"] ?? hostname(),
+    addresses,
+    labels: labelsOf(flags["node-labels"]),
+    taints: config.registerWithTaints ?? [],
+    kubeconfig: flags.kubeconfig,
+    clusterDns: config.clusterDNS ?? [],
+    clusterDomain: config.clusterDomain ?? "cluster.local",
+    resolvConf: config.resolvConf ?? "/etc/resolv.conf",
+    maxPods: config.maxPods ?? 110,
+    server: {
+      address: config.address ?? "0.0.0.0",
+      port: config.port ?? 10250,
+      healthzAddress: config.healthzBindAddress ?? "127.0.0.1",
+      healthzPort: config.healthzPort ?? 10248,
+      certFile: config.tlsCertFile ?? `${pki}/kubelet.crt`,
+      keyFile: config.tlsPrivateKeyFile ?? `${pki}/kubelet.key`,
+      clientCaFile: config.authentication?.x509?.clientCAFile ?? "/etc/kubernetes/pki/ca.crt",
+    },
+    cniConfDir: flags["cni-conf-dir"],
+    cniBinDirs: flags["cni-bin-dir"].split(","),
+    folders: defaultFolders,
+  };
+}

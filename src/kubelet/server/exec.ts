@@ -1,0 +1,117 @@
+import { closeSync } from "node:fs";
+import { Socket } from "node:net";
+import { ReadStream } from "node:tty";
+import { errorMessage } from "#base/errors.ts";
+import { type Child, makePipe, resizePty } from "#kernel/process/index.ts";
+import { type ContainerUnit, containerSecurity, type PodWorker } from "../pods/index.ts";
+import type { ProcessRuntime, RunningContainer } from "../runtime/index.ts";
+import type { StreamOptions } from "./requests.ts";
+import type { StreamSession } from "./session.ts";
+
+const SIGHUP = 1;
+const SIGKILL = 9;
+/** After a command's end, output that its background processes hold open is read for this long, in ms. */
+const DRAIN_MS = 200;
+const LINE_END = 4;
+
+/** Streams of a running command in this process. */
+interface CommandStreams {
+  readonly stdin?: Socket;
+  readonly outputs: readonly (readonly ["stdout" | "stderr", Socket])[];
+}
+
+/** Runs a command in a container for a client, from start to status. */
+export async function runExec(
+  runtime: ProcessRuntime,
+  worker: PodWorker,
+  unit: ContainerUnit,
+  running: RunningContainer,
+  options: StreamOptions,
+  session: StreamSession,
+): Promise<void> {
+  try {
+    const { child, streams } = await start(runtime, worker, unit, running, options);
+    connect(child, streams, session);
+    const drained = Promise.all(streams.outputs.map(([stream, socket]) => forward(stream, socket, session)));
+    const { code, signal } = await child.exit;
+    await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, DRAIN_MS))]);
+    for (const [, socket] of streams.outputs) socket.destroy();
+    streams.stdin?.destroy();
+    session.end({ exitCode: code ?? 128 + (signal ?? SIGKILL) });
+  } catch (error) {
+    session.end({ error: `error executing command in container: ${errorMessage(error)}` });
+  }
+}
+
+async function start(
+  runtime: ProcessRuntime,
+  worker: PodWorker,
+  unit: ContainerUnit,
+  running: RunningContainer,
+  { command, tty, stdin, stdout, stderr }: StreamOptions,
+): Promise<{ child: Child; streams: CommandStreams }> {
+  const [program, ...args] = command;
+  if (program === undefined) throw new Error("the command is empty");
+  const { user, capabilities } = containerSecurity(worker.pod, unit.container, {});
+  const request = {
+    argv: [program, ...args] as [string, ...string[]],
+    tty,
+    ...(tty ? { env: { TERM: "xterm" } } : {}),
+    ...(user ? { user } : {}),
+    ...(capabilities ? { capabilities } : {}),
+  };
+  if (tty) {
+    const child = await runtime.exec(running, { ...request, stdio: [] });
+    const terminal = new ReadStream(child.pty ?? -1);
+    return { child, streams: { stdin: terminal, outputs: [["stdout", terminal]] } };
+  }
+  const input = stdin ? makePipe() : undefined;
+  const out = stdout ? makePipe() : undefined;
+  const err = stderr ? makePipe() : undefined;
+  const theirs = [input?.read ?? null, out?.write ?? null, err?.write ?? null];
+  try {
+    const child = await runtime.exec(running, { ...request, stdio: theirs });
+    const reader = (fd: number) => new Socket({ fd, readable: true, writable: false });
+    const outputs = [
+      ...(out ? [["stdout", reader(out.read)] as const] : []),
+      ...(err ? [["stderr", reader(err.read)] as const] : []),
+    ];
+    const writer = input ? { stdin: new Socket({ fd: input.write, readable: false, writable: true }) } : {};
+    return { child, streams: { ...writer, outputs } };
+  } finally {
+    for (const fd of theirs) if (fd !== null) closeSync(fd);
+  }
+}
+
+/** From the client to the command. */
+function connect(child: Child, { stdin, outputs }: CommandStreams, session: StreamSession): void {
+  const pty = child.pty;
+  stdin?.on("error", () => {});
+  session.listen({
+    onStdin: (data) => stdin?.write(data),
+    // A terminal has no end; its end-of-file character says the same.
+    onStdinEnd: () => (pty === undefined ? stdin?.end() : stdin?.write(Buffer.of(LINE_END))),
+    onResize: (columns, rows) => {
+      if (pty !== undefined && !stdin?.destroyed) resizePty(pty, columns, rows);
+    },
+    onGone: () => {
+      for (const [, socket] of outputs) socket.destroy();
+      stdin?.destroy();
+      // As the end of a terminal's line; what ignores it goes on, as with every container runtime.
+      if (pty !== undefined) child.kill(SIGHUP);
+    },
+  });
+}
+
+/** From the command to the client; resolves at the end of the stream. */
+function forward(stream: "stdout" | "stderr", socket: Socket, session: StreamSession): Promise<void> {
+  return new Promise((resolve) => {
+    socket.on("close", () => resolve());
+    // Reading a terminal whose other end is closed gives EIO: that is its end.
+    socket.on("error", () => socket.destroy());
+    socket.on("end", () => socket.destroy());
+    socket.on("data", (chunk: Buffer) => {
+      if (!session.send(stream, chunk, () => socket.resume())) socket.pause();
+    });
+  });
+}

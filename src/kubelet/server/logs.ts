@@ -1,0 +1,43 @@
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import type { ServerResponse } from "node:http";
+import { containerLogPath, type LogFolders, readLog } from "../logs/index.ts";
+import type { PodManager } from "../pods/index.ts";
+import { type ContainerPath, parseLogOptions, RequestError } from "./requests.ts";
+
+/** `/containerLogs/…`: a container's log as plain text, followed until its run ends or the client goes. */
+export async function serveLogs(
+  pods: PodManager,
+  folders: LogFolders,
+  path: ContainerPath,
+  query: URLSearchParams,
+  response: ServerResponse,
+): Promise<void> {
+  const options = parseLogOptions(query, Date.now());
+  const worker = pods.find(path.namespace, path.pod);
+  if (!worker) throw new RequestError(404, `pod "${path.pod}" does not exist`);
+  const unit = worker.unit(path.container);
+  if (!unit) throw new RequestError(400, `container ${path.container} is not valid for pod ${path.pod}`);
+  const { record } = unit;
+  const name = unit.container.name;
+  const run = (record?.restartCount ?? 0) - (options.previous ? 1 : 0);
+  if (options.previous && run < 0) {
+    throw new RequestError(400, `previous terminated container "${name}" in pod "${path.pod}" not found`);
+  }
+  if (!record) {
+    const reason = unit.view()?.state.waiting?.reason ?? "ContainerCreating";
+    throw new RequestError(400, `container "${name}" in pod "${path.pod}" is waiting to start: ${reason}`);
+  }
+  const gone = new AbortController();
+  response.on("close", () => gone.abort());
+  const live = options.previous ? undefined : unit.running?.log;
+  const file = containerLogPath(folders, worker.pod, name, run);
+  if (!existsSync(file)) throw new RequestError(404, `the log of container "${name}" is not there`);
+  // The head goes out at once: a client that follows a silent container must not wait for it.
+  response.writeHead(200, { "content-type": "text/plain", "transfer-encoding": "chunked" });
+  response.flushHeaders();
+  for await (const chunk of readLog(file, options, gone.signal, live)) {
+    if (!response.write(chunk)) await once(response, "drain", { signal: gone.signal }).catch(() => {});
+  }
+  response.end();
+}
