@@ -1,0 +1,104 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, chownSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ClusterStatus } from "#lab/parent/index.ts";
+import type { Staging } from "./staging.ts";
+import type { User } from "./user.ts";
+
+/** What a command printed and how it ended. */
+export interface Result {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** How a test's cluster is started. */
+export interface TestClusterOptions {
+  readonly staging: Staging;
+  /** Absent: as the user that runs the tests. */
+  readonly user?: User;
+  readonly flags?: readonly string[];
+}
+
+/** A cluster run by `podwire up` as a person would, with a state directory of its own. */
+export class TestCluster {
+  readonly #options: TestClusterOptions;
+  readonly directory: string;
+  readonly process: ChildProcess;
+  output = "";
+
+  constructor(options: TestClusterOptions) {
+    this.#options = options;
+    this.directory = mkdtempSync(join(tmpdir(), "pw-"));
+    const { user } = options;
+    if (user) chownSync(this.directory, user.uid, user.gid);
+    this.process = spawn(options.staging.node, [options.staging.podwire, "up", ...(options.flags ?? [])], {
+      env: this.#environment(),
+      cwd: "/",
+      ...(user ? { uid: user.uid, gid: user.gid } : {}),
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const stream of [this.process.stdout, this.process.stderr]) stream?.on("data", (data: Buffer) => (this.output += data.toString()));
+  }
+
+  #environment(): NodeJS.ProcessEnv {
+    const { user, staging } = this.#options;
+    return { PATH: process.env["PATH"] ?? "", HOME: user?.home ?? process.env["HOME"] ?? "/", XDG_STATE_HOME: this.directory, PODWIRE_TOOLS: staging.tools };
+  }
+
+  /** Resolves when `up` has printed its summary. @throws Error with what it printed when it ends before */
+  async ready(timeoutMs = 60_000): Promise<void> {
+    const until = Date.now() + timeoutMs;
+    while (!this.output.includes("Ctrl-C ends it")) {
+      if (this.process.exitCode !== null || this.process.signalCode !== null) throw new Error(`podwire up ended:\n${this.output}`);
+      if (Date.now() > until) throw new Error(`podwire up is not ready after ${timeoutMs} ms:\n${this.output}\n${(await this.podwire("status")).stdout}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** Runs another podwire command on this cluster. */
+  podwire(...args: string[]): Promise<Result> {
+    const { staging, user } = this.#options;
+    return run(staging.node, [staging.podwire, ...args], { env: this.#environment(), ...(user ? { uid: user.uid, gid: user.gid } : {}) });
+  }
+
+  /** Runs a shell script on a machine. */
+  sh(machine: string, script: string): Promise<Result> {
+    return this.podwire("exec", machine, "--", "/bin/sh", "-c", script);
+  }
+
+  /** `status --json` */
+  async status(): Promise<ClusterStatus> {
+    return JSON.parse((await this.podwire("status", "--json")).stdout) as ClusterStatus;
+  }
+
+  /** The machine's kubectl with nothing but this cluster's kubeconfig. */
+  async kubectl(...args: string[]): Promise<Result> {
+    const { kubeconfig } = await this.status();
+    return run(process.env["PODWIRE_TEST_KUBECTL"] ?? "kubectl", args, { env: { PATH: process.env["PATH"] ?? "", HOME: this.directory, KUBECONFIG: kubeconfig } });
+  }
+
+  /** Ends it as Ctrl-C would, and removes its directory. */
+  async stop(): Promise<void> {
+    if (this.process.exitCode === null && this.process.signalCode === null) {
+      const ended = once(this.process, "exit");
+      this.process.kill("SIGINT");
+      await ended;
+    }
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Runs a program to its end. */
+export function run(program: string, args: readonly string[], options: { env?: NodeJS.ProcessEnv; uid?: number; gid?: number; input?: string } = {}): Promise<Result> {
+  const { input, ...rest } = options;
+  return new Promise((resolve) => {
+    const child = execFile(program, args, { cwd: "/", timeout: 60_000, maxBuffer: 32 << 20, ...rest }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === "number" ? error.code : 128;
+      resolve({ code, stdout, stderr });
+    });
+    if (input !== undefined) child.stdin?.end(input);
+  });
+}
