@@ -1,0 +1,230 @@
+import { type Ip, tryParseIp } from "#base/ip.ts";
+import type { Origin } from "#base/origin.ts";
+import type { Endpoint, EndpointSlice, Service, ServicePort } from "#api/index.ts";
+import { protocols } from "#kernel/nft/index.ts";
+
+/** An address and port that answers for a Service. */
+export interface Backend {
+  readonly ip: Ip;
+  readonly port: number;
+  /** Runs on this node. */
+  readonly isLocal: boolean;
+  /** The EndpointSlice and endpoint that it comes from. */
+  readonly origin: Origin;
+}
+
+/** Why a virtual address exists. */
+export type FrontendKind = "ClusterIP" | "NodePort" | "ExternalIP" | "LoadBalancer";
+
+/** What one virtual address and port does on this node. */
+export interface Frontend {
+  readonly kind: FrontendKind;
+  readonly ip: Ip;
+  /** IANA number. */
+  readonly protocol: number;
+  readonly port: number;
+  /** The port of the Service: `spec.ports[0]`, … */
+  readonly origin: Origin;
+  /** `namespace/name:port`, as kube-proxy's comments have it. */
+  readonly label: string;
+  readonly action: Action;
+  /** ClientIP affinity: how long a client stays with its endpoint, in s. */
+  readonly affinitySeconds?: number;
+}
+
+/**
+ * What happens to a new connection.
+ * - `balance`: to one of the endpoints, at random.
+ * - `balance-local`: from outside to one of the endpoints on this node (dropped when there is none); from pods and
+ *   from the node itself to any, as if they had gone out to a load balancer and come back.
+ * - `reject`: no endpoints. `drop`: none that the traffic policy allows.
+ */
+export type Action =
+  | { readonly kind: "balance"; readonly backends: readonly Backend[] }
+  | { readonly kind: "balance-local"; readonly backends: readonly Backend[]; readonly local: readonly Backend[] }
+  | { readonly kind: "reject" }
+  | { readonly kind: "drop" };
+
+/** The node for which the model is made. */
+export interface NodeView {
+  readonly name: string;
+  /** Addresses at which NodePorts answer. */
+  readonly addresses: readonly Ip[];
+}
+
+const labels = {
+  serviceName: "kubernetes.io/service-name",
+  otherProxy: "service.kubernetes.io/service-proxy-name",
+  headless: "service.kubernetes.io/headless",
+} as const;
+
+/** Default of spec.sessionAffinityConfig.clientIP.timeoutSeconds (core/v1). */
+const DEFAULT_AFFINITY_SECONDS = 10_800;
+
+/** `namespace/name` of the Service that a slice belongs to, undefined when it says none. */
+export function serviceOfSlice(slice: EndpointSlice): string | undefined {
+  const name = slice.metadata.labels?.[labels.serviceName];
+  return name ? `${slice.metadata.namespace}/${name}` : undefined;
+}
+
+/** Whether a proxy has anything to do for the Service (kube-proxy's selection). */
+export function isProxied(service: Service): boolean {
+  const { spec, metadata } = service;
+  if (spec.type === "ExternalName" || !spec.clusterIP || spec.clusterIP === "None") return false;
+  return metadata.labels?.[labels.otherProxy] === undefined && metadata.labels?.[labels.headless] === undefined;
+}
+
+/**
+ * What each virtual address of a Service does on a node. Pure: equal input, equal output, whatever the slices' order.
+ * Semantics are kube-proxy's: ready endpoints, else those that still serve while terminating.
+ */
+export function serviceFrontends(service: Service, slices: readonly EndpointSlice[], node: NodeView): Frontend[] {
+  if (!isProxied(service)) return [];
+  const virtual = virtualAddresses(service, node);
+  return (service.spec.ports ?? []).flatMap((port, index) => {
+    const origin = portOrigin(service, index);
+    const choice = (family: 4 | 6) => chooseBackends(port, slices, family, node.name);
+    const choices = { 4: choice(4), 6: choice(6) };
+    return virtual.flatMap(({ kind, ip }): Frontend[] => {
+      const number = kind === "NodePort" ? port.nodePort : port.port;
+      if (!number) return [];
+      const seconds = service.spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? DEFAULT_AFFINITY_SECONDS;
+      return [
+        {
+          kind,
+          ip,
+          protocol: protocols[port.protocol ?? "TCP"],
+          port: number,
+          origin,
+          label: portLabel(service, port),
+          action: actionOf(service, kind, choices[ip.family]),
+          ...(service.spec.sessionAffinity === "ClientIP" && { affinitySeconds: seconds }),
+        },
+      ];
+    });
+  });
+}
+
+function portOrigin(service: Service, index: number): Origin {
+  const { namespace, name, annotations } = service.metadata;
+  const source = annotations?.["podwire.dev/source"];
+  return {
+    kind: "Service",
+    ...(namespace !== undefined && { namespace }),
+    name,
+    field: `spec.ports[${index}]`,
+    ...(source !== undefined && { source }),
+  };
+}
+
+function portLabel({ metadata: { namespace, name } }: Service, port: ServicePort): string {
+  return `${namespace}/${name}${port.name ? `:${port.name}` : ""}`;
+}
+
+/** Every address at which the Service can be reached on this node. */
+function virtualAddresses(service: Service, node: NodeView): { kind: FrontendKind; ip: Ip }[] {
+  const { spec, status } = service;
+  const clusterIps = spec.clusterIPs?.length ? spec.clusterIPs : [spec.clusterIP ?? ""];
+  const found: { kind: FrontendKind; ip: Ip }[] = [];
+  const add = (kind: FrontendKind, texts: readonly (string | undefined)[]) => {
+    for (const text of texts) {
+      const ip = text ? tryParseIp(text) : undefined;
+      if (ip) found.push({ kind, ip });
+    }
+  };
+  add("ClusterIP", clusterIps);
+  const families = new Set(found.map(({ ip }) => ip.family));
+  for (const ip of node.addresses) if (families.has(ip.family)) found.push({ kind: "NodePort", ip });
+  add("ExternalIP", spec.externalIPs ?? []);
+  if (spec.type === "LoadBalancer" && !spec.loadBalancerSourceRanges?.length) {
+    const ingress = (status?.loadBalancer?.ingress ?? []).filter(({ ipMode }) => ipMode !== "Proxy");
+    add(
+      "LoadBalancer",
+      ingress.map(({ ip }) => ip),
+    );
+  }
+  return found.filter(({ ip }) => families.has(ip.family));
+}
+
+interface Choice {
+  /** Candidates wherever they run. */
+  readonly cluster: readonly Backend[];
+  /** Candidates on this node. */
+  readonly local: readonly Backend[];
+}
+
+function actionOf(service: Service, kind: FrontendKind, { cluster, local }: Choice): Action {
+  const { internalTrafficPolicy, externalTrafficPolicy } = service.spec;
+  if (cluster.length + local.length === 0) return { kind: "reject" };
+  if (kind === "ClusterIP") {
+    const backends = internalTrafficPolicy === "Local" ? local : cluster;
+    return backends.length ? { kind: "balance", backends } : { kind: "drop" };
+  }
+  if (externalTrafficPolicy === "Local") return { kind: "balance-local", backends: cluster, local };
+  return { kind: "balance", backends: cluster };
+}
+
+interface Candidate {
+  readonly backend: Backend;
+  readonly isReady: boolean;
+  /** Still answers, though it is being deleted. */
+  readonly isServingTerminating: boolean;
+}
+
+function chooseBackends(
+  port: ServicePort,
+  slices: readonly EndpointSlice[],
+  family: 4 | 6,
+  nodeName: string,
+): Choice {
+  const candidates = new Map<string, Candidate>();
+  for (const slice of slices) {
+    if (slice.addressType !== (family === 4 ? "IPv4" : "IPv6")) continue;
+    for (const candidate of sliceCandidates(port, slice, nodeName)) {
+      const key = `${candidate.backend.ip.bytes.join(".")} ${candidate.backend.port}`;
+      // The same endpoint may stand in two slices while it moves from one to the other: the better state counts.
+      if (!candidates.has(key) || candidate.isReady) candidates.set(key, candidate);
+    }
+  }
+  const all = [...candidates.values()].sort((a, b) => compareBackends(a.backend, b.backend));
+  return { cluster: usable(all), local: usable(all.filter(({ backend }) => backend.isLocal)) };
+}
+
+/** Ready ones; when there are none, those that are going but still serve (KEP-1669). */
+function usable(candidates: readonly Candidate[]): Backend[] {
+  const ready = candidates.filter(({ isReady }) => isReady);
+  const chosen = ready.length ? ready : candidates.filter(({ isServingTerminating }) => isServingTerminating);
+  return chosen.map(({ backend }) => backend);
+}
+
+function sliceCandidates(port: ServicePort, slice: EndpointSlice, nodeName: string): Candidate[] {
+  const name = port.name ?? "";
+  const found = slice.ports?.find((p) => (p.name ?? "") === name && (p.protocol ?? "TCP") === (port.protocol ?? "TCP"));
+  if (!found?.port) return [];
+  const number = found.port;
+  return slice.endpoints.flatMap((endpoint, index) => {
+    // Kubernetes puts one address into an endpoint; more would mean the same (discovery/v1).
+    const ip = tryParseIp(endpoint.addresses[0] ?? "");
+    if (!ip) return [];
+    const { namespace, name: sliceName } = slice.metadata;
+    const origin: Origin = {
+      kind: "EndpointSlice",
+      ...(namespace !== undefined && { namespace }),
+      name: sliceName,
+      field: `endpoints[${index}]`,
+    };
+    const backend = { ip, port: number, isLocal: endpoint.nodeName === nodeName, origin };
+    return [{ backend, ...conditionsOf(endpoint) }];
+  });
+}
+
+/** Absent conditions read as ready and serving (discovery/v1). */
+function conditionsOf(endpoint: Endpoint): Omit<Candidate, "backend"> {
+  const { ready = true, serving = ready, terminating = false } = endpoint.conditions ?? {};
+  return { isReady: ready, isServingTerminating: serving && terminating };
+}
+
+/** By address, then port: the order of a balanced list. */
+function compareBackends(a: Backend, b: Backend): number {
+  return Buffer.compare(a.ip.bytes, b.ip.bytes) || a.port - b.port;
+}

@@ -1,0 +1,110 @@
+import { createHash } from "node:crypto";
+import { formatIp, type Ip } from "#base/ip.ts";
+import { concat, type Element, hostU32, networkU16, type Verdict } from "#kernel/nft/index.ts";
+import type { Layout, SetName, Treatment } from "./layout.ts";
+import type { Backend, Frontend } from "./model.ts";
+
+/** What a frontend wants in the kernel. */
+export interface FrontendPlan {
+  /** Identity of the frontend's address: two Services cannot both have it. */
+  readonly key: string;
+  /** The chain that its entry goes to, when it needs one of its own kind. */
+  readonly treatment?: Treatment;
+  /** Elements that belong to this frontend alone. */
+  readonly elements: readonly (readonly [SetName, Element])[];
+  /** Elements that other frontends may want too. */
+  readonly shared: readonly (readonly [SetName, Element])[];
+}
+
+/** The map elements of one frontend in its family's table. Pure. */
+export function planFrontend(layout: Layout, frontend: Frontend): FrontendPlan {
+  const { ip, protocol, port, origin, label, action, affinitySeconds, kind } = frontend;
+  const address = concat(ip.bytes, Uint8Array.of(protocol), networkU16(port));
+  const shared: [SetName, Element][] = [];
+  if (kind === "ClusterIP") {
+    shared.push(["cluster-ips", { key: ip.bytes, comment: label.replace(/:.*/, ""), origin: { ...origin, field: "spec.clusterIP" } }]);
+  }
+  const entry = (data: Verdict): [SetName, Element] => ["services", { key: address, data, comment: label, origin }];
+  const key = `${formatIp(ip)} ${protocol} ${port}`;
+  if (action.kind === "reject") return { key, elements: [entry({ kind: "goto", chain: layout.refuse.name })], shared };
+  if (action.kind === "drop") return { key, elements: [entry({ kind: "drop" })], shared };
+
+  const { list, treatment } = arrange(frontend, action);
+  for (const backend of list) shared.push(["hairpin", hairpin(backend)]);
+  const elements: [SetName, Element][] = [entry({ kind: "goto", chain: layout.treatmentName(treatment) })];
+  const ids = affinitySeconds === undefined ? [] : endpointIds(list);
+  for (const [index, backend] of list.entries()) {
+    const data = concat(backend.ip.bytes, networkU16(backend.port));
+    const id = ids[index];
+    if (id === undefined) {
+      elements.push(["endpoints", { key: concat(address, hostU32(index)), data, origin }]);
+      continue;
+    }
+    elements.push(["affinity-ids", { key: concat(address, hostU32(index)), data: hostU32(id), origin }]);
+    elements.push(["affinity-endpoints", { key: concat(address, hostU32(id)), data, origin }]);
+  }
+  return { key, treatment, elements: withoutRepeats(elements), shared };
+}
+
+/** The endpoint list of a frontend, and which numbers of it are whose. */
+function arrange(
+  frontend: Frontend,
+  action: Extract<Frontend["action"], { kind: "balance" | "balance-local" }>,
+): { list: readonly Backend[]; treatment: Treatment } {
+  const affinity = frontend.affinitySeconds === undefined ? {} : { affinitySeconds: frontend.affinitySeconds };
+  if (action.kind === "balance") {
+    const policy = frontend.kind === "ClusterIP" ? "cluster" : "external";
+    return { list: action.backends, treatment: { policy, count: action.backends.length, from: 0, ...affinity } };
+  }
+  const { backends, local } = action;
+  // Usually the node's own endpoints are among all: then one list, with them first, serves both.
+  const others = backends.filter((backend) => !local.includes(backend));
+  const isPart = others.length + local.length === backends.length;
+  const list = isPart ? [...local, ...others] : [...local, ...backends];
+  return {
+    list,
+    treatment: {
+      policy: "external-local",
+      count: backends.length,
+      from: isPart ? 0 : local.length,
+      local: local.length,
+      ...affinity,
+    },
+  };
+}
+
+/** A pod's connection to a Service that ends at the pod itself. */
+function hairpin({ ip, origin }: Backend): Element {
+  return { key: concat(ip.bytes, ip.bytes), origin };
+}
+
+/**
+ * A number for each endpoint which it keeps whatever else the Service has: made of its address and port.
+ * The top bit keeps them apart from any priority that a packet has by itself.
+ */
+function endpointIds(backends: readonly Backend[]): number[] {
+  const byId = new Map<number, string>();
+  return backends.map((backend) => {
+    const text = addressText(backend.ip, backend.port);
+    let id = createHash("sha256").update(text).digest().readUInt32LE() | 0x80000000;
+    // Equal numbers for different endpoints of a Service: one in two thousand million.
+    while ((byId.get(id) ?? text) !== text) id = (id + 1) | 0x80000000;
+    byId.set(id, text);
+    return id >>> 0;
+  });
+}
+
+function addressText(ip: Ip, port: number): string {
+  return `${formatIp(ip)} ${port}`;
+}
+
+/** An endpoint that stands twice in a list (local, and one of all) has one entry by its number. */
+function withoutRepeats(elements: readonly (readonly [SetName, Element])[]): (readonly [SetName, Element])[] {
+  const seen = new Set<string>();
+  return elements.filter(([set, { key }]) => {
+    const name = `${set} ${Buffer.from(key).toString("latin1")}`;
+    if (seen.has(name)) return false;
+    seen.add(name);
+    return true;
+  });
+}
