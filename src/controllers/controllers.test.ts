@@ -83,6 +83,11 @@ class Cluster {
   kubelets(ready: (pod: Pod) => boolean = () => true): () => void {
     const timer = setInterval(() => {
       for (const [n, pod] of this.pods().entries()) {
+        if (pod.metadata.deletionTimestamp && pod.spec.nodeName) {
+          const { name, namespace } = pod.metadata;
+          this.client.delete(resources.pods, name, namespace, { gracePeriodSeconds: 0 }).catch(() => {});
+          continue;
+        }
         if (!pod.spec.nodeName || pod.status?.phase === "Running" || !ready(pod)) continue;
         const { name, namespace } = pod.metadata;
         const podIP = `10.244.1.${10 + n}`;
@@ -193,8 +198,10 @@ describe("controllers together", () => {
     await cluster.node("node01");
     await cluster.deployment("web", 3);
     await until(() => cluster.pods().length, 3);
+    const stop = cluster.kubelets();
     await cluster.client.delete(resources.deployments, "web", "default", { propagationPolicy: "Background" });
     await until(() => [cluster.replicaSets().length, cluster.pods().length], [0, 0]);
+    stop();
   });
 
   it("empties a namespace that is deleted and lets it go", async () => {
@@ -302,6 +309,45 @@ describe("controllers together", () => {
     stop();
   });
 
+  it("writes nothing when it starts into a settled cluster", async () => {
+    const cluster = new Cluster();
+    const before = await cluster.start();
+    await cluster.node("controlplane", [{ key: "node-role.kubernetes.io/control-plane", effect: "NoSchedule" }]);
+    await cluster.node("node01");
+    const stop = cluster.kubelets();
+    await cluster.service("web");
+    await cluster.deployment("web", 3);
+    await until(() => cluster.slices("web")[0]?.endpoints.filter(({ conditions }) => conditions?.ready).length, 3);
+    await until(() => cluster.all<Deployment>(resources.deployments)[0]?.status?.availableReplicas, 3);
+    stop();
+    await before.stop();
+    const past = cluster.api.requests.length;
+    const controllers = await cluster.start();
+    await new Promise((done) => setTimeout(done, 50));
+    await controllers.idle();
+    expect(cluster.api.requests.slice(past).filter((line) => !line.startsWith("GET"))).toEqual([]);
+  });
+
+  it("says each creation, deletion and scaling once", async () => {
+    const cluster = new Cluster();
+    await cluster.start();
+    await cluster.node("node01");
+    const stop = cluster.kubelets();
+    await cluster.deployment("web", 3);
+    await until(() => cluster.all<Deployment>(resources.deployments)[0]?.status?.availableReplicas, 3);
+    await cluster.client.patch(resources.deployments, "web", "default", { spec: { replicas: 1 } }, { type: "merge" });
+    await until(() => cluster.pods().length, 1);
+    const counts: Record<string, number> = {};
+    await until(
+      () => cluster.all<Event>(resources.events).filter(({ reason }) => reason === "SuccessfulDelete").length,
+      2,
+    );
+    for (const { reason = "", count = 0 } of cluster.all<Event>(resources.events))
+      counts[reason] = (counts[reason] ?? 0) + count;
+    expect(counts).toEqual({ ScalingReplicaSet: 2, SuccessfulCreate: 3, Scheduled: 3, SuccessfulDelete: 2 });
+    stop();
+  });
+
   it("adopts orphans that match and releases pods whose labels changed", async () => {
     const cluster = new Cluster();
     await cluster.start();
@@ -332,6 +378,6 @@ describe("controllers together", () => {
       { metadata: { labels: { app: "x" } } },
       { type: "merge" },
     );
-    await until(() => cluster.pods().length, 2);
+    await until(() => cluster.pods().filter(({ metadata }) => !metadata.deletionTimestamp).length, 2);
   });
 });

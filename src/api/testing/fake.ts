@@ -19,6 +19,11 @@ import {
 } from "./requests.ts";
 import { FakeWatch } from "./watch.ts";
 
+interface DeleteBody {
+  readonly gracePeriodSeconds?: number;
+  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+}
+
 /**
  * An API server in memory for tests: CRUD with resource versions and conflicts, merge and JSON patches, deletion with
  * finalizers, watches with WatchList and 410. It knows no kinds: nothing is validated or defaulted.
@@ -100,7 +105,9 @@ export class FakeApi implements Transport {
       case "PATCH":
         return this.#patch(target, bodyOf(request), request.headers?.["content-type"] ?? "");
       case "DELETE":
-        return target.name === undefined ? this.#deleteAll(target) : this.#delete(target);
+        return target.name === undefined
+          ? this.#deleteAll(target)
+          : this.#delete(target, request.body ? (bodyOf(request) as DeleteBody) : {});
       default:
         return fail(405, "MethodNotAllowed", `${request.method} is not supported`);
     }
@@ -174,16 +181,24 @@ export class FakeApi implements Transport {
       generation: (old.metadata.generation ?? 1) + (specChanged ? 1 : 0),
     };
     const finalizers = (next["spec"] as { finalizers?: string[] } | undefined)?.finalizers ?? [];
-    if (deletionTimestamp && [...(next.metadata.finalizers ?? []), ...finalizers].length === 0)
+    const hadFinalizers = (old.metadata.finalizers?.length ?? 0) > 0 || target.subresource === "finalize";
+    if (deletionTimestamp && hadFinalizers && [...(next.metadata.finalizers ?? []), ...finalizers].length === 0)
       return this.#remove(target, next);
     if (same(old, next)) return old;
     return this.#store("MODIFIED", target, next);
   }
 
-  #delete(target: Target): unknown {
+  #delete(target: Target, body: DeleteBody): unknown {
     const old = this.#existing(target);
+    const { uid, resourceVersion } = body.preconditions ?? {};
+    if ((uid && uid !== old.metadata.uid) || (resourceVersion && resourceVersion !== old.metadata.resourceVersion)) {
+      return fail(409, "Conflict", "Precondition failed");
+    }
+    // A bound pod stays until its kubelet has ended it.
+    const bound = target.collection === "/api/v1/pods" && (old["spec"] as { nodeName?: string }).nodeName !== undefined;
+    const graceful = bound && body.gracePeriodSeconds !== 0;
     const held = (old["spec"] as { finalizers?: string[] } | undefined)?.finalizers ?? [];
-    if ((old.metadata.finalizers?.length ?? 0) + held.length === 0) return this.#remove(target, old);
+    if ((old.metadata.finalizers?.length ?? 0) + held.length === 0 && !graceful) return this.#remove(target, old);
     if (old.metadata.deletionTimestamp) return old;
     const metadata = { ...old.metadata, deletionTimestamp: new Date().toISOString() };
     return this.#store("MODIFIED", target, { ...old, metadata });
@@ -192,7 +207,7 @@ export class FakeApi implements Transport {
   #deleteAll(target: Target): unknown {
     const matches = filterOf(target);
     for (const object of this.all<KubeObject>(target.collection)) {
-      if (matches(object as FakeObject)) this.#delete({ ...target, name: object.metadata.name });
+      if (matches(object as FakeObject)) this.#delete({ ...target, name: object.metadata.name }, {});
     }
     return { kind: "Status", status: "Success" };
   }

@@ -2,6 +2,7 @@ import {
   type Binding,
   type Change,
   type Condition,
+  type Index,
   isConflict,
   isNotFound,
   keyOf,
@@ -12,7 +13,7 @@ import {
 } from "#api/index.ts";
 import type { ControllerContext } from "../context.ts";
 import { conditionOf, isPodActive, isPodTerminal, jsonEqual, setCondition } from "../objects.ts";
-import { viewNodes } from "./nodes.ts";
+import { type NodeView, viewNode } from "./nodes.ts";
 import { schedule } from "./plan.ts";
 
 /** The name in spec.schedulerName that this scheduler answers to. */
@@ -39,6 +40,7 @@ export function schedulerController(context: ControllerContext): void {
   pods.onChange((change) => {
     const { type, object } = change;
     const key = keyOf(object);
+    if (object.spec.nodeName) scheduler.stale(object.spec.nodeName);
     if (type === "DELETED" || object.spec.nodeName) scheduler.forget(key);
     if (type !== "DELETED" && isPending(object) && !onlyStatusChanged(change)) queue.add(key);
     // Room was made, or a pod that others want to be near (or away from) has come or changed its labels.
@@ -83,9 +85,12 @@ class Scheduler {
   readonly #context: ControllerContext;
   /** Decisions that the cache does not show yet: pods as they will be. */
   readonly #assumed = new Map<string, Pod>();
+  readonly #podsOn: Index<Pod>;
+  readonly #viewed = new Map<string, NodeView>();
 
   constructor(context: ControllerContext) {
     this.#context = context;
+    this.#podsOn = context.informer(resources.pods).index(({ spec }) => [spec.nodeName ?? ""]);
   }
 
   /** Decides and starts to write the decision; the next pod is decided on top of it. */
@@ -107,20 +112,37 @@ class Scheduler {
     }
     this.unschedulable.delete(key);
     this.#assumed.set(key, { ...pod, spec: { ...pod.spec, nodeName: decision.node } });
+    this.stale(decision.node);
     void this.#bind(key, pod, decision.node);
   }
 
   /** The pod is gone, or the cache knows its node. */
   forget(key: string): void {
+    const node = this.#assumed.get(key)?.spec.nodeName;
+    if (node !== undefined) this.stale(node);
     this.#assumed.delete(key);
     this.unschedulable.delete(key);
   }
 
-  #views() {
-    const nodes = this.#context.informer(resources.nodes).list();
-    const pods = this.#context.informer(resources.pods).list();
-    const bound = pods.filter((pod) => pod.spec.nodeName);
-    return viewNodes(nodes, [...bound, ...this.#assumed.values()]);
+  /** What is on a node has changed: its view is made anew when it is next needed. */
+  stale(node: string): void {
+    this.#viewed.delete(node);
+  }
+
+  #views(): NodeView[] {
+    return this.#context
+      .informer(resources.nodes)
+      .list()
+      .map((node) => {
+        const { name } = node.metadata;
+        const present = this.#viewed.get(name);
+        if (present?.node === node) return present;
+        const assumed = [...this.#assumed.values()].filter((pod) => pod.spec.nodeName === name);
+        const pods = new Map([...assumed, ...this.#podsOn.get(name)].map((pod) => [keyOf(pod), pod]));
+        const view = viewNode(node, [...pods.values()]);
+        this.#viewed.set(name, view);
+        return view;
+      });
   }
 
   async #bind(key: string, pod: Pod, node: string): Promise<void> {
@@ -143,6 +165,7 @@ class Scheduler {
       this.#context.recorder(schedulerName).event(about, "Normal", "Scheduled", message);
     } catch (error) {
       this.#assumed.delete(key);
+      this.stale(node);
       if (this.#context.signal.aborted || isNotFound(error) || isConflict(error)) return; // gone, or bound by another
       this.#context.log.warn("Binding failed", { pod: key, node, error });
       this.onFailure(key);
