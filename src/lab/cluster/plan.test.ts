@@ -1,0 +1,43 @@
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { resolveConfig } from "#lab/config/index.ts";
+import type { ClusterPki } from "#lab/pki/index.ts";
+import { apiServerNames, clusterPlan } from "./index.ts";
+
+const pair = { cert: "CERT\n", key: "KEY\n" };
+const pki: ClusterPki = {
+  ca: "CA\n",
+  apiserver: pair,
+  apiserverKubeletClient: pair,
+  admin: pair,
+  nodes: { controlplane: pair, node01: pair, node02: pair },
+  serviceAccount: { publicKey: "PUB\n", privateKey: "PRIV\n" },
+};
+
+describe("K03 files of a node", () => {
+  const plan = clusterPlan(resolveConfig({}), pki);
+
+  it("/var/lib/kubelet/config.yaml names the cluster's DNS", () => {
+    const config = parse(plan.files["node01"]?.["/var/lib/kubelet/config.yaml"] ?? "") as Record<string, unknown>;
+    expect(config).toMatchObject({ kind: "KubeletConfiguration", clusterDNS: ["10.96.0.10"], clusterDomain: "cluster.local" });
+  });
+
+  it("/etc/kubernetes/manifests/kube-apiserver.yaml names the Service range", () => {
+    const text = plan.files["controlplane"]?.["/etc/kubernetes/manifests/kube-apiserver.yaml"] ?? "";
+    const pod = parse(text) as { spec: { containers: { command: string[] }[] } };
+    expect(pod.spec.containers[0]?.command).toContain("--service-cluster-ip-range=10.96.0.0/12");
+  });
+
+  it("every node knows every other by name, and the API server only by its node address", () => {
+    expect(plan.files["node02"]?.["/etc/hosts"]).toContain("192.168.1.11\tnode01");
+    expect(plan.files["node02"]?.["/etc/kubernetes/kubelet.conf"]).toContain("server: https://192.168.1.10:6443");
+    expect(plan.files["node02"]).not.toHaveProperty("/etc/kubernetes/admin.conf");
+  });
+});
+
+describe("the API server's certificate", () => {
+  it("has every name and address by which it is reached", () => {
+    const names = apiServerNames(resolveConfig({}), "127.20.0.1");
+    for (const name of ["kubernetes.default.svc.cluster.local", "controlplane", "192.168.1.10", "10.96.0.1", "127.20.0.1"]) expect(names).toContain(name);
+  });
+});
