@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Logger } from "#base/log.ts";
+import type { Counter, Gauge, Metrics } from "#base/metrics.ts";
 import type { Complaint, IngressModel, Route } from "./model.ts";
 import { type DataPlane, NginxConfigError } from "./nginx.ts";
 import { type NginxPlace, renderConfig } from "./plan.ts";
@@ -8,18 +9,40 @@ import type { Settings } from "./settings.ts";
 /** Routes that nginx may refuse in one configuration before the whole of it counts as broken. */
 const mostRefusals = 50;
 
+/** What a compiler works with. */
+export interface CompilerDeps {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly dataPlane: DataPlane;
+  readonly place: NginxPlace;
+}
+
 /**
  * Brings models into force, each text once. nginx refuses a configuration as a whole; the route whose line it names is
  * left out, so that one author's mistake (an expression that only PCRE finds wrong) does not hold up all others.
  */
 export class Compiler {
-  readonly #deps: { readonly log: Logger; readonly dataPlane: DataPlane; readonly place: NginxPlace };
+  readonly #deps: CompilerDeps;
   /** Refused routes by their content: a changed route gets a new chance. */
   #refused = new Map<string, string>();
   #inForce: string | undefined;
+  readonly #applied: Counter;
+  readonly #failed: Counter;
+  readonly #lastSucceeded: Gauge;
 
-  constructor(deps: { readonly log: Logger; readonly dataPlane: DataPlane; readonly place: NginxPlace }) {
+  constructor(deps: CompilerDeps) {
     this.#deps = deps;
+    const { metrics } = deps;
+    // Upstream's names, so that its dashboards show them.
+    this.#applied = metrics.counter("nginx_ingress_controller_success", "Configurations brought into force");
+    this.#failed = metrics.counter(
+      "nginx_ingress_controller_errors",
+      "Configurations that nginx refused or did not take",
+    );
+    this.#lastSucceeded = metrics.gauge(
+      "nginx_ingress_controller_config_last_reload_successful",
+      "Whether the last configuration is in force",
+    );
   }
 
   /** The next apply starts from nothing. */
@@ -37,9 +60,13 @@ export class Compiler {
       try {
         await this.#deps.dataPlane.apply(text);
         this.#inForce = text;
+        this.#applied.inc();
+        this.#lastSucceeded.set(1);
         this.#deps.log.info("Configuration in force", { hosts: usable.hosts.length, routes: routesOf(usable).length });
         return { rejected: this.#complaints(model) };
       } catch (error) {
+        this.#failed.inc();
+        this.#lastSucceeded.set(0);
         if (!(error instanceof NginxConfigError) || error.line === undefined || attempt >= mostRefusals) throw error;
         const origin = originOf(error.line);
         const route = routesOf(usable).find((each) => each.origin === origin);

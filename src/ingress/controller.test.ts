@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Client, type Event, type Ingress } from "#api/index.ts";
 import { FakeApi } from "#api/testing/index.ts";
 import { createLogger } from "#base/log.ts";
+import { Metrics } from "#base/metrics.ts";
 import { type ControllerOptions, IngressController } from "./controller.ts";
 import { parseFlags } from "./flags.ts";
 import { type DataPlane, NginxConfigError } from "./nginx.ts";
@@ -39,13 +40,14 @@ describe("G01 the ingress controller (part: objects to data plane)", () => {
   let api: FakeApi;
   let dataPlane: FakeDataPlane;
   let controller: IngressController;
+  let metrics: Metrics;
   const lines: string[] = [];
   const log = createLogger("ingress", { write: (line) => void lines.push(line) });
 
   const start = (options: Partial<ControllerOptions> = {}) => {
     const env = { POD_NAME: "ingress-1", POD_NAMESPACE: "ingress-space" };
     const flags = { ...parseFlags(["--configmap=ingress-space/nginx-configuration"], env), ...options };
-    controller = new IngressController(flags, { client: new Client(api), log, dataPlane, place });
+    controller = new IngressController(flags, { client: new Client(api), log, metrics, dataPlane, place });
     return controller.start();
   };
   const put = (object: Ingress) => api.put(ingresses, object);
@@ -55,6 +57,7 @@ describe("G01 the ingress controller (part: objects to data plane)", () => {
 
   beforeEach(() => {
     api = new FakeApi();
+    metrics = new Metrics();
     dataPlane = new FakeDataPlane();
     lines.length = 0;
     const labels = { name: "nginx-ingress" };
@@ -127,6 +130,8 @@ describe("G01 the ingress controller (part: objects to data plane)", () => {
     expect(controller.healthy).toBe(false);
     await vi.waitFor(() => expect(controller.healthy).toBe(true), 2000);
     expect(dataPlane.texts).toHaveLength(2);
+    expect(metrics.text()).toContain("nginx_ingress_controller_success 2");
+    expect(metrics.text()).toContain("nginx_ingress_controller_errors 2");
   });
 
   test("--publish-status-address and --publish-service decide the status", async () => {

@@ -14,6 +14,7 @@ import {
 } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
+import type { Metrics } from "#base/metrics.ts";
 import type { ClassOptions } from "./classes.ts";
 import { Compiler } from "./compiler.ts";
 import { buildModel, type IngressModel, type ModelOptions } from "./model.ts";
@@ -39,6 +40,7 @@ export interface ControllerOptions extends ClassOptions, StatusOptions {
 export interface ControllerDeps {
   readonly client: Client;
   readonly log: Logger;
+  readonly metrics: Metrics;
   readonly dataPlane: DataPlane;
   readonly place: NginxPlace;
 }

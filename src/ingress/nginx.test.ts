@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createLogger } from "#base/log.ts";
+import { Metrics } from "#base/metrics.ts";
 import { findTool, toolsEnvironment } from "#test/support/tools.ts";
 import { Compiler } from "./compiler.ts";
 import { renderConfig } from "./plan.ts";
@@ -112,7 +113,7 @@ describe("G02 the running nginx (part: data plane)", () => {
   });
 
   test("an expression that only PCRE refuses is left out, with the reason; its neighbours are served", async () => {
-    const compiler = new Compiler({ log, dataPlane: nginx.nginx, place: nginx.place });
+    const compiler = new Compiler({ log, metrics: new Metrics(), dataPlane: nginx.nginx, place: nginx.place });
     const bad = path("/(?<=x+)y", "a", "ImplementationSpecific", backend.port);
     const mixed = model([rule(undefined, bad, path("/good[0-9]", "a", "ImplementationSpecific", backend.port))], {
       "use-regex": "true",

@@ -1,6 +1,7 @@
 import { Client, http2Transport, inClusterConfig, loadKubeconfig } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import { createLogger } from "#base/log.ts";
+import { Metrics } from "#base/metrics.ts";
 import { describePlace, IngressController, Nginx, nginxDefaults, parseFlags, serveHealth } from "#ingress/index.ts";
 
 /** The ingress controller: `/nginx-ingress-controller --configmap=… --default-backend-service=…` in a pod. */
@@ -13,7 +14,8 @@ async function main(): Promise<void> {
   const place = describePlace({ httpPort: flags.httpPort, statusPort: flags.statusPort, directory });
   const dataPlane = new Nginx({}, { log });
   const client = new Client(transport, { userAgent: "nginx-ingress-controller" });
-  const controller = new IngressController(flags, { client, log, dataPlane, place });
+  const metrics = new Metrics();
+  const controller = new IngressController(flags, { client, log, metrics, dataPlane, place });
 
   const stop = async (signal: string) => {
     log.info("Stopping", { signal });
@@ -22,7 +24,7 @@ async function main(): Promise<void> {
   };
   process.once("SIGTERM", (signal) => void stop(signal));
   process.once("SIGINT", (signal) => void stop(signal));
-  await serveHealth(flags.healthzPort, () => controller.healthy);
+  await serveHealth(flags.healthzPort, metrics, () => controller.healthy);
   await controller.start();
 }
 
