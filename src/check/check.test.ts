@@ -1,13 +1,23 @@
 import { describe, expect, it } from "vitest";
-import { connectivityFindings, parseListening, portFindings, type ProbeReport } from "./index.ts";
+import { connectivityFindings, type ProbeReport, parseListening, portFindings } from "./index.ts";
 
 const pods = [
   { name: "default/a", ip: "10.244.1.2", node: "node01" },
   { name: "default/b", ip: "10.244.2.2", node: "node02" },
 ];
-const report = (node: string, arrivals: ProbeReport["arrivals"], rest: Partial<ProbeReport> = {}): ProbeReport => ({ node, arrivals, missing: [], listening: [], ...rest });
+const report = (node: string, arrivals: ProbeReport["arrivals"], rest: Partial<ProbeReport> = {}): ProbeReport => ({
+  node,
+  arrivals,
+  missing: [],
+  listening: [],
+  ...rest,
+});
 const good = [
-  report("node01", [{ from: "default/a", to: "default/a", seen: "10.244.1.2" }, { from: "default/a", to: "default/b", seen: "::ffff:10.244.1.2" }, { from: "node01", to: "default/b", seen: "10.244.1.0" }]),
+  report("node01", [
+    { from: "default/a", to: "default/a", seen: "10.244.1.2" },
+    { from: "default/a", to: "default/b", seen: "::ffff:10.244.1.2" },
+    { from: "node01", to: "default/b", seen: "10.244.1.0" },
+  ]),
   report("node02", [{ from: "default/b", to: "default/a", seen: "10.244.2.2" }]),
 ];
 
@@ -18,7 +28,14 @@ describe("P01 findings of the connectivity check (part: judgement)", () => {
 
   it("name the pair that is cut off, the translated address, the pod without one", () => {
     const bad = [
-      report("node01", [{ from: "default/a", to: "default/b" }, { from: "node01", to: "default/a" }], { missing: ["default/a"] }),
+      report(
+        "node01",
+        [
+          { from: "default/a", to: "default/b" },
+          { from: "node01", to: "default/a" },
+        ],
+        { missing: ["default/a"] },
+      ),
       report("node02", [{ from: "default/b", to: "default/a", seen: "192.168.1.12" }]),
     ];
     const details = connectivityFindings(pods, ["default/c"], bad).flatMap((f) => f.details);
@@ -34,11 +51,23 @@ describe("P01 findings of the connectivity check (part: judgement)", () => {
 
 describe("K02 findings on required ports (part: judgement)", () => {
   it("say who listens, and what is missing", () => {
-    const nodes = [{ metadata: { name: "controlplane", labels: { "node-role.kubernetes.io/control-plane": "" } } }, { metadata: { name: "node01" } }];
-    const reports = [report("controlplane", [], { listening: [{ port: 6443, pid: 7, program: "kube-apiserver" }] }), report("node01", [], { listening: [{ port: 10250, pid: 3, program: "kubelet" }] })];
+    const nodes = [
+      { metadata: { name: "controlplane", labels: { "node-role.kubernetes.io/control-plane": "" } } },
+      { metadata: { name: "node01" } },
+    ];
+    const reports = [
+      report("controlplane", [], { listening: [{ port: 6443, pid: 7, program: "kube-apiserver" }] }),
+      report("node01", [], { listening: [{ port: 10250, pid: 3, program: "kubelet" }] }),
+    ];
     const findings = portFindings(nodes, [], reports);
-    expect(findings.find((f) => f.claim.startsWith("controlplane listens on 6443"))).toMatchObject({ ok: true, details: ["by kube-apiserver (pid 7)"] });
-    expect(findings.find((f) => f.claim.startsWith("controlplane listens on 10250"))).toMatchObject({ ok: false, details: ["nobody listens"] });
+    expect(findings.find((f) => f.claim.startsWith("controlplane listens on 6443"))).toMatchObject({
+      ok: true,
+      details: ["by kube-apiserver (pid 7)"],
+    });
+    expect(findings.find((f) => f.claim.startsWith("controlplane listens on 10250"))).toMatchObject({
+      ok: false,
+      details: ["nobody listens"],
+    });
     expect(findings.find((f) => f.claim.startsWith("node01 listens on 10250"))?.ok).toBe(true);
   });
 

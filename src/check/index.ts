@@ -1,6 +1,5 @@
 /** Proving with packets that a cluster's network is as it should be. */
 export { listeners, parseListening } from "./listeners.ts";
-export { Probe } from "./probe.ts";
 export {
   type Arrival,
   connectivityFindings,
@@ -8,8 +7,9 @@ export {
   type Listener,
   type NetworkPod,
   networkPods,
-  portFindings,
   type ProbeOrder,
   type ProbeReport,
+  portFindings,
   type Target,
 } from "./model.ts";
+export { Probe } from "./probe.ts";

@@ -9,12 +9,15 @@ const LISTEN = "0A";
  * @param text the file's content
  */
 export function parseListening(text: string): { port: number; inode: string }[] {
-  return text.split("\n").slice(1).flatMap((line) => {
-    const fields = line.trim().split(/\s+/);
-    if (fields[3] !== LISTEN) return [];
-    const port = Number.parseInt(fields[1]?.split(":")[1] ?? "", 16);
-    return [{ port, inode: fields[9] ?? "" }];
-  });
+  return text
+    .split("\n")
+    .slice(1)
+    .flatMap((line) => {
+      const fields = line.trim().split(/\s+/);
+      if (fields[3] !== LISTEN) return [];
+      const port = Number.parseInt(fields[1]?.split(":")[1] ?? "", 16);
+      return [{ port, inode: fields[9] ?? "" }];
+    });
 }
 
 /** TCP ports that this network namespace listens on, and the program behind each where /proc shows it. */

@@ -63,20 +63,29 @@ function podName(pod: Pod): string {
 
 /** Running pods that are not on their node's own network. */
 export function networkPods(pods: readonly Pod[]): { withAddress: NetworkPod[]; without: string[] } {
-  const running = pods.filter((p) => p.status?.phase === "Running" && !p.spec?.hostNetwork && !p.metadata?.deletionTimestamp);
+  const running = pods.filter(
+    (p) => p.status?.phase === "Running" && !p.spec?.hostNetwork && !p.metadata?.deletionTimestamp,
+  );
   return {
-    withAddress: running.flatMap((p) => (p.status?.podIP && p.spec?.nodeName ? [{ name: podName(p), ip: p.status.podIP, node: p.spec.nodeName }] : [])),
+    withAddress: running.flatMap((p) =>
+      p.status?.podIP && p.spec?.nodeName ? [{ name: podName(p), ip: p.status.podIP, node: p.spec.nodeName }] : [],
+    ),
     without: running.filter((p) => !p.status?.podIP).map(podName),
   };
 }
 
 /** The five statements of the pod network model (INVENTORY P01), from what the probes saw. */
-export function connectivityFindings(pods: readonly NetworkPod[], without: readonly string[], reports: readonly ProbeReport[]): Finding[] {
+export function connectivityFindings(
+  pods: readonly NetworkPod[],
+  without: readonly string[],
+  reports: readonly ProbeReport[],
+): Finding[] {
   const nodeOf = new Map(pods.map((p) => [p.name, p.node]));
   const addressOf = new Map(pods.map((p) => [p.name, p.ip]));
   const all = reports.flatMap((r) => r.arrivals);
   const fromPods = all.filter((a) => addressOf.has(a.from));
-  const lost = (arrivals: readonly Arrival[]): string[] => arrivals.filter((a) => a.seen === undefined).map((a) => `${a.from} → ${a.to}: no answer`);
+  const lost = (arrivals: readonly Arrival[]): string[] =>
+    arrivals.filter((a) => a.seen === undefined).map((a) => `${a.from} → ${a.to}: no answer`);
   const translated = fromPods.filter((a) => a.seen !== undefined && plain(a.seen) !== addressOf.get(a.from));
   const sameNode = fromPods.filter((a) => nodeOf.get(a.from) === nodeOf.get(a.to));
   const otherNode = fromPods.filter((a) => nodeOf.get(a.from) !== nodeOf.get(a.to));
@@ -87,12 +96,22 @@ export function connectivityFindings(pods: readonly NetworkPod[], without: reado
     details,
   });
   return [
-    finding(`every pod has an address (${pods.length} pods)`, without.map((name) => `${name} has none`)),
+    finding(
+      `every pod has an address (${pods.length} pods)`,
+      without.map((name) => `${name} has none`),
+    ),
     finding("every pod reaches every pod on its node", lost(sameNode), sameNode.length),
     finding("every pod reaches every pod on other nodes", lost(otherNode), otherNode.length),
-    finding("no address is translated on the way", translated.map((a) => `${a.from} → ${a.to}: arrives from ${a.seen}`), fromPods.length),
+    finding(
+      "no address is translated on the way",
+      translated.map((a) => `${a.from} → ${a.to}: arrives from ${a.seen}`),
+      fromPods.length,
+    ),
     finding("nodes reach all pods", lost(all.filter((a) => !addressOf.has(a.from))), all.length - fromPods.length),
-    finding("a pod sees itself under the address that others see", reports.flatMap((r) => r.missing).map((name) => `${name} has not ${addressOf.get(name)}`)),
+    finding(
+      "a pod sees itself under the address that others see",
+      reports.flatMap((r) => r.missing).map((name) => `${name} has not ${addressOf.get(name)}`),
+    ),
   ];
 }
 
@@ -124,12 +143,20 @@ function isControlPlane(node: Node | undefined): boolean {
 }
 
 /** Which required ports listen on which node, and by whom (INVENTORY K02). */
-export function portFindings(nodes: readonly Node[], services: readonly Service[], reports: readonly ProbeReport[]): Finding[] {
+export function portFindings(
+  nodes: readonly Node[],
+  services: readonly Service[],
+  reports: readonly ProbeReport[],
+): Finding[] {
   const findings = reports.flatMap((report) => {
     const node = nodes.find((n) => n.metadata?.name === report.node);
     return (isControlPlane(node) ? CONTROL_PLANE_PORTS : WORKER_PORTS).map((required) => portFinding(report, required));
   });
-  const nodePorts = services.flatMap((s) => (s.spec?.ports ?? []).filter((p) => p.nodePort).map((p) => ({ port: p.nodePort as number, service: `${s.metadata?.namespace}/${s.metadata?.name}` })));
+  const nodePorts = services.flatMap((s) =>
+    (s.spec?.ports ?? [])
+      .filter((p) => p.nodePort)
+      .map((p) => ({ port: p.nodePort as number, service: `${s.metadata?.namespace}/${s.metadata?.name}` })),
+  );
   const outside = nodePorts.filter(({ port }) => port < 30_000 || port > 32_767);
   return [
     ...findings,
@@ -144,7 +171,14 @@ export function portFindings(nodes: readonly Node[], services: readonly Service[
 
 function portFinding(report: ProbeReport, { port, purpose, excuse }: RequiredPort): Finding {
   const listener = report.listening.find((l) => l.port === port);
-  const by = listener?.program ? `by ${listener.program} (pid ${listener.pid})` : "by a process outside of this node's pid namespace";
+  const by = listener?.program
+    ? `by ${listener.program} (pid ${listener.pid})`
+    : "by a process outside of this node's pid namespace";
   const details = listener ? [by] : [excuse ? `nobody listens: ${excuse}` : "nobody listens"];
-  return { row: "K02", claim: `${report.node} listens on ${port}, ${purpose}`, ok: listener !== undefined || excuse !== undefined, details };
+  return {
+    row: "K02",
+    claim: `${report.node} listens on ${port}, ${purpose}`,
+    ok: listener !== undefined || excuse !== undefined,
+    details,
+  };
 }

@@ -103,7 +103,9 @@ export class Probe {
 
   /** Sends from every endpoint to every target and waits for the answers. */
   async run(): Promise<ProbeReport> {
-    const wanted = this.#endpoints.flatMap(({ name, socket }) => this.#order.targets.map((target) => ({ name, socket, target })));
+    const wanted = this.#endpoints.flatMap(({ name, socket }) =>
+      this.#order.targets.map((target) => ({ name, socket, target })),
+    );
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const open = wanted.filter(({ name, target }) => !this.#seenBy.has(`${name}>${target.name}`));
       if (open.length === 0) break;

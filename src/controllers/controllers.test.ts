@@ -153,6 +153,37 @@ describe("controllers together", () => {
     stop();
   });
 
+  it("V03 (part: mirroring): Endpoints written by hand become EndpointSlices and go with them", async () => {
+    const cluster = new Cluster();
+    await cluster.start();
+    const metadata = { name: "outside", namespace: "default" };
+    await cluster.client.create(resources.services, { metadata, spec: { ports: [{ port: 80 }] } });
+    const subsets = [
+      {
+        addresses: [{ ip: "192.0.2.7" }, { ip: "2001:db8::7" }],
+        notReadyAddresses: [{ ip: "192.0.2.8" }],
+        ports: [{ port: 80 }],
+      },
+    ];
+    await cluster.client.create(resources.endpoints, { metadata, subsets });
+    const shape = () =>
+      cluster
+        .slices("outside")
+        .map(({ addressType, endpoints }) => [
+          addressType,
+          ...endpoints.map(({ addresses, conditions }) => `${addresses[0]} ${conditions?.ready}`),
+        ]);
+    await until(
+      () => shape().sort(),
+      [
+        ["IPv4", "192.0.2.7 true", "192.0.2.8 false"],
+        ["IPv6", "2001:db8::7 true"],
+      ],
+    );
+    await cluster.client.delete(resources.endpoints, "outside", "default");
+    await until(shape, []);
+  });
+
   it("creates exactly the wanted pods, scales both ways and rolls out a new template", async () => {
     const cluster = new Cluster();
     await cluster.start();

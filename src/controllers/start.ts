@@ -4,6 +4,7 @@ import { ControllerContext, type ControllerDeps, type ControllerHealth, type Con
 import { daemonSetController } from "./daemonset/controller.ts";
 import { deploymentController } from "./deployment/controller.ts";
 import { endpointsController } from "./endpoints/controller.ts";
+import { mirrorController } from "./endpoints/mirror.ts";
 import { garbageController } from "./garbage/controller.ts";
 import { accountsController } from "./namespaces/accounts.ts";
 import { namespaceController } from "./namespaces/controller.ts";
@@ -63,6 +64,7 @@ function startAll(context: ControllerContext, served: readonly Resource<KubeObje
   if (has("replicasets")) replicaSetController(context);
   if (has("deployments", "replicasets")) deploymentController(context);
   endpointsController(context);
+  mirrorController(context);
   if (has("leases")) lifecycleController(context);
   namespaceController(context);
   if (has("daemonsets")) daemonSetController(context);

@@ -18,7 +18,12 @@ describe("killed at a random moment, many times", () => {
     const before = hostState(staging.directory);
     for (let round = 0; round < ROUNDS; round++) {
       const kill = await killRound({ staging }, pick, 2000);
-      expect({ seed: SEED, round, kill, left: await leftovers(staging.directory, before) }).toEqual({ seed: SEED, round, kill, left: {} });
+      expect({ seed: SEED, round, kill, left: await leftovers(staging.directory, before) }).toEqual({
+        seed: SEED,
+        round,
+        kill,
+        left: {},
+      });
     }
   });
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { resolveConfig } from "#lab/config/index.ts";
 import { Lab } from "#lab/parent/index.ts";
 import { clusterTopology, parseTopology } from "#lab/topology/index.ts";
-import { resolveConfig } from "#lab/config/index.ts";
 import { installation } from "../support/installation.ts";
 
 /** Three hosts in a row, as in the notes: A and C know no way to each other, B does not forward. */
@@ -23,7 +23,9 @@ describe("three hosts in a row", () => {
   it("L01 interfaces, addresses and MACs with the real tools", async () => {
     expect((await sh("a", "ip link show eth0")).stdout).toMatch(/eth0@.* state UP .*link\/ether 02:50:/s);
     expect((await sh("a", "ifconfig eth0")).stdout).toContain("inet 192.168.1.5  netmask 255.255.255.0");
-    expect((await sh("a", "ip addr add 192.168.1.99/24 dev eth0 && ip -4 -brief addr show eth0")).stdout).toContain("192.168.1.99/24");
+    expect((await sh("a", "ip addr add 192.168.1.99/24 dev eth0 && ip -4 -brief addr show eth0")).stdout).toContain(
+      "192.168.1.99/24",
+    );
     expect((await sh("b", "ping -c1 -W1 192.168.1.99")).code).toBe(0);
     await sh("a", "ip link set eth0 down");
     expect((await sh("b", "ping -c1 -W1 192.168.1.5")).code).not.toBe(0);
@@ -68,7 +70,9 @@ describe("a cluster's machines", () => {
     expect((await sh("node01", "ip neigh show 192.168.1.12")).stdout).toBe("");
     await sh("node01", "ping -c1 -W1 192.168.1.12");
     expect((await sh("node01", "arp -n 192.168.1.12")).stdout).toMatch(/192\.168\.1\.12\s+ether\s+02:50:01:00:00:0c/);
-    expect((await sh("node01", "ip neigh del 192.168.1.12 dev eth0 && ip neigh show 192.168.1.12")).stdout).not.toContain("REACHABLE");
+    expect(
+      (await sh("node01", "ip neigh del 192.168.1.12 dev eth0 && ip neigh show 192.168.1.12")).stdout,
+    ).not.toContain("REACHABLE");
   });
 
   it("L08 each node shows its own processes and logs only (part: processes, sockets)", async () => {
@@ -117,7 +121,10 @@ describe("a cluster's machines", () => {
   });
 
   it("names outside answer SERVFAIL and addresses unreachable, at once", async () => {
-    const { stdout } = await sh("node01", "dig +time=2 +tries=1 @192.168.1.1 example.com; ping -c1 -W2 203.0.113.1 2>&1");
+    const { stdout } = await sh(
+      "node01",
+      "dig +time=2 +tries=1 @192.168.1.1 example.com; ping -c1 -W2 203.0.113.1 2>&1",
+    );
     expect(stdout).toContain("status: SERVFAIL");
     expect(stdout).toMatch(/From 192\.168\.1\.1 .*Unreachable/);
   });

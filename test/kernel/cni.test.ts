@@ -1,81 +1,21 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createLogger } from "#base/log.ts";
-import { type Attachment, CniRuntime, defaultConflist, kernelDeps, type PluginDeps } from "#cni/index.ts";
-import { inNetns, type Netns, newNetns, openNetns, pinNetns, setSysctls, unpinNetns } from "#kernel/namespaces/index.ts";
-import { openNftables } from "#kernel/nft/index.ts";
+import { defaultConflist } from "#cni/index.ts";
+import { newNetns, openNetns } from "#kernel/namespaces/index.ts";
 import { openRtnetlink } from "#kernel/netlink/index.ts";
-import { wrapper } from "../support/cni.ts";
-import { ping } from "../support/ping.ts";
+import { TestNode } from "#test/support/nodes.ts";
+import { ping } from "#test/support/ping.ts";
 
-/** A node: a namespace of its own, with directories of its own. */
-class TestNode {
-  readonly netns = newNetns();
-  readonly directory = mkdtempSync(join(tmpdir(), "podwire-cni-"));
-  readonly confDir = join(this.directory, "net.d");
-  readonly binDir = join(this.directory, "bin");
-  readonly runtime: CniRuntime;
-  readonly #open: Netns[] = [this.netns];
-  readonly #pins: string[] = [];
+function addressFiles(network: string): string[] {
+  return readdirSync(join(node.directory, "networks", network)).filter((name) => /^(10\.|fd)/.test(name)).sort();
+}
 
-  constructor() {
-    mkdirSync(this.confDir);
-    mkdirSync(this.binDir);
-    for (const type of ["bridge", "host-local", "loopback"]) this.install(type, wrapper(type));
-    const options = { confDir: this.confDir, binDirs: [this.binDir], cacheDir: join(this.directory, "cni") };
-    this.runtime = new CniRuntime(options, { log: createLogger("test", { level: "error" }), plugins: this.deps() });
-  }
-
-  /** Plugin dependencies that take this namespace for the node's. */
-  deps(): Omit<PluginDeps, "delegate"> {
-    const here = this.netns;
-    return {
-      ...kernelDeps(),
-      openRtnetlink: (netns) => openRtnetlink(netns ?? here),
-      setSysctls: (settings, netns) => setSysctls(netns ?? here, settings),
-      masquerade: inNetns(here, () => kernelDeps({ nftables: () => inNetns(here, openNftables) }).masquerade),
-    };
-  }
-
-  install(name: string, text: string): void {
-    writeFileSync(join(this.binDir, name), text, { mode: 0o755 });
-  }
-
-  configure(file: string, value: unknown): void {
-    const text = typeof value === "string" ? value : JSON.stringify(value);
-    const withData = text.replaceAll('"host-local"', `"host-local", "dataDir": ${JSON.stringify(join(this.directory, "networks"))}`);
-    writeFileSync(join(this.confDir, file), withData);
-  }
-
-  pod(id: string, pin?: string): Attachment & { readonly ns: Netns } {
-    const ns = newNetns();
-    this.#open.push(ns);
-    const path = join(pin ?? "", `podwire-test-${process.pid}-${id}`);
-    if (pin !== undefined) {
-      pinNetns(ns, path);
-      this.#pins.push(path);
-    }
-    return { containerId: id, netns: pin === undefined ? "" : path, netnsFd: ns.fd, ns };
-  }
-
-  files(network: string): string[] {
-    return readdirSync(join(this.directory, "networks", network)).sort();
-  }
-
-  links(): string[] {
-    const rtnl = openRtnetlink(this.netns);
-    const names = rtnl.links().map((link) => link.name);
-    rtnl.close();
-    return names;
-  }
-
-  close(): void {
-    for (const path of this.#pins) unpinNetns(path);
-    for (const ns of this.#open) ns.close();
-    rmSync(this.directory, { recursive: true });
-  }
+function nodeLinks(): string[] {
+  const rtnl = openRtnetlink(node.netns);
+  const names = rtnl.links().map((link) => link.name);
+  rtnl.close();
+  return names;
 }
 
 const mynet = `{
@@ -117,12 +57,12 @@ describe("N01 CNI runtime with the bridge plugin on the kernel (part: ADD, DEL, 
     expect(await ping(node.netns, "10.244.1.2")).toBe(true);
     expect(await ping(a.ns, "10.244.1.1")).toBe(true);
     await node.runtime.check(a);
-    expect(node.files("cbr0")).toContain("10.244.1.2");
+    expect(addressFiles("cbr0")).toContain("10.244.1.2");
     await node.runtime.del(a);
     await node.runtime.del(a);
     await node.runtime.del({ containerId: "b", netns: "" });
-    expect(node.files("cbr0").filter((name) => /^(10\.|fd)/.test(name))).toEqual([]);
-    expect(node.links().filter((name) => name.startsWith("veth"))).toHaveLength(1);
+    expect(addressFiles("cbr0")).toEqual([]);
+    expect(nodeLinks().filter((name) => name.startsWith("veth"))).toHaveLength(1);
   });
 
   it("takes 1–3 ms for a pod", async () => {
@@ -145,8 +85,8 @@ describe("N01 CNI runtime with the bridge plugin on the kernel (part: ADD, DEL, 
     rtnl.apply([{ op: "add-link", name: "eth0", kind: { type: "bridge" } }]);
     await expect(node.runtime.add(pod)).rejects.toThrow('container veth name ("eth0") already exists');
     rtnl.close();
-    expect(node.files("cbr0").filter((name) => name.startsWith("10."))).toEqual([]);
-    expect(node.links().filter((name) => name.startsWith("veth"))).toEqual([]);
+    expect(addressFiles("cbr0")).toEqual([]);
+    expect(nodeLinks().filter((name) => name.startsWith("veth"))).toEqual([]);
   });
 });
 
@@ -162,10 +102,10 @@ describe("N04 the notes' mynet configuration", () => {
     rtnl.close();
     // Another network of the node: it sees the node's address, not the pod's.
     const far = newNetns();
-    const nodeLinks = openRtnetlink(node.netns);
-    nodeLinks.apply([{ op: "add-link", name: "out", index: 90, up: true, kind: { type: "veth", peer: { name: "in", index: 2, netns: far.fd } } }]);
-    nodeLinks.apply([{ op: "add-address", index: 90, address: "192.168.7.1/24" }]);
-    nodeLinks.close();
+    const here = openRtnetlink(node.netns);
+    here.apply([{ op: "add-link", name: "out", index: 90, up: true, kind: { type: "veth", peer: { name: "in", index: 2, netns: far.fd } } }]);
+    here.apply([{ op: "add-address", index: 90, address: "192.168.7.1/24" }]);
+    here.close();
     const farLinks = openRtnetlink(far);
     farLinks.apply([{ op: "set-link", index: 2, up: true }, { op: "add-address", index: 2, address: "192.168.7.2/24" }]);
     // The far host has no route to 10.22: only a masqueraded packet is answered.
@@ -184,7 +124,7 @@ describe("N04 the notes' mynet configuration", () => {
     expect((await node.runtime.add(second)).result.ips[0]?.address).toBe("10.22.0.2/16");
     expect(await ping(second.ns, "10.244.1.2")).toBe(true);
     await node.runtime.del(first);
-    expect(node.files("cbr0").filter((name) => name.startsWith("10."))).toEqual([]);
+    expect(addressFiles("cbr0")).toEqual([]);
   });
 });
 
@@ -221,8 +161,8 @@ describe("N03 plugins are looked up at each call (part: absent and foreign plugi
     const conflist = defaultConflist(["10.244.1.0/24"], 1450);
     node.configure("10.conflist", { ...conflist, plugins: [...(conflist.plugins as unknown[]), { type: "portmap" }] });
     await expect(node.runtime.add(node.pod("a"))).rejects.toThrow(`failed to find plugin "portmap" in path [${node.binDir}]`);
-    expect(node.files("cbr0").filter((name) => name.startsWith("10."))).toEqual([]);
-    expect(node.links().filter((name) => name.startsWith("veth"))).toEqual([]);
+    expect(addressFiles("cbr0")).toEqual([]);
+    expect(nodeLinks().filter((name) => name.startsWith("veth"))).toEqual([]);
   });
 
   it("runs an edited plugin as a process", async () => {

@@ -2,12 +2,21 @@ import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { check, CLONE, libc } from "#kernel/ffi/index.ts";
+import { CLONE, check, libc } from "#kernel/ffi/index.ts";
 import { makePrivate, type RootPlan } from "#kernel/mounts/index.ts";
-import { type SpawnRequest, Spawner } from "#kernel/process/index.ts";
+import { Spawner, type SpawnRequest } from "#kernel/process/index.ts";
 
 const PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
-const DOCKER_CAPABILITIES = ["chown", "dac_override", "fowner", "kill", "setgid", "setuid", "net_bind_service", "net_raw"];
+const DOCKER_CAPABILITIES = [
+  "chown",
+  "dac_override",
+  "fowner",
+  "kill",
+  "setgid",
+  "setuid",
+  "net_bind_service",
+  "net_raw",
+];
 
 let spawner: Spawner;
 let directory: string;
@@ -37,13 +46,21 @@ function rootPlan(name: string): RootPlan {
       { target: "/dev/pts", type: "devpts", options: "newinstance,ptmxmode=0666,mode=620" },
       { target: "/tmp", type: "tmpfs" },
     ],
-    symlinks: { "/bin": "usr/bin", "/sbin": "usr/sbin", "/lib": "usr/lib", "/lib64": "usr/lib64", "/dev/ptmx": "pts/ptmx" },
+    symlinks: {
+      "/bin": "usr/bin",
+      "/sbin": "usr/sbin",
+      "/lib": "usr/lib",
+      "/lib64": "usr/lib64",
+      "/dev/ptmx": "pts/ptmx",
+    },
     maskedPaths: ["/proc/cpuinfo", "/proc/nowhere"],
     readonlyPaths: ["/proc/sys"],
   };
 }
 
-async function run(request: Omit<SpawnRequest, "stdio" | "env">): Promise<{ out: string; code: number | null; signal: number | null }> {
+async function run(
+  request: Omit<SpawnRequest, "stdio" | "env">,
+): Promise<{ out: string; code: number | null; signal: number | null }> {
   const file = join(directory, `out-${Math.random()}`);
   const fd = openSync(file, "w");
   const child = await spawner.spawn({ ...request, env: { PATH }, stdio: [null, fd, fd] });
@@ -70,7 +87,11 @@ describe("spawner", () => {
 
   it("gives a process its own pid namespace, host name, root and /proc", async () => {
     const { out, code } = await run({
-      argv: ["/bin/sh", "-c", "echo $$; hostname; ls /; ls -d /proc/[0-9]*; touch /usr/x; echo 1 > /proc/sys/kernel/sysrq; wc -c < /proc/cpuinfo"],
+      argv: [
+        "/bin/sh",
+        "-c",
+        "echo $$; hostname; ls /; ls -d /proc/[0-9]*; touch /usr/x; echo 1 > /proc/sys/kernel/sysrq; wc -c < /proc/cpuinfo",
+      ],
       create: create("pod-a"),
     });
     const lines = out.split("\n");
@@ -85,10 +106,21 @@ describe("spawner", () => {
   });
 
   it("enters the namespaces of a running process, and gives it a terminal there", async () => {
-    const pod = await spawner.spawn({ argv: ["sleep", "100"], env: { PATH }, stdio: [null, null, null], create: create("pod-b") });
+    const pod = await spawner.spawn({
+      argv: ["sleep", "100"],
+      env: { PATH },
+      stdio: [null, null, null],
+      create: create("pod-b"),
+    });
     const { out } = await run({ argv: ["/bin/sh", "-c", "hostname; cat /proc/1/comm"], join: { pidfd: pod.pidfd } });
     expect(out).toBe("pod-b\nsleep\n");
-    const shell = await spawner.spawn({ argv: ["/bin/sh", "-c", "tty; : < /dev/tty && echo controlling"], env: { PATH }, stdio: [], tty: true, join: { pidfd: pod.pidfd } });
+    const shell = await spawner.spawn({
+      argv: ["/bin/sh", "-c", "tty; : < /dev/tty && echo controlling"],
+      env: { PATH },
+      stdio: [],
+      tty: true,
+      join: { pidfd: pod.pidfd },
+    });
     await shell.exit;
     const buffer = Buffer.alloc(4096);
     const n = check(libc.read(shell.pty as number, buffer, buffer.length), "read");

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, chownSync } from "node:fs";
+import { chownSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ClusterStatus } from "#lab/parent/index.ts";
@@ -40,20 +40,30 @@ export class TestCluster {
       ...(user ? { uid: user.uid, gid: user.gid } : {}),
       stdio: ["ignore", "pipe", "pipe"],
     });
-    for (const stream of [this.process.stdout, this.process.stderr]) stream?.on("data", (data: Buffer) => (this.output += data.toString()));
+    for (const stream of [this.process.stdout, this.process.stderr])
+      stream?.on("data", (data: Buffer) => (this.output += data.toString()));
   }
 
   #environment(): NodeJS.ProcessEnv {
     const { user, staging } = this.#options;
-    return { PATH: process.env["PATH"] ?? "", HOME: user?.home ?? process.env["HOME"] ?? "/", XDG_STATE_HOME: this.directory, PODWIRE_TOOLS: staging.tools };
+    return {
+      PATH: process.env["PATH"] ?? "",
+      HOME: user?.home ?? process.env["HOME"] ?? "/",
+      XDG_STATE_HOME: this.directory,
+      PODWIRE_TOOLS: staging.tools,
+    };
   }
 
   /** Resolves when `up` has printed its summary. @throws Error with what it printed when it ends before */
   async ready(timeoutMs = 60_000): Promise<void> {
     const until = Date.now() + timeoutMs;
     while (!this.output.includes("Ctrl-C ends it")) {
-      if (this.process.exitCode !== null || this.process.signalCode !== null) throw new Error(`podwire up ended:\n${this.output}`);
-      if (Date.now() > until) throw new Error(`podwire up is not ready after ${timeoutMs} ms:\n${this.output}\n${(await this.podwire("status")).stdout}`);
+      if (this.process.exitCode !== null || this.process.signalCode !== null)
+        throw new Error(`podwire up ended:\n${this.output}`);
+      if (Date.now() > until)
+        throw new Error(
+          `podwire up is not ready after ${timeoutMs} ms:\n${this.output}\n${(await this.podwire("status")).stdout}`,
+        );
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
@@ -61,7 +71,10 @@ export class TestCluster {
   /** Runs another podwire command on this cluster. */
   podwire(...args: string[]): Promise<Result> {
     const { staging, user } = this.#options;
-    return run(staging.node, [staging.podwire, ...args], { env: this.#environment(), ...(user ? { uid: user.uid, gid: user.gid } : {}) });
+    return run(staging.node, [staging.podwire, ...args], {
+      env: this.#environment(),
+      ...(user ? { uid: user.uid, gid: user.gid } : {}),
+    });
   }
 
   /** Runs a shell script on a machine. */
@@ -77,7 +90,9 @@ export class TestCluster {
   /** The machine's kubectl with nothing but this cluster's kubeconfig. */
   async kubectl(...args: string[]): Promise<Result> {
     const { kubeconfig } = await this.status();
-    return run(process.env["PODWIRE_TEST_KUBECTL"] ?? "kubectl", args, { env: { PATH: process.env["PATH"] ?? "", HOME: this.directory, KUBECONFIG: kubeconfig } });
+    return run(process.env["PODWIRE_TEST_KUBECTL"] ?? "kubectl", args, {
+      env: { PATH: process.env["PATH"] ?? "", HOME: this.directory, KUBECONFIG: kubeconfig },
+    });
   }
 
   /** Ends it as Ctrl-C would, and removes its directory. */
@@ -92,13 +107,22 @@ export class TestCluster {
 }
 
 /** Runs a program to its end. */
-export function run(program: string, args: readonly string[], options: { env?: NodeJS.ProcessEnv; uid?: number; gid?: number; input?: string } = {}): Promise<Result> {
+export function run(
+  program: string,
+  args: readonly string[],
+  options: { env?: NodeJS.ProcessEnv; uid?: number; gid?: number; input?: string } = {},
+): Promise<Result> {
   const { input, ...rest } = options;
   return new Promise((resolve) => {
-    const child = execFile(program, args, { cwd: "/", timeout: 60_000, maxBuffer: 32 << 20, ...rest }, (error, stdout, stderr) => {
-      const code = error === null ? 0 : typeof error.code === "number" ? error.code : 128;
-      resolve({ code, stdout, stderr });
-    });
+    const child = execFile(
+      program,
+      args,
+      { cwd: "/", timeout: 60_000, maxBuffer: 32 << 20, ...rest },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === "number" ? error.code : 128;
+        resolve({ code, stdout, stderr });
+      },
+    );
     if (input !== undefined) child.stdin?.end(input);
   });
 }

@@ -44,9 +44,16 @@ export function hostState(mark: string): HostState {
       links: rtnl.links().map((l) => `${l.index} ${l.name}`),
       mounts: lines("/proc/self/mountinfo").filter((l) => l.includes("podwire") || l.includes(mark)),
       processes: processesOf(mark),
-      listening: ["/proc/net/tcp", "/proc/net/udp"].flatMap((p) => lines(p).map((l) => l.trim().split(/\s+/))).filter((f) => /7F:/.test(f[1] ?? "") && f[3] === "0A").map((f) => f[1] ?? ""),
+      listening: ["/proc/net/tcp", "/proc/net/udp"]
+        .flatMap((p) => lines(p).map((l) => l.trim().split(/\s+/)))
+        .filter((f) => /7F:/.test(f[1] ?? "") && f[3] === "0A")
+        .map((f) => f[1] ?? ""),
       sysctls: SYSCTLS.map((name) => `${name}=${lines(`/proc/sys/${name}`).join()}`),
-      folders: ["/tmp", "/run"].flatMap((folder) => readdirSync(folder).filter((n) => n.includes("podwire-lab") || n === "podwire").map((n) => `${folder}/${n}`)),
+      folders: ["/tmp", "/run"].flatMap((folder) =>
+        readdirSync(folder)
+          .filter((n) => n.includes("podwire-lab") || n === "podwire")
+          .map((n) => `${folder}/${n}`),
+      ),
       conntrack: lines("/proc/net/nf_conntrack").filter((l) => /10\.244\.|10\.96\./.test(l)),
     };
   } finally {
@@ -56,10 +63,20 @@ export function hostState(mark: string): HostState {
 
 /** Processes that belong to an installation, by program, command line, open files or what they have mounted. */
 export function processesOf(mark: string): string[] {
-  return readdirSync("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid).flatMap((pid) => {
-    const words = lines(`/proc/${pid}/cmdline`).join(" ").replaceAll("\0", " ").trim();
-    return [link(`/proc/${pid}/exe`), link(`/proc/${pid}/cwd`), words, ...descriptors(pid), ...lines(`/proc/${pid}/mountinfo`)].some((text) => text.includes(mark)) ? [`${pid} ${words}`] : [];
-  });
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .flatMap((pid) => {
+      const words = lines(`/proc/${pid}/cmdline`).join(" ").replaceAll("\0", " ").trim();
+      return [
+        link(`/proc/${pid}/exe`),
+        link(`/proc/${pid}/cwd`),
+        words,
+        ...descriptors(pid),
+        ...lines(`/proc/${pid}/mountinfo`),
+      ].some((text) => text.includes(mark))
+        ? [`${pid} ${words}`]
+        : [];
+    });
 }
 
 function descriptors(pid: string): string[] {
@@ -83,7 +100,9 @@ export function descendants(root: number): number[] {
   const found = [root];
   for (const pid of found) {
     for (const tid of safeList(`/proc/${pid}/task`)) {
-      found.push(...lines(`/proc/${pid}/task/${tid}/children`).flatMap((l) => l.trim().split(" ").filter(Boolean).map(Number)));
+      found.push(
+        ...lines(`/proc/${pid}/task/${tid}/children`).flatMap((l) => l.trim().split(" ").filter(Boolean).map(Number)),
+      );
     }
   }
   return found;

@@ -59,11 +59,16 @@ export async function killRound(options: TestClusterOptions, pick: () => number,
 }
 
 /** What is there that was not there before, after at most two seconds for the kernel to finish. */
-export async function leftovers(mark: string, before: ReturnType<typeof hostState>): Promise<Record<string, readonly string[]>> {
+export async function leftovers(
+  mark: string,
+  before: ReturnType<typeof hostState>,
+): Promise<Record<string, readonly string[]>> {
   let left: Record<string, readonly string[]> = {};
   for (let waited = 0; waited < 2000; waited += 20) {
     const now = hostState(mark);
-    const entries = (Object.keys(now) as (keyof typeof now)[]).map((key) => [key, now[key].filter((line) => !before[key].includes(line))] as const);
+    const entries = (Object.keys(now) as (keyof typeof now)[]).map(
+      (key) => [key, now[key].filter((line) => !before[key].includes(line))] as const,
+    );
     left = Object.fromEntries(entries.filter(([, lines]) => lines.length));
     if (Object.keys(left).length === 0) break;
     await sleep(20);

@@ -12,11 +12,19 @@ function checksum(bytes: Buffer): number {
 }
 
 /** One echo request; true when its reply comes. A few requests go out, since ARP and ND may eat the first. */
-export async function ping(netns: Pick<Netns, "fd">, address: string, options: { timeoutMs?: number; size?: number } = {}): Promise<boolean> {
+export async function ping(
+  netns: Pick<Netns, "fd">,
+  address: string,
+  options: { timeoutMs?: number; size?: number } = {},
+): Promise<boolean> {
   const v6 = parseIp(address).family === 6;
   const protocol = v6 ? 58 : 1;
   const type = SOCK.RAW | SOCK.NONBLOCK | SOCK.CLOEXEC;
-  const fd = check(inNetns(netns, () => libc.socket(v6 ? AF.INET6 : AF.INET, type, protocol)), "socket", "ping");
+  const fd = check(
+    inNetns(netns, () => libc.socket(v6 ? AF.INET6 : AF.INET, type, protocol)),
+    "socket",
+    "ping",
+  );
   try {
     const to = socketAddress(address, 0);
     check(libc.connect(fd, to, to.length), "connect", address);

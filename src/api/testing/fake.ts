@@ -169,7 +169,9 @@ export class FakeApi implements Transport {
   /** Status and spec are written apart; the last finalizer's removal ends an object that is being deleted. */
   #replace(target: Target, old: FakeObject, object: FakeObject): unknown {
     const next: FakeObject =
-      target.subresource === "status" ? { ...old, status: object["status"] } : { ...object, status: old["status"] };
+      target.subresource === "status"
+        ? { ...old, metadata: { ...old.metadata, ...annotationsOf(object) }, status: object["status"] }
+        : { ...object, status: old["status"] };
     if (next["status"] === undefined) delete next["status"];
     const specChanged = JSON.stringify(next["spec"]) !== JSON.stringify(old["spec"]);
     const { uid, creationTimestamp, deletionTimestamp } = old.metadata;
@@ -266,4 +268,9 @@ export class FakeApi implements Transport {
     const annotations = { "k8s.io/initial-events-end": "true" };
     watch.send("BOOKMARK", { metadata: { resourceVersion: String(this.#version), annotations } });
   }
+}
+
+/** A write to the status may change annotations too, as Kubernetes lets it. */
+function annotationsOf({ metadata }: FakeObject): Pick<ObjectMeta, "annotations"> {
+  return metadata.annotations === undefined ? {} : { annotations: metadata.annotations };
 }

@@ -56,6 +56,7 @@ export const node = defineKind<Node>({
   shortNames: ["no"],
   namespaced: false,
   status: true,
+  keepsStatusOnCreate: true,
   generation: false,
   subresources: { proxy: { kind: "NodeProxyOptions", verbs: ["create", "delete", "get", "patch", "update"] } },
   columns: columns("Name", "Status", "Roles", "Age", "Version", "+Internal-IP", "+External-IP", "+OS-Image", "+Kernel-Version", "+Container-Runtime"),

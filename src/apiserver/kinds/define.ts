@@ -32,6 +32,7 @@ export function defineKind<T extends StoredObject>(rules: KindRules<T>): Kind {
     storage: rules.group ? `${rules.plural}.${rules.group}` : rules.plural,
     verbs: allVerbs,
     status: false,
+    keepsStatusOnCreate: false,
     generation: rules.status ?? false,
     scale: undefined,
     deletion: {},

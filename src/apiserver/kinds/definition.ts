@@ -39,7 +39,7 @@ export interface WriteContext {
   list(resource: string): readonly Entry[];
   /** Adds a Warning header to the answer. */
   warn(text: string): void;
-  /** Schema-decodes text kept in an annotation or such; used for nothing else. */
+  /** The object's name, for errors. */
   readonly name: string;
 }
 
@@ -86,6 +86,8 @@ export interface Kind {
   readonly verbs: readonly string[];
   /** Has a status subresource. */
   readonly status: boolean;
+  /** A status given at creation counts (a node registers with its own). */
+  readonly keepsStatusOnCreate: boolean;
   /** Changes of anything but metadata and status count in metadata.generation. */
   readonly generation: boolean;
   readonly scale: ScaleRules | undefined;
@@ -142,6 +144,7 @@ export interface KindRules<T extends StoredObject> {
   readonly storage?: string;
   readonly verbs?: readonly string[];
   readonly status?: boolean;
+  readonly keepsStatusOnCreate?: boolean;
   readonly generation?: boolean;
   readonly scale?: { selector(object: T): string };
   readonly deletion?: {

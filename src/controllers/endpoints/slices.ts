@@ -1,4 +1,11 @@
-import { type Endpoint, type EndpointPort, type EndpointSlice, resources, type Service } from "#api/index.ts";
+import {
+  type Endpoint,
+  type EndpointPort,
+  type EndpointSlice,
+  type OwnerReference,
+  resources,
+  type Service,
+} from "#api/index.ts";
 import { controllerReference, jsonEqual } from "../objects.ts";
 import { type EndpointGroup, familiesOf, isHeadless } from "./model.ts";
 
@@ -18,24 +25,43 @@ export interface SlicePlan {
   readonly remove: readonly EndpointSlice[];
 }
 
-/**
- * The fewest changes from the slices that are to the endpoints that shall be: an endpoint stays in its slice, the
- * room that others left is filled before a new slice is made, an empty slice goes unless it is the family's last.
- */
+/** Whose slices are planned. */
+export interface SliceSource {
+  readonly name: string;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly owner: OwnerReference;
+}
+
+/** The changes that bring a Service's slices in order. */
 export function planSlices(
   service: Service,
   groups: readonly EndpointGroup[],
   existing: readonly EndpointSlice[],
 ): SlicePlan {
-  const labels = sliceLabels(service);
+  const { name, namespace = "" } = service.metadata;
+  const owner = controllerReference(resources.services, service);
+  const source = { name, namespace, labels: sliceLabels(service), owner };
+  return planSlicesOf(source, withPlaceholders(service, groups), existing);
+}
+
+/**
+ * The fewest changes from the slices that are to the endpoints that shall be: an endpoint stays in its slice, the
+ * room that others left is filled before a new slice is made, an empty slice goes unless it is the family's last.
+ */
+export function planSlicesOf(
+  source: SliceSource,
+  groups: readonly EndpointGroup[],
+  existing: readonly EndpointSlice[],
+): SlicePlan {
   const left = new Set(existing.filter((slice) => slice.metadata.deletionTimestamp === undefined));
   const plan = { create: [] as EndpointSlice[], update: [] as EndpointSlice[], remove: [] as EndpointSlice[] };
-  for (const group of withPlaceholders(service, groups)) {
+  for (const group of groups) {
     const slices = [...left].filter(
       (slice) => slice.addressType === group.addressType && samePorts(slice, group.ports),
     );
     for (const slice of slices) left.delete(slice);
-    fillSlices(service, group, slices, labels, plan);
+    fillSlices(source, group, slices, plan);
   }
   plan.remove.push(...left);
   return plan;
@@ -48,10 +74,9 @@ function withPlaceholders(service: Service, groups: readonly EndpointGroup[]): E
 }
 
 function fillSlices(
-  service: Service,
+  source: SliceSource,
   group: EndpointGroup,
   slices: readonly EndpointSlice[],
-  labels: Record<string, string>,
   plan: { create: EndpointSlice[]; update: EndpointSlice[]; remove: EndpointSlice[] },
 ): void {
   const waiting = new Map(group.endpoints.map((endpoint) => [identityOf(endpoint), endpoint]));
@@ -62,13 +87,13 @@ function fillSlices(
   while (waiting.size > 0 || (contents.length === 0 && plan.create.every((slice) => !isFor(slice, group)))) {
     const endpoints: Endpoint[] = [];
     moveInto(endpoints, waiting);
-    plan.create.push(newSlice(service, group, endpoints, labels));
+    plan.create.push(newSlice(source, group, endpoints));
   }
   const keepOne = contents.every(({ endpoints }) => endpoints.length === 0) && group.endpoints.length === 0;
   for (const [i, { slice, endpoints }] of contents.entries()) {
     if (endpoints.length === 0 && !(keepOne && i === 0)) plan.remove.push(slice);
-    else if (!jsonEqual(slice.endpoints ?? [], endpoints) || !hasLabels(slice, labels)) {
-      plan.update.push({ ...slice, metadata: { ...slice.metadata, labels }, endpoints });
+    else if (!jsonEqual(slice.endpoints ?? [], endpoints) || !hasLabels(slice, source.labels)) {
+      plan.update.push({ ...slice, metadata: { ...slice.metadata, labels: source.labels }, endpoints });
     }
   }
 }
@@ -109,7 +134,7 @@ function portKey({ name = "", protocol = "TCP", port, appProtocol }: EndpointPor
   return [name, protocol, port, appProtocol];
 }
 
-function hasLabels(slice: EndpointSlice, labels: Record<string, string>): boolean {
+function hasLabels(slice: EndpointSlice, labels: Readonly<Record<string, string>>): boolean {
   return jsonEqual(slice.metadata.labels ?? {}, labels);
 }
 
@@ -124,23 +149,12 @@ function sliceLabels(service: Service): Record<string, string> {
   };
 }
 
-function newSlice(
-  service: Service,
-  group: EndpointGroup,
-  endpoints: readonly Endpoint[],
-  labels: Record<string, string>,
-): EndpointSlice {
-  const { name, namespace } = service.metadata;
+function newSlice(source: SliceSource, group: EndpointGroup, endpoints: readonly Endpoint[]): EndpointSlice {
+  const { name, namespace, labels, owner } = source;
   return {
     apiVersion: "discovery.k8s.io/v1",
     kind: "EndpointSlice",
-    metadata: {
-      name: "",
-      generateName: `${name}-`,
-      ...(namespace === undefined ? {} : { namespace }),
-      labels,
-      ownerReferences: [controllerReference(resources.services, service)],
-    },
+    metadata: { name: "", generateName: `${name}-`, namespace, labels, ownerReferences: [owner] },
     addressType: group.addressType,
     endpoints,
     ports: group.ports,

@@ -49,7 +49,9 @@ function bind() {
     syscall3: library.func("syscall", "long", ["long", "long", "long", "long"]),
     syscall5: library.func("syscall", "long", ["long", "long", "long", "long", "long", "long"]),
     syscallPaths: library.func("syscall", "long", ["long", "const char*", "const char*"]),
-    posixSpawn: library.func("int posix_spawn(_Out_ int*, const char*, const void*, const void*, const char**, const char**)"),
+    posixSpawn: library.func(
+      "int posix_spawn(_Out_ int*, const char*, const void*, const void*, const char**, const char**)",
+    ),
     spawnActionsInit: library.func("int posix_spawn_file_actions_init(void*)"),
     spawnActionsDestroy: library.func("int posix_spawn_file_actions_destroy(void*)"),
     spawnActionsDup2: library.func("int posix_spawn_file_actions_adddup2(void*, int, int)"),

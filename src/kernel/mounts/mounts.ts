@@ -52,7 +52,13 @@ export interface RootPlan {
  * mount(2).
  * @throws SysError
  */
-export function mount(source: string | null, target: string, type: string | null, flags: number, options: string | null): void {
+export function mount(
+  source: string | null,
+  target: string,
+  type: string | null,
+  flags: number,
+  options: string | null,
+): void {
   const data = options === null ? null : Buffer.from(`${options}\0`);
   check(libc.mount(source, target, type, flags, data), "mount", `${type ?? "bind"} ${source ?? ""} on ${target}`);
 }

@@ -269,6 +269,8 @@ export interface Rtnetlink {
    * @throws NetlinkError whose `index` is the first refused operation's
    */
   apply(operations: readonly Operation[]): void;
+  /** Records the origins of what the kernel has already, as if it had been applied: for a process that begins anew. */
+  adopt(operations: readonly Operation[]): void;
   /** All devices. */
   links(): Link[];
   /** One device by name (alternative names too) or index; undefined when there is none. */

@@ -56,6 +56,10 @@ class KernelRtnetlink implements Rtnetlink {
     }
   }
 
+  adopt(operations: readonly Operation[]): void {
+    for (const operation of operations) this.#origins.record(operation, this.#indexOf(operation));
+  }
+
   links(): Link[] {
     const writer = this.#writer.reset().begin(RTM.GETLINK, NLM_F.DUMP).u8(0).u8(0).u16(0).i32(0).u32(0).u32(0).end();
     return this.#socket.dump(writer).map((message) => decodeLink(message.payload));

@@ -120,5 +120,7 @@ function reap(pidfd: number): ExitStatus {
   const info = Buffer.alloc(128);
   if (libc.waitid(P_PIDFD, pidfd, info, WEXITED | WNOHANG) < 0) return { code: null, signal: null };
   const status = info.readInt32LE(SIGINFO_STATUS);
-  return info.readInt32LE(SIGINFO_CODE) === CLD_EXITED ? { code: status, signal: null } : { code: null, signal: status };
+  return info.readInt32LE(SIGINFO_CODE) === CLD_EXITED
+    ? { code: status, signal: null }
+    : { code: null, signal: status };
 }

@@ -1,7 +1,7 @@
 import { mkdirSync, readSync, rmdirSync, writeSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
-import { check, CLONE, isErrno, libc, O, syscallNumbers } from "#kernel/ffi/index.ts";
-import { makePrivate, MS, mount, mountRoot, pivotRoot, type RootPlan, unmount } from "#kernel/mounts/index.ts";
+import { CLONE, check, isErrno, libc, O, syscallNumbers } from "#kernel/ffi/index.ts";
+import { MS, makePrivate, mount, mountRoot, pivotRoot, type RootPlan, unmount } from "#kernel/mounts/index.ts";
 import { posixSpawn } from "./posixSpawn.ts";
 import { openPty } from "./pty.ts";
 import { commandOf, type NamespaceKind, type ProcMode, type SpawnRequest } from "./request.ts";
@@ -70,7 +70,10 @@ class SpawnerThread {
       const proc = root?.mounts.some((m) => m.type === "proc") ?? false;
       const pty = request.tty ? openPty() : undefined;
       const mode: ProcMode = !proc ? "none" : this.#pidnsOption ? "gate" : "self";
-      const spawned = mode === "none" ? this.#start(request, "none", pty?.slavePath, []) : this.#startGated(request, root as RootPlan, mode, pty?.slavePath);
+      const spawned =
+        mode === "none"
+          ? this.#start(request, "none", pty?.slavePath, [])
+          : this.#startGated(request, root as RootPlan, mode, pty?.slavePath);
       return pty ? { ...spawned, pty: pty.master } : spawned;
     } finally {
       this.#goHome();
@@ -116,7 +119,13 @@ class SpawnerThread {
     const [readyOut, readyIn] = pipe();
     let writer: number | undefined = readyIn;
     try {
-      const extra: [number, number][] = mode === "self" ? [[gateOut, 9], [readyIn, 8]] : [[gateOut, 9]];
+      const extra: [number, number][] =
+        mode === "self"
+          ? [
+              [gateOut, 9],
+              [readyIn, 8],
+            ]
+          : [[gateOut, 9]];
       const spawned = this.#start(request, mode, terminal, extra);
       libc.close(readyIn);
       writer = undefined;
@@ -181,7 +190,15 @@ export interface SpawnMessage {
 /** Answer to it. */
 export type SpawnAnswer =
   | { readonly id: number; readonly spawned: Spawned }
-  | { readonly id: number; readonly error: { message: string; code?: string | undefined; errno?: number | undefined; syscall?: string | undefined } };
+  | {
+      readonly id: number;
+      readonly error: {
+        message: string;
+        code?: string | undefined;
+        errno?: number | undefined;
+        syscall?: string | undefined;
+      };
+    };
 
 function serve(): void {
   const port = parentPort;

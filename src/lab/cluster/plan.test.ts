@@ -19,7 +19,11 @@ describe("K03 files of a node", () => {
 
   it("/var/lib/kubelet/config.yaml names the cluster's DNS", () => {
     const config = parse(plan.files["node01"]?.["/var/lib/kubelet/config.yaml"] ?? "") as Record<string, unknown>;
-    expect(config).toMatchObject({ kind: "KubeletConfiguration", clusterDNS: ["10.96.0.10"], clusterDomain: "cluster.local" });
+    expect(config).toMatchObject({
+      kind: "KubeletConfiguration",
+      clusterDNS: ["10.96.0.10"],
+      clusterDomain: "cluster.local",
+    });
   });
 
   it("/etc/kubernetes/manifests/kube-apiserver.yaml names the Service range", () => {
@@ -38,6 +42,13 @@ describe("K03 files of a node", () => {
 describe("the API server's certificate", () => {
   it("has every name and address by which it is reached", () => {
     const names = apiServerNames(resolveConfig({}), "127.20.0.1");
-    for (const name of ["kubernetes.default.svc.cluster.local", "controlplane", "192.168.1.10", "10.96.0.1", "127.20.0.1"]) expect(names).toContain(name);
+    for (const name of [
+      "kubernetes.default.svc.cluster.local",
+      "controlplane",
+      "192.168.1.10",
+      "10.96.0.1",
+      "127.20.0.1",
+    ])
+      expect(names).toContain(name);
   });
 });

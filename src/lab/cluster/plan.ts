@@ -1,4 +1,11 @@
-import { apiServiceAddresses, type ClusterConfig, controlPlane, dnsServiceAddress, type NodeConfig, routerAddresses } from "#lab/config/index.ts";
+import {
+  apiServiceAddresses,
+  type ClusterConfig,
+  controlPlane,
+  dnsServiceAddress,
+  type NodeConfig,
+  routerAddresses,
+} from "#lab/config/index.ts";
 import type { BootRequest, ProcessSpec } from "#lab/engine/index.ts";
 import { hostsFile, interfacesFile, PROGRAM_ROOT, sysctlFile } from "#lab/machine/index.ts";
 import { type ClusterPki, type KeyPair, kubeconfig } from "#lab/pki/index.ts";
@@ -20,8 +27,21 @@ type Files = Record<string, string>;
 /** Names and addresses by which clients reach the API server: its certificate must carry all of them. */
 export function apiServerNames(config: ClusterConfig, hostAddress: string): string[] {
   const plane = controlPlane(config);
-  const service = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", `kubernetes.default.svc.${config.clusterDomain}`];
-  return [plane.name, "localhost", ...service, ...plane.addresses, ...apiServiceAddresses(config), "127.0.0.1", hostAddress];
+  const service = [
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    `kubernetes.default.svc.${config.clusterDomain}`,
+  ];
+  return [
+    plane.name,
+    "localhost",
+    ...service,
+    ...plane.addresses,
+    ...apiServiceAddresses(config),
+    "127.0.0.1",
+    hostAddress,
+  ];
 }
 
 /** URL of the API server on the node network. */
@@ -57,11 +77,13 @@ function machineFiles(config: ClusterConfig, machine: MachineModel): Files {
   return {
     "/etc/hostname": `${machine.name}\n`,
     "/etc/hosts": hostsFile(machine.name, everybody),
-    "/etc/resolv.conf": `${routerAddresses(config).map((a) => `nameserver ${a}\n`).join("")}`,
+    "/etc/resolv.conf": `${routerAddresses(config)
+      .map((a) => `nameserver ${a}\n`)
+      .join("")}`,
     "/etc/sysctl.conf": sysctlFile(machine.sysctls),
     "/etc/network/interfaces": interfacesFile(machine.interfaces, gateways),
     "/root/.bashrc": "PS1='\\u@\\h:\\w\\$ '\nalias ll='ls -l'\nexport KUBECONFIG=/etc/kubernetes/admin.conf\n",
-    "/root/.profile": "[ -n \"$BASH\" ] && . ~/.bashrc\n",
+    "/root/.profile": '[ -n "$BASH" ] && . ~/.bashrc\n',
   };
 }
 
@@ -74,7 +96,13 @@ function nodeFiles(config: ClusterConfig, pki: ClusterPki, node: NodeConfig): Fi
   const wrapper = (plugin: string): string => `#!/bin/sh\nexec ${NODE} ${PROGRAM_ROOT}/dist/cni.cjs ${plugin} "$@"\n`;
   return {
     [`${PKI}/ca.crt`]: pki.ca,
-    "/etc/kubernetes/kubelet.conf": kubeconfig({ cluster: config.name, user: `system:node:${node.name}`, server: apiUrl(config), ca: pki.ca, client: pair }),
+    "/etc/kubernetes/kubelet.conf": kubeconfig({
+      cluster: config.name,
+      user: `system:node:${node.name}`,
+      server: apiUrl(config),
+      ca: pki.ca,
+      client: pair,
+    }),
     ...pairFiles("/var/lib/kubelet/pki/kubelet", pair),
     "/var/lib/kubelet/config.yaml": kubeletConfig(config, node),
     "/etc/kube-flannel/net-conf.json": `${JSON.stringify(flannelConfig(config), null, 2)}\n`,
@@ -124,7 +152,13 @@ function controlPlaneFiles(config: ClusterConfig, pki: ClusterPki): Files {
     ...pairFiles(`${PKI}/apiserver-kubelet-client`, pki.apiserverKubeletClient),
     [`${PKI}/sa.pub`]: pki.serviceAccount.publicKey,
     [`${PKI}/sa.key`]: pki.serviceAccount.privateKey,
-    "/etc/kubernetes/admin.conf": kubeconfig({ cluster: config.name, user: "kubernetes-admin", server: apiUrl(config), ca: pki.ca, client: pki.admin }),
+    "/etc/kubernetes/admin.conf": kubeconfig({
+      cluster: config.name,
+      user: "kubernetes-admin",
+      server: apiUrl(config),
+      ca: pki.ca,
+      client: pki.admin,
+    }),
     "/etc/kubernetes/manifests/kube-apiserver.yaml": apiServerManifest(config),
   };
 }
@@ -168,7 +202,9 @@ spec:
   containers:
   - command:
     - kube-apiserver
-${apiServerFlags(config).map((flag) => `    - ${flag}`).join("\n")}
+${apiServerFlags(config)
+  .map((flag) => `    - ${flag}`)
+  .join("\n")}
     image: registry.k8s.io/kube-apiserver:v1.36.0
     name: kube-apiserver
   hostNetwork: true
@@ -181,7 +217,14 @@ function apiServerProcess(config: ClusterConfig): ProcessSpec {
   return {
     name: "kube-apiserver",
     machine: plane.name,
-    argv: [NODE, `${PROGRAM_ROOT}/dist/kube-apiserver.cjs`, ...apiServerFlags(config), "--listen-fd=3", "--listen-fd=4", `--data-dir=${STATE_MOUNT}`],
+    argv: [
+      NODE,
+      `${PROGRAM_ROOT}/dist/kube-apiserver.cjs`,
+      ...apiServerFlags(config),
+      "--listen-fd=3",
+      "--listen-fd=4",
+      `--data-dir=${STATE_MOUNT}`,
+    ],
     env: { PATH, HOME: "/root" },
     log: "/var/log/kube-apiserver.log",
     descriptors: [API_LISTENER, `${plane.name}/0.0.0.0:${API_PORT}`],

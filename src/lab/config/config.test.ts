@@ -13,7 +13,11 @@ describe("K01 a cluster's configuration", () => {
   });
 
   it("gives nodes an address of each family in a dual-stack cluster", () => {
-    const config = resolveConfig({ podCidr: "10.244.0.0/16,fd00:10:244::/56", serviceCidr: "10.96.0.0/12,fd00:10:96::/112", nodes: 1 });
+    const config = resolveConfig({
+      podCidr: "10.244.0.0/16,fd00:10:244::/56",
+      serviceCidr: "10.96.0.0/12,fd00:10:96::/112",
+      nodes: 1,
+    });
     expect(config.nodes[0]?.addresses).toEqual(["192.168.1.10", "fd00:192:168:1::a"]);
   });
 
@@ -29,8 +33,19 @@ describe("K01 a cluster's configuration", () => {
     [{ podCidr: "10.244.0.0/16,10.245.0.0/16" }, "allowed is one range, or one of IPv4 and one of IPv6"],
     [{ nodes: 0 }, "nodes: found 0; allowed is 1 to 200"],
     [{ nodes: [{ name: "a" }, { name: "a" }] }, 'nodes[0] and nodes[1] are both named "a"'],
-    [{ nodes: [{ name: "a", address: "192.168.1.20" }, { name: "b", address: "192.168.1.20" }] }, "nodes a and b both have the address 192.168.1.20"],
-    [{ nodes: [{ name: "a", address: "192.168.2.20" }] }, "node a: address 192.168.2.20 is not in the node network 192.168.1.0/24"],
+    [
+      {
+        nodes: [
+          { name: "a", address: "192.168.1.20" },
+          { name: "b", address: "192.168.1.20" },
+        ],
+      },
+      "nodes a and b both have the address 192.168.1.20",
+    ],
+    [
+      { nodes: [{ name: "a", address: "192.168.2.20" }] },
+      "node a: address 192.168.2.20 is not in the node network 192.168.1.0/24",
+    ],
     [{ nodes: [{ name: "a", address: "192.168.1.1" }] }, "address 192.168.1.1 is the router's"],
     [{ nodes: [{ name: "router" }] }, '"router" is the name of the lab\'s router'],
     [{ nodes: [{ name: "a", role: "worker" as const }] }, "allowed is exactly one"],
@@ -42,7 +57,10 @@ describe("K01 a cluster's configuration", () => {
 
 describe("a configuration file", () => {
   it("is read", () => {
-    const input = parseConfigFile("name: x\nnodes:\n- name: a\n- name: b\n  address: 192.168.1.50\npodCidr: 10.1.0.0/16\n", "c.yaml");
+    const input = parseConfigFile(
+      "name: x\nnodes:\n- name: a\n- name: b\n  address: 192.168.1.50\npodCidr: 10.1.0.0/16\n",
+      "c.yaml",
+    );
     expect(resolveConfig(input).nodes.map((n) => n.addresses[0])).toEqual(["192.168.1.10", "192.168.1.50"]);
   });
 

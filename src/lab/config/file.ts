@@ -55,7 +55,8 @@ function checkMap(map: YAMLMap, keys: Readonly<Record<string, string | readonly 
   for (const pair of map.items as Pair<Node, Node | null>[]) {
     const key = isScalar(pair.key) ? String(pair.key.value) : "";
     const allowed = keys[key];
-    if (allowed === undefined) throw refuse(`${at(pair.key)}: unknown key "${key}"; allowed are ${Object.keys(keys).join(", ")}`);
+    if (allowed === undefined)
+      throw refuse(`${at(pair.key)}: unknown key "${key}"; allowed are ${Object.keys(keys).join(", ")}`);
     checkValue(key, pair.value, allowed, at(pair.value ?? pair.key));
   }
 }
@@ -64,7 +65,8 @@ function checkValue(key: string, node: Node | null, allowed: string | readonly s
   if (allowed === "nodes") return;
   const value = isScalar(node) ? node.value : undefined;
   if (typeof allowed !== "string") {
-    if (!allowed.includes(value as string)) throw refuse(`${position}: ${key}: found ${shown(value)}; allowed are ${allowed.join(", ")}`);
+    if (!allowed.includes(value as string))
+      throw refuse(`${position}: ${key}: found ${shown(value)}; allowed are ${allowed.join(", ")}`);
   } else if (typeof value !== allowed) {
     throw refuse(`${position}: ${key}: found ${shown(value)}; allowed is a ${allowed}`);
   }

@@ -1,5 +1,14 @@
-import { type Cidr, cidrContains, cidrNth, cidrsOverlap, formatCidr, formatIp, parseIp, parseNetwork } from "#base/ip.ts";
 import { PodwireError } from "#base/errors.ts";
+import {
+  type Cidr,
+  cidrContains,
+  cidrNth,
+  cidrsOverlap,
+  formatCidr,
+  formatIp,
+  parseIp,
+  parseNetwork,
+} from "#base/ip.ts";
 
 /** What a node does. */
 export type NodeRole = "control-plane" | "worker";
@@ -113,7 +122,10 @@ function nodesOf(input: ClusterInput["nodes"], nodeCidrs: readonly string[]): No
     return wanted.map((node, i) => ({
       name: node.name,
       role: node.role ?? (i === 0 ? "control-plane" : "worker"),
-      addresses: node.address === undefined ? hostAddresses(nodeCidrs, FIRST_NODE + i) : node.address.split(",").map((a) => a.trim()),
+      addresses:
+        node.address === undefined
+          ? hostAddresses(nodeCidrs, FIRST_NODE + i)
+          : node.address.split(",").map((a) => a.trim()),
     }));
   }
   if (!Number.isInteger(wanted) || wanted < 1 || wanted > MAX_NODES) {
@@ -130,21 +142,28 @@ function checkNodes(nodes: readonly NodeConfig[], nodeCidrs: readonly Cidr[]): v
   const names = new Map<string, number>();
   const addresses = new Map<string, string>();
   for (const [i, node] of nodes.entries()) {
-    if (!NAME.test(node.name)) throw refuse(`nodes[${i}].name: found "${node.name}"; allowed are lower-case letters, digits and "-", at most 63`);
+    if (!NAME.test(node.name))
+      throw refuse(
+        `nodes[${i}].name: found "${node.name}"; allowed are lower-case letters, digits and "-", at most 63`,
+      );
     if (node.name === "router") throw refuse(`nodes[${i}].name: "router" is the name of the lab's router`);
     const other = names.get(node.name);
-    if (other !== undefined) throw refuse(`nodes[${other}] and nodes[${i}] are both named "${node.name}"; node names must be unique`);
+    if (other !== undefined)
+      throw refuse(`nodes[${other}] and nodes[${i}] are both named "${node.name}"; node names must be unique`);
     names.set(node.name, i);
     for (const address of node.addresses) checkAddress(node.name, address, addresses, nodeCidrs);
   }
   const planes = nodes.filter((n) => n.role === "control-plane");
-  if (planes.length !== 1) throw refuse(`nodes: found ${planes.length} nodes with role control-plane; allowed is exactly one`);
+  if (planes.length !== 1)
+    throw refuse(`nodes: found ${planes.length} nodes with role control-plane; allowed is exactly one`);
 }
 
 function checkAddress(node: string, address: string, taken: Map<string, string>, cidrs: readonly Cidr[]): void {
   const inside = cidrs.some((cidr) => cidrContains(cidr, parseIp(address)));
-  if (!inside) throw refuse(`node ${node}: address ${address} is not in the node network ${cidrs.map(formatCidr).join(", ")}`);
-  if (hostAddresses(cidrs.map(formatCidr), ROUTER).includes(address)) throw refuse(`node ${node}: address ${address} is the router's`);
+  if (!inside)
+    throw refuse(`node ${node}: address ${address} is not in the node network ${cidrs.map(formatCidr).join(", ")}`);
+  if (hostAddresses(cidrs.map(formatCidr), ROUTER).includes(address))
+    throw refuse(`node ${node}: address ${address} is the router's`);
   const other = taken.get(address);
   if (other !== undefined) throw refuse(`nodes ${other} and ${node} both have the address ${address}`);
   taken.set(address, node);
@@ -156,7 +175,9 @@ function checkOverlap(named: readonly (readonly [string, readonly string[]])[]):
   for (const [i, a] of all.entries()) {
     for (const b of all.slice(i + 1)) {
       if (a.cidr.ip.family === b.cidr.ip.family && cidrsOverlap(a.cidr, b.cidr)) {
-        throw refuse(`${a.field} ${a.text} and ${b.field} ${b.text} overlap; nodes, pods and Services need ranges of their own`);
+        throw refuse(
+          `${a.field} ${a.text} and ${b.field} ${b.text} overlap; nodes, pods and Services need ranges of their own`,
+        );
       }
     }
   }
@@ -168,10 +189,14 @@ function checkOverlap(named: readonly (readonly [string, readonly string[]])[]):
  */
 export function resolveConfig(input: ClusterInput): ClusterConfig {
   const name = input.name ?? defaults.name;
-  if (!NAME.test(name)) throw refuse(`name: found "${name}"; allowed are lower-case letters, digits and "-", at most 63`);
+  if (!NAME.test(name))
+    throw refuse(`name: found "${name}"; allowed are lower-case letters, digits and "-", at most 63`);
   const podCidrs = ranges("podCidr", input.podCidr ?? defaults.podCidr);
   const serviceCidrs = ranges("serviceCidr", input.serviceCidr ?? defaults.serviceCidr);
-  const nodeCidrs = ranges("nodeCidr", input.nodeCidr ?? (podCidrs.length === 2 ? `${defaults.nodeCidr},fd00:192:168:1::/64` : defaults.nodeCidr));
+  const nodeCidrs = ranges(
+    "nodeCidr",
+    input.nodeCidr ?? (podCidrs.length === 2 ? `${defaults.nodeCidr},fd00:192:168:1::/64` : defaults.nodeCidr),
+  );
   checkOverlap([
     ["podCidr", podCidrs],
     ["serviceCidr", serviceCidrs],

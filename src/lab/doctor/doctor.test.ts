@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { wanted } from "../../../scripts/lib/tools.mjs";
-import { countSubordinateIds, wantedPrograms } from "./probe.ts";
 import { formatDoctor, judge, type MachineFacts, makeReport, obstacles, runDoctor, worst } from "./index.ts";
+import { countSubordinateIds, wantedPrograms } from "./probe.ts";
 
 const good: MachineFacts = {
   kernel: "6.8.0-45-generic",
@@ -39,13 +39,37 @@ describe("doctor", () => {
   it.each<[string, string, Partial<MachineFacts>, string, RegExp]>([
     ["an old kernel", "kernel", { kernel: "5.10.0-33-amd64" }, "warn", /^$/],
     ["an old Node", "node", { node: "20.20.2" }, "fail", /npm ci/],
-    ["Debian's switch", "user-namespaces", { userNamespace: { ok: false, error: "no" }, unprivilegedClone: 0 }, "fail", /unprivileged_userns_clone=1/],
-    ["a limit of zero", "user-namespaces", { userNamespace: { ok: false }, maxUserNamespaces: 0 }, "fail", /max_user_namespaces=/],
-    ["Ubuntu's AppArmor", "user-namespaces", { appArmorRestricts: 1 }, "warn", /profile podwire "\/opt\/podwire\/bin\/node"/],
+    [
+      "Debian's switch",
+      "user-namespaces",
+      { userNamespace: { ok: false, error: "no" }, unprivilegedClone: 0 },
+      "fail",
+      /unprivileged_userns_clone=1/,
+    ],
+    [
+      "a limit of zero",
+      "user-namespaces",
+      { userNamespace: { ok: false }, maxUserNamespaces: 0 },
+      "fail",
+      /max_user_namespaces=/,
+    ],
+    [
+      "Ubuntu's AppArmor",
+      "user-namespaces",
+      { appArmorRestricts: 1 },
+      "warn",
+      /profile podwire "\/opt\/podwire\/bin\/node"/,
+    ],
     ["no newuidmap", "subordinate-ids", { idMappers: false }, "warn", /apt-get install uidmap/],
     ["no ranges", "subordinate-ids", { subordinateIds: { uids: 0, gids: 0 } }, "warn", /usermod .* ada$/],
     ["no overlay", "overlay", { overlay: { ok: false, error: "EPERM" } }, "fail", /^$/],
-    ["no vxlan", "vxlan", { network: { vxlan: { ok: false, error: "Unknown device type" } } }, "fail", /modprobe vxlan/],
+    [
+      "no vxlan",
+      "vxlan",
+      { network: { vxlan: { ok: false, error: "Unknown device type" } } },
+      "fail",
+      /modprobe vxlan/,
+    ],
     ["no br_netfilter", "br-netfilter", { bridgeNetfilter: false }, "warn", /modprobe br_netfilter/],
     ["a closed tun", "tun", { tun: "closed" }, "warn", /chmod/],
     ["cgroups v1", "cgroups", { cgroups: "v1" }, "warn", /unified_cgroup_hierarchy/],
@@ -79,6 +103,8 @@ describe("doctor", () => {
 
   it("looks at this machine", async () => {
     const report = await runDoctor({ tools: "" });
-    expect(report.findings.map(({ id }) => id)).toEqual(expect.arrayContaining(["kernel", "node", "user-namespaces", "overlay"]));
+    expect(report.findings.map(({ id }) => id)).toEqual(
+      expect.arrayContaining(["kernel", "node", "user-namespaces", "overlay"]),
+    );
   });
 });

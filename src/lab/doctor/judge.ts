@@ -30,7 +30,12 @@ function kernelVersion(facts: MachineFacts): Finding {
   const enough = major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
   if (enough) return ok("kernel", `Linux ${facts.kernel}`);
   const says = `Linux ${facts.kernel} is older than ${oldestKernel.join(".")}`;
-  return { id: "kernel", verdict: "warn", says, costs: "untried; overlays in user namespaces and parts of nftables may be missing" };
+  return {
+    id: "kernel",
+    verdict: "warn",
+    says,
+    costs: "untried; overlays in user namespaces and parts of nftables may be missing",
+  };
 }
 
 function nodeVersion(facts: MachineFacts): Finding {
@@ -88,7 +93,12 @@ function trial(id: string, what: string, result: Trial, costs: string, mend: str
   return { id, verdict: "fail", says, costs, ...(mend === undefined ? {} : { mend }) };
 }
 
-const modules: Readonly<Record<string, string>> = { veth: "veth", bridge: "bridge", vxlan: "vxlan", nftables: "nf_tables" };
+const modules: Readonly<Record<string, string>> = {
+  veth: "veth",
+  bridge: "bridge",
+  vxlan: "vxlan",
+  nftables: "nf_tables",
+};
 
 function network(facts: MachineFacts): Finding[] {
   return Object.entries(facts.network).map(([kind, result]) => {
@@ -129,11 +139,16 @@ function openFiles(facts: MachineFacts): Finding {
 
 function tools(facts: MachineFacts): Finding {
   const { folder, there, missing } = facts.tools;
-  if (missing.length === 0) return ok("tools", there ? `the machines' tools are in ${folder}` : "the host has all tools");
+  if (missing.length === 0)
+    return ok("tools", there ? `the machines' tools are in ${folder}` : "the host has all tools");
   const vital = missing.filter((name) => ["tini", "nginx"].includes(name));
   const mend = facts.apt ? "node scripts/setup.mjs" : "install them by the distribution's own means";
   const says = `missing: ${missing.join(", ")}`;
-  const lost = missing.includes("tini") ? "no cluster starts" : missing.includes("nginx") ? "no ingress" : "these are missing on nodes and in pods";
+  const lost = missing.includes("tini")
+    ? "no cluster starts"
+    : missing.includes("nginx")
+      ? "no ingress"
+      : "these are missing on nodes and in pods";
   return { id: "tools", verdict: vital.includes("tini") ? "fail" : "warn", says, costs: lost, mend };
 }
 

@@ -45,7 +45,9 @@ function readText(file: string): string {
 }
 
 function found(name: string, tops: readonly string[]): string | undefined {
-  return tops.flatMap((top) => programFolders.map((folder) => path.join(top, folder, name))).find((file) => existsSync(file));
+  return tops
+    .flatMap((top) => programFolders.map((folder) => path.join(top, folder, name)))
+    .find((file) => existsSync(file));
 }
 
 /** Adds up the ranges of /etc/subuid or /etc/subgid (subuid(5): `name-or-id:first:count`) that belong to a user. */

@@ -3,7 +3,15 @@ import type { Server } from "node:net";
 import { dirname } from "node:path";
 import { listenTcp, type Netns, warmThreadPool } from "#kernel/namespaces/index.ts";
 import { type Child, Spawner } from "#kernel/process/index.ts";
-import { buildEtc, labPaths, machineFolders, type MachineFolders, machineRoot, pathInside, prepareFolders } from "#lab/machine/index.ts";
+import {
+  buildEtc,
+  labPaths,
+  type MachineFolders,
+  machineFolders,
+  machineRoot,
+  pathInside,
+  prepareFolders,
+} from "#lab/machine/index.ts";
 import type { MachineModel } from "#lab/topology/index.ts";
 import { Fabric, type MachineNetwork } from "./fabric.ts";
 import { startForward } from "./forward.ts";
@@ -69,10 +77,16 @@ export class Engine {
     this.#phase("fabric");
     this.#spawner = await spawner;
     await Promise.all(boot.topology.machines.map((model) => this.#startMachine(fabric, model, boot)));
-    this.#report({ type: "machines", inits: Object.fromEntries([...this.#machines].map(([name, m]) => [name, m.init.pid])) });
+    this.#report({
+      type: "machines",
+      inits: Object.fromEntries([...this.#machines].map(([name, m]) => [name, m.init.pid])),
+    });
     this.#phase("machines");
     for (const { machine, address, port } of boot.listeners) {
-      this.#descriptors.set(`${machine}/${address}:${port}`, listenTcp(this.#machine(machine).network.netns, address, port));
+      this.#descriptors.set(
+        `${machine}/${address}:${port}`,
+        listenTcp(this.#machine(machine).network.netns, address, port),
+      );
     }
     await Promise.all(boot.processes.map((spec) => this.#startProcess(spec)));
     this.#phase("processes");
@@ -98,7 +112,11 @@ export class Engine {
     });
     this.#machines.set(model.name, { model, network, folders, init });
     void init.exit.then(({ code, signal }) => {
-      this.#report({ type: "failed", code: "MachineEnded", message: `machine ${model.name} ended (${signal === null ? `exit code ${code}` : `signal ${signal}`})` });
+      this.#report({
+        type: "failed",
+        code: "MachineEnded",
+        message: `machine ${model.name} ended (${signal === null ? `exit code ${code}` : `signal ${signal}`})`,
+      });
     });
   }
 

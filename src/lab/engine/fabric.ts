@@ -1,5 +1,5 @@
 import { type Netns, newNetns, setSysctls } from "#kernel/namespaces/index.ts";
-import { openRtnetlink, type Operation, type Rtnetlink } from "#kernel/netlink/index.ts";
+import { type Operation, openRtnetlink, type Rtnetlink } from "#kernel/netlink/index.ts";
 import { baseSysctls, type Interface, type MachineModel, type Topology } from "#lab/topology/index.ts";
 
 /** Index of the loopback device in every namespace (net/core/dev.c gives it the first). */
@@ -33,7 +33,14 @@ export class Fabric {
     for (const [i, segment] of topology.segments.entries()) {
       const index = FIRST_INTERFACE + i;
       this.#bridges.set(segment.name, index);
-      operations.push({ op: "add-link", name: segment.name.slice(0, 15), index, mtu: segment.mtu, kind: { type: "bridge" }, up: true });
+      operations.push({
+        op: "add-link",
+        name: segment.name.slice(0, 15),
+        index,
+        mtu: segment.mtu,
+        kind: { type: "bridge" },
+        up: true,
+      });
     }
     this.#rtnl.apply(operations);
   }
@@ -48,7 +55,14 @@ export class Fabric {
       { op: "set-link", index: LOOPBACK, up: true },
       ...machine.interfaces.flatMap((device, i) => configure(device, FIRST_INTERFACE + i)),
     ]);
-    rtnl.apply(machine.routes.map(({ to, via }) => ({ op: "add-route", dst: to === "default" ? (via.includes(":") ? "::/0" : "0.0.0.0/0") : to, via, protocol: STATIC })));
+    rtnl.apply(
+      machine.routes.map(({ to, via }) => ({
+        op: "add-route",
+        dst: to === "default" ? (via.includes(":") ? "::/0" : "0.0.0.0/0") : to,
+        via,
+        protocol: STATIC,
+      })),
+    );
     return { netns, rtnl };
   }
 

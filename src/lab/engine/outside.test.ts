@@ -10,7 +10,9 @@ describe("the resolver of a lab without a way outside", () => {
     const answer = servfail(QUERY) as Buffer;
     expect(answer.readUInt16BE(0)).toBe(0x1234);
     expect(answer.readUInt16BE(2) & 0x800f).toBe(0x8002);
-    expect([answer.readUInt16BE(4), answer.readUInt16BE(6), answer.readUInt16BE(8), answer.readUInt16BE(10)]).toEqual([1, 0, 0, 0]);
+    expect([answer.readUInt16BE(4), answer.readUInt16BE(6), answer.readUInt16BE(8), answer.readUInt16BE(10)]).toEqual([
+      1, 0, 0, 0,
+    ]);
     expect(answer.subarray(12).equals(QUERY.subarray(12, QUERY.length - 11))).toBe(true);
   });
 

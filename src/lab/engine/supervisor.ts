@@ -48,7 +48,9 @@ export class Supervised {
       this.#child = child;
       const since = performance.now();
       this.#report("running", child.pid);
-      void child.exit.then((status) => this.#ended(since, status.signal === null ? `exit code ${status.code}` : `signal ${status.signal}`));
+      void child.exit.then((status) =>
+        this.#ended(since, status.signal === null ? `exit code ${status.code}` : `signal ${status.signal}`),
+      );
     } finally {
       closeSync(log);
     }
@@ -79,6 +81,13 @@ export class Supervised {
 
   #report(state: ProcessState["state"], pid: number, reason?: string): void {
     const { name, machine } = this.#spec;
-    this.#around.report({ name, machine, state, pid, restarts: this.#restarts, ...(reason === undefined ? {} : { reason }) });
+    this.#around.report({
+      name,
+      machine,
+      state,
+      pid,
+      restarts: this.#restarts,
+      ...(reason === undefined ? {} : { reason }),
+    });
   }
 }

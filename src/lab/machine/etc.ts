@@ -6,10 +6,41 @@ import { join } from "node:path";
  * computer (keys, shadow, hosts, network settings, units).
  */
 const COPIED = [
-  "alternatives", "bash.bashrc", "bindresvport.blacklist", "debian_version", "dpkg/origins", "environment", "ethertypes",
-  "gai.conf", "host.conf", "inputrc", "iproute2", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "login.defs",
-  "lsb-release", "mime.types", "nsswitch.conf", "os-release", "profile", "protocols", "rpc", "services", "skel", "terminfo",
-  "ca-certificates.conf", "pki/tls/certs", "ssl/certs", "ssl/openssl.cnf", "netconfig", "networks", "vim", "python3", "perl",
+  "alternatives",
+  "bash.bashrc",
+  "bindresvport.blacklist",
+  "debian_version",
+  "dpkg/origins",
+  "environment",
+  "ethertypes",
+  "gai.conf",
+  "host.conf",
+  "inputrc",
+  "iproute2",
+  "ld.so.cache",
+  "ld.so.conf",
+  "ld.so.conf.d",
+  "localtime",
+  "login.defs",
+  "lsb-release",
+  "mime.types",
+  "nsswitch.conf",
+  "os-release",
+  "profile",
+  "protocols",
+  "rpc",
+  "services",
+  "skel",
+  "terminfo",
+  "ca-certificates.conf",
+  "pki/tls/certs",
+  "ssl/certs",
+  "ssl/openssl.cnf",
+  "netconfig",
+  "networks",
+  "vim",
+  "python3",
+  "perl",
 ] as const;
 
 /** Ids below this belong to the system's own accounts (login.defs SYS_UID_MAX), 65534 is nobody. */
@@ -70,14 +101,20 @@ function isLink(path: string): boolean {
 }
 
 /** /etc/hosts of a machine that knows every other by name. */
-export function hostsFile(self: string, machines: readonly { readonly name: string; readonly addresses: readonly string[] }[]): string {
+export function hostsFile(
+  self: string,
+  machines: readonly { readonly name: string; readonly addresses: readonly string[] }[],
+): string {
   const lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback", `127.0.1.1\t${self}.localdomain`];
   for (const { name, addresses } of machines) for (const address of addresses) lines.push(`${address}\t${name}`);
   return `${lines.join("\n")}\n`;
 }
 
 /** /etc/network/interfaces in ifupdown's format (interfaces(5)), saying what the machine was started with. */
-export function interfacesFile(devices: readonly { readonly name: string; readonly addresses: readonly string[] }[], gateways: readonly string[]): string {
+export function interfacesFile(
+  devices: readonly { readonly name: string; readonly addresses: readonly string[] }[],
+  gateways: readonly string[],
+): string {
   const lines = ["auto lo", "iface lo inet loopback"];
   for (const device of devices) {
     lines.push("", `auto ${device.name}`);
@@ -93,5 +130,7 @@ export function interfacesFile(devices: readonly { readonly name: string; readon
 
 /** /etc/sysctl.conf with the machine's settings (sysctl.conf(5)). */
 export function sysctlFile(sysctls: Readonly<Record<string, string>>): string {
-  return `${Object.entries(sysctls).map(([name, value]) => `${name} = ${value}`).join("\n")}\n`;
+  return `${Object.entries(sysctls)
+    .map(([name, value]) => `${name} = ${value}`)
+    .join("\n")}\n`;
 }

@@ -20,8 +20,26 @@ export const labPaths = {
 
 const DEVICES = ["null", "zero", "full", "random", "urandom", "tty"] as const;
 const DIRECTORIES = [
-  "run/netns", "run/lock", "run/podwire", "tmp", "root", "home", "mnt", "srv", "opt/cni/bin", "usr", "etc", "proc", "sys", "dev",
-  "var/log", "var/lib", "var/cache", "var/tmp", "var/spool", "var/mail",
+  "run/netns",
+  "run/lock",
+  "run/podwire",
+  "tmp",
+  "root",
+  "home",
+  "mnt",
+  "srv",
+  "opt/cni/bin",
+  "usr",
+  "etc",
+  "proc",
+  "sys",
+  "dev",
+  "var/log",
+  "var/lib",
+  "var/cache",
+  "var/tmp",
+  "var/spool",
+  "var/mail",
 ] as const;
 const ROOT_LINKS = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] as const;
 
@@ -45,7 +63,8 @@ export function machineFolders(name: string): MachineFolders {
  * @param files absolute path inside → content; keys and kubeconfigs get mode 0600, programs 0755, the rest 0644
  */
 export function prepareFolders(folders: MachineFolders, files: Readonly<Record<string, string>>): void {
-  for (const path of [folders.etc, folders.etcWork, ...DIRECTORIES.map((d) => join(folders.root, d))]) mkdirSync(path, { recursive: true });
+  for (const path of [folders.etc, folders.etcWork, ...DIRECTORIES.map((d) => join(folders.root, d))])
+    mkdirSync(path, { recursive: true });
   for (const name of ["tmp", "var/tmp"]) chmodSync(join(folders.root, name), 0o1777);
   for (const [path, content] of Object.entries(files)) writeInside(folders, path, content);
 }
@@ -70,12 +89,23 @@ export function pathInside(folders: MachineFolders, path: string): string {
  */
 export function machineRoot(folders: MachineFolders, stateMount?: string): RootPlan {
   const devices = DEVICES.map((name): Mount => ({ target: `/dev/${name}`, type: "bind", source: `/dev/${name}` }));
-  const readonlyBind = (target: string, source: string): Mount => ({ target, type: "bind", source, readonly: true, nosuid: true, recursive: true });
+  const readonlyBind = (target: string, source: string): Mount => ({
+    target,
+    type: "bind",
+    source,
+    readonly: true,
+    nosuid: true,
+    recursive: true,
+  });
   return {
     directory: folders.root,
     mounts: [
       { target: "/usr", type: "bind", source: labPaths.usr, readonly: true, recursive: true },
-      { target: "/etc", type: "overlay", options: `lowerdir=${labPaths.template}/etc,upperdir=${folders.etc},workdir=${folders.etcWork}` },
+      {
+        target: "/etc",
+        type: "overlay",
+        options: `lowerdir=${labPaths.template}/etc,upperdir=${folders.etc},workdir=${folders.etcWork}`,
+      },
       { target: "/proc", type: "proc" },
       { target: "/sys", type: "sysfs", nosuid: true, nodev: true, noexec: true },
       // `ip netns exec` unmounts /sys and mounts it anew, which a user namespace may only while another full view of
@@ -91,9 +121,20 @@ export function machineRoot(folders: MachineFolders, stateMount?: string): RootP
       readonlyBind(`${PROGRAM_ROOT}/dist`, labPaths.program),
       readonlyBind(`${PROGRAM_ROOT}/bin/node`, labPaths.node),
       readonlyBind(`${PROGRAM_ROOT}/template`, labPaths.template),
-      ...(stateMount === undefined ? [] : [{ target: stateMount, type: "bind", source: labPaths.state, nosuid: true, nodev: true } as const]),
+      ...(stateMount === undefined
+        ? []
+        : [{ target: stateMount, type: "bind", source: labPaths.state, nosuid: true, nodev: true } as const]),
     ],
-    symlinks: { ...rootLinks(), "/dev/ptmx": "pts/ptmx", "/dev/fd": "/proc/self/fd", "/dev/stdin": "/proc/self/fd/0", "/dev/stdout": "/proc/self/fd/1", "/dev/stderr": "/proc/self/fd/2", "/var/run": "/run", "/var/lock": "/run/lock" },
+    symlinks: {
+      ...rootLinks(),
+      "/dev/ptmx": "pts/ptmx",
+      "/dev/fd": "/proc/self/fd",
+      "/dev/stdin": "/proc/self/fd/0",
+      "/dev/stdout": "/proc/self/fd/1",
+      "/dev/stderr": "/proc/self/fd/2",
+      "/var/run": "/run",
+      "/var/lock": "/run/lock",
+    },
   };
 }
 

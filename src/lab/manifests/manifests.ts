@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { LineCounter, parseAllDocuments } from "yaml";
-import { PodwireError } from "#base/errors.ts";
 import { apiVersionOf, type Client, isAlreadyExists, type KubeObject, type Resource, resources } from "#api/index.ts";
+import { PodwireError } from "#base/errors.ts";
 
 /** Annotation that says which manifest and line an object comes from. */
 export const SOURCE_ANNOTATION = "podwire.dev/source";
@@ -14,7 +14,12 @@ export const SOURCE_ANNOTATION = "podwire.dev/source";
  * @throws PodwireError "InvalidManifest" naming file and line
  */
 export function readManifests(path: string, root: string): KubeObject[] {
-  const files = statSync(path).isDirectory() ? readdirSync(path).filter((f) => f.endsWith(".yaml")).sort().map((f) => join(path, f)) : [path];
+  const files = statSync(path).isDirectory()
+    ? readdirSync(path)
+        .filter((f) => f.endsWith(".yaml"))
+        .sort()
+        .map((f) => join(path, f))
+    : [path];
   return files.flatMap((file) => parseManifests(readFileSync(file, "utf8"), relative(root, file)));
 }
 
@@ -25,20 +30,30 @@ export function parseManifests(text: string, file: string): KubeObject[] {
   const objects: KubeObject[] = [];
   for (const document of Array.isArray(documents) ? documents : []) {
     const problem = document.errors[0];
-    if (problem) throw new PodwireError("InvalidManifest", `${file}:${lines.linePos(problem.pos[0]).line}: ${problem.message.split("\n")[0]}`);
+    if (problem)
+      throw new PodwireError(
+        "InvalidManifest",
+        `${file}:${lines.linePos(problem.pos[0]).line}: ${problem.message.split("\n")[0]}`,
+      );
     const object = document.toJS() as KubeObject | null;
     if (!object) continue;
     const line = lines.linePos(document.contents?.range?.[0] ?? 0).line;
-    if (!object.kind || !object.apiVersion) throw new PodwireError("InvalidManifest", `${file}:${line}: an object needs apiVersion and kind`);
+    if (!object.kind || !object.apiVersion)
+      throw new PodwireError("InvalidManifest", `${file}:${line}: an object needs apiVersion and kind`);
     const metadata = object.metadata ?? {};
-    objects.push({ ...object, metadata: { ...metadata, annotations: { ...metadata.annotations, [SOURCE_ANNOTATION]: `${file}:${line}` } } });
+    objects.push({
+      ...object,
+      metadata: { ...metadata, annotations: { ...metadata.annotations, [SOURCE_ANNOTATION]: `${file}:${line}` } },
+    });
   }
   return objects;
 }
 
 /** The resource of an object, by its apiVersion and kind. @throws PodwireError "InvalidManifest" for unknown kinds */
 export function resourceOf(object: KubeObject): Resource {
-  const found = (Object.values(resources) as Resource[]).find((r) => r.kind === object.kind && apiVersionOf(r) === object.apiVersion);
+  const found = (Object.values(resources) as Resource[]).find(
+    (r) => r.kind === object.kind && apiVersionOf(r) === object.apiVersion,
+  );
   if (!found) throw new PodwireError("InvalidManifest", `no resource for ${object.apiVersion} ${object.kind}`);
   return found;
 }
@@ -57,7 +72,10 @@ async function createOne(client: Client, object: KubeObject): Promise<void> {
   try {
     const resource = resourceOf(object);
     const namespaced = resource.namespaced && !object.metadata?.namespace;
-    await client.create(resource, namespaced ? { ...object, metadata: { ...object.metadata, namespace: "default" } } : object);
+    await client.create(
+      resource,
+      namespaced ? { ...object, metadata: { ...object.metadata, namespace: "default" } } : object,
+    );
   } catch (error) {
     if (!isAlreadyExists(error)) throw error;
   }

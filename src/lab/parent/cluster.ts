@@ -2,7 +2,17 @@ import { EventEmitter } from "node:events";
 import { openSync, writeSync } from "node:fs";
 import type { AddressInfo, Server } from "node:net";
 import { join } from "node:path";
-import { Client, http2Transport, Informer, type KubeObject, type Node, type Pod, resources, type Service, type Transport } from "#api/index.ts";
+import {
+  Client,
+  http2Transport,
+  Informer,
+  type KubeObject,
+  type Node,
+  type Pod,
+  resources,
+  type Service,
+  type Transport,
+} from "#api/index.ts";
 import { createLogger, type Logger } from "#base/log.ts";
 import { API_LISTENER, apiServerNames, clusterPlan } from "#lab/cluster/index.ts";
 import { type ClusterConfig, dnsServiceAddress } from "#lab/config/index.ts";
@@ -97,9 +107,21 @@ export class Cluster extends EventEmitter<Events> {
     const state = this.#state as StateDirectory;
     const client = this.#connect(pki);
     const booted = engine.boot(clusterPlan(config, pki));
-    state.write("kubeconfig", kubeconfig({ cluster: config.name, user: "kubernetes-admin", server: this.apiUrl, ca: pki.ca, client: pki.admin }));
+    state.write(
+      "kubeconfig",
+      kubeconfig({
+        cluster: config.name,
+        user: "kubernetes-admin",
+        server: this.apiUrl,
+        ca: pki.ca,
+        client: pki.admin,
+      }),
+    );
     this.#control = await serveControl(state.socket, (request) => this.#answer(request));
-    state.write("state.json", JSON.stringify({ pid: process.pid, address: this.#prefix, kubeconfig: state.kubeconfig, socket: state.socket }));
+    state.write(
+      "state.json",
+      JSON.stringify({ pid: process.pid, address: this.#prefix, kubeconfig: state.kubeconfig, socket: state.socket }),
+    );
     await booted;
     const exposer = new NodePortExposer(config, this.#prefix, { client, engine, log, signal: this.#abort.signal });
     await createAll(client, this.#addons());
@@ -111,7 +133,11 @@ export class Cluster extends EventEmitter<Events> {
     this.#step("manifests");
     if (ingress) {
       const worker = config.nodes.find((n) => n.role === "worker") ?? config.nodes[0];
-      await engine.forward("ingress", ingress, { machine: "router", address: worker?.addresses[0] ?? "", port: INGRESS_NODE_PORT });
+      await engine.forward("ingress", ingress, {
+        machine: "router",
+        address: worker?.addresses[0] ?? "",
+        port: INGRESS_NODE_PORT,
+      });
     }
     await this.#ready(example.length > 0);
   }
@@ -134,8 +160,8 @@ export class Cluster extends EventEmitter<Events> {
 
   #addons(): KubeObject[] {
     const { config, installation } = this.#options;
-    const objects = readManifests(join(installation.assets, "manifests/coredns.yaml"), installation.assets).map((object) =>
-      object.kind === "Service" ? withClusterIp(object as Service, dnsServiceAddress(config)) : object,
+    const objects = readManifests(join(installation.assets, "manifests/coredns.yaml"), installation.assets).map(
+      (object) => (object.kind === "Service" ? withClusterIp(object as Service, dnsServiceAddress(config)) : object),
     );
     if (config.ingress === "none") return objects;
     return [...objects, ...readManifests(join(installation.assets, "manifests/ingress.yaml"), installation.assets)];
@@ -192,7 +218,10 @@ export class Cluster extends EventEmitter<Events> {
       state: reasons.length ? "degraded" : this.#started ? "ready" : "starting",
       reasons,
       kubeconfig: this.#state?.kubeconfig ?? "",
-      urls: { api: this.apiUrl, ...(this.#ingressPort === undefined ? {} : { ingress: `http://127.0.0.1:${this.#ingressPort}` }) },
+      urls: {
+        api: this.apiUrl,
+        ...(this.#ingressPort === undefined ? {} : { ingress: `http://127.0.0.1:${this.#ingressPort}` }),
+      },
       nodes: nodeStates(config, input.nodes, (i) => hostAddressOf(this.#prefix, i)),
       ...(this.#firstAnswerMs === undefined ? {} : { firstAnswerMs: Math.round(this.#firstAnswerMs) }),
       processes: input.processes,
@@ -211,7 +240,11 @@ export class Cluster extends EventEmitter<Events> {
         return null;
       case "enter": {
         const pid = engine.inits[request.machine];
-        if (pid === undefined) throw Object.assign(new Error(`no machine ${request.machine}; there are ${Object.keys(engine.inits).join(", ")}`), { code: "NotFound" });
+        if (pid === undefined)
+          throw Object.assign(
+            new Error(`no machine ${request.machine}; there are ${Object.keys(engine.inits).join(", ")}`),
+            { code: "NotFound" },
+          );
         return { lab: engine.initPid(), machine: pid };
       }
       case "signal":

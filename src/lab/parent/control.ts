@@ -12,7 +12,9 @@ export type ControlRequest =
   | { readonly command: "signal"; readonly process: string; readonly signal: number };
 
 /** The answer: a value or what went wrong. */
-export type ControlAnswer = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly code: string; readonly message: string };
+export type ControlAnswer =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly code: string; readonly message: string };
 
 const MAX_LINE = 64 * 1024;
 
@@ -38,7 +40,11 @@ export function serveControl(path: string, handle: (request: ControlRequest) => 
   });
 }
 
-async function answer(socket: Socket, line: string, handle: (request: ControlRequest) => Promise<unknown>): Promise<void> {
+async function answer(
+  socket: Socket,
+  line: string,
+  handle: (request: ControlRequest) => Promise<unknown>,
+): Promise<void> {
   let reply: ControlAnswer;
   try {
     reply = { ok: true, value: (await handle(JSON.parse(line) as ControlRequest)) ?? null };

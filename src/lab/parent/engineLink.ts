@@ -32,7 +32,11 @@ export class EngineLink extends EventEmitter<Events> {
     this.#child = child;
     child.on("message", (message: FromEngine) => this.#message(message));
     child.once("exit", (code, signal) => {
-      if (!this.#ending) this.emit("failed", new PodwireError("EngineEnded", `the lab's engine ended (${signal ?? `exit code ${code}`})`));
+      if (!this.#ending)
+        this.emit(
+          "failed",
+          new PodwireError("EngineEnded", `the lab's engine ended (${signal ?? `exit code ${code}`})`),
+        );
     });
   }
 
@@ -49,7 +53,8 @@ export class EngineLink extends EventEmitter<Events> {
       return new EngineLink(child);
     } catch (error) {
       const words = readFileSync(log, "utf8").trim();
-      if (error instanceof PodwireError && words) throw new PodwireError(error.code, `${error.message}\n  ${words}`, {}, error);
+      if (error instanceof PodwireError && words)
+        throw new PodwireError(error.code, `${error.message}\n  ${words}`, {}, error);
       throw error;
     } finally {
       closeSync(fd);

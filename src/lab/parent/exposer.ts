@@ -1,5 +1,5 @@
-import type { Logger } from "#base/log.ts";
 import { type Client, Informer, resources, type Service } from "#api/index.ts";
+import type { Logger } from "#base/log.ts";
 import type { ClusterConfig } from "#lab/config/index.ts";
 import type { EngineLink } from "./engineLink.ts";
 import { listen } from "./loopback.ts";
@@ -15,7 +15,9 @@ export function hostAddressOf(prefix: string, i: number): string {
 
 /** TCP NodePorts of a Service. */
 function nodePorts(service: Service): number[] {
-  return (service.spec?.ports ?? []).filter((p) => (p.protocol ?? "TCP") === "TCP" && p.nodePort).map((p) => p.nodePort as number);
+  return (service.spec?.ports ?? [])
+    .filter((p) => (p.protocol ?? "TCP") === "TCP" && p.nodePort)
+    .map((p) => p.nodePort as number);
 }
 
 /** What an exposer works with. */
@@ -53,7 +55,9 @@ export class NodePortExposer {
   }
 
   #mark(): void {
-    this.#work = this.#work.then(() => this.#apply()).catch((error: unknown) => this.#deps.log.error("NodePorts could not be opened", { error }));
+    this.#work = this.#work
+      .then(() => this.#apply())
+      .catch((error: unknown) => this.#deps.log.error("NodePorts could not be opened", { error }));
   }
 
   async #apply(): Promise<void> {
@@ -76,9 +80,17 @@ export class NodePortExposer {
       const address = hostAddressOf(this.#prefix, i);
       try {
         const server = await listen(address, port);
-        await this.#deps.engine.forward(forwardId(i, port), server, { machine: ROUTER, address: node.addresses[0] ?? "", port });
+        await this.#deps.engine.forward(forwardId(i, port), server, {
+          machine: ROUTER,
+          address: node.addresses[0] ?? "",
+          port,
+        });
       } catch (error) {
-        this.#deps.log.warn("A NodePort is not open on the host", { node: node.name, address: `${address}:${port}`, error });
+        this.#deps.log.warn("A NodePort is not open on the host", {
+          node: node.name,
+          address: `${address}:${port}`,
+          error,
+        });
       }
     }
   }

@@ -6,11 +6,14 @@ const MAX_DELAY_MS = 100;
 /** The status of one GET, or undefined when there was no answer. */
 function get(port: number, path: string, host: string, signal: AbortSignal): Promise<number | undefined> {
   return new Promise((resolve) => {
-    const req = request({ host: "127.0.0.1", port, path, headers: { host, connection: "close" }, signal, timeout: 2000 }, (response) => {
-      response.resume();
-      response.once("end", () => resolve(response.statusCode));
-      response.once("error", () => resolve(undefined));
-    });
+    const req = request(
+      { host: "127.0.0.1", port, path, headers: { host, connection: "close" }, signal, timeout: 2000 },
+      (response) => {
+        response.resume();
+        response.once("end", () => resolve(response.statusCode));
+        response.once("error", () => resolve(undefined));
+      },
+    );
     req.on("error", () => resolve(undefined));
     req.on("timeout", () => req.destroy());
     req.end();

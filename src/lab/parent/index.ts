@@ -1,6 +1,6 @@
 /** A cluster seen from the host. */
 export { Cluster, type ClusterOptions, type Installation } from "./cluster.ts";
 export { askControl, type ControlRequest } from "./control.ts";
-export type { ClusterStatus } from "./status.ts";
 export { type CommandResult, Lab } from "./lab.ts";
 export { nsenterArguments } from "./nsenter.ts";
+export type { ClusterStatus } from "./status.ts";

@@ -4,9 +4,9 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import type { BootRequest } from "#lab/engine/index.ts";
 import type { Topology } from "#lab/topology/index.ts";
+import type { Installation } from "./cluster.ts";
 import { EngineLink } from "./engineLink.ts";
 import { nsenterArguments } from "./nsenter.ts";
-import type { Installation } from "./cluster.ts";
 
 /** What a command on a machine printed and how it ended. */
 export interface CommandResult {
@@ -34,8 +34,20 @@ export class Lab {
   async start(topology: Topology, options: Partial<Pick<BootRequest, "files" | "resolver">> = {}): Promise<void> {
     const state = join(this.#directory, "disk");
     mkdirSync(state);
-    this.#engine = await EngineLink.start({ ...this.#installation, state }, "engine.cjs", join(this.#directory, "engine.log"));
-    await this.#engine.boot({ topology, files: {}, resolver: [], ...options, listeners: [], processes: [], stateMounts: {} });
+    this.#engine = await EngineLink.start(
+      { ...this.#installation, state },
+      "engine.cjs",
+      join(this.#directory, "engine.log"),
+    );
+    await this.#engine.boot({
+      topology,
+      files: {},
+      resolver: [],
+      ...options,
+      listeners: [],
+      processes: [],
+      stateMounts: {},
+    });
   }
 
   /** Runs a command on a machine. */
@@ -43,7 +55,12 @@ export class Lab {
     const engine = this.#engine as EngineLink;
     const pid = engine.inits[machine];
     if (pid === undefined) throw new Error(`no machine ${machine}`);
-    const args = [...nsenterArguments(engine.initPid(), userInfo().uid), "nsenter", ...nsenterArguments(pid), ...command];
+    const args = [
+      ...nsenterArguments(engine.initPid(), userInfo().uid),
+      "nsenter",
+      ...nsenterArguments(pid),
+      ...command,
+    ];
     return new Promise((resolve) => {
       execFile("nsenter", args, { cwd: "/", timeout: 30_000, maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === "number" ? error.code : 128;

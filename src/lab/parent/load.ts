@@ -11,7 +11,10 @@ export function echoPods(count: number): KubeObject[] {
     spec: {
       replicas: count,
       selector: { matchLabels: labels },
-      template: { metadata: { labels }, spec: { containers: [{ name: "echo", image: "podwire/echo", ports: [{ containerPort: 8080 }] }] } },
+      template: {
+        metadata: { labels },
+        spec: { containers: [{ name: "echo", image: "podwire/echo", ports: [{ containerPort: 8080 }] }] },
+      },
     },
   };
   return [deployment];

@@ -5,6 +5,7 @@
  */
 export function nsenterArguments(pid: number, user?: number): string[] {
   const namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"];
-  if (user !== undefined) namespaces.push("--user", ...(user === 0 ? ["--setuid", "0", "--setgid", "0"] : ["--preserve-credentials"]));
+  if (user !== undefined)
+    namespaces.push("--user", ...(user === 0 ? ["--setuid", "0", "--setgid", "0"] : ["--preserve-credentials"]));
   return ["--target", String(pid), ...namespaces, "--"];
 }

@@ -10,7 +10,12 @@ export interface ClusterStatus {
   readonly reasons: readonly string[];
   readonly kubeconfig: string;
   readonly urls: { readonly api: string; readonly ingress?: string };
-  readonly nodes: readonly { readonly name: string; readonly address: string; readonly hostAddress: string; readonly state: "Ready" | "NotReady" }[];
+  readonly nodes: readonly {
+    readonly name: string;
+    readonly address: string;
+    readonly hostAddress: string;
+    readonly state: "Ready" | "NotReady";
+  }[];
   /** Milliseconds from the start of the command to the first HTTP answer; absent before it, or without an example. */
   readonly firstAnswerMs?: number;
   readonly processes: readonly ProcessState[];
@@ -49,8 +54,10 @@ export function degradedReasons({ config, nodes, pods, processes, failure }: Sta
     if (network) reasons.push(`node ${name} has left the cluster's pod network: ${network}`);
   }
   for (const pod of pods) {
-    const waiting = pod.status?.containerStatuses?.find((c) => c.state?.waiting?.reason?.match(/BackOff|Err/))?.state?.waiting;
-    if (waiting) reasons.push(`pod ${pod.metadata?.namespace}/${pod.metadata?.name}: ${waiting.reason}: ${waiting.message ?? ""}`);
+    const waiting = pod.status?.containerStatuses?.find((c) => c.state?.waiting?.reason?.match(/BackOff|Err/))?.state
+      ?.waiting;
+    if (waiting)
+      reasons.push(`pod ${pod.metadata?.namespace}/${pod.metadata?.name}: ${waiting.reason}: ${waiting.message ?? ""}`);
   }
   return reasons;
 }
@@ -61,7 +68,11 @@ function notReadyMessage(node: Node | undefined): string {
 }
 
 /** State of each node, in the configuration's order. */
-export function nodeStates(config: ClusterConfig, nodes: readonly Node[], hostAddress: (i: number) => string): ClusterStatus["nodes"] {
+export function nodeStates(
+  config: ClusterConfig,
+  nodes: readonly Node[],
+  hostAddress: (i: number) => string,
+): ClusterStatus["nodes"] {
   return config.nodes.map(({ name, addresses }, i) => ({
     name,
     address: addresses[0] ?? "",

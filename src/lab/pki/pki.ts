@@ -63,7 +63,12 @@ export async function makePki(request: PkiRequest): Promise<ClusterPki> {
   };
 }
 
-async function exportPem(x509: X509, format: "spki" | "pkcs8", key: webcrypto.CryptoKey, label: string): Promise<string> {
+async function exportPem(
+  x509: X509,
+  format: "spki" | "pkcs8",
+  key: webcrypto.CryptoKey,
+  label: string,
+): Promise<string> {
   return x509.PemConverter.encode(await crypto.subtle.exportKey(format, key), label);
 }
 
@@ -97,7 +102,10 @@ class CertificateMaker {
       keys,
       extensions: [
         new x509.BasicConstraintsExtension(true, undefined, true),
-        new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign | x509.KeyUsageFlags.digitalSignature, true),
+        new x509.KeyUsagesExtension(
+          x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign | x509.KeyUsageFlags.digitalSignature,
+          true,
+        ),
         await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       ],
     });
@@ -124,7 +132,9 @@ class CertificateMaker {
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension(usages.map((u) => (u === "server" ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth))),
+        new x509.ExtendedKeyUsageExtension(
+          usages.map((u) => (u === "server" ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth)),
+        ),
         await x509.AuthorityKeyIdentifierExtension.create(this.#caKeys.publicKey),
         ...(alternatives.length ? [new x509.SubjectAlternativeNameExtension(alternatives)] : []),
       ],

@@ -27,7 +27,8 @@ export interface IdPlan {
 export function subidRange(text: string, user: string, id: number): { first: number; count: number } | undefined {
   for (const line of text.split("\n")) {
     const [owner, first, count] = line.split(":");
-    if ((owner === user || owner === String(id)) && Number(count) >= 65_536) return { first: Number(first), count: 65_536 };
+    if ((owner === user || owner === String(id)) && Number(count) >= 65_536)
+      return { first: Number(first), count: 65_536 };
   }
   return undefined;
 }
@@ -82,7 +83,12 @@ export async function writeIdMaps(pid: number, plan: IdPlan): Promise<void> {
     writeFileSync(`/proc/${pid}/uid_map`, text(plan.uid));
     writeFileSync(`/proc/${pid}/gid_map`, text(plan.gid));
   } catch (error) {
-    throw new PodwireError("IdMapFailed", `mapping user ids failed: ${(error as Error).message.trim()}; run: podwire doctor`, {}, error);
+    throw new PodwireError(
+      "IdMapFailed",
+      `mapping user ids failed: ${(error as Error).message.trim()}; run: podwire doctor`,
+      {},
+      error,
+    );
   }
 }
 

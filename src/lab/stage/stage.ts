@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { PodwireError } from "#base/errors.ts";
 import { type IdPlan, planIds, ROOT_LAB_IDS, writeIdMaps } from "./maps.ts";
 
@@ -47,7 +47,19 @@ const SETUP_AS_USER = `${SETUP}exec "$@"`;
 const MAP_SCRIPT = 'echo >&4; read -r _ <&4 || exit 125; exec "$@" 4<&-';
 
 /** Everything of the lab lives in these; the death of this process kills all of them. */
-const NAMESPACES = ["--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--propagation", "private"];
+const NAMESPACES = [
+  "--mount",
+  "--pid",
+  "--net",
+  "--uts",
+  "--ipc",
+  "--cgroup",
+  "--fork",
+  "--kill-child=SIGKILL",
+  "--mount-proc",
+  "--propagation",
+  "private",
+];
 
 /**
  * Starts a program as the first in new user, mount, pid, network, uts, ipc and cgroup namespaces, under a reaping init.
@@ -56,7 +68,12 @@ const NAMESPACES = ["--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "
  * @param command absolute program and arguments, as paths inside
  * @throws PodwireError when namespaces or id maps are refused
  */
-export async function enterStage(sources: StageSources, init: string, command: readonly string[], log: number | "inherit"): Promise<{ child: ChildProcess; ids: IdPlan }> {
+export async function enterStage(
+  sources: StageSources,
+  init: string,
+  command: readonly string[],
+  log: number | "inherit",
+): Promise<{ child: ChildProcess; ids: IdPlan }> {
   const ids = planIds();
   const inner = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", ...NAMESPACES];
   const argv = ids.kind === "root" ? rootArgv(sources, inner) : userArgv(sources, inner);
@@ -79,7 +96,22 @@ function nodeEnvironment(): Record<string, string> {
 function rootArgv({ program, node, tools, state }: StageSources, inner: readonly string[]): string[] {
   const uid = String(ROOT_LAB_IDS.first);
   const script = ["/bin/sh", "-c", SETUP_AS_ROOT, "sh", program, node, tools, state, uid];
-  return ["unshare", "--mount", "--propagation", "private", "--", ...script, "unshare", "--user", "--", "/bin/sh", "-c", MAP_SCRIPT, "sh", ...inner];
+  return [
+    "unshare",
+    "--mount",
+    "--propagation",
+    "private",
+    "--",
+    ...script,
+    "unshare",
+    "--user",
+    "--",
+    "/bin/sh",
+    "-c",
+    MAP_SCRIPT,
+    "sh",
+    ...inner,
+  ];
 }
 
 function userArgv({ program, node, tools, state }: StageSources, inner: readonly string[]): string[] {
@@ -90,7 +122,9 @@ function userArgv({ program, node, tools, state }: StageSources, inner: readonly
 function gateOpened(child: ChildProcess, gate: Socket): Promise<void> {
   return new Promise((resolve, reject) => {
     const refused = (why: string): void => {
-      reject(new PodwireError("NamespacesRefused", `could not make the lab's namespaces (${why}); run: podwire doctor`));
+      reject(
+        new PodwireError("NamespacesRefused", `could not make the lab's namespaces (${why}); run: podwire doctor`),
+      );
     };
     gate.once("data", () => resolve());
     child.once("error", (error) => refused(error.message));

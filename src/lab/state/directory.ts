@@ -1,4 +1,16 @@
-import { chmodSync, closeSync, existsSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir, userInfo } from "node:os";
 import { join } from "node:path";
 import { PodwireError } from "#base/errors.ts";
@@ -43,12 +55,18 @@ export class StateDirectory {
     const versionFile = join(path, "version");
     const found = existsSync(versionFile) ? Number(readFileSync(versionFile, "utf8")) : VERSION;
     if (found !== VERSION) {
-      throw new PodwireError("NewerState", `${path} was written by another version of podwire (layout ${found}, this one knows ${VERSION}); remove it or use --name`);
+      throw new PodwireError(
+        "NewerState",
+        `${path} was written by another version of podwire (layout ${found}, this one knows ${VERSION}); remove it or use --name`,
+      );
     }
     const lock = openSync(join(path, "lock"), "w", 0o600);
     if (!tryLock(lock)) {
       closeSync(lock);
-      throw new PodwireError("AlreadyRunning", `cluster "${name}" is already running; use another --name, or: podwire down --name ${name}`);
+      throw new PodwireError(
+        "AlreadyRunning",
+        `cluster "${name}" is already running; use another --name, or: podwire down --name ${name}`,
+      );
     }
     const state = new StateDirectory(path, lock);
     state.#clean();
@@ -103,8 +121,12 @@ export function socketPath(directory: string): string {
   if (Buffer.byteLength(inState) <= MAX_SOCKET_PATH) return inState;
   const runtime = process.env["XDG_RUNTIME_DIR"];
   const name = `podwire-${directory.split("/").at(-1)}.sock`;
-  if (runtime && owned(runtime) && Buffer.byteLength(join(runtime, name)) <= MAX_SOCKET_PATH) return join(runtime, name);
-  throw new PodwireError("SocketPath", `${inState} is too long for a socket (at most ${MAX_SOCKET_PATH} bytes); set XDG_STATE_HOME to a shorter path`);
+  if (runtime && owned(runtime) && Buffer.byteLength(join(runtime, name)) <= MAX_SOCKET_PATH)
+    return join(runtime, name);
+  throw new PodwireError(
+    "SocketPath",
+    `${inState} is too long for a socket (at most ${MAX_SOCKET_PATH} bytes); set XDG_STATE_HOME to a shorter path`,
+  );
 }
 
 function owned(directory: string): boolean {

@@ -1,2 +1,2 @@
 /** What a cluster keeps on disk, and how other commands find it. */
-export { clusterNames, readState, StateDirectory, stateHome, type StateRecord, socketPath } from "./directory.ts";
+export { clusterNames, readState, StateDirectory, type StateRecord, socketPath, stateHome } from "./directory.ts";

@@ -1,6 +1,6 @@
 import { parseNetwork } from "#base/ip.ts";
 import { type ClusterConfig, routerAddresses } from "#lab/config/index.ts";
-import { baseSysctls, forwardingSysctls, macAddress, type MachineModel, type Topology } from "./model.ts";
+import { baseSysctls, forwardingSysctls, type MachineModel, macAddress, type Topology } from "./model.ts";
 
 const SEGMENT = "underlay";
 const MTU = 1500;
@@ -31,15 +31,33 @@ export function clusterTopology(config: ClusterConfig): Topology {
   const gateways = routerAddresses(config);
   const router: MachineModel = {
     name: "router",
-    interfaces: [{ name: "eth0", altnames: [], segment: SEGMENT, mac: macAddress(1, 1), addresses: withPrefix(gateways, config.nodeCidrs) }],
+    interfaces: [
+      {
+        name: "eth0",
+        altnames: [],
+        segment: SEGMENT,
+        mac: macAddress(1, 1),
+        addresses: withPrefix(gateways, config.nodeCidrs),
+      },
+    ],
     routes: [],
     sysctls: { ...baseSysctls, ...forwardingSysctls },
   };
-  const nodes = config.nodes.map((node, i): MachineModel => ({
-    name: node.name,
-    interfaces: [{ name: "eth0", altnames: ["ens3"], segment: SEGMENT, mac: macAddress(1, 10 + i), addresses: withPrefix(node.addresses, config.nodeCidrs) }],
-    routes: gateways.map((via) => ({ to: "default", via })),
-    sysctls: nodeSysctls,
-  }));
+  const nodes = config.nodes.map(
+    (node, i): MachineModel => ({
+      name: node.name,
+      interfaces: [
+        {
+          name: "eth0",
+          altnames: ["ens3"],
+          segment: SEGMENT,
+          mac: macAddress(1, 10 + i),
+          addresses: withPrefix(node.addresses, config.nodeCidrs),
+        },
+      ],
+      routes: gateways.map((via) => ({ to: "default", via })),
+      sysctls: nodeSysctls,
+    }),
+  );
   return { segments: [{ name: SEGMENT, mtu: MTU }], machines: [router, ...nodes] };
 }

@@ -34,8 +34,8 @@ export function parseTopology(text: string, file: string): Topology {
       const routes = record(machine["routes"] ?? {}, at([...path, "routes"]));
       return {
         name,
-        interfaces: Object.entries(record(machine["interfaces"] ?? {}, at([...path, "interfaces"]))).map(([device, v], j) =>
-          interfaceOf(device, v, segments, 256 * i + j, at([...path, "interfaces", device])),
+        interfaces: Object.entries(record(machine["interfaces"] ?? {}, at([...path, "interfaces"]))).map(
+          ([device, v], j) => interfaceOf(device, v, segments, 256 * i + j, at([...path, "interfaces", device])),
         ),
         routes: Object.entries(routes).map(([to, via]) => routeOf(to, via, at([...path, "routes", to]))),
         sysctls: machine["forward"] === true ? { ...baseSysctls, ...forwardingSysctls } : baseSysctls,
@@ -50,7 +50,9 @@ function refuse(message: string): PodwireError {
 
 function record(value: unknown, position: string, keys?: readonly string[]): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw refuse(`${position}: found ${JSON.stringify(value) ?? "nothing"}; allowed is a map${keys ? ` of ${keys.join(", ")}` : ""}`);
+    throw refuse(
+      `${position}: found ${JSON.stringify(value) ?? "nothing"}; allowed is a map${keys ? ` of ${keys.join(", ")}` : ""}`,
+    );
   }
   for (const key of Object.keys(value)) {
     if (keys && !keys.includes(key)) throw refuse(`${position}: unknown key "${key}"; allowed are ${keys.join(", ")}`);
@@ -59,7 +61,8 @@ function record(value: unknown, position: string, keys?: readonly string[]): Rec
 }
 
 function list(value: unknown, position: string): string[] {
-  if (!Array.isArray(value) || value.some((v) => typeof v !== "string")) throw refuse(`${position}: allowed is a list of names`);
+  if (!Array.isArray(value) || value.some((v) => typeof v !== "string"))
+    throw refuse(`${position}: allowed is a list of names`);
   return value as string[];
 }
 
@@ -76,8 +79,14 @@ function routeOf(to: string, via: unknown, position: string): { to: string; via:
 function interfaceOf(name: string, value: unknown, segments: readonly string[], n: number, position: string) {
   const given = record(value, position, ["segment", "address", "altname"]);
   const segment = String(given["segment"]);
-  if (!segments.includes(segment)) throw refuse(`${position}: segment: found "${segment}"; allowed are ${segments.join(", ")}`);
-  const addresses = given["address"] === undefined ? [] : String(given["address"]).split(",").map((a) => a.trim());
+  if (!segments.includes(segment))
+    throw refuse(`${position}: segment: found "${segment}"; allowed are ${segments.join(", ")}`);
+  const addresses =
+    given["address"] === undefined
+      ? []
+      : String(given["address"])
+          .split(",")
+          .map((a) => a.trim());
   for (const address of addresses) {
     try {
       parseCidr(address);

@@ -1,4 +1,12 @@
 /** Machines, links and segments as a pure model; a cluster is one thing that runs on machines. */
 export { clusterTopology } from "./cluster.ts";
 export { parseTopology } from "./file.ts";
-export { baseSysctls, forwardingSysctls, type Interface, macAddress, type MachineModel, type StaticRoute, type Topology } from "./model.ts";
+export {
+  baseSysctls,
+  forwardingSysctls,
+  type Interface,
+  type MachineModel,
+  macAddress,
+  type StaticRoute,
+  type Topology,
+} from "./model.ts";

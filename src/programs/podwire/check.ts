@@ -3,7 +3,14 @@ import { createInterface } from "node:readline";
 import pc from "picocolors";
 import { Client, http2Transport, loadKubeconfig, type Node, type Pod, resources, type Service } from "#api/index.ts";
 import { PodwireError } from "#base/errors.ts";
-import { connectivityFindings, type Finding, networkPods, portFindings, type ProbeOrder, type ProbeReport } from "#check/index.ts";
+import {
+  connectivityFindings,
+  type Finding,
+  networkPods,
+  type ProbeOrder,
+  type ProbeReport,
+  portFindings,
+} from "#check/index.ts";
 import type { ClusterStatus } from "#lab/parent/index.ts";
 import { commandOn } from "./enter.ts";
 import { ask } from "./query.ts";
@@ -23,7 +30,11 @@ async function readCluster(kubeconfig: string): Promise<Cluster> {
   const transport = http2Transport(await loadKubeconfig(kubeconfig));
   try {
     const client = new Client(transport, { userAgent: "podwire" });
-    const [nodes, pods, services] = await Promise.all([client.list(resources.nodes, {}), client.list(resources.pods, {}), client.list(resources.services, {})]);
+    const [nodes, pods, services] = await Promise.all([
+      client.list(resources.nodes, {}),
+      client.list(resources.pods, {}),
+      client.list(resources.services, {}),
+    ]);
     return { nodes: nodes.items, pods: pods.items, services: services.items };
   } finally {
     await transport.close();
@@ -49,7 +60,11 @@ class RemoteProbe {
   async exchange(line: string): Promise<string> {
     this.#child.stdin?.write(`${line}\n`);
     const { value, done } = await this.#lines.next();
-    if (done) throw new PodwireError("ProbeFailed", `the probe on ${this.#node} ended: ${this.#words.trim() || "no reason given"}`);
+    if (done)
+      throw new PodwireError(
+        "ProbeFailed",
+        `the probe on ${this.#node} ended: ${this.#words.trim() || "no reason given"}`,
+      );
     return value;
   }
 
@@ -59,7 +74,9 @@ class RemoteProbe {
 }
 
 async function probe(name: string, orders: readonly ProbeOrder[]): Promise<ProbeReport[]> {
-  const probes = await Promise.all(orders.map(async ({ node }) => new RemoteProbe(node, await commandOn(name, node, PROBE))));
+  const probes = await Promise.all(
+    orders.map(async ({ node }) => new RemoteProbe(node, await commandOn(name, node, PROBE))),
+  );
   try {
     // All sockets are open before the first datagram is sent.
     await Promise.all(probes.map((p, i) => p.exchange(JSON.stringify(orders[i]))));
@@ -70,12 +87,23 @@ async function probe(name: string, orders: readonly ProbeOrder[]): Promise<Probe
 }
 
 /** `podwire check` @returns 0 when every finding is as it should be */
-export async function runCheck(what: string, flags: { readonly name: string; readonly json?: boolean }): Promise<number> {
-  if (!WHAT.includes(what as (typeof WHAT)[number])) throw new PodwireError("InvalidConfig", `check: found "${what}"; allowed are ${WHAT.join(", ")}`);
+export async function runCheck(
+  what: string,
+  flags: { readonly name: string; readonly json?: boolean },
+): Promise<number> {
+  if (!WHAT.includes(what as (typeof WHAT)[number]))
+    throw new PodwireError("InvalidConfig", `check: found "${what}"; allowed are ${WHAT.join(", ")}`);
   const status = (await ask(flags.name, { command: "status" })) as ClusterStatus;
   const cluster = await readCluster(status.kubeconfig);
   const { withAddress, without } = networkPods(cluster.pods);
-  const orders = status.nodes.map(({ name }): ProbeOrder => ({ node: name, port: PORT, pods: withAddress.filter((p) => p.node === name), targets: withAddress }));
+  const orders = status.nodes.map(
+    ({ name }): ProbeOrder => ({
+      node: name,
+      port: PORT,
+      pods: withAddress.filter((p) => p.node === name),
+      targets: withAddress,
+    }),
+  );
   const reports = await probe(flags.name, orders);
   const findings = [
     ...(what === "ports" ? [] : connectivityFindings(withAddress, without, reports)),
@@ -88,7 +116,11 @@ export async function runCheck(what: string, flags: { readonly name: string; rea
 function text(findings: readonly Finding[]): string {
   const lines = findings.flatMap((f) => {
     const shown = f.row === "K02" || !f.ok ? f.details : [];
-    return [`${f.ok ? pc.green("✓") : pc.red("✗")} ${f.claim}`, ...shown.slice(0, 10).map((d) => `    ${d}`), ...(shown.length > 10 ? [`    … and ${shown.length - 10} more`] : [])];
+    return [
+      `${f.ok ? pc.green("✓") : pc.red("✗")} ${f.claim}`,
+      ...shown.slice(0, 10).map((d) => `    ${d}`),
+      ...(shown.length > 10 ? [`    … and ${shown.length - 10} more`] : []),
+    ];
   });
   return `${lines.join("\n")}\n`;
 }

@@ -7,11 +7,30 @@ import { ask } from "./query.ts";
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/cni/bin";
 
 /** The command line that runs a command on a machine of a cluster. */
-export async function commandOn(name: string, machine: string, command: readonly string[]): Promise<[string, ...string[]]> {
+export async function commandOn(
+  name: string,
+  machine: string,
+  command: readonly string[],
+): Promise<[string, ...string[]]> {
   const { lab, machine: init } = (await ask(name, { command: "enter", machine })) as { lab: number; machine: number };
   const term = process.env["TERM"];
-  const env = ["env", "-i", `PATH=${PATH}`, "HOME=/root", "USER=root", ...(term ? [`TERM=${term}`] : []), "LANG=C.UTF-8"];
-  return ["nsenter", ...nsenterArguments(lab, userInfo().uid), "nsenter", ...nsenterArguments(init), ...env, ...command];
+  const env = [
+    "env",
+    "-i",
+    `PATH=${PATH}`,
+    "HOME=/root",
+    "USER=root",
+    ...(term ? [`TERM=${term}`] : []),
+    "LANG=C.UTF-8",
+  ];
+  return [
+    "nsenter",
+    ...nsenterArguments(lab, userInfo().uid),
+    "nsenter",
+    ...nsenterArguments(init),
+    ...env,
+    ...command,
+  ];
 }
 
 /** Runs a command on a machine with this process's own streams. @returns its exit code */
@@ -27,8 +46,13 @@ async function enter(name: string, machine: string, command: readonly string[]):
 }
 
 /** `podwire exec NODE -- COMMAND` */
-export async function runExec(node: string, command: readonly string[], flags: { readonly name: string }): Promise<number> {
-  if (command.length === 0) throw new PodwireError("InvalidConfig", "which command? podwire exec <node> -- <command> [arguments]");
+export async function runExec(
+  node: string,
+  command: readonly string[],
+  flags: { readonly name: string },
+): Promise<number> {
+  if (command.length === 0)
+    throw new PodwireError("InvalidConfig", "which command? podwire exec <node> -- <command> [arguments]");
   return enter(flags.name, node, command);
 }
 
@@ -43,9 +67,13 @@ export async function runShell(target: string, flags: { readonly name: string })
 
 /** A shell in a pod is what kubectl does. */
 function kubectlExec(kubeconfig: string, namespace: string, pod: string): Promise<number> {
-  const child = spawn("kubectl", ["--kubeconfig", kubeconfig, "exec", "-it", "-n", namespace, pod, "--", "sh"], { stdio: "inherit" });
+  const child = spawn("kubectl", ["--kubeconfig", kubeconfig, "exec", "-it", "-n", namespace, pod, "--", "sh"], {
+    stdio: "inherit",
+  });
   return new Promise((resolve, reject) => {
-    child.once("error", () => reject(new PodwireError("NoKubectl", `a shell in pod ${namespace}/${pod} needs kubectl in the PATH`)));
+    child.once("error", () =>
+      reject(new PodwireError("NoKubectl", `a shell in pod ${namespace}/${pod} needs kubectl in the PATH`)),
+    );
     child.once("exit", (code) => resolve(code ?? 1));
   });
 }

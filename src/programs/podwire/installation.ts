@@ -1,6 +1,6 @@
 import { dirname, join, resolve } from "node:path";
-import { PodwireError } from "#base/errors.ts";
 import { isBundled } from "#base/entry.ts";
+import { PodwireError } from "#base/errors.ts";
 import type { Installation } from "#lab/parent/index.ts";
 
 /**
@@ -8,7 +8,8 @@ import type { Installation } from "#lab/parent/index.ts";
  * @throws PodwireError "NotBundled" when started from the sources
  */
 export function installation(): Installation {
-  if (!isBundled) throw new PodwireError("NotBundled", "clusters run from the bundles; start podwire by ./podwire or npm start");
+  if (!isBundled)
+    throw new PodwireError("NotBundled", "clusters run from the bundles; start podwire by ./podwire or npm start");
   const tools = process.env["PODWIRE_TOOLS"];
   const dist = dirname(resolve(process.argv[1] ?? ""));
   return { program: dist, node: process.execPath, tools: tools ? join(tools, "root") : "", assets: dirname(dist) };

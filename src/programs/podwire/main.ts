@@ -1,7 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { PodwireError } from "#base/errors.ts";
-import { runDown, runKubeconfig, runStatus } from "./query.ts";
 import { runExec, runShell } from "./enter.ts";
+import { runDown, runKubeconfig, runStatus } from "./query.ts";
 import { runUp, type UpFlags } from "./up.ts";
 
 /** Exit code of a command line that is not understood. */
@@ -38,8 +38,17 @@ function program(): Command {
     .option("--no-install", "install nothing, use what the machine has")
     .action(async (flags: UpFlags) => process.exit(await runUp(flags)));
   podwire.command("down").description("take a cluster down").addOption(nameOption()).action(runDown);
-  podwire.command("status").description("say how a cluster is").addOption(nameOption()).option("--json", "as JSON").action(runStatus);
-  podwire.command("kubeconfig").description("print the path of a cluster's kubeconfig").addOption(nameOption()).action(runKubeconfig);
+  podwire
+    .command("status")
+    .description("say how a cluster is")
+    .addOption(nameOption())
+    .option("--json", "as JSON")
+    .action(runStatus);
+  podwire
+    .command("kubeconfig")
+    .description("print the path of a cluster's kubeconfig")
+    .addOption(nameOption())
+    .action(runKubeconfig);
   podwire
     .command("shell <target>")
     .description("open a shell on a node, or in a pod (namespace/pod)")
@@ -49,7 +58,9 @@ function program(): Command {
     .command("exec <node> [command...]")
     .description("run a command on a node: podwire exec node01 -- ip route")
     .addOption(nameOption())
-    .action(async (node: string, command: string[], flags: { name: string }) => process.exit(await runExec(node, command, flags)));
+    .action(async (node: string, command: string[], flags: { name: string }) =>
+      process.exit(await runExec(node, command, flags)),
+    );
   podwire
     .command("check")
     .description("prove with packets that the cluster's network is as it should be")
@@ -76,7 +87,8 @@ async function main(): Promise<void> {
     await program().parseAsync();
   } catch (error) {
     if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : USAGE);
-    const prefix = error instanceof PodwireError || (error as { code?: unknown }).code !== undefined ? "" : "unexpected: ";
+    const prefix =
+      error instanceof PodwireError || (error as { code?: unknown }).code !== undefined ? "" : "unexpected: ";
     process.stderr.write(`podwire: ${prefix}${(error as Error).message}\n`);
     if (prefix && process.env["PODWIRE_DEBUG"]) process.stderr.write(`${(error as Error).stack}\n`);
     process.exit(error instanceof PodwireError && error.code === "InvalidConfig" ? USAGE : 1);

@@ -20,7 +20,10 @@ export async function ask(name: string, request: ControlRequest): Promise<unknow
 
 function notRunning(name: string): PodwireError {
   const others = clusterNames().filter((other) => other !== name && readState(other));
-  return new PodwireError("NotRunning", `no cluster "${name}" is running${others.length ? `; there is ${others.join(", ")}` : ""} (podwire up starts one)`);
+  return new PodwireError(
+    "NotRunning",
+    `no cluster "${name}" is running${others.length ? `; there is ${others.join(", ")}` : ""} (podwire up starts one)`,
+  );
 }
 
 /** `podwire status` */
@@ -41,7 +44,10 @@ export async function runStatus(flags: { readonly name: string; readonly json?: 
     ...status.nodes.map((n) => `${n.name.padEnd(13)} ${n.address.padEnd(14)} ${n.hostAddress.padEnd(14)} ${n.state}`),
     "",
     "PROCESS              MACHINE       STATE       RESTARTS",
-    ...status.processes.map((p) => `${p.name.padEnd(20)} ${p.machine.padEnd(13)} ${p.state.padEnd(11)} ${p.restarts}${p.reason ? `  (${p.reason})` : ""}`),
+    ...status.processes.map(
+      (p) =>
+        `${p.name.padEnd(20)} ${p.machine.padEnd(13)} ${p.state.padEnd(11)} ${p.restarts}${p.reason ? `  (${p.reason})` : ""}`,
+    ),
   ];
   process.stdout.write(`${lines.join("\n")}\n`);
 }

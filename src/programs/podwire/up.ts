@@ -42,7 +42,9 @@ function startOfCommand(): number {
 export async function runUp(flags: UpFlags): Promise<number> {
   const config = resolveConfig(readInput(flags));
   const cluster = new Cluster({ config, installation: installation(), startedAt: startOfCommand() });
-  cluster.on("step", (name, ms) => process.stdout.write(`${pc.green("✓")} ${name.padEnd(18)} ${pc.dim(`${ms.toFixed(0).padStart(5)} ms`)}\n`));
+  cluster.on("step", (name, ms) =>
+    process.stdout.write(`${pc.green("✓")} ${name.padEnd(18)} ${pc.dim(`${ms.toFixed(0).padStart(5)} ms`)}\n`),
+  );
   const ended = new Promise<number>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve(0));
     cluster.on("failed", (error) => {
@@ -67,7 +69,9 @@ function summary(config: ClusterConfig, status: ClusterStatus): string {
   const ingress = urls.ingress;
   const lines = [
     "",
-    status.firstAnswerMs === undefined ? "The cluster is up." : `First answer through the ingress after ${status.firstAnswerMs} ms.`,
+    status.firstAnswerMs === undefined
+      ? "The cluster is up."
+      : `First answer through the ingress after ${status.firstAnswerMs} ms.`,
     "",
     `  kubeconfig   ${status.kubeconfig}`,
     `  API server   ${urls.api}`,

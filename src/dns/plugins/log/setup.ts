@@ -13,8 +13,8 @@ const commonFormat =
 /** `log [NAMES…] [FORMAT] { class CLASSES… }`: one line per answered query. */
 export const setup: Setup = (directive, { log }) => {
   const last = directive.args.at(-1)?.text;
-  const hasFormat = last?.includes("{") ?? false;
-  const names = hasFormat ? directive.args.slice(0, -1) : directive.args;
+  const format = last?.includes("{") ? formatOf(last) : commonFormat;
+  const names = last?.includes("{") ? directive.args.slice(0, -1) : directive.args;
   const zones = names.length === 0 ? ["."] : names.flatMap((token) => zonesOf(token.text, token));
   const format =
     !hasFormat || last === "{common}" ? commonFormat : last.replaceAll("{combined}", `${commonFormat} "{>opcode}"`);
@@ -41,6 +41,10 @@ export const setup: Setup = (directive, { log }) => {
     },
   };
 };
+
+function formatOf(text: string): string {
+  return text === "{common}" ? commonFormat : text.replaceAll("{combined}", `${commonFormat} "{>opcode}"`);
+}
 
 function classOf(reply: Reply): AnswerClass {
   if (reply.rcode === Rcode.NXDOMAIN || (reply.rcode === Rcode.NOERROR && reply.answers.length === 0)) return "denial";
