@@ -22,6 +22,8 @@ runMain(async () => {
   await ensureBundles();
   await ensureTools({ install: !args.includes("--no-install") });
   const missing = missingPrograms();
-  say(missing.length === 0 ? `ready; the machines' tools are in ${toolsDirectory()}` : `missing: ${missing.join(", ")}`);
+  say(
+    missing.length === 0 ? `ready; the machines' tools are in ${toolsDirectory()}` : `missing: ${missing.join(", ")}`,
+  );
   return missing.length === 0 ? 0 : 1;
 });

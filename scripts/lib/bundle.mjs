@@ -92,33 +92,37 @@ for (const { base, script } of made) fs.writeFileSync(base + ".code", script.cre
 async function bundleInto(folder, node) {
   const esbuild = await import(path.join(root, "node_modules", "esbuild", "lib", "main.js"));
   const entries = entryPoints();
-  await esbuild.build({
-    entryPoints: [...entries].map(([name, file]) => ({ in: file, out: `${name}.main` })),
-    outdir: folder,
-    outExtension: { ".js": ".cjs" },
-    bundle: true,
-    platform: "node",
-    format: "cjs",
-    target: "node24",
-    charset: "ascii",
-    keepNames: false,
-    legalComments: "none",
-    external: ["@koromix/*", "bufferutil", "utf-8-validate", "esbuild"],
-    define: {
-      PODWIRE_BUNDLED: "true",
-      "import.meta.url": "podwireBundleUrl",
-      "import.meta.dirname": "__dirname",
-      "import.meta.filename": "__filename",
-    },
-    banner: {
-      js: '(function (exports, require, module, __filename, __dirname) { const podwireBundleUrl = require("node:url").pathToFileURL(__filename).href;',
-    },
-    footer: { js: "})" },
-    logLevel: "silent",
-  }).catch((error) => {
-    const lines = (error.errors ?? []).map((e) => `${e.location ? `${e.location.file}:${e.location.line}: ` : ""}${e.text}`);
-    throw new Refusal(`the sources do not bundle:\n${lines.join("\n") || error.message}`);
-  });
+  await esbuild
+    .build({
+      entryPoints: [...entries].map(([name, file]) => ({ in: file, out: `${name}.main` })),
+      outdir: folder,
+      outExtension: { ".js": ".cjs" },
+      bundle: true,
+      platform: "node",
+      format: "cjs",
+      target: "node24",
+      charset: "ascii",
+      keepNames: false,
+      legalComments: "none",
+      external: ["@koromix/*", "bufferutil", "utf-8-validate", "esbuild"],
+      define: {
+        PODWIRE_BUNDLED: "true",
+        "import.meta.url": "podwireBundleUrl",
+        "import.meta.dirname": "__dirname",
+        "import.meta.filename": "__filename",
+      },
+      banner: {
+        js: '(function (exports, require, module, __filename, __dirname) { const podwireBundleUrl = require("node:url").pathToFileURL(__filename).href;',
+      },
+      footer: { js: "})" },
+      logLevel: "silent",
+    })
+    .catch((error) => {
+      const lines = (error.errors ?? []).map(
+        (e) => `${e.location ? `${e.location.file}:${e.location.line}: ` : ""}${e.text}`,
+      );
+      throw new Refusal(`the sources do not bundle:\n${lines.join("\n") || error.message}`);
+    });
   for (const name of entries.keys()) fs.writeFileSync(path.join(folder, `${name}.cjs`), loader(name));
   const bases = [...entries.keys()].map((name) => path.join(folder, name));
   const compiled = spawnSync(node, ["-e", compiler, ...bases], { stdio: ["ignore", 2, 2] });

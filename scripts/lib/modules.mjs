@@ -8,7 +8,9 @@ import { modulesStamp, oldestNode, root } from "./paths.mjs";
 import { Refusal, say } from "./say.mjs";
 
 function wantedHash() {
-  return createHash("sha256").update(fs.readFileSync(path.join(root, "package-lock.json"))).digest("hex");
+  return createHash("sha256")
+    .update(fs.readFileSync(path.join(root, "package-lock.json")))
+    .digest("hex");
 }
 
 function installedHash() {
@@ -84,5 +86,7 @@ export function findNode() {
   if (Number(process.versions.node.split(".")[0]) >= oldestNode) return process.execPath;
   const pinned = path.join(root, "node_modules", `node-linux-${process.arch}`, "bin", "node");
   if (fs.existsSync(pinned)) return pinned;
-  throw new Refusal(`needs Node ${oldestNode} or newer, and none is pinned for ${process.arch}: install it, then run again`);
+  throw new Refusal(
+    `needs Node ${oldestNode} or newer, and none is pinned for ${process.arch}: install it, then run again`,
+  );
 }

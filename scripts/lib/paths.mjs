@@ -1,7 +1,8 @@
 // Where things are: the checkout, what is built in it, and the user's cache.
-import { fileURLToPath } from "node:url";
-import path from "node:path";
+
 import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
 
 /** The checkout. */
 export const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));

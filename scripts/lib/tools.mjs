@@ -77,7 +77,9 @@ function findProgram(name, folder) {
 
 /** Program names that neither the host nor the tools folder has. */
 export function missingPrograms(folder = toolsDirectory()) {
-  return Object.values(wanted).flat().filter((name) => !findProgram(name, folder));
+  return Object.values(wanted)
+    .flat()
+    .filter((name) => !findProgram(name, folder));
 }
 
 /** The host's installed packages and their versions. */
@@ -124,7 +126,12 @@ function run(program, args, options = {}) {
 async function must(what, program, args, options) {
   const result = await run(program, args, options);
   if (result.code === 0) return result.out;
-  const reason = result.err.trim().split("\n").filter((line) => line.startsWith("E:")).pop() ?? result.err.trim().split("\n").pop();
+  const reason =
+    result.err
+      .trim()
+      .split("\n")
+      .filter((line) => line.startsWith("E:"))
+      .pop() ?? result.err.trim().split("\n").pop();
   throw new Refusal(`${what}: ${program} says: ${reason}`);
 }
 
@@ -180,19 +187,29 @@ async function resolvePackages(configuration, names) {
 }
 
 /** Needed by the packages' installation, not by their programs. */
-const installOnly = /^(adduser|debconf|dpkg|init-system-helpers|usrmerge|usr-is-merged|perl.*|lib.*-perl|libperl.*|passwd)$/;
+const installOnly =
+  /^(adduser|debconf|dpkg|init-system-helpers|usrmerge|usr-is-merged|perl.*|lib.*-perl|libperl.*|passwd)$/;
 
 /** Names of packages that apt knows at all. */
 async function known(configuration, names) {
   const result = await run("apt-cache", ["-c", configuration, "policy", ...names]);
-  return names.filter((name) => new RegExp(`^${name.replaceAll(".", "\\.")}:\\n.*\\n +Candidate: (?!\\(none\\))`, "m").test(result.out));
+  return names.filter((name) =>
+    new RegExp(`^${name.replaceAll(".", "\\.")}:\\n.*\\n +Candidate: (?!\\(none\\))`, "m").test(result.out),
+  );
 }
 
 async function download(configuration, packages, folder) {
   fs.mkdirSync(folder, { recursive: true });
-  const words = packages.map((p) => `${p.name}${p.name.includes(":") || p.architecture === "all" ? "" : `:${p.architecture}`}=${p.version}`);
-  await must("the tools' packages cannot be fetched", "apt-get", ["-c", configuration, "-qq", "download", ...words], { cwd: folder });
-  return fs.readdirSync(folder).filter((name) => name.endsWith(".deb")).map((name) => path.join(folder, name));
+  const words = packages.map(
+    (p) => `${p.name}${p.name.includes(":") || p.architecture === "all" ? "" : `:${p.architecture}`}=${p.version}`,
+  );
+  await must("the tools' packages cannot be fetched", "apt-get", ["-c", configuration, "-qq", "download", ...words], {
+    cwd: folder,
+  });
+  return fs
+    .readdirSync(folder)
+    .filter((name) => name.endsWith(".deb"))
+    .map((name) => path.join(folder, name));
 }
 
 /** Unpacks into `top` with one /usr: what packages still ship in /bin, /sbin and /lib goes below it. */
@@ -228,7 +245,8 @@ async function fill(folder) {
     say("reading the distribution's package lists (into the cache; nothing is installed)");
     const update = await run("apt-get", ["-c", configuration, "-qq", "update"]);
     const names = await known(configuration, Object.keys(wanted));
-    if (names.length === 0) throw new Refusal(`the package lists cannot be read: ${update.err.trim().split("\n").pop()}`);
+    if (names.length === 0)
+      throw new Refusal(`the package lists cannot be read: ${update.err.trim().split("\n").pop()}`);
     const packages = await resolvePackages(configuration, names);
     say(`fetching ${packages.length} packages for the cluster's machines (${names.join(", ")})`);
     const archives = packages.length > 0 ? await download(configuration, packages, path.join(work, "archives")) : [];
@@ -250,12 +268,29 @@ async function fill(folder) {
 /** The host's packages that the tools lean on: all that were left out because the host has them. */
 async function hostDependencies(names, fetched) {
   const result = await run("apt-cache", [
-    "depends", "--recurse", "--installed", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks",
-    "--no-replaces", "--no-enhances", "--no-pre-depends", ...names, ...fetched.map((p) => p.name),
+    "depends",
+    "--recurse",
+    "--installed",
+    "--no-recommends",
+    "--no-suggests",
+    "--no-conflicts",
+    "--no-breaks",
+    "--no-replaces",
+    "--no-enhances",
+    "--no-pre-depends",
+    ...names,
+    ...fetched.map((p) => p.name),
   ]);
-  const mentioned = new Set(result.out.split("\n").filter((line) => /^\S/.test(line)).map((line) => line.replace(/:\w+$/, "")));
+  const mentioned = new Set(
+    result.out
+      .split("\n")
+      .filter((line) => /^\S/.test(line))
+      .map((line) => line.replace(/:\w+$/, "")),
+  );
   const own = new Set(fetched.map((p) => p.name));
-  return Object.fromEntries([...installedPackages()].filter(([name]) => mentioned.has(name) && !own.has(name) && !installOnly.test(name)));
+  return Object.fromEntries(
+    [...installedPackages()].filter(([name]) => mentioned.has(name) && !own.has(name) && !installOnly.test(name)),
+  );
 }
 
 /** Notes the folder's name beside the bundles, where the `podwire` script looks. */

