@@ -26,7 +26,7 @@ describe("G01 G04 the ingress walk, typed from its README", () => {
 describe("G02 U03 the online store's README and the corrected notes (part: on a cluster)", () => {
   let cluster: RunningCluster;
   beforeAll(async () => {
-    cluster = await startPodwire([]);
+    cluster = await startPodwire(["--example", "none"]);
   }, 60_000);
   afterAll(() => cluster?.stop());
   runDocument("examples/online-store/README.md", () => cluster);
