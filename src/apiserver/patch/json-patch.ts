@@ -1,0 +1,107 @@
+import { cloneJson, type Dict, equalJson, isDict, setField } from "../object.ts";
+import { StatusError, badRequest } from "../errors.ts";
+
+/** Most operations that one patch may have (apiserver's MaxJSONPatchOperations). */
+const maxOperations = 10_000;
+
+interface Operation {
+  op: string;
+  path: string;
+  from?: string;
+  value?: unknown;
+}
+
+/** Applies a JSON patch (RFC 6902) to a copy of a document. Throws StatusError 400, or 422 where it does not fit. */
+export function applyJsonPatch(document: unknown, patch: unknown): unknown {
+  if (!Array.isArray(patch)) throw badRequest("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch");
+  if (patch.length > maxOperations) {
+    throw new StatusError(413, "RequestEntityTooLarge", `The allowed maximum operations in a JSON patch is ${maxOperations}, got ${patch.length}`);
+  }
+  const root = { document: cloneJson(document) };
+  for (const operation of patch) applyOperation(root, operation as Operation);
+  return root.document;
+}
+
+function applyOperation(root: { document: unknown }, operation: Operation): void {
+  const { op, path, from } = operation;
+  if (typeof path !== "string") throw badRequest("error decoding patch: operation without a path");
+  switch (op) {
+    case "add":
+      add(root, path, cloneJson(operation.value));
+      return;
+    case "remove":
+      remove(root, path);
+      return;
+    case "replace":
+      find(root, path, "replace");
+      if (path !== "") remove(root, path);
+      add(root, path, cloneJson(operation.value));
+      return;
+    case "move":
+      add(root, path, remove(root, String(from)));
+      return;
+    case "copy":
+      add(root, path, cloneJson(find(root, String(from), "copy")));
+      return;
+    case "test":
+      if (!equalJson(find(root, path, "test"), operation.value)) throw unfit(`testing value ${path} failed: test failed`);
+      return;
+    default:
+      throw badRequest(`Unexpected kind: ${op}`);
+  }
+}
+
+function unfit(text: string): StatusError {
+  return new StatusError(422, "Invalid", `the server rejected our request due to an error in our request: ${text}`);
+}
+
+function tokens(path: string): string[] {
+  if (path === "") return [];
+  if (!path.startsWith("/")) throw unfit(`path ${path} does not start with /`);
+  return path.slice(1).split("/").map((t) => t.replace(/~1/g, "/").replace(/~0/g, "~"));
+}
+
+function child(value: unknown, token: string): unknown {
+  if (Array.isArray(value)) return /^\d+$/.test(token) ? value[Number(token)] : undefined;
+  return isDict(value) && Object.hasOwn(value, token) ? value[token] : undefined;
+}
+
+function find(root: { document: unknown }, path: string, op: string): unknown {
+  let value = root.document;
+  for (const token of tokens(path)) {
+    value = child(value, token);
+    if (value === undefined) throw unfit(`${op} operation does not apply: doc is missing path: ${path}: missing value`);
+  }
+  return value;
+}
+
+function parent(root: { document: unknown }, path: string, op: string): { holder: unknown[] | Dict; last: string } {
+  const all = tokens(path);
+  const last = all.pop() as string;
+  const holder = all.reduce((value, token) => child(value, token), root.document);
+  if (Array.isArray(holder) || isDict(holder)) return { holder, last };
+  throw unfit(`${op} operation does not apply: doc is missing path: ${path}: missing value`);
+}
+
+function add(root: { document: unknown }, path: string, value: unknown): void {
+  if (path === "") {
+    root.document = value;
+    return;
+  }
+  const { holder, last } = parent(root, path, "add");
+  if (!Array.isArray(holder)) {
+    setField(holder, last, value);
+    return;
+  }
+  const index = last === "-" ? holder.length : Number(last);
+  if (!Number.isInteger(index) || index < 0 || index > holder.length) throw unfit(`add operation does not apply: index ${last} out of bounds`);
+  holder.splice(index, 0, value);
+}
+
+function remove(root: { document: unknown }, path: string): unknown {
+  const value = find(root, path, "remove");
+  const { holder, last } = parent(root, path, "remove");
+  if (Array.isArray(holder)) holder.splice(Number(last), 1);
+  else delete holder[last];
+  return value;
+}

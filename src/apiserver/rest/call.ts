@@ -1,0 +1,45 @@
+import type { User } from "../kinds/definition.ts";
+
+/** A request, wherever it came from. */
+export interface Call {
+  readonly method: string;
+  /** Path with the query string. */
+  readonly url: string;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  /** The whole body. Throws StatusError 413 when it is too long. */
+  body(): Promise<Buffer>;
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal;
+  /** Known already for calls inside the process. */
+  readonly user?: User;
+  /** The verified client certificate's user. */
+  certificateUser?(): User | undefined;
+}
+
+/** Where a streamed answer goes. */
+export interface Sink {
+  /** Bytes accepted and not yet sent. */
+  readonly backlog: number;
+  write(chunk: Uint8Array): void;
+  end(): void;
+}
+
+/** An answer; `stream` is for watches. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array;
+  /** Set for answers that go on: called once the head is out, with a signal that ends with the client. */
+  readonly stream?: (sink: Sink, signal: AbortSignal) => void;
+}
+
+/** An answer of JSON. */
+export function jsonReply(body: unknown, status = 200, headers: Record<string, string> = {}): Reply {
+  return { status, headers: { "content-type": "application/json", ...headers }, body: `${typeof body === "string" ? body : JSON.stringify(body)}\n` };
+}
+
+/** An answer of plain text. */
+export function textReply(body: string, status = 200): Reply {
+  return { status, headers: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" }, body };
+}

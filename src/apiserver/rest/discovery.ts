@@ -1,0 +1,142 @@
+import { createHash } from "node:crypto";
+import type { Kind, SubresourceInfo } from "../kinds/definition.ts";
+import { apiVersionOf, type GroupVersion, type Registry } from "../kinds/registry.ts";
+import type { Review } from "../kinds/reviews.ts";
+import { type Call, jsonReply, type Reply } from "./call.ts";
+
+const aggregatedType = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+const statusVerbs = ["get", "patch", "update"];
+
+/** Discovery: `/api`, `/apis` (legacy and aggregated) and the resource lists of each group and version. */
+export class Discovery {
+  readonly #registry: Registry;
+  readonly #cache = new Map<string, { body: string; etag: string }>();
+
+  constructor(registry: Registry) {
+    this.#registry = registry;
+  }
+
+  /** Answers a discovery path; undefined for other paths. */
+  answer(path: string, call: Call): Reply | undefined {
+    const clean = path.replace(/\/$/, "");
+    if (clean === "/api" || clean === "/apis") {
+      const aggregated = wantsAggregated(call.headers.accept);
+      return this.#cached(`${clean} ${aggregated}`, call, aggregated ? aggregatedType : "application/json", () =>
+        aggregated ? this.#aggregated(clean === "/api") : clean === "/api" ? coreVersions() : this.#groupList(),
+      );
+    }
+    const match = /^\/(?:api|apis\/([^/]+))(?:\/([^/]+))?$/.exec(clean);
+    if (!match) return undefined;
+    const group = this.#registry.groups.find((g) => g.group === (match[1] ?? ""));
+    if (!group || (match[2] !== undefined && match[2] !== group.version)) return undefined;
+    return this.#cached(clean, call, "application/json", () => (match[2] ? resourceList(group) : { kind: "APIGroup", apiVersion: "v1", ...groupInfo(group) }));
+  }
+
+  #cached(key: string, call: Call, type: string, make: () => object): Reply {
+    let cached = this.#cache.get(key);
+    if (!cached) {
+      const body = JSON.stringify(make());
+      cached = { body, etag: `"${createHash("sha256").update(body).digest("hex").slice(0, 32).toUpperCase()}"` };
+      this.#cache.set(key, cached);
+    }
+    const headers = { etag: cached.etag, vary: "Accept", "cache-control": "public" };
+    if (call.headers["if-none-match"] === cached.etag) return { status: 304, headers, body: "" };
+    return jsonReply(cached.body, 200, { ...headers, "content-type": type });
+  }
+
+  #groupList(): object {
+    const groups = this.#registry.groups.filter((g) => g.group !== "");
+    return { kind: "APIGroupList", apiVersion: "v1", groups: groups.map(groupInfo) };
+  }
+
+  #aggregated(core: boolean): object {
+    const groups = this.#registry.groups.filter((g) => (g.group === "") === core);
+    return {
+      kind: "APIGroupDiscoveryList",
+      apiVersion: "apidiscovery.k8s.io/v2",
+      metadata: {},
+      items: groups.map((g) => ({
+        metadata: { ...(g.group ? { name: g.group } : {}), creationTimestamp: null },
+        versions: [{ version: g.version, freshness: "Current", resources: [...g.kinds.map(aggregatedKind), ...g.reviews.map(aggregatedReview)] }],
+      })),
+    };
+  }
+}
+
+function wantsAggregated(accept: string | undefined): boolean {
+  const first = (accept ?? "").split(",").find((item) => item.includes("application/json"));
+  return first?.includes("as=APIGroupDiscoveryList") === true && first.includes("v=v2") && !first.includes("v=v2beta1");
+}
+
+function coreVersions(): object {
+  return { kind: "APIVersions", versions: ["v1"], serverAddressByClientCIDRs: [] };
+}
+
+function groupInfo(g: GroupVersion): object {
+  const version = { groupVersion: apiVersionOf(g), version: g.version };
+  return { name: g.group, versions: [version], preferredVersion: version };
+}
+
+function resourceList(g: GroupVersion): object {
+  const resources = [...g.kinds.flatMap(legacyKind), ...g.reviews.map(legacyReview)];
+  return { kind: "APIResourceList", apiVersion: "v1", groupVersion: apiVersionOf(g), resources };
+}
+
+function subresources(kind: Kind): [string, SubresourceInfo][] {
+  const status: [string, SubresourceInfo][] = kind.status ? [["status", { kind: kind.kind, verbs: statusVerbs }]] : [];
+  return [...Object.entries(kind.subresources), ...status].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+function legacyKind(kind: Kind): object[] {
+  const main = {
+    name: kind.plural,
+    singularName: kind.singular,
+    namespaced: kind.namespaced,
+    kind: kind.kind,
+    verbs: kind.verbs,
+    ...(kind.shortNames.length ? { shortNames: kind.shortNames } : {}),
+    ...(kind.categories.length ? { categories: kind.categories } : {}),
+  };
+  const below = subresources(kind).map(([name, info]) => ({
+    name: `${kind.plural}/${name}`,
+    singularName: "",
+    namespaced: kind.namespaced,
+    ...(info.version ? { group: info.group ?? "", version: info.version } : {}),
+    kind: info.kind,
+    verbs: info.verbs,
+  }));
+  return [main, ...below];
+}
+
+function legacyReview(review: Review): object {
+  return { name: review.plural, singularName: review.singular, namespaced: review.namespaced, kind: review.kind, verbs: ["create"] };
+}
+
+function aggregatedKind(kind: Kind): object {
+  const gvk = { group: kind.group, version: kind.version, kind: kind.kind };
+  const below = subresources(kind).map(([name, info]) => ({
+    subresource: name,
+    responseKind: { group: info.group ?? kind.group, version: info.version ?? kind.version, kind: info.kind },
+    verbs: info.verbs,
+  }));
+  return {
+    resource: kind.plural,
+    responseKind: gvk,
+    scope: kind.namespaced ? "Namespaced" : "Cluster",
+    singularResource: kind.singular,
+    verbs: kind.verbs,
+    ...(kind.shortNames.length ? { shortNames: kind.shortNames } : {}),
+    ...(kind.categories.length ? { categories: kind.categories } : {}),
+    ...(below.length ? { subresources: below } : {}),
+  };
+}
+
+function aggregatedReview(review: Review): object {
+  return {
+    resource: review.plural,
+    responseKind: { group: review.group, version: review.version, kind: review.kind },
+    scope: review.namespaced ? "Namespaced" : "Cluster",
+    singularResource: review.singular,
+    verbs: ["create"],
+  };
+}

@@ -1,0 +1,290 @@
+import { randomUUID } from "node:crypto";
+import { randomSuffix } from "../kinds/pod.ts";
+import type { Kind, ServiceAllocator, User, WriteContext } from "../kinds/definition.ts";
+import { validateMeta, validateMetaUpdate } from "../kinds/metadata.ts";
+import { apiVersionOf } from "../kinds/registry.ts";
+import { alreadyExists, badRequest, conflict, FieldErrors, forbidden, notFound, StatusError } from "../errors.ts";
+import { cloneJson, type Dict, equalJson, type StoredObject } from "../object.ts";
+import { trackUpdate } from "../patch/managed-fields.ts";
+import type { Schema } from "../schema/schema.ts";
+import type { Entry, Store } from "../store/index.ts";
+
+/** Largest object (etcd's request limit as kube-apiserver sets it). */
+const objectLimit = 1.5 * 1024 * 1024;
+
+/** How a write is done. */
+export interface WriteOptions {
+  readonly user: User;
+  readonly manager: string;
+  readonly dryRun: boolean;
+  /** `status`, another subresource, or empty. */
+  readonly subresource: string;
+  warn(text: string): void;
+  /** Writes managedFields itself (server-side apply); else the changes count as the manager's update. */
+  readonly finish?: (object: StoredObject) => void;
+}
+
+/** What a delete asks for. */
+export interface DeleteOptions {
+  readonly gracePeriodSeconds?: number;
+  readonly propagationPolicy?: string;
+  readonly orphanDependents?: boolean;
+  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+  readonly dryRun?: readonly string[];
+}
+
+/**
+ * Creates, updates and deletes objects with their kind's rules: defaults, validation, admission, generation, ownership
+ * of fields, graceful deletion and finalizers. Everything runs without awaiting, so no other write can come between.
+ */
+export class Objects {
+  readonly #store: Store;
+  readonly #schema: Schema;
+  readonly #allocator: ServiceAllocator;
+
+  constructor(deps: { store: Store; schema: Schema; allocator: ServiceAllocator }) {
+    this.#store = deps.store;
+    this.#schema = deps.schema;
+    this.#allocator = deps.allocator;
+  }
+
+  /** Creates an object. `draft` belongs to the caller no more. Throws StatusError. */
+  create(kind: Kind, namespace: string, draft: Dict, options: WriteOptions): StoredObject {
+    let object = this.#newObject(kind, namespace, draft);
+    const context = this.#context(object, options);
+    this.#checkNamespace(kind, object);
+    object = kind.toStored(object);
+    kind.defaults(object);
+    kind.prepareCreate(object, context);
+    const errors = new FieldErrors();
+    validateMeta(kind, object, errors);
+    kind.validate(object, errors, context);
+    errors.throwIfAny(kind.kind, kind.group, object.metadata.name);
+    this.#own(kind, undefined, object, options);
+    const key = keyOf(object.metadata.namespace, object.metadata.name);
+    if (this.#store.get(kind.storage, key)) throw alreadyExists(kind, object.metadata.name);
+    this.#checkSize(object);
+    return options.dryRun ? object : this.#store.put(kind.storage, key, object).object;
+  }
+
+  /**
+   * Updates an object to what `change` makes of the present one, in the kind's own version. `change` gets the shared
+   * object and returns a new one. Throws StatusError.
+   */
+  update(kind: Kind, namespace: string, name: string, change: (old: StoredObject) => Dict, options: WriteOptions): StoredObject {
+    const key = keyOf(namespace, name);
+    const entry = this.#store.get(kind.storage, key);
+    if (!entry) throw notFound(kind, name);
+    const old = entry.object;
+    const draft = cloneJson(change(kind.fromStored(old))) as StoredObject;
+    this.#checkIdentity(kind, old, draft, namespace, name);
+    let object = kind.toStored(draft);
+    this.#carryOver(kind, old, object, options.subresource);
+    const context = this.#context(object, options);
+    kind.defaults(object);
+    if (options.subresource === "") kind.prepareUpdate(object, old, context);
+    const errors = new FieldErrors();
+    validateMeta(kind, object, errors);
+    validateMetaUpdate(object, old, errors);
+    if (options.subresource === "" || options.subresource === "scale") {
+      kind.validate(object, errors, context);
+      kind.validateUpdate(object, old, errors);
+    }
+    errors.throwIfAny(kind.kind, kind.group, name);
+    if (kind.generation && options.subresource !== "status") countGeneration(old, object);
+    this.#own(kind, old, object, options);
+    if (equalJson(object, old)) return old;
+    this.#checkSize(object);
+    if (options.dryRun) return object;
+    if (isGone(kind, object)) {
+      const removed = this.#store.remove(kind.storage, key) as Entry;
+      return { ...object, metadata: { ...object.metadata, resourceVersion: String(removed.revision) } };
+    }
+    object = this.#store.put(kind.storage, key, object).object;
+    return object;
+  }
+
+  /** Begins or completes a deletion. */
+  delete(kind: Kind, namespace: string, name: string, options: DeleteOptions, dryRun: boolean): { object: StoredObject; gone: boolean } {
+    const key = keyOf(namespace, name);
+    const entry = this.#store.get(kind.storage, key);
+    if (!entry) throw notFound(kind, name);
+    const old = entry.object;
+    checkPreconditions(kind, old, options);
+    const object = cloneJson(old);
+    setPropagation(object, options);
+    const grace = kind.deletion.gracePeriod?.(old, options.gracePeriodSeconds) ?? 0;
+    const before = old.metadata.deletionGracePeriodSeconds;
+    const shorter = before === undefined || grace < before;
+    if (old.metadata.deletionTimestamp === undefined || shorter) beginDeletion(kind, object, before === undefined ? grace : Math.min(grace, before));
+    const gone = isGone(kind, object);
+    if (dryRun) return { object, gone };
+    if (gone) return { object: (this.#store.remove(kind.storage, key) as Entry).object, gone };
+    if (equalJson(object, old)) return { object: old, gone };
+    return { object: this.#store.put(kind.storage, key, object).object, gone };
+  }
+
+  #newObject(kind: Kind, namespace: string, draft: Dict): StoredObject {
+    const object = draft as StoredObject;
+    object.metadata ??= { name: "" };
+    const meta = object.metadata;
+    if (kind.namespaced && namespace) {
+      if (meta.namespace && meta.namespace !== namespace) {
+        throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+      }
+      meta.namespace = namespace;
+    }
+    if (meta.resourceVersion) throw badRequest("resourceVersion should not be set on objects to be created");
+    if (!meta.name && meta.generateName) meta.name = this.#generateName(kind, meta.namespace, meta.generateName);
+    meta.uid = randomUUID();
+    meta.creationTimestamp = timestamp();
+    for (const field of ["deletionTimestamp", "deletionGracePeriodSeconds", "generation", "managedFields"] as const) delete meta[field];
+    if (kind.generation) meta.generation = 1;
+    if (kind.status && !kind.keepsStatusOnCreate) delete object.status;
+    return object;
+  }
+
+  #generateName(kind: Kind, namespace: string | undefined, prefix: string): string {
+    for (let attempt = 0; attempt < 8; attempt++) {
+      const name = prefix.slice(0, 58) + randomSuffix();
+      if (!this.#store.get(kind.storage, keyOf(namespace, name))) return name;
+    }
+    throw new StatusError(409, "AlreadyExists", `no free name was found for prefix ${prefix}, please retry`);
+  }
+
+  /** As the NamespaceLifecycle admission plugin. */
+  #checkNamespace(kind: Kind, object: StoredObject): void {
+    const { namespace = "", name } = object.metadata;
+    if (!kind.namespaced || !namespace) return;
+    const found = this.#store.get("namespaces", namespace)?.object;
+    if (!found) throw notFound({ group: "", plural: "namespaces" }, namespace);
+    if (found.metadata.deletionTimestamp === undefined) return;
+    const error = forbidden(kind, name, `unable to create new content in namespace ${namespace} because it is being terminated`);
+    const causes = [{ reason: "NamespaceTerminating", message: `namespace ${namespace} is being terminated`, field: "metadata.namespace" }];
+    throw new StatusError(403, "Forbidden", error.message, { ...error.details, causes });
+  }
+
+  #checkIdentity(kind: Kind, old: StoredObject, draft: StoredObject, namespace: string, name: string): void {
+    draft.metadata ??= { name };
+    const meta = draft.metadata;
+    if (!meta.name) meta.name = name;
+    if (meta.name !== name) throw badRequest(`the name of the object (${meta.name}) does not match the name on the URL (${name})`);
+    if (kind.namespaced) {
+      meta.namespace ||= namespace;
+      if (meta.namespace !== namespace) throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+    }
+    if (meta.uid && meta.uid !== old.metadata.uid) {
+      throw conflict(kind, name, `Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${old.metadata.uid}`);
+    }
+    if (meta.resourceVersion && meta.resourceVersion !== "0" && meta.resourceVersion !== old.metadata.resourceVersion) throw conflict(kind, name);
+  }
+
+  /** Fields that a write through this resource cannot change keep their old value. */
+  #carryOver(kind: Kind, old: StoredObject, object: StoredObject, subresource: string): void {
+    const meta = object.metadata;
+    const was = old.metadata;
+    for (const field of ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion"] as const) {
+      if (was[field] === undefined) delete meta[field];
+      else Object.assign(meta, { [field]: was[field] });
+    }
+    if (subresource === "status") {
+      for (const field of Object.keys(object)) if (!["status", "metadata", "apiVersion", "kind"].includes(field)) delete object[field];
+      for (const [field, value] of Object.entries(old)) if (field !== "status" && field !== "metadata") object[field] = cloneJson(value);
+      for (const field of ["ownerReferences", "finalizers"] as const) {
+        if (was[field] === undefined) delete meta[field];
+        else Object.assign(meta, { [field]: cloneJson(was[field]) });
+      }
+    } else if (kind.status) {
+      if (old.status === undefined) delete object.status;
+      else object.status = cloneJson(old.status);
+    }
+  }
+
+  #own(kind: Kind, old: StoredObject | undefined, object: StoredObject, options: WriteOptions): void {
+    if (options.finish) {
+      options.finish(object);
+      return;
+    }
+    const owner = {
+      manager: options.manager,
+      apiVersion: apiVersionOf(kind),
+      subresource: options.subresource,
+      now: timestamp(),
+      statusApart: kind.status && options.subresource === "",
+    };
+    trackUpdate(this.#schema, kind.type, old && kind.fromStored(old), object, owner);
+  }
+
+  #checkSize(object: StoredObject): void {
+    const size = JSON.stringify(object).length;
+    if (size > objectLimit) throw new StatusError(413, "RequestEntityTooLarge", `Request is too large: the object is ${size} bytes, the limit is ${objectLimit}`);
+  }
+
+  #context(object: StoredObject, options: WriteOptions): WriteContext {
+    return {
+      user: options.user,
+      now: timestamp(),
+      dryRun: options.dryRun,
+      allocator: this.#allocator,
+      get: (resource, key) => this.#store.get(resource, key),
+      list: (resource) => this.#store.list(resource),
+      warn: options.warn,
+      name: object.metadata.name,
+    };
+  }
+}
+
+/** `namespace/name`, or the name alone. */
+export function keyOf(namespace: string | undefined, name: string): string {
+  return namespace ? `${namespace}/${name}` : name;
+}
+
+/** Now, RFC 3339 in seconds. */
+export function timestamp(at = Date.now()): string {
+  return `${new Date(at).toISOString().slice(0, 19)}Z`;
+}
+
+/** metadata.generation grows when anything but metadata and status changes. */
+function countGeneration(old: StoredObject, object: StoredObject): void {
+  const { metadata: _m, status: _s, ...before } = old;
+  const { metadata: _n, status: _t, ...after } = object;
+  if (!equalJson(before, after)) object.metadata.generation = (old.metadata.generation ?? 0) + 1;
+}
+
+/** Whether nothing keeps an object that is being deleted. */
+function isGone(kind: Kind, object: StoredObject): boolean {
+  const { deletionTimestamp, deletionGracePeriodSeconds = 0, finalizers } = object.metadata;
+  if (deletionTimestamp === undefined || deletionGracePeriodSeconds > 0) return false;
+  return !finalizers?.length && !kind.deletion.keeps?.(object);
+}
+
+function beginDeletion(kind: Kind, object: StoredObject, grace: number): void {
+  object.metadata.deletionTimestamp = timestamp(Date.now() + grace * 1000);
+  object.metadata.deletionGracePeriodSeconds = grace;
+  if (kind.generation && object.metadata.generation) object.metadata.generation++;
+  kind.deletion.begin?.(object);
+}
+
+function checkPreconditions(kind: Kind, old: StoredObject, options: DeleteOptions): void {
+  const { uid, resourceVersion } = options.preconditions ?? {};
+  if (uid && uid !== old.metadata.uid) {
+    throw conflict(kind, old.metadata.name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`);
+  }
+  if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) {
+    throw conflict(kind, old.metadata.name, `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${old.metadata.resourceVersion}`);
+  }
+}
+
+/** The garbage collector's finalizers follow from the propagation policy. */
+function setPropagation(object: StoredObject, options: DeleteOptions): void {
+  const policy = options.propagationPolicy ?? (options.orphanDependents === true ? "Orphan" : undefined);
+  if (policy === undefined) return;
+  if (!["Orphan", "Background", "Foreground"].includes(policy)) {
+    throw new StatusError(422, "Invalid", `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "${policy}": supported values: "Background", "Foreground", "Orphan"`);
+  }
+  const others = (object.metadata.finalizers ?? []).filter((f) => f !== "orphan" && f !== "foregroundDeletion");
+  if (policy === "Orphan") others.push("orphan");
+  if (policy === "Foreground") others.push("foregroundDeletion");
+  if (others.length > 0) object.metadata.finalizers = others;
+  else delete object.metadata.finalizers;
+}

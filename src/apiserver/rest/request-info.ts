@@ -1,0 +1,59 @@
+/** What a request is about, as authorisation sees it (apiserver/pkg/endpoints/request/requestinfo.go). */
+export interface RequestInfo {
+  readonly isResource: boolean;
+  readonly verb: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly group: string;
+  readonly version: string;
+  readonly namespace: string;
+  readonly resource: string;
+  readonly name: string;
+  readonly subresource: string;
+  /** What follows the subresource: a proxy's path. */
+  readonly rest: readonly string[];
+}
+
+const writeVerbs: Readonly<Record<string, string>> = { POST: "create", PUT: "update", PATCH: "patch", DELETE: "delete" };
+
+/** Takes a request's path apart. Throws URIError for broken percent encoding. */
+export function parseRequest(method: string, url: string): RequestInfo {
+  const mark = url.indexOf("?");
+  const path = mark < 0 ? url : url.slice(0, mark);
+  const query = new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1));
+  const parts = path.split("/").slice(1).map(decodeURIComponent);
+  if (parts.at(-1) === "") parts.pop();
+  const plain = { isResource: false, verb: method.toLowerCase(), path, query, group: "", version: "", namespace: "", resource: "", name: "", subresource: "", rest: [] };
+  const core = parts[0] === "api";
+  if (!core && parts[0] !== "apis") return plain;
+  const group = core ? "" : (parts[1] ?? "");
+  const rest = parts.slice(core ? 1 : 2);
+  const version = rest.shift();
+  if (version === undefined || rest.length === 0) return plain;
+  let namespace = "";
+  // /namespaces/x/status and /finalize are of the namespace itself, any other third part is a resource inside it.
+  if (rest[0] === "namespaces" && rest.length >= 2) {
+    namespace = rest[1] as string;
+    const inside = rest.length > 2 && !(rest.length === 3 && (rest[2] === "status" || rest[2] === "finalize"));
+    if (inside) rest.splice(0, 2);
+  }
+  const [resource = "", name = "", subresource = "", ...more] = rest;
+  const verb = resourceVerb(method, name, query);
+  return { isResource: true, verb, path, query, group, version, namespace, resource, name, subresource, rest: more };
+}
+
+function resourceVerb(method: string, name: string, query: URLSearchParams): string {
+  if (method === "GET" || method === "HEAD") {
+    const watch = query.get("watch");
+    if (watch !== null && watch !== "false" && watch !== "0") return "watch";
+    return name ? "get" : "list";
+  }
+  const verb = writeVerbs[method] ?? "";
+  return verb === "delete" && !name ? "deletecollection" : verb;
+}
+
+/** Whether a query parameter says yes. */
+export function flag(query: URLSearchParams, name: string): boolean {
+  const value = query.get(name);
+  return value === "true" || value === "1" || value === "";
+}

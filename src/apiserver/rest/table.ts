@@ -1,0 +1,30 @@
+import type { Kind } from "../kinds/definition.ts";
+import type { StoredObject } from "../object.ts";
+
+/** What rows carry of their object. */
+export type IncludeObject = "None" | "Metadata" | "Object";
+
+const tableHead = `"kind":"Table","apiVersion":"meta.k8s.io/v1"`;
+
+/** The columns of a kind as JSON. */
+export function columnsJson(kind: Kind): string {
+  return JSON.stringify(kind.columns);
+}
+
+/** One row as JSON. */
+export function rowJson(kind: Kind, object: StoredObject, include: IncludeObject, now: number): string {
+  const cells = JSON.stringify(kind.row(object, now));
+  if (include === "None") return `{"cells":${cells}}`;
+  const shown = include === "Object" ? object : partialMetadata(object);
+  return `{"cells":${cells},"object":${JSON.stringify(shown)}}`;
+}
+
+/** A Table as JSON; without columns for the later events of a watch. */
+export function tableJson(metadata: object, columns: string | undefined, rows: readonly string[]): string {
+  return `{${tableHead},"metadata":${JSON.stringify(metadata)},"columnDefinitions":${columns ?? "null"},"rows":[${rows.join(",")}]}`;
+}
+
+/** meta/v1 PartialObjectMetadata. */
+export function partialMetadata(object: StoredObject): object {
+  return { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata: object.metadata };
+}

@@ -1,0 +1,187 @@
+import { expired } from "../errors.ts";
+import type { Kind } from "../kinds/definition.ts";
+import { apiVersionOf } from "../kinds/registry.ts";
+import type { StoredObject } from "../object.ts";
+import { type Change, CompactedError, type Entry, type Store } from "../store/index.ts";
+import { acceptedForm } from "./accept.ts";
+import type { Call, Reply, Sink } from "./call.ts";
+import { entryJson, futureRevision, includeObject, parseRevision, selected } from "./list.ts";
+import { flag, type RequestInfo } from "./request-info.ts";
+import { type Selection, selectionOf } from "./select.ts";
+import { columnsJson, partialMetadata, rowJson, tableJson } from "./table.ts";
+
+/** A client that lets this much pile up is cut off; it will list again. */
+const backlogLimit = 16 << 20;
+
+/** How often a quiet watch tells the client the current revision. */
+const bookmarkMs = 60_000;
+
+/** Longest watch without timeoutSeconds: 30 to 60 minutes, as --min-request-timeout. */
+const defaultTimeoutMs = 1_800_000;
+
+/** Turns entries into the event lines of one form. */
+interface Format {
+  /** Key of the shared encodings. */
+  readonly name: string;
+  /** Whether the first line differs from the others. */
+  readonly columnsOnce: boolean;
+  object(entry: Entry, first: boolean): string;
+  bookmark(revision: number, initialEnd: boolean): string;
+}
+
+/** Serves a watch. Throws StatusError 410 for a revision that is forgotten. */
+export function watchObjects(store: Store, kind: Kind, info: RequestInfo, call: Call): Reply {
+  const selection = selectionOf(kind, info);
+  const format = formatOf(kind, info, call);
+  const initial = flag(info.query, "sendInitialEvents");
+  const asked = parseRevision(info.query.get("resourceVersion") ?? "");
+  if (asked > store.revision) throw futureRevision(asked, store.revision);
+  const timeout = Number(info.query.get("timeoutSeconds") ?? "0") * 1000 || defaultTimeoutMs * (1 + Math.random());
+  const bookmarks = flag(info.query, "allowWatchBookmarks");
+  // Revision 0 or none: what there is comes first, as events.
+  const listFirst = initial || (asked === 0 && info.query.get("sendInitialEvents") === null);
+  if (!listFirst) checkRemembered(store, kind, asked);
+  const stream = (sink: Sink, signal: AbortSignal) => {
+    const watcher = new Watcher(kind, selection, format, sink);
+    const from = listFirst ? store.revision : asked || store.revision;
+    if (listFirst) {
+      for (const entry of store.list(kind.storage)) watcher.initial(entry);
+      if (initial && bookmarks) watcher.bookmark(from, true);
+    }
+    const stop = store.watch(kind.storage, from, (change) => watcher.change(change));
+    const ticker = bookmarks ? setInterval(() => watcher.bookmark(store.revision, false), bookmarkMs) : undefined;
+    const end = setTimeout(() => watcher.end(), timeout);
+    const cleanUp = () => {
+      stop();
+      clearInterval(ticker);
+      clearTimeout(end);
+    };
+    watcher.onEnd = cleanUp;
+    signal.addEventListener("abort", cleanUp, { once: true });
+  };
+  return { status: 200, headers: { "content-type": "application/json" }, body: "", stream };
+}
+
+function checkRemembered(store: Store, kind: Kind, revision: number): void {
+  try {
+    if (revision > 0) store.watch(kind.storage, revision, () => {})();
+  } catch (error) {
+    if (error instanceof CompactedError) throw expired(`too old resource version: ${error.requested} (${error.oldest})`);
+    throw error;
+  }
+}
+
+class Watcher {
+  readonly #kind: Kind;
+  readonly #selection: Selection;
+  readonly #format: Format;
+  readonly #sink: Sink;
+  #first = true;
+  #ended = false;
+  onEnd: () => void = () => {};
+
+  constructor(kind: Kind, selection: Selection, format: Format, sink: Sink) {
+    this.#kind = kind;
+    this.#selection = selection;
+    this.#format = format;
+    this.#sink = sink;
+  }
+
+  initial(entry: Entry): void {
+    if (!this.#inNamespace(entry) || !selected(this.#selection, entry)) return;
+    this.#send(eventLine("ADDED", this.#format.object(entry, this.#takeFirst())));
+  }
+
+  /** A change, seen through the selector: an object that comes to match is ADDED, one that ceases to is DELETED. */
+  change(change: Change): void {
+    if (this.#ended || !this.#inNamespace(change.entry)) return;
+    const selection = this.#selection;
+    const before = change.previous !== undefined && selected(selection, change.previous);
+    const after = change.type !== "DELETED" && selected(selection, change.entry);
+    if (before && after) this.#encode("MODIFIED", change, change.entry);
+    else if (after) this.#encode("ADDED", change, change.entry);
+    else if (before) this.#encode("DELETED", change, change.entry);
+  }
+
+  bookmark(revision: number, initialEnd: boolean): void {
+    this.#send(eventLine("BOOKMARK", this.#format.bookmark(revision, initialEnd)));
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.onEnd();
+    this.#sink.end();
+  }
+
+  #inNamespace(entry: Entry): boolean {
+    return this.#selection.namespace === "" || entry.namespace === this.#selection.namespace;
+  }
+
+  #takeFirst(): boolean {
+    const first = this.#first;
+    this.#first = false;
+    return first;
+  }
+
+  /** The line of a change; all watchers of one form share the encoded bytes. */
+  #encode(type: string, change: Change, entry: Entry): void {
+    const first = this.#takeFirst() && this.#format.columnsOnce;
+    const key = `${type} ${this.#kind.group} ${this.#format.name}${first ? " first" : ""}`;
+    let line = change.encodings.get(key);
+    if (!line) {
+      line = eventLine(type, this.#format.object(entry, first));
+      change.encodings.set(key, line);
+    }
+    this.#send(line);
+  }
+
+  #send(line: Uint8Array): void {
+    if (this.#ended) return;
+    this.#sink.write(line);
+    if (this.#sink.backlog > backlogLimit) this.end();
+  }
+}
+
+function eventLine(type: string, objectJson: string): Buffer {
+  return Buffer.from(`{"type":"${type}","object":${objectJson}}\n`);
+}
+
+function bookmarkMeta(revision: number, initialEnd: boolean): object {
+  return {
+    resourceVersion: String(revision),
+    ...(initialEnd ? { annotations: { "k8s.io/initial-events-end": "true" } } : {}),
+  };
+}
+
+function formatOf(kind: Kind, info: RequestInfo, call: Call): Format {
+  const apiVersion = apiVersionOf(kind);
+  switch (acceptedForm(call.headers.accept)) {
+    case "table": {
+      const include = includeObject(info.query);
+      const columns = columnsJson(kind);
+      const shown = (object: StoredObject) => rowJson(kind, object, include, Date.now());
+      return {
+        name: `table ${include}`,
+        columnsOnce: true,
+        object: (entry, first) =>
+          tableJson({ resourceVersion: String(entry.revision) }, first ? columns : undefined, [shown(kind.fromStored(entry.object))]),
+        bookmark: (revision, end) => tableJson(bookmarkMeta(revision, end), undefined, []),
+      };
+    }
+    case "metadata":
+      return {
+        name: "metadata",
+        columnsOnce: false,
+        object: (entry) => JSON.stringify(partialMetadata(entry.object)),
+        bookmark: (revision, end) => JSON.stringify({ kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata: bookmarkMeta(revision, end) }),
+      };
+    case "object":
+      return {
+        name: "object",
+        columnsOnce: false,
+        object: (entry) => entryJson(kind, entry),
+        bookmark: (revision, end) => JSON.stringify({ kind: kind.kind, apiVersion, metadata: bookmarkMeta(revision, end) }),
+      };
+  }
+}
