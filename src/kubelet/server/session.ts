@@ -1,5 +1,5 @@
 import type { WebSocket } from "ws";
-import { CHANNEL, type CommandEnd, decodeClientMessage, encodeChannel, statusOfCommand } from "#wire/websocket/index.ts";
+import { CHANNEL, type ClientMessage, type CommandEnd, decodeClientMessage, encodeChannel, statusOfCommand } from "#wire/websocket/index.ts";
 
 /** Above this much unsent output, in bytes, a command's output is no longer read. */
 const HIGH_WATER = 1 << 20;
@@ -17,22 +17,25 @@ export interface SessionInput {
 /** A client at the other end of a WebSocket: streams in, streams and one status out. */
 export class StreamSession {
   readonly #socket: WebSocket;
+  /** Gets messages; those that come before the command runs wait. */
+  #input: SessionInput | undefined;
+  readonly #early: ((input: SessionInput) => void)[] = [];
   #ended = false;
 
   constructor(socket: WebSocket) {
     this.#socket = socket;
     socket.on("error", () => socket.terminate());
+    socket.on("message", (message: Buffer, isBinary) => {
+      const decoded = isBinary ? decodeClientMessage(message) : undefined;
+      if (decoded) this.#take((input) => deliver(input, decoded));
+    });
+    socket.on("close", () => this.#take((input) => input.onGone()));
   }
 
-  /** Begins to take what the client sends. */
+  /** Begins to take what the client sends, and has sent. */
   listen(input: SessionInput): void {
-    this.#socket.on("message", (message: Buffer, isBinary) => {
-      const decoded = isBinary ? decodeClientMessage(message) : undefined;
-      if (decoded?.kind === "stdin") input.onStdin(decoded.data);
-      else if (decoded?.kind === "resize") input.onResize(decoded.columns, decoded.rows);
-      else if (decoded?.kind === "close" && decoded.channel === CHANNEL.stdin) input.onStdinEnd();
-    });
-    this.#socket.on("close", () => input.onGone());
+    this.#input = input;
+    for (const early of this.#early.splice(0)) early(input);
   }
 
   /**
@@ -55,4 +58,15 @@ export class StreamSession {
     this.#socket.send(encodeChannel(CHANNEL.status, Buffer.from(statusOfCommand(end))));
     this.#socket.close(1000);
   }
+
+  #take(event: (input: SessionInput) => void): void {
+    if (this.#input) event(this.#input);
+    else this.#early.push(event);
+  }
+}
+
+function deliver(input: SessionInput, message: ClientMessage): void {
+  if (message.kind === "stdin") input.onStdin(message.data);
+  else if (message.kind === "resize") input.onResize(message.columns, message.rows);
+  else if (message.channel === CHANNEL.stdin) input.onStdinEnd();
 }
