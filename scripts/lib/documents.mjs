@@ -51,7 +51,7 @@ export function coveragePage() {
   const tests = testsByRow();
   const inventory = JSON.parse(read("docs/inventory.json"));
   const count = (state) => inventory.filter(({ id }) => stateOf(tests.get(id)) === state).length;
-  const escape = (text) => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
+  const cell = (text) => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
   const lines = [
     "# What is tested",
     "",
@@ -65,8 +65,8 @@ export function coveragePage() {
   ];
   for (const { id, title } of inventory) {
     const found = tests.get(id);
-    const words = [...new Set((found ?? []).map(({ file, name }) => `[${escape(name.slice(4) || id)}](../${file})`))];
-    lines.push(`| ${id} | ${escape(title)} | ${stateOf(found)} | ${words.join("<br>")} |`);
+    const words = [...new Set((found ?? []).map(({ file, name }) => `[${cell(name.slice(4) || id)}](../${file})`))];
+    lines.push(`| ${id} | ${cell(title)} | ${stateOf(found)} | ${words.join("<br>")} |`);
   }
   return `${lines.join("\n")}\n`;
 }

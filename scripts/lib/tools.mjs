@@ -84,6 +84,7 @@ export function missingPrograms(folder = toolsDirectory()) {
 
 /** The host's installed packages and their versions. */
 function installedPackages() {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own syntax
   const format = "${db:Status-Abbrev} ${Package} ${Version}\n";
   const result = spawnSync("dpkg-query", ["-W", "-f", format], { encoding: "utf8", maxBuffer: 64 << 20 });
   const lines = (result.stdout ?? "").split("\n").filter((line) => line.startsWith("ii "));
