@@ -1,5 +1,5 @@
 /** CNI: a container runtime's side of it, and Podwire's plugins. */
-export { DEFAULT_CONFLIST_FILE, DEFAULT_NETWORK_NAME, defaultConflist } from "./defaultNetwork.ts";
+export { DEFAULT_CONFLIST_FILE, DEFAULT_NETWORK_NAME, defaultConflist, ensureDefaultNetwork } from "./defaultNetwork.ts";
 export { CNI_ERROR, CniError, errorJson } from "./errors.ts";
 export { runExecutable } from "./executable.ts";
 export { configFiles, loadNetwork, type NetworkConfig, parseNetworkConfig, type PluginConfig } from "./config/network.ts";

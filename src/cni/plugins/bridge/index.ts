@@ -96,15 +96,18 @@ function attach(
   const rtnl = deps.openRtnetlink();
   let pair: Link | undefined;
   try {
-    const bridge = ensureBridge(rtnl, config);
+    const bridge = ensureBridge(rtnl, config, (name) => prepareIpv6(deps, name, wanted.ips));
     return inSandbox(deps, call, (inside, netns) => {
       const port = makePair(rtnl, bridge, config, { name: call.ifName, netns: netns.fd });
       pair = port;
       rtnl.apply(portOperations(port, config));
-      if (config.isGateway) prepareGateway(deps, config, bridge, wanted.ips, () => ensureGateways(rtnl, bridge, config, wanted.ips));
+      if (config.isGateway) {
+        ensureGateways(rtnl, bridge, config, wanted.ips);
+        forward(deps, wanted.ips);
+      }
       const own = inside.link({ name: call.ifName });
       if (!own) throw new CniError(CNI_ERROR.IO_FAILURE, `interface "${call.ifName}" vanished while it was set up`);
-      if (wanted.ips.some((ip) => ip.address.includes(":"))) enableIpv6(deps, netns, call.ifName);
+      prepareIpv6(deps, call.ifName, wanted.ips, netns);
       inside.apply(containerOperations(own.index, wanted));
       return [
         described(bridge),
@@ -124,21 +127,23 @@ function described(link: Link): { name: string; mac?: string; mtu: number } {
   return { name: link.name, ...(link.mac === undefined ? {} : { mac: link.mac }), mtu: link.mtu };
 }
 
-function prepareGateway(deps: PluginDeps, config: BridgeConfig, bridge: Link, ips: readonly ResultIp[], setAddresses: () => void): void {
-  const families = new Set(ips.map((ip) => parseCidr(ip.address).ip.family));
-  if (families.has(6)) {
-    // Without this the node's own default route by router advertisements would be lost with forwarding on.
-    deps.setSysctls({ [`net/ipv6/conf/${config.bridge}/disable_ipv6`]: "0", [`net/ipv6/conf/${bridge.name}/accept_ra`]: "0" });
-  }
-  setAddresses();
+/** The node passes packets on between its interfaces. */
+function forward(deps: PluginDeps, ips: readonly ResultIp[]): void {
+  const has = (family: 4 | 6) => ips.some((ip) => parseCidr(ip.address).ip.family === family);
   deps.setSysctls({
-    ...(families.has(4) ? { "net/ipv4/ip_forward": "1" } : {}),
-    ...(families.has(6) ? { "net/ipv6/conf/all/forwarding": "1" } : {}),
+    ...(has(4) ? { "net/ipv4/ip_forward": "1" } : {}),
+    ...(has(6) ? { "net/ipv6/conf/all/forwarding": "1" } : {}),
   });
 }
 
-function enableIpv6(deps: PluginDeps, netns: { readonly fd: number }, ifName: string): void {
-  deps.setSysctls({ [`net/ipv6/conf/${ifName}/disable_ipv6`]: "0", [`net/ipv6/conf/${ifName}/accept_ra`]: "0" }, netns);
+/**
+ * For IPv6, on an interface that is still down. Without duplicate address detection for the link-local address too:
+ * for its second the kernel would send no neighbour solicitations for packets that it forwards.
+ */
+function prepareIpv6(deps: PluginDeps, name: string, ips: readonly ResultIp[], netns?: { readonly fd: number }): void {
+  if (!ips.some((ip) => parseCidr(ip.address).ip.family === 6)) return;
+  const conf = `net/ipv6/conf/${name}`;
+  deps.setSysctls({ [`${conf}/accept_dad`]: "0", [`${conf}/accept_ra`]: "0", [`${conf}/disable_ipv6`]: "0" }, netns);
 }
 
 /** Removing one end removes both. The first failure is what the caller wants to hear of, so this one is silent. */

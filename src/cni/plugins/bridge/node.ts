@@ -7,13 +7,15 @@ import type { BridgeConfig } from "./config.ts";
 /**
  * Finds or makes the bridge. It has a MAC address of its own: otherwise it would take that of its lowest port, and
  * change it under the containers' ARP entries.
+ * @param prepare called while the bridge is down
  * @throws CniError when a device of that name is no bridge
  */
-export function ensureBridge(rtnl: Rtnetlink, config: BridgeConfig): Link {
+export function ensureBridge(rtnl: Rtnetlink, config: BridgeConfig, prepare: (name: string) => void): Link {
   const found = rtnl.link({ name: config.bridge }) ?? makeBridge(rtnl, config);
   if (found.kind.type !== "bridge") {
     throw new CniError(CNI_ERROR.INVALID_CONFIG, `"${config.bridge}" already exists but is not a bridge`);
   }
+  if (!found.up) prepare(found.name);
   const promiscuous = config.promiscMode && !found.promiscuous;
   if (!found.up || promiscuous) {
     rtnl.apply([{ op: "set-link", index: found.index, up: true, ...(promiscuous ? { promiscuous } : {}) }]);
@@ -22,7 +24,7 @@ export function ensureBridge(rtnl: Rtnetlink, config: BridgeConfig): Link {
 }
 
 function makeBridge(rtnl: Rtnetlink, config: BridgeConfig): Link {
-  rtnl.apply([{ op: "add-link", name: config.bridge, kind: { type: "bridge" }, up: true, mac: randomMac() }]);
+  rtnl.apply([{ op: "add-link", name: config.bridge, kind: { type: "bridge" }, mac: randomMac() }]);
   const made = rtnl.link({ name: config.bridge });
   if (!made) throw new CniError(CNI_ERROR.IO_FAILURE, `bridge "${config.bridge}" vanished while it was set up`);
   return made;

@@ -1,0 +1,108 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Client, resources } from "#api/index.ts";
+import { FakeApi } from "#api/testing/index.ts";
+import { openRtnetlink, ROUTE_PROTOCOL_PODWIRE } from "#kernel/netlink/index.ts";
+import { TestCluster } from "#test/support/nodes.ts";
+import { ping } from "#test/support/ping.ts";
+
+let api: FakeApi;
+let cluster: TestCluster;
+let stop: AbortController;
+beforeEach(() => {
+  api = new FakeApi();
+  cluster = new TestCluster(api, 3, ["10.244.0.0/16", "fd00:244::/48"]);
+  stop = new AbortController();
+});
+afterEach(() => {
+  stop.abort(new Error("test ended"));
+  cluster.close();
+});
+
+/** Waits until every node reaches both others in both families. */
+async function settled(started: readonly ReturnType<TestCluster["start"]>[]): Promise<void> {
+  for (;;) {
+    const states = started.map(({ network }) => network.status());
+    if (states.every((state) => state.ready && state.peers === 4)) return;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+describe("P06 flannel vxlan (part: two and three nodes of ours)", () => {
+  it("carries packets between pods of different nodes, and from nodes to pods, over IPv4 and IPv6", async () => {
+    const started = [1, 2, 3].map((i) => cluster.start(i, stop.signal));
+    const infos = await Promise.all(started.map(({ network }) => network.ready));
+    expect(infos[0]).toEqual({ podCidrs: ["10.244.1.0/24", "fd00:244:0:1::/64"], mtu: 1450 });
+    await settled(started);
+    const pods = await Promise.all(
+      cluster.nodes.map(async ({ node }, i) => {
+        const pod = node.pod(`p${i}`);
+        return { pod, result: (await node.runtime.add(pod)).result };
+      }),
+    );
+    expect(pods.map(({ result }) => result.ips[0]?.address)).toEqual(["10.244.1.2/24", "10.244.2.2/24", "10.244.3.2/24"]);
+    for (const { pod } of pods) {
+      for (const to of [1, 2, 3]) {
+        expect(await ping(pod.ns, `10.244.${to}.2`)).toBe(true);
+        expect(await ping(pod.ns, `fd00:244:0:${to}::2`)).toBe(true);
+      }
+    }
+    expect(await ping(cluster.at(3).node.netns, "10.244.1.2")).toBe(true);
+    const env = readFileSync(join(cluster.at(1).node.directory, "subnet.env"), "utf8");
+    expect(env).toBe(
+      "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_IPV6_NETWORK=fd00:244::/48\nFLANNEL_IPV6_SUBNET=fd00:244:0:1::1/64\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n",
+    );
+    const node = await new Client(api).get(resources.nodes, "node01");
+    expect(node.metadata.annotations?.["flannel.alpha.coreos.com/public-ip"]).toBe("192.168.1.11");
+  });
+
+  it("changes nothing at a restart, keeps MAC addresses, and knows the origin of what it found", async () => {
+    const started = [1, 2, 3].map((i) => cluster.start(i, stop.signal));
+    await settled(started);
+    const first = started[0] as (typeof started)[0];
+    const before = snapshot(1);
+    stop.abort(new Error("restart"));
+    await first.network.ended;
+    stop = new AbortController();
+    const again = cluster.start(1, stop.signal);
+    await again.network.ready;
+    expect(snapshot(1)).toEqual(before);
+    const routes = again.rtnl.routes({ protocol: ROUTE_PROTOCOL_PODWIRE });
+    expect(routes.map((route) => again.rtnl.origins.route(route)?.name).sort()).toEqual(["node02", "node02", "node03", "node03"]);
+    for (const entry of again.rtnl.neighbours().filter(({ state }) => state === "permanent")) {
+      expect(again.rtnl.origins.neighbour(entry)?.kind).toBe("Node");
+    }
+  });
+
+  it("follows nodes that leave and come with another MAC address, and mends what was broken meanwhile", async () => {
+    const started = [1, 2, 3].map((i) => cluster.start(i, stop.signal));
+    await settled(started);
+    const first = started[0] as (typeof started)[0];
+    const client = new Client(api);
+    await client.delete(resources.nodes, "node03");
+    while (first.network.status().peers !== 2) await new Promise((resolve) => setTimeout(resolve, 2));
+    expect(snapshot(1).routes).toEqual(["10.244.2.0/24", "fd00:244:0:2::/64"]);
+    const annotations = { "flannel.alpha.coreos.com/backend-data": '{"VNI":1,"VtepMAC":"02:00:00:00:00:77"}' };
+    await client.patch(resources.nodes, "node02", undefined, { metadata: { annotations } }, { type: "merge" });
+    while (!snapshot(1).macs.includes("02:00:00:00:00:77")) await new Promise((resolve) => setTimeout(resolve, 2));
+    expect(snapshot(1).fdb.filter((line) => line.startsWith("02:00:00:00:00:77"))).toEqual(["02:00:00:00:00:77 192.168.1.12"]);
+    const route = first.rtnl.routes({ protocol: ROUTE_PROTOCOL_PODWIRE }).find(({ dst }) => dst === "10.244.2.0/24");
+    first.rtnl.apply([{ op: "delete-route", dst: "10.244.2.0/24", index: route?.index as number }]);
+    first.network.resync();
+    while (snapshot(1).routes.length !== 2) await new Promise((resolve) => setTimeout(resolve, 2));
+  });
+});
+
+/** What the kernel of a node holds of the pod network. */
+function snapshot(position: number) {
+  const rtnl = openRtnetlink(cluster.at(position).node.netns);
+  const state = {
+    routes: rtnl.routes({ protocol: ROUTE_PROTOCOL_PODWIRE }).map(({ dst }) => dst).sort(),
+    macs: rtnl.neighbours().flatMap(({ state: s, mac }) => (s === "permanent" && mac ? [mac] : [])).sort(),
+    fdb: rtnl.fdb().flatMap(({ mac, dst }) => (dst ? [`${mac} ${dst}`] : [])).sort(),
+    links: rtnl.links().map(({ name, index, mac }) => `${name} ${index} ${mac}`),
+  };
+  rtnl.close();
+  return state;
+}
