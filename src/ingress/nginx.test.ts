@@ -4,7 +4,6 @@ import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createLogger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
-import { findTool, toolsEnvironment } from "#test/support/tools.ts";
 import { Compiler } from "./compiler.ts";
 import { renderConfig } from "./plan.ts";
 import { defaultSettings } from "./settings.ts";
@@ -168,14 +167,9 @@ describe("G02 starts and ends (part: process)", () => {
       file,
       renderConfig(modelOf([], new Map()), defaultSettings, { ...nginx.place, httpPort: await freePort() }, "r").text,
     );
-    const child = spawn(
-      "unshare",
-      ["--user", "--map-root-user", findTool("nginx"), "-p", nginx.directory, "-c", file],
-      {
-        stdio: ["ignore", "ignore", "pipe"],
-        env: toolsEnvironment(),
-      },
-    );
+    const child = spawn("unshare", ["--user", "--map-root-user", "nginx", "-p", nginx.directory, "-c", file], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     const revision = `http://127.0.0.1:${nginx.place.statusPort}/revision`;
     let answer = { status: 0 };
     for await (const chunk of child.stderr) {

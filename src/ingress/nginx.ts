@@ -30,8 +30,6 @@ export class NginxConfigError extends PodwireError {
 export interface NginxOptions {
   /** Looked up in PATH. */
   readonly binary: string;
-  /** Default: this process's. */
-  readonly env?: NodeJS.ProcessEnv;
   readonly configFile: string;
   /** Folder for temporary files, pid file included. */
   readonly directory: string;
@@ -111,8 +109,8 @@ export class Nginx implements DataPlane {
   }
 
   #spawn(args: readonly string[]): ChildProcess {
-    const { binary, directory, env = process.env } = this.#options;
-    return spawn(binary, ["-p", `${directory}/`, "-c", ...args], { stdio: ["ignore", "inherit", "pipe"], env });
+    const { binary, directory } = this.#options;
+    return spawn(binary, ["-p", `${directory}/`, "-c", ...args], { stdio: ["ignore", "inherit", "pipe"] });
   }
 
   async #start(): Promise<void> {

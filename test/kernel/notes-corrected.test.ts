@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { consoleBlocks, runBlock } from "#test/docs/console.ts";
-import { toolsEnvironment } from "#test/support/tools.ts";
 
 const document = readFileSync(new URL("../../docs/notes-corrected.md", import.meta.url), "utf8");
 const blocks = consoleBlocks(document).filter((block) => block.where === "netns");
@@ -22,6 +21,6 @@ const launcher = [
 
 describe("U03 docs/notes-corrected.md (part: what the kernel and its tools say)", () => {
   test.each(blocks.map((block) => [block.heading, block] as const))("%s", async (_heading, block) => {
-    expect(await runBlock(block, launcher, toolsEnvironment())).toEqual([]);
+    expect(await runBlock(block, launcher)).toEqual([]);
   });
 });

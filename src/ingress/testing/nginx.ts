@@ -5,7 +5,6 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLogger } from "#base/log.ts";
-import { findTool, toolsEnvironment } from "#test/support/tools.ts";
 import type { IngressModel } from "../model.ts";
 import { Nginx, type NginxOptions } from "../nginx.ts";
 import { type NginxPlace, renderConfig } from "../plan.ts";
@@ -36,14 +35,7 @@ export class TestNginx {
     };
     const configFile = join(this.directory, "nginx.conf");
     const log = createLogger("test", { write: () => {} });
-    const settings = {
-      binary: findTool("nginx"),
-      env: toolsEnvironment(),
-      directory: this.directory,
-      configFile,
-      ...options,
-    };
-    this.nginx = new Nginx(settings, { log });
+    this.nginx = new Nginx({ directory: this.directory, configFile, ...options }, { log });
   }
 
   static async create(options: Partial<NginxOptions> = {}): Promise<TestNginx> {
