@@ -6,7 +6,7 @@ import { ensureBundles } from "./lib/bundle.mjs";
 import { runChecks } from "./lib/checks.mjs";
 import { ensureModules, findNode } from "./lib/modules.mjs";
 import { root } from "./lib/paths.mjs";
-import { runMain } from "./lib/say.mjs";
+import { Refusal, runMain, say } from "./lib/say.mjs";
 import { ensureKubectl, ensureTestPackages } from "./lib/testneeds.mjs";
 import { ensureTools } from "./lib/tools.mjs";
 
@@ -53,6 +53,18 @@ function writeLongPage(long, node) {
   fs.writeFileSync(path.join(root, "docs/test-long.md"), `${[...head, ...rows].join("\n")}\n`);
 }
 
+/** Sources that do not bundle are a failure among others: the unit tests run all the same. */
+async function bundle() {
+  try {
+    await ensureBundles();
+    return 0;
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    say(error.message);
+    return 1;
+  }
+}
+
 runMain(async () => {
   const args = process.argv.slice(2);
   const long = args.includes("--long");
@@ -61,8 +73,8 @@ runMain(async () => {
   ensureTestPackages();
   const tools = await ensureTools();
   const kubectl = await ensureKubectl();
-  await ensureBundles();
   const checks = chosen.length > 0 ? { passed: 0, failed: 0 } : await runChecks();
+  checks.failed += await bundle();
   fs.rmSync(results, { force: true });
   const env = {
     ...process.env,

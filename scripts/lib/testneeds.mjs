@@ -75,7 +75,10 @@ export async function ensureKubectl() {
       "--require-hashes",
       "--disable-pip-version-check",
     ];
-    const result = spawnSync(pip, ["install", ...options, "--target", fresh, "-r", list], { stdio: ["ignore", 2, 2] });
+    const result = spawnSync(pip, ["install", ...options, "--target", fresh, "-r", list], {
+      env: { ...process.env, PIP_ROOT_USER_ACTION: "ignore" },
+      stdio: ["ignore", 2, 2],
+    });
     try {
       if (result.status === 0) fs.renameSync(fresh, folder);
     } finally {

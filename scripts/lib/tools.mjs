@@ -107,7 +107,8 @@ function isFresh(folder) {
   const host = fs.statSync("/var/lib/dpkg/status", { throwIfNoEntry: false });
   if (!host || host.mtimeMs <= fs.statSync(file).mtimeMs) return true;
   const now = installedPackages();
-  if (Object.entries(stamp.host).some(([name, version]) => now.get(name) !== version)) return false;
+  // Another version of the same release's library serves as well; only what is gone counts.
+  if (Object.keys(stamp.host).some((name) => !now.has(name))) return false;
   fs.utimesSync(file, new Date(), new Date());
   return true;
 }
@@ -259,7 +260,9 @@ async function fill(folder) {
       host: await hostDependencies(names, packages),
     };
     fs.writeFileSync(path.join(work, "stamp"), `${JSON.stringify(stamp, null, 1)}\n`);
-    fs.rmSync(folder, { recursive: true, force: true });
+    // A running cluster may stand on the old folder: it is only moved aside, and removed the time after.
+    fs.rmSync(`${folder}.old`, { recursive: true, force: true });
+    if (fs.existsSync(folder)) fs.renameSync(folder, `${folder}.old`);
     fs.renameSync(work, folder);
   } finally {
     fs.rmSync(work, { recursive: true, force: true });
