@@ -29,11 +29,21 @@ export interface AgentDeps {
   readonly log: Logger;
   /** Shared with other parts of the process, such as the service proxy; started and stopped by the caller. */
   readonly services?: Informer<Service>;
-  /** As above; the node's own object. */
-  readonly node?: Informer<Node>;
+  /**
+   * The node's subnets and its pods' MTU, once the pod network is up. Without it: what the node's object says, with
+   * room for vxlan.
+   */
+  readonly podNetwork?: Promise<PodNetworkFacts>;
   readonly metrics?: Metrics;
   /** Default: templates over the machine's files. */
   readonly images?: ImageSource;
+}
+
+/** What the default CNI configuration is made from. */
+export interface PodNetworkFacts {
+  readonly podCidrs: readonly string[];
+  /** In bytes. */
+  readonly mtu: number;
 }
 
 /** A running node agent. */
@@ -78,8 +88,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
   const informerDeps = { log, signal: stop.signal };
   const pods = new Informer<Pod>(client, resources.pods, { fieldSelector: `spec.nodeName=${nodeName}` }, informerDeps);
   const services = deps.services ?? new Informer<Service>(client, resources.services, {}, informerDeps);
-  const node = deps.node ?? new Informer<Node>(client, resources.nodes, { fieldSelector: `metadata.name=${nodeName}` }, informerDeps);
-  for (const informer of [pods, services, node]) informer.start();
+  for (const informer of [pods, services]) informer.start();
   const [spawner] = await Promise.all([Spawner.start(), warmThreadPool()]);
 
   const events = createEventRecorder(client, { component: "kubelet", host: nodeName }, { log });
@@ -139,8 +148,10 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
   });
 
   network.start();
-  const mtu = underlayMtu(options.addresses[0]) - VXLAN_OVERHEAD;
-  node.onChange(({ object }) => network.setPodCidrs(podCidrsOf(object), mtu));
+  const facts = deps.podNetwork ?? ownSubnets(options, client, informerDeps);
+  facts.then(({ podCidrs, mtu }) => network.setPodCidrs(podCidrs, mtu)).catch(() => {
+    // The agent stops before the network is up.
+  });
   await server.start();
   registration.start().catch((error: unknown) => {
     if (!stop.signal.aborted) log.error("The node was not registered", { error });
@@ -160,8 +171,18 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
   };
 }
 
-function podCidrsOf(node: Node): readonly string[] {
-  return node.spec?.podCIDRs ?? (node.spec?.podCIDR === undefined ? [] : [node.spec.podCIDR]);
+/** Waits until the node's object has subnets. */
+function ownSubnets(options: AgentOptions, client: Client, deps: { log: Logger; signal: AbortSignal }): Promise<PodNetworkFacts> {
+  const selector = { fieldSelector: `metadata.name=${options.nodeName}` };
+  const node = new Informer<Node>(client, resources.nodes, selector, deps);
+  const mtu = underlayMtu(options.addresses[0]) - VXLAN_OVERHEAD;
+  return new Promise((resolve) => {
+    node.onChange(({ object }) => {
+      const podCidrs = object.spec?.podCIDRs ?? (object.spec?.podCIDR === undefined ? [] : [object.spec.podCIDR]);
+      if (podCidrs.length > 0) resolve({ podCidrs, mtu });
+    });
+    node.start();
+  });
 }
 
 function serverOptions({ server }: AgentOptions) {

@@ -1,7 +1,49 @@
+import { networkInterfaces } from "node:os";
 import { Client, http2Transport, loadKubeconfig } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
-import { createLogger } from "#base/log.ts";
-import { agentOptions, startAgent } from "#kubelet/index.ts";
+import { parseIp } from "#base/ip.ts";
+import { createLogger, type Logger } from "#base/log.ts";
+import { Metrics } from "#base/metrics.ts";
+import { openRtnetlink } from "#kernel/netlink/index.ts";
+import { openNftables } from "#kernel/nft/index.ts";
+import { type AgentOptions, agentOptions, startAgent } from "#kubelet/index.ts";
+import { readConfig, startPodNetwork } from "#network/index.ts";
+import { startServiceProxy } from "#services/index.ts";
+
+const NET_CONF = "/etc/kube-flannel/net-conf.json";
+
+/** The interface that carries the node's address. */
+function interfaceOf(address: string): string {
+  const found = Object.entries(networkInterfaces()).find(([, list]) => list?.some((a) => a.address === address));
+  if (!found) throw new Error(`no interface of this machine has the node's address ${address}`);
+  return found[0];
+}
+
+/** The parts of a node besides its pods: the network between nodes, and Services. Started first, they do not wait. */
+function startNetworking(options: AgentOptions, client: Client, log: Logger, signal: AbortSignal, metrics: Metrics) {
+  const nft = openNftables();
+  const { networks } = readConfig(NET_CONF, []);
+  const network = startPodNetwork(
+    {
+      nodeName: options.nodeName,
+      nodeAddresses: options.addresses,
+      externalInterface: interfaceOf(options.addresses[0] ?? ""),
+      clusterCidrs: [],
+    },
+    { client, rtnl: openRtnetlink(), nft, log: log.child("kube-flannel"), signal },
+  );
+  const proxy = startServiceProxy({
+    client,
+    nodeName: options.nodeName,
+    nodeAddresses: options.addresses.map(parseIp),
+    podCidrs: networks,
+    nft,
+    log: log.child("kube-proxy"),
+    signal,
+    metrics,
+  });
+  return { network, proxy };
+}
 
 /** The node agent: `kubelet --config=… --kubeconfig=… --node-ip=…`. */
 async function main(): Promise<void> {
@@ -12,15 +54,20 @@ async function main(): Promise<void> {
   const options = agentOptions(args);
   const transport = http2Transport(await loadKubeconfig(options.kubeconfig));
   const client = new Client(transport, { userAgent: "kubelet" });
-  const agent = await startAgent(options, { client, log });
-  const stop = async (signal: string) => {
-    log.info("Stopping; pods go on", { signal });
+  const stop = new AbortController();
+  const metrics = new Metrics();
+  const { network, proxy } = startNetworking(options, client, log, stop.signal, metrics);
+  const agent = await startAgent(options, { client, log, podNetwork: network.ready, metrics });
+  const end = async (signal: string) => {
+    log.info("Stopping; pods and rules stay", { signal });
     await agent.stop();
+    stop.abort(new Error("the agent stops"));
+    await Promise.all([network.ended, proxy.stop()]);
     await transport.close();
     process.exit(0);
   };
-  process.once("SIGTERM", (signal) => void stop(signal));
-  process.once("SIGINT", (signal) => void stop(signal));
+  process.once("SIGTERM", (signal) => void end(signal));
+  process.once("SIGINT", (signal) => void end(signal));
 }
 
 main().catch((error: unknown) => {
