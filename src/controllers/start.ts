@@ -6,6 +6,7 @@ import { deploymentController } from "./deployment/controller.ts";
 import { endpointsController } from "./endpoints/controller.ts";
 import { mirrorController } from "./endpoints/mirror.ts";
 import { garbageController } from "./garbage/controller.ts";
+import { jobController } from "./job/controller.ts";
 import { accountsController } from "./namespaces/accounts.ts";
 import { namespaceController } from "./namespaces/controller.ts";
 import { deletableResources } from "./namespaces/discovery.ts";
@@ -68,4 +69,5 @@ function startAll(context: ControllerContext, served: readonly Resource<KubeObje
   if (has("leases")) lifecycleController(context);
   namespaceController(context);
   if (has("daemonsets")) daemonSetController(context);
+  if (has("jobs")) jobController(context);
 }
