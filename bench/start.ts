@@ -1,0 +1,163 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { type Benchmark, type BenchOptions, type BenchTable, median } from "./lib/benchmark.ts";
+import { processName, processTree, proportionalSize } from "./lib/processes.ts";
+
+const root = path.resolve(import.meta.dirname, "..");
+const podwire = path.join(root, "podwire");
+/** Longest time for a cluster to come up or end, in milliseconds. */
+const patience = 60_000;
+/** Time that a cluster has to come to rest before its memory is taken, in milliseconds. */
+const settling = 3_000;
+
+/** What is used of `podwire status --json`. */
+interface Status {
+  readonly firstAnswerMs?: number;
+  readonly timeline?: Readonly<Record<string, number>>;
+}
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly name: string;
+}
+
+/** Starts a cluster and waits until it says that it is up; the clock starts right before the exec. */
+async function bringUp(command: string, args: readonly string[], name: string, signal: AbortSignal): Promise<Running> {
+  const started = performance.timeOrigin + performance.now();
+  const child = spawn(command, [...args, "--name", name], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, PODWIRE_STARTED_AT: String(started) },
+    signal,
+    killSignal: "SIGTERM",
+  });
+  let words = "";
+  const up = new Promise<void>((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error(`no answer after ${patience} ms:\n${words}`)), patience);
+    const read = (data: Buffer): void => {
+      words += data.toString();
+      if (/First answer|The cluster is up/.test(words)) resolve(clearTimeout(late));
+    };
+    child.stdout.on("data", read);
+    child.stderr.on("data", read);
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`${command} ended with code ${code}:\n${words}`)));
+  });
+  try {
+    await up;
+  } catch (error) {
+    child.kill("SIGTERM");
+    throw error;
+  }
+  return { child, name };
+}
+
+async function status(name: string): Promise<Status> {
+  const { stdout } = await promisify(execFile)(podwire, ["status", "--name", name, "--json"], { cwd: root });
+  return JSON.parse(stdout) as Status;
+}
+
+/** Ends a cluster. @returns milliseconds that it took */
+async function end({ child }: Running): Promise<number> {
+  const began = performance.now();
+  const ended = once(child, "exit");
+  child.kill("SIGTERM");
+  await ended;
+  return performance.now() - began;
+}
+
+/** Sum of the proportional set sizes in MB, and a table by program. */
+function memoryOf(pid: number): { total: number; byProgram: Map<string, { count: number; kib: number }> } {
+  const byProgram = new Map<string, { count: number; kib: number }>();
+  for (const process of processTree(pid)) {
+    const name = processName(process);
+    const { count, kib } = byProgram.get(name) ?? { count: 0, kib: 0 };
+    byProgram.set(name, { count: count + 1, kib: kib + proportionalSize(process) });
+  }
+  const total = [...byProgram.values()].reduce((sum, { kib }) => sum + kib, 0) / 1000;
+  return { total, byProgram };
+}
+
+interface Round {
+  readonly firstAnswer: number;
+  readonly timeline: Readonly<Record<string, number>>;
+  readonly down: number;
+  readonly memory: ReturnType<typeof memoryOf> | undefined;
+}
+
+async function round(command: string, args: string[], options: BenchOptions, weigh: boolean): Promise<Round> {
+  const cluster = await bringUp(command, args, `bench-${process.pid}`, options.signal);
+  try {
+    const { firstAnswerMs, timeline } = await status(cluster.name);
+    if (firstAnswerMs === undefined) throw new Error("the cluster does not say when its first answer came");
+    if (weigh) await sleep(settling, undefined, { signal: options.signal });
+    const memory = weigh ? memoryOf(cluster.child.pid ?? 0) : undefined;
+    return { firstAnswer: firstAnswerMs, timeline: timeline ?? {}, memory, down: await end(cluster) };
+  } catch (error) {
+    if (cluster.child.exitCode === null) await end(cluster);
+    throw error;
+  }
+}
+
+async function rounds(
+  count: number,
+  what: string,
+  options: BenchOptions,
+  one: (i: number) => Promise<Round>,
+): Promise<Round[]> {
+  const done: Round[] = [];
+  for (let i = 0; i < count; i++) {
+    const result = await one(i);
+    options.log(`${what} ${i + 1}/${count}: first answer after ${result.firstAnswer.toFixed(0)} ms`);
+    done.push(result);
+  }
+  return done;
+}
+
+function timeTable(all: readonly Round[]): BenchTable {
+  const steps = Object.keys(all[0]?.timeline ?? {});
+  const at = (step: string): number => median(all.flatMap(({ timeline }) => timeline[step] ?? []));
+  const ordered = steps.map((step) => ({ step, at: at(step) })).sort((a, b) => a.at - b.at);
+  const rows = ordered.map(({ step, at: time }, i) => [
+    step,
+    `${time.toFixed(0)} ms`,
+    `+${(time - (ordered[i - 1]?.at ?? 0)).toFixed(0)}`,
+  ]);
+  return { title: "Where the time goes (median; from the exec of podwire)", rows };
+}
+
+function memoryTable(memory: ReturnType<typeof memoryOf>): BenchTable {
+  const rows = [...memory.byProgram]
+    .sort(([, a], [, b]) => b.kib - a.kib)
+    .map(([name, { count, kib }]) => [name || "(kernel)", `${(kib / 1000).toFixed(1)} MB`, `${count} processes`]);
+  return { title: "Where the memory goes (proportional set size)", rows };
+}
+
+const start: Benchmark = {
+  title: "from the start of a cluster to the first answer of the shop through its ingress",
+  async run(options) {
+    // The first start builds what is stale and fills the page cache; it does not count.
+    await rounds(1, "warming up", options, () => round(podwire, ["up"], options, false));
+    const count = options.quick ? 2 : 9;
+    const own = await rounds(count, "podwire up", options, (i) => round(podwire, ["up"], options, i === count - 1));
+    const npm = await rounds(options.quick ? 1 : 5, "npm start", options, () =>
+      round("npm", ["start", "--"], options, false),
+    );
+    const memory = own.flatMap((result) => result.memory ?? [])[0];
+    if (!memory) throw new Error("no memory was taken");
+    return {
+      results: [
+        { name: "first-answer-ms", value: median(own.map((r) => r.firstAnswer)), unit: "ms", better: "lower" },
+        { name: "npm-start-ms", value: median(npm.map((r) => r.firstAnswer)), unit: "ms", better: "lower" },
+        { name: "memory-mb", value: memory.total, unit: "MB", better: "lower" },
+        { name: "down-ms", value: median(own.map((r) => r.down)), unit: "ms", better: "lower" },
+      ],
+      tables: [timeTable(own), memoryTable(memory)],
+    };
+  },
+};
+
+export default start;
