@@ -16,10 +16,6 @@ export const setup: Setup = (directive, { log }) => {
   const format = last?.includes("{") ? formatOf(last) : commonFormat;
   const names = last?.includes("{") ? directive.args.slice(0, -1) : directive.args;
   const zones = names.length === 0 ? ["."] : names.flatMap((token) => zonesOf(token.text, token));
-  const format =
-    !hasFormat || last === "{common}" ? commonFormat : last.replaceAll("{combined}", `${commonFormat} "{>opcode}"`);
-  let wanted: ReadonlySet<AnswerClass> = new Set(["all"]);
-  readProperties(directive, {
     class: (property) => {
       if (property.args.length === 0)
         throw new CorefileError(property.at, `class of nothing; allowed: ${classes.join(", ")}`);
