@@ -16,6 +16,8 @@ export const setup: Setup = (directive, { log }) => {
   const format = last?.includes("{") ? formatOf(last) : commonFormat;
   const names = last?.includes("{") ? directive.args.slice(0, -1) : directive.args;
   const zones = names.length === 0 ? ["."] : names.flatMap((token) => zonesOf(token.text, token));
+  let wanted: ReadonlySet<AnswerClass> = new Set(["all"]);
+  readProperties(directive, {
     class: (property) => {
       if (property.args.length === 0)
         throw new CorefileError(property.at, `class of nothing; allowed: ${classes.join(", ")}`);
