@@ -108,12 +108,22 @@ function distribution(): string {
   return `${value("ID")} ${value("VERSION_ID")}`.trim();
 }
 
+/** In containers a user may have a number only. */
+function currentUser(): { readonly uid: number; readonly username: string } {
+  try {
+    return os.userInfo();
+  } catch {
+    const uid = process.getuid?.() ?? 0;
+    return { uid, username: String(uid) };
+  }
+}
+
 /**
  * Looks at the machine. Trials run in namespaces that end with them.
  * @param tools folder of the machines' tools; empty when there is none
  */
 export async function probeMachine(tools: string): Promise<MachineFacts> {
-  const { uid, username } = os.userInfo();
+  const { uid, username } = currentUser();
   const tops = tools === "" ? ["/"] : ["/", path.join(tools, "root")];
   const [userNamespace, overlay, network] = await Promise.all([
     run("unshare", ["-U", "true"]),
