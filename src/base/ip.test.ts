@@ -51,15 +51,33 @@ describe("addresses", () => {
   });
 
   it.each([
-    "", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.a", "1.2.3.-4", " 1.2.3.4", "1:2:3:4:5:6:7",
-    "1:2:3:4:5:6:7:8:9", "1::2::3", "12345::", "::g", "fe80::1%eth0", ":::", "1:2:3:4:5:6:7::8::", "1.2.3.4::",
+    "",
+    "1.2.3",
+    "1.2.3.4.5",
+    "1.2.3.256",
+    "01.2.3.4",
+    "1.2.3.a",
+    "1.2.3.-4",
+    " 1.2.3.4",
+    "1:2:3:4:5:6:7",
+    "1:2:3:4:5:6:7:8:9",
+    "1::2::3",
+    "12345::",
+    "::g",
+    "fe80::1%eth0",
+    ":::",
+    "1:2:3:4:5:6:7::8::",
+    "1.2.3.4::",
   ])("refuses %j", (text) => {
     expect(() => parseIp(text)).toThrow(AddressError);
     expect(tryParseIp(text)).toBeUndefined();
   });
 
   it("returns what it wrote (property)", () => {
-    fc.assert(fc.property(ip, (a) => ipEquals(parseIp(formatIp(a)), a)), seed);
+    fc.assert(
+      fc.property(ip, (a) => ipEquals(parseIp(formatIp(a)), a)),
+      seed,
+    );
   });
 
   it("agrees with numbers, adds and orders by them (property)", () => {
@@ -67,7 +85,10 @@ describe("addresses", () => {
       fc.property(ip, ip, fc.integer({ min: -1000, max: 1000 }), (a, b, n) => {
         expect(ipEquals(ipFromBigInt(a.family, ipToBigInt(a)), a)).toBe(true);
         expect(ipEquals(ipAdd(ipAdd(a, n), -n), a)).toBe(true);
-        if (a.family === b.family) expect(Math.sign(compareIp(a, b))).toBe(Number(ipToBigInt(a) - ipToBigInt(b) > 0n) - Number(ipToBigInt(a) - ipToBigInt(b) < 0n));
+        if (a.family === b.family)
+          expect(Math.sign(compareIp(a, b))).toBe(
+            Number(ipToBigInt(a) - ipToBigInt(b) > 0n) - Number(ipToBigInt(a) - ipToBigInt(b) < 0n),
+          );
       }),
       seed,
     );

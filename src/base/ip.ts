@@ -76,7 +76,8 @@ function groups6(text: string, whole: string, isTail: boolean): number[] {
   const parts = text.split(":");
   return parts.flatMap((part, at) => {
     if (isTail && at === parts.length - 1 && part.includes(".")) return [...parse4(part, whole)];
-    if (!/^[0-9a-fA-F]{1,4}$/.test(part)) throw new AddressError(whole, `group "${part}" is not 1-4 hexadecimal digits`);
+    if (!/^[0-9a-fA-F]{1,4}$/.test(part))
+      throw new AddressError(whole, `group "${part}" is not 1-4 hexadecimal digits`);
     const value = Number.parseInt(part, 16);
     return [value >> 8, value & 0xff];
   });
@@ -90,7 +91,11 @@ export function formatIp(ip: Ip): string {
   const mapped = groups.slice(0, 5).every((g) => g === 0) && groups[5] === 0xffff;
   if (mapped) return `::ffff:${ip.bytes.subarray(12).join(".")}`;
   const run = longestZeroRun(groups);
-  const hex = (from: number, to?: number) => groups.slice(from, to).map((g) => g.toString(16)).join(":");
+  const hex = (from: number, to?: number) =>
+    groups
+      .slice(from, to)
+      .map((g) => g.toString(16))
+      .join(":");
   return run.length < 2 ? hex(0) : `${hex(0, run.start)}::${hex(run.start + run.length)}`;
 }
 

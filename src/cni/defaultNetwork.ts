@@ -1,7 +1,4 @@
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import type { JsonObject } from "./config/json.ts";
-import { configFiles } from "./config/network.ts";
 
 /** Name of the file that a node gets when nobody configures another network. */
 export const DEFAULT_CONFLIST_FILE = "10-podwire.conflist";
@@ -32,19 +29,4 @@ export function defaultConflist(podCidrs: readonly string[], mtu: number): JsonO
       },
     ],
   };
-}
-
-/**
- * Writes the default configuration into a directory that has no configuration yet; one that a person put there, or
- * took the default away for, stays in force.
- * @returns whether it was written
- */
-export function ensureDefaultNetwork(directory: string, podCidrs: readonly string[], mtu: number): boolean {
-  if (configFiles(directory).length > 0) return false;
-  mkdirSync(directory, { recursive: true, mode: 0o755 });
-  const file = join(directory, DEFAULT_CONFLIST_FILE);
-  // The draft's ending is none of those that are looked at.
-  writeFileSync(`${file}.draft`, `${JSON.stringify(defaultConflist(podCidrs, mtu), null, 2)}\n`, { mode: 0o644 });
-  renameSync(`${file}.draft`, file);
-  return true;
 }

@@ -1,7 +1,7 @@
 import { lockFile } from "#kernel/locks/index.ts";
 import { currentNetns, openNetns, setSysctls } from "#kernel/namespaces/index.ts";
-import type { Nftables } from "#kernel/nft/index.ts";
 import { openRtnetlink } from "#kernel/netlink/index.ts";
+import type { Nftables } from "#kernel/nft/index.ts";
 import { kernelMasquerade } from "./masquerade.ts";
 import type { PluginDeps } from "./plugin.ts";
 

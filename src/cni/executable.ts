@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { isObject, parseConfigJson } from "./config/json.ts";
 import { loadNetwork, type PluginConfig } from "./config/network.ts";
-import { checkVersion, CURRENT_VERSION, DEFAULT_VERSION, SUPPORTED_VERSIONS } from "./config/versions.ts";
+import { CURRENT_VERSION, checkVersion, DEFAULT_VERSION, SUPPORTED_VERSIONS } from "./config/versions.ts";
 import { kernelDeps } from "./deps.ts";
 import { CNI_ERROR, CniError, errorJson } from "./errors.ts";
 import type { CniCommand, PluginCall, PluginDeps } from "./plugin.ts";
@@ -44,15 +44,24 @@ export async function runExecutable(
   let version = CURRENT_VERSION;
   try {
     if (!PLUGIN_TYPES.includes(type)) {
-      throw new CniError(CNI_ERROR.INVALID_ENVIRONMENT, `no plugin ${JSON.stringify(type)}; there are ${PLUGIN_TYPES.join(", ")}`);
+      throw new CniError(
+        CNI_ERROR.INVALID_ENVIRONMENT,
+        `no plugin ${JSON.stringify(type)}; there are ${PLUGIN_TYPES.join(", ")}`,
+      );
     }
     const request = args.length > 0 && input.env.CNI_COMMAND === undefined ? byHand(type, args) : byEnvironment(input);
     if ("answer" in request) return { code: 0, stdout: request.answer };
     version = request.call.cniVersion;
     const caller = new PluginCaller(deps);
-    const plugin = builtinPlugin(type, { ...deps, delegate: async (...delegated) => (await caller.call(...delegated)).result });
+    const plugin = builtinPlugin(type, {
+      ...deps,
+      delegate: async (...delegated) => (await caller.call(...delegated)).result,
+    });
     const outcome = plugin ? await runBuiltin(plugin, request.command, request.call) : {};
-    const result = request.command === "ADD" ? `${JSON.stringify(resultJson(outcome.result ?? emptyResult, version), null, 2)}\n` : "";
+    const result =
+      request.command === "ADD"
+        ? `${JSON.stringify(resultJson(outcome.result ?? emptyResult, version), null, 2)}\n`
+        : "";
     return { code: 0, stdout: result };
   } catch (error) {
     return { code: 1, stdout: `${JSON.stringify(errorJson(error, version), null, 2)}\n` };
@@ -69,7 +78,8 @@ function byEnvironment(input: ExecutableInput): Request {
   if (command === "") throw invalid("required env variables [CNI_COMMAND] missing");
   if (!commands.includes(command)) throw invalid(`unknown CNI_COMMAND: ${command}`);
   const config = parseConfigJson(input.stdin(), "standard input");
-  const version = typeof config.cniVersion === "string" && config.cniVersion !== "" ? config.cniVersion : DEFAULT_VERSION;
+  const version =
+    typeof config.cniVersion === "string" && config.cniVersion !== "" ? config.cniVersion : DEFAULT_VERSION;
   if (command === "VERSION") {
     return { answer: `${JSON.stringify({ cniVersion: version, supportedVersions: SUPPORTED_VERSIONS })}\n` };
   }
@@ -79,9 +89,11 @@ function byEnvironment(input: ExecutableInput): Request {
   const { name } = config;
   if (typeof name !== "string" || name === "") throw new CniError(CNI_ERROR.INVALID_CONFIG, "missing network name");
   const containerId = env.CNI_CONTAINERID ?? "";
-  if (containerId !== "" && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(containerId)) throw invalid(`invalid characters in containerID: ${containerId}`);
+  if (containerId !== "" && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(containerId))
+    throw invalid(`invalid characters in containerID: ${containerId}`);
   const ifName = env.CNI_IFNAME ?? "";
-  if (Buffer.byteLength(ifName) > 15 || /[\s/:]/.test(ifName) || [".", ".."].includes(ifName)) throw invalid(`invalid interface name: ${ifName}`);
+  if (Buffer.byteLength(ifName) > 15 || /[\s/:]/.test(ifName) || [".", ".."].includes(ifName))
+    throw invalid(`invalid interface name: ${ifName}`);
   const { prevResult } = config;
   const call: PluginCall = {
     containerId,
@@ -112,11 +124,14 @@ function requiredVariables(command: string): string[] {
 
 /** CNI_ARGS: `KEY=value;KEY=value`. */
 function parseArgs(text: string): Record<string, string> {
-  const pairs = text.split(";").filter(Boolean).map((pair): [string, string] => {
-    const at = pair.indexOf("=");
-    if (at < 1) throw new CniError(CNI_ERROR.INVALID_ENVIRONMENT, `invalid CNI_ARGS pair ${JSON.stringify(pair)}`);
-    return [pair.slice(0, at), pair.slice(at + 1)];
-  });
+  const pairs = text
+    .split(";")
+    .filter(Boolean)
+    .map((pair): [string, string] => {
+      const at = pair.indexOf("=");
+      if (at < 1) throw new CniError(CNI_ERROR.INVALID_ENVIRONMENT, `invalid CNI_ARGS pair ${JSON.stringify(pair)}`);
+      return [pair.slice(0, at), pair.slice(at + 1)];
+    });
   return Object.fromEntries(pairs);
 }
 
@@ -129,7 +144,8 @@ function byHand(type: string, args: readonly string[]): Request {
   }
   const network = loadNetwork(HAND_CONF_DIR);
   const config = network.plugins.find((plugin) => plugin.type === type);
-  if (!config) throw new CniError(CNI_ERROR.INVALID_CONFIG, `${network.file} has no plugin of type ${JSON.stringify(type)}`);
+  if (!config)
+    throw new CniError(CNI_ERROR.INVALID_CONFIG, `${network.file} has no plugin of type ${JSON.stringify(type)}`);
   const path = netns.includes("/") ? netns : `/run/netns/${netns}`;
   const call = { containerId, netns: path, ifName: "eth0", args: {}, path: [HAND_PATH], networkName: network.name };
   return { command, call: { ...call, cniVersion: network.cniVersion, config } };

@@ -34,7 +34,12 @@ const layouts: Readonly<Record<4 | 6, Layout>> = { 4: layout("ip", "224.0.0.0/4"
 function layout(family: "ip" | "ip6", multicast: string): Layout {
   const table: Table = { family, name: "podwire-cni" };
   const chain: Chain = { table, name: "postrouting", hook: { type: "nat", hook: "postrouting", priority: SOURCE_NAT } };
-  return { table, chain, set: { table, name: "containers", key: [addressType(family)] }, multicast: parseCidr(multicast) };
+  return {
+    table,
+    chain,
+    set: { table, name: "containers", key: [addressType(family)] },
+    multicast: parseCidr(multicast),
+  };
 }
 
 /**
@@ -77,7 +82,8 @@ async function addAddress(nft: Nftables, address: Cidr, owner: string): Promise<
   if (known && known.comment !== owner) transaction.deleteElements(set, [known]);
   if (known?.comment !== owner) transaction.addElements(set, [{ key: address.ip.bytes, comment: owner }]);
   const rules = present?.rules.get(chain.name) ?? [];
-  if (!rules.some((rule) => rule.comment === formatCidr(network))) transaction.addRule(ruleOf(chain, set, network, multicast));
+  if (!rules.some((rule) => rule.comment === formatCidr(network)))
+    transaction.addRule(ruleOf(chain, set, network, multicast));
   await nft.commit(transaction);
 }
 

@@ -58,7 +58,9 @@ export function parseConfig(text: string, file: string): NetworkConfig {
   }
   const backend = (conf.Backend ?? { Type: "udp" }) as Record<string, unknown>;
   if (backend.Type !== "vxlan") {
-    return fail(`backend type ${JSON.stringify(backend.Type)} is not available, only "vxlan"${conf.Backend ? "" : ' (no Backend means "udp")'}`);
+    return fail(
+      `backend type ${JSON.stringify(backend.Type)} is not available, only "vxlan"${conf.Backend ? "" : ' (no Backend means "udp")'}`,
+    );
   }
   if (backend.GBP === true) return fail("GBP is not available with backend vxlan here");
   const network = (key: string): Cidr[] => {
@@ -74,7 +76,10 @@ export function parseConfig(text: string, file: string): NetworkConfig {
     if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= max) return value;
     return fail(`Backend.${key} is ${JSON.stringify(value)}, wanted a number 0-${max}`);
   };
-  const networks = [...(conf.EnableIPv4 === false ? [] : network("Network")), ...(conf.EnableIPv6 === true ? network("IPv6Network") : [])];
+  const networks = [
+    ...(conf.EnableIPv4 === false ? [] : network("Network")),
+    ...(conf.EnableIPv6 === true ? network("IPv6Network") : []),
+  ];
   if (networks.length === 0) return fail("neither EnableIPv4 nor EnableIPv6");
   const mtu = number("MTU", 0, 65_535);
   return {

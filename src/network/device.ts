@@ -1,5 +1,5 @@
 import { type Cidr, cidrBase, formatIp } from "#base/ip.ts";
-import { type Link, type Operation, randomMac, type Rtnetlink, type VxlanKind } from "#kernel/netlink/index.ts";
+import { type Link, type Operation, type Rtnetlink, randomMac, type VxlanKind } from "#kernel/netlink/index.ts";
 import type { NetworkConfig } from "./config.ts";
 
 /** Bytes that vxlan adds: Ethernet 14, VXLAN 8, UDP 8, and IPv4's 20 or IPv6's 40. */
@@ -27,7 +27,14 @@ export function deviceWish(
   return {
     family,
     name: `flannel${family === 6 ? "-v6" : ""}.${config.vni}`,
-    kind: { type: "vxlan", id: config.vni, link: node.external.index, local: node.local, port: config.port, learning: config.learning },
+    kind: {
+      type: "vxlan",
+      id: config.vni,
+      link: node.external.index,
+      local: node.local,
+      port: config.port,
+      learning: config.learning,
+    },
     mtu: (config.mtu ?? node.external.mtu) - OVERHEAD[family],
     mac: node.mac ?? randomMac(),
     address: `${formatIp(cidrBase(node.subnet))}/${family === 4 ? 32 : 128}`,
@@ -58,7 +65,13 @@ export function ensureDevice(rtnl: Rtnetlink, wish: DeviceWish, prepare: (name: 
 function sameTunnel({ kind }: Link, wish: DeviceWish): boolean {
   if (kind.type !== "vxlan") return false;
   const { id, link, local, port } = wish.kind;
-  return kind.id === id && kind.link === link && kind.local === local && kind.port === port && kind.learning === wish.kind.learning;
+  return (
+    kind.id === id &&
+    kind.link === link &&
+    kind.local === local &&
+    kind.port === port &&
+    kind.learning === wish.kind.learning
+  );
 }
 
 /** Address first, then up: a device that is up answers with whatever it has. */

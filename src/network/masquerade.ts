@@ -32,7 +32,11 @@ export interface MasqueradeWish {
  * Rules that give packets of pods the node's address when they leave the cluster's pod network (flannel's own):
  * marked ones, pod to pod, and whatever comes to this node's pods are left alone; multicast too.
  */
-export function masqueradeRules(wish: MasqueradeWish): { readonly table: Table; readonly chain: Chain; readonly rules: readonly Rule[] } {
+export function masqueradeRules(wish: MasqueradeWish): {
+  readonly table: Table;
+  readonly chain: Chain;
+  readonly rules: readonly Rule[];
+} {
   const { network, subnet } = wish;
   const family = network.ip.family;
   const { saddr, daddr } = family === 4 ? ip : ip6;
@@ -47,7 +51,10 @@ export function masqueradeRules(wish: MasqueradeWish): { readonly table: Table; 
       rule("left to the service proxy", hasMark(SERVICE_MASQUERADE_MARK), back),
       rule("pod to pod", inNetwork(saddr, network), inNetwork(daddr, network), back),
       rule("to pods of this node", inNetwork(saddr, network, "!="), inNetwork(daddr, subnet), back),
-      rule("leaves the cluster", inNetwork(saddr, network), inNetwork(daddr, multicast[family], "!="), { kind: "masquerade", fullyRandom: true }),
+      rule("leaves the cluster", inNetwork(saddr, network), inNetwork(daddr, multicast[family], "!="), {
+        kind: "masquerade",
+        fullyRandom: true,
+      }),
     ],
   };
 }
@@ -56,8 +63,12 @@ export function masqueradeRules(wish: MasqueradeWish): { readonly table: Table; 
 export async function applyMasquerade(nft: Nftables, wish: MasqueradeWish): Promise<void> {
   const { table, chain, rules } = masqueradeRules(wish);
   const present = (await nft.readTable(table))?.rules.get(chain.name) ?? [];
-  const same = present.length === rules.length && rules.every((rule, i) => present[i] && ruleText(present[i]) === ruleText(rule));
-  if (same) return nft.adoptRules(present.map((rule, i) => ({ ...rule, ...(rules[i]?.origin ? { origin: rules[i].origin } : {}) })));
+  const same =
+    present.length === rules.length && rules.every((rule, i) => present[i] && ruleText(present[i]) === ruleText(rule));
+  if (same)
+    return nft.adoptRules(
+      present.map((rule, i) => ({ ...rule, ...(rules[i]?.origin ? { origin: rules[i].origin } : {}) })),
+    );
   const transaction = new Transaction();
   transaction.together(() => {
     transaction.addTable(table).deleteTable(table).addTable(table).addChain(chain);

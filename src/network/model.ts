@@ -8,8 +8,16 @@ export const ANNOTATION_PREFIX = "flannel.alpha.coreos.com";
 export const annotationNames = {
   manager: `${ANNOTATION_PREFIX}/kube-subnet-manager`,
   backendType: `${ANNOTATION_PREFIX}/backend-type`,
-  4: { data: `${ANNOTATION_PREFIX}/backend-data`, publicIp: `${ANNOTATION_PREFIX}/public-ip`, overwrite: `${ANNOTATION_PREFIX}/public-ip-overwrite` },
-  6: { data: `${ANNOTATION_PREFIX}/backend-v6-data`, publicIp: `${ANNOTATION_PREFIX}/public-ipv6`, overwrite: `${ANNOTATION_PREFIX}/public-ipv6-overwrite` },
+  4: {
+    data: `${ANNOTATION_PREFIX}/backend-data`,
+    publicIp: `${ANNOTATION_PREFIX}/public-ip`,
+    overwrite: `${ANNOTATION_PREFIX}/public-ip-overwrite`,
+  },
+  6: {
+    data: `${ANNOTATION_PREFIX}/backend-v6-data`,
+    publicIp: `${ANNOTATION_PREFIX}/public-ipv6`,
+    overwrite: `${ANNOTATION_PREFIX}/public-ipv6-overwrite`,
+  },
 } as const;
 
 /** A node's part of the pod network, in one address family. */
@@ -32,7 +40,8 @@ export function leasesOf(nodes: readonly Node[]): Lease[] {
 /** One node's lease in a family; undefined for a node that takes no part (flannel's rules). */
 export function leaseOf(node: Node, family: 4 | 6): Lease | undefined {
   const annotations = node.metadata.annotations ?? {};
-  if (annotations[annotationNames.manager] !== "true" || annotations[annotationNames.backendType] !== "vxlan") return undefined;
+  if (annotations[annotationNames.manager] !== "true" || annotations[annotationNames.backendType] !== "vxlan")
+    return undefined;
   const names = annotationNames[family];
   const publicIp = tryParseIp(annotations[names.publicIp] ?? "");
   const subnet = podSubnet(node, family);
@@ -50,7 +59,9 @@ export function podSubnet(node: Node, family: 4 | 6): Cidr | undefined {
 /** MAC address in the node's backend data, undefined when there is none. */
 export function vtepMacOf(node: Node, family: 4 | 6): string | undefined {
   try {
-    const data = JSON.parse(node.metadata.annotations?.[annotationNames[family].data] ?? "{}") as { VtepMAC?: unknown } | null;
+    const data = JSON.parse(node.metadata.annotations?.[annotationNames[family].data] ?? "{}") as {
+      VtepMAC?: unknown;
+    } | null;
     const mac = data?.VtepMAC;
     return typeof mac === "string" && /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(mac) ? mac.toLowerCase() : undefined;
   } catch {
@@ -59,7 +70,11 @@ export function vtepMacOf(node: Node, family: 4 | 6): string | undefined {
 }
 
 /** Own annotations as the node wants them; `overwrite` annotations of an administrator win over the address given. */
-export function ownAnnotations(node: Node, vni: number, ends: readonly { readonly family: 4 | 6; readonly publicIp: string; readonly vtepMac: string }[]): Record<string, string> {
+export function ownAnnotations(
+  node: Node,
+  vni: number,
+  ends: readonly { readonly family: 4 | 6; readonly publicIp: string; readonly vtepMac: string }[],
+): Record<string, string> {
   const present = node.metadata.annotations ?? {};
   const wanted: Record<string, string> = { [annotationNames.manager]: "true", [annotationNames.backendType]: "vxlan" };
   for (const end of ends) {
@@ -73,5 +88,9 @@ export function ownAnnotations(node: Node, vni: number, ends: readonly { readonl
 /** Whether every pod subnet of the node lies in the cluster's networks; it names the first that does not. */
 export function strangerSubnet(node: Node, networks: readonly Cidr[]): Cidr | undefined {
   const subnets = ([4, 6] as const).flatMap((family) => podSubnet(node, family) ?? []);
-  return subnets.find((subnet) => networks.some((network) => network.ip.family === subnet.ip.family) && !networks.some((network) => cidrContains(network, subnet)));
+  return subnets.find(
+    (subnet) =>
+      networks.some((network) => network.ip.family === subnet.ip.family) &&
+      !networks.some((network) => cidrContains(network, subnet)),
+  );
 }

@@ -115,7 +115,11 @@ class Worker {
 
   status(): { ready: boolean; peers: number; error?: string } {
     const peers = [...this.#entries.actual.values()].filter((entry) => entry.op === "add-route").length;
-    return { ready: this.#configured !== undefined && this.#error === undefined, peers, ...(this.#error === undefined ? {} : { error: this.#error }) };
+    return {
+      ready: this.#configured !== undefined && this.#error === undefined,
+      peers,
+      ...(this.#error === undefined ? {} : { error: this.#error }),
+    };
   }
 
   resync(): void {
@@ -160,7 +164,11 @@ class Worker {
   async #pass(): Promise<void> {
     const own = this.#nodes.get(this.#options.nodeName);
     const stranger = own && strangerSubnet(own, this.#config.networks);
-    if (stranger) throw new PodwireError("NETWORK_SUBNET", `subnet ${formatCidr(stranger)} of ${this.#options.nodeName} is in none of the pod networks`);
+    if (stranger)
+      throw new PodwireError(
+        "NETWORK_SUBNET",
+        `subnet ${formatCidr(stranger)} of ${this.#options.nodeName} is in none of the pod networks`,
+      );
     const subnets = own ? this.#subnets(own) : [];
     if (!own || subnets.length === 0) return;
     const text = subnets.map(formatCidr).join(",");
@@ -178,10 +186,13 @@ class Worker {
   async #configure(own: Node, subnets: readonly Cidr[], text: string): Promise<void> {
     const { rtnl, log } = this.#deps;
     const external = rtnl.link({ name: this.#options.externalInterface });
-    if (!external) throw new PodwireError("NETWORK_INTERFACE", `there is no interface ${this.#options.externalInterface}`);
+    if (!external)
+      throw new PodwireError("NETWORK_INTERFACE", `there is no interface ${this.#options.externalInterface}`);
     this.#nodeSysctls(subnets);
     const ends = subnets.map((subnet) => this.#device(own, subnet, external));
-    const direct = this.#config.directRouting ? rtnl.addresses(external.index).map(({ address }) => cidrNetwork(parseCidr(address))) : [];
+    const direct = this.#config.directRouting
+      ? rtnl.addresses(external.index).map(({ address }) => cidrNetwork(parseCidr(address)))
+      : [];
     const devices = Object.fromEntries(ends.map((end) => [end.family, end.index]));
     const place: Place = { nodeName: this.#options.nodeName, devices, external: external.index, direct };
     const mtu = (this.#config.mtu ?? external.mtu) - POD_OVERHEAD;
@@ -194,13 +205,25 @@ class Worker {
     await this.#annotate(own, ends);
     this.#stale = true;
     this.#configured = { subnets: text, place, info: { podCidrs: subnets.map(formatCidr), mtu } };
-    log.info("This node is part of the pod network", { podCIDRs: text, mtu, devices: ends.map((end) => end.name).join(",") });
+    log.info("This node is part of the pod network", {
+      podCIDRs: text,
+      mtu,
+      devices: ends.map((end) => end.name).join(","),
+    });
   }
 
-  #device(own: Node, subnet: Cidr, external: Link): { family: 4 | 6; index: number; name: string; publicIp: string; vtepMac: string } {
+  #device(
+    own: Node,
+    subnet: Cidr,
+    external: Link,
+  ): { family: 4 | 6; index: number; name: string; publicIp: string; vtepMac: string } {
     const { family } = subnet.ip;
     const local = this.#options.nodeAddresses.find((address) => parseIp(address).family === family);
-    if (local === undefined) throw new PodwireError("NETWORK_ADDRESS", `the node has no IPv${family} address for its pod network ${formatCidr(subnet)}`);
+    if (local === undefined)
+      throw new PodwireError(
+        "NETWORK_ADDRESS",
+        `the node has no IPv${family} address for its pod network ${formatCidr(subnet)}`,
+      );
     const mac = vtepMacOf(own, family);
     const wish = deviceWish(this.#config, family, { subnet, local, external, ...(mac === undefined ? {} : { mac }) });
     const link = ensureDevice(this.#deps.rtnl, wish, (name) => this.#deviceSysctls(name, family));
@@ -209,7 +232,11 @@ class Worker {
 
   #deviceSysctls(name: string, family: 4 | 6): void {
     const conf = `net/ipv6/conf/${name}`;
-    const settings = { [`${conf}/accept_ra`]: "0", [`${conf}/accept_dad`]: "0", [`${conf}/disable_ipv6`]: family === 6 ? "0" : "1" };
+    const settings = {
+      [`${conf}/accept_ra`]: "0",
+      [`${conf}/accept_dad`]: "0",
+      [`${conf}/disable_ipv6`]: family === 6 ? "0" : "1",
+    };
     this.#optionalSysctls(settings, "the kernel has no IPv6");
   }
 
@@ -219,8 +246,12 @@ class Worker {
       ...(has(4) ? { "net/ipv4/ip_forward": "1" } : {}),
       ...(has(6) ? { "net/ipv6/conf/all/forwarding": "1" } : {}),
     });
-    const why = "br_netfilter is not loaded (modprobe br_netfilter): a Service fails for a client on its endpoint's node";
-    this.#optionalSysctls({ "net/bridge/bridge-nf-call-iptables": "1", "net/bridge/bridge-nf-call-ip6tables": "1" }, why);
+    const why =
+      "br_netfilter is not loaded (modprobe br_netfilter): a Service fails for a client on its endpoint's node";
+    this.#optionalSysctls(
+      { "net/bridge/bridge-nf-call-iptables": "1", "net/bridge/bridge-nf-call-ip6tables": "1" },
+      why,
+    );
   }
 
   #optionalSysctls(settings: Readonly<Record<string, string>>, without: string): void {
@@ -248,7 +279,10 @@ class Worker {
     const present = own.metadata.annotations ?? {};
     if (Object.entries(wanted).every(([name, value]) => present[name] === value)) return;
     const patch = { metadata: { annotations: wanted } };
-    await this.#deps.client.patch(resources.nodes, this.#options.nodeName, undefined, patch, { type: "strategic", subresource: "status" });
+    await this.#deps.client.patch(resources.nodes, this.#options.nodeName, undefined, patch, {
+      type: "strategic",
+      subresource: "status",
+    });
   }
 
   /** Brings the kernel to what the leases of all nodes want, in one send. */
@@ -268,8 +302,14 @@ class Worker {
     for (const [key, entry] of wanted) this.#entries.setDesired(key, entry);
     const { add, change, remove } = this.#entries.pending();
     const put = [...add, ...change].map(([, entry]) => entry);
-    this.#deps.rtnl.apply(orderedOperations(put, remove.map(([, entry]) => entry)));
+    this.#deps.rtnl.apply(
+      orderedOperations(
+        put,
+        remove.map(([, entry]) => entry),
+      ),
+    );
     this.#entries.applied();
-    if (put.length + remove.length > 0) this.#deps.log.debug("Pod network changed", { put: put.length, removed: remove.length });
+    if (put.length + remove.length > 0)
+      this.#deps.log.debug("Pod network changed", { put: put.length, removed: remove.length });
   }
 }

@@ -86,7 +86,12 @@ function removal(entry: Entry): Operation {
       return { op: "delete-fdb", index: entry.index, mac: entry.mac, dst: entry.dst };
     case "add-route": {
       const { dst, via, index } = entry;
-      return { op: "delete-route", dst, ...(via === undefined ? {} : { via }), ...(index === undefined ? {} : { index }) };
+      return {
+        op: "delete-route",
+        dst,
+        ...(via === undefined ? {} : { via }),
+        ...(index === undefined ? {} : { index }),
+      };
     }
   }
 }

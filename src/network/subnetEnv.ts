@@ -5,7 +5,10 @@ import { type Cidr, cidrNth, formatCidr, formatIp } from "#base/ip.ts";
 /** flannel's file for the CNI plugin `flannel`: networks, this node's subnets by their first address, MTU. */
 export function subnetEnv(networks: readonly Cidr[], subnets: readonly Cidr[], mtu: number): string {
   const lines: string[] = [];
-  for (const [family, prefix] of [[4, ""], [6, "IPV6_"]] as const) {
+  for (const [family, prefix] of [
+    [4, ""],
+    [6, "IPV6_"],
+  ] as const) {
     const network = networks.find((cidr) => cidr.ip.family === family);
     const subnet = subnets.find((cidr) => cidr.ip.family === family);
     if (!network || !subnet) continue;

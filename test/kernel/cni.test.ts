@@ -8,7 +8,9 @@ import { TestNode } from "#test/support/nodes.ts";
 import { ping } from "#test/support/ping.ts";
 
 function addressFiles(network: string): string[] {
-  return readdirSync(join(node.directory, "networks", network)).filter((name) => /^(10\.|fd)/.test(name)).sort();
+  return readdirSync(join(node.directory, "networks", network))
+    .filter((name) => /^(10\.|fd)/.test(name))
+    .sort();
 }
 
 function nodeLinks(): string[] {
@@ -103,11 +105,22 @@ describe("N04 the notes' mynet configuration", () => {
     // Another network of the node: it sees the node's address, not the pod's.
     const far = newNetns();
     const here = openRtnetlink(node.netns);
-    here.apply([{ op: "add-link", name: "out", index: 90, up: true, kind: { type: "veth", peer: { name: "in", index: 2, netns: far.fd } } }]);
+    here.apply([
+      {
+        op: "add-link",
+        name: "out",
+        index: 90,
+        up: true,
+        kind: { type: "veth", peer: { name: "in", index: 2, netns: far.fd } },
+      },
+    ]);
     here.apply([{ op: "add-address", index: 90, address: "192.168.7.1/24" }]);
     here.close();
     const farLinks = openRtnetlink(far);
-    farLinks.apply([{ op: "set-link", index: 2, up: true }, { op: "add-address", index: 2, address: "192.168.7.2/24" }]);
+    farLinks.apply([
+      { op: "set-link", index: 2, up: true },
+      { op: "add-address", index: 2, address: "192.168.7.2/24" },
+    ]);
     // The far host has no route to 10.22: only a masqueraded packet is answered.
     expect(await ping(pod.ns, "192.168.7.2")).toBe(true);
     farLinks.close();
@@ -160,13 +173,18 @@ describe("N03 plugins are looked up at each call (part: absent and foreign plugi
   it("names a plugin that is not there, and takes back what its predecessors did", async () => {
     const conflist = defaultConflist(["10.244.1.0/24"], 1450);
     node.configure("10.conflist", { ...conflist, plugins: [...(conflist.plugins as unknown[]), { type: "portmap" }] });
-    await expect(node.runtime.add(node.pod("a"))).rejects.toThrow(`failed to find plugin "portmap" in path [${node.binDir}]`);
+    await expect(node.runtime.add(node.pod("a"))).rejects.toThrow(
+      `failed to find plugin "portmap" in path [${node.binDir}]`,
+    );
     expect(addressFiles("cbr0")).toEqual([]);
     expect(nodeLinks().filter((name) => name.startsWith("veth"))).toEqual([]);
   });
 
   it("runs an edited plugin as a process", async () => {
-    node.install("loopback", '#!/bin/sh\ncat > /dev/null\necho \'{"cniVersion":"1.0.0","ips":[{"address":"10.1.2.3/8"}]}\'\n');
+    node.install(
+      "loopback",
+      '#!/bin/sh\ncat > /dev/null\necho \'{"cniVersion":"1.0.0","ips":[{"address":"10.1.2.3/8"}]}\'\n',
+    );
     node.configure("10.conflist", { cniVersion: "1.0.0", name: "lo", plugins: [{ type: "loopback" }] });
     expect((await node.runtime.add(node.pod("a"))).result.ips).toEqual([{ address: "10.1.2.3/8" }]);
   });

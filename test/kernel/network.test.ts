@@ -41,7 +41,11 @@ describe("P06 flannel vxlan (part: two and three nodes of ours)", () => {
         return { pod, result: (await node.runtime.add(pod)).result };
       }),
     );
-    expect(pods.map(({ result }) => result.ips[0]?.address)).toEqual(["10.244.1.2/24", "10.244.2.2/24", "10.244.3.2/24"]);
+    expect(pods.map(({ result }) => result.ips[0]?.address)).toEqual([
+      "10.244.1.2/24",
+      "10.244.2.2/24",
+      "10.244.3.2/24",
+    ]);
     for (const { pod } of pods) {
       for (const to of [1, 2, 3]) {
         expect(await ping(pod.ns, `10.244.${to}.2`)).toBe(true);
@@ -69,7 +73,12 @@ describe("P06 flannel vxlan (part: two and three nodes of ours)", () => {
     await again.network.ready;
     expect(snapshot(1)).toEqual(before);
     const routes = again.rtnl.routes({ protocol: ROUTE_PROTOCOL_PODWIRE });
-    expect(routes.map((route) => again.rtnl.origins.route(route)?.name).sort()).toEqual(["node02", "node02", "node03", "node03"]);
+    expect(routes.map((route) => again.rtnl.origins.route(route)?.name).sort()).toEqual([
+      "node02",
+      "node02",
+      "node03",
+      "node03",
+    ]);
     for (const entry of again.rtnl.neighbours().filter(({ state }) => state === "permanent")) {
       expect(again.rtnl.origins.neighbour(entry)?.kind).toBe("Node");
     }
@@ -86,7 +95,9 @@ describe("P06 flannel vxlan (part: two and three nodes of ours)", () => {
     const annotations = { "flannel.alpha.coreos.com/backend-data": '{"VNI":1,"VtepMAC":"02:00:00:00:00:77"}' };
     await client.patch(resources.nodes, "node02", undefined, { metadata: { annotations } }, { type: "merge" });
     while (!snapshot(1).macs.includes("02:00:00:00:00:77")) await new Promise((resolve) => setTimeout(resolve, 2));
-    expect(snapshot(1).fdb.filter((line) => line.startsWith("02:00:00:00:00:77"))).toEqual(["02:00:00:00:00:77 192.168.1.12"]);
+    expect(snapshot(1).fdb.filter((line) => line.startsWith("02:00:00:00:00:77"))).toEqual([
+      "02:00:00:00:00:77 192.168.1.12",
+    ]);
     const route = first.rtnl.routes({ protocol: ROUTE_PROTOCOL_PODWIRE }).find(({ dst }) => dst === "10.244.2.0/24");
     first.rtnl.apply([{ op: "delete-route", dst: "10.244.2.0/24", index: route?.index as number }]);
     first.network.resync();
@@ -98,9 +109,18 @@ describe("P06 flannel vxlan (part: two and three nodes of ours)", () => {
 function snapshot(position: number) {
   const rtnl = openRtnetlink(cluster.at(position).node.netns);
   const state = {
-    routes: rtnl.routes({ protocol: ROUTE_PROTOCOL_PODWIRE }).map(({ dst }) => dst).sort(),
-    macs: rtnl.neighbours().flatMap(({ state: s, mac }) => (s === "permanent" && mac ? [mac] : [])).sort(),
-    fdb: rtnl.fdb().flatMap(({ mac, dst }) => (dst ? [`${mac} ${dst}`] : [])).sort(),
+    routes: rtnl
+      .routes({ protocol: ROUTE_PROTOCOL_PODWIRE })
+      .map(({ dst }) => dst)
+      .sort(),
+    macs: rtnl
+      .neighbours()
+      .flatMap(({ state: s, mac }) => (s === "permanent" && mac ? [mac] : []))
+      .sort(),
+    fdb: rtnl
+      .fdb()
+      .flatMap(({ mac, dst }) => (dst ? [`${mac} ${dst}`] : []))
+      .sort(),
     links: rtnl.links().map(({ name, index, mac }) => `${name} ${index} ${mac}`),
   };
   rtnl.close();

@@ -37,7 +37,8 @@ export function parseConfigJson(text: string, file: string): JsonObject {
     const place = mistake ? `${file}:${mistake.line}: ${mistake.what}` : `${file}: ${errorMessage(error)}`;
     throw new CniError(CNI_ERROR.DECODE_FAILURE, `error parsing configuration: ${place}`, "", error);
   }
-  if (!isObject(value)) throw new CniError(CNI_ERROR.DECODE_FAILURE, `error parsing configuration: ${file}:1: not a JSON object`);
+  if (!isObject(value))
+    throw new CniError(CNI_ERROR.DECODE_FAILURE, `error parsing configuration: ${file}:1: not a JSON object`);
   return value;
 }
 

@@ -68,7 +68,8 @@ export function parseNetworkConfig(text: string, file: string): NetworkConfig {
   const invalid = (reason: string) => new CniError(CNI_ERROR.INVALID_CONFIG, `${file}: ${reason}`);
   const { name } = value;
   if (typeof name !== "string" || name === "") throw invalid('missing network name ("name")');
-  if (!namePattern.test(name)) throw invalid(`network name ${JSON.stringify(name)} has characters that are not allowed`);
+  if (!namePattern.test(name))
+    throw invalid(`network name ${JSON.stringify(name)} has characters that are not allowed`);
   const cniVersion = value.cniVersion === undefined || value.cniVersion === "" ? DEFAULT_VERSION : value.cniVersion;
   if (typeof cniVersion !== "string") throw invalid('"cniVersion" is not text');
   try {

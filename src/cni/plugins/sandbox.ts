@@ -11,7 +11,11 @@ export type SandboxDeps = Pick<PluginDeps, "openNetns" | "openRtnetlink">;
  * Runs `work` with route netlink of the call's namespace.
  * @throws CniError INVALID_ENVIRONMENT when there is no such namespace
  */
-export function inSandbox<T>(deps: SandboxDeps, call: PluginCall, work: (rtnl: Rtnetlink, netns: Pick<Netns, "fd">) => T): T {
+export function inSandbox<T>(
+  deps: SandboxDeps,
+  call: PluginCall,
+  work: (rtnl: Rtnetlink, netns: Pick<Netns, "fd">) => T,
+): T {
   const netns = openSandbox(deps, call);
   try {
     const rtnl = deps.openRtnetlink(netns);
@@ -28,11 +32,17 @@ export function inSandbox<T>(deps: SandboxDeps, call: PluginCall, work: (rtnl: R
 /** The call's namespace; `close` leaves a descriptor that the caller gave open. */
 function openSandbox(deps: SandboxDeps, call: PluginCall): Netns {
   if (call.netnsFd !== undefined) return { fd: call.netnsFd, close: () => {} };
-  if (call.netns === "") throw new CniError(CNI_ERROR.INVALID_ENVIRONMENT, "required env variables [CNI_NETNS] missing");
+  if (call.netns === "")
+    throw new CniError(CNI_ERROR.INVALID_ENVIRONMENT, "required env variables [CNI_NETNS] missing");
   try {
     return deps.openNetns(call.netns);
   } catch (error) {
-    throw new CniError(CNI_ERROR.INVALID_ENVIRONMENT, `failed to open netns "${call.netns}": ${String(error)}`, "", error);
+    throw new CniError(
+      CNI_ERROR.INVALID_ENVIRONMENT,
+      `failed to open netns "${call.netns}": ${String(error)}`,
+      "",
+      error,
+    );
   }
 }
 

@@ -27,7 +27,10 @@ export function findPlugin(type: string, directories: readonly string[]): Plugin
       if (isExecutable(file)) return { file, kind: kindOf(file, type) };
     }
   }
-  throw new CniError(CNI_ERROR.INVALID_CONFIG, `failed to find plugin ${JSON.stringify(type)} in path [${directories.join(" ")}]`);
+  throw new CniError(
+    CNI_ERROR.INVALID_CONFIG,
+    `failed to find plugin ${JSON.stringify(type)} in path [${directories.join(" ")}]`,
+  );
 }
 
 function isExecutable(file: string): boolean {

@@ -33,7 +33,12 @@ export class ResultCache {
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
     const file = this.#file(entry.network.name, entry.containerId, entry.ifName);
     const { network } = entry;
-    const config = { cniVersion: network.cniVersion, name: network.name, disableCheck: network.disableCheck, plugins: network.plugins };
+    const config = {
+      cniVersion: network.cniVersion,
+      name: network.name,
+      disableCheck: network.disableCheck,
+      plugins: network.plugins,
+    };
     const text = JSON.stringify({
       kind: "cniCacheV1",
       containerId: entry.containerId,
@@ -51,6 +56,10 @@ export class ResultCache {
 
   /** All attachments; files that are not ours or broken are left out. */
   list(): CachedAttachment[] {
+    return this.#entries(() => true);
+  }
+
+  #entries(wanted: (file: string) => boolean): CachedAttachment[] {
     let names: string[];
     try {
       names = readdirSync(this.#directory);
@@ -58,7 +67,7 @@ export class ResultCache {
       if (hasCode(error, "ENOENT")) return [];
       throw error;
     }
-    return names.flatMap((name) => {
+    return names.filter(wanted).flatMap((name) => {
       const entry = this.#read(join(this.#directory, name));
       return entry ? [entry] : [];
     });
@@ -66,7 +75,8 @@ export class ResultCache {
 
   /** Attachment of a container's interface, to whatever network. */
   find(containerId: string, ifName: string): CachedAttachment | undefined {
-    return this.list().find((entry) => entry.containerId === containerId && entry.ifName === ifName);
+    const named = this.#entries((file) => file.endsWith(`-${containerId}-${ifName}`));
+    return named.find((entry) => entry.containerId === containerId && entry.ifName === ifName);
   }
 
   /** Forgets an attachment. */

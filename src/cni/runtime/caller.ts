@@ -38,7 +38,10 @@ export class PluginCaller {
     if (command !== "ADD") return {};
     const printed = tryJson(stdout);
     if (isObject(printed)) return { result: parseResult(printed, call.cniVersion) };
-    throw new CniError(CNI_ERROR.DECODE_FAILURE, `plugin ${binary.file} printed no JSON result: ${JSON.stringify(stdout.slice(0, 200))}`);
+    throw new CniError(
+      CNI_ERROR.DECODE_FAILURE,
+      `plugin ${binary.file} printed no JSON result: ${JSON.stringify(stdout.slice(0, 200))}`,
+    );
   }
 }
 

@@ -45,7 +45,9 @@ export async function executePlugin(
   child.stdin.end(JSON.stringify(input));
   const ended = new Promise<string | undefined>((resolve, reject) => {
     child.on("error", reject);
-    child.on("close", (code, signal) => resolve(code === 0 ? undefined : signal ? `killed by ${signal}` : `exit code ${code}`));
+    child.on("close", (code, signal) =>
+      resolve(code === 0 ? undefined : signal ? `killed by ${signal}` : `exit code ${code}`),
+    );
   });
   try {
     const [failure, stdout, stderr] = await Promise.all([ended, text(child.stdout), text(child.stderr)]);
@@ -64,7 +66,10 @@ function failureOf(file: string, failure: string, stdout: string, stderr: string
     return new CniError(code, printed.msg, typeof printed.details === "string" ? printed.details : "");
   }
   const said = (stderr.trim() || stdout.trim()).slice(-1000);
-  return new CniError(CNI_ERROR.INTERNAL, `plugin ${file} failed with ${failure}${said ? `: ${said}` : " and said nothing"}`);
+  return new CniError(
+    CNI_ERROR.INTERNAL,
+    `plugin ${file} failed with ${failure}${said ? `: ${said}` : " and said nothing"}`,
+  );
 }
 
 /** Parsed JSON, undefined for text that is none. */

@@ -1,5 +1,5 @@
-import type { Logger } from "#base/log.ts";
 import { errorMessage } from "#base/errors.ts";
+import type { Logger } from "#base/log.ts";
 import { isObject, type Json, type JsonObject } from "../config/json.ts";
 import { loadNetwork, type NetworkConfig, type PluginConfig } from "../config/network.ts";
 import { atLeast } from "../config/versions.ts";
@@ -57,7 +57,10 @@ export class CniRuntime {
   readonly #cache: ResultCache;
   readonly #log: Logger;
 
-  constructor(options: CniRuntimeOptions, deps: { readonly log: Logger; readonly plugins?: Omit<PluginDeps, "delegate"> }) {
+  constructor(
+    options: CniRuntimeOptions,
+    deps: { readonly log: Logger; readonly plugins?: Omit<PluginDeps, "delegate"> },
+  ) {
     this.#options = { confDir: "/etc/cni/net.d", binDirs: ["/opt/cni/bin"], cacheDir: "/var/lib/cni", ...options };
     this.#deps = deps.plugins ?? kernelDeps();
     this.#caller = new PluginCaller(this.#deps);
@@ -71,7 +74,10 @@ export class CniRuntime {
   }
 
   /** The network an attachment was made to; undefined for one that is not remembered. */
-  attached(containerId: string, ifName = "eth0"): { readonly network: NetworkConfig; readonly result: CniResult } | undefined {
+  attached(
+    containerId: string,
+    ifName = "eth0",
+  ): { readonly network: NetworkConfig; readonly result: CniResult } | undefined {
     return this.#cache.find(containerId, ifName);
   }
 
@@ -111,7 +117,11 @@ export class CniRuntime {
     const known = this.#cache.find(containerId, ifName);
     const network = known?.network ?? this.#currentNetwork();
     if (!network) return;
-    const merged = { ...attachment, args: attachment.args ?? known?.args ?? {}, capabilities: attachment.capabilities ?? known?.capabilities ?? {} };
+    const merged = {
+      ...attachment,
+      args: attachment.args ?? known?.args ?? {},
+      capabilities: attachment.capabilities ?? known?.capabilities ?? {},
+    };
     const prevResult = atLeast(network.cniVersion, "0.4.0") ? known?.result : undefined;
     for (const plugin of network.plugins.toReversed()) {
       try {
@@ -144,12 +154,20 @@ export class CniRuntime {
     for (const entry of this.#cache.list()) {
       if (kept.has(`${entry.containerId} ${entry.ifName}`)) continue;
       await this.del({ containerId: entry.containerId, ifName: entry.ifName, netns: "" }).catch((error: unknown) =>
-        this.#log.warn("Cannot detach a container that is gone", { container: entry.containerId, error: errorMessage(error) }),
+        this.#log.warn("Cannot detach a container that is gone", {
+          container: entry.containerId,
+          error: errorMessage(error),
+        }),
       );
     }
   }
 
-  async #each(command: CniCommand, network: NetworkConfig, attachment: Attachment, prevResult?: CniResult): Promise<void> {
+  async #each(
+    command: CniCommand,
+    network: NetworkConfig,
+    attachment: Attachment,
+    prevResult?: CniResult,
+  ): Promise<void> {
     for (const plugin of network.plugins) {
       try {
         await this.#caller.call(command, plugin.type, this.#call(network, plugin, attachment, prevResult));

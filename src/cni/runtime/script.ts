@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { dirname, basename } from "node:path";
+import { basename, dirname } from "node:path";
 import type { JsonObject } from "../config/json.ts";
 import { isObject } from "../config/json.ts";
 import { CNI_ERROR, CniError } from "../errors.ts";
@@ -31,13 +31,23 @@ export async function runScript(
   if (command !== "ADD" && command !== "DEL") return {};
   const words = scriptWords(readFileSync(file, "utf8"), command);
   const environment = pluginEnvironment(words.environment, call);
-  const { stdout } = await executePlugin(file, [words.argument, call.containerId, netnsName(call.netns)], command, call, input, environment);
+  const { stdout } = await executePlugin(
+    file,
+    [words.argument, call.containerId, netnsName(call.netns)],
+    command,
+    call,
+    input,
+    environment,
+  );
   if (command === "DEL") return {};
   const printed = tryJson(stdout);
   if (isObject(printed)) return { result: parseResult(printed, call.cniVersion) };
   const result = readResult(call, deps);
   const addresses = result.ips.map((ip) => ip.address).join(", ");
-  return { result, warning: `${basename(file)} printed no CNI result; ${addresses} was read from ${call.ifName} in the namespace` };
+  return {
+    result,
+    warning: `${basename(file)} printed no CNI result; ${addresses} was read from ${call.ifName} in the namespace`,
+  };
 }
 
 /**
@@ -65,7 +75,10 @@ function readResult(call: PluginCall, deps: SandboxDeps): CniResult {
     const link = links.find((candidate) => candidate.name === call.ifName) ?? links[0];
     const addresses = link ? rtnl.addresses(link.index).filter(({ address }) => !address.startsWith("fe80:")) : [];
     if (!link || addresses.length === 0) {
-      throw new CniError(CNI_ERROR.INTERNAL, `the script printed no result and left no address on ${call.ifName} in the namespace`);
+      throw new CniError(
+        CNI_ERROR.INTERNAL,
+        `the script printed no result and left no address on ${call.ifName} in the namespace`,
+      );
     }
     const routes = rtnl.routes({ index: link.index }).filter((route) => route.via !== undefined);
     const gateway = (v6: boolean) => routes.find((route) => route.dst === (v6 ? "::/0" : "0.0.0.0/0"))?.via;

@@ -1,6 +1,6 @@
 import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { check, CLONE, libc } from "#kernel/ffi/index.ts";
+import { CLONE, check, libc } from "#kernel/ffi/index.ts";
 
 const MS_BIND = 4096;
 const MNT_DETACH = 2;

@@ -31,7 +31,11 @@ export function socketAddress(address: string | Ip, port: number): Buffer {
 /** A socket in the namespace; the descriptor is the caller's to close. */
 function socketIn(netns: Pick<Netns, "fd">, address: string, type: number): { fd: number; close: () => void } {
   const family = parseIp(address).family === 4 ? AF.INET : AF.INET6;
-  const fd = check(inNetns(netns, () => libc.socket(family, type | flags, 0)), "socket", address);
+  const fd = check(
+    inNetns(netns, () => libc.socket(family, type | flags, 0)),
+    "socket",
+    address,
+  );
   return { fd, close: () => void libc.close(fd) };
 }
 

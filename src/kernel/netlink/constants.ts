@@ -72,7 +72,13 @@ export const LINKINFO = { KIND: 1, DATA: 2, SLAVE_KIND: 4, SLAVE_DATA: 5, VETH_P
 export const VXLAN = { ID: 1, LINK: 3, LOCAL: 4, LEARNING: 7, PORT: 15, LOCAL6: 17 } as const;
 
 /** Attributes of a bridge and of a bridge port (include/uapi/linux/if_link.h). */
-export const BRIDGE = { STP_STATE: 5, VLAN_FILTERING: 7, PORT_HAIRPIN: 4, PORT_LEARNING: 8, PORT_ISOLATED: 33 } as const;
+export const BRIDGE = {
+  STP_STATE: 5,
+  VLAN_FILTERING: 7,
+  PORT_HAIRPIN: 4,
+  PORT_LEARNING: 8,
+  PORT_ISOLATED: 33,
+} as const;
 
 /** Flags of a device (include/uapi/linux/if.h). */
 export const IFF = { UP: 0x1, LOOPBACK: 0x8, RUNNING: 0x40, NOARP: 0x80, PROMISC: 0x100, LOWER_UP: 0x10000 } as const;

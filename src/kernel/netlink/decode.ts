@@ -94,7 +94,12 @@ export function decodeNeighbour(payload: Buffer): Neighbour | undefined {
   const number = payload.readUInt16LE(8);
   const names = Object.keys(neighbourStates) as NeighbourState[];
   const state = names.find((name) => neighbourStates[name] === number) ?? "none";
-  return { index: payload.readInt32LE(4), ip: ipText(ip), ...(mac?.length === 6 ? { mac: formatMac(mac) } : {}), state };
+  return {
+    index: payload.readInt32LE(4),
+    ip: ipText(ip),
+    ...(mac?.length === 6 ? { mac: formatMac(mac) } : {}),
+    state,
+  };
 }
 
 /** Reads the payload of an RTM_NEWNEIGH message of family bridge. */

@@ -8,7 +8,12 @@ export function describeOperation(operation: Operation): string {
     case "set-link":
       return setLink(operation);
     case "set-bridge-port":
-      return words("bridge link set", `dev #${operation.index}`, onOff("hairpin", operation.hairpin), onOff("isolated", operation.isolated));
+      return words(
+        "bridge link set",
+        `dev #${operation.index}`,
+        onOff("hairpin", operation.hairpin),
+        onOff("isolated", operation.isolated),
+      );
     case "add-altname":
       return `ip link property add dev #${operation.index} altname ${operation.altName}`;
     case "delete-link":
@@ -52,15 +57,35 @@ function onOff(name: string, value: boolean | undefined): string | undefined {
 
 function addLink(link: AddLink): string {
   const { kind } = link;
-  const settings = words(option("address", link.mac), option("mtu", link.mtu), option("group", link.group), device("master", link.master));
+  const settings = words(
+    option("address", link.mac),
+    option("mtu", link.mtu),
+    option("group", link.group),
+    device("master", link.master),
+  );
   let type: string = kind.type;
   if (kind.type === "veth") {
     type = words("veth peer name", kind.peer.name, device("index", kind.peer.index), option("netns", kind.peer.netns));
   } else if (kind.type === "vxlan") {
     const learning = kind.learning ? "learning" : "nolearning";
-    type = words("vxlan", `id ${kind.id}`, device("dev", kind.link), option("local", kind.local), `dstport ${kind.port ?? 8472}`, learning);
+    type = words(
+      "vxlan",
+      `id ${kind.id}`,
+      device("dev", kind.link),
+      option("local", kind.local),
+      `dstport ${kind.port ?? 8472}`,
+      learning,
+    );
   }
-  return words("ip link add", link.name, device("index", link.index), settings, "type", type, link.up ? "up" : undefined);
+  return words(
+    "ip link add",
+    link.name,
+    device("index", link.index),
+    settings,
+    "type",
+    type,
+    link.up ? "up" : undefined,
+  );
 }
 
 function setLink(link: SetLink): string {

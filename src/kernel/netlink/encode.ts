@@ -6,7 +6,12 @@ import type { MessageWriter } from "./messageWriter.ts";
 import type { Address, Operation, Route, RouteType } from "./model.ts";
 
 /** Numbers of route types (RTN_*, include/uapi/linux/rtnetlink.h). */
-export const routeTypes: Readonly<Record<RouteType, number>> = { unicast: 1, blackhole: 6, unreachable: 7, prohibit: 8 };
+export const routeTypes: Readonly<Record<RouteType, number>> = {
+  unicast: 1,
+  blackhole: 6,
+  unreachable: 7,
+  prohibit: 8,
+};
 
 /** Numbers of neighbour states (NUD_*, include/uapi/linux/neighbour.h). */
 export const neighbourStates = {
@@ -32,7 +37,12 @@ export function encodeOperation(writer: MessageWriter, operation: Operation): vo
     case "delete-address":
       return encodeAddress(writer, RTM.DELADDR, 0, operation);
     case "add-route":
-      return encodeRoute(writer, RTM.NEWROUTE, NLM_F.CREATE | (operation.replace ? NLM_F.REPLACE : NLM_F.EXCL), operation);
+      return encodeRoute(
+        writer,
+        RTM.NEWROUTE,
+        NLM_F.CREATE | (operation.replace ? NLM_F.REPLACE : NLM_F.EXCL),
+        operation,
+      );
     case "delete-route":
       return encodeRoute(writer, RTM.DELROUTE, 0, operation);
     case "add-neighbour": {
@@ -54,7 +64,13 @@ export function encodeOperation(writer: MessageWriter, operation: Operation): vo
 function encodeAddress(writer: MessageWriter, type: number, flags: number, { index, address }: Address): void {
   const cidr = parseCidr(address);
   const ip4 = cidr.ip.family === 4;
-  writer.begin(type, flags).u8(ip4 ? FAMILY.INET : FAMILY.INET6).u8(cidr.prefix).u8(0).u8(0).u32(index);
+  writer
+    .begin(type, flags)
+    .u8(ip4 ? FAMILY.INET : FAMILY.INET6)
+    .u8(cidr.prefix)
+    .u8(0)
+    .u8(0)
+    .u32(index);
   writer.attribute(IFA.LOCAL, cidr.ip.bytes).attribute(IFA.ADDRESS, cidr.ip.bytes);
   if (type === RTM.NEWADDR) {
     if (ip4 && cidr.prefix < 31) writer.attribute(IFA.BROADCAST, cidrLast(cidr).bytes);
@@ -73,8 +89,17 @@ function encodeRoute(writer: MessageWriter, message: number, flags: number, rout
   const scope = message === RTM.DELROUTE ? RT.SCOPE_NOWHERE : onlinkScope;
   const protocol = route.protocol ?? (message === RTM.DELROUTE ? 0 : ROUTE_PROTOCOL_PODWIRE);
   writer.begin(message, flags);
-  writer.u8(dst.ip.family === 4 ? FAMILY.INET : FAMILY.INET6).u8(dst.prefix).u8(0).u8(0);
-  writer.u8(table < 256 ? table : 0).u8(protocol).u8(scope).u8(type).u32(route.onlink ? RT.F_ONLINK : 0);
+  writer
+    .u8(dst.ip.family === 4 ? FAMILY.INET : FAMILY.INET6)
+    .u8(dst.prefix)
+    .u8(0)
+    .u8(0);
+  writer
+    .u8(table < 256 ? table : 0)
+    .u8(protocol)
+    .u8(scope)
+    .u8(type)
+    .u32(route.onlink ? RT.F_ONLINK : 0);
   if (dst.prefix > 0) writer.attribute(RT.A_DST, dst.ip.bytes);
   if (route.via !== undefined) writer.attribute(RT.A_GATEWAY, parseIp(route.via).bytes);
   if (route.index !== undefined) writer.attributeU32(RT.A_OIF, route.index);
@@ -91,7 +116,11 @@ function encodeNeighbour(
 ): void {
   const ip = parseIp(entry.ip);
   writer.begin(type, type === RTM.NEWNEIGH ? NLM_F.CREATE | NLM_F.REPLACE : 0);
-  writer.u8(ip.family === 4 ? FAMILY.INET : FAMILY.INET6).u8(0).u16(0).i32(entry.index);
+  writer
+    .u8(ip.family === 4 ? FAMILY.INET : FAMILY.INET6)
+    .u8(0)
+    .u16(0)
+    .i32(entry.index);
   writer.u16(entry.state).u8(0).u8(1).attribute(ND.A_DST, ip.bytes);
   if (entry.mac !== undefined) writer.attribute(ND.A_LLADDR, parseMac(entry.mac));
   writer.end();

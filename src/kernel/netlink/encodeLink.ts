@@ -42,7 +42,13 @@ export function encodeLinkOperation(writer: MessageWriter, operation: LinkOperat
 }
 
 /** struct ifinfomsg: family, padding, type, device index, flags, mask of the flags that change. */
-function ifinfo(writer: MessageWriter, index: number, flags = 0, change = 0, family: number = FAMILY.UNSPEC): MessageWriter {
+function ifinfo(
+  writer: MessageWriter,
+  index: number,
+  flags = 0,
+  change = 0,
+  family: number = FAMILY.UNSPEC,
+): MessageWriter {
   return writer.u8(family).u8(0).u16(0).i32(index).u32(flags).u32(change);
 }
 
@@ -62,7 +68,8 @@ function encodeAdd(writer: MessageWriter, link: AddLink): void {
 }
 
 function encodeSettings(writer: MessageWriter, link: NewLinkSettings): void {
-  if (Buffer.byteLength(link.name) > MAX_LINK_NAME) throw new RangeError(`device name "${link.name}" is longer than 15 bytes`);
+  if (Buffer.byteLength(link.name) > MAX_LINK_NAME)
+    throw new RangeError(`device name "${link.name}" is longer than 15 bytes`);
   writer.attributeText(IFLA.IFNAME, link.name);
   if (link.mac !== undefined) writer.attribute(IFLA.ADDRESS, parseMac(link.mac));
   if (link.mtu !== undefined) writer.attributeU32(IFLA.MTU, link.mtu);

@@ -1,6 +1,9 @@
 /** Netlink: message codec, sockets, and typed route netlink with a stateful fake. */
 export * from "./constants.ts";
+export { describeOperation } from "./describe.ts";
 export { NetlinkError, type NetlinkFailure } from "./errors.ts";
+export { FakeNetwork, type FakeRtnetlink } from "./fake.ts";
+export { formatMac, parseMac, randomMac } from "./mac.ts";
 export {
   type Attributes,
   attributeText,
@@ -9,8 +12,6 @@ export {
   parseAttributes,
   parseMessages,
 } from "./messageReader.ts";
-export { describeOperation } from "./describe.ts";
-export { formatMac, parseMac, randomMac } from "./mac.ts";
 export { MessageWriter } from "./messageWriter.ts";
 export type * from "./model.ts";
 export { openRtnetlink } from "./rtnetlink.ts";

@@ -5,7 +5,8 @@ import { randomBytes } from "node:crypto";
  * @throws RangeError
  */
 export function parseMac(text: string): Buffer {
-  if (!/^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/.test(text)) throw new RangeError(`${JSON.stringify(text)} is no MAC address`);
+  if (!/^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/.test(text))
+    throw new RangeError(`${JSON.stringify(text)} is no MAC address`);
   return Buffer.from(text.replaceAll(":", ""), "hex");
 }
 

@@ -38,7 +38,8 @@ export function parseMessages(buffer: Buffer): NetlinkMessage[] {
 export function eachAttribute(buffer: Buffer, visit: (type: number, payload: Buffer) => void): void {
   for (let at = 0; at + 4 <= buffer.length; ) {
     const length = buffer.readUInt16LE(at);
-    if (length < 4 || at + length > buffer.length) throw new RangeError(`netlink attribute of ${length} bytes at ${at}`);
+    if (length < 4 || at + length > buffer.length)
+      throw new RangeError(`netlink attribute of ${length} bytes at ${at}`);
     visit(buffer.readUInt16LE(at + 2) & ~(NLA_F_NESTED | 0x4000), buffer.subarray(at + 4, at + length));
     at += (length + 3) & ~3;
   }

@@ -79,49 +79,57 @@ export class MessageWriter {
 
   /** One byte. */
   u8(value: number): this {
-    this.#buffer.writeUInt8(value, this.#grow(1));
+    const at = this.#grow(1);
+    this.#buffer.writeUInt8(value, at);
     return this;
   }
 
   /** Two bytes, host order. */
   u16(value: number): this {
-    this.#buffer.writeUInt16LE(value, this.#grow(2));
+    const at = this.#grow(2);
+    this.#buffer.writeUInt16LE(value, at);
     return this;
   }
 
   /** Two bytes, network order. */
   u16be(value: number): this {
-    this.#buffer.writeUInt16BE(value, this.#grow(2));
+    const at = this.#grow(2);
+    this.#buffer.writeUInt16BE(value, at);
     return this;
   }
 
   /** Four bytes, host order, unsigned. */
   u32(value: number): this {
-    this.#buffer.writeUInt32LE(value >>> 0, this.#grow(4));
+    const at = this.#grow(4);
+    this.#buffer.writeUInt32LE(value >>> 0, at);
     return this;
   }
 
   /** Four bytes, host order, signed. */
   i32(value: number): this {
-    this.#buffer.writeInt32LE(value, this.#grow(4));
+    const at = this.#grow(4);
+    this.#buffer.writeInt32LE(value, at);
     return this;
   }
 
   /** Four bytes, network order. */
   u32be(value: number): this {
-    this.#buffer.writeUInt32BE(value >>> 0, this.#grow(4));
+    const at = this.#grow(4);
+    this.#buffer.writeUInt32BE(value >>> 0, at);
     return this;
   }
 
   /** Eight bytes, network order. */
   u64be(value: bigint): this {
-    this.#buffer.writeBigUInt64BE(value, this.#grow(8));
+    const at = this.#grow(8);
+    this.#buffer.writeBigUInt64BE(value, at);
     return this;
   }
 
   /** Raw bytes, without padding. */
   raw(bytes: Uint8Array): this {
-    this.#buffer.set(bytes, this.#grow(bytes.length));
+    const at = this.#grow(bytes.length);
+    this.#buffer.set(bytes, at);
     return this;
   }
 

@@ -265,7 +265,7 @@ export interface Rtnetlink {
   /** Which API object each route, neighbour, FDB entry, address and device made here comes from. */
   readonly origins: OriginIndex;
   /**
-   * Applies the operations in order, in one send. A refused one does not stop the others.
+   * Applies the operations in order, up to 256 in one send. A refused one does not stop the others.
    * @throws NetlinkError whose `index` is the first refused operation's
    */
   apply(operations: readonly Operation[]): void;

@@ -5,7 +5,7 @@ import { decodeAddress, decodeFdb, decodeLink, decodeNeighbour, decodeRoute } fr
 import { describeOperation } from "./describe.ts";
 import { encodeOperation } from "./encode.ts";
 import { MAX_LINK_NAME } from "./encodeLink.ts";
-import { NetlinkError } from "./errors.ts";
+import { NetlinkError, type NetlinkFailure } from "./errors.ts";
 import { MessageWriter } from "./messageWriter.ts";
 import type {
   Address,
@@ -20,6 +20,12 @@ import type {
 } from "./model.ts";
 import { OriginRecorder } from "./origins.ts";
 import { NetlinkSocket } from "./socket.ts";
+
+/**
+ * Most messages of one send: their bytes fit a stock kernel's send queue, and as many refusals its receive queue.
+ * Operations are not atomic together anyway.
+ */
+const SEND_MESSAGES = 256;
 
 /** Route netlink of a real network namespace. */
 class KernelRtnetlink implements Rtnetlink {
@@ -36,24 +42,31 @@ class KernelRtnetlink implements Rtnetlink {
   }
 
   apply(operations: readonly Operation[]): void {
-    if (operations.length === 0) return;
+    const failures: NetlinkFailure[] = [];
+    for (let start = 0; start < operations.length; start += SEND_MESSAGES) {
+      const part = operations.slice(start, start + SEND_MESSAGES);
+      for (const failure of this.#send(part)) failures.push({ ...failure, index: failure.index + start });
+    }
+    const [first, ...rest] = failures;
+    if (first) throw new NetlinkError([first, ...rest], (index) => describeOperation(operations[index] as Operation));
+  }
+
+  /** One send; gives the refusals, and records the origins of the rest. */
+  #send(operations: readonly Operation[]): readonly NetlinkFailure[] {
     const writer = this.#writer.reset();
     for (const operation of operations) encodeOperation(writer, operation);
-    const failed = new Set<number>();
+    let failures: readonly NetlinkFailure[] = [];
     try {
-      this.#socket.execute(writer, (index) => {
-        const operation = operations[index];
-        return operation ? describeOperation(operation) : `operation ${index}`;
-      });
+      this.#socket.execute(writer);
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
-      for (const failure of error.failures) failed.add(failure.index);
-      throw error;
-    } finally {
-      operations.forEach((operation, index) => {
-        if (!failed.has(index)) this.#origins.record(operation, this.#indexOf(operation));
-      });
+      failures = error.failures;
     }
+    const failed = new Set(failures.map((failure) => failure.index));
+    operations.forEach((operation, index) => {
+      if (!failed.has(index)) this.#origins.record(operation, this.#indexOf(operation));
+    });
+    return failures;
   }
 
   adopt(operations: readonly Operation[]): void {
@@ -67,7 +80,13 @@ class KernelRtnetlink implements Rtnetlink {
 
   link(ref: LinkRef): Link | undefined {
     const writer = this.#writer.reset().begin(RTM.GETLINK);
-    writer.u8(0).u8(0).u16(0).i32("index" in ref ? ref.index : 0).u32(0).u32(0);
+    writer
+      .u8(0)
+      .u8(0)
+      .u16(0)
+      .i32("index" in ref ? ref.index : 0)
+      .u32(0)
+      .u32(0);
     if ("name" in ref) {
       const long = Buffer.byteLength(ref.name) > MAX_LINK_NAME;
       writer.attributeText(IFLA.ALT_IFNAME, ref.name);

@@ -34,7 +34,8 @@ const refused = ["vlan", "vlanTrunk", "macspoofchk", "disableContainerInterface"
  */
 export function parseBridgeConfig(config: PluginConfig): BridgeConfig {
   for (const key of refused) {
-    if (!isOff(config[key])) throw new CniError(CNI_ERROR.UNSUPPORTED_FIELD, `bridge: "${key}" is not supported, remove it`);
+    if (!isOff(config[key]))
+      throw new CniError(CNI_ERROR.UNSUPPORTED_FIELD, `bridge: "${key}" is not supported, remove it`);
   }
   const runtime = isObject(config.runtimeConfig) ? config.runtimeConfig : {};
   const mac = typeof runtime.mac === "string" ? runtime.mac : typeof config.mac === "string" ? config.mac : undefined;
@@ -54,7 +55,8 @@ export function parseBridgeConfig(config: PluginConfig): BridgeConfig {
     ...ipamSection(config),
   };
   if (parsed.bridge.length > 15) throw invalid(`name of the bridge "${parsed.bridge}" is longer than 15 characters`);
-  if (parsed.hairpinMode && parsed.promiscMode) throw invalid("cannot set hairpin mode and promiscuous mode at the same time");
+  if (parsed.hairpinMode && parsed.promiscMode)
+    throw invalid("cannot set hairpin mode and promiscuous mode at the same time");
   return parsed;
 }
 
@@ -70,7 +72,14 @@ function invalid(reason: string): CniError {
 }
 
 function isOff(value: unknown): boolean {
-  return value === undefined || value === null || value === false || value === 0 || value === "" || (Array.isArray(value) && value.length === 0);
+  return (
+    value === undefined ||
+    value === null ||
+    value === false ||
+    value === 0 ||
+    value === "" ||
+    (Array.isArray(value) && value.length === 0)
+  );
 }
 
 function flag(config: PluginConfig, key: string): boolean {

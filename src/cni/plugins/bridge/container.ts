@@ -25,12 +25,20 @@ export function makePair(
     const name = `veth${randomBytes(4).toString("hex")}`;
     try {
       rtnl.apply([
-        { op: "add-link", name, ...mtu, up: true, master: bridge.index, kind: { type: "veth", peer: { ...peer, ...mtu, ...mac } } },
+        {
+          op: "add-link",
+          name,
+          ...mtu,
+          up: true,
+          master: bridge.index,
+          kind: { type: "veth", peer: { ...peer, ...mtu, ...mac } },
+        },
       ]);
     } catch (error) {
       const taken = error instanceof NetlinkError && error.code === "EEXIST";
       if (taken && attempt < NAME_ATTEMPTS && rtnl.link({ name })) continue;
-      if (taken) throw new CniError(CNI_ERROR.INTERNAL, `container veth name ("${peer.name}") already exists`, "", error);
+      if (taken)
+        throw new CniError(CNI_ERROR.INTERNAL, `container veth name ("${peer.name}") already exists`, "", error);
       throw error;
     }
     const made = rtnl.link({ name });

@@ -1,5 +1,5 @@
-import { cidrNth, formatIp, parseCidr } from "#base/ip.ts";
 import { hasCode } from "#base/errors.ts";
+import { cidrNth, formatIp, parseCidr } from "#base/ip.ts";
 import type { Link } from "#kernel/netlink/index.ts";
 import { CNI_ERROR, CniError } from "../../errors.ts";
 import type { CniPlugin, PluginCall, PluginDeps } from "../../plugin.ts";
@@ -64,7 +64,11 @@ async function add(deps: PluginDeps, call: PluginCall): Promise<CniResult> {
 
 async function masquerade(deps: PluginDeps, call: PluginCall, ips: readonly ResultIp[]): Promise<void> {
   try {
-    await deps.masquerade.add(call.networkName, call.containerId, ips.map((ip) => ip.address));
+    await deps.masquerade.add(
+      call.networkName,
+      call.containerId,
+      ips.map((ip) => ip.address),
+    );
   } catch (error) {
     removeInterface(deps, call);
     throw error;
@@ -76,7 +80,11 @@ function withGateway(ip: ResultIp): ResultIp {
   return ip.gateway === undefined ? { ...ip, gateway: formatIp(cidrNth(parseCidr(ip.address), 1)) } : ip;
 }
 
-function withDefaultRoutes(config: BridgeConfig, ips: readonly ResultIp[], routes: readonly ResultRoute[]): ResultRoute[] {
+function withDefaultRoutes(
+  config: BridgeConfig,
+  ips: readonly ResultIp[],
+  routes: readonly ResultRoute[],
+): ResultRoute[] {
   const all = [...routes];
   if (!config.isDefaultGateway) return all;
   for (const ip of ips) {
@@ -109,11 +117,7 @@ function attach(
       if (!own) throw new CniError(CNI_ERROR.IO_FAILURE, `interface "${call.ifName}" vanished while it was set up`);
       prepareIpv6(deps, call.ifName, wanted.ips, netns);
       inside.apply(containerOperations(own.index, wanted));
-      return [
-        described(bridge),
-        described(port),
-        { ...described(own), sandbox: call.netns },
-      ];
+      return [described(bridge), described(port), { ...described(own), sandbox: call.netns }];
     });
   } catch (error) {
     if (pair) removePair(rtnl, pair);

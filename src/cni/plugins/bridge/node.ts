@@ -1,5 +1,5 @@
 import { cidrNetwork, cidrsOverlap, formatIp, parseCidr } from "#base/ip.ts";
-import { randomMac, type Link, type Operation, type Rtnetlink } from "#kernel/netlink/index.ts";
+import { type Link, type Operation, type Rtnetlink, randomMac } from "#kernel/netlink/index.ts";
 import { CNI_ERROR, CniError } from "../../errors.ts";
 import type { ResultIp } from "../../result.ts";
 import type { BridgeConfig } from "./config.ts";
@@ -44,7 +44,11 @@ export function ensureGateways(rtnl: Rtnetlink, bridge: Link, config: BridgeConf
     if (present.includes(wanted)) continue;
     for (const other of present.filter((address) => overlap(address, wanted))) {
       if (!config.forceAddress) {
-        throw new CniError(CNI_ERROR.INVALID_CONFIG, `failed to set bridge addr: "${bridge.name}" already has an IP address different from ${wanted}`, `it has ${other}`);
+        throw new CniError(
+          CNI_ERROR.INVALID_CONFIG,
+          `failed to set bridge addr: "${bridge.name}" already has an IP address different from ${wanted}`,
+          `it has ${other}`,
+        );
       }
       operations.push({ op: "delete-address", index: bridge.index, address: other });
     }

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
-import { type Ip, formatIp, tryParseIp } from "#base/ip.ts";
+import { formatIp, type Ip, tryParseIp } from "#base/ip.ts";
 import { isObject, type Json, type JsonObject } from "../../config/json.ts";
 import { CNI_ERROR, CniError } from "../../errors.ts";
 import type { CniPlugin, PluginCall, PluginDeps } from "../../plugin.ts";
 import { type CniResult, parseResult, type ResultDns, type ResultIp } from "../../result.ts";
-import { candidates, parseRangeSets, rangeHas, type Range, type RangeSet, rangeText } from "./ranges.ts";
+import { candidates, parseRangeSets, type Range, type RangeSet, rangeHas, rangeText } from "./ranges.ts";
 import { AddressStore, type Owner } from "./store.ts";
 
 const DATA_DIR = "/var/lib/cni/networks";
@@ -54,7 +54,10 @@ function add(call: PluginCall, store: AddressStore, ipam: JsonObject): CniResult
   const [present] = store.addressesOf(owner);
   if (present) {
     const who = `${owner.containerId}/${owner.ifName}`;
-    throw new CniError(CNI_ERROR.INTERNAL, `${formatIp(present)} has been allocated to ${who}, duplicate allocation is not allowed`);
+    throw new CniError(
+      CNI_ERROR.INTERNAL,
+      `${formatIp(present)} has been allocated to ${who}, duplicate allocation is not allowed`,
+    );
   }
   const taken: Ip[] = [];
   try {
@@ -64,7 +67,8 @@ function add(call: PluginCall, store: AddressStore, ipam: JsonObject): CniResult
       return { address: `${formatIp(ip)}/${range.subnet.prefix}`, gateway: formatIp(range.gateway) };
     });
     const [unused] = wanted;
-    if (unused) throw new CniError(CNI_ERROR.INVALID_CONFIG, `requested address ${formatIp(unused)} is in none of the ranges`);
+    if (unused)
+      throw new CniError(CNI_ERROR.INVALID_CONFIG, `requested address ${formatIp(unused)} is in none of the ranges`);
     return { interfaces: [], ips, routes, dns };
   } catch (error) {
     for (const ip of taken) store.release(ip);
@@ -73,7 +77,13 @@ function add(call: PluginCall, store: AddressStore, ipam: JsonObject): CniResult
 }
 
 /** Takes the requested address that lies in the set, else the next free one. Removes the request from `wanted`. */
-function allocate(store: AddressStore, set: RangeSet, position: number, owner: Owner, wanted: Ip[]): { ip: Ip; range: Range } {
+function allocate(
+  store: AddressStore,
+  set: RangeSet,
+  position: number,
+  owner: Owner,
+  wanted: Ip[],
+): { ip: Ip; range: Range } {
   const request = wanted.findIndex((ip) => set.some((range) => rangeHas(range, ip)));
   if (request >= 0) {
     const [ip] = wanted.splice(request, 1);
@@ -97,7 +107,8 @@ function exhausted(set: RangeSet): CniError {
 /** Addresses asked for by CNI_ARGS (`IP=`), by `args.cni.ips` or by the capability `ips`. */
 function requestedAddresses(call: PluginCall, ipam: JsonObject): Ip[] {
   const list = (value: Json | undefined): string[] => (Array.isArray(value) ? value.map(String) : []);
-  const section = (value: Json | undefined, key: string): Json | undefined => (isObject(value) ? value[key] : undefined);
+  const section = (value: Json | undefined, key: string): Json | undefined =>
+    isObject(value) ? value[key] : undefined;
   const texts = [
     ...(call.args.IP ? [call.args.IP] : []),
     ...list(section(section(call.config.args, "cni"), "ips")),
@@ -106,14 +117,18 @@ function requestedAddresses(call: PluginCall, ipam: JsonObject): Ip[] {
   ];
   return texts.map((text) => {
     const ip = tryParseIp(text.split("/")[0] ?? "");
-    if (!ip) throw new CniError(CNI_ERROR.INVALID_CONFIG, `requested address ${JSON.stringify(text)} is not an IP address`);
+    if (!ip)
+      throw new CniError(CNI_ERROR.INVALID_CONFIG, `requested address ${JSON.stringify(text)} is not an IP address`);
     return ip;
   });
 }
 
 function check(call: PluginCall, store: AddressStore): void {
   if (store.addressesOf(ownerOf(call)).length > 0) return;
-  throw new CniError(CNI_ERROR.UNKNOWN_CONTAINER, `host-local: failed to find address added by container ${call.containerId}`);
+  throw new CniError(
+    CNI_ERROR.UNKNOWN_CONTAINER,
+    `host-local: failed to find address added by container ${call.containerId}`,
+  );
 }
 
 /** Whether each range set has a free address. */

@@ -72,9 +72,15 @@ function parseRange(value: Json): Range {
   // IPv4's last address is the broadcast one.
   const end = subnet.ip.family === 4 ? cidrNth(subnet, -2) : cidrLast(subnet);
   const gateway = value.gateway ? parsed(String(value.gateway), parseIp) : cidrNth(subnet, 1);
-  const range: Range = { subnet, first: inside("rangeStart", cidrNth(subnet, 1)), last: inside("rangeEnd", end), gateway };
+  const range: Range = {
+    subnet,
+    first: inside("rangeStart", cidrNth(subnet, 1)),
+    last: inside("rangeEnd", end),
+    gateway,
+  };
   if (compareIp(range.first, range.last) > 0) throw invalid(`rangeStart is after rangeEnd in ${formatCidr(subnet)}`);
-  if (ipEquals(range.first, cidrBase(subnet))) throw invalid(`rangeStart is the network address of ${formatCidr(subnet)}`);
+  if (ipEquals(range.first, cidrBase(subnet)))
+    throw invalid(`rangeStart is the network address of ${formatCidr(subnet)}`);
   return range;
 }
 
