@@ -1,4 +1,5 @@
 /** Services on nftables maps: what each virtual address does on a node, and the rules for it. */
+export { type BridgeFiltering, bridgeFiltering } from "./bridgeFiltering.ts";
 export { type LayoutOptions, SERVICES_TABLE, serviceLayout } from "./layout.ts";
 export {
   type Action,

@@ -23,6 +23,7 @@ import {
   metaFields,
   type NftSet,
   numgen,
+  protocols,
   type Rule,
   type Statement,
   setMarkBits,
@@ -156,8 +157,8 @@ export function serviceLayout(family: "ip" | "ip6", options: LayoutOptions): Lay
     ...(comment && { comment }),
   });
 
-  const mark = chain("masquerade");
-  const markOutside = chain("masquerade-off-cluster");
+  const mark = chain("mark-masquerade");
+  const markOutside = chain("mark-off-cluster");
   const refuse = chain("refuse");
   const services = chain("services");
   const prerouting = chain("nat-prerouting", { type: "nat", hook: "prerouting", priority: -100 });
@@ -169,9 +170,15 @@ export function serviceLayout(family: "ip" | "ip6", options: LayoutOptions): Lay
     ...cidrs.map((cidr) => rule(markOutside, "pods keep their address", inNetwork(saddr, cidr), back)),
     // Without a pod network to compare with, nothing is known to be outside (as kube-proxy without clusterCIDR).
     ...(cidrs.length ? [rule(markOutside, "", jump(mark))] : []),
-    rule(refuse, "Service without endpoints", { kind: "reject" }),
+    // A client on this machine would miss an ICMP error that comes while its connect() still holds the socket
+    // (tcp_v4_err keeps it as a soft error, the SYN goes out again after 1 s); a reset waits in the backlog.
+    rule(refuse, "TCP at once", match(metaFields.l4proto, Uint8Array.of(protocols.TCP)), {
+      kind: "reject",
+      with: { kind: "tcp reset" },
+    }),
+    rule(refuse, "", { kind: "reject" }),
     rule(services, "", vmap(service, sets.services)),
-    rule(services, "port that the Service does not have", inSet([daddr], sets["cluster-ips"]), { kind: "reject" }),
+    rule(services, "port that the Service does not have", inSet([daddr], sets["cluster-ips"]), goTo(refuse)),
     rule(prerouting, "", jump(services)),
     rule(output, "", jump(services)),
     rule(postrouting, "", hasMark(MASQUERADE_MARK), clearMarkBits(MASQUERADE_MARK), {

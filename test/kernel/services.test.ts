@@ -1,7 +1,4 @@
-import { execFileSync } from "node:child_process";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { inNetns } from "#kernel/namespaces/index.ts";
-import { keyText, type TableState } from "#kernel/nft/index.ts";
 import { service, slice } from "#services/testing/objects.ts";
 import { ask, ServicesLab } from "./servicesLab.ts";
 
@@ -106,7 +103,7 @@ describe.each(families)("V02 Services move packets (part: ClusterIP, NodePort), 
     await expect.poll(() => ask(lab.outside, a.vip, 80)).toMatch(/^pod1/);
     lab.put(slice("web", [a.pod2]));
     await expect.poll(() => ask(lab.outside, a.vip, 80)).toMatch(/^pod2/);
-    lab.put(slice("web", []));
+    lab.put(slice("web", [{ address: a.pod2, conditions: { ready: false } }]));
     await expect.poll(() => ask(lab.outside, a.vip, 80)).toBe("ECONNREFUSED");
     lab.put(slice("web", [a.pod1, a.pod2]));
     await expect.poll(() => ask(lab.outside, a.vip, 80)).toMatch(/^pod/);

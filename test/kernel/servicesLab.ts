@@ -49,10 +49,15 @@ export class ServicesLab {
       "net.ipv4.conf.all.rp_filter": "0",
       "net.ipv4.conf.default.rp_filter": "0",
       "net.ipv6.conf.all.forwarding": "1",
+      // A link-local address that is still tentative asks for no neighbours: the first seconds would drop packets.
+      "net.ipv6.conf.default.accept_dad": "0",
       "net.bridge.bridge-nf-call-iptables": "1",
       "net.bridge.bridge-nf-call-ip6tables": "1",
     };
     setSysctls(this.node, forwarding);
+    for (const netns of [this.outside, this.pod1, this.pod2]) {
+      setSysctls(netns, { "net.ipv6.conf.default.accept_dad": "0" });
+    }
     this.#wire();
   }
 
