@@ -71,7 +71,7 @@ export async function ensureModules() {
   await withLock(path.join(root, ".podwire-install.lock"), async () => {
     if (modulesAreFresh()) return;
     say("installing the locked dependencies (npm ci)");
-    const result = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+    const result = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"], {
       cwd: root,
       stdio: ["ignore", 2, 2],
     });
