@@ -37,7 +37,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["src/**/*.test.ts", "scripts/**/*.test.ts", "test/docs/**/*.test.ts"],
+          include: ["src/**/*.test.ts", "scripts/**/*.test.mjs", "test/docs/**/*.test.ts"],
           exclude,
         },
       },

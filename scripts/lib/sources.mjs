@@ -32,14 +32,13 @@ export function importsOf(text) {
   );
 }
 
-/** Names of tests and groups of tests that begin with rows of the inventory: `{ rows, name, part, line }` for each. */
+/** Names of tests and groups of tests that begin with rows of the inventory: `{ rows, name, part }` for each. */
 export function testNames(text) {
   const names = /\(\s*(["'`])((?:[A-Z]\d\d)(?:[ ,+/–-]+[A-Z]\d\d)*)\b((?:\\.|(?!\1)[^\\])*)\1/g;
   return [...text.matchAll(names)].map((match) => ({
     rows: expandRows(match[2]),
     name: (match[2] + match[3]).replace(/\s+/g, " "),
     part: match[3].includes("(part"),
-    line: text.slice(0, match.index).split("\n").length,
   }));
 }
 
