@@ -17,6 +17,9 @@ export class Collection {
     this.#compacted = compacted;
   }
 
+  /** Revision of the last change. */
+  revision = 0;
+
   get compacted(): number {
     return this.#compacted;
   }
@@ -26,6 +29,7 @@ export class Collection {
     if (change.type === "DELETED") this.entries.delete(change.entry.key);
     else this.entries.set(change.entry.key, change.entry);
     this.#sorted = undefined;
+    this.revision = change.revision;
     this.#history.push(change);
     if (this.#history.length - this.#first > this.#limit) this.#forget(this.#first + 1);
   }

@@ -75,6 +75,17 @@ export class Store {
     return this.#collections.get(resource)?.entries.size ?? 0;
   }
 
+  /** Revision of the last write to a resource, 0 before the first. */
+  collectionRevision(resource: string): number {
+    return this.#collections.get(resource)?.revision ?? 0;
+  }
+
+  /** Remembered changes of a resource after a revision, unpublished ones too; undefined when some are forgotten. */
+  changesSince(resource: string, revision: number): readonly Change[] | undefined {
+    const collection = this.#collection(resource);
+    return revision < collection.compacted ? undefined : collection.since(revision);
+  }
+
   /** All objects of a resource as they were. Throws CompactedError. */
   listAt(resource: string, revision: number): readonly Entry[] {
     const collection = this.#collection(resource);

@@ -1,0 +1,142 @@
+import type { Logger } from "#base/log.ts";
+import { errorMessage } from "#base/errors.ts";
+import type { Authority } from "../auth/authenticate.ts";
+import { badRequest, internal, methodNotAllowed, noSuchPath, StatusError, unauthorized } from "../errors.ts";
+import type { Kind, User } from "../kinds/definition.ts";
+import type { Registry } from "../kinds/registry.ts";
+import { type Call, jsonReply, type Reply } from "./call.ts";
+import type { Discovery } from "./discovery.ts";
+import { getObject, listObjects } from "./list.ts";
+import { parseRequest, type RequestInfo } from "./request-info.ts";
+import type { Reviews } from "./reviews.ts";
+import type { Subresources } from "./subresources.ts";
+import { watchObjects } from "./watch.ts";
+import type { Store } from "../store/index.ts";
+import type { Writes } from "./writes.ts";
+
+/** Answers paths that are no resources: health, version, OpenAPI, key sets. */
+export type PathHandler = (path: string, call: Call) => Reply | undefined | Promise<Reply | undefined>;
+
+/** A request with its user and its kind. */
+export interface KindCall {
+  readonly call: Call;
+  readonly user: User;
+  readonly info: RequestInfo;
+  readonly kind: Kind;
+  /** Texts for Warning headers. */
+  readonly warnings: string[];
+}
+
+/** Routes every request: who, may they, what, and turns errors into Status answers. */
+export class Handler {
+  readonly #deps: {
+    readonly authority: Authority;
+    readonly registry: Registry;
+    readonly discovery: Discovery;
+    readonly store: Store;
+    readonly writes: Writes;
+    readonly subresources: Subresources;
+    readonly reviews: Reviews;
+    readonly paths: PathHandler;
+    readonly log: Logger;
+  };
+
+  constructor(deps: Handler["#deps"]) {
+    this.#deps = deps;
+  }
+
+  /** Who asks and what for; throws StatusError when they may not. */
+  admit(call: Call): { user: User | undefined; info: RequestInfo } {
+    const info = this.#parse(call);
+    const user = this.#deps.authority.authenticate(call, info.path);
+    if (user) this.#deps.authority.authorize(user, info);
+    return { user, info };
+  }
+
+  /** Answers a request. Never rejects. */
+  async handle(call: Call): Promise<Reply> {
+    const warnings: string[] = [];
+    try {
+      const { user, info } = this.admit(call);
+      const reply = await this.#route(call, user, info, warnings);
+      return warnings.length === 0 ? reply : { ...reply, headers: { ...reply.headers, warning: warnings.map(warningText).join(", ") } };
+    } catch (error) {
+      return this.#failure(error, call);
+    }
+  }
+
+  #parse(call: Call): RequestInfo {
+    try {
+      return parseRequest(call.method, call.url);
+    } catch {
+      throw badRequest("the path is not valid percent encoding");
+    }
+  }
+
+  async #route(call: Call, user: User | undefined, info: RequestInfo, warnings: string[]): Promise<Reply> {
+    const { registry, discovery, paths, reviews } = this.#deps;
+    if (!info.isResource) {
+      const reply = discovery.answer(info.path, call) ?? (await paths(info.path, call));
+      if (reply) return reply;
+      throw noSuchPath();
+    }
+    if (!user) throw unauthorized();
+    const review = registry.review(info.group, info.version, info.resource);
+    if (review) return reviews.answer(review, call, user, info);
+    const kind = registry.kind(info.group, info.version, info.resource);
+    if (!kind || (!kind.namespaced && info.namespace && kind.plural !== "namespaces")) throw noSuchPath();
+    const scoped = kind.namespaced ? info : { ...info, namespace: "" };
+    if (kind.warning && call.user === undefined) warnings.push(kind.warning);
+    return this.#resource({ call, user, info: scoped, kind, warnings });
+  }
+
+  async #resource(request: KindCall): Promise<Reply> {
+    const { info, kind, call } = request;
+    const { store, writes, subresources } = this.#deps;
+    if (kind.namespaced && !info.namespace && !["list", "watch"].includes(info.verb)) {
+      // A collection of all namespaces can only be read.
+      throw info.verb === "create" ? badRequest("an empty namespace may not be set during creation") : methodNotAllowed();
+    }
+    if (info.subresource) return subresources.answer(request);
+    switch (info.verb) {
+      case "get":
+        return getObject(store, kind, info, call);
+      case "list":
+        return listObjects(store, kind, info, call);
+      case "watch":
+        return watchObjects(store, kind, info, call);
+      case "create":
+        if (info.name) throw methodNotAllowed();
+        return writes.create(request);
+      case "update":
+        if (!info.name) throw methodNotAllowed();
+        return writes.update(request);
+      case "patch":
+        if (!info.name) throw methodNotAllowed();
+        return writes.patch(request);
+      case "delete":
+        return writes.delete(request);
+      case "deletecollection":
+        return writes.deleteCollection(request);
+      default:
+        throw methodNotAllowed();
+    }
+  }
+
+  #failure(error: unknown, call: Call): Reply {
+    if (error instanceof StatusError) return errorReply(error);
+    this.#deps.log.error("Request failed", { method: call.method, path: call.url, error: error instanceof Error ? (error.stack ?? error.message) : errorMessage(error) });
+    return errorReply(internal(errorMessage(error)));
+  }
+}
+
+/** The answer of an error. */
+export function errorReply(error: StatusError): Reply {
+  return jsonReply(error.toStatus(), error.code, { ...error.headers });
+}
+
+/** RFC 7234 5.5 with code 299, as kubectl prints it. */
+function warningText(text: string): string {
+  const safe = text.replace(/[^\x20-\x7e]/g, "?").replace(/\\/g, "\\\\").replace(/"/g, '\\"');
+  return `299 - "${safe}"`;
+}
