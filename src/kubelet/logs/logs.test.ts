@@ -1,0 +1,92 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ContainerLog, decodeEntry, encodeEntries, type LogOptions, logTime, readLog } from "./index.ts";
+
+const TIME = "2026-11-21T04:00:00.000000001Z";
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "podwire-logs-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+async function text(path: string, options: LogOptions = {}, live?: ContainerLog, signal = new AbortController().signal): Promise<string> {
+  let all = "";
+  for await (const chunk of readLog(path, options, signal, live)) all += chunk.toString();
+  return all;
+}
+
+describe("L08 container logs in the CRI format (part: reading and writing)", () => {
+  it("has one entry a line, marks what goes on", () => {
+    expect(encodeEntries("stdout", Buffer.from("a\nb"), TIME).toString()).toBe(`${TIME} stdout F a\n${TIME} stdout P b\n`);
+    expect(decodeEntry(Buffer.from(`${TIME} stderr P x y`))).toEqual({ time: TIME, stream: "stderr", partial: true, text: Buffer.from("x y") });
+    expect(decodeEntry(Buffer.from("nonsense"))).toBeUndefined();
+    expect(logTime(Date.parse("2026-11-21T04:00:00.123Z") + 0.25)).toBe("2026-11-21T04:00:00.123250000Z");
+  });
+
+  it("gives back what was written, however it was cut", async () => {
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.stringMatching(/^[a-z\n]{1,20}$/), { maxLength: 20 }), async (pieces) => {
+        const log = new ContainerLog(join(folder, `${run++}.log`));
+        for (const piece of pieces) log.write("stdout", Buffer.from(piece));
+        log.end();
+        expect(await text(log.path)).toBe(pieces.join(""));
+      }),
+      { seed: 7, numRuns: 50 },
+    );
+  });
+
+  it("reads tails, times, streams and limits", async () => {
+    let ms = Date.parse("2026-11-21T04:00:00Z");
+    const log = new ContainerLog(join(folder, "0.log"), () => ms);
+    for (let i = 1; i <= 5; i++) {
+      log.write(i % 2 ? "stdout" : "stderr", Buffer.from(`line ${i}\n`));
+      ms += 1000;
+    }
+    log.end();
+    expect(await text(log.path, { tailLines: 2 })).toBe("line 4\nline 5\n");
+    expect(await text(log.path, { tailLines: 0 })).toBe("");
+    expect(await text(log.path, { tailLines: 99 })).toMatch(/^line 1\n/);
+    expect(await text(log.path, { sinceMs: Date.parse("2026-11-21T04:00:03Z") })).toBe("line 4\nline 5\n");
+    expect(await text(log.path, { stream: "stderr" })).toBe("line 2\nline 4\n");
+    expect(await text(log.path, { limitBytes: 10 })).toBe("line 1\nlin");
+    expect(await text(log.path, { tailLines: 1, timestamps: true })).toBe("2026-11-21T04:00:04.000000000Z line 5\n");
+    await expect(text(join(folder, "none.log"))).rejects.toMatchObject({ code: "ENOENT" });
+  });
+
+  it("finds the tail of a file larger than a chunk", async () => {
+    const log = new ContainerLog(join(folder, "0.log"));
+    for (let i = 0; i < 5000; i++) log.write("stdout", Buffer.from(`${i} ${"x".repeat(40)}\n`));
+    log.end();
+    const tail = await text(log.path, { tailLines: 3000 });
+    expect(tail.split("\n")[0]).toMatch(/^2000 /);
+    expect(tail.split("\n")).toHaveLength(3001);
+  });
+
+  it("follows until the log ends", async () => {
+    const log = new ContainerLog(join(folder, "0.log"));
+    log.write("stdout", Buffer.from("before\n"));
+    const read = text(log.path, { follow: true }, log);
+    for (let i = 0; i < 20; i++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      log.write("stdout", Buffer.from(`${i}\n`));
+    }
+    log.end();
+    expect(await read).toBe(`before\n${Array.from({ length: 20 }, (_, i) => `${i}\n`).join("")}`);
+    expect(readFileSync(log.path, "utf8").split("\n")).toHaveLength(22);
+  });
+
+  it("stops following when the reader goes", async () => {
+    const log = new ContainerLog(join(folder, "0.log"));
+    log.write("stdout", Buffer.from("x\n"));
+    const gone = new AbortController();
+    const read = text(log.path, { follow: true }, log, gone.signal);
+    setTimeout(() => gone.abort(), 20);
+    expect(await read).toBe("x\n");
+    log.end();
+  });
+});

@@ -1,0 +1,81 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { attempt, portNumber } from "./attempt.ts";
+import { ProbeSchedule } from "./schedule.ts";
+
+describe("when probes are made", () => {
+  it("tries a readiness probe after 10, 20, 40 … ms up to its period, without counting", () => {
+    const schedule = new ProbeSchedule({ periodSeconds: 1, failureThreshold: 1 }, "readiness");
+    const waits: number[] = [];
+    for (let at = 0, i = 0; i < 8; i++) {
+      const { waitMs, counted } = schedule.record(false, at);
+      expect(counted).toBe(at >= 1000);
+      waits.push(waitMs);
+      at += waitMs;
+    }
+    expect(waits).toEqual([10, 20, 40, 80, 160, 320, 640, 1000]);
+    expect(schedule.record(true, 2300)).toEqual({ counted: false, waitMs: 1000 });
+    expect(schedule.result).toBe("success");
+  });
+
+  it("keeps a liveness probe to its period and thresholds", () => {
+    const schedule = new ProbeSchedule({ periodSeconds: 2, failureThreshold: 2 }, "liveness");
+    expect(schedule.record(false, 0)).toEqual({ counted: true, waitMs: 2000 });
+    expect(schedule.result).toBe("unknown");
+    schedule.record(false, 2000);
+    expect(schedule.result).toBe("failure");
+  });
+
+  it("changes a ready container's result only after failureThreshold, and back after successThreshold", () => {
+    const schedule = new ProbeSchedule({ periodSeconds: 1, failureThreshold: 2, successThreshold: 2 }, "readiness");
+    schedule.record(true, 0);
+    expect(schedule.result).toBe("unknown");
+    schedule.record(true, 10);
+    expect(schedule.result).toBe("success");
+    schedule.record(false, 1000);
+    expect(schedule.result).toBe("success");
+    schedule.record(false, 2000);
+    expect(schedule.result).toBe("failure");
+  });
+});
+
+describe("one attempt", () => {
+  const server = createServer((request, response) => {
+    response.writeHead(request.url === "/ok" && request.headers["x-token"] === "1" ? 200 : 503).end();
+  });
+  let port = 0;
+  beforeAll(async () => {
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    port = (server.address() as AddressInfo).port;
+  });
+  afterAll(() => void server.close());
+
+  const target = () => ({
+    podIP: "127.0.0.1",
+    container: { name: "web", ports: [{ name: "http", containerPort: port }] },
+    exec: async (command: readonly string[]) => ({ exitCode: command[0] === "true" ? 0 : 1, output: "no" }),
+  });
+
+  it("asks by HTTP", async () => {
+    const httpGet = { path: "/ok", port: "http", httpHeaders: [{ name: "X-Token", value: "1" }] };
+    expect(await attempt({ httpGet }, target(), 1000)).toEqual({ success: true, message: "" });
+    const bad = await attempt({ httpGet: { port } }, target(), 1000);
+    expect(bad.message).toBe("HTTP probe failed with statuscode: 503");
+  });
+
+  it("asks by TCP and by a command", async () => {
+    expect((await attempt({ tcpSocket: { port } }, target(), 1000)).success).toBe(true);
+    expect(await attempt({ tcpSocket: { port: 1 } }, target(), 1000)).toEqual({
+      success: false,
+      message: "dial tcp 127.0.0.1:1: connect: connection refused",
+    });
+    expect((await attempt({ exec: { command: ["true"] } }, target(), 1000)).success).toBe(true);
+    expect(await attempt({ exec: { command: ["false"] } }, target(), 1000)).toEqual({ success: false, message: "no" });
+  });
+
+  it("names a port that does not exist", async () => {
+    expect(() => portNumber("nope", { name: "web" })).toThrow('container web has no port named "nope"');
+    expect((await attempt({ grpc: { port: 1 } }, target(), 10)).message).toContain("not supported");
+  });
+});
