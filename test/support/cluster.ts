@@ -54,6 +54,11 @@ export class TestCluster {
     };
   }
 
+  /** Folder of the examples that its user can read. */
+  get examples(): string {
+    return join(this.#options.staging.directory, "examples");
+  }
+
   /** Resolves when `up` has printed its summary. @throws Error with what it printed when it ends before */
   async ready(timeoutMs = 60_000): Promise<void> {
     const until = Date.now() + timeoutMs;

@@ -56,7 +56,12 @@ function asText(fields: Record<string, unknown>): string {
 
 /** The answer to a request. Pure. Clients that ask for text/plain get lines instead of JSON. */
 export function echoAnswer(options: EchoOptions, identity: EchoIdentity, request: EchoRequest): EchoAnswer {
-  const who = { "x-pod": identity.pod, "x-node": identity.node };
+  const who = {
+    "x-pod": identity.pod,
+    "x-namespace": identity.namespace,
+    "x-node": identity.node,
+    "x-client": request.client.slice(0, request.client.lastIndexOf(":")),
+  };
   const path = request.url.split("?")[0] ?? "/";
   const text = { ...who, "content-type": "text/plain; charset=utf-8" };
   if (options.only !== undefined && path !== options.only) {
