@@ -175,6 +175,7 @@ class Worker {
     if (this.#configured?.subnets !== text) await this.#configure(own, subnets, text);
     if (!this.#configured) return;
     this.#apply(this.#configured.place);
+    this.#error = undefined;
     this.ready.resolve(this.#configured.info);
   }
 

@@ -50,6 +50,10 @@ function add(call: PluginCall, store: AddressStore, ipam: JsonObject): CniResult
   const wanted = requestedAddresses(call, ipam);
   const routes = parseResult({ routes: ipam.routes ?? [] }, "1.0.0").routes;
   const dns = typeof ipam.resolvConf === "string" ? parseResolvConf(readFileSync(ipam.resolvConf, "utf8")) : {};
+  const unknown = wanted.find((ip) => !sets.some((set) => set.some((range) => rangeHas(range, ip))));
+  if (unknown) {
+    throw new CniError(CNI_ERROR.INVALID_CONFIG, `requested address ${formatIp(unknown)} is in none of the ranges`);
+  }
   const owner = ownerOf(call);
   const [present] = store.addressesOf(owner);
   if (present) {
@@ -66,9 +70,6 @@ function add(call: PluginCall, store: AddressStore, ipam: JsonObject): CniResult
       taken.push(ip);
       return { address: `${formatIp(ip)}/${range.subnet.prefix}`, gateway: formatIp(range.gateway) };
     });
-    const [unused] = wanted;
-    if (unused)
-      throw new CniError(CNI_ERROR.INVALID_CONFIG, `requested address ${formatIp(unused)} is in none of the ranges`);
     return { interfaces: [], ips, routes, dns };
   } catch (error) {
     for (const ip of taken) store.release(ip);
