@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { globSync, readFileSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import type { Client } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
@@ -31,6 +32,8 @@ export interface ServerDeps {
   readonly environment: Environment;
   /** Called when the server cannot go on (a forwarding loop). */
   readonly fatal: (message: string) => void;
+  /** Reaches the cluster's API where the Corefile does not say how. Default: as a pod does. */
+  readonly connectApi?: () => Promise<Client>;
   /** Milliseconds, monotonic. Default: performance.now. */
   readonly now?: () => number;
 }
@@ -166,12 +169,13 @@ export class DnsServer {
   }
 
   #instance(corefileText: string): Instance {
-    const { metrics, fatal } = this.#deps;
+    const { metrics, fatal, connectApi } = this.#deps;
     return {
       metrics,
       http: this.#http,
       corefileText,
       fatal,
+      ...(connectApi && { connectApi }),
       resolve: (request) => {
         const port = Number(request.server.slice(request.server.lastIndexOf(":") + 1));
         return this.#ports.get(port)?.answerer.resolve(request) ?? makeReply("", { rcode: 2 });

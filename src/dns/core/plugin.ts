@@ -1,3 +1,4 @@
+import type { Client } from "#api/index.ts";
 import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import type { Directive, Environment } from "../corefile/index.ts";
@@ -70,6 +71,8 @@ export interface Instance {
   reload(): Promise<void>;
   /** Ends the program with an error. */
   fatal(message: string): void;
+  /** Reaches the cluster's API where a directive does not say how. Absent: as a pod does. */
+  readonly connectApi?: () => Promise<Client>;
   /** Ports that DNS is served on, known once listeners are open. */
   listening(): readonly { readonly address: string; readonly port: number }[];
 }

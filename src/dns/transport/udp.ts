@@ -18,9 +18,10 @@ const maxPending = 4096;
 export async function listenUdp(host: string, port: number, answerer: Answerer): Promise<Listener> {
   const socket = await bound(host, port);
   let pending = 0;
+  let closed = false;
   const send = (bytes: Uint8Array | undefined, address: string, to: number) => {
     // An error here is the client's: gone, or an address without a route. UDP has nobody to tell.
-    if (bytes) socket.send(bytes, to, address, () => {});
+    if (bytes && !closed) socket.send(bytes, to, address, () => {});
   };
   socket.on("message", (packet, from) => {
     if (pending >= maxPending || from.port === 0) return;
@@ -36,7 +37,10 @@ export async function listenUdp(host: string, port: number, answerer: Answerer):
   socket.on("error", () => {}); // ICMP errors of earlier answers
   return {
     port: socket.address().port,
-    close: () => new Promise((resolve) => socket.close(() => resolve())),
+    close: () => {
+      closed = true; // answers under way are lost, as they would be with the program's end
+      return new Promise((resolve) => socket.close(() => resolve()));
+    },
   };
 }
 

@@ -162,7 +162,9 @@ function podModeOf(text: string, property: Directive): PodMode {
 }
 
 /** The API as the directive names it; without a word about it, that of the cluster whose pod this is. */
-async function connect(options: KubernetesOptions, { environment }: SetupContext): Promise<Client> {
+async function connect(options: KubernetesOptions, { environment, instance }: SetupContext): Promise<Client> {
+  const own = options.kubeconfig ?? options.server;
+  if (own === undefined && instance.connectApi) return await instance.connectApi();
   const api = await import("#api/index.ts");
   const client = (config: Parameters<typeof api.http2Transport>[0]) =>
     new api.Client(api.http2Transport(config), { userAgent: "podwire-dns" });
