@@ -64,7 +64,7 @@ export class KubernetesPlugin implements Plugin {
     }
     if (answer.kind === "nxdomain") {
       // What is not there before the first state is complete may only be unknown.
-      if (!source.synced) return makeReply(this.name, { rcode: Rcode.SERVFAIL });
+      if (!source.synced) return makeReply(this.name, { rcode: Rcode.SERVFAIL, uncached: true });
       if (fallsThrough(fallthrough, name)) return next(request);
     }
     const rcode = answer.kind === "nxdomain" ? Rcode.NXDOMAIN : Rcode.NOERROR;
