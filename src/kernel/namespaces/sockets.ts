@@ -58,7 +58,8 @@ export function listenTcp(netns: Pick<Netns, "fd">, address: string, port: numbe
 }
 
 /**
- * A bound UDP socket of the namespace; give it to `dgramSocket.bind({ fd })`.
+ * A bound UDP socket of the namespace; give it to `dgramSocket.bind({ fd })`, which emits 'listening' before it
+ * returns.
  * @throws SysError EADDRINUSE, EADDRNOTAVAIL
  */
 export function udpSocket(netns: Pick<Netns, "fd">, address: string, port: number): number {
