@@ -27,21 +27,24 @@ export interface KindCall {
   readonly warnings: string[];
 }
 
+/** What the handler routes to. */
+export interface HandlerDeps {
+  readonly authority: Authority;
+  readonly registry: Registry;
+  readonly discovery: Discovery;
+  readonly store: Store;
+  readonly writes: Writes;
+  readonly subresources: Subresources;
+  readonly reviews: Reviews;
+  readonly paths: PathHandler;
+  readonly log: Logger;
+}
+
 /** Routes every request: who, may they, what, and turns errors into Status answers. */
 export class Handler {
-  readonly #deps: {
-    readonly authority: Authority;
-    readonly registry: Registry;
-    readonly discovery: Discovery;
-    readonly store: Store;
-    readonly writes: Writes;
-    readonly subresources: Subresources;
-    readonly reviews: Reviews;
-    readonly paths: PathHandler;
-    readonly log: Logger;
-  };
+  readonly #deps: HandlerDeps;
 
-  constructor(deps: Handler["#deps"]) {
+  constructor(deps: HandlerDeps) {
     this.#deps = deps;
   }
 

@@ -21,11 +21,20 @@ interface ReviewSpec {
   namespace?: string;
 }
 
+/** What the answers come from. */
+export interface ReviewDeps {
+  readonly schema: Schema;
+  readonly rbac: Rbac;
+  readonly authority: Authority;
+  /** Audience of this server's own tokens. */
+  readonly issuer: string;
+}
+
 /** Answers questions about who somebody is and what they may do. */
 export class Reviews {
-  readonly #deps: { schema: Schema; rbac: Rbac; authority: Authority; issuer: string };
+  readonly #deps: ReviewDeps;
 
-  constructor(deps: Reviews["#deps"]) {
+  constructor(deps: ReviewDeps) {
     this.#deps = deps;
   }
 

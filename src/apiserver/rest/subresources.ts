@@ -14,14 +14,23 @@ import { getObject } from "./list.ts";
 import { keyOf, type Objects } from "./objects.ts";
 import { applyPatch, writeOptions, type Writes } from "./writes.ts";
 
-/** Longest life of a requested token: what kube-apiserver allows by default, a year of --service-account-max... aside. */
+/** Life of a requested token in seconds (kube-apiserver's limits and default). */
 const tokenSeconds = { least: 600, ordinary: 3600, most: 2 ** 32 };
+
+/** What subresources work with. */
+export interface SubresourceDeps {
+  readonly store: Store;
+  readonly schema: Schema;
+  readonly objects: Objects;
+  readonly writes: Writes;
+  readonly tokens: TokenIssuer;
+}
 
 /** Subresources that are answered here; logs, exec and the proxies go to the node agents. */
 export class Subresources {
-  readonly #deps: { store: Store; schema: Schema; objects: Objects; writes: Writes; tokens: TokenIssuer };
+  readonly #deps: SubresourceDeps;
 
-  constructor(deps: Subresources["#deps"]) {
+  constructor(deps: SubresourceDeps) {
     this.#deps = deps;
   }
 

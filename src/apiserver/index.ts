@@ -1,0 +1,4 @@
+export type { User } from "./kinds/definition.ts";
+export { type ApiServerOptions, serverVersion } from "./options.ts";
+export { type ApiServer, controllerUser, createApiServer } from "./server.ts";
+export { firstAddress } from "./bootstrap.ts";

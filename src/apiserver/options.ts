@@ -1,0 +1,42 @@
+import type { ServiceRanges } from "./allocator.ts";
+import type { StoreOptions } from "./store/index.ts";
+
+/** How an API server is set up. Certificates and keys are PEM texts. */
+export interface ApiServerOptions {
+  /** Address and port to listen on; port 0 takes a free one. Absent: only inherited descriptors. */
+  readonly listen?: { readonly host: string; readonly port: number };
+  /** Descriptors of listening sockets that were handed over. */
+  readonly listenFds?: readonly number[];
+  /** Endpoint of Service `kubernetes`. */
+  readonly advertiseAddress: string;
+  readonly securePort: number;
+  readonly tls: { readonly cert: string; readonly key: string };
+  /** Whoever signed client certificates; absent: certificates prove nothing. */
+  readonly clientCa?: string;
+  readonly serviceAccounts: {
+    readonly issuer: string;
+    readonly signingKey?: string;
+    readonly verificationKeys?: readonly string[];
+  };
+  /** How node agents are reached. Absent: logs, exec and proxies answer 503. */
+  readonly kubelet?: { readonly cert: string; readonly key: string; readonly ca?: string };
+  readonly services: ServiceRanges;
+  readonly store?: StoreOptions;
+}
+
+/** The version that this server says it is: kubectl and others decide by it. */
+export const serverVersion = {
+  major: "1",
+  minor: "36",
+  emulationMajor: "1",
+  emulationMinor: "36",
+  minCompatibilityMajor: "1",
+  minCompatibilityMinor: "35",
+  gitVersion: "v1.36.0",
+  gitCommit: "",
+  gitTreeState: "clean",
+  buildDate: "1970-01-01T00:00:00Z",
+  goVersion: "go0",
+  compiler: "node",
+  platform: `linux/${process.arch === "x64" ? "amd64" : process.arch}`,
+} as const;

@@ -1,0 +1,96 @@
+import type { Logger } from "#base/log.ts";
+import type { Transport } from "#api/index.ts";
+import { StoreAllocator } from "./allocator.ts";
+import { Authority } from "./auth/authenticate.ts";
+import { Rbac } from "./auth/rbac.ts";
+import { TokenIssuer } from "./auth/tokens.ts";
+import { bootstrap } from "./bootstrap.ts";
+import type { User } from "./kinds/definition.ts";
+import { Registry } from "./kinds/registry.ts";
+import { LocalTransport } from "./local.ts";
+import { Listener } from "./net/listener.ts";
+import { NodeProxy } from "./net/node-proxy.ts";
+import { type ApiServerOptions, serverVersion } from "./options.ts";
+import { Discovery } from "./rest/discovery.ts";
+import { Handler } from "./rest/handler.ts";
+import { Objects } from "./rest/objects.ts";
+import { OpenApi } from "./rest/openapi.ts";
+import { Paths } from "./rest/paths.ts";
+import { Reviews } from "./rest/reviews.ts";
+import { Subresources } from "./rest/subresources.ts";
+import { Writes } from "./rest/writes.ts";
+import { Schema } from "./schema/schema.ts";
+import { Store } from "./store/index.ts";
+
+/** A running API server. */
+export interface ApiServer {
+  /** Listens. Throws when the address cannot be had. */
+  start(): Promise<void>;
+  /** Ends all connections, writes what is pending and closes the log. */
+  stop(): Promise<void>;
+  /** Where it listens; undefined before start() and without `listen`. */
+  readonly address: { readonly host: string; readonly port: number } | undefined;
+  /** Requests inside this process, as this user, without TLS. */
+  localTransport(user: User): Transport;
+  /** Number of the last write. */
+  readonly revision: number;
+}
+
+/** The user that controllers in the same process are. */
+export const controllerUser: User = { name: "system:kube-controller-manager", groups: ["system:masters", "system:authenticated"] };
+
+/** Puts an API server together: replays the log and creates what every cluster has; start() makes it reachable. */
+export function createApiServer(options: ApiServerOptions, deps: { log: Logger }): ApiServer {
+  const store = new Store(options.store);
+  const schema = new Schema();
+  const registry = new Registry();
+  const { issuer, signingKey, verificationKeys = [] } = options.serviceAccounts;
+  const tokens = new TokenIssuer({ issuer, verificationKeys, ...(signingKey ? { signingKey } : {}) });
+  const rbac = new Rbac(store);
+  const authority = new Authority({ tokens, rbac, store });
+  const allocator = new StoreAllocator(store, options.services);
+  const objects = new Objects({ store, schema, allocator });
+  const writes = new Writes({ store, schema, objects });
+  const openApi = new OpenApi(registry, schema, serverVersion.gitVersion);
+  const paths = new Paths({ store, tokens, openApi });
+  const handler = new Handler({
+    authority,
+    registry,
+    discovery: new Discovery(registry),
+    store,
+    writes,
+    subresources: new Subresources({ store, schema, objects, writes, tokens }),
+    reviews: new Reviews({ schema, rbac, authority, issuer }),
+    paths: (path, call) => paths.answer(path, call),
+    log: deps.log,
+  });
+  const { advertiseAddress, securePort } = options;
+  bootstrap({ store, objects, registry }, { advertiseAddress, securePort, serviceCidrs: options.services.cidrs });
+  const proxy = new NodeProxy({ store, handler, log: deps.log }, options.kubelet);
+  const listener = new Listener(options, { handler, proxy, log: deps.log });
+  const locals = new Set<LocalTransport>();
+  return {
+    async start() {
+      await listener.start();
+      paths.ready = true;
+    },
+    async stop() {
+      paths.ready = false;
+      for (const local of locals) await local.close();
+      await listener.stop();
+      proxy.close();
+      store.close();
+    },
+    get address() {
+      return listener.address;
+    },
+    get revision() {
+      return store.revision;
+    },
+    localTransport(user) {
+      const local = new LocalTransport(handler, user);
+      locals.add(local);
+      return local;
+    },
+  };
+}
