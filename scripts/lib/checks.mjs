@@ -31,7 +31,7 @@ function staleDocuments() {
 }
 
 const checks = {
-  "format and lint": () => program("@biomejs/biome/bin/biome", ["check", "--max-diagnostics=50"]),
+  "format and lint": () => program("@biomejs/biome/bin/biome", ["check", "--max-diagnostics=20"]),
   types: () => program("typescript/bin/tsc", ["-p", "."]),
   layers: layerFaults,
   documents: () => [...unknownRows(), ...staleDocuments(), ...brokenPromises()],
