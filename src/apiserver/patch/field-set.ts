@@ -111,11 +111,13 @@ export function compare(schema: Schema, before: unknown, after: unknown, node: N
   return { changed, removed };
 }
 
-/** A new element with everything below it; the element itself is a member too. */
+/** A new element with everything below it. List items, optional lists and maps are members themselves too. */
 function wholeSet(schema: Schema, child: Child): FieldSet {
   const set: FieldSet = {};
   for (const inner of children(schema, child.value, child.node) ?? []) set[inner.element] = wholeSet(schema, inner);
-  if (!isEmpty(set)) set["."] = {};
+  const { field } = child.node;
+  const member = child.element.startsWith("k:") || (field !== undefined && field.shape !== "one" && !field.required);
+  if (member && !isEmpty(set)) set["."] = {};
   return set;
 }
 
