@@ -1,6 +1,10 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach } from "vitest";
 import { Client } from "#api/index.ts";
 import { FakeApi } from "#api/testing/index.ts";
 import { createLogger } from "#base/log.ts";
@@ -30,6 +34,31 @@ export interface TestServer {
   /** Asks `name type` over UDP: `NOERROR`-like rcode and then the answers as zone file lines. */
   ask(question: string): Promise<string[]>;
   askMessage(question: string, protocol?: "udp" | "tcp"): Promise<Message>;
+}
+
+/** Servers, upstreams and directories of a test file, all closed after each test. */
+export function testServers() {
+  const cleanups: (() => Promise<unknown>)[] = [];
+  afterEach(async () => {
+    for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  });
+  return {
+    start: async (...parameters: Parameters<typeof startTestServer>): Promise<TestServer> => {
+      const started = await startTestServer(...parameters);
+      cleanups.push(() => started.server.stop(true));
+      return started;
+    },
+    upstream: async (...parameters: Parameters<typeof startUpstream>) => {
+      const started = await startUpstream(...parameters);
+      cleanups.push(() => started.close());
+      return started;
+    },
+    temporary: async (): Promise<string> => {
+      const directory = await mkdtemp(join(tmpdir(), "podwire-dns-"));
+      cleanups.push(() => rm(directory, { recursive: true }));
+      return directory;
+    },
+  };
 }
 
 /** Starts a Corefile's text on a port that the kernel chooses (`.:0` in the text). */

@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { parseIp } from "#base/ip.ts";
 import { formatRecord, lowerName, typeNumber } from "#wire/dns/index.ts";
 import { ClusterIndex } from "./clusterIndex.ts";
-import { ClusterRecords, type RecordOptions } from "./model.ts";
+import { ClusterRecords } from "./model.ts";
+import type { RecordOptions } from "./options.ts";
 import { clusterObjects, pod, service, slice, testIndex } from "./testCluster.ts";
 
 const defaults: RecordOptions = {

@@ -9,27 +9,11 @@ import {
 } from "#wire/dns/index.ts";
 import type { ClusterIndex, EndpointEntry, PortEntry, ServiceEntry } from "./clusterIndex.ts";
 import { type ClusterName, endpointLabel, parseClusterName } from "./names.ts";
+import { isShown, type RecordOptions } from "./options.ts";
+import { hostsAt, nameServers } from "./reverse.ts";
 
 /** Version of the record schema, the text of `dns-version.<zone>` (DNS-based service discovery §2.2). */
 export const schemaVersion = "1.1.0";
-
-/** How pods' names are answered. */
-export type PodMode = "disabled" | "insecure" | "verified";
-
-/** What a kubernetes directive says about records. */
-export interface RecordOptions {
-  /** The first zone that is not a reverse one: reverse records point into it. */
-  readonly primaryZone: string;
-  /** Seconds. */
-  readonly ttl: number;
-  readonly podMode: PodMode;
-  /** Name endpoints by their pods. */
-  readonly endpointPodNames: boolean;
-  /** A Service without endpoints does not exist. */
-  readonly ignoreEmptyService: boolean;
-  /** Only these namespaces are shown; absent: all. */
-  readonly namespaces?: ReadonlySet<string>;
-}
 
 /** What the cluster says to a question. */
 export type Answer =
@@ -117,7 +101,7 @@ export class ClusterRecords {
 
   #service(owner: string, zone: string, type: number, asked: ClusterName & { kind: "service" }): Answer {
     const service = this.#index.service(asked.namespace, asked.service);
-    if (!service || !this.#shows(asked.namespace)) return nxdomain;
+    if (!service || !isShown(this.#options, asked.namespace)) return nxdomain;
     if (service.kind === "external") return this.#external(owner, type, service, asked);
     const targets = this.#targets(service, zone, asked.endpoint);
     if (targets === undefined) return nxdomain;
@@ -222,7 +206,7 @@ export class ClusterRecords {
   #apex(owner: string, zone: string, type: number): Answer {
     if (type === RecordType.SOA) return { kind: "records", records: [this.soa(owner, 0)] };
     if (type !== RecordType.NS) return nodata;
-    const servers = this.#servers(zone);
+    const servers = nameServers(this.#index, this.#own, zone);
     const records = [...new Set(servers.map(({ host }) => host))].map((target) =>
       this.#record(owner, RecordType.NS, { kind: "name", target }),
     );
@@ -233,26 +217,10 @@ export class ClusterRecords {
     };
   }
 
-  /** Names and addresses of this server: the Service that it is an endpoint of, or itself. */
-  #servers(zone: string): readonly { readonly host: string; readonly address: Ip }[] {
-    const below = zone === "." ? "" : zone;
-    const services = this.#own
-      .flatMap((address) => this.#index.slicesAt(address))
-      .flatMap(({ service }) => this.#index.service(...(service.split("/") as [string, string])) ?? [])
-      .filter((service) => service.kind === "cluster");
-    const found = [...new Set(services)].flatMap(({ name, namespace, addresses }) =>
-      addresses.map((address) => ({
-        host: `${name}.${namespace}.svc.${below}`,
-        address,
-      })),
-    );
-    return found.length > 0 ? found : this.#own.map((address) => ({ host: `ns.dns.${below}`, address }));
-  }
-
   #reverse(owner: string, name: string, zone: string, type: number): Answer {
     if (name === zone) return this.#apex(owner, zone, type);
     const address = addressOfReverseName(name);
-    const targets = address ? this.#hostsAt(address) : [];
+    const targets = address ? hostsAt(this.#index, address, this.#options) : [];
     if (targets.length === 0) return nxdomain;
     if (type !== RecordType.PTR) return nodata;
     return this.#records(
@@ -260,26 +228,6 @@ export class ClusterRecords {
       type,
       targets.map((target) => ({ kind: "name", target })),
     );
-  }
-
-  /** The Service with this address, else all endpoints with it, headless ones first. */
-  #hostsAt(address: Ip): string[] {
-    const zone = this.#options.primaryZone === "." ? "" : this.#options.primaryZone;
-    const service = this.#index.serviceAt(address);
-    if (service) return this.#shows(service.namespace) ? [`${service.name}.${service.namespace}.svc.${zone}`] : [];
-    const text = formatIp(address);
-    const hosts = this.#index.slicesAt(address).flatMap((slice) => {
-      const [namespace, name] = slice.service.split("/") as [string, string];
-      const owner = this.#index.service(namespace, name);
-      if (!owner || !this.#shows(namespace)) return [];
-      return slice.endpoints
-        .filter((entry) => formatIp(entry.address) === text && (entry.ready || owner.publishNotReady))
-        .map((entry) => ({
-          host: `${endpointLabel(entry, this.#options.endpointPodNames)}.${name}.${namespace}.svc.${zone}`,
-          rank: owner.kind === "headless" ? 0 : 1,
-        }));
-    });
-    return [...new Set(hosts.sort((a, b) => a.rank - b.rank).map(({ host }) => host))];
   }
 
   #addresses(owner: string, type: number, addresses: readonly Ip[]): Answer {
@@ -311,12 +259,8 @@ export class ClusterRecords {
     return { name, type, class: RecordClass.IN, ttl: this.#options.ttl, data };
   }
 
-  #shows(namespace: string): boolean {
-    return this.#options.namespaces?.has(namespace) ?? true;
-  }
-
   #hasNamespace(namespace: string): boolean {
-    return this.#shows(namespace) && this.#index.hasNamespace(namespace);
+    return isShown(this.#options, namespace) && this.#index.hasNamespace(namespace);
   }
 }
 

@@ -15,7 +15,8 @@ import {
 } from "../../corefile/index.ts";
 import { ClusterIndex } from "./clusterIndex.ts";
 import { KubernetesPlugin } from "./handler.ts";
-import { ClusterRecords, isReverseZone, type PodMode } from "./model.ts";
+import { ClusterRecords, isReverseZone } from "./model.ts";
+import type { PodMode } from "./options.ts";
 import { ApiSource } from "./source.ts";
 
 /** What a kubernetes directive says. */

@@ -1,0 +1,97 @@
+import { describe, expect, it } from "vitest";
+import { FakeApi } from "#api/testing/index.ts";
+import { eventually, testServers } from "../../testing.ts";
+import { service } from "./testCluster.ts";
+
+const { start, upstream } = testServers();
+
+describe("X01 the kubernetes plugin at work (part: server)", () => {
+  const corefile = `.:0 {
+    errors
+    ready 127.0.0.1:0
+    kubernetes cluster.local in-addr.arpa {
+      pods insecure
+      fallthrough in-addr.arpa
+    }
+    forward . 127.0.0.1:1
+    cache 30
+  }`;
+
+  it("negative answers carry the zone's SOA record and AA", async () => {
+    const { askMessage, server } = await start(corefile);
+    await eventually(() => server.notReady().length === 0);
+    for (const [question, rcode] of [
+      ["nope.default.svc.cluster.local A", 3],
+      ["kubernetes.default.svc.cluster.local AAAA", 0],
+    ] as const) {
+      const message = await askMessage(question);
+      expect([message.rcode, message.authoritative, message.answers.length]).toEqual([rcode, true, 0]);
+      expect(message.authorities[0]).toMatchObject({
+        name: "cluster.local.",
+        ttl: 5,
+        data: { kind: "soa", mname: "ns.dns.cluster.local.", rname: "hostmaster.cluster.local.", minimum: 5 },
+      });
+    }
+  });
+
+  it("a new Service resolves at once, also after its name was denied", async () => {
+    const { ask, api, server } = await start(corefile);
+    await eventually(() => server.notReady().length === 0);
+    expect(await ask("late.default.svc.cluster.local A")).toEqual(["NXDOMAIN"]);
+    api.put("/api/v1/services", service("late", { clusterIP: "10.96.4.4" }));
+    await eventually(async () => (await ask("late.default.svc.cluster.local A")).length === 2, 500);
+  });
+
+  it("does not deny names before its first state is complete, and says so when asked if ready", async () => {
+    const gate = Promise.withResolvers<void>();
+    const api = new FakeApi();
+    api.onRequest = () => gate.promise;
+    const { ask, server } = await start(corefile, {}, api);
+    expect(server.notReady()).toEqual(["kubernetes"]);
+    expect(await ask("nope.default.svc.cluster.local A")).toEqual(["SERVFAIL"]);
+    gate.resolve();
+    await eventually(() => server.notReady().length === 0);
+    expect(await ask("nope.default.svc.cluster.local A")).toEqual(["NXDOMAIN"]);
+  });
+
+  it("keeps serving when the API is away", async () => {
+    const { ask, api, server } = await start(corefile);
+    await eventually(() => server.notReady().length === 0);
+    api.onRequest = () => {
+      throw new Error("away");
+    };
+    api.breakWatches();
+    expect(await ask("kubernetes.default.svc.cluster.local A")).toHaveLength(2);
+    expect(server.notReady()).toEqual([]);
+  });
+
+  it("ExternalName follows inside, outside and not in circles", async () => {
+    const { port } = await upstream((asked) => ({
+      ...asked,
+      response: true,
+      answers: [
+        {
+          name: "www.example.com.",
+          type: 1,
+          class: 1,
+          ttl: 100,
+          data: { kind: "address", address: Uint8Array.of(192, 0, 2, 53) },
+        },
+      ],
+    }));
+    const { ask, server } = await start(corefile.replace("127.0.0.1:1", `127.0.0.1:${port}`));
+    await eventually(() => server.notReady().length === 0);
+    expect(await ask("ext.default.svc.cluster.local A")).toEqual([
+      "NOERROR",
+      "ext.default.svc.cluster.local. 5 IN CNAME www.example.com.",
+      "www.example.com. 30 IN A 192.0.2.53",
+    ]);
+    expect(await ask("ext-in.default.svc.cluster.local A")).toEqual([
+      "NOERROR",
+      "ext-in.default.svc.cluster.local. 5 IN CNAME kubernetes.default.svc.cluster.local.",
+      "kubernetes.default.svc.cluster.local. 5 IN A 10.96.0.1",
+    ]);
+    expect((await ask("ext-loop.default.svc.cluster.local A"))[0]).toBe("NOERROR");
+    expect(await ask("ext.default.svc.cluster.local CNAME")).toHaveLength(2);
+  });
+});

@@ -1,0 +1,19 @@
+import { describe, expect, it } from "vitest";
+import { eventually, freePort, testServers } from "../../testing.ts";
+
+const { start } = testServers();
+
+describe("loop", () => {
+  it("ends the program when its own probe comes back", async () => {
+    const port = await freePort();
+    const { fatal } = await start(`.:${port} {\n loop\n forward . 127.0.0.1:${port}\n}`);
+    await eventually(() => fatal.length > 0);
+    expect(fatal[0]).toMatch(/^Loop \(127\.0\.0\.1:\d+ -> :\d+\) detected for zone "\."\. Query: "HINFO \d+\.\d+\."$/);
+  });
+
+  it("stays quiet without a loop", async () => {
+    const { fatal, ask } = await start(`.:0 {\n loop\n forward . 127.0.0.1:${await freePort()}\n}`);
+    await ask("a.example A");
+    expect(fatal).toEqual([]);
+  });
+});

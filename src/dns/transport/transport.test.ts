@@ -1,0 +1,137 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { decodeMessage, encodeMessage, query } from "#wire/dns/index.ts";
+import { Answerer, makeReply } from "../core/index.ts";
+import { askTcpMany, exchangeBytes, queryBytes, testServers } from "../testing.ts";
+import { FrameReader, frame } from "./frames.ts";
+import { listenTcp } from "./tcp.ts";
+
+const { start } = testServers();
+
+describe("transport", () => {
+  it("answers the longest zone, refuses others, and what is no query", async () => {
+    const { ask, port } = await start(
+      "example.org:0 {\n hosts {\n 10.0.0.1 a.example.org b.sub.example.org\n }\n}\nsub.example.org:0 {\n hosts {\n 10.0.0.2 b.sub.example.org\n }\n}",
+    );
+    expect((await ask("a.example.org A"))[1]).toContain("10.0.0.1");
+    expect((await ask("b.sub.example.org A"))[1]).toContain("10.0.0.2");
+    expect(await ask("other.net A")).toEqual(["REFUSED"]);
+    const base = query(9, { name: "a.example.org.", type: 1, class: 1 });
+    const rcode = async (bytes: Uint8Array) => {
+      const answer = await exchangeBytes(port, bytes, 150);
+      return answer && decodeMessage(answer).rcode;
+    };
+    expect(await rcode(encodeMessage({ ...base, opcode: 5 }))).toBe(4);
+    expect(await rcode(encodeMessage({ ...base, questions: [] }))).toBe(1);
+    expect(await rcode(encodeMessage(base).subarray(0, 20))).toBe(1);
+    expect(
+      await rcode(encodeMessage({ ...base, edns: { udpSize: 512, version: 1, dnssecOk: false, options: [] } })),
+    ).toBe(16);
+    expect(await rcode(encodeMessage({ ...base, questions: [{ name: "a.example.org.", type: 1, class: 3 }] }))).toBe(5);
+    expect(await rcode(encodeMessage({ ...base, response: true }))).toBeUndefined();
+    expect(await rcode(Uint8Array.of(1, 2, 3))).toBeUndefined();
+  });
+
+  const many = Array.from({ length: 60 }, (_, i) => `10.0.1.${i} big.example`).join("\n");
+  it("cuts UDP answers at the client's size with TC, TCP and EDNS get all", async () => {
+    const { askMessage, port } = await start(`.:0 {\n hosts {\n${many}\n }\n}`);
+    const short = await askMessage("big.example A");
+    expect(short.truncated).toBe(true);
+    expect(short.answers.length).toBeLessThan(60);
+    expect((await askMessage("big.example A", "tcp")).answers).toHaveLength(60);
+    const edns = { udpSize: 1232, version: 0, dnssecOk: false, options: [] };
+    const bytes = await exchangeBytes(port, encodeMessage(query(3, { name: "big.example.", type: 1, class: 1 }, edns)));
+    const full = decodeMessage(bytes as Uint8Array);
+    expect([full.truncated, full.answers.length, full.edns?.udpSize]).toEqual([false, 60, 1232]);
+  });
+
+  it("takes many queries on one TCP connection", async () => {
+    const { port } = await start(".:0 {\n hosts {\n 10.0.0.1 a.example\n }\n}");
+    const answers = await askTcpMany(
+      port,
+      Array.from({ length: 200 }, () => "a.example A"),
+    );
+    expect(answers.map(({ id }) => id).sort((a, b) => a - b)).toEqual(Array.from({ length: 200 }, (_, i) => i + 1));
+  });
+});
+
+describe("TCP limits", () => {
+  const answerer = () => new Answerer("dns://:0", [], () => 0);
+  const limits = { idleMs: 60, messageMs: 100, connections: 2, pipelined: 4, unsentBytes: 1 << 20 };
+  const closes = async (socket: Socket) => {
+    const begin = Date.now();
+    socket.resume();
+    await once(socket, "close");
+    return Date.now() - begin;
+  };
+
+  it("ends silent connections, and those that drip a message", async () => {
+    const listener = await listenTcp("127.0.0.1", 0, answerer(), limits);
+    const silent = connect(listener.port, "127.0.0.1");
+    expect(await closes(silent)).toBeLessThan(1000);
+    const dripping = connect(listener.port, "127.0.0.1");
+    const timer = setInterval(() => dripping.writable && dripping.write(Uint8Array.of(1)), 20);
+    dripping.on("error", () => {});
+    expect(await closes(dripping)).toBeLessThan(1000);
+    clearInterval(timer);
+    await listener.close();
+  });
+
+  it("answers what was asked before the client closed its side", async () => {
+    const listener = await listenTcp("127.0.0.1", 0, answerer(), limits);
+    const socket = connect(listener.port, "127.0.0.1");
+    socket.end(frame(queryBytes("a.example A")));
+    const [chunk] = (await once(socket, "data")) as [Uint8Array];
+    expect(decodeMessage(chunk.subarray(2)).rcode).toBe(5);
+    await listener.close();
+  });
+
+  it("cuts a stream into messages wherever it is broken", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.uint8Array({ maxLength: 600 }), { maxLength: 6 }),
+        fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 10 }),
+        (messages, sizes) => {
+          const stream = Buffer.concat(messages.map(frame));
+          const reader = new FrameReader();
+          const found: Uint8Array[] = [];
+          for (let at = 0, turn = 0; at < stream.length; turn++) {
+            const size = sizes[turn % sizes.length] as number;
+            reader.push(stream.subarray(at, at + size));
+            at += size;
+            for (let packet = reader.next(); packet; packet = reader.next()) found.push(Uint8Array.from(packet));
+          }
+          expect(found).toEqual(messages);
+          expect(reader.partial).toBe(false);
+        },
+      ),
+      { seed: 53, numRuns: 200 },
+    );
+  });
+});
+
+describe("Answerer", () => {
+  it("survives any packet", () => {
+    const handler = () => makeReply("test", { rcode: 0 });
+    const answerer = new Answerer("dns://:0", [{ zones: ["."], plugins: [], handler }], () => 0);
+    const peer = { address: "127.0.0.1", port: 1, protocol: "udp" as const };
+    const base = queryBytes("a.example A");
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ maxLength: 60 }),
+        fc.array(fc.tuple(fc.nat(base.length - 1), fc.integer({ min: 0, max: 255 })), { maxLength: 6 }),
+        (random, changes) => {
+          const mutated = Uint8Array.from(base);
+          for (const [at, byte] of changes) mutated[at] = byte;
+          for (const packet of [random, mutated]) {
+            const answer = answerer.answer(packet, peer);
+            if (answer instanceof Uint8Array) expect(decodeMessage(answer).response).toBe(true);
+          }
+        },
+      ),
+      { seed: 53, numRuns: 1000 },
+    );
+  });
+});
