@@ -223,6 +223,7 @@ function apiServerProcess(config: ClusterConfig): ProcessSpec {
       ...apiServerFlags(config),
       "--listen-fd=3",
       "--listen-fd=4",
+      `--node-order=${config.nodes.map((n) => n.name).join(",")}`,
       `--data-dir=${STATE_MOUNT}`,
     ],
     env: { PATH, HOME: "/root" },

@@ -1,44 +1,68 @@
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Client } from "#api/index.ts";
-import { controllerUser, createApiServer } from "#apiserver/index.ts";
+import { type ApiServerOptions, controllerUser, createApiServer } from "#apiserver/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import { createLogger } from "#base/log.ts";
 import { startControllers } from "#controllers/index.ts";
-import { parseFlags } from "./flags.ts";
+import { type Flags, parseFlags } from "./flags.ts";
 
-/** The control plane: `kube-apiserver --tls-cert-file=… --client-ca-file=…`, with controllers and scheduler inside. */
+const read = (path: string): string => readFileSync(path, "utf8");
+
+function serverOptions(flags: Flags): ApiServerOptions {
+  const { kubeletClientCertificate: cert, kubeletClientKey: key, clientCaFile, dataDir } = flags;
+  const kubeletCa = flags.kubeletCertificateAuthority ?? clientCaFile;
+  if (dataDir) mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  return {
+    ...(flags.listenFd.length
+      ? { listenFds: flags.listenFd }
+      : { listen: { host: flags.bindAddress, port: flags.securePort } }),
+    advertiseAddress: flags.advertiseAddress,
+    securePort: flags.securePort,
+    tls: { cert: read(flags.tlsCertFile), key: read(flags.tlsPrivateKeyFile) },
+    ...(clientCaFile ? { clientCa: read(clientCaFile) } : {}),
+    serviceAccounts: {
+      issuer: flags.serviceAccountIssuer,
+      signingKey: read(flags.serviceAccountSigningKeyFile),
+      verificationKeys: flags.serviceAccountKeyFile.map(read),
+    },
+    ...(cert && key
+      ? { kubelet: { cert: read(cert), key: read(key), ...(kubeletCa ? { ca: read(kubeletCa) } : {}) } }
+      : {}),
+    services: { cidrs: flags.serviceClusterIpRange, nodePorts: flags.serviceNodePortRange },
+    ...(dataDir ? { store: { logFile: join(dataDir, "store.log") } } : {}),
+  };
+}
+
+/** The control plane: `kube-apiserver --advertise-address=… --tls-cert-file=… …`. */
 async function main(): Promise<void> {
   const args = process.argv.slice(2);
-  const settings = parseFlags(args);
-  // What `ps` shows; upstream's program is looked for by this name.
+  const flags = parseFlags(args);
+  // What `ps` shows; the notes look for the flags there (INVENTORY K03).
   process.title = `kube-apiserver ${args.join(" ")}`;
-  const log = createLogger("kube-apiserver", { level: settings.verbosity >= 4 ? "debug" : "info" });
-  const server = createApiServer(settings.server, { log });
+  const log = createLogger("kube-apiserver");
+  const server = createApiServer(serverOptions(flags), { log });
   await server.start();
-  log.info("Serving", { address: settings.server.advertiseAddress, port: settings.server.securePort, revision: server.revision });
-  const transport = server.localTransport(controllerUser);
-  const client = new Client(transport, { userAgent: "kube-controller-manager" });
   const controllers = await startControllers({
-    client,
+    client: new Client(server.localTransport(controllerUser), { userAgent: "kube-controller-manager" }),
     log: log.child("controllers"),
     options: {
-      podCidrs: settings.podCidrs,
-      clusterCaPem: settings.clusterCa,
-      serviceCidrs: settings.server.services.cidrs,
-      apiAddress: { host: settings.server.advertiseAddress, port: settings.server.securePort },
+      podCidrs: flags.clusterCidr,
+      serviceCidrs: flags.serviceClusterIpRange,
+      clusterCaPem: flags.clientCaFile ? read(flags.clientCaFile) : "",
+      apiAddress: { host: flags.advertiseAddress, port: flags.securePort },
+      nodeOrder: flags.nodeOrder,
     },
   });
-  const stop = async (signal: string) => {
-    log.info("Stopping", { signal });
+  const stop = async (): Promise<void> => {
     await controllers.stop();
     await server.stop();
     process.exit(0);
   };
-  process.once("SIGTERM", (signal) => void stop(signal));
-  process.once("SIGINT", (signal) => void stop(signal));
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void stop());
 }
 
 main().catch((error: unknown) => {
   process.stderr.write(`kube-apiserver: ${errorMessage(error)}\n`);
-  process.exitCode = 1;
-  process.exit();
+  process.exit(1);
 });
