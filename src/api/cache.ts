@@ -67,9 +67,13 @@ export class ObjectCache<T extends KubeObject> {
     return [{ type: "MODIFIED", object, old }];
   }
 
-  /** Takes a whole list in, as of a version; older objects missing there were deleted. */
-  replace(items: readonly T[], version?: string): Change<T>[] {
+  /**
+   * Takes a whole list in, as of a version; older objects missing there were deleted. `rewound`: the server lost its
+   * latest writes, so that what is newer here counts for nothing.
+   */
+  replace(items: readonly T[], version?: string, rewound = false): Change<T>[] {
     const present = new Set(items.map(keyOf));
+    if (rewound) return this.#rewind(items, present);
     const gone = [...this.#objects]
       .filter(([key, object]) => !present.has(key) && !isAfter(object.metadata.resourceVersion, version))
       .map(([, object]) => object);
@@ -77,6 +81,25 @@ export class ObjectCache<T extends KubeObject> {
       ...gone.flatMap((object) => this.apply("DELETED", object)),
       ...items.flatMap((object) => this.apply("ADDED", object)),
     ];
+  }
+
+  #rewind(items: readonly T[], present: ReadonlySet<string>): Change<T>[] {
+    const changes: Change<T>[] = [];
+    for (const [key, old] of this.#objects) {
+      if (present.has(key)) continue;
+      this.#set(key, undefined, old);
+      changes.push({ type: "DELETED", object: old, old });
+    }
+    for (const object of items) {
+      const key = keyOf(object);
+      const old = this.#objects.get(key);
+      const { uid, resourceVersion } = old?.metadata ?? {};
+      if (old && uid === object.metadata.uid && resourceVersion === object.metadata.resourceVersion) continue;
+      this.#set(key, object, old);
+      if (old && uid === object.metadata.uid) changes.push({ type: "MODIFIED", object, old });
+      else changes.push(...(old ? [{ type: "DELETED" as const, object: old, old }] : []), { type: "ADDED", object });
+    }
+    return changes;
   }
 
   #set(key: string, object: T | undefined, old: T | undefined): void {

@@ -35,6 +35,12 @@ export function isGone(error: unknown): boolean {
   return error instanceof ApiError && (error.code === 410 || error.reason === "Expired" || error.reason === "Gone");
 }
 
+/** The resource version is newer than anything the server has: it lost its latest writes, or is not up to date yet. */
+export function isTooLargeVersion(error: unknown): boolean {
+  if (!(error instanceof ApiError)) return false;
+  return error.status.details?.causes?.some((cause) => cause.reason === "ResourceVersionTooLarge") ?? false;
+}
+
 /** The object is invalid: sending it again cannot help. */
 export function isInvalid(error: unknown): boolean {
   return error instanceof ApiError && (error.code === 422 || error.code === 400);

@@ -141,6 +141,19 @@ describe("informer", () => {
     expect(seen).toEqual(["ADDED a old", "DELETED a old", "ADDED a new"]);
   });
 
+  it("follows a server that lost its state and begins again with lower versions", async () => {
+    const { api, informer, create, set, state } = setUp();
+    for (const name of ["a", "b", "c"]) await create(name);
+    informer.start();
+    await informer.synced;
+    await until(() => api.watchCount === 1);
+    api.reset();
+    await create("b", "9");
+    await until(() => state().join() === "b=9");
+    await set("b", "10");
+    await until(() => state().join() === "b=10");
+  });
+
   it("takes own writes in at once, and an older event does not undo them", async () => {
     const { informer, seen, client, create, state } = setUp();
     informer.start();

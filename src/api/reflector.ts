@@ -3,7 +3,7 @@ import type { Logger } from "#base/log.ts";
 import { type BackoffOptions, backoffMs, delay } from "./backoff.ts";
 import { type Change, type Index, isAfter, ObjectCache } from "./cache.ts";
 import type { Client, WatchOptions } from "./client.ts";
-import { ApiError, isGone } from "./errors.ts";
+import { ApiError, isGone, isTooLargeVersion } from "./errors.ts";
 import type { Resource } from "./resources.ts";
 import type { KubeObject, WatchEvent } from "./types.ts";
 
@@ -50,6 +50,8 @@ export class Informer<T extends KubeObject> {
   /** Continue here; undefined: read the whole state. */
   #version: string | undefined;
   #watchList = true;
+  /** The server's versions went back: see ObjectCache.replace. */
+  #rewound = false;
   #failures = 0;
   #lastError: unknown;
 
@@ -123,7 +125,10 @@ export class Informer<T extends KubeObject> {
       } catch (error) {
         if (signal.aborted) break;
         if (isGone(error)) this.#version = undefined;
-        else {
+        else if (isTooLargeVersion(error)) {
+          this.#version = undefined;
+          this.#rewound = true;
+        } else {
           this.#lastError = error;
           const fields = { resource: this.#resource.plural, error: errorMessage(error) };
           // A server that restarts is usual; only a lasting failure deserves a line above debug.
@@ -203,7 +208,9 @@ export class Informer<T extends KubeObject> {
   #takeAll(items: readonly T[], version: string): void {
     this.#version = version;
     this.#working();
-    for (const change of this.#cache.replace(items, version)) this.#emit(change);
+    const changes = this.#cache.replace(items, version, this.#rewound);
+    this.#rewound = false;
+    for (const change of changes) this.#emit(change);
     if (this.#synced) return;
     this.#synced = true;
     this.#syncing.resolve();

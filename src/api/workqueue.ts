@@ -10,7 +10,6 @@ export interface WorkQueueOptions {
    * Brings one key in order. A failure puts the key back after its back-off; a number of milliseconds returned puts
    * it back after that time.
    */
-  // biome-ignore lint/suspicious/noConfusingVoidType: most handlers return nothing at all
   readonly handle: (key: string, signal: AbortSignal) => Promise<number | void>;
   /** Keys worked on at the same time. Default 1. */
   readonly concurrency?: number;

@@ -79,6 +79,15 @@ export class FakeApi implements Transport {
     for (const watch of this.#watches) watch.fail(new Error("connection lost"));
   }
 
+  /** Becomes a server that has lost everything, its versions too. */
+  reset(): void {
+    this.breakWatches();
+    this.#objects.clear();
+    this.#history = [];
+    this.#version = 1000;
+    this.#compacted = 0;
+  }
+
   /** Forgets the history: watches from older versions get 410. */
   compact(): void {
     this.#compacted = this.#version;
@@ -249,6 +258,10 @@ export class FakeApi implements Transport {
     if (initial && !this.watchList)
       return answer(422, failure(422, "Invalid", "sendInitialEvents is forbidden for watch"));
     const from = Number(target.query.get("resourceVersion") ?? 0);
+    if (from > this.#version) {
+      const status = failure(504, "Timeout", `Too large resource version: ${from}, current: ${this.#version}`);
+      return answer(504, { ...status, details: { causes: [{ reason: "ResourceVersionTooLarge" }] } });
+    }
     const watch = new FakeWatch(target.collection, filterOf(target), () => this.#watches.delete(watch));
     if (!initial && from < this.#compacted) {
       watch.send("ERROR", failure(410, "Expired", `too old resource version: ${from} (${this.#compacted})`));
