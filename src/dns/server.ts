@@ -114,7 +114,7 @@ export class DnsServer {
 
   /** Names of plugins that are not ready; empty when all are. */
   notReady(): string[] {
-    return this.#running.plugins.filter((plugin) => plugin.ready?.() === false).map(({ name }) => name);
+    return waiting(this.#running.plugins);
   }
 
   /** Serves on for the longest lameduck time, then closes everything. `skipLameduck`: at once. */
@@ -153,6 +153,7 @@ export class DnsServer {
   async #prepare(text: string): Promise<Running> {
     const file = resolve(this.#options.corefile);
     const { log, environment } = this.#deps;
+    const plugins: Plugin[] = [];
     const blocks = parseCorefile(this.#options.corefile, text, {
       environment,
       readImport: (pattern) => readImports(dirname(file), pattern),
@@ -162,13 +163,15 @@ export class DnsServer {
       defaultPort: this.#options.defaultPort ?? 53,
       directory: dirname(file),
       environment,
-      instance: this.#instance(text),
+      instance: this.#instance(text, plugins),
       now: this.#now,
     });
-    return { text, sites, plugins: sites.flatMap(({ plugins }) => plugins) };
+    plugins.push(...sites.flatMap((site) => site.plugins));
+    return { text, sites, plugins };
   }
 
-  #instance(corefileText: string): Instance {
+  /** @param plugins those of this Corefile, filled in once they are set up */
+  #instance(corefileText: string, plugins: readonly Plugin[]): Instance {
     const { metrics, fatal, connectApi } = this.#deps;
     return {
       metrics,
@@ -180,7 +183,7 @@ export class DnsServer {
         const port = Number(request.server.slice(request.server.lastIndexOf(":") + 1));
         return this.#ports.get(port)?.answerer.resolve(request) ?? makeReply("", { rcode: 2 });
       },
-      notReady: () => this.notReady(),
+      notReady: () => waiting(plugins),
       readCorefile: () => this.#readCorefile(),
       reload: () => this.reload(),
       listening: () => this.listening(),
@@ -238,6 +241,10 @@ async function openPort(host: string, port: number, answerer: Answerer): Promise
       if (port !== 0 || attempt >= 10) throw error;
     }
   }
+}
+
+function waiting(plugins: readonly Plugin[]): string[] {
+  return plugins.filter((plugin) => plugin.ready?.() === false).map(({ name }) => name);
 }
 
 async function startAll(plugins: readonly Plugin[]): Promise<void> {

@@ -1,0 +1,112 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Client, http2Transport, loadKubeconfig, resources } from "#api/index.ts";
+import { startTestServer } from "#apiserver/testing/server.ts";
+import { eventually, exchangeBytes, freePort, queryBytes } from "#dns/testing.ts";
+import { decodeMessage, formatRecord, rcodeName } from "#wire/dns/index.ts";
+
+const main = fileURLToPath(new URL("./main.ts", import.meta.url));
+let directory: string;
+let child: ChildProcess;
+let log = "";
+let client: Client;
+let api: Awaited<ReturnType<typeof startTestServer>>;
+const ports = { dns: 0, health: 0, ready: 0 };
+
+async function ask(question: string): Promise<string[]> {
+  const bytes = await exchangeBytes(ports.dns, queryBytes(question));
+  if (!bytes) return ["no answer"];
+  const message = decodeMessage(bytes);
+  return [rcodeName(message.rcode), ...message.answers.map(formatRecord)];
+}
+
+const status = async (port: number, path: string) =>
+  await fetch(`http://127.0.0.1:${port}${path}`).then(
+    (response) => response.status,
+    () => 0,
+  );
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "podwire-dns-"));
+  api = await startTestServer();
+  client = new Client(http2Transport(await loadKubeconfig(api.kubeconfig)));
+  ports.health = await freePort();
+  ports.ready = await freePort();
+  ports.dns = await freePort();
+  await writeFile(
+    join(directory, "Corefile"),
+    `. {
+      errors
+      health 127.0.0.1:${ports.health} {
+        lameduck 300ms
+      }
+      ready 127.0.0.1:${ports.ready}
+      kubernetes cluster.local in-addr.arpa {
+        kubeconfig ${api.kubeconfig}
+        pods insecure
+      }
+      cache 30
+      reload 2s 1s
+    }`,
+  );
+  const argv = ["-conf", join(directory, "Corefile"), "-dns.port", String(ports.dns)];
+  child = spawn(process.execPath, [main, ...argv], { stdio: ["ignore", "ignore", "pipe"] });
+  child.stderr?.on("data", (data) => {
+    log += String(data);
+  });
+  await eventually(async () => (await status(ports.ready, "/ready")) === 200, 15_000);
+}, 30_000);
+
+afterAll(async () => {
+  child.kill("SIGKILL");
+  await client.transport.close();
+  await api.stop();
+  await rm(directory, { recursive: true });
+});
+
+describe("X01 podwire dns beside a Kubernetes API (part: program)", () => {
+  it("resolves Services of the API, and new ones at once", async () => {
+    expect(await ask("late.default.svc.cluster.local A")).toEqual(["NXDOMAIN"]);
+    const made = await client.create(resources.services, {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "late", namespace: "default" },
+      spec: { ports: [{ name: "http", port: 80 }] },
+    });
+    await eventually(async () => (await ask("late.default.svc.cluster.local A")).length === 2, 1000);
+    expect((await ask("late.default.svc.cluster.local A"))[1]).toContain(`A ${made.spec.clusterIP}`);
+    expect((await ask("_http._tcp.late.default.svc.cluster.local SRV"))[1]).toContain(
+      "80 late.default.svc.cluster.local.",
+    );
+    await client.delete(resources.services, "late", "default");
+    await eventually(async () => (await ask("late.default.svc.cluster.local A"))[0] === "NXDOMAIN", 1000);
+  });
+
+  it("X04 reads a changed Corefile on SIGUSR1 without losing a query", async () => {
+    const text = await readFile(join(directory, "Corefile"), "utf8");
+    await writeFile(
+      join(directory, "Corefile"),
+      text.replace("reload 2s 1s", "hosts {\n 10.9.8.7 new.example\n fallthrough\n }"),
+    );
+    child.kill("SIGUSR1");
+    await eventually(async () => {
+      expect((await ask("dns-version.cluster.local TXT"))[0]).toBe("NOERROR");
+      return (await ask("new.example A"))[0] === "NOERROR";
+    });
+  });
+
+  it("goes on answering for the lameduck time after SIGTERM, then ends", async () => {
+    const ended = once(child, "exit");
+    const begin = Date.now();
+    child.kill("SIGTERM");
+    await eventually(() => log.includes("lameduck"));
+    expect((await ask("dns-version.cluster.local TXT"))[0]).toBe("NOERROR");
+    expect(await ended).toEqual([0, null]);
+    expect(Date.now() - begin).toBeGreaterThanOrEqual(290);
+  });
+});
