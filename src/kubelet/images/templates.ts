@@ -123,7 +123,7 @@ function baseMounts(programs: ProgramPaths, root: string): readonly Mount[] {
     shown("/etc/ssl"),
     shown("/etc/ld.so.cache"),
     shown("/etc/iproute2"),
-    { ...shown(programs.folder), source: programs.folder },
+    { ...shown(programs.folder), source: programs.folder, recursive: true },
   ];
 }
 

@@ -110,7 +110,7 @@ export function machineRoot(folders: MachineFolders, stateMount?: string): RootP
       { target: "/sys", type: "sysfs", nosuid: true, nodev: true, noexec: true },
       // `ip netns exec` unmounts /sys and mounts it anew, which a user namespace may only while another full view of
       // sysfs is there (fs/namespace.c, mount_too_revealing).
-      { target: `${PROGRAM_ROOT}/sys`, type: "sysfs", nosuid: true, nodev: true, noexec: true },
+      { target: "/run/podwire/sys", type: "sysfs", nosuid: true, nodev: true, noexec: true },
       { target: "/sys/fs/cgroup", type: "cgroup2", nosuid: true, nodev: true, noexec: true, optional: true },
       { target: "/dev", type: "tmpfs", options: "mode=755,size=64k", nosuid: true },
       ...devices,
