@@ -18,9 +18,9 @@ const cgroup2Magic = 0x63677270;
 /** Longest time that a trial may take, in milliseconds; each ends in a few. */
 const patience = 5000;
 
-function run(program: string, args: readonly string[]): Promise<Trial> {
+function run(program: string, args: readonly string[], env = process.env): Promise<Trial> {
   return new Promise((resolve) => {
-    execFile(program, args, { timeout: patience }, (error, _stdout, stderr) => {
+    execFile(program, args, { timeout: patience, env }, (error, _stdout, stderr) => {
       if (!error) return resolve({ ok: true });
       const words = stderr.trim().split("\n").pop();
       resolve({ ok: false, error: words || (error.code === "ENOENT" ? `${program} is not installed` : error.message) });
@@ -83,15 +83,17 @@ async function tryNetwork(tools: string): Promise<Record<string, Trial>> {
   const tops = ["/", path.join(tools, "root")];
   const ip = found("ip", tops);
   const nft = found("nft", tops);
-  const inside = (script: string): Promise<Trial> => run("unshare", ["-Urn", "sh", "-c", script]);
+  // Outside of a machine the tools' libraries are not where the loader looks.
+  const triplet = process.arch === "arm64" ? "aarch64-linux-gnu" : "x86_64-linux-gnu";
+  const env = { ...process.env, LD_LIBRARY_PATH: path.join(tools, "root/usr/lib", triplet) };
+  const inside = (script: string): Promise<Trial> => run("unshare", ["-Urn", "sh", "-c", script], env);
   const trials: Record<string, Promise<Trial>> = {};
   if (ip) {
     trials["veth"] = inside(`${ip} link add pw0 type veth peer name pw1`);
     trials["bridge"] = inside(`${ip} link add pw0 type bridge`);
     trials["vxlan"] = inside(`${ip} link add pw0 type vxlan id 1 dstport 8472`);
   }
-  // Only the host's own nft: the one in the cache may need libraries beside it.
-  if (nft && !nft.startsWith(tools)) trials["nftables"] = inside(`${nft} add table inet podwire`);
+  if (nft) trials["nftables"] = inside(`${nft} add table inet podwire`);
   const names = Object.keys(trials);
   const results = await Promise.all(names.map((name) => trials[name]));
   return Object.fromEntries(names.map((name, index) => [name, results[index] ?? { ok: false }]));
