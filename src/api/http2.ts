@@ -122,7 +122,7 @@ function exchange(stream: http2.ClientHttp2Stream, request: ApiRequest): Promise
       reject(new Error(`the API server closed the connection during ${request.method} ${request.path}`));
     });
     // Stays attached: errors after the head reach the reader through the iteration.
-    stream.on("error", reject);
+    stream.on("error", (error) => reject(error.cause instanceof Error ? error.cause : error));
     stream.once("response", (head) => {
       const headers: Record<string, string> = {};
       for (const [name, value] of Object.entries(head)) {

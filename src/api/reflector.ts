@@ -13,7 +13,7 @@ export interface InformerOptions {
   readonly namespace?: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
-  /** Waiting between failed attempts. Default 20 ms to 5 s. */
+  /** Waiting between failed attempts. Default 20 ms to 2 s. */
   readonly backoff?: BackoffOptions;
   /** A server that does not close the initial events of a WatchList within this time is listed. Default 10 s. */
   readonly watchListTimeoutMs?: number;
@@ -25,6 +25,8 @@ export interface InformerDeps {
   /** Aborting ends the informer. */
   readonly signal: AbortSignal;
 }
+
+const defaultBackoff: BackoffOptions = { initialMs: 20, maxMs: 2000 };
 
 /** The annotation of the bookmark that ends a WatchList's initial events (KEP-3157). */
 const initialEventsEnd = "k8s.io/initial-events-end";
@@ -116,7 +118,7 @@ export class Informer<T extends KubeObject> {
 
   async #run(): Promise<void> {
     const { signal, log } = this.#deps;
-    const backoff = this.#options.backoff ?? { initialMs: 20, maxMs: 5000 };
+    const backoff = this.#options.backoff ?? defaultBackoff;
     while (!signal.aborted) {
       try {
         if (this.#version !== undefined) await this.#watch(this.#version);
@@ -150,7 +152,7 @@ export class Informer<T extends KubeObject> {
     }
     // A watch that ended without a single event counts as a failure: a broken server must not be asked in a loop.
     if (this.#version === before)
-      await delay(backoffMs({ initialMs: 20, maxMs: 5000 }, this.#failures++), this.#deps.signal);
+      await delay(backoffMs(this.#options.backoff ?? defaultBackoff, this.#failures++), this.#deps.signal);
   }
 
   /** Reads the state from the beginning of a watch, then follows it. */
