@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { Client, type EndpointSlice, type Service } from "#api/index.ts";
@@ -14,7 +15,7 @@ import {
   udpSocket,
   warmThreadPool,
 } from "#kernel/namespaces/index.ts";
-import { openRtnetlink } from "#kernel/netlink/index.ts";
+import { type Operation, openRtnetlink } from "#kernel/netlink/index.ts";
 import { type Nftables, openNftables } from "#kernel/nft/index.ts";
 import { type ServiceProxy, startServiceProxy } from "#services/index.ts";
 
@@ -39,7 +40,12 @@ export class ServicesLab {
 
   static async start(): Promise<ServicesLab> {
     await warmThreadPool();
-    return new ServicesLab();
+    const lab = new ServicesLab();
+    await addressesAnswer(lab.node, ["fd00:10:244:1::1", "fd00:192:168:1::11"]);
+    await addressesAnswer(lab.outside, ["fd00:192:168:1::1"]);
+    await addressesAnswer(lab.pod1, ["fd00:10:244:1::2"]);
+    await addressesAnswer(lab.pod2, ["fd00:10:244:1::3"]);
+    return lab;
   }
 
   private constructor() {
@@ -70,17 +76,28 @@ export class ServicesLab {
 
   #wire(): void {
     const rt = inNetns(this.node, openRtnetlink);
-    const peers: [string, Netns][] = [
+    const peers = [
       ["pod1", this.pod1],
       ["pod2", this.pod2],
       ["eth0", this.outside],
-    ];
+    ] as const;
+    // Neighbours are known from the start: a new IPv6 address answers for itself only some milliseconds later, and a
+    // question that got no answer is asked again after a second.
+    const macs = {
+      cni0: "02:00:00:00:01:00",
+      pod1: "02:00:00:00:01:02",
+      pod2: "02:00:00:00:01:03",
+      eth0: "02:00:00:00:02:01",
+      node: "02:00:00:00:02:0b",
+    };
+    const neighbour = (index: number, ip: string, mac: string) => ({ op: "add-neighbour" as const, index, ip, mac });
     rt.apply([
-      { op: "add-link", name: "cni0", kind: { type: "bridge" } },
+      { op: "add-link", name: "cni0", mac: macs.cni0, kind: { type: "bridge" } },
       ...peers.map(([name, netns]) => ({
         op: "add-link" as const,
         name,
-        kind: { type: "veth" as const, peer: { name: "eth0", index: 2, netns: netns.fd } },
+        ...(name === "eth0" && { mac: macs.node }),
+        kind: { type: "veth" as const, peer: { name: "eth0", index: 2, mac: macs[name], netns: netns.fd } },
       })),
     ]);
     const index = (name: string) => rt.link({ name })?.index ?? 0;
@@ -101,12 +118,22 @@ export class ServicesLab {
       // Service addresses have to have some way, as by a node's default gateway.
       { op: "add-route", dst: "0.0.0.0/0", via: "192.168.1.1", index: index("eth0") },
       { op: "add-route", dst: "::/0", via: "fd00:192:168:1::1", index: index("eth0") },
+      ...["10.244.1.2", "fd00:10:244:1::2"].map((ip) => neighbour(bridge, ip, macs.pod1)),
+      ...["10.244.1.3", "fd00:10:244:1::3"].map((ip) => neighbour(bridge, ip, macs.pod2)),
+      ...["192.168.1.1", "fd00:192:168:1::1"].map((ip) => neighbour(index("eth0"), ip, macs.eth0)),
     ]);
     rt.close();
-    host(this.pod1, ["10.244.1.2/24", "fd00:10:244:1::2/64"], ["10.244.1.1", "fd00:10:244:1::1"]);
-    host(this.pod2, ["10.244.1.3/24", "fd00:10:244:1::3/64"], ["10.244.1.1", "fd00:10:244:1::1"]);
+    const gateways = ["10.244.1.1", "fd00:10:244:1::1"];
+    const toBridge = gateways.map((ip) => neighbour(2, ip, macs.cni0));
+    const toPods = [
+      ...["10.244.1.2", "fd00:10:244:1::2"].map((ip) => neighbour(2, ip, macs.pod1)),
+      ...["10.244.1.3", "fd00:10:244:1::3"].map((ip) => neighbour(2, ip, macs.pod2)),
+    ];
+    host(this.pod1, ["10.244.1.2/24", "fd00:10:244:1::2/64"], gateways, [...toBridge, ...toPods.slice(2)]);
+    host(this.pod2, ["10.244.1.3/24", "fd00:10:244:1::3/64"], gateways, [...toBridge, ...toPods.slice(0, 2)]);
     const outside = ["192.168.1.1/24", "fd00:192:168:1::1/64", "10.244.2.2/32"];
-    host(this.outside, outside, ["192.168.1.11", "fd00:192:168:1::11"]);
+    const nodes = ["192.168.1.11", "fd00:192:168:1::11"];
+    host(this.outside, outside, nodes, nodes.map((ip) => neighbour(2, ip, macs.node)));
   }
 
   /** Puts objects into the API, new or changed. */
@@ -203,13 +230,26 @@ export function ask(netns: Netns, address: string, port: number): Promise<string
   });
 }
 
-function host(netns: Netns, addresses: readonly string[], gateways: readonly string[]): void {
+/** A new IPv6 address is made local by a worker of the kernel, some milliseconds later (RTF_LOCAL is 0x80000000). */
+async function addressesAnswer(netns: Netns, addresses: readonly string[]): Promise<void> {
+  const wanted = addresses.map((address) => Buffer.from(parseIp(address).bytes).toString("hex"));
+  for (let tries = 0; tries < 200; tries++) {
+    const routes = inNetns(netns, () => readFileSync("/proc/thread-self/net/ipv6_route", "utf8")).split("\n");
+    const isLocal = (hex: string) => routes.some((line) => line.startsWith(`${hex} 80 `) && / [89a-f][0-9a-f]{7} +\S+$/.test(line));
+    if (wanted.every(isLocal)) return;
+    await new Promise((done) => setTimeout(done, 2));
+  }
+  throw new Error(`${addresses.join(", ")} did not become local`);
+}
+
+function host(netns: Netns, addresses: readonly string[], gateways: readonly string[], neighbours: Operation[]): void {
   const rt = inNetns(netns, openRtnetlink);
   rt.apply([
     { op: "set-link", index: 1, up: true },
     { op: "set-link", index: 2, up: true },
     ...addresses.map((address) => ({ op: "add-address" as const, index: 2, address })),
     ...gateways.map((via) => ({ op: "add-route" as const, dst: via.includes(":") ? "::/0" : "0.0.0.0/0", via, index: 2 })),
+    ...neighbours,
   ]);
   rt.close();
 }
