@@ -26,9 +26,9 @@ export interface StageSources {
 const SETUP = `set -e
 program=$1 node=$2 tools=$3 state=$4 owner=$5; shift 5
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p /run/podwire/dist /run/podwire/state /run/podwire/tools /run/podwire/usr
+mkdir -p /run/podwire/state /run/podwire/tools /run/podwire/usr
 : > /run/podwire/node
-mount --bind "$program" /run/podwire/dist
+cp -R "$program" /run/podwire/dist
 mount --bind "$node" /run/podwire/node
 mount --bind "$state" /run/podwire/state
 if [ -n "$tools" ]; then
