@@ -166,6 +166,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       await manager.stop();
       await Promise.all([server.stop(), servers.stop(), statuses.stop(), events.flush()]);
       stop.abort(new Error("the agent stops"));
+      runtime.stop();
       await spawner.stop();
     },
   };

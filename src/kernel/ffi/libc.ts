@@ -31,6 +31,8 @@ function bind() {
     read: library.func("long read(int, void*, size_t)"),
     write: library.func("long write(int, const void*, size_t)"),
     mkfifo: library.func("int mkfifo(const char*, uint)"),
+    splice: library.func("long splice(int, void*, int, void*, size_t, uint)"),
+    fallocate: library.func("int fallocate(int, int, long, long)"),
     pipe2: library.func("int pipe2(void*, int)"),
     fcntl: library.func("int fcntl(int, int, long)"),
     ioctl: library.func("int ioctl(int, ulong, void*)"),

@@ -1,12 +1,11 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { PodServers, ServedContainer } from "../pods/index.ts";
-import type { EchoCommand, EchoReply } from "./control.ts";
+import { type EchoCommand, type EchoReply, onLines } from "./control.ts";
 
 /** How to reach or start the serving process. */
 export interface EchoClientOptions {
@@ -103,7 +102,7 @@ export class EchoClient implements PodServers {
     socket.unref();
     socket.on("error", () => socket.destroy());
     socket.on("close", () => this.#lost());
-    createInterface({ input: socket }).on("line", (line) => {
+    onLines(socket, (line) => {
       const reply = JSON.parse(line) as EchoReply;
       this.#replies.get(reply.id)?.(reply);
       this.#replies.delete(reply.id);

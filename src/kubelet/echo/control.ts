@@ -1,6 +1,5 @@
 import { rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
-import { createInterface } from "node:readline";
 import { errorMessage } from "#base/errors.ts";
 import type { ServedContainer } from "../pods/index.ts";
 import type { EchoServers } from "./servers.ts";
@@ -23,9 +22,20 @@ async function carryOut(servers: EchoServers, command: EchoCommand): Promise<voi
   else servers.retain(command.containers);
 }
 
+/** Calls back with each line that comes. (readline would turn a broken connection into an error of its own.) */
+export function onLines(socket: Socket, take: (line: string) => void): void {
+  let rest = "";
+  socket.setEncoding("utf8");
+  socket.on("data", (text: string) => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) take(line);
+  });
+}
+
 function serveAgent(socket: Socket, servers: EchoServers): void {
   socket.on("error", () => socket.destroy());
-  createInterface({ input: socket }).on("line", (line) => {
+  onLines(socket, (line) => {
     const command = JSON.parse(line) as EchoCommand;
     carryOut(servers, command).then(
       () => socket.write(`${JSON.stringify({ id: command.id } satisfies EchoReply)}\n`),

@@ -2,4 +2,5 @@
 export { decodeEntry, encodeEntries, type LogEntry, type LogStream, logTime } from "./cri.ts";
 export { containerLogLink, containerLogPath, type LogFolders, podLogFolder } from "./paths.ts";
 export { type LogOptions, readLog } from "./reader.ts";
+export { recoverLog } from "./recover.ts";
 export { ContainerLog } from "./writer.ts";

@@ -1,7 +1,7 @@
 import { closeSync, constants, existsSync, mkdirSync, openSync } from "node:fs";
 import { Socket } from "node:net";
 import { ReadStream } from "node:tty";
-import { makeFifo } from "#kernel/process/index.ts";
+import { makeFifo, type PipeWatcher, Spool } from "#kernel/process/index.ts";
 import type { ContainerLog, LogStream } from "../logs/index.ts";
 
 /** Gets a container's output while it runs. */
@@ -14,24 +14,32 @@ export interface ChildEnds {
   readonly stderr: number;
 }
 
+const STREAMS: readonly LogStream[] = ["stdout", "stderr"];
+
 /**
  * The way between a container's standard streams and its log, and those who are attached.
  *
  * The streams are named pipes that the container holds open for reading and writing: while no node agent runs, the
- * pipe keeps 64 KiB and then makes the writer wait; nothing is lost, no SIGPIPE comes. A new agent opens them again.
+ * pipe keeps 64 KiB and then makes the writer wait; no SIGPIPE comes. What comes out goes into a spool file first and
+ * from there into the log, so that an agent killed at any moment loses and repeats nothing:
+ *
+ *     container ──▶ pipe ──splice──▶ spool ──▶ log
+ *
  * A container with a terminal has its other end here instead, which ends with the agent.
  */
 export class ContainerOutputs {
   readonly #folder: string;
   readonly #log: ContainerLog;
+  readonly #watcher: PipeWatcher;
   readonly #listeners = new Set<OutputListener>();
   readonly #open = new Set<Promise<void>>();
-  readonly #readers: Socket[] = [];
+  readonly #closers: (() => void)[] = [];
   #input: Socket | undefined;
 
-  constructor(folder: string, log: ContainerLog) {
+  constructor(folder: string, log: ContainerLog, watcher: PipeWatcher) {
     this.#folder = folder;
     this.#log = log;
+    this.#watcher = watcher;
   }
 
   /** Makes the pipes and opens the container's ends. */
@@ -44,14 +52,12 @@ export class ContainerOutputs {
     return { stdin: withInput ? open("stdin") : null, stdout: open("stdout"), stderr: open("stderr") };
   }
 
-  /** Reads what the container writes from now on, into the log. For a new container and for an adopted one. */
-  connect(): void {
-    const flags = constants.O_RDONLY | constants.O_NONBLOCK;
-    for (const stream of ["stdout", "stderr"] as const) {
-      const path = `${this.#folder}/${stream}`;
-      if (!existsSync(path)) continue;
-      this.#read(stream, new Socket({ fd: openSync(path, flags), readable: true, writable: false }));
-    }
+  /**
+   * Reads what the container writes from now on, into the log.
+   * @param logged bytes of each stream that an earlier agent has put into the log
+   */
+  connect(logged: Readonly<Record<LogStream, number>> = { stdout: 0, stderr: 0 }): void {
+    for (const stream of STREAMS) if (existsSync(`${this.#folder}/${stream}`)) this.#spool(stream, logged[stream]);
     const path = `${this.#folder}/stdin`;
     if (!existsSync(path)) return;
     this.#input = new Socket({ fd: openSync(path, constants.O_RDWR | constants.O_NONBLOCK), readable: false, writable: true });
@@ -62,10 +68,15 @@ export class ContainerOutputs {
   connectTerminal(pty: number): void {
     const terminal = new ReadStream(pty);
     this.#input = terminal;
-    this.#read("stdout", terminal);
+    this.#closers.push(() => terminal.destroy());
+    this.#open.add(new Promise((resolve) => terminal.on("close", () => resolve())));
+    terminal.on("data", (chunk: Buffer) => this.#take("stdout", chunk));
+    // Reading a terminal whose other end was closed gives EIO: that is its end.
+    terminal.on("error", () => terminal.destroy());
+    terminal.on("end", () => terminal.destroy());
   }
 
-  /** Whether the container reads what is written here. */
+  /** Takes what is written for the container, if it reads. */
   get input(): Socket | undefined {
     return this.#input;
   }
@@ -89,24 +100,44 @@ export class ContainerOutputs {
 
   /** Closes our ends and the log; the container, if it runs, goes on. */
   close(): void {
-    for (const reader of this.#readers) reader.destroy();
+    for (const closer of this.#closers.splice(0)) closer();
     this.#input?.destroy();
     this.#log.end();
   }
 
-  #read(stream: LogStream, reader: Socket): void {
-    this.#readers.push(reader);
-    const ended = new Promise<void>((resolve) => {
-      reader.on("close", () => resolve());
+  #spool(stream: LogStream, logged: number): void {
+    const pipe = openSync(`${this.#folder}/${stream}`, constants.O_RDONLY | constants.O_NONBLOCK);
+    const spool = new Spool(`${this.#folder}/${stream}.spool`, pipe);
+    let position = logged;
+    const forward = () => {
+      while (position < spool.size) {
+        const chunk = spool.read(position);
+        if (chunk.length === 0) break;
+        this.#take(stream, chunk);
+        position += chunk.length;
+      }
+      spool.free(position);
+    };
+    const ended = Promise.withResolvers<void>();
+    this.#open.add(ended.promise);
+    this.#closers.push(() => {
+      this.#watcher.unwatch(pipe);
+      spool.close();
+      ended.resolve();
     });
-    this.#open.add(ended);
-    reader.on("data", (chunk: Buffer) => {
-      this.#log.write(stream, chunk);
-      for (const listener of this.#listeners) listener(stream, chunk);
+    // What an earlier agent has spooled and not logged.
+    forward();
+    this.#watcher.watch(pipe, () => {
+      const taken = spool.take();
+      forward();
+      if (taken === "end") ended.resolve();
+      return taken !== "end";
     });
-    // Reading a terminal whose other end was closed gives EIO: that is its end.
-    reader.on("error", () => reader.destroy());
-    reader.on("end", () => reader.destroy());
+  }
+
+  #take(stream: LogStream, chunk: Buffer): void {
+    this.#log.write(stream, chunk);
+    for (const listener of this.#listeners) listener(stream, chunk);
   }
 }
 

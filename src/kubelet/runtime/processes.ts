@@ -1,8 +1,8 @@
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Child, Spawner, SpawnRequest } from "#kernel/process/index.ts";
-import { ContainerLog } from "../logs/index.ts";
+import { type Child, PipeWatcher, type Spawner, type SpawnRequest } from "#kernel/process/index.ts";
+import { ContainerLog, recoverLog } from "../logs/index.ts";
 import { type RunningContainer, runningContainer } from "./container.ts";
 import { ImageLayers } from "./layers.ts";
 import { type ChildEnds, ContainerOutputs, closeEnds } from "./outputs.ts";
@@ -35,6 +35,7 @@ export class ProcessRuntime {
   readonly #options: RuntimeOptions;
   readonly #spawner: Spawner;
   readonly #layers: ImageLayers;
+  readonly #watcher = new PipeWatcher();
 
   constructor(options: RuntimeOptions, spawner: Spawner) {
     this.#options = options;
@@ -50,7 +51,7 @@ export class ProcessRuntime {
   async start(spec: ContainerSpec): Promise<RunningContainer> {
     const folders = this.#prepare(spec);
     const log = new ContainerLog(spec.logPath);
-    const outputs = new ContainerOutputs(this.#ioFolder(spec.id), log);
+    const outputs = new ContainerOutputs(this.#ioFolder(spec.id), log, this.#watcher);
     const ends = spec.tty ? undefined : outputs.make(spec.stdin);
     const netns = spec.netns === undefined ? undefined : openSync(spec.netns, "r");
     try {
@@ -73,9 +74,10 @@ export class ProcessRuntime {
   adopt(handle: ContainerHandle): RunningContainer | undefined {
     if (containerOfProcess(handle.pid, this.#containersFolder) !== handle.id) return undefined;
     const child = this.#spawner.adopt(handle.pid);
+    const logged = recoverLog(handle.logPath);
     const log = new ContainerLog(handle.logPath);
-    const outputs = new ContainerOutputs(this.#ioFolder(handle.id), log);
-    outputs.connect();
+    const outputs = new ContainerOutputs(this.#ioFolder(handle.id), log, this.#watcher);
+    outputs.connect(logged);
     return runningContainer(handle, child, log, outputs);
   }
 
@@ -117,6 +119,11 @@ export class ProcessRuntime {
   /** Ids of containers that have a folder here. */
   async folders(): Promise<string[]> {
     return readdir(this.#containersFolder);
+  }
+
+  /** Stops reading what containers write; it waits for the next agent. */
+  stop(): void {
+    this.#watcher.stop();
   }
 
   get #containersFolder(): string {

@@ -1,0 +1,95 @@
+import { closeSync, readSync, writeSync } from "node:fs";
+import { check, libc, O } from "#kernel/ffi/index.ts";
+
+const POLLFD_SIZE = 8;
+const POLLIN = 1;
+
+/**
+ * Tells when descriptors can be read, without reading them: Node's own sockets take data out of a pipe before anybody
+ * has it safe. One poll(2) over all of them waits in libuv's thread pool.
+ */
+export class PipeWatcher {
+  readonly #watched = new Map<number, () => boolean>();
+  readonly #wakeOut: number;
+  readonly #wakeIn: number;
+  readonly #onProcessExit = (): void => this.#wake();
+  #polling = false;
+  #stopped = false;
+
+  constructor() {
+    const ends = Buffer.alloc(8);
+    check(libc.pipe2(ends, O.CLOEXEC | O.NONBLOCK), "pipe2");
+    this.#wakeOut = ends.readInt32LE(0);
+    this.#wakeIn = ends.readInt32LE(4);
+    // A thread of the pool that still waits would keep the process from ending.
+    process.on("exit", this.#onProcessExit);
+  }
+
+  /**
+   * Calls back whenever `fd` can be read or its writers are gone, until `onReadable` gives false.
+   * The descriptor stays the caller's.
+   */
+  watch(fd: number, onReadable: () => boolean): void {
+    this.#watched.set(fd, onReadable);
+    if (this.#polling) this.#wake();
+    else this.#poll();
+  }
+
+  /** No more calls for `fd`; it may be closed after this. */
+  unwatch(fd: number): void {
+    // A poll in progress ends and starts over without it: the number may soon mean another file.
+    if (this.#watched.delete(fd)) this.#wake();
+  }
+
+  /** Ends all watching. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#watched.clear();
+    process.off("exit", this.#onProcessExit);
+    if (this.#polling) this.#wake();
+    else this.#close();
+  }
+
+  #wake(): void {
+    try {
+      writeSync(this.#wakeIn, "w");
+    } catch {
+      // A full pipe wakes as well; a closed one has nobody to wake.
+    }
+  }
+
+  #poll(): void {
+    const fds = [this.#wakeOut, ...this.#watched.keys()];
+    const buffer = Buffer.alloc(fds.length * POLLFD_SIZE);
+    for (const [i, fd] of fds.entries()) {
+      buffer.writeInt32LE(fd, i * POLLFD_SIZE);
+      buffer.writeInt16LE(POLLIN, i * POLLFD_SIZE + 4);
+    }
+    this.#polling = true;
+    libc.poll.async(buffer, fds.length, -1, () => {
+      this.#polling = false;
+      this.#drain();
+      for (const [i, fd] of fds.entries()) if (i > 0 && buffer.readInt16LE(i * POLLFD_SIZE + 6)) this.#readable(fd);
+      if (this.#stopped) this.#close();
+      else if (this.#watched.size && !this.#polling) this.#poll();
+    });
+  }
+
+  #readable(fd: number): void {
+    const onReadable = this.#watched.get(fd);
+    if (onReadable && !onReadable()) this.#watched.delete(fd);
+  }
+
+  #drain(): void {
+    try {
+      while (readSync(this.#wakeOut, Buffer.alloc(64)) === 64);
+    } catch {
+      // EAGAIN: nothing was written.
+    }
+  }
+
+  #close(): void {
+    for (const fd of [this.#wakeIn, this.#wakeOut]) closeSync(fd);
+  }
+}

@@ -1,0 +1,199 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { resources } from "#api/index.ts";
+import { KubeletMachine } from "../support/kubeletMachine.ts";
+
+const machine = new KubeletMachine();
+beforeAll(() => machine.start());
+afterAll(() => machine.stop());
+
+const toolbox = (command: string) => ({ containers: [{ name: "c", image: "podwire/toolbox", command: ["sh", "-c", command] }] });
+const eventsOf = (pod: string) =>
+  machine.api
+    .all<{ metadata: { name: string }; involvedObject: { name: string }; reason: string; message: string }>("/api/v1/events")
+    .filter((e) => e.involvedObject.name === pod)
+    .map((e) => `${e.reason}: ${e.message}`);
+
+describe("U02 a shell in a pod (part: by the node agent)", () => {
+  beforeAll(() => machine.run("box", {}));
+
+  it("sees the pod's own network, resolver, hosts and name", async () => {
+    const ip = (await machine.pod("box"))?.status?.podIP ?? "";
+    expect(ip).toMatch(/^10\.244\.1\.\d+$/);
+    const { stdout } = await machine.exec("box", "hostname; ip route; cat /etc/resolv.conf /etc/hosts");
+    expect(stdout).toMatch(/^box\ndefault via 10\.244\.1\.1 dev eth0/);
+    expect(stdout).toContain("search default.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n");
+    expect(stdout).toContain(`${ip}\tbox\n`);
+  });
+
+  it("gives streams, exit codes and a terminal", async () => {
+    expect(await machine.exec("box", "echo out; echo err >&2; exit 7")).toEqual({ stdout: "out\n", stderr: "err\n", code: 7 });
+    expect(await machine.exec("box", "wc -c", { input: "x".repeat(100_000) })).toMatchObject({ stdout: "100000\n", code: 0 });
+    const terminal = await machine.exec("box", "tty; exit 3", { input: "", tty: true });
+    expect(terminal.stdout).toContain("/dev/pts/0");
+    expect(terminal.code).toBe(3);
+    expect((await machine.exec("box", "exec nosuchprogram")).code).toBe(127);
+  });
+
+  it("tells through events what the image is", () => {
+    expect(eventsOf("box")).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^ImageTemplate: .*template podwire\/toolbox over this machine's own files/),
+        "Started: Started container c",
+      ]),
+    );
+  });
+});
+
+describe("a pod is shut in", () => {
+  beforeAll(async () => {
+    await machine.run("inmate", {});
+    await machine.run("neighbour", toolbox("exec sleep 987654"));
+  });
+
+  it.each([
+    ["mount", "mount -t tmpfs none /mnt"],
+    ["mount over /proc", "mount -o remount,rw /proc/sys"],
+    ["reboot", "python3 -c 'import ctypes,sys; sys.exit(0 if ctypes.CDLL(None).reboot(0x1234567)==0 else 1)' || reboot -f"],
+    ["a write to /proc/sys/kernel", "echo 1 > /proc/sys/kernel/panic"],
+    ["a write to /proc/sys/vm", "echo 1 > /proc/sys/vm/drop_caches"],
+    ["a write to /usr", "touch /usr/x"],
+    ["a write to /sys", "echo 1 > /sys/kernel/mm/ksm/run"],
+    ["the host user's ~/.ssh", "ls /root/.ssh/"],
+    ["the node's keys", "cat /etc/kubernetes/* /var/lib/kubelet/* /run/podwire/*"],
+    ["a host name", "hostname evil"],
+    ["an address", "ip addr add 1.2.3.4/32 dev eth0"],
+    ["new namespaces", "unshare -m true"],
+    ["the node's processes through /proc", "nsenter -t 1 -n ip link show cni0"],
+    ["a raw device", "head -c 1 /dev/mem"],
+  ])("%s fails", async (_what, command) => {
+    expect((await machine.exec("inmate", command)).code).not.toBe(0);
+  });
+
+  it("gets no new privileges", async () => {
+    const { stdout } = await machine.exec("inmate", "grep -E 'NoNewPrivs|CapBnd' /proc/self/status");
+    // chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, net_raw, sys_chroot, mknod, audit_write, setfcap
+    expect(stdout).toMatch(/CapBnd:\s+00000000a80425fb\nNoNewPrivs:\s+1/);
+  });
+
+  it("sees no other pod's processes, and cannot signal them", async () => {
+    const { stdout } = await machine.exec("inmate", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '");
+    expect(stdout).not.toContain("987654");
+    await machine.exec("inmate", "kill -9 -1");
+    const neighbour = await machine.pod("neighbour");
+    expect(neighbour?.status?.containerStatuses?.[0]).toMatchObject({ ready: true, restartCount: 0 });
+  });
+
+});
+
+describe("containers over their lives", () => {
+  it("restart after a crash, wait before the next time, keep the log of the run before", async () => {
+    await machine.client.create(resources.pods, {
+      metadata: { name: "crash", namespace: "default" },
+      spec: { nodeName: "node01", ...toolbox("echo boom; exit 3") },
+    });
+    await machine.until("back-off", async () => {
+      const status = (await machine.pod("crash"))?.status?.containerStatuses?.[0];
+      return status?.state?.waiting?.reason === "CrashLoopBackOff";
+    });
+    const status = (await machine.pod("crash"))?.status?.containerStatuses?.[0];
+    expect(status).toMatchObject({ restartCount: 1, lastState: { terminated: { exitCode: 3, reason: "Error" } } });
+    expect(status?.state?.waiting?.message).toMatch(/^back-off 10s restarting failed container=c pod=crash_default\(/);
+    expect((await machine.get("/containerLogs/default/crash/c?previous=true")).body).toBe("boom\n");
+    await machine.delete("crash");
+  });
+
+  it("end with the pod's phase, and give the network back", async () => {
+    const before = machine.list("/run/netns").length;
+    const pod = await machine.run("job", { restartPolicy: "Never", ...toolbox("echo done") }, "Succeeded");
+    expect(pod.status?.containerStatuses?.[0]?.state?.terminated).toMatchObject({ exitCode: 0, reason: "Completed" });
+    expect((await machine.get("/containerLogs/default/job/c")).body).toBe("done\n");
+    await machine.until("its namespace's end", async () => machine.list("/run/netns").length === before);
+    await machine.delete("job");
+  });
+
+  it("get SIGTERM, then SIGKILL after the grace period", async () => {
+    await machine.run("polite", toolbox("trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done"));
+    const started = Date.now();
+    await machine.delete("polite");
+    expect(Date.now() - started).toBeLessThan(3000);
+    await machine.run("stubborn", toolbox("trap '' TERM; while :; do sleep 0.05; done"));
+    const again = Date.now();
+    await machine.delete("stubborn", 1);
+    expect(Date.now() - again).toBeGreaterThan(900);
+  });
+
+  it("are told why an image is not there", async () => {
+    await machine.client.create(resources.pods, {
+      metadata: { name: "noimage", namespace: "default" },
+      spec: { nodeName: "node01", containers: [{ name: "c", image: "nowhere/thing:1" }] },
+    });
+    await machine.until("ErrImagePull", async () => (await machine.pod("noimage"))?.status?.containerStatuses?.[0]?.state?.waiting?.reason === "ErrImagePull");
+    expect(eventsOf("noimage").join("\n")).toContain("no template has this name (templates: podwire/toolbox");
+    await machine.delete("noimage");
+  });
+});
+
+describe("podwire/echo", () => {
+  it("answers in its pod's name, as soon as it is ready", async () => {
+    const readinessProbe = { httpGet: { path: "/", port: 8282 } };
+    const pod = await machine.run("shop", { containers: [{ name: "c", image: "podwire/echo", args: ["--port=8282", "--body=wear", "--only=/"], readinessProbe }] });
+    const url = `http://${pod.status?.podIP}:8282`;
+    expect(machine.shell(`curl -s -D - ${url}/`)).toMatch(/200 OK[\s\S]*x-pod: shop[\s\S]*\r\n\r\nwear\n$/);
+    expect(machine.shell(`curl -s -o /dev/null -w '%{http_code}' ${url}/wear`)).toBe("404");
+  });
+
+  it("says in its log why it does not start", async () => {
+    const containers = [{ name: "c", image: "podwire/echo", args: ["--prot=1"] }];
+    await machine.client.create(resources.pods, { metadata: { name: "wrong", namespace: "default" }, spec: { nodeName: "node01", containers } });
+    await machine.until("a crash", async () => ((await machine.pod("wrong"))?.status?.containerStatuses?.[0]?.restartCount ?? 0) > 0);
+    expect((await machine.get("/containerLogs/default/wrong/c?previous=true")).body).toContain('unknown argument "--prot=1"');
+    await machine.delete("wrong");
+  });
+});
+
+describe("a killed agent", () => {
+  it("finds its pods as they were: nothing restarts, servers answer, no line of a log is lost", async () => {
+    const pod = await machine.run("counter", toolbox("i=0; while :; do echo $i; i=$((i+1)); sleep 0.01; done"));
+    const before = pod.status?.containerStatuses?.[0]?.containerID;
+    const shop = (await machine.pod("shop"))?.status?.podIP;
+    for (let i = 0; i < 3; i++) {
+      await machine.killAgent();
+      expect(machine.shell(`curl -s http://${shop}:8282/`)).toBe("wear\n");
+      await machine.startAgent();
+    }
+    const status = (await machine.pod("counter"))?.status?.containerStatuses?.[0];
+    expect(status).toMatchObject({ restartCount: 0, ready: true, containerID: before });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const lines = (await machine.get("/containerLogs/default/counter/c")).body.trim().split("\n").map(Number);
+    expect(lines.length).toBeGreaterThan(50);
+    expect(lines).toEqual(lines.map((_, i) => i));
+    expect(machine.shell(`curl -s http://${shop}:8282/`)).toBe("wear\n");
+    expect((await machine.exec("counter", "echo alive")).stdout).toBe("alive\n");
+  });
+
+  it("ends a pod that was deleted meanwhile", async () => {
+    await machine.run("orphan", toolbox("exec sleep 123456"));
+    await machine.killAgent();
+    await machine.client.delete(resources.pods, "orphan", "default");
+    await machine.startAgent();
+    await machine.until("its end", async () => !machine.shell("ps ax").includes("sleep 123456"));
+    await machine.until("its end in the API", async () => (await machine.pod("orphan")) === undefined);
+  });
+});
+
+describe("N01 the end of pods (part: nothing is left on the node)", () => {
+  it("leaves no process, namespace, address, file", async () => {
+    for (const pod of machine.api.all("/api/v1/pods")) await machine.delete(pod.metadata.name);
+    await machine.until("no namespaces", async () => machine.list("/run/netns").length === 0);
+    expect(machine.list("/run/podwire/containers")).toEqual([]);
+    expect(machine.list("/run/podwire/pods")).toEqual([]);
+    expect(machine.list("/run/test/pods")).toEqual([]);
+    expect(machine.list("/run/test/containers")).toEqual([]);
+    expect(machine.list("/var/lib/kubelet/pods")).toEqual([]);
+    expect(machine.list("/var/lib/cni/results")).toEqual([]);
+    expect(machine.list("/var/lib/cni/networks/cbr0").filter((n) => n.startsWith("10."))).toEqual([]);
+    const processes = machine.shell("ps -e -o args=").trim().split("\n");
+    const ours = /^(tini -- sleep 999999|sleep 999999|sh -c ps|ps -e|podwire-echo |\S*node .*kubeletAgent)/;
+    expect(processes.filter((p) => !ours.test(p))).toEqual([]);
+  });
+});
