@@ -1,2 +1,3 @@
 /** Mounts and root file systems. */
 export { type Mount, MS, makePrivate, mount, mountRoot, pivotRoot, type RootPlan, unmount } from "./mounts.ts";
+export { resolveInside } from "./resolve.ts";

@@ -1,6 +1,7 @@
 import { closeSync, mkdirSync, openSync, statSync, symlinkSync } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { check, libc, SysError, syscallNumbers } from "#kernel/ffi/index.ts";
+import { resolveInside } from "./resolve.ts";
 
 /** mount(2) flags (include/uapi/linux/mount.h). */
 export const MS = {
@@ -94,7 +95,7 @@ function makeTarget(target: string, m: Mount): void {
 }
 
 function mountOne(root: string, m: Mount): void {
-  const target = root + m.target;
+  const target = resolveInside(root, m.target);
   try {
     makeTarget(target, m);
     if (m.type === "bind") {
@@ -139,8 +140,9 @@ export function mountRoot(plan: RootPlan): void {
     else mountOne(plan.directory, m);
   }
   for (const [path, to] of Object.entries(plan.symlinks ?? {})) {
-    mkdirSync(dirname(plan.directory + path), { recursive: true });
-    symlinkSync(to, plan.directory + path);
+    const parent = resolveInside(plan.directory, dirname(path));
+    mkdirSync(parent, { recursive: true });
+    symlinkSync(to, join(parent, basename(path)));
   }
 }
 

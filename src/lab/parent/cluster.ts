@@ -123,34 +123,32 @@ export class Cluster extends EventEmitter<Events> {
       JSON.stringify({ pid: process.pid, address: this.#prefix, kubeconfig: state.kubeconfig, socket: state.socket }),
     );
     await booted;
-    const exposer = new NodePortExposer(config, this.#prefix, { client, engine, log, signal: this.#abort.signal });
     await createAll(client, this.#addons());
     this.#step("api");
     this.#watch(client, log);
-    await exposer.start();
-    const example = this.#example();
-    await createAll(client, [...example, ...echoPods(config.pods)]);
-    this.#step("manifests");
-    if (ingress) {
-      const worker = config.nodes.find((n) => n.role === "worker") ?? config.nodes[0];
-      await engine.forward("ingress", ingress, {
-        machine: "router",
-        address: worker?.addresses[0] ?? "",
-        port: INGRESS_NODE_PORT,
-      });
-    }
-    await this.#ready(example.length > 0);
+    const exposer = new NodePortExposer(config, this.#prefix, { client, engine, log, signal: this.#abort.signal });
+    await Promise.all([exposer.start(), ingress && this.#forwardIngress(engine, ingress), this.#nodesReady()]);
+    this.#step("nodes ready");
+    await this.#load(client);
+    this.#started = true;
   }
 
-  async #ready(withExample: boolean): Promise<void> {
-    await this.#nodesReady();
-    this.#step("nodes ready");
-    if (withExample && this.#ingressPort !== undefined) {
-      const at = await firstAnswer(this.#ingressPort, "/wear", "localhost", this.#abort.signal);
-      this.#firstAnswerMs = at - this.#options.startedAt;
-      this.#step("first answer");
-    }
-    this.#started = true;
+  #forwardIngress(engine: EngineLink, ingress: Server): Promise<void> {
+    const { nodes } = this.#options.config;
+    const worker = nodes.find((n) => n.role === "worker") ?? nodes[0];
+    const address = worker?.addresses[0] ?? "";
+    return engine.forward("ingress", ingress, { machine: "router", address, port: INGRESS_NODE_PORT });
+  }
+
+  /** Starts the example. All nodes are there by now, so that its pods spread over them. */
+  async #load(client: Client): Promise<void> {
+    const example = this.#example();
+    await createAll(client, [...example, ...echoPods(this.#options.config.pods)]);
+    this.#step("manifests");
+    if (example.length === 0 || this.#ingressPort === undefined) return;
+    const at = await firstAnswer(this.#ingressPort, "/wear", "localhost", this.#abort.signal);
+    this.#firstAnswerMs = at - this.#options.startedAt;
+    this.#step("first answer");
   }
 
   #connect(pki: ClusterPki): Client {
