@@ -38,7 +38,7 @@ type LabelSelector = Parameters<typeof formatSelector>[0];
 
 /** A label selector's text; `<none>` for an empty one, as metav1.FormatLabelSelector. */
 export function selectorText(selector: unknown): string {
-  return formatSelector((selector ?? undefined) as LabelSelector) || "<none>";
+  return selector ? formatSelector(selector as LabelSelector) || "<none>" : "<none>";
 }
 
 /** Items joined by commas, `<none>` without any. */

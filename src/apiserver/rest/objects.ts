@@ -136,6 +136,11 @@ export class Objects {
     }
     if (meta.resourceVersion) throw badRequest("resourceVersion should not be set on objects to be created");
     if (!meta.name && meta.generateName) meta.name = this.#generateName(kind, meta.namespace, meta.generateName);
+    if (!meta.name) {
+      const errors = new FieldErrors();
+      errors.required("metadata.name", "name or generateName is required");
+      errors.throwIfAny(kind.kind, kind.group, "");
+    }
     meta.uid = randomUUID();
     meta.creationTimestamp = timestamp();
     for (const field of ["deletionTimestamp", "deletionGracePeriodSeconds", "generation", "managedFields"] as const) delete meta[field];
