@@ -12,8 +12,8 @@ export {
   serviceOfSlice,
 } from "./model.ts";
 export { type FrontendPlan, planFrontend } from "./plan.ts";
+export { cleanStaleFlows, type FrontendChange, staleFlows } from "./staleFlows.ts";
 export {
-  type FrontendChange,
   type ServiceProxy,
   type ServiceProxyOptions,
   startServiceProxy,

@@ -3,12 +3,14 @@ import type { Cidr, Ip } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
 import { type Client, delay, type EndpointSlice, Informer, keyOf, resources, type Service } from "#api/index.ts";
+import type { Conntrack } from "#kernel/conntrack/index.ts";
 import { type Nftables, type OriginIndex, Transaction } from "#kernel/nft/index.ts";
 import { FamilyTable } from "./familyTable.ts";
 import { serviceLayout } from "./layout.ts";
 import { type Frontend, serviceFrontends, serviceOfSlice } from "./model.ts";
 import { type FrontendPlan, planFrontend } from "./plan.ts";
 import { proxyMetrics } from "./proxyMetrics.ts";
+import { cleanStaleFlows, type FrontendChange } from "./staleFlows.ts";
 
 /** Settings and dependencies of a service proxy. */
 export interface ServiceProxyOptions {
@@ -25,14 +27,8 @@ export interface ServiceProxyOptions {
   readonly metrics?: Metrics;
   /** Least time between two changes of the rules, in ms. Default 10. */
   readonly minSyncPeriodMs?: number;
-  /** Called after each change with what changed; used to clean up connections. */
-  readonly onSynced?: (changes: readonly FrontendChange[]) => Promise<void>;
-}
-
-/** A frontend before and after a sync. */
-export interface FrontendChange {
-  readonly before?: Frontend;
-  readonly after?: Frontend;
+  /** Connection tracking of the node's network namespace: stale UDP connections are removed from it. */
+  readonly conntrack?: Conntrack;
 }
 
 /** A running service proxy. */
@@ -59,7 +55,7 @@ const RETRY_MS = 250;
  * changes only the difference.
  */
 export function startServiceProxy(options: ServiceProxyOptions): ServiceProxy {
-  return new Proxy_(options);
+  return new NodeProxy(options);
 }
 
 interface PlannedFrontend {
@@ -67,7 +63,7 @@ interface PlannedFrontend {
   readonly plan: FrontendPlan;
 }
 
-class Proxy_ implements ServiceProxy {
+class NodeProxy implements ServiceProxy {
   readonly synced: Promise<void>;
   readonly metrics: Metrics;
   readonly origins: OriginIndex;
@@ -164,7 +160,7 @@ class Proxy_ implements ServiceProxy {
 
   /** One pass: everything that changed since the last one, in one transaction. @returns false when it failed */
   async #sync(slicesOf: (key: string) => EndpointSlice[]): Promise<boolean> {
-    const { nft, log, onSynced } = this.#options;
+    const { nft, log, conntrack } = this.#options;
     const started = performance.now();
     this.#wake = Promise.withResolvers();
     const changes = [...this.#dirty].flatMap((key) => this.#compute(key, slicesOf(key)));
@@ -188,7 +184,8 @@ class Proxy_ implements ServiceProxy {
       return false;
     }
     try {
-      await onSynced?.(changes);
+      const removed = conntrack ? cleanStaleFlows(conntrack, changes) : 0;
+      if (removed) this.#record.cleaned(removed);
     } catch (error) {
       log.warn("Cleaning up connections failed", { error: errorMessage(error) });
     }

@@ -27,6 +27,10 @@ export function proxyMetrics(metrics: Metrics) {
   );
   const failures = metrics.counter("kubeproxy_sync_proxy_rules_nftables_sync_failures_total", "Cumulative proxy nftables sync failures");
   const entries = metrics.gauge("podwire_services_map_elements", "Elements of the service maps");
+  const cleaned = metrics.counter(
+    "kubeproxy_conntrack_reconciler_deleted_entries_total",
+    "Cumulative conntrack flows deleted by conntrack reconciler",
+  );
   let queuedAt: number | undefined;
   return {
     /** An object changed. */
@@ -47,6 +51,9 @@ export function proxyMetrics(metrics: Metrics) {
           entries.set(table.size(map), { map, family: version === "4" ? "IPv4" : "IPv6" });
         }
       }
+    },
+    cleaned(flows: number): void {
+      cleaned.inc({}, flows);
     },
     failed(): void {
       failures.inc();

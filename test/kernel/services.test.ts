@@ -181,4 +181,22 @@ describe.each(families)("V02 Services move packets (part: ClusterIP, NodePort), 
     expect(await client(a.vip, 53)).toBe(`udp ${a.pod1}`);
     expect(await ask(lab.pod1, a.vip, 53)).toBe(`tcp ${a.pod1}`);
   });
+
+  it("UDP: a client that keeps its port follows the Service when its endpoint goes, comes back, or comes first", async () => {
+    const ports = [{ name: "dns", port: 53, protocol: "UDP" as const }];
+    const endpoints = (address: string, ready = true) =>
+      slice("dns", [{ address, conditions: { ready } }], [{ ...ports[0], port: 8053 }]);
+    await lab.serveUdp(lab.pod1, a.pod1, 8053, "pod1");
+    await lab.serveUdp(lab.pod2, a.pod2, 8053, "pod2");
+    lab.put(service("dns", { clusterIP: a.vip, ports }), endpoints(a.pod1));
+    await lab.startProxy();
+    const client = await lab.udpClient(lab.outside, a.outside);
+    expect(await client(a.vip, 53)).toMatch(/^pod1/);
+    lab.put(endpoints(a.pod2));
+    await expect.poll(() => client(a.vip, 53)).toMatch(/^pod2/);
+    lab.put(endpoints(a.pod2, false));
+    await expect.poll(() => client(a.vip, 53)).toBe("no answer");
+    lab.put(endpoints(a.pod1));
+    await expect.poll(() => client(a.vip, 53)).toMatch(/^pod1/);
+  });
 });

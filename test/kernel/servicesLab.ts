@@ -15,6 +15,7 @@ import {
   udpSocket,
   warmThreadPool,
 } from "#kernel/namespaces/index.ts";
+import { openConntrack } from "#kernel/conntrack/index.ts";
 import { type Operation, openRtnetlink } from "#kernel/netlink/index.ts";
 import { type Nftables, openNftables } from "#kernel/nft/index.ts";
 import { type ServiceProxy, startServiceProxy } from "#services/index.ts";
@@ -35,7 +36,8 @@ export class ServicesLab {
   readonly pod2 = newNetns();
   readonly api = new FakeApi();
   readonly nft: Nftables;
-  readonly #open: { close: () => void }[] = [];
+  readonly #conntrack = inNetns(this.node, openConntrack);
+  readonly #open: { close: () => void }[] = [this.#conntrack];
   #proxy: ServiceProxy | undefined;
 
   static async start(): Promise<ServicesLab> {
@@ -157,6 +159,7 @@ export class ServicesLab {
       nodeAddresses: [parseIp("192.168.1.11"), parseIp("fd00:192:168:1::11")],
       podCidrs: [parseCidr("10.244.0.0/16"), parseCidr("fd00:10:244::/48")],
       nft,
+      conntrack: this.#conntrack,
       log: createLogger("proxy", { write: (line) => void lines.push(line) }),
       signal: new AbortController().signal,
     });

@@ -1,0 +1,133 @@
+import type { Ip } from "#base/ip.ts";
+import {
+  type Attributes,
+  eachAttribute,
+  MessageWriter,
+  NETLINK,
+  NetlinkError,
+  type NetlinkMessage,
+  NetlinkSocket,
+  NLM_F,
+  parseAttributes,
+} from "#kernel/netlink/index.ts";
+import type { Conntrack, Flow, FlowFilter, Tuple } from "./flow.ts";
+
+/** Message types: NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_* (include/uapi/linux/netfilter/nfnetlink_conntrack.h). */
+const MSG = { GET: 0x101, DELETE: 0x102 } as const;
+/** Attributes of the same header. */
+const CTA = { TUPLE_ORIG: 1, TUPLE_REPLY: 2, FILTER: 25 } as const;
+const CTA_TUPLE = { IP: 1, PROTO: 2 } as const;
+const CTA_IP = { V4_SRC: 1, V4_DST: 2, V6_SRC: 3, V6_DST: 4 } as const;
+const CTA_PROTO = { NUM: 1, SRC_PORT: 2, DST_PORT: 3 } as const;
+const CTA_FILTER = { ORIG_FLAGS: 1, REPLY_FLAGS: 2 } as const;
+/** Bit of a filter's flags: compare the protocol (CTA_FILTER_F_CTA_PROTO_NUM). */
+const FILTER_PROTO_NUM = 1 << 3;
+
+const FAMILY = { 4: 2, 6: 10 } as const;
+const HEADER_BYTES = 4;
+/** Deletions in one send. */
+const DELETIONS = 1000;
+const ENOENT = 2;
+
+/**
+ * Connection tracking of the network namespace that is current now.
+ * @throws SysError
+ */
+export function openConntrack(): Conntrack {
+  return new KernelConntrack();
+}
+
+class KernelConntrack implements Conntrack {
+  readonly #socket = new NetlinkSocket(NETLINK.NETFILTER);
+
+  list({ family, protocol }: FlowFilter): Flow[] {
+    const writer = begin(new MessageWriter(256), MSG.GET, NLM_F.DUMP, family);
+    if (protocol !== undefined) writeFilter(writer, protocol);
+    const flows = this.#socket.dump(writer.end()).map(readFlow);
+    return flows.filter((flow) => flow !== undefined);
+  }
+
+  delete(flows: readonly Flow[]): number {
+    let missing = 0;
+    for (let from = 0; from < flows.length; from += DELETIONS) {
+      const writer = new MessageWriter();
+      for (const { original } of flows.slice(from, from + DELETIONS)) {
+        begin(writer, MSG.DELETE, 0, original.source.family);
+        writeTuple(writer, CTA.TUPLE_ORIG, original);
+        writer.end();
+      }
+      try {
+        this.#socket.execute(writer, () => "delete connection");
+      } catch (error) {
+        if (!(error instanceof NetlinkError) || error.failures.some(({ errno }) => errno !== ENOENT)) throw error;
+        missing += error.failures.length;
+      }
+    }
+    return flows.length - missing;
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
+
+function begin(writer: MessageWriter, type: number, flags: number, family: 4 | 6): MessageWriter {
+  return writer.begin(type, flags).u8(FAMILY[family]).u8(0).u16be(0);
+}
+
+/** The kernel leaves out other protocols (Linux 5.8 and newer). */
+function writeFilter(writer: MessageWriter, protocol: number): void {
+  writer.nest(CTA.TUPLE_ORIG, () => {
+    writer.nest(CTA_TUPLE.PROTO, () => writer.attributeU8(CTA_PROTO.NUM, protocol));
+  });
+  writer.nest(CTA.FILTER, () => {
+    writer.attributeU32(CTA_FILTER.ORIG_FLAGS, FILTER_PROTO_NUM).attributeU32(CTA_FILTER.REPLY_FLAGS, 0);
+  });
+}
+
+function writeTuple(writer: MessageWriter, type: number, tuple: Tuple): void {
+  const isV4 = tuple.source.family === 4;
+  writer.nest(type, () => {
+    writer.nest(CTA_TUPLE.IP, () => {
+      writer.attribute(isV4 ? CTA_IP.V4_SRC : CTA_IP.V6_SRC, tuple.source.bytes);
+      writer.attribute(isV4 ? CTA_IP.V4_DST : CTA_IP.V6_DST, tuple.destination.bytes);
+    });
+    writer.nest(CTA_TUPLE.PROTO, () => {
+      writer.attributeU8(CTA_PROTO.NUM, tuple.protocol);
+      writer.attributeU16be(CTA_PROTO.SRC_PORT, tuple.sourcePort);
+      writer.attributeU16be(CTA_PROTO.DST_PORT, tuple.destinationPort);
+    });
+  });
+}
+
+function readFlow(message: NetlinkMessage): Flow | undefined {
+  let original: Tuple | undefined;
+  let reply: Tuple | undefined;
+  eachAttribute(message.payload.subarray(HEADER_BYTES), (type, payload) => {
+    if (type === CTA.TUPLE_ORIG) original = readTuple(parseAttributes(payload));
+    if (type === CTA.TUPLE_REPLY) reply = readTuple(parseAttributes(payload));
+  });
+  return original && reply && { original, reply };
+}
+
+function readTuple(tuple: Attributes): Tuple | undefined {
+  const addresses = parseAttributes(tuple.get(CTA_TUPLE.IP) ?? Buffer.alloc(0));
+  const protocol = parseAttributes(tuple.get(CTA_TUPLE.PROTO) ?? Buffer.alloc(0));
+  const source = readIp(addresses, CTA_IP.V4_SRC, CTA_IP.V6_SRC);
+  const destination = readIp(addresses, CTA_IP.V4_DST, CTA_IP.V6_DST);
+  if (!source || !destination) return undefined;
+  return {
+    source,
+    destination,
+    protocol: protocol.get(CTA_PROTO.NUM)?.[0] ?? 0,
+    sourcePort: protocol.get(CTA_PROTO.SRC_PORT)?.readUInt16BE() ?? 0,
+    destinationPort: protocol.get(CTA_PROTO.DST_PORT)?.readUInt16BE() ?? 0,
+  };
+}
+
+function readIp(attributes: Attributes, v4: number, v6: number): Ip | undefined {
+  const four = attributes.get(v4);
+  if (four) return { family: 4, bytes: Uint8Array.from(four) };
+  const six = attributes.get(v6);
+  return six && { family: 6, bytes: Uint8Array.from(six) };
+}
