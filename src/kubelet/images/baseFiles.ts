@@ -22,7 +22,8 @@ export function baseFiles(etc = "/etc"): readonly ImageFile[] {
     folder("/tmp", 0o1777),
     folder("/var/tmp", 0o1777),
     folder("/run"),
-    { path: "/var/run", link: "/run" },
+    // Relative: mounts on a path through it are made from outside of the root.
+    { path: "/var/run", link: "../run" },
     ...["bin", "sbin", "lib"].map((name): ImageFile => ({ path: `/${name}`, link: `usr/${name}` })),
     ...(process.arch === "x64" ? [{ path: "/lib64", link: "usr/lib64" }] : []),
     { path: "/etc/passwd", text: systemLines(`${etc}/passwd`) },
