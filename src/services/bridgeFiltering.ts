@@ -14,7 +14,9 @@ export interface BridgeFiltering {
  * bridged packets pass the rules, the answer keeps the endpoint's address and the client drops it.
  * Looks in the network namespace of the calling thread.
  */
-export function bridgeFiltering(read: (path: string) => string = (path) => readFileSync(path, "utf8")): BridgeFiltering[] {
+export function bridgeFiltering(
+  read: (path: string) => string = (path) => readFileSync(path, "utf8"),
+): BridgeFiltering[] {
   return (["ip", "ip6"] as const).map((family) => {
     const name = `net.bridge.bridge-nf-call-${family}tables`;
     let value: string;

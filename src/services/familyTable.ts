@@ -3,8 +3,8 @@ import {
   type Chain,
   type Element,
   keyText,
-  type NftSet,
   type Nftables,
+  type NftSet,
   partTypes,
   type Rule,
   ruleText,
@@ -57,7 +57,9 @@ export class FamilyTable {
     this.layout = layout;
     this.#trackers = new Map(setNames.map((name) => [name, new DeltaTracker<string, Element>(sameElement)]));
     this.#frontends = new Claims((key, plan) => this.#setFrontend(key, plan));
-    this.#shared = new Map(ownSets.map((name) => [name, new Claims<Element>((key, value) => this.#want(name, key, value))]));
+    this.#shared = new Map(
+      ownSets.map((name) => [name, new Claims<Element>((key, value) => this.#want(name, key, value))]),
+    );
     for (const chain of layout.chains) {
       this.#chains.setDesired(chain.name, { chain, rules: layout.rules.filter((rule) => rule.chain === chain) });
     }
@@ -66,13 +68,15 @@ export class FamilyTable {
   /** A frontend of the Service `owner`, in place of the one it had at this address. */
   setFrontend(owner: string, plan: FrontendPlan): void {
     this.#frontends.claim(plan.key, owner, plan);
-    for (const [set, element] of plan.shared) this.#shared.get(set)?.claim(keyText(element.key), `${owner} ${plan.key}`, element);
+    for (const [set, element] of plan.shared)
+      this.#shared.get(set)?.claim(keyText(element.key), `${owner} ${plan.key}`, element);
   }
 
   /** The Service has no such frontend any more. */
   removeFrontend(owner: string, plan: FrontendPlan): void {
     this.#frontends.release(plan.key, owner);
-    for (const [set, element] of plan.shared) this.#shared.get(set)?.release(keyText(element.key), `${owner} ${plan.key}`);
+    for (const [set, element] of plan.shared)
+      this.#shared.get(set)?.release(keyText(element.key), `${owner} ${plan.key}`);
   }
 
   /** Shared elements of the former plan that the new one lacks. Call it after {@link setFrontend}. */
@@ -105,7 +109,9 @@ export class FamilyTable {
     );
     for (const [name, tracker] of this.#trackers) {
       if (name === "affinity") continue;
-      tracker.replaceActual((known?.elements.get(name) ?? []).map((element) => [keyText(element.key), element] as const));
+      tracker.replaceActual(
+        (known?.elements.get(name) ?? []).map((element) => [keyText(element.key), element] as const),
+      );
     }
   }
 
@@ -241,14 +247,17 @@ export class FamilyTable {
 
 /** Whether two chains have the same rules; handles, counters and origins are not compared. */
 function sameChain(a: ChainContent, b: ChainContent): boolean {
-  return a.rules.length === b.rules.length && a.rules.every((rule, i) => ruleText(rule) === ruleText(b.rules[i] as Rule));
+  return (
+    a.rules.length === b.rules.length && a.rules.every((rule, i) => ruleText(rule) === ruleText(b.rules[i] as Rule))
+  );
 }
 
 /** Whether the kernel's chain of that name, if there is one, is hooked in as wanted: a hook cannot be changed. */
 function hasWantedHook(wanted: Chain, state: TableState): boolean {
   const held = state.chains.find(({ name }) => name === wanted.name);
   if (!held) return true;
-  const text = ({ hook }: Chain) => (hook ? `${hook.type} ${hook.hook} ${hook.priority} ${hook.policy ?? "accept"}` : "");
+  const text = ({ hook }: Chain) =>
+    hook ? `${hook.type} ${hook.hook} ${hook.priority} ${hook.policy ?? "accept"}` : "";
   return text(held) === text(wanted);
 }
 
@@ -257,7 +266,11 @@ function isAsWanted(wanted: NftSet, state: TableState): boolean {
   const held = state.sets.find(({ name }) => name === wanted.name);
   if (!held) return false;
   const types = (parts: NftSet["data"]) =>
-    Array.isArray(parts) ? partTypes(parts as NftSet["key"]).map(({ name }) => name).join(" . ") : (parts ?? "");
+    Array.isArray(parts)
+      ? partTypes(parts as NftSet["key"])
+          .map(({ name }) => name)
+          .join(" . ")
+      : (parts ?? "");
   return (
     types(held.key) === types(wanted.key) &&
     types(held.data) === types(wanted.data) &&

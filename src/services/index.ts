@@ -12,9 +12,9 @@ export {
   serviceOfSlice,
 } from "./model.ts";
 export { type FrontendPlan, planFrontend } from "./plan.ts";
-export { cleanStaleFlows, type FrontendChange, staleFlows } from "./staleFlows.ts";
 export {
   type ServiceProxy,
   type ServiceProxyOptions,
   startServiceProxy,
 } from "./proxy.ts";
+export { cleanStaleFlows, type FrontendChange, staleFlows } from "./staleFlows.ts";

@@ -258,9 +258,7 @@ export function serviceLayout(family: "ip" | "ip6", options: LayoutOptions): Lay
         const { local = 0, ...rest } = treatment;
         const any = chain(anyName(rest));
         const fromNode = match(fibType("saddr"), hostU32(fibTypes.local));
-        const own = local
-          ? pick(at, { ...rest, from: 0, count: local })
-          : [rule(at, "no endpoint on this node", drop)];
+        const own = local ? pick(at, { ...rest, from: 0, count: local }) : [rule(at, "no endpoint on this node", drop)];
         return [
           ...before,
           { chain: any, rules: pick(any, rest) },

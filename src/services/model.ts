@@ -1,6 +1,6 @@
+import type { Endpoint, EndpointSlice, Service, ServicePort } from "#api/index.ts";
 import { type Ip, tryParseIp } from "#base/ip.ts";
 import type { Origin } from "#base/origin.ts";
-import type { Endpoint, EndpointSlice, Service, ServicePort } from "#api/index.ts";
 import { protocols } from "#kernel/nft/index.ts";
 
 /** An address and port that answers for a Service. */
@@ -171,12 +171,7 @@ interface Candidate {
   readonly isServingTerminating: boolean;
 }
 
-function chooseBackends(
-  port: ServicePort,
-  slices: readonly EndpointSlice[],
-  family: 4 | 6,
-  nodeName: string,
-): Choice {
+function chooseBackends(port: ServicePort, slices: readonly EndpointSlice[], family: 4 | 6, nodeName: string): Choice {
   const candidates = new Map<string, Candidate>();
   for (const slice of slices) {
     if (slice.addressType !== (family === 4 ? "IPv4" : "IPv6")) continue;

@@ -22,7 +22,10 @@ export function planFrontend(layout: Layout, frontend: Frontend): FrontendPlan {
   const address = concat(ip.bytes, Uint8Array.of(protocol), networkU16(port));
   const shared: [SetName, Element][] = [];
   if (kind === "ClusterIP") {
-    shared.push(["cluster-ips", { key: ip.bytes, comment: label.replace(/:.*/, ""), origin: { ...origin, field: "spec.clusterIP" } }]);
+    shared.push([
+      "cluster-ips",
+      { key: ip.bytes, comment: label.replace(/:.*/, ""), origin: { ...origin, field: "spec.clusterIP" } },
+    ]);
   }
   const entry = (data: Verdict): [SetName, Element] => ["services", { key: address, data, comment: label, origin }];
   const key = `${formatIp(ip)} ${protocol} ${port}`;

@@ -1,8 +1,8 @@
+import { type Client, delay, type EndpointSlice, Informer, keyOf, resources, type Service } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import type { Cidr, Ip } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
-import { type Client, delay, type EndpointSlice, Informer, keyOf, resources, type Service } from "#api/index.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
 import { type Nftables, type OriginIndex, Transaction } from "#kernel/nft/index.ts";
 import { FamilyTable } from "./familyTable.ts";
@@ -205,9 +205,7 @@ class NodeProxy implements ServiceProxy {
   #compute(key: string, slices: readonly EndpointSlice[]): FrontendChange[] {
     const { nodeName, nodeAddresses } = this.#options;
     const service = this.#services.get(key);
-    const frontends = service
-      ? serviceFrontends(service, slices, { name: nodeName, addresses: nodeAddresses })
-      : [];
+    const frontends = service ? serviceFrontends(service, slices, { name: nodeName, addresses: nodeAddresses }) : [];
     const planned = frontends.map((frontend) => ({
       frontend,
       plan: planFrontend(this.#tables[frontend.ip.family].layout, frontend),

@@ -4,7 +4,11 @@ import type { FamilyTable } from "./familyTable.ts";
 /** The service proxy's metrics, under kube-proxy's names (pkg/proxy/metrics). Times in s. */
 export function proxyMetrics(metrics: Metrics) {
   const buckets = Array.from({ length: 15 }, (_, i) => 0.001 * 2 ** i);
-  const duration = metrics.histogram("kubeproxy_sync_proxy_rules_duration_seconds", "SyncProxyRules latency in seconds", buckets);
+  const duration = metrics.histogram(
+    "kubeproxy_sync_proxy_rules_duration_seconds",
+    "SyncProxyRules latency in seconds",
+    buckets,
+  );
   const full = metrics.histogram(
     "kubeproxy_sync_full_proxy_rules_duration_seconds",
     "SyncProxyRules latency in seconds for full resyncs",
@@ -20,12 +24,18 @@ export function proxyMetrics(metrics: Metrics) {
     "In cluster network programming latency in seconds",
     buckets,
   );
-  const lastSync = metrics.gauge("kubeproxy_sync_proxy_rules_last_timestamp_seconds", "The last time proxy rules were successfully synced");
+  const lastSync = metrics.gauge(
+    "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
+    "The last time proxy rules were successfully synced",
+  );
   const lastQueued = metrics.gauge(
     "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds",
     "The last time a sync of proxy rules was queued",
   );
-  const failures = metrics.counter("kubeproxy_sync_proxy_rules_nftables_sync_failures_total", "Cumulative proxy nftables sync failures");
+  const failures = metrics.counter(
+    "kubeproxy_sync_proxy_rules_nftables_sync_failures_total",
+    "Cumulative proxy nftables sync failures",
+  );
   const entries = metrics.gauge("podwire_services_map_elements", "Elements of the service maps");
   const cleaned = metrics.counter(
     "kubeproxy_conntrack_reconciler_deleted_entries_total",

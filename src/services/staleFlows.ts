@@ -56,7 +56,12 @@ function mayBeStale({ before, after }: FrontendChange): boolean {
 }
 
 function backendTexts({ action }: Frontend): ReadonlySet<string> {
-  const backends = action.kind === "balance" ? action.backends : action.kind === "balance-local" ? [...action.local, ...action.backends] : [];
+  const backends =
+    action.kind === "balance"
+      ? action.backends
+      : action.kind === "balance-local"
+        ? [...action.local, ...action.backends]
+        : [];
   return new Set(backends.map(({ ip, port }) => addressText(ip, port)));
 }
 

@@ -124,7 +124,9 @@ describe.each(families)("V02 Services move packets (part: ClusterIP, NodePort), 
     const [first] = answers;
     const remaining = first === "pod1" ? "pod2" : "pod1";
     lab.put(slice("web", [remaining === "pod1" ? a.pod1 : a.pod2]));
-    await expect.poll(() => proxy.frontends().get("shop/web")?.[0]?.action).toMatchObject({ backends: [expect.anything()] });
+    await expect
+      .poll(() => proxy.frontends().get("shop/web")?.[0]?.action)
+      .toMatchObject({ backends: [expect.anything()] });
     await proxy.settled();
     expect(await ask(lab.outside, a.vip, 80)).toMatch(remaining);
     lab.put(slice("web", [a.pod1, a.pod2]));
@@ -175,7 +177,13 @@ describe.each(families)("V02 Services move packets (part: ClusterIP, NodePort), 
       { name: "dns-tcp", port: 53, protocol: "TCP" as const },
     ];
     lab.put(service("dns", { clusterIP: a.vip, ports }));
-    lab.put(slice("dns", [a.pod2], ports.map(({ name, protocol }) => ({ name, protocol, port: 8053 }))));
+    lab.put(
+      slice(
+        "dns",
+        [a.pod2],
+        ports.map(({ name, protocol }) => ({ name, protocol, port: 8053 })),
+      ),
+    );
     await lab.startProxy();
     const client = await lab.udpClient(lab.pod1, a.pod1);
     expect(await client(a.vip, 53)).toBe(`udp ${a.pod1}`);

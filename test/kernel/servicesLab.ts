@@ -1,10 +1,11 @@
+import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
-import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { Client, type EndpointSlice, type Service } from "#api/index.ts";
 import { FakeApi } from "#api/testing/index.ts";
 import { parseCidr, parseIp } from "#base/ip.ts";
 import { createLogger } from "#base/log.ts";
+import { openConntrack } from "#kernel/conntrack/index.ts";
 import {
   connectTcp,
   inNetns,
@@ -15,7 +16,6 @@ import {
   udpSocket,
   warmThreadPool,
 } from "#kernel/namespaces/index.ts";
-import { openConntrack } from "#kernel/conntrack/index.ts";
 import { type Operation, openRtnetlink } from "#kernel/netlink/index.ts";
 import { type Nftables, openNftables } from "#kernel/nft/index.ts";
 import { type ServiceProxy, startServiceProxy } from "#services/index.ts";
@@ -135,7 +135,12 @@ export class ServicesLab {
     host(this.pod2, ["10.244.1.3/24", "fd00:10:244:1::3/64"], gateways, [...toBridge, ...toPods.slice(0, 2)]);
     const outside = ["192.168.1.1/24", "fd00:192:168:1::1/64", "10.244.2.2/32"];
     const nodes = ["192.168.1.11", "fd00:192:168:1::11"];
-    host(this.outside, outside, nodes, nodes.map((ip) => neighbour(2, ip, macs.node)));
+    host(
+      this.outside,
+      outside,
+      nodes,
+      nodes.map((ip) => neighbour(2, ip, macs.node)),
+    );
   }
 
   /** Puts objects into the API, new or changed. */
@@ -147,7 +152,7 @@ export class ServicesLab {
     const { name, namespace } = object.metadata;
     const base = collectionOf(object).replace(/\/([^/]+)$/, `/namespaces/${namespace}/$1/${name}`);
     const body = (await this.api.request({ method: "DELETE", path: base })).body;
-    for await (const _ of body) continue;
+    for await (const _ of body);
   }
 
   /** The node's proxy, running; a second call starts another one with a driver of its own, as after a restart. */
@@ -165,7 +170,9 @@ export class ServicesLab {
     });
     await Promise.race([
       this.#proxy.synced,
-      new Promise((_, reject) => setTimeout(() => reject(new Error(`proxy did not sync:\n${lines.join("")}`)), 5000).unref()),
+      new Promise((_, reject) =>
+        setTimeout(() => reject(new Error(`proxy did not sync:\n${lines.join("")}`)), 5000).unref(),
+      ),
     ]);
     return this.#proxy;
   }
@@ -238,7 +245,8 @@ async function addressesAnswer(netns: Netns, addresses: readonly string[]): Prom
   const wanted = addresses.map((address) => Buffer.from(parseIp(address).bytes).toString("hex"));
   for (let tries = 0; tries < 200; tries++) {
     const routes = inNetns(netns, () => readFileSync("/proc/thread-self/net/ipv6_route", "utf8")).split("\n");
-    const isLocal = (hex: string) => routes.some((line) => line.startsWith(`${hex} 80 `) && / [89a-f][0-9a-f]{7} +\S+$/.test(line));
+    const isLocal = (hex: string) =>
+      routes.some((line) => line.startsWith(`${hex} 80 `) && / [89a-f][0-9a-f]{7} +\S+$/.test(line));
     if (wanted.every(isLocal)) return;
     await new Promise((done) => setTimeout(done, 2));
   }
@@ -251,7 +259,12 @@ function host(netns: Netns, addresses: readonly string[], gateways: readonly str
     { op: "set-link", index: 1, up: true },
     { op: "set-link", index: 2, up: true },
     ...addresses.map((address) => ({ op: "add-address" as const, index: 2, address })),
-    ...gateways.map((via) => ({ op: "add-route" as const, dst: via.includes(":") ? "::/0" : "0.0.0.0/0", via, index: 2 })),
+    ...gateways.map((via) => ({
+      op: "add-route" as const,
+      dst: via.includes(":") ? "::/0" : "0.0.0.0/0",
+      via,
+      index: 2,
+    })),
     ...neighbours,
   ]);
   rt.close();

@@ -41,7 +41,13 @@ function putMany(lab: ServicesLab, endpoints = (n: number) => (n % 5) + 1): void
       },
       { "podwire.dev/source": `examples/many.yaml:${n * 10}` },
     );
-    lab.put(object, slice(name, addresses.map((address) => ({ address, nodeName: n % 4 ? "node01" : "node02" }))));
+    lab.put(
+      object,
+      slice(
+        name,
+        addresses.map((address) => ({ address, nodeName: n % 4 ? "node01" : "node02" })),
+      ),
+    );
   }
 }
 
@@ -71,7 +77,11 @@ describe("services in the kernel (part: origins, restart, leftovers)", () => {
       const rule = rules[pick(rules.length)];
       const { table, name } = rule?.chain ?? {};
       const origin = origins.rule(table?.family ?? "ip", SERVICES_TABLE, name ?? "", rule?.handle ?? 0n);
-      expect(origin, `seed ${seed}, rule ${name} ${rule?.handle}`).toEqual({ kind: "ServiceProxy", name: "node01", field: name });
+      expect(origin, `seed ${seed}, rule ${name} ${rule?.handle}`).toEqual({
+        kind: "ServiceProxy",
+        name: "node01",
+        field: name,
+      });
     }
     for (let i = 0; i < 25; i++) {
       const { table, set, element } = elements[pick(elements.length)] ?? {};
@@ -98,7 +108,9 @@ describe("services in the kernel (part: origins, restart, leftovers)", () => {
     const rule = before[0]?.rules.get("services")?.[0];
     expect(second.origins.rule("ip", SERVICES_TABLE, "services", rule?.handle ?? 0n)?.kind).toBe("ServiceProxy");
     const element = before[0]?.elements.get("services")?.[0];
-    expect(second.origins.element("ip", SERVICES_TABLE, "services", element?.key ?? new Uint8Array())?.kind).toBe("Service");
+    expect(second.origins.element("ip", SERVICES_TABLE, "services", element?.key ?? new Uint8Array())?.kind).toBe(
+      "Service",
+    );
   });
 
   it("a restarted agent changes what changed meanwhile, and sweeps what is not wanted", async () => {
@@ -107,7 +119,11 @@ describe("services in the kernel (part: origins, restart, leftovers)", () => {
     const before = await states(lab.nft);
     await first.stop();
     const table = tables[0];
-    await lab.nft.commit(new Transaction().addChain({ table, name: "stranger" }).addRule({ chain: { table, name: "refuse" }, statements: [{ kind: "counter" }] }));
+    await lab.nft.commit(
+      new Transaction()
+        .addChain({ table, name: "stranger" })
+        .addRule({ chain: { table, name: "refuse" }, statements: [{ kind: "counter" }] }),
+    );
     await lab.delete(service("svc-1", {}));
     const nft = lab.openNft();
     await lab.startProxy(nft);
@@ -123,7 +139,9 @@ describe("services in the kernel (part: origins, restart, leftovers)", () => {
   it("replaces a table of another make", async () => {
     const table = tables[0];
     await lab.nft.commit(
-      new Transaction().addTable(table).addChain({ table, name: "services", hook: { type: "filter", hook: "forward", priority: 0, policy: "drop" } }),
+      new Transaction()
+        .addTable(table)
+        .addChain({ table, name: "services", hook: { type: "filter", hook: "forward", priority: 0, policy: "drop" } }),
     );
     await lab.serveTcp(lab.pod2, "10.244.1.3", 8080, "pod2");
     lab.put(service("web", { clusterIP: "10.96.0.1" }), slice("web", ["10.244.1.3"]));

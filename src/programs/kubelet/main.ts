@@ -4,6 +4,7 @@ import { errorMessage } from "#base/errors.ts";
 import { parseIp } from "#base/ip.ts";
 import { createLogger, type Logger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
+import { openConntrack } from "#kernel/conntrack/index.ts";
 import { openRtnetlink } from "#kernel/netlink/index.ts";
 import { openNftables } from "#kernel/nft/index.ts";
 import { type AgentOptions, agentOptions, startAgent } from "#kubelet/index.ts";
@@ -38,6 +39,7 @@ function startNetworking(options: AgentOptions, client: Client, log: Logger, sig
     nodeAddresses: options.addresses.map(parseIp),
     podCidrs: networks,
     nft,
+    conntrack: openConntrack(),
     log: log.child("kube-proxy"),
     signal,
     metrics,

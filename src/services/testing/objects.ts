@@ -1,7 +1,11 @@
 import type { Endpoint, EndpointSlice, Service } from "#api/index.ts";
 
 /** A Service for tests: ClusterIP with one TCP port 80 named "http" unless said otherwise. */
-export function service(name: string, spec: Partial<Service["spec"]>, annotations: Record<string, string> = {}): Service {
+export function service(
+  name: string,
+  spec: Partial<Service["spec"]>,
+  annotations: Record<string, string> = {},
+): Service {
   return {
     apiVersion: "v1",
     kind: "Service",
@@ -14,7 +18,11 @@ export function service(name: string, spec: Partial<Service["spec"]>, annotation
 export type EndpointSpec = string | (Partial<Endpoint> & { readonly address: string });
 
 /** The EndpointSlice of a Service; the family is the first address's. Ports default to 8080 named "http". */
-export function slice(serviceName: string, endpoints: readonly EndpointSpec[], ports?: EndpointSlice["ports"]): EndpointSlice {
+export function slice(
+  serviceName: string,
+  endpoints: readonly EndpointSpec[],
+  ports?: EndpointSlice["ports"],
+): EndpointSlice {
   const full = endpoints.map((endpoint) => {
     if (typeof endpoint === "string") return { addresses: [endpoint], nodeName: "node01" };
     const { address, ...rest } = endpoint;
