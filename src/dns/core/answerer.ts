@@ -3,6 +3,7 @@ import {
   decodeHeader,
   decodeMessage,
   type Edns,
+  encodeMessage,
   encodeTruncated,
   headerBytes,
   lowerName,
@@ -72,6 +73,8 @@ export class Answerer {
     }
     if (message.response) return undefined; // answering answers would make two servers talk for ever
     const refusal = unanswerable(message);
+    // With several questions, or none, there is none to repeat.
+    if (refusal === Rcode.FORMERR) return headerOnly(packet, refusal);
     if (refusal !== undefined) return encode(message, makeReply("", { rcode: refusal }), peer);
     const question = message.questions[0] as NonNullable<(typeof message.questions)[0]>;
     const name = lowerName(question.name);
@@ -127,27 +130,29 @@ export class Answerer {
 
 /** FORMERR with the sender's id, or nothing when there is not even a header or it is an answer. */
 function malformed(packet: Uint8Array): Uint8Array | undefined {
-  if (packet.length < headerBytes) return undefined;
-  const header = decodeHeader(packet);
-  if (header.response) return undefined;
+  if (packet.length < headerBytes || decodeHeader(packet).response) return undefined;
+  return headerOnly(packet, Rcode.FORMERR);
+}
+
+/** An answer that is nothing but a header. */
+function headerOnly(packet: Uint8Array, rcode: number): Uint8Array {
   const empty = { questions: [], answers: [], authorities: [], additionals: [] };
-  const answer: Message = {
-    ...header,
+  return encodeMessage({
+    ...decodeHeader(packet),
     ...empty,
     response: true,
     authoritative: false,
     truncated: false,
     recursionAvailable: false,
     authenticData: false,
-    rcode: Rcode.FORMERR,
-  };
-  return encodeTruncated(answer, minUdpBytes);
+    rcode,
+  });
 }
 
 /** The rcode for a query that no plugin can answer; undefined when one can. */
 function unanswerable(message: Message): number | undefined {
-  if (message.opcode !== Opcode.QUERY) return Rcode.NOTIMP;
   if (message.questions.length !== 1) return Rcode.FORMERR;
+  if (message.opcode !== Opcode.QUERY) return Rcode.NOTIMP;
   if (message.edns && message.edns.version !== 0) return Rcode.BADVERS; // RFC 6891 §6.1.3
   return undefined;
 }

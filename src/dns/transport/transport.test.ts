@@ -113,6 +113,16 @@ describe("TCP limits", () => {
 });
 
 describe("Answerer", () => {
+  it("answers a query with more questions than fit with a bare header", async () => {
+    const name = `${"abcdefg.".repeat(30)}`;
+    const questions = Array.from({ length: 10 }, (_, i) => ({ name: `x${i}.${name}`, type: 1, class: 1 }));
+    const packet = encodeMessage({ ...query(5, { name: ".", type: 1, class: 1 }), questions });
+    const answerer = new Answerer("dns://:0", [], () => 0);
+    const answer = await answerer.answer(packet, { address: "127.0.0.1", port: 1, protocol: "udp" });
+    expect(answer).toHaveLength(12);
+    expect(decodeMessage(answer as Uint8Array)).toMatchObject({ id: 5, rcode: 1, questions: [] });
+  });
+
   it("survives any packet", () => {
     const handler = () => makeReply("test", { rcode: 0 });
     const answerer = new Answerer("dns://:0", [{ zones: ["."], plugins: [], handler }], () => 0);

@@ -20,10 +20,11 @@ export function targetText({ host, port }: Target): string {
  * error (nobody listens, prohibited) rejects at once.
  * @throws the socket's error, or one that says "i/o timeout"
  */
-export function exchangeUdp(query: Message, target: Target, timeoutMs: number): Promise<Message> {
+export async function exchangeUdp(query: Message, target: Target, timeoutMs: number): Promise<Message> {
   const id = randomInt(0x10000);
+  const bytes = encodeMessage({ ...query, id });
   const socket = createSocket(isIPv6(target.host.split("%")[0] as string) ? "udp6" : "udp4");
-  return new Promise<Message>((resolve, reject) => {
+  return await new Promise<Message>((resolve, reject) => {
     let timer: NodeJS.Timeout | undefined;
     const end = (finish: () => void) => {
       clearTimeout(timer);
@@ -40,7 +41,7 @@ export function exchangeUdp(query: Message, target: Target, timeoutMs: number): 
       if (answer) end(() => resolve({ ...answer, id: query.id }));
     });
     socket.connect(target.port, target.host, () => {
-      socket.send(encodeMessage({ ...query, id }), (error) => error && fail(error));
+      socket.send(bytes, (error) => error && fail(error));
     });
   });
 }

@@ -1,5 +1,10 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { describe, expect, it } from "vitest";
+import { decodeMessage, encodeMessage } from "#wire/dns/index.ts";
 import { freePort, testServers } from "../../testing.ts";
+import { FrameReader, frame } from "../../transport/frames.ts";
+import { parseResolvConf } from "./targets.ts";
 
 const { start, upstream } = testServers();
 
@@ -36,5 +41,46 @@ describe("forward", () => {
     expect(await ask("x.inside.example A")).toEqual(["SERVFAIL"]);
     expect(await ask("b.example A")).toEqual(["REFUSED"]);
     await first;
+  });
+});
+
+describe("forward over TCP", () => {
+  it("uses TCP for clients on TCP and with force_tcp, and keeps the connection", async () => {
+    let connections = 0;
+    const server = createServer((socket) => {
+      connections++;
+      const reader = new FrameReader();
+      socket.on("error", () => {});
+      socket.on("data", (chunk) => {
+        reader.push(chunk);
+        const packet = reader.next();
+        if (packet) socket.write(frame(encodeMessage({ ...decodeMessage(packet), response: true, rcode: 3 })));
+      });
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const { askMessage } = await start(`.:0 {\n forward . 127.0.0.1:${port} {\n force_tcp\n expire 1s\n }\n}`);
+    for (let i = 0; i < 3; i++) expect((await askMessage(`a${i}.example A`)).rcode).toBe(3);
+    expect((await askMessage("b.example A", "tcp")).rcode).toBe(3);
+    expect(connections).toBe(1);
+    server.close();
+  });
+
+  it("asks again by TCP for a cut answer with prefer_udp", async () => {
+    const cut = await upstream((asked) => ({ ...asked, response: true, truncated: true }));
+    const passing = await start(`.:0 {\n forward . 127.0.0.1:${cut.port}\n}`);
+    expect((await passing.askMessage("a.example A")).truncated).toBe(true);
+    const preferring = await start(`.:0 {\n forward . 127.0.0.1:${cut.port} {\n prefer_udp\n }\n}`);
+    expect((await preferring.askMessage("a.example A")).rcode).toBe(2); // nobody listens on TCP there
+  });
+});
+
+describe("forward's targets", () => {
+  it("reads nameservers of a resolv.conf", () => {
+    expect(parseResolvConf("# x\nnameserver 10.0.0.1\nsearch a\n nameserver fd00::1\nnameserver nonsense\n")).toEqual([
+      "10.0.0.1",
+      "fd00::1",
+    ]);
   });
 });

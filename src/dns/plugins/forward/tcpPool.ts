@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { connect, type Socket } from "node:net";
-import { encodeMessage, type Message } from "#wire/dns/index.ts";
+import { decodeHeader, encodeMessage, type Message } from "#wire/dns/index.ts";
 import { FrameReader, frame } from "../../transport/frames.ts";
 import { failure, matching, type Target } from "./exchange.ts";
 
@@ -17,16 +17,17 @@ export class TcpPool {
 
   /** Asks and resolves with the answer. A kept connection that the other side closed meanwhile is tried anew once. */
   async exchange(query: Message, timeoutMs: number): Promise<Message> {
+    const bytes = encodeMessage({ ...query, id: randomInt(0x10000) });
     const kept = this.#take();
     if (kept) {
       try {
-        return await this.#ask(kept, query, timeoutMs);
+        return await this.#ask(kept, query, bytes, timeoutMs);
       } catch (error) {
         if (!(error instanceof ClosedError)) throw error;
       }
     }
     const socket = connect({ host: this.#target.host, port: this.#target.port, noDelay: true });
-    return await this.#ask(socket, query, timeoutMs);
+    return await this.#ask(socket, query, bytes, timeoutMs);
   }
 
   /** Closes the kept connections. */
@@ -53,8 +54,9 @@ export class TcpPool {
     this.#idle.push({ socket, timer });
   }
 
-  #ask(socket: Socket, query: Message, timeoutMs: number): Promise<Message> {
-    const id = randomInt(0x10000);
+  /** @param bytes the query encoded, with an id of its own */
+  #ask(socket: Socket, query: Message, bytes: Uint8Array, timeoutMs: number): Promise<Message> {
+    const { id } = decodeHeader(bytes);
     const reader = new FrameReader();
     return new Promise((resolve, reject) => {
       const fail = (error: Error) => {
@@ -77,7 +79,7 @@ export class TcpPool {
         this.#keep(socket);
         resolve({ ...answer, id: query.id });
       });
-      socket.write(frame(encodeMessage({ ...query, id })));
+      socket.write(frame(bytes));
     });
   }
 }

@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import { createSocket } from "node:dgram";
 import { encodeMessage, query, RecordClass, RecordType } from "#wire/dns/index.ts";
 import { makeReply, type Setup } from "../../core/index.ts";
 import { args, noBlock } from "../../corefile/index.ts";
@@ -59,7 +60,6 @@ export const setup: Setup = (directive, { instance, log, zones }) => {
 
 /** Sends the probe to this host's port; true when any answer came back. */
 async function ask(name: string, port: number, signal: AbortSignal): Promise<boolean> {
-  const { createSocket } = await import("node:dgram");
   const socket = createSocket("udp4");
   const bytes = encodeMessage(query(randomInt(65536), { name, type: RecordType.HINFO, class: RecordClass.IN }));
   try {

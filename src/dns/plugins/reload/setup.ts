@@ -1,3 +1,4 @@
+import { watch } from "node:fs/promises";
 import { errorMessage } from "#base/errors.ts";
 import type { Setup } from "../../core/index.ts";
 import { args, CorefileError, duration, noBlock } from "../../corefile/index.ts";
@@ -65,7 +66,6 @@ export const setup: Setup = (directive, { instance, log, directory }) => {
 
 /** Calls back a moment after something in the directory changed (a ConfigMap volume renames its ..data link). */
 async function watchDirectory(directory: string, signal: AbortSignal, changed: () => void): Promise<void> {
-  const { watch } = await import("node:fs/promises");
   let timer: NodeJS.Timeout | undefined;
   try {
     for await (const _event of watch(directory, { signal, persistent: false })) {
