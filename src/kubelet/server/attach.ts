@@ -21,7 +21,8 @@ export async function runAttach(running: RunningContainer, options: StreamOption
     },
     onGone: stop,
   });
-  const { exitCode } = await running.exit;
+  await running.exit;
   stop();
-  session.end({ exitCode });
+  // As upstream: the attachment has succeeded; how the container ended is in the pod's status.
+  session.end({ exitCode: 0 });
 }
