@@ -10,7 +10,7 @@ const hasDig = await run("dig", ["-v"]).then(
   () => false,
 );
 
-describe.skipIf(!hasDig)("X01 asked by the distribution's dig", () => {
+describe.skipIf(!hasDig)("X01 asked by the distribution's dig (part: names and reverse names)", () => {
   it("reads our answers without complaint, over UDP and TCP", async () => {
     const { port, server } = await start(
       ".:0 {\n kubernetes cluster.local in-addr.arpa {\n pods insecure\n }\n loadbalance\n}",

@@ -1,6 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
+import { createLogger } from "#base/log.ts";
+import { Metrics } from "#base/metrics.ts";
+import { configure } from "../configuration.ts";
+import type { Instance } from "../core/index.ts";
 import { eventually, freePort, testServers } from "../testing.ts";
+import { parseCorefile, type ServerBlock } from "./index.ts";
 
 const { start } = testServers();
 const fixture = (name: string) => readFile(new URL(`./fixtures/${name}`, import.meta.url), "utf8");
@@ -11,7 +16,31 @@ const onFreePorts = async (text: string) =>
     .replace(":9153", `127.0.0.1:${await freePort()}`)
     .replace("health", `health 127.0.0.1:${await freePort()}`);
 
-describe("X03 both Corefiles of the notes load unchanged (part: every option works or warns)", () => {
+describe("X03 both Corefiles of the notes load unchanged", () => {
+  it.each([
+    ["lameduck", "reload health prometheus errors cache kubernetes loop forward", []],
+    [
+      "upstream-proxy",
+      "reload health prometheus errors cache kubernetes proxy",
+      ["upstream of kubernetes", "proxy is"],
+    ],
+    ["hosts", "hosts", []],
+  ])("%s", async (name, plugins, warnings) => {
+    const lines: string[] = [];
+    const [block, ...more] = parseCorefile("Corefile", await fixture(`${name}.Corefile`));
+    const log = createLogger("dns", { write: (line) => void lines.push(line) });
+    const instance = { metrics: new Metrics() } as unknown as Instance; // the rest is for plugins that run
+    const deps = { log, defaultPort: 53, directory: "/", environment: {}, instance, now: () => 0 };
+    const [site] = await configure([block as ServerBlock, ...more], deps);
+    expect([site?.zones, site?.port]).toEqual([["."], 53]);
+    expect(block?.directives.map((directive) => directive.name).sort()).toEqual(plugins.split(" ").sort());
+    expect(site?.plugins).toHaveLength(plugins.split(" ").length);
+    expect(lines).toHaveLength(warnings.length);
+    for (const warning of warnings) expect(lines.join("")).toContain(`${warning}`);
+  });
+});
+
+describe("X03 the notes' Corefiles at work (part: every option works or warns)", () => {
   it("errors, health with lameduck, kubernetes with ttl, prometheus, forward, cache, loop, reload", async () => {
     const { ask, server, lines } = await start(await onFreePorts(await fixture("lameduck.Corefile")));
     await eventually(() => server.notReady().length === 0);

@@ -110,3 +110,40 @@ describe("X01 podwire dns beside a Kubernetes API (part: program)", () => {
     expect(Date.now() - begin).toBeGreaterThanOrEqual(290);
   });
 });
+
+describe("D06 a host made a DNS server with the Corefile of the notes", () => {
+  it("reads ./Corefile and answers from /etc/hosts", async () => {
+    const here = await mkdtemp(join(tmpdir(), "podwire-dns-"));
+    const port = await freePort();
+    await writeFile(join(here, "Corefile"), ". {\n  hosts /etc/hosts\n}\n");
+    const program = spawn(process.execPath, [main, "-dns.port", String(port)], { cwd: here, stdio: "ignore" });
+    const asked = async () => await exchangeBytes(port, queryBytes("localhost A"), 200);
+    await eventually(async () => (await asked()) !== undefined, 15_000);
+    expect(decodeMessage((await asked()) as Uint8Array).answers.map(formatRecord)[0]).toBe(
+      "localhost. 3600 IN A 127.0.0.1",
+    );
+    const ended = once(program, "exit");
+    program.kill("SIGINT");
+    expect(await ended).toEqual([0, null]);
+    await rm(here, { recursive: true });
+  });
+
+  it("says what is missing, or wrong, and where", async () => {
+    const here = await mkdtemp(join(tmpdir(), "podwire-dns-"));
+    const fails = async () => {
+      const program = spawn(process.execPath, [main], { cwd: here, stdio: ["ignore", "ignore", "pipe"] });
+      let text = "";
+      program.stderr.on("data", (data) => {
+        text += String(data);
+      });
+      const [code] = (await once(program, "close")) as [number];
+      return [code, text.trim()];
+    };
+    expect(await fails()).toEqual([1, "dns: there is no Corefile; name one with -conf FILE"]);
+    await writeFile(join(here, "Corefile"), ". {\n  hostss\n}\n");
+    const [code, text] = await fails();
+    expect(code).toBe(1);
+    expect(text).toMatch(/^dns: Corefile:2: unknown plugin hostss; allowed: reload, ready, health/);
+    await rm(here, { recursive: true });
+  });
+});

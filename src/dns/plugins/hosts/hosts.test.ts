@@ -6,7 +6,7 @@ import { eventually, testServers } from "../../testing.ts";
 const { start, temporary } = testServers();
 const fixture = (name: string) => readFile(new URL(`../../corefile/fixtures/${name}`, import.meta.url), "utf8");
 
-describe("D06 a host made a DNS server with hosts", () => {
+describe("D06 a host made a DNS server with hosts (part: the plugin)", () => {
   it("the notes' Corefile as it is, on another port by -dns.port", async () => {
     const { ask } = await start(await fixture("hosts.Corefile"), { defaultPort: 0 });
     expect((await ask("localhost A"))[1]).toBe("localhost. 3600 IN A 127.0.0.1");
