@@ -6,6 +6,7 @@ import { errorMessage } from "#base/errors.ts";
 import { createLogger } from "#base/log.ts";
 import { startControllers } from "#controllers/index.ts";
 import { type Flags, parseFlags } from "./flags.ts";
+import { serveHealth } from "./health.ts";
 
 const read = (path: string): string => readFileSync(path, "utf8");
 
@@ -41,7 +42,8 @@ async function main(): Promise<void> {
   // What `ps` shows; the notes look for the flags there (INVENTORY K03).
   process.title = `kube-apiserver ${args.join(" ")}`;
   const log = createLogger("kube-apiserver");
-  const server = createApiServer(serverOptions(flags), { log });
+  const options = serverOptions(flags);
+  const server = createApiServer(options, { log });
   await server.start();
   const controllers = await startControllers({
     client: new Client(server.localTransport(controllerUser), { userAgent: "kube-controller-manager" }),
@@ -54,7 +56,13 @@ async function main(): Promise<void> {
       nodeOrder: flags.nodeOrder,
     },
   });
+  const health = () => {
+    const state = controllers.health();
+    return { ok: state.ok, text: state.ok ? "ok" : JSON.stringify(state) };
+  };
+  const closeHealth = serveHealth(options.tls, health, log);
   const stop = async (): Promise<void> => {
+    closeHealth();
     await controllers.stop();
     await server.stop();
     process.exit(0);
