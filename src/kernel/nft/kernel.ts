@@ -61,11 +61,9 @@ class KernelNftables implements Nftables {
 
   constructor(maxSendBytes: number) {
     this.#maxSendBytes = maxSendBytes;
-    // The kernel books a send twice its size in its accounting, and grants twice what is asked for.
-    this.#socket = new NetlinkSocket(NETLINK.NETFILTER, {
-      sendBuffer: maxSendBytes + 8192,
-      receiveBuffer: 4 << 20,
-    });
+    // The kernel grants twice what is asked for (212,992 at most on a stock system), and a send may be that long.
+    const sendBuffer = Math.ceil(maxSendBytes / 2) + 4096;
+    this.#socket = new NetlinkSocket(NETLINK.NETFILTER, { sendBuffer, receiveBuffer: 4 << 20 });
   }
 
   commit(transaction: Transaction): Promise<void> {

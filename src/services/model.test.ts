@@ -1,0 +1,141 @@
+import { describe, expect, it } from "vitest";
+import { formatIp, parseIp } from "#base/ip.ts";
+import type { Action, Backend, Frontend } from "./model.ts";
+import { serviceFrontends } from "./model.ts";
+import { service, slice } from "./testing/objects.ts";
+
+const node = { name: "node01", addresses: [parseIp("192.168.1.11"), parseIp("fd00:192::11")] };
+const list = (backends: readonly Backend[]) => backends.map(({ ip, port }) => `${formatIp(ip)}:${port}`).join(" ");
+
+function actionText(action: Action): string {
+  if (action.kind === "balance") return list(action.backends);
+  if (action.kind === "balance-local") return `local [${list(action.local)}] of ${list(action.backends)}`;
+  return action.kind;
+}
+
+/** `ClusterIP 10.96.0.1:80 → 10.244.1.2:8080`, one line a frontend. */
+function show(frontends: readonly Frontend[]): string[] {
+  return frontends.map(({ kind, ip, port, action }) => `${kind} ${formatIp(ip)}:${port} → ${actionText(action)}`);
+}
+
+const far = { address: "10.244.2.2", nodeName: "node02" };
+
+describe("V02 what each address of a Service does (part: model)", () => {
+  it("ClusterIP and NodePort, in both families", () => {
+    const dual = service("web", {
+      clusterIP: "10.96.0.1",
+      clusterIPs: ["10.96.0.1", "fd00:96::1"],
+      type: "NodePort",
+      ports: [{ name: "http", port: 80, nodePort: 30080 }],
+    });
+    expect(show(serviceFrontends(dual, [slice("web", ["10.244.1.2"]), slice("web", ["fd00::2"])], node))).toEqual([
+      "ClusterIP 10.96.0.1:80 → 10.244.1.2:8080",
+      "ClusterIP fd00:96::1:80 → fd00::2:8080",
+      "NodePort 192.168.1.11:30080 → 10.244.1.2:8080",
+      "NodePort fd00:192::11:30080 → fd00::2:8080",
+    ]);
+  });
+
+  it("headless Services, ExternalName and those of another proxy: nothing", () => {
+    const labelled = service("web", { clusterIP: "10.96.0.1" });
+    const other = {
+      ...labelled,
+      metadata: { ...labelled.metadata, labels: { "service.kubernetes.io/service-proxy-name": "x" } },
+    };
+    for (const one of [service("a", { clusterIP: "None" }), service("a", { type: "ExternalName" }), other]) {
+      expect(serviceFrontends(one, [slice("a", ["10.244.1.2"])], node)).toEqual([]);
+    }
+  });
+
+  it("ports are matched by name and protocol", () => {
+    const ports = [
+      { name: "dns", port: 53, protocol: "UDP" as const },
+      { name: "dns-tcp", port: 53, protocol: "TCP" as const },
+    ];
+    const targets = [
+      { name: "dns", port: 1053, protocol: "UDP" as const },
+      { name: "dns-tcp", port: 2053, protocol: "TCP" as const },
+      { name: "other", port: 9 },
+    ];
+    const found = serviceFrontends(
+      service("dns", { clusterIP: "10.96.0.10", ports }),
+      [slice("dns", ["10.244.1.2"], targets)],
+      node,
+    );
+    expect(found.map(({ protocol, action }) => [protocol, actionText(action)])).toEqual([
+      [17, "10.244.1.2:1053"],
+      [6, "10.244.1.2:2053"],
+    ]);
+  });
+
+  it("ready endpoints; when there are none, those that serve while terminating; when there are none, refusal", () => {
+    const web = service("web", { clusterIP: "10.96.0.1" });
+    const ready = { address: "10.244.1.2", conditions: { ready: true } };
+    const unready = { address: "10.244.1.3", conditions: { ready: false } };
+    const going = { address: "10.244.1.4", conditions: { ready: false, serving: true, terminating: true } };
+    const gone = { address: "10.244.1.5", conditions: { ready: false, serving: false, terminating: true } };
+    const at = (...endpoints: Parameters<typeof slice>[1]) =>
+      show(serviceFrontends(web, [slice("web", endpoints)], node))[0];
+    expect(at(ready, unready, going, gone)).toBe("ClusterIP 10.96.0.1:80 → 10.244.1.2:8080");
+    expect(at(unready, going, gone)).toBe("ClusterIP 10.96.0.1:80 → 10.244.1.4:8080");
+    expect(at(unready, gone)).toBe("ClusterIP 10.96.0.1:80 → reject");
+    expect(show(serviceFrontends(web, [], node))).toEqual(["ClusterIP 10.96.0.1:80 → reject"]);
+  });
+
+  it("internalTrafficPolicy Local: the node's own endpoints, else drop", () => {
+    const web = service("web", { clusterIP: "10.96.0.1", internalTrafficPolicy: "Local" });
+    expect(show(serviceFrontends(web, [slice("web", ["10.244.1.2", far])], node))[0]).toContain("→ 10.244.1.2:8080");
+    expect(show(serviceFrontends(web, [slice("web", [far])], node))[0]).toContain("→ drop");
+  });
+
+  it("externalTrafficPolicy Local concerns NodePorts and external addresses only", () => {
+    const web = service("web", {
+      clusterIP: "10.96.0.1",
+      type: "NodePort",
+      ports: [{ name: "http", port: 80, nodePort: 30080 }],
+      externalIPs: ["203.0.113.7"],
+      externalTrafficPolicy: "Local",
+    });
+    expect(show(serviceFrontends(web, [slice("web", ["10.244.1.2", far])], node))).toEqual([
+      "ClusterIP 10.96.0.1:80 → 10.244.1.2:8080 10.244.2.2:8080",
+      "NodePort 192.168.1.11:30080 → local [10.244.1.2:8080] of 10.244.1.2:8080 10.244.2.2:8080",
+      "ExternalIP 203.0.113.7:80 → local [10.244.1.2:8080] of 10.244.1.2:8080 10.244.2.2:8080",
+    ]);
+  });
+
+  it("load balancer addresses, unless the balancer proxies or limits its sources", () => {
+    const status = { loadBalancer: { ingress: [{ ip: "203.0.113.9" }, { ip: "203.0.113.10", ipMode: "Proxy" }] } };
+    const base = service("web", { clusterIP: "10.96.0.1", type: "LoadBalancer" });
+    const kinds = (one: typeof base) =>
+      show(serviceFrontends(one, [slice("web", ["10.244.1.2"])], node)).map((line) => line.split(":")[0]);
+    expect(kinds({ ...base, status })).toEqual(["ClusterIP 10.96.0.1", "LoadBalancer 203.0.113.9"]);
+    expect(kinds({ ...base, status, spec: { ...base.spec, loadBalancerSourceRanges: ["10.0.0.0/8"] } })).toEqual([
+      "ClusterIP 10.96.0.1",
+    ]);
+  });
+
+  it("an endpoint in two slices counts once, in its better state; the order of slices does not matter", () => {
+    const web = service("web", { clusterIP: "10.96.0.1" });
+    const slices = [
+      slice("web", [{ address: "10.244.1.2", conditions: { ready: false } }, "10.244.1.9"]),
+      slice("web", ["10.244.1.2"]),
+    ];
+    const expected = ["ClusterIP 10.96.0.1:80 → 10.244.1.2:8080 10.244.1.9:8080"];
+    expect(show(serviceFrontends(web, slices, node))).toEqual(expected);
+    expect(show(serviceFrontends(web, slices.toReversed(), node))).toEqual(expected);
+  });
+
+  it("carries affinity, label, and the manifest's line", () => {
+    const web = service(
+      "web",
+      { clusterIP: "10.96.0.1", sessionAffinity: "ClientIP" },
+      { "podwire.dev/source": "shop.yaml:3" },
+    );
+    const [frontend] = serviceFrontends(web, [], node);
+    expect(frontend).toMatchObject({
+      label: "shop/web:http",
+      affinitySeconds: 10_800,
+      origin: { kind: "Service", namespace: "shop", name: "web", field: "spec.ports[0]", source: "shop.yaml:3" },
+    });
+  });
+});
