@@ -1,9 +1,10 @@
+import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { defaultConflist } from "#cni/index.ts";
-import { newNetns, openNetns } from "#kernel/namespaces/index.ts";
-import { openRtnetlink } from "#kernel/netlink/index.ts";
+import { inNetns, newNetns, openNetns } from "#kernel/namespaces/index.ts";
+import { openRtnetlink, waitUntilReady } from "#kernel/netlink/index.ts";
 import { TestNode } from "#test/support/nodes.ts";
 import { ping } from "#test/support/ping.ts";
 
@@ -115,12 +116,16 @@ describe("N04 the notes' mynet configuration", () => {
       },
     ]);
     here.apply([{ op: "add-address", index: 90, address: "192.168.7.1/24" }]);
-    here.close();
     const farLinks = openRtnetlink(far);
     farLinks.apply([
       { op: "set-link", index: 2, up: true },
       { op: "add-address", index: 2, address: "192.168.7.2/24" },
     ]);
+    await waitUntilReady([
+      { rtnl: here, links: [90] },
+      { rtnl: farLinks, links: [2] },
+    ]);
+    here.close();
     // The far host has no route to 10.22: only a masqueraded packet is answered.
     expect(await ping(pod.ns, "192.168.7.2")).toBe(true);
     farLinks.close();
@@ -198,4 +203,39 @@ it("opens pinned namespaces by path", async () => {
   const again = openNetns(pod.netns);
   expect(await ping(again, "10.244.1.1")).toBe(true);
   again.close();
+});
+
+describe("N02 plugins as executables on the kernel", () => {
+  it("do ADD, CHECK and DEL as a runtime calls them, one process each", () => {
+    const pod = node.pod("exec", node.directory);
+    const data = { dataDir: join(node.directory, "networks") };
+    const config = { cniVersion: "0.4.0", name: "mynet", type: "bridge", bridge: "cni0", isDefaultGateway: true };
+    const run = (command: string, extra: object = {}) => {
+      const input = JSON.stringify({
+        ...config,
+        ipam: { type: "host-local", subnet: "10.22.0.0/16", ...data },
+        ...extra,
+      });
+      const env = {
+        CNI_COMMAND: command,
+        CNI_CONTAINERID: "exec",
+        CNI_NETNS: pod.netns,
+        CNI_IFNAME: "eth0",
+        CNI_PATH: node.binDir,
+        PATH: "/usr/bin:/bin",
+      };
+      const child = inNetns(node.netns, () => spawnSync(join(node.binDir, "bridge"), { input, env, encoding: "utf8" }));
+      return { code: child.status, answer: child.stdout === "" ? undefined : JSON.parse(child.stdout) };
+    };
+    const added = run("ADD");
+    expect(added.code).toBe(0);
+    expect(added.answer.ips).toEqual([{ version: "4", interface: 2, address: "10.22.0.2/16", gateway: "10.22.0.1" }]);
+    expect(run("CHECK", { prevResult: added.answer })).toEqual({ code: 0, answer: undefined });
+    expect(run("ADD")).toMatchObject({ code: 1, answer: { cniVersion: "0.4.0", code: 999 } });
+    // The address of the first attachment is still its own.
+    expect(addressFiles("mynet")).toEqual(["10.22.0.2"]);
+    expect(run("DEL")).toEqual({ code: 0, answer: undefined });
+    expect(run("DEL")).toEqual({ code: 0, answer: undefined });
+    expect(nodeLinks().filter((name) => name.startsWith("veth"))).toEqual([]);
+  });
 });

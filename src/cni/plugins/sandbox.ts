@@ -30,7 +30,7 @@ export function inSandbox<T>(
 }
 
 /** The call's namespace; `close` leaves a descriptor that the caller gave open. */
-function openSandbox(deps: SandboxDeps, call: PluginCall): Netns {
+export function openSandbox(deps: SandboxDeps, call: PluginCall): Netns {
   if (call.netnsFd !== undefined) return { fd: call.netnsFd, close: () => {} };
   if (call.netns === "")
     throw new CniError(CNI_ERROR.INVALID_ENVIRONMENT, "required env variables [CNI_NETNS] missing");

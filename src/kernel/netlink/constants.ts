@@ -35,6 +35,7 @@ export const RTM = {
   NEWROUTE: 24,
   DELROUTE: 25,
   GETROUTE: 26,
+  GETMULTICAST: 58,
   NEWNEIGH: 28,
   DELNEIGH: 29,
   GETNEIGH: 30,
@@ -75,6 +76,7 @@ export const VXLAN = { ID: 1, LINK: 3, LOCAL: 4, LEARNING: 7, PORT: 15, LOCAL6: 
 export const BRIDGE = {
   STP_STATE: 5,
   VLAN_FILTERING: 7,
+  PORT_STATE: 1,
   PORT_HAIRPIN: 4,
   PORT_LEARNING: 8,
   PORT_ISOLATED: 33,
@@ -84,7 +86,15 @@ export const BRIDGE = {
 export const IFF = { UP: 0x1, LOOPBACK: 0x8, RUNNING: 0x40, NOARP: 0x80, PROMISC: 0x100, LOWER_UP: 0x10000 } as const;
 
 /** Address attributes and flags (include/uapi/linux/if_addr.h). */
-export const IFA = { ADDRESS: 1, LOCAL: 2, BROADCAST: 4, FLAGS: 8, F_NODAD: 0x2, F_NOPREFIXROUTE: 0x200 } as const;
+export const IFA = {
+  ADDRESS: 1,
+  LOCAL: 2,
+  BROADCAST: 4,
+  MULTICAST: 7,
+  FLAGS: 8,
+  F_NODAD: 0x2,
+  F_NOPREFIXROUTE: 0x200,
+} as const;
 
 /** Route attributes, flags and well-known values (include/uapi/linux/rtnetlink.h). */
 export const RT = {

@@ -1,9 +1,20 @@
 import { familyBits, formatIp, type Ip } from "#base/ip.ts";
-import { FAMILY, IFA, IFF, IFLA, LINKINFO, ND, RT, VXLAN } from "./constants.ts";
+import { BRIDGE, FAMILY, IFA, IFF, IFLA, LINKINFO, ND, RT, VXLAN } from "./constants.ts";
 import { neighbourStates, routeTypes } from "./encode.ts";
 import { formatMac } from "./mac.ts";
 import { type Attributes, attributeText, eachAttribute, parseAttributes } from "./messageReader.ts";
-import type { Address, FdbEntry, KernelRoute, Link, LinkKind, Neighbour, NeighbourState, RouteType } from "./model.ts";
+import {
+  type Address,
+  type FdbEntry,
+  type KernelRoute,
+  type Link,
+  type LinkKind,
+  type Neighbour,
+  type NeighbourState,
+  operStates,
+  portStates,
+  type RouteType,
+} from "./model.ts";
 
 /** Reads the payload of an RTM_NEWLINK message. */
 export function decodeLink(payload: Buffer): Link {
@@ -18,12 +29,22 @@ export function decodeLink(payload: Buffer): Link {
     ...(mac?.length === 6 ? { mac: formatMac(mac) } : {}),
     mtu: u32(attributes, IFLA.MTU),
     up: (flags & IFF.UP) !== 0,
+    operState: operStates[attributes.get(IFLA.OPERSTATE)?.[0] ?? 0] ?? "unknown",
+    ...decodePort(attributes.get(IFLA.LINKINFO)),
     carrier: (flags & IFF.UP) !== 0 && (flags & IFF.LOWER_UP) !== 0,
     promiscuous: (flags & IFF.PROMISC) !== 0,
     master: u32(attributes, IFLA.MASTER),
     group: u32(attributes, IFLA.GROUP),
     lower: u32(attributes, IFLA.LINK),
   };
+}
+
+function decodePort(info: Buffer | undefined): Pick<Link, "port"> {
+  const attributes = parseAttributes(info ?? Buffer.alloc(0));
+  const data = attributes.get(LINKINFO.SLAVE_DATA);
+  if (!data || attributeText(attributes.get(LINKINFO.SLAVE_KIND) ?? Buffer.alloc(0)) !== "bridge") return {};
+  const port = portStates[parseAttributes(data).get(BRIDGE.PORT_STATE)?.[0] ?? 0];
+  return port === undefined ? {} : { port };
 }
 
 function altNames(list: Buffer | undefined): string[] {
@@ -57,6 +78,12 @@ export function decodeAddress(payload: Buffer): Address {
   // IFA_LOCAL is this side's address; IPv6 has only IFA_ADDRESS.
   const ip = attributes.get(IFA.LOCAL) ?? attributes.get(IFA.ADDRESS) ?? Buffer.alloc(4);
   return { index: payload.readUInt32LE(4), address: `${ipText(ip)}/${payload.readUInt8(1)}` };
+}
+
+/** Reads the payload of an RTM_GETMULTICAST answer: device index and group. */
+export function decodeGroup(payload: Buffer): { readonly index: number; readonly group: string } | undefined {
+  const group = parseAttributes(payload.subarray(8)).get(IFA.MULTICAST);
+  return group && { index: payload.readUInt32LE(4), group: ipText(group) };
 }
 
 /** Reads the payload of an RTM_NEWROUTE message; undefined for cached clones and multicast, broadcast and local routes. */

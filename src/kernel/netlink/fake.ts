@@ -1,3 +1,4 @@
+import { parseCidr } from "#base/ip.ts";
 import { describeOperation } from "./describe.ts";
 import { encodeOperation } from "./encode.ts";
 import { NetlinkError, type NetlinkFailure } from "./errors.ts";
@@ -18,6 +19,7 @@ import type {
   SetLink,
 } from "./model.ts";
 import { OriginRecorder } from "./origins.ts";
+import { solicitedNode } from "./ready.ts";
 
 /** MTU of a new device in bytes, unless asked for another. */
 const DEFAULT_MTU = 1500;
@@ -118,6 +120,14 @@ export class FakeRtnetlink implements Rtnetlink {
 
   addresses(index?: number): Address[] {
     return this.#each(index, ({ link, addresses }) => addresses.map((address) => ({ index: link.index, address })));
+  }
+
+  groups(index: number): string[] {
+    const found = this.#state.links.get(index);
+    if (!found?.link.up) return [];
+    return found.addresses
+      .filter((address) => address.includes(":"))
+      .map((address) => solicitedNode(parseCidr(address).ip));
   }
 
   routes(filter: { table?: number; protocol?: number; index?: number } = {}): KernelRoute[] {
@@ -272,5 +282,7 @@ export class FakeRtnetlink implements Rtnetlink {
 /** A device with its carrier: the other end of a pair has to be up too. */
 function shown({ link, peer }: FakeLink): Link {
   const other = peer?.namespace.links.get(peer.index)?.link;
-  return { ...link, carrier: link.up && (peer === undefined || other?.up === true) };
+  const carrier = link.up && (peer === undefined || other?.up === true);
+  const operState = !link.up ? "down" : !carrier ? "lowerlayerdown" : "up";
+  return { ...link, carrier, operState, ...(link.master === 0 ? {} : { port: carrier ? "forwarding" : "disabled" }) };
 }

@@ -51,7 +51,16 @@ export class FakeNamespace {
   add(settings: Pick<Link, "index" | "name" | "mtu" | "kind"> & Partial<Link>): FakeLink {
     const index = settings.index || Math.max(0, ...this.links.keys()) + 1;
     if (this.links.has(index) || this.find({ name: settings.name })) throw new Refusal(ERRNO.EEXIST);
-    const defaults = { altNames: [], up: false, carrier: false, promiscuous: false, master: 0, group: 0, lower: 0 };
+    const defaults = {
+      altNames: [],
+      up: false,
+      carrier: false,
+      operState: "down" as const,
+      promiscuous: false,
+      master: 0,
+      group: 0,
+      lower: 0,
+    };
     const made: FakeLink = {
       link: { ...defaults, ...settings, index },
       addresses: [],

@@ -26,6 +26,14 @@ export interface VxlanKind {
   readonly learning?: boolean;
 }
 
+/** Operational states of devices (IF_OPER_*, include/uapi/linux/if.h), in the order of their numbers. */
+export const operStates = ["unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up"] as const;
+export type OperState = (typeof operStates)[number];
+
+/** States of bridge ports (BR_STATE_*, include/uapi/linux/if_bridge.h), in the order of their numbers. */
+export const portStates = ["disabled", "listening", "learning", "forwarding", "blocking"] as const;
+export type PortState = (typeof portStates)[number];
+
 /** A device as the kernel shows it. */
 export interface Link {
   readonly index: number;
@@ -39,6 +47,10 @@ export interface Link {
   readonly up: boolean;
   /** Up, and the other side too. */
   readonly carrier: boolean;
+  /** Whether packets can pass (RFC 2863): it follows the carrier with a delay, since the kernel handles that in a queue. */
+  readonly operState: OperState;
+  /** State of the bridge port, for devices in a bridge. */
+  readonly port?: PortState;
   readonly promiscuous: boolean;
   /** Index of the bridge or other device that it belongs to; 0 for none. */
   readonly master: number;
@@ -277,6 +289,8 @@ export interface Rtnetlink {
   link(ref: LinkRef): Link | undefined;
   /** Addresses of one device, or of all. */
   addresses(index?: number): Address[];
+  /** IPv6 multicast groups that a device listens to. */
+  groups(index: number): string[];
   /** Routes, of all tables but the local one unless a table is asked for; the kernel's clones are left out. */
   routes(filter?: { readonly table?: number; readonly protocol?: number; readonly index?: number }): KernelRoute[];
   /** Neighbours of one device, or of all; entries without use (multicast, NOARP) included. */

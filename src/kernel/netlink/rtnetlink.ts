@@ -1,7 +1,7 @@
 import { isErrno } from "#kernel/ffi/index.ts";
 import { inNetns, type Netns } from "#kernel/namespaces/index.ts";
 import { FAMILY, IFLA, NETLINK, NLM_F, RT, RTM } from "./constants.ts";
-import { decodeAddress, decodeFdb, decodeLink, decodeNeighbour, decodeRoute } from "./decode.ts";
+import { decodeAddress, decodeFdb, decodeGroup, decodeLink, decodeNeighbour, decodeRoute } from "./decode.ts";
 import { describeOperation } from "./describe.ts";
 import { encodeOperation } from "./encode.ts";
 import { MAX_LINK_NAME } from "./encodeLink.ts";
@@ -105,6 +105,22 @@ class KernelRtnetlink implements Rtnetlink {
     const writer = this.#writer.reset().begin(RTM.GETADDR, NLM_F.DUMP).u8(0).u8(0).u8(0).u8(0).u32(0).end();
     const all = this.#socket.dump(writer).map((message) => decodeAddress(message.payload));
     return index === undefined ? all : all.filter((address) => address.index === index);
+  }
+
+  groups(index: number): string[] {
+    const writer = this.#writer
+      .reset()
+      .begin(RTM.GETMULTICAST, NLM_F.DUMP)
+      .u8(FAMILY.INET6)
+      .u8(0)
+      .u8(0)
+      .u8(0)
+      .u32(0)
+      .end();
+    return this.#socket.dump(writer).flatMap((message) => {
+      const found = decodeGroup(message.payload);
+      return found?.index === index ? [found.group] : [];
+    });
   }
 
   routes(filter: { table?: number; protocol?: number; index?: number } = {}): KernelRoute[] {

@@ -9,6 +9,8 @@ const MSG_TRUNC = 0x20;
 const SOL_SOCKET = { LEVEL: 1, SNDBUF: 7, RCVBUF: 8, SNDBUFFORCE: 32, RCVBUFFORCE: 33 } as const;
 /** The kernel never makes one message larger than this; dumps come in pieces of at most 32 KiB. */
 const RECEIVE_BYTES = 256 * 1024;
+/** Where recv writes to; what came is copied out before anything else happens, so one is enough for a thread. */
+const scratch = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
 /** How often a dump is repeated because the tables changed while it ran. */
 const DUMP_ATTEMPTS = 8;
 
@@ -30,8 +32,8 @@ export interface NetlinkSocketOptions {
 export class NetlinkSocket {
   readonly fd: number;
   readonly #protocol: number;
-  readonly #scratch = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
   #closed = false;
+  #bound = false;
 
   /** @throws SysError */
   constructor(protocol: number, options: NetlinkSocketOptions = {}) {
@@ -49,8 +51,17 @@ export class NetlinkSocket {
     }
   }
 
+  /** Takes a port number: a socket without one (sockaddr_nl, port 0 = any free) gets no notifications. */
+  #bind(): void {
+    const address = Buffer.alloc(12);
+    address.writeUInt16LE(AF.NETLINK, 0);
+    check(libc.bind(this.fd, address, address.length), "bind", `netlink ${this.#protocol}`);
+    this.#bound = true;
+  }
+
   /** Joins a notification group by number (not by bit). */
   join(group: number): void {
+    if (!this.#bound) this.#bind();
     check(this.#option(SOL_NETLINK.LEVEL, SOL_NETLINK.ADD_MEMBERSHIP, group), "setsockopt", `netlink group ${group}`);
   }
 
@@ -66,7 +77,7 @@ export class NetlinkSocket {
     this.#send(writer);
     const failures: NetlinkFailure[] = [];
     let acknowledged = false;
-    for (const message of this.#drain().messages) {
+    for (const message of this.#drain(last).messages) {
       if (message.type !== NLMSG.ERROR) continue;
       const failure = parseFailure(message);
       if (failure) failures.push(failure);
@@ -136,7 +147,8 @@ export class NetlinkSocket {
     }
   }
 
-  #drain(): { messages: NetlinkMessage[]; lost: boolean } {
+  /** What is waiting; nothing comes after the answer to the message `last` of a batch. */
+  #drain(last?: number): { messages: NetlinkMessage[]; lost: boolean } {
     const messages: NetlinkMessage[] = [];
     let lost = false;
     for (;;) {
@@ -144,6 +156,8 @@ export class NetlinkSocket {
         const buffer = this.#receive();
         if (!buffer) return { messages, lost };
         messages.push(...parseMessages(buffer));
+        const newest = messages.at(-1);
+        if (newest?.type === NLMSG.ERROR && newest.sequence === last) return { messages, lost };
       } catch (error) {
         if (!isErrno(error, "ENOBUFS")) throw error;
         lost = true;
@@ -154,9 +168,9 @@ export class NetlinkSocket {
   /** One datagram, or undefined when none is waiting. */
   #receive(): Buffer | undefined {
     for (;;) {
-      const n = Number(libc.recv(this.fd, this.#scratch, this.#scratch.length, MSG_DONTWAIT | MSG_TRUNC));
-      if (n > this.#scratch.length) throw new SysError("recv", 90, `netlink message of ${n} bytes`);
-      if (n >= 0) return Buffer.from(this.#scratch.subarray(0, n));
+      const n = Number(libc.recv(this.fd, scratch, scratch.length, MSG_DONTWAIT | MSG_TRUNC));
+      if (n > scratch.length) throw new SysError("recv", 90, `netlink message of ${n} bytes`);
+      if (n >= 0) return Buffer.from(scratch.subarray(0, n));
       try {
         check(n, "recv", `netlink ${this.#protocol}`);
       } catch (error) {

@@ -89,8 +89,7 @@ describe("N06 bridge (part: bridge plugin on a fake kernel)", () => {
     expect(history).toEqual([
       "ip link add cni0 address MAC type bridge",
       "ip link set dev #2 up",
-      `ip link add VETH mtu 1450 master #2 type veth peer name eth0 netns ${bench.pod.fd} up`,
-      "bridge link set dev #3 hairpin on",
+      `ip link add VETH mtu 1450 master #2 type veth peer name eth0 netns ${bench.pod.fd}`,
       "ip address add 10.244.1.1/24 dev #2",
       "ip address add fd00::1/64 dev #2",
       "ip link set dev #2 up",
@@ -98,6 +97,8 @@ describe("N06 bridge (part: bridge plugin on a fake kernel)", () => {
       "ip address add fd00::2/64 dev #2",
       "ip route add 0.0.0.0/0 via 10.244.1.1 dev #2",
       "ip route add ::/0 via fd00::1 dev #2",
+      "bridge link set dev #3 hairpin on",
+      "ip link set dev #3 up",
     ]);
     expect(result.interfaces.map((item) => item.name)).toEqual(["cni0", veth, "eth0"]);
     expect(result.interfaces[2]?.sandbox).toBe("/run/netns/c1");

@@ -9,7 +9,8 @@ import type { BridgeConfig } from "./config.ts";
 const NAME_ATTEMPTS = 5;
 
 /**
- * Makes the veth pair in one message: our end in the bridge and up, the other born in the container's namespace.
+ * Makes the veth pair in one message: our end in the bridge, the other born in the container's namespace. Both are down:
+ * the container's end comes up first, so that ours has a carrier from the start and its port forwards at once.
  * @returns the node's end
  * @throws CniError when the container has a device of that name
  */
@@ -29,7 +30,6 @@ export function makePair(
           op: "add-link",
           name,
           ...mtu,
-          up: true,
           master: bridge.index,
           kind: { type: "veth", peer: { ...peer, ...mtu, ...mac } },
         },
@@ -47,17 +47,15 @@ export function makePair(
   }
 }
 
-/** Settings of the bridge's port, none when the defaults are wanted. */
+/** Brings the port up with its settings. */
 export function portOperations(port: Link, config: BridgeConfig): Operation[] {
-  if (!config.hairpinMode && !config.portIsolation) return [];
-  return [
-    {
-      op: "set-bridge-port",
-      index: port.index,
-      ...(config.hairpinMode ? { hairpin: true } : {}),
-      ...(config.portIsolation ? { isolated: true } : {}),
-    },
-  ];
+  const { index } = port;
+  const settings = {
+    ...(config.hairpinMode ? { hairpin: true } : {}),
+    ...(config.portIsolation ? { isolated: true } : {}),
+  };
+  const up: Operation = { op: "set-link", index, up: true };
+  return Object.keys(settings).length ? [{ op: "set-bridge-port", index, ...settings }, up] : [up];
 }
 
 /** What the container's interface gets: up, addresses, routes; one send. */

@@ -1,13 +1,11 @@
 import { hasCode } from "#base/errors.ts";
 import { cidrNth, formatIp, parseCidr } from "#base/ip.ts";
-import type { Link } from "#kernel/netlink/index.ts";
 import { CNI_ERROR, CniError } from "../../errors.ts";
 import type { CniPlugin, PluginCall, PluginDeps } from "../../plugin.ts";
 import type { CniResult, ResultIp, ResultRoute } from "../../result.ts";
 import { inSandbox, isNetnsGone } from "../sandbox.ts";
+import { attach } from "./attach.ts";
 import { type BridgeConfig, parseBridgeConfig } from "./config.ts";
-import { containerOperations, makePair, portOperations } from "./container.ts";
-import { ensureBridge, ensureGateways } from "./node.ts";
 
 /**
  * The plugin `bridge`: a veth pair from the container to a bridge of the node, addresses by IPAM.
@@ -53,7 +51,7 @@ async function add(deps: PluginDeps, call: PluginCall): Promise<CniResult> {
     }
     const ips = (assigned?.ips ?? []).map(withGateway);
     const routes = withDefaultRoutes(config, ips, assigned?.routes ?? []);
-    const interfaces = attach(deps, call, config, { ips, routes });
+    const interfaces = await attach(deps, call, config, { ips, routes });
     if (config.ipMasq) await masquerade(deps, call, ips);
     return { interfaces, ips: ips.map((ip) => ({ ...ip, interface: 2 })), routes, dns: assigned?.dns ?? {} };
   } catch (error) {
@@ -92,71 +90,6 @@ function withDefaultRoutes(
     if (ip.gateway !== undefined && !all.some((route) => route.dst === dst)) all.push({ dst, gw: ip.gateway });
   }
   return all;
-}
-
-/** All changes to the kernel, synchronous: no other call of this process comes in between. */
-function attach(
-  deps: PluginDeps,
-  call: PluginCall,
-  config: BridgeConfig,
-  wanted: Pick<CniResult, "ips" | "routes">,
-): CniResult["interfaces"] {
-  const rtnl = deps.openRtnetlink();
-  let pair: Link | undefined;
-  try {
-    const bridge = ensureBridge(rtnl, config, (name) => prepareIpv6(deps, name, wanted.ips));
-    return inSandbox(deps, call, (inside, netns) => {
-      const port = makePair(rtnl, bridge, config, { name: call.ifName, netns: netns.fd });
-      pair = port;
-      rtnl.apply(portOperations(port, config));
-      if (config.isGateway) {
-        ensureGateways(rtnl, bridge, config, wanted.ips);
-        forward(deps, wanted.ips);
-      }
-      const own = inside.link({ name: call.ifName });
-      if (!own) throw new CniError(CNI_ERROR.IO_FAILURE, `interface "${call.ifName}" vanished while it was set up`);
-      prepareIpv6(deps, call.ifName, wanted.ips, netns);
-      inside.apply(containerOperations(own.index, wanted));
-      return [described(bridge), described(port), { ...described(own), sandbox: call.netns }];
-    });
-  } catch (error) {
-    if (pair) removePair(rtnl, pair);
-    throw error;
-  } finally {
-    rtnl.close();
-  }
-}
-
-function described(link: Link): { name: string; mac?: string; mtu: number } {
-  return { name: link.name, ...(link.mac === undefined ? {} : { mac: link.mac }), mtu: link.mtu };
-}
-
-/** The node passes packets on between its interfaces. */
-function forward(deps: PluginDeps, ips: readonly ResultIp[]): void {
-  const has = (family: 4 | 6) => ips.some((ip) => parseCidr(ip.address).ip.family === family);
-  deps.setSysctls({
-    ...(has(4) ? { "net/ipv4/ip_forward": "1" } : {}),
-    ...(has(6) ? { "net/ipv6/conf/all/forwarding": "1" } : {}),
-  });
-}
-
-/**
- * For IPv6, on an interface that is still down. Without duplicate address detection for the link-local address too:
- * for its second the kernel would send no neighbour solicitations for packets that it forwards.
- */
-function prepareIpv6(deps: PluginDeps, name: string, ips: readonly ResultIp[], netns?: { readonly fd: number }): void {
-  if (!ips.some((ip) => parseCidr(ip.address).ip.family === 6)) return;
-  const conf = `net/ipv6/conf/${name}`;
-  deps.setSysctls({ [`${conf}/accept_dad`]: "0", [`${conf}/accept_ra`]: "0", [`${conf}/disable_ipv6`]: "0" }, netns);
-}
-
-/** Removing one end removes both. The first failure is what the caller wants to hear of, so this one is silent. */
-function removePair(rtnl: ReturnType<PluginDeps["openRtnetlink"]>, pair: Link): void {
-  try {
-    rtnl.apply([{ op: "delete-link", index: pair.index }]);
-  } catch {
-    // Gone already, or the kernel refuses: the runtime calls DEL after a failed ADD.
-  }
 }
 
 /** Removes the container's interface. A namespace or interface that is gone is what DEL wants. */

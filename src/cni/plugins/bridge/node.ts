@@ -35,12 +35,19 @@ function makeBridge(rtnl: Rtnetlink, config: BridgeConfig): Link {
  * share a bridge; another address of the same subnet is an error unless `forceAddress`.
  * @throws CniError
  */
-export function ensureGateways(rtnl: Rtnetlink, bridge: Link, config: BridgeConfig, ips: readonly ResultIp[]): void {
+export function ensureGateways(
+  rtnl: Rtnetlink,
+  bridge: Link,
+  config: BridgeConfig,
+  ips: readonly ResultIp[],
+): string[] {
   const present = rtnl.addresses(bridge.index).map((address) => address.address);
   const operations: Operation[] = [];
+  const gateways: string[] = [];
   for (const ip of ips) {
     if (ip.gateway === undefined) continue;
     const wanted = `${formatIp(parseCidr(`${ip.gateway}/32`).ip)}/${parseCidr(ip.address).prefix}`;
+    gateways.push(wanted);
     if (present.includes(wanted)) continue;
     for (const other of present.filter((address) => overlap(address, wanted))) {
       if (!config.forceAddress) {
@@ -55,6 +62,7 @@ export function ensureGateways(rtnl: Rtnetlink, bridge: Link, config: BridgeConf
     operations.push({ op: "add-address", index: bridge.index, address: wanted });
   }
   rtnl.apply(operations);
+  return gateways;
 }
 
 function overlap(a: string, b: string): boolean {
