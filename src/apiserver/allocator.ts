@@ -1,4 +1,14 @@
-import { type Cidr, cidrContains, cidrNth, cidrSize, formatIp, ipToBigInt, type Ip, parseCidr, parseIp } from "#base/ip.ts";
+import {
+  type Cidr,
+  cidrContains,
+  cidrNth,
+  cidrSize,
+  formatIp,
+  type Ip,
+  ipToBigInt,
+  parseCidr,
+  parseIp,
+} from "#base/ip.ts";
 import { unavailable } from "./errors.ts";
 import type { ServiceAllocator } from "./kinds/definition.ts";
 import type { Entry, Store } from "./store/index.ts";
@@ -46,7 +56,9 @@ export class StoreAllocator implements ServiceAllocator {
     if (!range) throw unavailable(`failed to allocate a serviceIP: no ${family} range is configured`);
     const reserved = Math.min(Math.max(16, Math.floor(range.size / 16)), 256);
     const band = range.size > reserved ? reserved : 0;
-    const offset = pick(band, range.size, (n) => !this.#ips.has(formatIp(cidrNth(range.cidr, n + 1)))) ?? pick(0, band, (n) => !this.#ips.has(formatIp(cidrNth(range.cidr, n + 1))));
+    const offset =
+      pick(band, range.size, (n) => !this.#ips.has(formatIp(cidrNth(range.cidr, n + 1)))) ??
+      pick(0, band, (n) => !this.#ips.has(formatIp(cidrNth(range.cidr, n + 1))));
     if (offset === undefined) throw unavailable("failed to allocate a serviceIP: range is full");
     return formatIp(cidrNth(range.cidr, offset + 1));
   }
@@ -67,7 +79,8 @@ export class StoreAllocator implements ServiceAllocator {
     const [first, last] = this.#ports;
     const size = last - first + 1;
     const band = size > 16 ? Math.min(Math.max(16, Math.floor(size / 32)), 128) : 0;
-    const free = (n: number) => !taken.has(first + n) && !["TCP", "UDP", "SCTP"].some((p) => this.#portOwners.has(`${p}/${first + n}`));
+    const free = (n: number) =>
+      !taken.has(first + n) && !["TCP", "UDP", "SCTP"].some((p) => this.#portOwners.has(`${p}/${first + n}`));
     const offset = pick(band, size, free) ?? pick(0, band, free);
     if (offset === undefined) throw unavailable("failed to allocate a nodePort: range is full");
     return first + offset;
@@ -76,7 +89,8 @@ export class StoreAllocator implements ServiceAllocator {
   portProblem(port: number, protocol: string, owner: string): string | undefined {
     this.#refresh();
     const [first, last] = this.#ports;
-    if (port < first || port > last) return `provided port is not in the valid range. The range of valid ports is ${first}-${last}`;
+    if (port < first || port > last)
+      return `provided port is not in the valid range. The range of valid ports is ${first}-${last}`;
     const holder = this.#portOwners.get(`${protocol}/${port}`);
     return holder === undefined || holder === owner ? undefined : "provided port is already allocated";
   }
@@ -119,7 +133,10 @@ export class StoreAllocator implements ServiceAllocator {
 }
 
 function heldBy(entry: Entry): { ips: string[]; ports: string[] } {
-  const spec = (entry.object.spec ?? {}) as { clusterIPs?: string[]; ports?: { nodePort?: number; protocol?: string }[] };
+  const spec = (entry.object.spec ?? {}) as {
+    clusterIPs?: string[];
+    ports?: { nodePort?: number; protocol?: string }[];
+  };
   return {
     ips: (spec.clusterIPs ?? []).filter((ip) => ip !== "None"),
     ports: (spec.ports ?? []).flatMap((p) => (p.nodePort ? [`${p.protocol ?? "TCP"}/${p.nodePort}`] : [])),

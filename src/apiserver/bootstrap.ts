@@ -1,5 +1,5 @@
 import { cidrNth, formatIp, parseCidr } from "#base/ip.ts";
-import { defaultRoles, type DefaultRole } from "./auth/default-roles.ts";
+import { type DefaultRole, defaultRoles } from "./auth/default-roles.ts";
 import type { Registry } from "./kinds/registry.ts";
 import type { Dict } from "./object.ts";
 import { keyOf, type Objects } from "./rest/objects.ts";
@@ -17,7 +17,10 @@ const rbacGroup = "rbac.authorization.k8s.io";
 const system = { name: "system:apiserver", groups: ["system:masters"] };
 
 /** Creates what is missing: namespaces, roles, priority classes, Service `kubernetes` with its endpoints. */
-export function bootstrap(deps: { store: Store; objects: Objects; registry: Registry }, options: BootstrapOptions): void {
+export function bootstrap(
+  deps: { store: Store; objects: Objects; registry: Registry },
+  options: BootstrapOptions,
+): void {
   const ensure = (apiVersion: string, kind: string, namespace: string, draft: Dict) => {
     const definition = deps.registry.byKind(apiVersion, kind);
     if (!definition) throw new Error(`no kind ${kind} in ${apiVersion}`);
@@ -26,7 +29,8 @@ export function bootstrap(deps: { store: Store; objects: Objects; registry: Regi
     const write = { user: system, manager: "kube-apiserver", dryRun: false, subresource: "", warn: () => {} };
     deps.objects.create(definition, namespace, { apiVersion, kind, ...draft }, write);
   };
-  for (const name of ["kube-system", "kube-public", "kube-node-lease", "default"]) ensure("v1", "Namespace", "", { metadata: { name } });
+  for (const name of ["kube-system", "kube-public", "kube-node-lease", "default"])
+    ensure("v1", "Namespace", "", { metadata: { name } });
   for (const role of defaultRoles) ensureRole(ensure, role);
   ensure("scheduling.k8s.io/v1", "PriorityClass", "", {
     metadata: { name: "system-node-critical" },
@@ -36,17 +40,28 @@ export function bootstrap(deps: { store: Store; objects: Objects; registry: Regi
   ensure("scheduling.k8s.io/v1", "PriorityClass", "", {
     metadata: { name: "system-cluster-critical" },
     value: 2000000000,
-    description: "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    description:
+      "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
   });
-  ensure("networking.k8s.io/v1", "ServiceCIDR", "", { metadata: { name: "kubernetes" }, spec: { cidrs: [...options.serviceCidrs] } });
+  ensure("networking.k8s.io/v1", "ServiceCIDR", "", {
+    metadata: { name: "kubernetes" },
+    spec: { cidrs: [...options.serviceCidrs] },
+  });
   ensureKubernetesService(ensure, options);
 }
 
 type Ensure = (apiVersion: string, kind: string, namespace: string, draft: Dict) => void;
 
 function ensureRole(ensure: Ensure, role: DefaultRole): void {
-  const metadata = { name: role.name, labels: { ...role.labels }, annotations: { "rbac.authorization.kubernetes.io/autoupdate": "true" } };
-  ensure(`${rbacGroup}/v1`, "ClusterRole", "", { metadata: { ...metadata }, rules: structuredClone(role.rules) as unknown as Dict[] });
+  const metadata = {
+    name: role.name,
+    labels: { ...role.labels },
+    annotations: { "rbac.authorization.kubernetes.io/autoupdate": "true" },
+  };
+  ensure(`${rbacGroup}/v1`, "ClusterRole", "", {
+    metadata: { ...metadata },
+    rules: structuredClone(role.rules) as unknown as Dict[],
+  });
   if (role.boundTo.length === 0) return;
   const subjects = role.boundTo.map((text) => {
     const kind = text.slice(0, text.indexOf(":"));
@@ -64,11 +79,19 @@ function ensureKubernetesService(ensure: Ensure, options: BootstrapOptions): voi
   const cidr = options.serviceCidrs[0] as string;
   ensure("v1", "Service", "default", {
     metadata: { name: "kubernetes", labels },
-    spec: { clusterIP: firstAddress(cidr), ports: [{ name: "https", port: 443, protocol: "TCP", targetPort: options.securePort }] },
+    spec: {
+      clusterIP: firstAddress(cidr),
+      ports: [{ name: "https", port: 443, protocol: "TCP", targetPort: options.securePort }],
+    },
   });
   ensure("v1", "Endpoints", "default", {
     metadata: { name: "kubernetes", labels: { "endpointslice.kubernetes.io/skip-mirror": "true" } },
-    subsets: [{ addresses: [{ ip: options.advertiseAddress }], ports: [{ name: "https", port: options.securePort, protocol: "TCP" }] }],
+    subsets: [
+      {
+        addresses: [{ ip: options.advertiseAddress }],
+        ports: [{ name: "https", port: options.securePort, protocol: "TCP" }],
+      },
+    ],
   });
   ensure("discovery.k8s.io/v1", "EndpointSlice", "default", {
     metadata: { name: "kubernetes", labels: { "kubernetes.io/service-name": "kubernetes" } },

@@ -1,4 +1,4 @@
+export { firstAddress } from "./bootstrap.ts";
 export type { User } from "./kinds/definition.ts";
 export { type ApiServerOptions, serverVersion } from "./options.ts";
 export { type ApiServer, controllerUser, createApiServer } from "./server.ts";
-export { firstAddress } from "./bootstrap.ts";

@@ -1,11 +1,11 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Transport } from "#api/index.ts";
 import { createLogger } from "#base/log.ts";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { kinds } from "./kinds/registry.ts";
 import type { Dict } from "./object.ts";
 import { type ApiServer, createApiServer } from "./server.ts";
-import { ask, watch } from "./testing/client.ts";
 import { signingKey, TestAuthority } from "./testing/certificates.ts";
+import { ask, watch } from "./testing/client.ts";
 import { type Sample, samples } from "./testing/samples.ts";
 
 let server: ApiServer;
@@ -56,7 +56,11 @@ describe("API kinds: one table of create, invalid, immutable, patches, watch, Ta
     it("is created with its defaults and cannot be created twice", async () => {
       const made = await ask(api, "POST", path, whole(sample));
       expect([made.status, made.body.reason === "Invalid" ? made.body.message : ""]).toEqual([201, ""]);
-      expect(made.body).toMatchObject({ apiVersion: sample.apiVersion, kind: sample.kind, ...(sample.defaulted ?? {}) });
+      expect(made.body).toMatchObject({
+        apiVersion: sample.apiVersion,
+        kind: sample.kind,
+        ...(sample.defaulted ?? {}),
+      });
       const { uid, resourceVersion, creationTimestamp } = made.body.metadata;
       expect([uid, resourceVersion, creationTimestamp].every(Boolean)).toBe(true);
       const again = await ask(api, "POST", path, whole(sample));
@@ -87,12 +91,25 @@ describe("API kinds: one table of create, invalid, immutable, patches, watch, Ta
     it("takes the four patches, and apply twice changes nothing", async () => {
       const merge = await ask(api, "PATCH", one, { metadata: { labels: { merge: "1" } } }, json("merge-patch+json"));
       expect([merge.status, merge.body.metadata.labels?.merge]).toEqual([200, "1"]);
-      const strategic = await ask(api, "PATCH", one, { metadata: { labels: { strategic: "1" } } }, json("strategic-merge-patch+json"));
+      const strategic = await ask(
+        api,
+        "PATCH",
+        one,
+        { metadata: { labels: { strategic: "1" } } },
+        json("strategic-merge-patch+json"),
+      );
       expect([strategic.status, strategic.body.metadata.labels]).toMatchObject([200, { merge: "1", strategic: "1" }]);
-      const operations = [{ op: "remove", path: "/metadata/labels/merge" }, { op: "add", path: "/metadata/labels/patched", value: "1" }];
+      const operations = [
+        { op: "remove", path: "/metadata/labels/merge" },
+        { op: "add", path: "/metadata/labels/patched", value: "1" },
+      ];
       const patched = await ask(api, "PATCH", one, operations, json("json-patch+json"));
       expect(patched.body.metadata.labels).toMatchObject({ strategic: "1", patched: "1" });
-      const applied = { apiVersion: sample.apiVersion, kind: sample.kind, metadata: { name: nameOf(sample), labels: { applied: "1" } } };
+      const applied = {
+        apiVersion: sample.apiVersion,
+        kind: sample.kind,
+        metadata: { name: nameOf(sample), labels: { applied: "1" } },
+      };
       const apply = await ask(api, "PATCH", `${one}?fieldManager=test`, applied, json("apply-patch+yaml"));
       expect([apply.status, apply.body.kind === "Status" ? apply.body.message : ""]).toEqual([200, ""]);
       expect(apply.body.metadata.labels).toMatchObject({ strategic: "1", applied: "1" });
@@ -104,16 +121,30 @@ describe("API kinds: one table of create, invalid, immutable, patches, watch, Ta
 
     it("refuses an outdated update, and dry runs leave nothing", async () => {
       const { body } = await ask(api, "GET", one);
-      const stale = await ask(api, "PUT", one, { ...body, metadata: { ...body.metadata, resourceVersion: "1", labels: { a: "b" } } });
+      const stale = await ask(api, "PUT", one, {
+        ...body,
+        metadata: { ...body.metadata, resourceVersion: "1", labels: { a: "b" } },
+      });
       expect([stale.status, stale.body.reason]).toEqual([409, "Conflict"]);
-      const dry = await ask(api, "PATCH", `${one}?dryRun=All`, { metadata: { labels: { dry: "1" } } }, json("merge-patch+json"));
+      const dry = await ask(
+        api,
+        "PATCH",
+        `${one}?dryRun=All`,
+        { metadata: { labels: { dry: "1" } } },
+        json("merge-patch+json"),
+      );
       expect(dry.body.metadata.labels?.dry).toBe("1");
       expect((await ask(api, "GET", one)).body).toEqual(body);
     });
 
     it("prints a Table with upstream's columns", async () => {
-      const table = await ask(api, "GET", one, undefined, { accept: "application/json;as=Table;v=v1;g=meta.k8s.io,application/json" });
-      const { columnDefinitions, rows } = table.body as unknown as { columnDefinitions: { name: string }[]; rows: { cells: unknown[]; object: { kind: string } }[] };
+      const table = await ask(api, "GET", one, undefined, {
+        accept: "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
+      });
+      const { columnDefinitions, rows } = table.body as unknown as {
+        columnDefinitions: { name: string }[];
+        rows: { cells: unknown[]; object: { kind: string } }[];
+      };
       const names = columnDefinitions.map((c) => c.name);
       expect(names).toEqual(sample.columns.split(sample.columns.includes("|") ? "|" : " "));
       expect(rows[0]?.cells.length).toBe(names.length);
@@ -127,7 +158,10 @@ describe("API kinds: one table of create, invalid, immutable, patches, watch, Ta
       const watcher = await watch(api, `${path}?watch=true&fieldSelector=metadata.name=${nameOf(sample)}`);
       expect((await watcher.next()).type).toBe("ADDED");
       await ask(api, "PATCH", one, { metadata: { annotations: { a: "b" } } }, json("merge-patch+json"));
-      expect(await watcher.next()).toMatchObject({ type: "MODIFIED", object: { metadata: { annotations: { a: "b" } } } });
+      expect(await watcher.next()).toMatchObject({
+        type: "MODIFIED",
+        object: { metadata: { annotations: { a: "b" } } },
+      });
       const deleted = await ask(api, "DELETE", one);
       expect(deleted.status).toBe(200);
       if (sample.kind === "Namespace") {

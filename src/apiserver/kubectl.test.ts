@@ -15,7 +15,14 @@ beforeAll(async () => {
   test = await startTestServer();
   const api = test.server.localTransport({ name: "admin", groups: ["system:masters"] });
   await ask(api, "POST", "/api/v1/namespaces/default/serviceaccounts", { metadata: { name: "default" } });
-  const node = { metadata: { name: "node01" }, status: { addresses: [{ type: "InternalIP", address: "192.168.1.11" }], conditions: [{ type: "Ready", status: "True" }], nodeInfo: { kubeletVersion: "v1.36.0" } } };
+  const node = {
+    metadata: { name: "node01" },
+    status: {
+      addresses: [{ type: "InternalIP", address: "192.168.1.11" }],
+      conditions: [{ type: "Ready", status: "True" }],
+      nodeInfo: { kubeletVersion: "v1.36.0" },
+    },
+  };
   await ask(api, "POST", "/api/v1/nodes", node);
 });
 afterAll(() => test.stop());
@@ -25,7 +32,13 @@ async function k(command: string, input?: string): Promise<string> {
   const args = [...(command.match(/(?:[^\s']|'[^']*')+/g) ?? [])].map((a) => a.replace(/'/g, ""));
   const file = join(test.directory, "input.yaml");
   if (input !== undefined) writeFileSync(file, input);
-  const full = ["--kubeconfig", test.kubeconfig, "--cache-dir", join(test.directory, "cache"), ...args.map((a) => (a === "FILE" ? file : a))];
+  const full = [
+    "--kubeconfig",
+    test.kubeconfig,
+    "--cache-dir",
+    join(test.directory, "cache"),
+    ...args.map((a) => (a === "FILE" ? file : a)),
+  ];
   try {
     const { stdout, stderr } = await run(kubectl, full, { timeout: 20_000 });
     return stdout + stderr;
@@ -57,11 +70,15 @@ metadata: {name: wear}
 spec: {selector: {app: wear}, type: NodePort, ports: [{port: 8282, targetPort: 8080}]}
 `;
 
-describe("U01 kubectl: a real kubectl against the server alone (part: without controllers and nodes)", { timeout: 60_000 }, () => {
+describe("U01 kubectl: a real kubectl against the server alone (part: without controllers and nodes)", {
+  timeout: 60_000,
+}, () => {
   it("get, get -o wide, describe", async () => {
     expect(await k("version")).toContain("Server Version: v1.36.0");
     expect(await k("get ns")).toMatch(/^NAME +STATUS +AGE\ndefault +Active +\d+s\n/);
-    expect(await k("get nodes -o wide")).toMatch(/NAME +STATUS +ROLES +AGE +VERSION +INTERNAL-IP +EXTERNAL-IP +OS-IMAGE +KERNEL-VERSION +CONTAINER-RUNTIME\nnode01 +Ready +<none> +\d+s +v1.36.0 +192.168.1.11/);
+    expect(await k("get nodes -o wide")).toMatch(
+      /NAME +STATUS +ROLES +AGE +VERSION +INTERNAL-IP +EXTERNAL-IP +OS-IMAGE +KERNEL-VERSION +CONTAINER-RUNTIME\nnode01 +Ready +<none> +\d+s +v1.36.0 +192.168.1.11/,
+    );
     expect(await k("get svc")).toMatch(/kubernetes +ClusterIP +10.96.0.1 +<none> +443\/TCP/);
     expect(await k("get pods")).toContain("No resources found in default namespace.");
     expect(await k("describe svc kubernetes")).toMatch(/Endpoints: +192.168.1.10:6443/);
@@ -74,23 +91,38 @@ describe("U01 kubectl: a real kubectl against the server alone (part: without co
     expect(await k("apply -f FILE", deployment)).toBe("deployment.apps/wear created\nservice/wear created\n");
     expect(await k("apply -f FILE", deployment)).toBe("deployment.apps/wear unchanged\nservice/wear unchanged\n");
     expect(await k("get deploy wear -o wide")).toMatch(/wear +0\/2 +0 +0 +\d+s +wear +podwire\/echo:1 +app=wear/);
-    const changed = deployment.replace("replicas: 2", "replicas: 3").replace("env: [{name: A, value: b}]", "env: [{name: C, value: d}]");
-    expect(await k("diff -f FILE", changed)).toMatch(/-  replicas: 2\n\+  replicas: 3/);
+    const changed = deployment
+      .replace("replicas: 2", "replicas: 3")
+      .replace("env: [{name: A, value: b}]", "env: [{name: C, value: d}]");
+    expect(await k("diff -f FILE", changed)).toMatch(/- {2}replicas: 2\n\+ {2}replicas: 3/);
     expect(await k("apply -f FILE", changed)).toContain("deployment.apps/wear configured");
-    expect(await k("get deploy wear -o jsonpath={.spec.template.spec.containers[0].env}")).toBe(`[{"name":"C","value":"d"}]`);
+    expect(await k("get deploy wear -o jsonpath={.spec.template.spec.containers[0].env}")).toBe(
+      `[{"name":"C","value":"d"}]`,
+    );
     expect(await k("scale deploy wear --replicas=5")).toBe("deployment.apps/wear scaled\n");
     const conflict = await k("apply --server-side -f FILE", changed);
-    expect(conflict).toMatch(/Apply failed with 1 conflict: conflict with "kubectl" with subresource "scale" using apps\/v1: \.spec\.replicas/);
-    expect(await k("apply --server-side --force-conflicts -f FILE", changed)).toContain("deployment.apps/wear serverside-applied");
+    expect(conflict).toMatch(
+      /Apply failed with 1 conflict: conflict with "kubectl" with subresource "scale" using apps\/v1: \.spec\.replicas/,
+    );
+    expect(await k("apply --server-side --force-conflicts -f FILE", changed)).toContain(
+      "deployment.apps/wear serverside-applied",
+    );
     expect(await k("get deploy wear -o jsonpath={.spec.replicas}")).toBe("3");
   });
 
   it("refuses unknown fields, and says what is invalid", async () => {
     const bad = "apiVersion: v1\nkind: Service\nmetadata: {name: bad}\nspec: {ports: [{port: 80, foo: 1}]}\n";
-    expect(await k("apply -f FILE", bad)).toContain(`Service in version "v1" cannot be handled as a Service: strict decoding error: unknown field "spec.ports[0].foo"`);
-    const ingress = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: i}\nspec: {rules: [{http: {paths: [{path: /, backend: {service: {name: s, port: {number: 80}}}}]}}]}\n";
-    expect(await k("apply -f FILE", ingress)).toContain(`The Ingress "i" is invalid: spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified`);
-    expect(await k("create -f FILE --validate=warn", bad)).toMatch(/Warning: unknown field "spec.ports\[0\].foo"\nservice\/bad created|service\/bad created\nWarning/);
+    expect(await k("apply -f FILE", bad)).toContain(
+      `Service in version "v1" cannot be handled as a Service: strict decoding error: unknown field "spec.ports[0].foo"`,
+    );
+    const ingress =
+      "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: i}\nspec: {rules: [{http: {paths: [{path: /, backend: {service: {name: s, port: {number: 80}}}}]}}]}\n";
+    expect(await k("apply -f FILE", ingress)).toContain(
+      `The Ingress "i" is invalid: spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified`,
+    );
+    expect(await k("create -f FILE --validate=warn", bad)).toMatch(
+      /Warning: unknown field "spec.ports\[0\].foo"\nservice\/bad created|service\/bad created\nWarning/,
+    );
   });
 
   it("create: ns, cm, secret, sa, role, rolebinding, clusterrole, deployment, ingress, job, cronjob, pdb, quota, priorityclass", async () => {
@@ -100,16 +132,24 @@ describe("U01 kubectl: a real kubectl against the server alone (part: without co
     expect(await k("create secret generic s --from-literal=a=b")).toBe("secret/s created\n");
     expect(await k("create sa bob")).toBe("serviceaccount/bob created\n");
     expect(await k("create role r --verb=get,list --resource=pods")).toBe("role.rbac.authorization.k8s.io/r created\n");
-    expect(await k("create rolebinding rb --role=r --serviceaccount=default:bob")).toBe("rolebinding.rbac.authorization.k8s.io/rb created\n");
-    expect(await k("create clusterrole cr --verb=get --resource=nodes")).toBe("clusterrole.rbac.authorization.k8s.io/cr created\n");
+    expect(await k("create rolebinding rb --role=r --serviceaccount=default:bob")).toBe(
+      "rolebinding.rbac.authorization.k8s.io/rb created\n",
+    );
+    expect(await k("create clusterrole cr --verb=get --resource=nodes")).toBe(
+      "clusterrole.rbac.authorization.k8s.io/cr created\n",
+    );
     expect(await k("create clusterrolebinding crb --clusterrole=cr --user=eve")).toContain("crb created");
     expect(await k("create deployment web --image=nginx --replicas=0")).toBe("deployment.apps/web created\n");
     expect(await k("get deploy web -o jsonpath={.spec.replicas}")).toBe("0");
-    expect(await k(`create ingress ing --rule=a.example.com/wear*=wear:8282 --rule=b.example.com/=wear:http --class=nginx`)).toBe("ingress.networking.k8s.io/ing created\n");
+    expect(
+      await k(`create ingress ing --rule=a.example.com/wear*=wear:8282 --rule=b.example.com/=wear:http --class=nginx`),
+    ).toBe("ingress.networking.k8s.io/ing created\n");
     expect(await k("get ing")).toMatch(/ing +nginx +a.example.com,b.example.com +80 /);
     expect(await k("describe ing ing")).toMatch(/\/wear +wear:8282/);
     expect(await k("create job j --image=busybox -- sleep 1")).toBe("job.batch/j created\n");
-    expect(await k(`create cronjob cj --image=busybox --schedule='* * * * *' -- date`)).toBe("cronjob.batch/cj created\n");
+    expect(await k(`create cronjob cj --image=busybox --schedule='* * * * *' -- date`)).toBe(
+      "cronjob.batch/cj created\n",
+    );
     expect(await k("create pdb p --selector=app=wear --min-available=1")).toContain("p created");
     expect(await k("create quota q --hard=pods=2")).toBe("resourcequota/q created\n");
     expect(await k("create priorityclass high --value=1000")).toContain("high created");
@@ -120,7 +160,9 @@ describe("U01 kubectl: a real kubectl against the server alone (part: without co
 
   it("expose, label, annotate, set image, patch, edit's replace, taint, cordon, rollout history, delete", async () => {
     expect(await k("expose deploy wear --name=e --port=80 --dry-run=client -o yaml")).toContain("targetPort: 80");
-    expect(await k("expose deploy wear --name=e --port=80 --target-port=8080 --type=NodePort")).toBe("service/e exposed\n");
+    expect(await k("expose deploy wear --name=e --port=80 --target-port=8080 --type=NodePort")).toBe(
+      "service/e exposed\n",
+    );
     expect(await k("label cm conf x=y")).toBe("configmap/conf labeled\n");
     expect(await k("get cm -l x=y -o name")).toBe("configmap/conf\n");
     expect(await k("get cm -l x!=y -o name")).not.toContain("conf");
@@ -128,7 +170,9 @@ describe("U01 kubectl: a real kubectl against the server alone (part: without co
     expect(await k("set image deploy/wear wear=nginx:1")).toBe("deployment.apps/wear image updated\n");
     expect(await k(`patch svc wear -p {"spec":{"sessionAffinity":"ClientIP"}}`)).toBe("service/wear patched\n");
     expect(await k("get svc wear -o jsonpath={.spec.sessionAffinityConfig.clientIP.timeoutSeconds}")).toBe("10800");
-    expect(await k(`patch svc wear --type=json -p [{"op":"replace","path":"/spec/sessionAffinity","value":"None"}]`)).toBe("service/wear patched\n");
+    expect(
+      await k(`patch svc wear --type=json -p [{"op":"replace","path":"/spec/sessionAffinity","value":"None"}]`),
+    ).toBe("service/wear patched\n");
     expect(await k("taint node node01 k=v:NoSchedule")).toBe("node/node01 tainted\n");
     expect(await k("cordon node01")).toBe("node/node01 cordoned\n");
     expect(await k("get node node01")).toContain("Ready,SchedulingDisabled");
@@ -158,7 +202,16 @@ describe("U01 kubectl: a real kubectl against the server alone (part: without co
   });
 
   it("get -w prints rows as they change, wait returns", async () => {
-    const args = ["--kubeconfig", test.kubeconfig, "--cache-dir", join(test.directory, "cache"), "get", "cm", "-w", "--no-headers"];
+    const args = [
+      "--kubeconfig",
+      test.kubeconfig,
+      "--cache-dir",
+      join(test.directory, "cache"),
+      "get",
+      "cm",
+      "-w",
+      "--no-headers",
+    ];
     const child = spawn(kubectl, args, { stdio: ["ignore", "pipe", "pipe"] });
     let printed = "";
     const until = (pattern: RegExp) =>
@@ -175,6 +228,8 @@ describe("U01 kubectl: a real kubectl against the server alone (part: without co
     await k("create cm watched2 --from-literal=a=b --from-literal=c=d");
     await until(/watched2 +2 /);
     child.kill();
-    expect(await k("wait cm/watched2 --for=jsonpath={.data.a}=b --timeout=10s")).toContain("configmap/watched2 condition met");
+    expect(await k("wait cm/watched2 --for=jsonpath={.data.a}=b --timeout=10s")).toContain(
+      "configmap/watched2 condition met",
+    );
   });
 });

@@ -27,7 +27,11 @@ export class LocalTransport implements Transport {
       user: this.#user,
     };
     const reply = await this.#handler.handle(call);
-    return { status: reply.status, headers: reply.headers, body: reply.stream ? streamed(reply, signal) : whole(reply) };
+    return {
+      status: reply.status,
+      headers: reply.headers,
+      body: reply.stream ? streamed(reply, signal) : whole(reply),
+    };
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
-import type { Logger } from "#base/log.ts";
 import type { Transport } from "#api/index.ts";
+import type { Logger } from "#base/log.ts";
 import { StoreAllocator } from "./allocator.ts";
 import { Authority } from "./auth/authenticate.ts";
 import { Rbac } from "./auth/rbac.ts";
@@ -37,7 +37,10 @@ export interface ApiServer {
 }
 
 /** The user that controllers in the same process are. */
-export const controllerUser: User = { name: "system:kube-controller-manager", groups: ["system:masters", "system:authenticated"] };
+export const controllerUser: User = {
+  name: "system:kube-controller-manager",
+  groups: ["system:masters", "system:authenticated"],
+};
 
 /** Puts an API server together: replays the log and creates what every cluster has; start() makes it reachable. */
 export function createApiServer(options: ApiServerOptions, deps: { log: Logger }): ApiServer {

@@ -1,8 +1,8 @@
 import { forbidden, StatusError, unauthorized } from "../errors.ts";
 import type { User } from "../kinds/definition.ts";
-import type { Store } from "../store/index.ts";
 import type { Call } from "../rest/call.ts";
 import type { RequestInfo } from "../rest/request-info.ts";
+import type { Store } from "../store/index.ts";
 import type { Attributes, Rbac } from "./rbac.ts";
 import type { TokenIssuer } from "./tokens.ts";
 
@@ -40,7 +40,12 @@ export class Authority {
 
   /** The user of a token for one of the audiences. */
   verifyToken(token: string, audiences: readonly string[]): User | undefined {
-    return this.#tokens.verify(token, audiences, Date.now(), (plural, namespace, name) => this.#store.get(plural, `${namespace}/${name}`)?.object.metadata.uid);
+    return this.#tokens.verify(
+      token,
+      audiences,
+      Date.now(),
+      (plural, namespace, name) => this.#store.get(plural, `${namespace}/${name}`)?.object.metadata.uid,
+    );
   }
 
   #bearer(call: Call): User | undefined {
@@ -61,13 +66,25 @@ export class Authority {
 
   #impersonated(user: User, call: Call): User {
     const name = call.headers["impersonate-user"];
-    const groups = (call.headers["impersonate-group"] ?? "").split(",").map((g) => g.trim()).filter(Boolean);
+    const groups = (call.headers["impersonate-group"] ?? "")
+      .split(",")
+      .map((g) => g.trim())
+      .filter(Boolean);
     if (!name) {
-      if (groups.length > 0) throw new StatusError(500, "InternalError", "Internal error occurred: requested impersonation without a user");
+      if (groups.length > 0)
+        throw new StatusError(500, "InternalError", "Internal error occurred: requested impersonation without a user");
       return user;
     }
     const ask = (resource: string, target: string) => {
-      const wanted: Attributes = { verb: "impersonate", resource, subresource: "", group: "", namespace: "", name: target, path: "" };
+      const wanted: Attributes = {
+        verb: "impersonate",
+        resource,
+        subresource: "",
+        group: "",
+        namespace: "",
+        name: target,
+        path: "",
+      };
       if (!this.#rbac.allows(user, wanted)) throw refusal(user, wanted);
     };
     ask("users", name);
@@ -92,5 +109,9 @@ export function refusal(user: User, wanted: Attributes): StatusError {
   }
   const full = subresource ? `${resource}/${subresource}` : resource;
   const scope = namespace ? `in the namespace "${namespace}"` : "at the cluster scope";
-  return forbidden({ group, plural: resource }, name, `User "${user.name}" cannot ${verb} resource "${full}" in API group "${group}" ${scope}`);
+  return forbidden(
+    { group, plural: resource },
+    name,
+    `User "${user.name}" cannot ${verb} resource "${full}" in API group "${group}" ${scope}`,
+  );
 }

@@ -67,7 +67,9 @@ export class Rbac {
   #rules(binding: StoredObject, namespace: string): readonly PolicyRule[] {
     const { kind, name } = binding.roleRef as { kind: string; name: string };
     const role =
-      kind === "ClusterRole" ? this.#store.get(`clusterroles.${rbacGroup}`, name) : this.#store.get(`roles.${rbacGroup}`, `${namespace}/${name}`);
+      kind === "ClusterRole"
+        ? this.#store.get(`clusterroles.${rbacGroup}`, name)
+        : this.#store.get(`roles.${rbacGroup}`, `${namespace}/${name}`);
     return (role?.object.rules ?? []) as readonly PolicyRule[];
   }
 }
@@ -83,7 +85,9 @@ function hasSubject(binding: StoredObject, user: User, namespace: string): boole
 function ruleAllows(rule: PolicyRule, wanted: Attributes): boolean {
   if (!includes(rule.verbs, wanted.verb)) return false;
   if (wanted.resource === "") {
-    return (rule.nonResourceURLs ?? []).some((url) => url === "*" || url === wanted.path || (url.endsWith("*") && wanted.path.startsWith(url.slice(0, -1))));
+    return (rule.nonResourceURLs ?? []).some(
+      (url) => url === "*" || url === wanted.path || (url.endsWith("*") && wanted.path.startsWith(url.slice(0, -1))),
+    );
   }
   if (!includes(rule.apiGroups, wanted.group)) return false;
   if (!resourceMatches(rule.resources ?? [], wanted)) return false;

@@ -74,7 +74,10 @@ export class TokenIssuer {
     const head = { alg: algorithm(this.#signer), kid: keyId(createPublicKey(this.#signer)) };
     const input = `${encode(head)}.${encode(claims)}`;
     const signature = sign("sha256", Buffer.from(input), { key: this.#signer, dsaEncoding: "ieee-p1363" });
-    return { token: `${input}.${signature.toString("base64url")}`, expires: `${new Date((seconds + subject.seconds) * 1000).toISOString().slice(0, 19)}Z` };
+    return {
+      token: `${input}.${signature.toString("base64url")}`,
+      expires: `${new Date((seconds + subject.seconds) * 1000).toISOString().slice(0, 19)}Z`,
+    };
   }
 
   /** The user of a token that is valid now for one of the audiences; undefined for any other. */
@@ -90,7 +93,14 @@ export class TokenIssuer {
 
   /** The public keys as a JSON Web Key Set (RFC 7517), as /openid/v1/jwks answers. */
   keySet(): object {
-    return { keys: this.#verifiers.map((key) => ({ use: "sig", kid: keyId(key), alg: algorithm(key), ...key.export({ format: "jwk" }) })) };
+    return {
+      keys: this.#verifiers.map((key) => ({
+        use: "sig",
+        kid: keyId(key),
+        alg: algorithm(key),
+        ...key.export({ format: "jwk" }),
+      })),
+    };
   }
 
   #claims(token: string): Claims | undefined {
@@ -111,14 +121,23 @@ export class TokenIssuer {
 function userOf(claims: Claims, stillThere: StillThere): User | undefined {
   const details = claims["kubernetes.io"];
   const { namespace, serviceaccount: account, pod, node, secret } = details ?? {};
-  if (!namespace || !account?.name || claims.sub !== `system:serviceaccount:${namespace}:${account.name}`) return undefined;
+  if (!namespace || !account?.name || claims.sub !== `system:serviceaccount:${namespace}:${account.name}`)
+    return undefined;
   if (stillThere("serviceaccounts", namespace, account.name) !== account.uid) return undefined;
   if (pod && stillThere("pods", namespace, pod.name) !== pod.uid) return undefined;
   if (secret && stillThere("secrets", namespace, secret.name) !== secret.uid) return undefined;
   const extra: Record<string, string[]> = {};
   if (claims.jti) extra["authentication.kubernetes.io/credential-id"] = [`JTI=${claims.jti}`];
-  if (node) Object.assign(extra, { "authentication.kubernetes.io/node-name": [node.name], "authentication.kubernetes.io/node-uid": [node.uid] });
-  if (pod) Object.assign(extra, { "authentication.kubernetes.io/pod-name": [pod.name], "authentication.kubernetes.io/pod-uid": [pod.uid] });
+  if (node)
+    Object.assign(extra, {
+      "authentication.kubernetes.io/node-name": [node.name],
+      "authentication.kubernetes.io/node-uid": [node.uid],
+    });
+  if (pod)
+    Object.assign(extra, {
+      "authentication.kubernetes.io/pod-name": [pod.name],
+      "authentication.kubernetes.io/pod-uid": [pod.uid],
+    });
   return {
     name: `system:serviceaccount:${namespace}:${account.name}`,
     uid: account.uid ?? "",
@@ -133,7 +152,9 @@ function algorithm(key: KeyObject): string {
 
 /** kube-apiserver's key id: SHA-256 of the DER public key. */
 function keyId(key: KeyObject): string {
-  return createHash("sha256").update(key.export({ type: "spki", format: "der" })).digest("base64url");
+  return createHash("sha256")
+    .update(key.export({ type: "spki", format: "der" }))
+    .digest("base64url");
 }
 
 function encode(value: unknown): string {

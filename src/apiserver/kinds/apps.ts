@@ -1,4 +1,13 @@
-import type { V1DaemonSet, V1Deployment, V1ReplicaSet, V1StatefulSet, V1PodTemplateSpec, V1LabelSelector, V1ControllerRevision, V1ReplicationController } from "@kubernetes/client-node";
+import type {
+  V1ControllerRevision,
+  V1DaemonSet,
+  V1Deployment,
+  V1LabelSelector,
+  V1PodTemplateSpec,
+  V1ReplicaSet,
+  V1ReplicationController,
+  V1StatefulSet,
+} from "@kubernetes/client-node";
 import { formatSelector, matchesSelector } from "#api/index.ts";
 import type { FieldErrors } from "../errors.ts";
 import { columns, defineKind } from "./define.ts";
@@ -14,7 +23,9 @@ type DaemonSet = Stored<V1DaemonSet>;
 type StatefulSet = Stored<V1StatefulSet>;
 type ReplicationController = Stored<V1ReplicationController>;
 
-const scaleOf = { selector: (o: { spec?: { selector?: V1LabelSelector } }) => formatSelector(o.spec?.selector as never) };
+const scaleOf = {
+  selector: (o: { spec?: { selector?: V1LabelSelector } }) => formatSelector(o.spec?.selector as never),
+};
 const scaleInfo = { kind: "Scale", group: "autoscaling", version: "v1", verbs: ["get", "patch", "update"] };
 
 /** apps/v1 Deployment. */
@@ -54,7 +65,8 @@ export const deployment = defineKind<Deployment>({
   validate(o, errors) {
     validateWorkload(o, errors);
     const spec = o.spec;
-    if ((spec?.replicas ?? 0) < 0) errors.invalid("spec.replicas", spec?.replicas, "must be greater than or equal to 0");
+    if ((spec?.replicas ?? 0) < 0)
+      errors.invalid("spec.replicas", spec?.replicas, "must be greater than or equal to 0");
     const strategy = spec?.strategy;
     if (strategy?.type === "Recreate" && strategy.rollingUpdate) {
       errors.forbidden("spec.strategy.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'");
@@ -63,11 +75,19 @@ export const deployment = defineKind<Deployment>({
     } else if (strategy.rollingUpdate) {
       const { maxSurge, maxUnavailable } = strategy.rollingUpdate;
       if (Number.parseInt(String(maxSurge), 10) === 0 && Number.parseInt(String(maxUnavailable), 10) === 0) {
-        errors.invalid("spec.strategy.rollingUpdate.maxUnavailable", maxUnavailable, "may not be 0 when `maxSurge` is 0");
+        errors.invalid(
+          "spec.strategy.rollingUpdate.maxUnavailable",
+          maxUnavailable,
+          "may not be 0 when `maxSurge` is 0",
+        );
       }
     }
     if ((spec?.progressDeadlineSeconds ?? 600) <= (spec?.minReadySeconds ?? 0)) {
-      errors.invalid("spec.progressDeadlineSeconds", spec?.progressDeadlineSeconds, "must be greater than minReadySeconds");
+      errors.invalid(
+        "spec.progressDeadlineSeconds",
+        spec?.progressDeadlineSeconds,
+        "must be greater than minReadySeconds",
+      );
     }
   },
   validateUpdate: (o, old, errors) => immutable(o.spec?.selector, old.spec?.selector, "spec.selector", errors),
@@ -105,7 +125,8 @@ export const replicaSet = defineKind<ReplicaSet>({
   },
   validate(o, errors) {
     validateWorkload(o, errors);
-    if ((o.spec?.replicas ?? 0) < 0) errors.invalid("spec.replicas", o.spec?.replicas, "must be greater than or equal to 0");
+    if ((o.spec?.replicas ?? 0) < 0)
+      errors.invalid("spec.replicas", o.spec?.replicas, "must be greater than or equal to 0");
   },
   validateUpdate: (o, old, errors) => immutable(o.spec?.selector, old.spec?.selector, "spec.selector", errors),
 });
@@ -119,7 +140,19 @@ export const daemonSet = defineKind<DaemonSet>({
   shortNames: ["ds"],
   categories: ["all"],
   status: true,
-  columns: columns("Name", "Desired#", "Current#", "Ready#", "Up-to-date#", "Available#", "Node Selector", "Age", "+Containers", "+Images", "+Selector"),
+  columns: columns(
+    "Name",
+    "Desired#",
+    "Current#",
+    "Ready#",
+    "Up-to-date#",
+    "Available#",
+    "Node Selector",
+    "Age",
+    "+Containers",
+    "+Images",
+    "+Selector",
+  ),
   row: (o, now) => [
     o.metadata.name,
     o.status?.desiredNumberScheduled ?? 0,
@@ -204,7 +237,16 @@ export const statefulSet = defineKind<StatefulSet>({
   validate: validateWorkload,
   validateUpdate(o, old, errors) {
     const rest = (s: StatefulSet) => {
-      const { replicas, ordinals, template, updateStrategy, revisionHistoryLimit, persistentVolumeClaimRetentionPolicy, minReadySeconds, ...other } = s.spec as never as Record<string, unknown>;
+      const {
+        replicas,
+        ordinals,
+        template,
+        updateStrategy,
+        revisionHistoryLimit,
+        persistentVolumeClaimRetentionPolicy,
+        minReadySeconds,
+        ...other
+      } = s.spec as never as Record<string, unknown>;
       return other;
     };
     if (JSON.stringify(rest(o)) !== JSON.stringify(rest(old))) errors.forbidden("spec", statefulMutable);
@@ -221,7 +263,12 @@ export const controllerRevision = defineKind<Stored<V1ControllerRevision>>({
   row(o, now) {
     const owner = o.metadata.ownerReferences?.find((r) => r.controller);
     const group = owner?.apiVersion.includes("/") ? `.${owner.apiVersion.split("/")[0]}` : "";
-    return [o.metadata.name, owner ? `${owner.kind.toLowerCase()}${group}/${owner.name}` : "<none>", o.revision, age(o.metadata.creationTimestamp, now)];
+    return [
+      o.metadata.name,
+      owner ? `${owner.kind.toLowerCase()}${group}/${owner.name}` : "<none>",
+      o.revision,
+      age(o.metadata.creationTimestamp, now),
+    ];
   },
 });
 
@@ -234,7 +281,13 @@ export const replicationController = defineKind<ReplicationController>({
   shortNames: ["rc"],
   categories: ["all"],
   status: true,
-  scale: { selector: (o) => Object.entries(o.spec?.selector ?? {}).map(([k, v]) => `${k}=${v}`).sort().join(",") },
+  scale: {
+    selector: (o) =>
+      Object.entries(o.spec?.selector ?? {})
+        .map(([k, v]) => `${k}=${v}`)
+        .sort()
+        .join(","),
+  },
   subresources: { scale: scaleInfo },
   columns: columns("Name", "Desired#", "Current#", "Ready#", "Age", "+Containers", "+Images", "+Selector"),
   row: (o, now) => [
@@ -295,7 +348,8 @@ function validateSelector(selector: V1LabelSelector, errors: FieldErrors): void 
   const operators = ["DoesNotExist", "Exists", "In", "NotIn"];
   matchExpressions.forEach((e, i) => {
     const path = `spec.selector.matchExpressions[${i}]`;
-    if (!operators.includes(e.operator)) errors.invalid(`${path}.operator`, e.operator, "not a valid selector operator");
+    if (!operators.includes(e.operator))
+      errors.invalid(`${path}.operator`, e.operator, "not a valid selector operator");
     else if (e.operator.endsWith("In") && !e.values?.length) {
       errors.required(`${path}.values`, "must be specified when `operator` is 'In' or 'NotIn'");
     }

@@ -1,12 +1,12 @@
-import type { V1CronJob, V1Job, V1PodTemplateSpec } from "@kubernetes/client-node";
 import { randomUUID } from "node:crypto";
+import type { V1CronJob, V1Job, V1PodTemplateSpec } from "@kubernetes/client-node";
+import type { FieldErrors } from "../errors.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { immutable } from "./metadata.ts";
 import { defaultPodTemplate } from "./pod-defaults.ts";
 import { validatePodTemplate } from "./pod-validate.ts";
 import { age, containerColumns, humanDuration, selectorText } from "./print.ts";
-import type { FieldErrors } from "../errors.ts";
 
 type Job = Stored<V1Job>;
 
@@ -20,7 +20,10 @@ export const job = defineKind<Job>({
   status: true,
   columns: columns("Name", "Status", "Completions", "Duration", "Age", "+Containers", "+Images", "+Selector"),
   row(o, now) {
-    const { startTime, completionTime } = (o.status ?? {}) as unknown as { startTime?: string; completionTime?: string };
+    const { startTime, completionTime } = (o.status ?? {}) as unknown as {
+      startTime?: string;
+      completionTime?: string;
+    };
     const end = completionTime ? Date.parse(completionTime) : now;
     return [
       o.metadata.name,
@@ -52,7 +55,12 @@ export const job = defineKind<Job>({
     if (!o.spec || o.spec.manualSelector) return;
     // The uid that the server is about to give is not known to the caller, so a selector of our own is unique.
     const uid = (o.metadata.uid ??= randomUUID());
-    const labels = { "batch.kubernetes.io/controller-uid": uid, "controller-uid": uid, "batch.kubernetes.io/job-name": o.metadata.name, "job-name": o.metadata.name };
+    const labels = {
+      "batch.kubernetes.io/controller-uid": uid,
+      "controller-uid": uid,
+      "batch.kubernetes.io/job-name": o.metadata.name,
+      "job-name": o.metadata.name,
+    };
     o.spec.selector ??= { matchLabels: { "batch.kubernetes.io/controller-uid": uid } };
     o.spec.template ??= {};
     o.spec.template.metadata ??= {};
@@ -102,7 +110,18 @@ export const cronJob = defineKind<Stored<V1CronJob>>({
   shortNames: ["cj"],
   categories: ["all"],
   status: true,
-  columns: columns("Name", "Schedule", "Timezone", "Suspend", "Active#", "Last Schedule", "Age", "+Containers", "+Images", "+Selector"),
+  columns: columns(
+    "Name",
+    "Schedule",
+    "Timezone",
+    "Suspend",
+    "Active#",
+    "Last Schedule",
+    "Age",
+    "+Containers",
+    "+Images",
+    "+Selector",
+  ),
   row(o, now) {
     const last = o.status?.lastScheduleTime as unknown as string | undefined;
     return [

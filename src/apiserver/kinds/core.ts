@@ -1,8 +1,16 @@
 import type {
-  CoreV1Event, V1ConfigMap, V1Endpoints, V1Namespace, V1Node, V1Secret, V1ServiceAccount, V1LimitRange, V1ResourceQuota,
+  CoreV1Event,
+  V1ConfigMap,
+  V1Endpoints,
+  V1LimitRange,
+  V1Namespace,
+  V1Node,
+  V1ResourceQuota,
+  V1Secret,
+  V1ServiceAccount,
 } from "@kubernetes/client-node";
-import { cloneJson, type Dict, equalJson, type StoredObject } from "../object.ts";
 import type { FieldErrors } from "../errors.ts";
+import { cloneJson, type Dict, equalJson, type StoredObject } from "../object.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { immutable } from "./metadata.ts";
@@ -59,7 +67,18 @@ export const node = defineKind<Node>({
   keepsStatusOnCreate: true,
   generation: false,
   subresources: { proxy: { kind: "NodeProxyOptions", verbs: ["create", "delete", "get", "patch", "update"] } },
-  columns: columns("Name", "Status", "Roles", "Age", "Version", "+Internal-IP", "+External-IP", "+OS-Image", "+Kernel-Version", "+Container-Runtime"),
+  columns: columns(
+    "Name",
+    "Status",
+    "Roles",
+    "Age",
+    "Version",
+    "+Internal-IP",
+    "+External-IP",
+    "+OS-Image",
+    "+Kernel-Version",
+    "+Container-Runtime",
+  ),
   row: nodeRow,
   selectableFields: ["spec.unschedulable"],
   selectable: (o) => ({ "spec.unschedulable": String(o.spec?.unschedulable ?? false) }),
@@ -72,9 +91,10 @@ export const node = defineKind<Node>({
   prepareCreate: (o) => taintUnschedulable(o),
   validateUpdate(o, old, errors) {
     const [now, before] = [o.spec?.podCIDRs ?? [], old.spec?.podCIDRs ?? []];
-    if (before.length > 0 && !equalJson(now, before)) errors.forbidden("spec.podCIDRs", "node updates may not change podCIDR except from \"\" to valid");
+    if (before.length > 0 && !equalJson(now, before))
+      errors.forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid');
     if (old.spec?.providerID && o.spec?.providerID !== old.spec.providerID) {
-      errors.forbidden("spec.providerID", "node updates may not change providerID except from \"\" to valid");
+      errors.forbidden("spec.providerID", 'node updates may not change providerID except from "" to valid');
     }
   },
 });
@@ -84,7 +104,8 @@ function taintUnschedulable(o: Node): void {
   const key = "node.kubernetes.io/unschedulable";
   const others = (o.spec?.taints ?? []).filter((t) => t.key !== key);
   if (!o.spec) return;
-  if (o.spec.unschedulable) o.spec.taints = [...others, o.spec.taints?.find((t) => t.key === key) ?? { key, effect: "NoSchedule" }];
+  if (o.spec.unschedulable)
+    o.spec.taints = [...others, o.spec.taints?.find((t) => t.key === key) ?? { key, effect: "NoSchedule" }];
   else if (others.length > 0) o.spec.taints = others;
   else delete o.spec.taints;
 }
@@ -133,14 +154,18 @@ export const configMap = defineKind<ConfigMap>({
   ],
   validate(o, errors) {
     let size = 0;
-    for (const [field, data] of [["data", o.data], ["binaryData", o.binaryData]] as const) {
+    for (const [field, data] of [
+      ["data", o.data],
+      ["binaryData", o.binaryData],
+    ] as const) {
       for (const [key, value] of Object.entries(data ?? {})) {
         for (const problem of configKey(key)) errors.invalid(`${field}[${key}]`, key, problem);
         size += Buffer.byteLength(value);
       }
     }
     for (const key of Object.keys(o.data ?? {})) {
-      if (o.binaryData?.[key] !== undefined) errors.invalid(`data[${key}]`, key, "duplicate of key present in binaryData");
+      if (o.binaryData?.[key] !== undefined)
+        errors.invalid(`data[${key}]`, key, "duplicate of key present in binaryData");
     }
     if (size > dataLimit) errors.tooLong("", dataLimit);
   },
@@ -174,7 +199,12 @@ export const secret = defineKind<Secret>({
   plural: "secrets",
   type: "core.v1.Secret",
   columns: columns("Name", "Type", "Data#", "Age"),
-  row: (o, now) => [o.metadata.name, o.type ?? "", Object.keys(o.data ?? {}).length, age(o.metadata.creationTimestamp, now)],
+  row: (o, now) => [
+    o.metadata.name,
+    o.type ?? "",
+    Object.keys(o.data ?? {}).length,
+    age(o.metadata.creationTimestamp, now),
+  ],
   selectableFields: ["type"],
   selectable: (o) => ({ type: o.type ?? "" }),
   defaults(o) {
@@ -191,8 +221,12 @@ export const secret = defineKind<Secret>({
       size += (value.length * 3) / 4;
     }
     if (size > dataLimit) errors.tooLong("data", dataLimit);
-    for (const key of requiredKeys[o.type ?? ""] ?? []) if (o.data?.[key] === undefined) errors.required(`data[${key}]`);
-    if (o.type === "kubernetes.io/service-account-token" && !o.metadata.annotations?.["kubernetes.io/service-account.name"]) {
+    for (const key of requiredKeys[o.type ?? ""] ?? [])
+      if (o.data?.[key] === undefined) errors.required(`data[${key}]`);
+    if (
+      o.type === "kubernetes.io/service-account-token" &&
+      !o.metadata.annotations?.["kubernetes.io/service-account.name"]
+    ) {
       errors.required("metadata.annotations[kubernetes.io/service-account.name]");
     }
   },
@@ -234,7 +268,8 @@ export const endpoints = defineKind<Endpoints>({
   validate(o, errors) {
     o.subsets?.forEach((subset, i) => {
       const path = `subsets[${i}]`;
-      if (!subset.addresses?.length && !subset.notReadyAddresses?.length) errors.required(path, "must specify `addresses` or `notReadyAddresses`");
+      if (!subset.addresses?.length && !subset.notReadyAddresses?.length)
+        errors.required(path, "must specify `addresses` or `notReadyAddresses`");
       subset.addresses?.forEach((a, j) => {
         if (!a.ip) errors.required(`${path}.addresses[${j}].ip`);
       });
@@ -246,7 +281,9 @@ function endpointText(o: Endpoints): string {
   const items = (o.subsets ?? []).flatMap((subset) => {
     const addresses = subset.addresses ?? [];
     if (!subset.ports?.length) return addresses.map((a) => a.ip);
-    return subset.ports.flatMap((port) => addresses.map((a) => (a.ip.includes(":") ? `[${a.ip}]:${port.port}` : `${a.ip}:${port.port}`)));
+    return subset.ports.flatMap((port) =>
+      addresses.map((a) => (a.ip.includes(":") ? `[${a.ip}]:${port.port}` : `${a.ip}:${port.port}`)),
+    );
   });
   return shortList(items, 3);
 }
@@ -260,9 +297,32 @@ export const event = defineKind<Event>({
   plural: "events",
   type: "core.v1.Event",
   shortNames: ["ev"],
-  columns: columns("Last Seen", "Type", "Reason", "Object", "+Subobject", "+Source", "Message", "+First Seen", "+Count", "+Name"),
+  columns: columns(
+    "Last Seen",
+    "Type",
+    "Reason",
+    "Object",
+    "+Subobject",
+    "+Source",
+    "Message",
+    "+First Seen",
+    "+Count",
+    "+Name",
+  ),
   row: eventRow,
-  selectableFields: ["involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid", "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type"],
+  selectableFields: [
+    "involvedObject.kind",
+    "involvedObject.namespace",
+    "involvedObject.name",
+    "involvedObject.uid",
+    "involvedObject.apiVersion",
+    "involvedObject.resourceVersion",
+    "involvedObject.fieldPath",
+    "reason",
+    "reportingComponent",
+    "source",
+    "type",
+  ],
   selectable: (o) => ({
     "involvedObject.kind": o.involvedObject?.kind ?? "",
     "involvedObject.namespace": o.involvedObject?.namespace ?? "",
@@ -300,10 +360,23 @@ function eventRow(o: Event, now: number): unknown[] {
   const last = series?.lastObservedTime ?? fields.lastTimestamp ?? first;
   const count = series?.count ?? o.count ?? 1;
   const seen = `${age(last, now)}`;
-  const target = o.involvedObject?.kind ? `${o.involvedObject.kind.toLowerCase()}/${o.involvedObject.name ?? ""}` : (o.involvedObject?.name ?? "");
+  const target = o.involvedObject?.kind
+    ? `${o.involvedObject.kind.toLowerCase()}/${o.involvedObject.name ?? ""}`
+    : (o.involvedObject?.name ?? "");
   const component = o.source?.component || o.reportingComponent || "";
   const source = [component, o.source?.host].filter(Boolean).join(", ");
-  return [seen, o.type ?? "", o.reason ?? "", target, o.involvedObject?.fieldPath ?? "", source, (o.message ?? "").trim(), age(first, now), count, o.metadata.name];
+  return [
+    seen,
+    o.type ?? "",
+    o.reason ?? "",
+    target,
+    o.involvedObject?.fieldPath ?? "",
+    source,
+    (o.message ?? "").trim(),
+    age(first, now),
+    count,
+    o.metadata.name,
+  ];
 }
 
 /** core/v1 ResourceQuota, stored. */

@@ -10,7 +10,8 @@ const annotationLimit = 256 * 1024;
 export function validateMeta(kind: Kind, object: StoredObject, errors: FieldErrors): void {
   const meta = object.metadata;
   if (meta.generateName && !meta.name) {
-    for (const problem of kind.nameRule(meta.generateName, true)) errors.invalid("metadata.generateName", meta.generateName, problem);
+    for (const problem of kind.nameRule(meta.generateName, true))
+      errors.invalid("metadata.generateName", meta.generateName, problem);
   }
   if (!meta.name) errors.required("metadata.name", "name or generateName is required");
   else for (const problem of kind.nameRule(meta.name, false)) errors.invalid("metadata.name", meta.name, problem);
@@ -46,12 +47,21 @@ function validateOwners(meta: Meta, errors: FieldErrors): void {
   meta.ownerReferences?.forEach((owner, i) => {
     const path = `metadata.ownerReferences[${i}]`;
     for (const field of ["apiVersion", "kind", "name", "uid"] as const) {
-      if (!owner[field]) errors.invalid(`${path}.${field}`, owner[field] ?? "", `${field === "apiVersion" ? "version" : field} must not be empty`);
+      if (!owner[field])
+        errors.invalid(
+          `${path}.${field}`,
+          owner[field] ?? "",
+          `${field === "apiVersion" ? "version" : field} must not be empty`,
+        );
     }
     if (owner.controller) controllers++;
   });
   if (controllers > 1) {
-    errors.invalid("metadata.ownerReferences", meta.ownerReferences, "Only one reference can have Controller set to true");
+    errors.invalid(
+      "metadata.ownerReferences",
+      meta.ownerReferences,
+      "Only one reference can have Controller set to true",
+    );
   }
 }
 
@@ -60,7 +70,11 @@ const standardFinalizers = new Set(["orphan", "foregroundDeletion", "kubernetes"
 function validateFinalizer(finalizer: string, errors: FieldErrors): void {
   for (const problem of qualifiedName(finalizer)) errors.invalid("metadata.finalizers", finalizer, problem);
   if (!finalizer.includes("/") && !standardFinalizers.has(finalizer)) {
-    errors.invalid("metadata.finalizers", finalizer, "name is neither a standard finalizer name nor is it fully qualified");
+    errors.invalid(
+      "metadata.finalizers",
+      finalizer,
+      "name is neither a standard finalizer name nor is it fully qualified",
+    );
   }
 }
 
@@ -73,7 +87,10 @@ export function validateMetaUpdate(object: StoredObject, old: StoredObject, erro
   if (before.deletionTimestamp === undefined) return;
   const added = (now.finalizers ?? []).filter((f) => !before.finalizers?.includes(f));
   if (added.length > 0) {
-    errors.forbidden("metadata.finalizers", `no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`);
+    errors.forbidden(
+      "metadata.finalizers",
+      `no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`,
+    );
   }
 }
 

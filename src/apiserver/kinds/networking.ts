@@ -1,4 +1,13 @@
-import type { V1EndpointSlice, V1HTTPIngressPath, V1Ingress, V1IngressBackend, V1IngressClass, V1NetworkPolicy, V1ServiceCIDR, V1IPAddress } from "@kubernetes/client-node";
+import type {
+  V1EndpointSlice,
+  V1HTTPIngressPath,
+  V1Ingress,
+  V1IngressBackend,
+  V1IngressClass,
+  V1IPAddress,
+  V1NetworkPolicy,
+  V1ServiceCIDR,
+} from "@kubernetes/client-node";
 import { parseCidr, tryParseIp } from "#base/ip.ts";
 import type { FieldErrors } from "../errors.ts";
 import { columns, defineKind } from "./define.ts";
@@ -41,8 +50,12 @@ export const ingress = defineKind<Ingress>({
     if (o.spec?.ingressClassName || o.metadata.annotations?.["kubernetes.io/ingress.class"]) return;
     // As the DefaultIngressClass admission plugin: the newest class that is marked as the default.
     const classes = context.list("ingressclasses.networking.k8s.io").map((e) => e.object);
-    const marked = classes.filter((c) => c.metadata.annotations?.["ingressclass.kubernetes.io/is-default-class"] === "true");
-    const newest = marked.sort((a, b) => ((a.metadata.creationTimestamp ?? "") < (b.metadata.creationTimestamp ?? "") ? 1 : -1))[0];
+    const marked = classes.filter(
+      (c) => c.metadata.annotations?.["ingressclass.kubernetes.io/is-default-class"] === "true",
+    );
+    const newest = marked.sort((a, b) =>
+      (a.metadata.creationTimestamp ?? "") < (b.metadata.creationTimestamp ?? "") ? 1 : -1,
+    )[0];
     if (newest && o.spec) o.spec.ingressClassName = newest.metadata.name;
   },
   validate: validateIngress,
@@ -54,7 +67,9 @@ function validateIngress(o: Ingress, errors: FieldErrors): void {
     errors.invalid("spec", spec.rules ?? [], "either `defaultBackend` or `rules` must be specified");
   }
   if (spec.defaultBackend) validateBackend(spec.defaultBackend, "spec.defaultBackend", errors);
-  if (spec.ingressClassName) for (const p of dnsSubdomain(spec.ingressClassName)) errors.invalid("spec.ingressClassName", spec.ingressClassName, p);
+  if (spec.ingressClassName)
+    for (const p of dnsSubdomain(spec.ingressClassName))
+      errors.invalid("spec.ingressClassName", spec.ingressClassName, p);
   spec.rules?.forEach((rule, i) => {
     const path = `spec.rules[${i}]`;
     if (rule.host) validateHost(rule.host, `${path}.host`, errors);
@@ -90,8 +105,10 @@ function validatePath(p: V1HTTPIngressPath, path: string, errors: FieldErrors): 
     const text = p.path ?? "";
     if (!text.startsWith("/")) errors.invalid(`${path}.path`, text, "must be an absolute path");
     else {
-      for (const bad of badSequences) if (text.includes(bad)) errors.invalid(`${path}.path`, text, `must not contain '${bad}'`);
-      for (const end of ["/..", "/."]) if (text.endsWith(end)) errors.invalid(`${path}.path`, text, `cannot end with '${end}'`);
+      for (const bad of badSequences)
+        if (text.includes(bad)) errors.invalid(`${path}.path`, text, `must not contain '${bad}'`);
+      for (const end of ["/..", "/."])
+        if (text.endsWith(end)) errors.invalid(`${path}.path`, text, `cannot end with '${end}'`);
     }
   }
   if (p.backend) validateBackend(p.backend, `${path}.backend`, errors);
@@ -135,7 +152,8 @@ export const ingressClass = defineKind<Stored<V1IngressClass>>({
   validate(o, errors) {
     const controller = o.spec?.controller ?? "";
     if (controller === "") errors.required("spec.controller");
-    else if (!/^[^/]+\/.+$/.test(controller)) errors.invalid("spec.controller", controller, "must be a domain-prefixed path (such as \"acme.io/foo\")");
+    else if (!/^[^/]+\/.+$/.test(controller))
+      errors.invalid("spec.controller", controller, 'must be a domain-prefixed path (such as "acme.io/foo")');
   },
   validateUpdate: (o, old, errors) => immutable(o.spec?.controller, old.spec?.controller, "spec.controller", errors),
 });
@@ -164,31 +182,44 @@ export const networkPolicy = defineKind<Stored<V1NetworkPolicy>>({
 function validatePolicy(o: Stored<V1NetworkPolicy>, errors: FieldErrors): void {
   const types = o.spec?.policyTypes ?? [];
   types.forEach((type, i) => {
-    if (type !== "Ingress" && type !== "Egress") errors.unsupported(`spec.policyTypes[${i}]`, type, ["Egress", "Ingress"]);
+    if (type !== "Ingress" && type !== "Egress")
+      errors.unsupported(`spec.policyTypes[${i}]`, type, ["Egress", "Ingress"]);
   });
   const rules = [
-    ...(o.spec?.ingress ?? []).map((r, i) => ({ path: `spec.ingress[${i}]`, ports: r.ports, field: "from", peers: (r as unknown as { from?: typeof r._from }).from })),
+    ...(o.spec?.ingress ?? []).map((r, i) => ({
+      path: `spec.ingress[${i}]`,
+      ports: r.ports,
+      field: "from",
+      peers: (r as unknown as { from?: typeof r._from }).from,
+    })),
     ...(o.spec?.egress ?? []).map((r, i) => ({ path: `spec.egress[${i}]`, ports: r.ports, field: "to", peers: r.to })),
   ];
   for (const { path, ports, field, peers } of rules) {
     ports?.forEach((port, i) => {
       const at = `${path}.ports[${i}]`;
-      if (!["SCTP", "TCP", "UDP"].includes(port.protocol ?? "")) errors.unsupported(`${at}.protocol`, port.protocol, ["SCTP", "TCP", "UDP"]);
-      if (typeof port.port === "number") for (const p of portNumber(port.port)) errors.invalid(`${at}.port`, port.port, p);
-      if (typeof port.port === "string") for (const p of portName(port.port)) errors.invalid(`${at}.port`, port.port, p);
+      if (!["SCTP", "TCP", "UDP"].includes(port.protocol ?? ""))
+        errors.unsupported(`${at}.protocol`, port.protocol, ["SCTP", "TCP", "UDP"]);
+      if (typeof port.port === "number")
+        for (const p of portNumber(port.port)) errors.invalid(`${at}.port`, port.port, p);
+      if (typeof port.port === "string")
+        for (const p of portName(port.port)) errors.invalid(`${at}.port`, port.port, p);
       if (port.endPort === undefined) return;
       if (port.port === undefined) errors.required(`${at}.port`, "must be specified when `endPort` is specified");
-      else if (typeof port.port === "string") errors.invalid(`${at}.endPort`, port.endPort, "may not be specified when `port` is non-numeric");
-      else if (port.endPort < Number(port.port)) errors.invalid(`${at}.endPort`, port.endPort, "must be greater than or equal to `port`");
+      else if (typeof port.port === "string")
+        errors.invalid(`${at}.endPort`, port.endPort, "may not be specified when `port` is non-numeric");
+      else if (port.endPort < Number(port.port))
+        errors.invalid(`${at}.endPort`, port.endPort, "must be greater than or equal to `port`");
     });
     peers?.forEach((peer, i) => {
       const at = `${path}.${field}[${i}]`;
       if (Object.keys(peer).length === 0) errors.required(at, "must specify a peer");
       if (!peer.ipBlock) return;
-      if (peer.podSelector || peer.namespaceSelector) errors.forbidden(at, "may not specify both ipBlock and another peer");
+      if (peer.podSelector || peer.namespaceSelector)
+        errors.forbidden(at, "may not specify both ipBlock and another peer");
       for (const [j, cidr] of [peer.ipBlock.cidr, ...(peer.ipBlock.except ?? [])].entries()) {
         const where = j === 0 ? `${at}.ipBlock.cidr` : `${at}.ipBlock.except[${j - 1}]`;
-        if (!isCidr(cidr)) errors.invalid(where, cidr ?? "", "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+        if (!isCidr(cidr))
+          errors.invalid(where, cidr ?? "", "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
       }
     });
   }
@@ -215,8 +246,18 @@ export const endpointSlice = defineKind<EndpointSlice>({
   row: (o, now) => [
     o.metadata.name,
     o.addressType,
-    o.ports?.length ? shortList(o.ports.map((p) => (p.port === undefined ? "*" : String(p.port))), 3) : "<unset>",
-    o.endpoints?.length ? shortList(o.endpoints.flatMap((e) => e.addresses ?? []), 3) : "<unset>",
+    o.ports?.length
+      ? shortList(
+          o.ports.map((p) => (p.port === undefined ? "*" : String(p.port))),
+          3,
+        )
+      : "<unset>",
+    o.endpoints?.length
+      ? shortList(
+          o.endpoints.flatMap((e) => e.addresses ?? []),
+          3,
+        )
+      : "<unset>",
     age(o.metadata.creationTimestamp, now),
   ],
   defaults(o) {
@@ -234,7 +275,8 @@ export const endpointSlice = defineKind<EndpointSlice>({
       endpoint.addresses?.forEach((address, j) => {
         const family = tryParseIp(address)?.family;
         const fits = o.addressType === "FQDN" ? true : family === (o.addressType === "IPv6" ? 6 : 4);
-        if (!fits) errors.invalid(`endpoints[${i}].addresses[${j}]`, address, `must be a valid ${o.addressType} address`);
+        if (!fits)
+          errors.invalid(`endpoints[${i}].addresses[${j}]`, address, `must be a valid ${o.addressType} address`);
       });
     });
   },
@@ -254,7 +296,8 @@ export const serviceCidr = defineKind<Stored<V1ServiceCIDR>>({
   validate(o, errors) {
     if (!o.spec?.cidrs?.length) errors.required("spec.cidrs", "at least one CIDR required");
     o.spec?.cidrs?.forEach((cidr, i) => {
-      if (!isCidr(cidr)) errors.invalid(`spec.cidrs[${i}]`, cidr, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+      if (!isCidr(cidr))
+        errors.invalid(`spec.cidrs[${i}]`, cidr, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
     });
   },
   validateUpdate: (o, old, errors) => immutable(o.spec?.cidrs, old.spec?.cidrs, "spec.cidrs", errors),
@@ -274,7 +317,11 @@ export const ipAddress = defineKind<Stored<V1IPAddress>>({
   row(o, now) {
     const parent = o.spec?.parentRef;
     const path = [parent?.resource, parent?.namespace, parent?.name].filter(Boolean).join("/");
-    return [o.metadata.name, parent?.group ? `${parent.group}/${path}` : path || "<none>", age(o.metadata.creationTimestamp, now)];
+    return [
+      o.metadata.name,
+      parent?.group ? `${parent.group}/${path}` : path || "<none>",
+      age(o.metadata.creationTimestamp, now),
+    ];
   },
   validate(o, errors) {
     if (!o.spec?.parentRef?.resource) errors.required("spec.parentRef.resource");

@@ -25,7 +25,11 @@ export function defaultPodTemplate(template: V1PodTemplateSpec | undefined): voi
 
 /** Init, ordinary and ephemeral containers of a pod. */
 export function allContainers(spec: V1PodSpec): V1Container[] {
-  return [...(spec.initContainers ?? []), ...(spec.containers ?? []), ...((spec.ephemeralContainers ?? []) as V1Container[])];
+  return [
+    ...(spec.initContainers ?? []),
+    ...(spec.containers ?? []),
+    ...((spec.ephemeralContainers ?? []) as V1Container[]),
+  ];
 }
 
 function defaultContainer(container: V1Container, hostNetwork: boolean): void {
@@ -39,7 +43,8 @@ function defaultContainer(container: V1Container, hostNetwork: boolean): void {
   }
   for (const env of container.env ?? []) if (env.valueFrom?.fieldRef) env.valueFrom.fieldRef.apiVersion ??= "v1";
   for (const probe of [container.livenessProbe, container.readinessProbe, container.startupProbe]) defaultProbe(probe);
-  for (const handler of [container.lifecycle?.postStart, container.lifecycle?.preStop]) defaultHttpGet(handler?.httpGet);
+  for (const handler of [container.lifecycle?.postStart, container.lifecycle?.preStop])
+    defaultHttpGet(handler?.httpGet);
   const { limits, requests } = container.resources;
   if (limits) container.resources.requests = { ...limits, ...requests };
 }

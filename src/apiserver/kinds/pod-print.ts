@@ -12,7 +12,9 @@ export function podRow(pod: Pod, now: number): unknown[] {
     ? `${summary.restarts} (${humanDuration((now - summary.lastRestart) / 1000)} ago)`
     : String(summary.restarts);
   const gates = spec?.readinessGates ?? [];
-  const met = gates.filter((g) => status?.conditions?.some((c) => c.type === g.conditionType && c.status === "True")).length;
+  const met = gates.filter((g) =>
+    status?.conditions?.some((c) => c.type === g.conditionType && c.status === "True"),
+  ).length;
   return [
     metadata.name,
     `${summary.ready}/${summary.total}`,
@@ -44,7 +46,8 @@ function summarize(pod: Pod): Summary {
     restarts: 0,
     lastRestart: 0,
   };
-  if (status?.conditions?.some((c) => c.type === "PodScheduled" && c.reason === "SchedulingGated")) summary.reason = "SchedulingGated";
+  if (status?.conditions?.some((c) => c.type === "PodScheduled" && c.reason === "SchedulingGated"))
+    summary.reason = "SchedulingGated";
   const initializing = summarizeInit(pod, summary);
   const initialized = status?.conditions?.some((c) => c.type === "Initialized" && c.status === "True") ?? false;
   if (!initializing || initialized) summarizeMain(pod, summary);

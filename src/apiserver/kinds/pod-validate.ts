@@ -18,26 +18,44 @@ export function validatePodSpec(spec: V1PodSpec | undefined, path: string, error
   oneOf(spec.restartPolicy, ["Always", "OnFailure", "Never"], `${path}.restartPolicy`, errors);
   oneOf(spec.dnsPolicy, ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"], `${path}.dnsPolicy`, errors);
   if (spec.dnsPolicy === "None" && !spec.dnsConfig?.nameservers?.length) {
-    errors.required(`${path}.dnsConfig.nameservers`, "must provide at least one DNS nameserver when `dnsPolicy` is None");
+    errors.required(
+      `${path}.dnsConfig.nameservers`,
+      "must provide at least one DNS nameserver when `dnsPolicy` is None",
+    );
   }
-  for (const [field, value] of [["hostname", spec.hostname], ["subdomain", spec.subdomain]] as const) {
+  for (const [field, value] of [
+    ["hostname", spec.hostname],
+    ["subdomain", spec.subdomain],
+  ] as const) {
     if (value) for (const problem of dnsLabel(value)) errors.invalid(`${path}.${field}`, value, problem);
   }
-  for (const [field, value] of [["serviceAccountName", spec.serviceAccountName], ["nodeName", spec.nodeName]] as const) {
+  for (const [field, value] of [
+    ["serviceAccountName", spec.serviceAccountName],
+    ["nodeName", spec.nodeName],
+  ] as const) {
     if (value) for (const problem of dnsSubdomain(value)) errors.invalid(`${path}.${field}`, value, problem);
   }
   if (spec.nodeSelector) validateLabels(spec.nodeSelector, `${path}.nodeSelector`, errors);
   if ((spec.activeDeadlineSeconds ?? 1) < 1) {
-    errors.invalid(`${path}.activeDeadlineSeconds`, spec.activeDeadlineSeconds, "must be between 1 and 2147483647, inclusive");
+    errors.invalid(
+      `${path}.activeDeadlineSeconds`,
+      spec.activeDeadlineSeconds,
+      "must be between 1 and 2147483647, inclusive",
+    );
   }
   spec.tolerations?.forEach((t, i) => {
     const at = `${path}.tolerations[${i}]`;
     if (t.operator) oneOf(t.operator, ["Equal", "Exists", "Lt", "Gt"], `${at}.operator`, errors);
     if (t.effect) oneOf(t.effect, ["NoSchedule", "PreferNoSchedule", "NoExecute"], `${at}.effect`, errors);
     if (!t.key && t.operator !== "Exists") {
-      errors.invalid(`${at}.operator`, t.operator ?? "", "operator must be Exists when `key` is empty, which means \"match all values and all keys\"");
+      errors.invalid(
+        `${at}.operator`,
+        t.operator ?? "",
+        'operator must be Exists when `key` is empty, which means "match all values and all keys"',
+      );
     }
-    if (t.operator === "Exists" && t.value) errors.invalid(`${at}.operator`, t.value, "value must be empty when `operator` is 'Exists'");
+    if (t.operator === "Exists" && t.value)
+      errors.invalid(`${at}.operator`, t.value, "value must be empty when `operator` is 'Exists'");
   });
 }
 
@@ -67,7 +85,8 @@ function validateVolumes(volumes: readonly V1Volume[], path: string, errors: Fie
     if (volume.configMap && !volume.configMap.name) errors.required(`${at}.configMap.name`);
     if (volume.secret && !volume.secret.secretName) errors.required(`${at}.secret.secretName`);
     if (volume.hostPath && !volume.hostPath.path) errors.required(`${at}.hostPath.path`);
-    if (volume.persistentVolumeClaim && !volume.persistentVolumeClaim.claimName) errors.required(`${at}.persistentVolumeClaim.claimName`);
+    if (volume.persistentVolumeClaim && !volume.persistentVolumeClaim.claimName)
+      errors.required(`${at}.persistentVolumeClaim.claimName`);
     names.add(volume.name);
   });
   return names;
@@ -89,7 +108,8 @@ function validateContainers(
       names.add(container.name);
     }
     if (!container.image) errors.required(`${at}.image`);
-    else if (container.image.trim() !== container.image) errors.invalid(`${at}.image`, container.image, "must not have leading or trailing whitespace");
+    else if (container.image.trim() !== container.image)
+      errors.invalid(`${at}.image`, container.image, "must not have leading or trailing whitespace");
     oneOf(container.imagePullPolicy, ["Always", "IfNotPresent", "Never"], `${at}.imagePullPolicy`, errors);
     validatePorts(container, at, errors);
     validateEnv(container, at, errors);
@@ -111,8 +131,11 @@ function validatePorts(container: V1Container, path: string, errors: FieldErrors
       names.add(port.name);
     }
     if (!port.containerPort) errors.required(`${at}.containerPort`);
-    else for (const problem of portNumber(port.containerPort)) errors.invalid(`${at}.containerPort`, port.containerPort, problem);
-    if (port.hostPort) for (const problem of portNumber(port.hostPort)) errors.invalid(`${at}.hostPort`, port.hostPort, problem);
+    else
+      for (const problem of portNumber(port.containerPort))
+        errors.invalid(`${at}.containerPort`, port.containerPort, problem);
+    if (port.hostPort)
+      for (const problem of portNumber(port.hostPort)) errors.invalid(`${at}.hostPort`, port.hostPort, problem);
     oneOf(port.protocol, ["SCTP", "TCP", "UDP"], `${at}.protocol`, errors);
   });
 }
@@ -125,7 +148,11 @@ function validateEnv(container: V1Container, path: string, errors: FieldErrors):
     if (!env.valueFrom) return;
     const sources = Object.keys(env.valueFrom).length;
     if (sources === 0) {
-      errors.invalid(`${at}.valueFrom`, "", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`");
+      errors.invalid(
+        `${at}.valueFrom`,
+        "",
+        "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`",
+      );
     }
     if (env.value) errors.invalid(`${at}.valueFrom`, "", "may not be specified when `value` is not empty");
     else if (sources > 1) errors.invalid(`${at}.valueFrom`, "", "may not have more than one field specified at a time");
@@ -148,13 +175,15 @@ function validateResources(container: V1Container, path: string, errors: FieldEr
   const { requests = {}, limits = {} } = container.resources ?? {};
   for (const [name, value] of Object.entries(requests)) {
     const limit = limits[name];
-    if (quantityValue(value) < 0) errors.invalid(`${path}.resources.requests[${name}]`, value, "must be greater than or equal to 0");
+    if (quantityValue(value) < 0)
+      errors.invalid(`${path}.resources.requests[${name}]`, value, "must be greater than or equal to 0");
     if (limit !== undefined && quantityValue(value) > quantityValue(limit)) {
       errors.invalid(`${path}.resources.requests`, value, `must be less than or equal to ${name} limit of ${limit}`);
     }
   }
   for (const [name, value] of Object.entries(limits)) {
-    if (quantityValue(value) < 0) errors.invalid(`${path}.resources.limits[${name}]`, value, "must be greater than or equal to 0");
+    if (quantityValue(value) < 0)
+      errors.invalid(`${path}.resources.limits[${name}]`, value, "must be greater than or equal to 0");
   }
 }
 
@@ -162,11 +191,20 @@ function validateProbe(probe: V1Probe | undefined, path: string, errors: FieldEr
   if (!probe) return;
   const handlers = (["exec", "httpGet", "tcpSocket", "grpc"] as const).filter((name) => probe[name]);
   if (handlers.length === 0) errors.required(path, "must specify a handler type");
-  for (const extra of handlers.slice(1)) errors.forbidden(`${path}.${extra}`, "may not specify more than 1 handler type");
-  for (const name of ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"] as const) {
+  for (const extra of handlers.slice(1))
+    errors.forbidden(`${path}.${extra}`, "may not specify more than 1 handler type");
+  for (const name of [
+    "initialDelaySeconds",
+    "timeoutSeconds",
+    "periodSeconds",
+    "successThreshold",
+    "failureThreshold",
+  ] as const) {
     if ((probe[name] ?? 0) < 0) errors.invalid(`${path}.${name}`, probe[name], "must be greater than or equal to 0");
   }
   const port = probe.httpGet?.port ?? probe.tcpSocket?.port;
-  if (typeof port === "number") for (const problem of portNumber(port)) errors.invalid(`${path}.${handlers[0]}.port`, port, problem);
-  else if (typeof port === "string") for (const problem of portName(port)) errors.invalid(`${path}.${handlers[0]}.port`, port, problem);
+  if (typeof port === "number")
+    for (const problem of portNumber(port)) errors.invalid(`${path}.${handlers[0]}.port`, port, problem);
+  else if (typeof port === "string")
+    for (const problem of portName(port)) errors.invalid(`${path}.${handlers[0]}.port`, port, problem);
 }

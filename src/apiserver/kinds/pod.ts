@@ -1,7 +1,14 @@
 import { randomBytes } from "node:crypto";
-import type { V1ContainerStatus, V1Pod, V1PodSpec, V1PriorityClass, V1ServiceAccount, V1Volume } from "@kubernetes/client-node";
+import type {
+  V1ContainerStatus,
+  V1Pod,
+  V1PodSpec,
+  V1PriorityClass,
+  V1ServiceAccount,
+  V1Volume,
+} from "@kubernetes/client-node";
+import { type FieldErrors, forbidden, StatusError } from "../errors.ts";
 import { cloneJson, equalJson } from "../object.ts";
-import { StatusError, type FieldErrors, forbidden } from "../errors.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored, WriteContext } from "./definition.ts";
 import { defaultPodSpec } from "./pod-defaults.ts";
@@ -37,7 +44,16 @@ export const pod = defineKind<Pod>({
   },
   columns: columns("Name", "Ready", "Status", "Restarts", "Age", "+IP", "+Node", "+Nominated Node", "+Readiness Gates"),
   row: podRow,
-  selectableFields: ["spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName"],
+  selectableFields: [
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "spec.hostNetwork",
+    "status.phase",
+    "status.podIP",
+    "status.nominatedNodeName",
+  ],
   selectable: ({ spec, status }) => ({
     "spec.nodeName": spec?.nodeName ?? "",
     "spec.restartPolicy": spec?.restartPolicy ?? "",
@@ -80,10 +96,13 @@ export const pod = defineKind<Pod>({
 /** Guaranteed, Burstable or BestEffort by the resources of the containers. */
 function qosClass(spec: V1PodSpec): string {
   const resources = [...(spec.containers ?? []), ...(spec.initContainers ?? [])].map((c) => c.resources ?? {});
-  const counted = (r: Record<string, string> | undefined) => Object.keys(r ?? {}).filter((k) => k === "cpu" || k === "memory");
+  const counted = (r: Record<string, string> | undefined) =>
+    Object.keys(r ?? {}).filter((k) => k === "cpu" || k === "memory");
   if (resources.every((r) => counted(r.requests).length + counted(r.limits).length === 0)) return "BestEffort";
   const guaranteed = resources.every(
-    (r) => counted(r.limits).length === 2 && counted(r.limits).every((k) => r.requests?.[k] === undefined || r.requests[k] === r.limits?.[k]),
+    (r) =>
+      counted(r.limits).length === 2 &&
+      counted(r.limits).every((k) => r.requests?.[k] === undefined || r.requests[k] === r.limits?.[k]),
   );
   return guaranteed ? "Guaranteed" : "Burstable";
 }
@@ -91,9 +110,14 @@ function qosClass(spec: V1PodSpec): string {
 /** As the DefaultTolerationSeconds admission plugin. */
 function addTolerations(spec: V1PodSpec): void {
   for (const key of ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"]) {
-    const tolerated = spec.tolerations?.some((t) => (!t.key || t.key === key) && (!t.effect || t.effect === "NoExecute"));
+    const tolerated = spec.tolerations?.some(
+      (t) => (!t.key || t.key === key) && (!t.effect || t.effect === "NoExecute"),
+    );
     if (tolerated) continue;
-    spec.tolerations = [...(spec.tolerations ?? []), { key, operator: "Exists", effect: "NoExecute", tolerationSeconds: 300 }];
+    spec.tolerations = [
+      ...(spec.tolerations ?? []),
+      { key, operator: "Exists", effect: "NoExecute", tolerationSeconds: 300 },
+    ];
   }
 }
 
@@ -104,7 +128,11 @@ function addPriority(object: Pod, spec: V1PodSpec, context: WriteContext): void 
     ? classes.find((c) => c.metadata.name === spec.priorityClassName)
     : classes.find((c) => c.globalDefault);
   if (spec.priorityClassName && !chosen) {
-    throw forbidden(podResource, object.metadata.name, `no PriorityClass with name ${spec.priorityClassName} was found`);
+    throw forbidden(
+      podResource,
+      object.metadata.name,
+      `no PriorityClass with name ${spec.priorityClassName} was found`,
+    );
   }
   if (chosen) spec.priorityClassName = chosen.metadata.name;
   spec.priority = chosen?.value ?? 0;
@@ -121,7 +149,11 @@ function addServiceAccount(object: Pod, spec: V1PodSpec, context: WriteContext):
   const key = `${object.metadata.namespace}/${name}`;
   const account = context.get("serviceaccounts", key)?.object as Stored<V1ServiceAccount> | undefined;
   if (!account) {
-    throw forbidden(podResource, object.metadata.name, `error looking up service account ${key}: serviceaccount "${name}" not found`);
+    throw forbidden(
+      podResource,
+      object.metadata.name,
+      `error looking up service account ${key}: serviceaccount "${name}" not found`,
+    );
   }
   if (!spec.imagePullSecrets && account.imagePullSecrets) spec.imagePullSecrets = cloneJson(account.imagePullSecrets);
   if (!(spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true)) return;
@@ -129,7 +161,10 @@ function addServiceAccount(object: Pod, spec: V1PodSpec, context: WriteContext):
   let used = false;
   for (const container of [...(spec.initContainers ?? []), ...(spec.containers ?? [])]) {
     if (container.volumeMounts?.some((m) => m.mountPath === tokenPath)) continue;
-    container.volumeMounts = [...(container.volumeMounts ?? []), { name: volume.name, readOnly: true, mountPath: tokenPath }];
+    container.volumeMounts = [
+      ...(container.volumeMounts ?? []),
+      { name: volume.name, readOnly: true, mountPath: tokenPath },
+    ];
     used = true;
   }
   if (used) spec.volumes = [...(spec.volumes ?? []), volume];
@@ -142,7 +177,11 @@ function tokenVolume(): V1Volume {
       sources: [
         { serviceAccountToken: { expirationSeconds: 3607, path: "token" } },
         { configMap: { name: "kube-root-ca.crt", items: [{ key: "ca.crt", path: "ca.crt" }] } },
-        { downwardAPI: { items: [{ path: "namespace", fieldRef: { apiVersion: "v1", fieldPath: "metadata.namespace" } }] } },
+        {
+          downwardAPI: {
+            items: [{ path: "namespace", fieldRef: { apiVersion: "v1", fieldPath: "metadata.namespace" } }],
+          },
+        },
       ],
       defaultMode: 0o644,
     },
@@ -176,8 +215,11 @@ function validatePodUpdate(object: Pod, old: Pod, errors: FieldErrors): void {
     if (image) c.image = image;
   });
   const carried = ["activeDeadlineSeconds", "tolerations", "ephemeralContainers", "schedulingGates"] as const;
-  const added = (before.tolerations ?? []).every((t) => now.tolerations?.some((n) => equalJson({ ...n, tolerationSeconds: 0 }, { ...t, tolerationSeconds: 0 })));
-  if (!added) errors.forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds");
+  const added = (before.tolerations ?? []).every((t) =>
+    now.tolerations?.some((n) => equalJson({ ...n, tolerationSeconds: 0 }, { ...t, tolerationSeconds: 0 })),
+  );
+  if (!added)
+    errors.forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds");
   // The scheduler's binding is the one way to set a node.
   const expected = { ...before } as Record<string, unknown>;
   const actual = { ...masked } as Record<string, unknown>;
@@ -190,10 +232,15 @@ function validatePodUpdate(object: Pod, old: Pod, errors: FieldErrors): void {
 
 /** 409 for a pod that is bound already. */
 export function alreadyBound(name: string, node: string): StatusError {
-  return new StatusError(409, "Conflict", `Operation cannot be fulfilled on pods/binding "${name}": pod ${name} is already assigned to node "${node}"`, {
-    name,
-    kind: "pods/binding",
-  });
+  return new StatusError(
+    409,
+    "Conflict",
+    `Operation cannot be fulfilled on pods/binding "${name}": pod ${name} is already assigned to node "${node}"`,
+    {
+      name,
+      kind: "pods/binding",
+    },
+  );
 }
 
 /** Statuses of a pod's containers, all kinds. */

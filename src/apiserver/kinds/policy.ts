@@ -43,10 +43,18 @@ export const podDisruptionBudget = defineKind<Stored<V1PodDisruptionBudget>>({
     if (minAvailable !== undefined && maxUnavailable !== undefined) {
       errors.invalid("spec", o.spec, "minAvailable and maxUnavailable cannot be both set");
     }
-    for (const [field, value] of [["minAvailable", minAvailable], ["maxUnavailable", maxUnavailable]] as const) {
-      if (typeof value === "number" && value < 0) errors.invalid(`spec.${field}`, value, "must be greater than or equal to 0");
+    for (const [field, value] of [
+      ["minAvailable", minAvailable],
+      ["maxUnavailable", maxUnavailable],
+    ] as const) {
+      if (typeof value === "number" && value < 0)
+        errors.invalid(`spec.${field}`, value, "must be greater than or equal to 0");
       if (typeof value === "string" && !/^\d+%$/.test(value)) {
-        errors.invalid(`spec.${field}`, value, "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')");
+        errors.invalid(
+          `spec.${field}`,
+          value,
+          "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
+        );
       }
     }
   },
@@ -62,17 +70,26 @@ export const priorityClass = defineKind<Stored<V1PriorityClass>>({
   namespaced: false,
   generation: true,
   columns: columns("Name", "Value#", "Global-Default", "Age", "PreemptionPolicy"),
-  row: (o, now) => [o.metadata.name, o.value ?? 0, String(o.globalDefault ?? false), age(o.metadata.creationTimestamp, now), o.preemptionPolicy ?? ""],
+  row: (o, now) => [
+    o.metadata.name,
+    o.value ?? 0,
+    String(o.globalDefault ?? false),
+    age(o.metadata.creationTimestamp, now),
+    o.preemptionPolicy ?? "",
+  ],
   defaults(o) {
     o.preemptionPolicy ??= "PreemptLowerPriority";
   },
   validate(o, errors) {
     const system = o.metadata.name.startsWith("system-");
     const known = o.metadata.name === "system-node-critical" || o.metadata.name === "system-cluster-critical";
-    if (system && !known) errors.forbidden("metadata.name", "priority class names with 'system-' prefix are reserved for system use only");
-    if (!system && (o.value ?? 0) > 1_000_000_000) errors.forbidden("value", "maximum allowed value of a user defined priority is 1000000000");
+    if (system && !known)
+      errors.forbidden("metadata.name", "priority class names with 'system-' prefix are reserved for system use only");
+    if (!system && (o.value ?? 0) > 1_000_000_000)
+      errors.forbidden("value", "maximum allowed value of a user defined priority is 1000000000");
     const policies = ["Never", "PreemptLowerPriority"];
-    if (!policies.includes(o.preemptionPolicy ?? "")) errors.unsupported("preemptionPolicy", o.preemptionPolicy, policies);
+    if (!policies.includes(o.preemptionPolicy ?? ""))
+      errors.unsupported("preemptionPolicy", o.preemptionPolicy, policies);
   },
   validateUpdate(o, old, errors) {
     if (o.value !== old.value) errors.forbidden("value", "may not be changed in an update.");

@@ -53,7 +53,9 @@ export function shortList(items: readonly string[], max: number): string {
 }
 
 /** Names and images of containers, for the wide columns. */
-export function containerColumns(template: { spec?: { containers?: { name: string; image?: string }[] } } | undefined): [string, string] {
+export function containerColumns(
+  template: { spec?: { containers?: { name: string; image?: string }[] } } | undefined,
+): [string, string] {
   const containers = template?.spec?.containers ?? [];
   return [containers.map((c) => c.name).join(","), containers.map((c) => c.image ?? "").join(",")];
 }

@@ -42,14 +42,25 @@ function validateRules(rules: readonly V1PolicyRule[], namespaced: boolean, erro
     const path = `rules[${i}]`;
     if (!rule.verbs?.length) errors.required(`${path}.verbs`, "verbs must contain at least one value");
     if (rule.nonResourceURLs?.length) {
-      if (namespaced) errors.invalid(`${path}.nonResourceURLs`, rule.nonResourceURLs, "namespaced rules cannot apply to non-resource URLs");
+      if (namespaced)
+        errors.invalid(
+          `${path}.nonResourceURLs`,
+          rule.nonResourceURLs,
+          "namespaced rules cannot apply to non-resource URLs",
+        );
       if (rule.apiGroups?.length || rule.resources?.length || rule.resourceNames?.length) {
-        errors.invalid(`${path}.nonResourceURLs`, rule.nonResourceURLs, "rules cannot apply to both regular resources and non-resource URLs");
+        errors.invalid(
+          `${path}.nonResourceURLs`,
+          rule.nonResourceURLs,
+          "rules cannot apply to both regular resources and non-resource URLs",
+        );
       }
       return;
     }
-    if (!rule.apiGroups?.length) errors.required(`${path}.apiGroups`, "resource rules must supply at least one api group");
-    if (!rule.resources?.length) errors.required(`${path}.resources`, "resource rules must supply at least one resource");
+    if (!rule.apiGroups?.length)
+      errors.required(`${path}.apiGroups`, "resource rules must supply at least one api group");
+    if (!rule.resources?.length)
+      errors.required(`${path}.resources`, "resource rules must supply at least one resource");
   });
 }
 
@@ -59,9 +70,23 @@ const bindingRules = {
   columns: columns("Name", "Role", "Age", "+Users", "+Groups", "+ServiceAccounts"),
   row(o: Binding, now: number) {
     const subjects = o.subjects ?? [];
-    const names = (kind: string) => subjects.filter((s) => s.kind === kind).map((s) => s.name).join(", ");
-    const accounts = subjects.filter((s) => s.kind === "ServiceAccount").map((s) => `${s.namespace ?? ""}/${s.name}`).join(", ");
-    return [o.metadata.name, `${o.roleRef.kind}/${o.roleRef.name}`, age(o.metadata.creationTimestamp, now), names("User"), names("Group"), accounts];
+    const names = (kind: string) =>
+      subjects
+        .filter((s) => s.kind === kind)
+        .map((s) => s.name)
+        .join(", ");
+    const accounts = subjects
+      .filter((s) => s.kind === "ServiceAccount")
+      .map((s) => `${s.namespace ?? ""}/${s.name}`)
+      .join(", ");
+    return [
+      o.metadata.name,
+      `${o.roleRef.kind}/${o.roleRef.name}`,
+      age(o.metadata.creationTimestamp, now),
+      names("User"),
+      names("Group"),
+      accounts,
+    ];
   },
   defaults(o: Binding) {
     if (o.roleRef) o.roleRef.apiGroup ||= group;
@@ -70,7 +95,8 @@ const bindingRules = {
     }
   },
   validateUpdate(o: Binding, old: Binding, errors: FieldErrors) {
-    if (JSON.stringify(o.roleRef) !== JSON.stringify(old.roleRef)) errors.invalid("roleRef", o.roleRef, "cannot change roleRef");
+    if (JSON.stringify(o.roleRef) !== JSON.stringify(old.roleRef))
+      errors.invalid("roleRef", o.roleRef, "cannot change roleRef");
     immutable(o.metadata.name, old.metadata.name, "metadata.name", errors);
   },
 };

@@ -1,26 +1,61 @@
 import { controllerRevision, daemonSet, deployment, replicaSet, replicationController, statefulSet } from "./apps.ts";
 import { cronJob, job } from "./batch.ts";
-import { configMap, endpoints, event, limitRange, namespace, node, resourceQuota, secret, serviceAccount } from "./core.ts";
+import {
+  configMap,
+  endpoints,
+  event,
+  limitRange,
+  namespace,
+  node,
+  resourceQuota,
+  secret,
+  serviceAccount,
+} from "./core.ts";
 import type { Kind } from "./definition.ts";
 import { eventV1 } from "./events-v1.ts";
 import { endpointSlice, ingress, ingressClass, ipAddress, networkPolicy, serviceCidr } from "./networking.ts";
 import { pod } from "./pod.ts";
 import { lease, podDisruptionBudget, priorityClass } from "./policy.ts";
 import { clusterRole, clusterRoleBinding, role, roleBinding } from "./rbac.ts";
+import { podTemplate, type Review, reviews } from "./reviews.ts";
 import { service } from "./service.ts";
 import { persistentVolume, persistentVolumeClaim, storageClass } from "./storage.ts";
-import { podTemplate, reviews, type Review } from "./reviews.ts";
 
 /** Every stored kind; the order is the order of discovery. */
 export const kinds: readonly Kind[] = [
-  configMap, endpoints, event, limitRange, namespace, node, persistentVolumeClaim, persistentVolume, pod, podTemplate,
-  replicationController, resourceQuota, secret, serviceAccount, service,
-  controllerRevision, daemonSet, deployment, replicaSet, statefulSet,
+  configMap,
+  endpoints,
+  event,
+  limitRange,
+  namespace,
+  node,
+  persistentVolumeClaim,
+  persistentVolume,
+  pod,
+  podTemplate,
+  replicationController,
+  resourceQuota,
+  secret,
+  serviceAccount,
+  service,
+  controllerRevision,
+  daemonSet,
+  deployment,
+  replicaSet,
+  statefulSet,
   eventV1,
-  cronJob, job,
-  ingressClass, ingress, ipAddress, networkPolicy, serviceCidr,
+  cronJob,
+  job,
+  ingressClass,
+  ingress,
+  ipAddress,
+  networkPolicy,
+  serviceCidr,
   podDisruptionBudget,
-  clusterRoleBinding, clusterRole, roleBinding, role,
+  clusterRoleBinding,
+  clusterRole,
+  roleBinding,
+  role,
   storageClass,
   priorityClass,
   lease,
@@ -29,8 +64,19 @@ export const kinds: readonly Kind[] = [
 
 /** API groups in discovery's order of preference. */
 const groupOrder = [
-  "", "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "batch", "networking.k8s.io", "policy",
-  "rbac.authorization.k8s.io", "storage.k8s.io", "scheduling.k8s.io", "coordination.k8s.io", "discovery.k8s.io",
+  "",
+  "apps",
+  "events.k8s.io",
+  "authentication.k8s.io",
+  "authorization.k8s.io",
+  "batch",
+  "networking.k8s.io",
+  "policy",
+  "rbac.authorization.k8s.io",
+  "storage.k8s.io",
+  "scheduling.k8s.io",
+  "coordination.k8s.io",
+  "discovery.k8s.io",
 ];
 
 /** One group and version with what it serves. */

@@ -11,7 +11,12 @@ export const podTemplate = defineKind<Stored<V1PodTemplate>>({
   plural: "podtemplates",
   type: "core.v1.PodTemplate",
   columns: columns("Name", "Containers", "Images", "Pod Labels", "Age"),
-  row: (o, now) => [o.metadata.name, ...containerColumns(o.template as never), labelText(o.template?.metadata?.labels), age(o.metadata.creationTimestamp, now)],
+  row: (o, now) => [
+    o.metadata.name,
+    ...containerColumns(o.template as never),
+    labelText(o.template?.metadata?.labels),
+    age(o.metadata.creationTimestamp, now),
+  ],
   defaults: (o) => defaultPodTemplate(o.template),
 });
 

@@ -71,13 +71,16 @@ function keepAddresses(spec: V1ServiceSpec, old: V1ServiceSpec): void {
     if (old.clusterIP) spec.clusterIP = old.clusterIP;
     if (old.clusterIPs) spec.clusterIPs = [...old.clusterIPs];
   }
-  if (!spec.clusterIPs?.length && spec.clusterIP === old.clusterIP && old.clusterIPs) spec.clusterIPs = [...old.clusterIPs];
+  if (!spec.clusterIPs?.length && spec.clusterIP === old.clusterIP && old.clusterIPs)
+    spec.clusterIPs = [...old.clusterIPs];
   if (!spec.ipFamilies?.length && old.ipFamilies) spec.ipFamilies = [...old.ipFamilies];
   if (!spec.ipFamilyPolicy && old.ipFamilyPolicy) spec.ipFamilyPolicy = old.ipFamilyPolicy;
   if (!needsNodePorts(spec) || !needsNodePorts(old)) return;
   for (const port of spec.ports ?? []) {
     const before = old.ports?.find((p) => p.port === port.port && p.protocol === port.protocol);
-    const taken = spec.ports?.some((p) => p !== port && p.nodePort === before?.nodePort && p.protocol === port.protocol);
+    const taken = spec.ports?.some(
+      (p) => p !== port && p.nodePort === before?.nodePort && p.protocol === port.protocol,
+    );
     if (before?.nodePort && !taken) port.nodePort ??= before.nodePort;
   }
 }
@@ -93,9 +96,12 @@ function allocate(o: Service, old: Service | undefined, context: WriteContext): 
   const spec = o.spec as V1ServiceSpec;
   const owner = `${o.metadata.namespace}/${o.metadata.name}`;
   const fail = (field: string, value: unknown, text: string) =>
-    invalid("Service", "", o.metadata.name, [{ reason: "FieldValueInvalid", field, message: `Invalid value: ${JSON.stringify(value)}: ${text}` }]);
+    invalid("Service", "", o.metadata.name, [
+      { reason: "FieldValueInvalid", field, message: `Invalid value: ${JSON.stringify(value)}: ${text}` },
+    ]);
   if (spec.type === "ExternalName") {
-    for (const field of ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] as const) if (old) delete spec[field];
+    for (const field of ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] as const)
+      if (old) delete spec[field];
     for (const port of spec.ports ?? []) if (old) delete port.nodePort;
     return;
   }
@@ -111,7 +117,12 @@ function allocate(o: Service, old: Service | undefined, context: WriteContext): 
       const ip = asked[i];
       if (!ip) return context.allocator.allocateIp(family);
       const problem = tryParseIp(ip) ? context.allocator.ipProblem(ip, owner) : undefined;
-      if (problem) throw fail(i === 0 ? "spec.clusterIPs" : `spec.clusterIPs[${i}]`, spec.clusterIPs ?? [ip], `failed to allocate IP ${ip}: ${problem}`);
+      if (problem)
+        throw fail(
+          i === 0 ? "spec.clusterIPs" : `spec.clusterIPs[${i}]`,
+          spec.clusterIPs ?? [ip],
+          `failed to allocate IP ${ip}: ${problem}`,
+        );
       return ip;
     });
     spec.clusterIP = ips[0] as string;
@@ -131,7 +142,11 @@ function chooseFamilies(spec: V1ServiceSpec, asked: readonly string[], context: 
   const second = cluster.find((family) => family !== first);
   if (!second && spec.ipFamilyPolicy === "RequireDualStack") {
     throw invalid("Service", "", context.name, [
-      { reason: "FieldValueInvalid", field: "spec.ipFamilyPolicy", message: 'Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services' },
+      {
+        reason: "FieldValueInvalid",
+        field: "spec.ipFamilyPolicy",
+        message: 'Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services',
+      },
     ]);
   }
   return second ? [first, second] : [first];
@@ -146,7 +161,8 @@ function allocatePorts(
   const spec = o.spec as V1ServiceSpec;
   if (!needsNodePorts(spec)) {
     // Ports of a type left behind are given back; a port asked for here is refused by validation.
-    for (const port of spec.ports ?? []) if (spec.type === "ClusterIP" && port.nodePort && context.get("services", owner)) delete port.nodePort;
+    for (const port of spec.ports ?? [])
+      if (spec.type === "ClusterIP" && port.nodePort && context.get("services", owner)) delete port.nodePort;
     return;
   }
   const taken = new Set((spec.ports ?? []).flatMap((p) => (p.nodePort ? [p.nodePort] : [])));
@@ -157,7 +173,9 @@ function allocatePorts(
       return;
     }
     // The same number serves TCP and UDP of one port number, as for DNS.
-    const twin = spec.ports?.find((p) => p !== port && p.port === port.port && p.protocol !== port.protocol && p.nodePort);
+    const twin = spec.ports?.find(
+      (p) => p !== port && p.port === port.port && p.protocol !== port.protocol && p.nodePort,
+    );
     port.nodePort = twin?.nodePort ?? context.allocator.allocatePort(taken);
     taken.add(port.nodePort);
   });
@@ -175,17 +193,22 @@ function validate(o: Service, errors: FieldErrors): void {
     else for (const problem of dnsSubdomain(name)) errors.invalid("spec.externalName", name, problem);
     if (spec.clusterIP) errors.forbidden("spec.clusterIPs", "may not be set for ExternalName services");
   }
-  if (!["ClientIP", "None"].includes(spec.sessionAffinity ?? "")) errors.unsupported("spec.sessionAffinity", spec.sessionAffinity, ["ClientIP", "None"]);
-  if (spec.clusterIP === "None" && spec.type !== "ClusterIP") errors.invalid("spec.clusterIPs[0]", "None", `may not be set to 'None' for ${spec.type} services`);
+  if (!["ClientIP", "None"].includes(spec.sessionAffinity ?? ""))
+    errors.unsupported("spec.sessionAffinity", spec.sessionAffinity, ["ClientIP", "None"]);
+  if (spec.clusterIP === "None" && spec.type !== "ClusterIP")
+    errors.invalid("spec.clusterIPs[0]", "None", `may not be set to 'None' for ${spec.type} services`);
   spec.clusterIPs?.forEach((ip, i) => {
-    if (ip !== "None" && !tryParseIp(ip)) errors.invalid(`spec.clusterIPs[${i}]`, ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+    if (ip !== "None" && !tryParseIp(ip))
+      errors.invalid(`spec.clusterIPs[${i}]`, ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
   });
   spec.externalIPs?.forEach((ip, i) => {
-    if (!tryParseIp(ip)) errors.invalid(`spec.externalIPs[${i}]`, ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+    if (!tryParseIp(ip))
+      errors.invalid(`spec.externalIPs[${i}]`, ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
   });
   for (const field of ["externalTrafficPolicy", "internalTrafficPolicy"] as const) {
     const value = spec[field];
-    if (value && !["Cluster", "Local"].includes(value)) errors.unsupported(`spec.${field}`, value, ["Cluster", "Local"]);
+    if (value && !["Cluster", "Local"].includes(value))
+      errors.unsupported(`spec.${field}`, value, ["Cluster", "Local"]);
   }
   validatePorts(spec, errors);
 }
@@ -203,9 +226,12 @@ function validatePorts(spec: V1ServiceSpec, errors: FieldErrors): void {
       names.add(port.name);
     }
     for (const problem of portNumber(port.port)) errors.invalid(`${path}.port`, port.port ?? 0, problem);
-    if (!["SCTP", "TCP", "UDP"].includes(port.protocol ?? "")) errors.unsupported(`${path}.protocol`, port.protocol, ["SCTP", "TCP", "UDP"]);
-    if (typeof port.targetPort === "number") for (const p of portNumber(port.targetPort)) errors.invalid(`${path}.targetPort`, port.targetPort, p);
-    if (typeof port.targetPort === "string") for (const p of portName(port.targetPort)) errors.invalid(`${path}.targetPort`, port.targetPort, p);
+    if (!["SCTP", "TCP", "UDP"].includes(port.protocol ?? ""))
+      errors.unsupported(`${path}.protocol`, port.protocol, ["SCTP", "TCP", "UDP"]);
+    if (typeof port.targetPort === "number")
+      for (const p of portNumber(port.targetPort)) errors.invalid(`${path}.targetPort`, port.targetPort, p);
+    if (typeof port.targetPort === "string")
+      for (const p of portName(port.targetPort)) errors.invalid(`${path}.targetPort`, port.targetPort, p);
     if (port.nodePort && !["NodePort", "LoadBalancer"].includes(spec.type ?? "")) {
       errors.forbidden(`${path}.nodePort`, `may not be used when \`type\` is '${spec.type}'`);
     }

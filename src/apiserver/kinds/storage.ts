@@ -3,8 +3,14 @@ import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { age } from "./print.ts";
 
-const accessModes: Readonly<Record<string, string>> = { ReadWriteOnce: "RWO", ReadOnlyMany: "ROX", ReadWriteMany: "RWX", ReadWriteOncePod: "RWOP" };
-const modesText = (modes: readonly string[] | undefined) => [...new Set(modes ?? [])].map((m) => accessModes[m] ?? m).join(",");
+const accessModes: Readonly<Record<string, string>> = {
+  ReadWriteOnce: "RWO",
+  ReadOnlyMany: "ROX",
+  ReadWriteMany: "RWX",
+  ReadWriteOncePod: "RWOP",
+};
+const modesText = (modes: readonly string[] | undefined) =>
+  [...new Set(modes ?? [])].map((m) => accessModes[m] ?? m).join(",");
 
 /** core/v1 PersistentVolume, stored. */
 export const persistentVolume = defineKind<Stored<V1PersistentVolume>>({
@@ -16,7 +22,19 @@ export const persistentVolume = defineKind<Stored<V1PersistentVolume>>({
   namespaced: false,
   status: true,
   generation: false,
-  columns: columns("Name", "Capacity", "Access Modes", "Reclaim Policy", "Status", "Claim", "StorageClass", "VolumeAttributesClass", "Reason", "Age", "+VolumeMode"),
+  columns: columns(
+    "Name",
+    "Capacity",
+    "Access Modes",
+    "Reclaim Policy",
+    "Status",
+    "Claim",
+    "StorageClass",
+    "VolumeAttributesClass",
+    "Reason",
+    "Age",
+    "+VolumeMode",
+  ),
   row: (o, now) => [
     o.metadata.name,
     o.spec?.capacity?.storage ?? "",
@@ -55,7 +73,17 @@ export const persistentVolumeClaim = defineKind<Stored<V1PersistentVolumeClaim>>
   shortNames: ["pvc"],
   status: true,
   generation: false,
-  columns: columns("Name", "Status", "Volume", "Capacity", "Access Modes", "StorageClass", "VolumeAttributesClass", "Age", "+VolumeMode"),
+  columns: columns(
+    "Name",
+    "Status",
+    "Volume",
+    "Capacity",
+    "Access Modes",
+    "StorageClass",
+    "VolumeAttributesClass",
+    "Age",
+    "+VolumeMode",
+  ),
   row: (o, now) => [
     o.metadata.name,
     o.metadata.deletionTimestamp ? "Terminating" : (o.status?.phase ?? ""),
@@ -80,9 +108,13 @@ export const persistentVolumeClaim = defineKind<Stored<V1PersistentVolumeClaim>>
     if (!o.spec?.resources?.requests?.storage) errors.required("spec.resources[storage]");
   },
   validateUpdate(o, old, errors) {
-    const rest = (c: typeof o) => JSON.stringify({ ...c.spec, resources: undefined, volumeName: undefined, volumeAttributesClassName: undefined });
+    const rest = (c: typeof o) =>
+      JSON.stringify({ ...c.spec, resources: undefined, volumeName: undefined, volumeAttributesClassName: undefined });
     if (rest(o) !== rest(old)) {
-      errors.forbidden("spec", "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims");
+      errors.forbidden(
+        "spec",
+        "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims",
+      );
     }
   },
 });
@@ -116,7 +148,9 @@ export const storageClass = defineKind<Stored<V1StorageClass>>({
   },
   validateUpdate(o, old, errors) {
     if (o.provisioner !== old.provisioner) errors.forbidden("provisioner", "updates to provisioner are forbidden.");
-    if (JSON.stringify(o.parameters) !== JSON.stringify(old.parameters)) errors.forbidden("parameters", "updates to parameters are forbidden.");
-    if (o.reclaimPolicy !== old.reclaimPolicy) errors.forbidden("reclaimPolicy", "updates to reclaimPolicy are forbidden.");
+    if (JSON.stringify(o.parameters) !== JSON.stringify(old.parameters))
+      errors.forbidden("parameters", "updates to parameters are forbidden.");
+    if (o.reclaimPolicy !== old.reclaimPolicy)
+      errors.forbidden("reclaimPolicy", "updates to reclaimPolicy are forbidden.");
   },
 });

@@ -1,11 +1,16 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { createSecureServer, type Http2SecureServer, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
-import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from "node:http2";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import type { Logger } from "#base/log.ts";
 import { errorMessage } from "#base/errors.ts";
-import { StatusError, tooLarge } from "../errors.ts";
+import type { Logger } from "#base/log.ts";
+import { type StatusError, tooLarge } from "../errors.ts";
 import type { User } from "../kinds/definition.ts";
 import type { ApiServerOptions } from "../options.ts";
 import { bodyLimit } from "../rest/body.ts";
@@ -29,7 +34,10 @@ export class Listener {
   readonly #users = new WeakMap<object, { user: User | undefined }>();
   #address: { host: string; port: number } | undefined;
 
-  constructor(options: ApiServerOptions, deps: { readonly handler: Handler; readonly proxy: NodeProxy; readonly log: Logger }) {
+  constructor(
+    options: ApiServerOptions,
+    deps: { readonly handler: Handler; readonly proxy: NodeProxy; readonly log: Logger },
+  ) {
     this.#options = options;
     this.#deps = deps;
     this.#secure = createSecureServer({
@@ -42,7 +50,10 @@ export class Listener {
       ...(options.clientCa ? { ca: options.clientCa, requestCert: true, rejectUnauthorized: false } : {}),
     });
     this.#secure.on("request", (request, response) => void this.#serve(request, response));
-    this.#secure.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => void this.#upgrade(request, socket, head));
+    this.#secure.on(
+      "upgrade",
+      (request: IncomingMessage, socket: Duplex, head: Buffer) => void this.#upgrade(request, socket, head),
+    );
     this.#secure.on("sessionError", (error) => deps.log.debug("HTTP/2 session failed", { error: errorMessage(error) }));
   }
 
@@ -152,7 +163,10 @@ export function send(reply: Reply, response: AnyResponse, method: string, signal
   if (signal.aborted) return;
   if (!reply.stream) {
     const body = typeof reply.body === "string" ? Buffer.from(reply.body) : reply.body;
-    out.writeHead(reply.status, reply.status === 304 ? reply.headers : { ...reply.headers, "content-length": String(body.length) });
+    out.writeHead(
+      reply.status,
+      reply.status === 304 ? reply.headers : { ...reply.headers, "content-length": String(body.length) },
+    );
     out.end(method === "HEAD" || reply.status === 304 ? undefined : body);
     return;
   }

@@ -1,6 +1,12 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions, type ServerResponse } from "node:http";
+import {
+  Agent as HttpAgent,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestOptions,
+  type ServerResponse,
+} from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
-import { connect as tcpConnect, type Socket } from "node:net";
+import { type Socket, connect as tcpConnect } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as tlsConnect } from "node:tls";
 import { errorMessage } from "#base/errors.ts";
@@ -15,7 +21,19 @@ import { type AnyRequest, type AnyResponse, send, upgradeRefusal } from "./liste
 import { checkMethod, isForwarded, type Target, targetOf } from "./targets.ts";
 
 /** Headers that belong to one connection or to this server. */
-const dropped = new Set(["connection", "keep-alive", "transfer-encoding", "upgrade", "host", "authorization", "http2-settings", "te", "trailer", "proxy-authorization", "proxy-connection"]);
+const dropped = new Set([
+  "connection",
+  "keep-alive",
+  "transfer-encoding",
+  "upgrade",
+  "host",
+  "authorization",
+  "http2-settings",
+  "te",
+  "trailer",
+  "proxy-authorization",
+  "proxy-connection",
+]);
 
 /**
  * Passes logs, exec, attach, port-forward and proxy requests on: authorised here, then byte for byte to the node's
@@ -27,7 +45,10 @@ export class NodeProxy {
   readonly #nodes: HttpsAgent;
   readonly #plain = new HttpAgent({ keepAlive: true, maxFreeSockets: 8, timeout: 30_000 });
 
-  constructor(deps: { readonly store: Store; readonly handler: Handler; readonly log: Logger }, kubelet: ApiServerOptions["kubelet"]) {
+  constructor(
+    deps: { readonly store: Store; readonly handler: Handler; readonly log: Logger },
+    kubelet: ApiServerOptions["kubelet"],
+  ) {
     this.#deps = deps;
     this.#kubelet = kubelet;
     this.#nodes = new HttpsAgent({ keepAlive: true, maxFreeSockets: 8, timeout: 30_000 });
@@ -96,7 +117,10 @@ export class NodeProxy {
       answer.on("error", reject);
       answer.on("end", resolve);
     };
-    const out = target.security === "plain" ? httpRequest({ ...options, agent: this.#plain }, onAnswer) : httpsRequest({ ...options, ...this.#tls(target), agent: this.#nodes }, onAnswer);
+    const out =
+      target.security === "plain"
+        ? httpRequest({ ...options, agent: this.#plain }, onAnswer)
+        : httpsRequest({ ...options, ...this.#tls(target), agent: this.#nodes }, onAnswer);
     out.on("error", (error) => reject(unreachable(target, error)));
     response.on("close", () => {
       out.destroy();
@@ -109,7 +133,8 @@ export class NodeProxy {
   /** Certificate and trust for a target. */
   #tls(target: Target): { cert?: string; key?: string; ca?: string; rejectUnauthorized: boolean } {
     if (target.security !== "node") return { rejectUnauthorized: false };
-    if (!this.#kubelet) throw unavailable("no client certificate for node agents is configured (--kubelet-client-certificate)");
+    if (!this.#kubelet)
+      throw unavailable("no client certificate for node agents is configured (--kubelet-client-certificate)");
     const { cert, key, ca } = this.#kubelet;
     // As kube-apiserver: without --kubelet-certificate-authority the node's serving certificate is not checked.
     return { cert, key, ...(ca ? { ca } : {}), rejectUnauthorized: ca !== undefined };
@@ -118,7 +143,10 @@ export class NodeProxy {
   #connect(target: Target, client: Duplex): Promise<Socket> {
     const { promise, resolve, reject } = Promise.withResolvers<Socket>();
     const where = { host: target.host, port: target.port };
-    const socket = target.security === "plain" ? tcpConnect({ ...where, noDelay: true }) : tlsConnect({ ...where, ...this.#tls(target), ALPNProtocols: ["http/1.1"] });
+    const socket =
+      target.security === "plain"
+        ? tcpConnect({ ...where, noDelay: true })
+        : tlsConnect({ ...where, ...this.#tls(target), ALPNProtocols: ["http/1.1"] });
     socket.setNoDelay(true);
     socket.once(target.security === "plain" ? "connect" : "secureConnect", () => resolve(socket));
     socket.once("error", (error) => reject(unreachable(target, error)));
@@ -131,7 +159,10 @@ export class NodeProxy {
 function join(a: Duplex, b: Duplex): void {
   a.pipe(b);
   b.pipe(a);
-  for (const [one, other] of [[a, b], [b, a]] as const) {
+  for (const [one, other] of [
+    [a, b],
+    [b, a],
+  ] as const) {
     one.on("error", () => other.destroy());
     one.on("close", () => other.destroy());
   }
@@ -148,7 +179,8 @@ function asStatus(error: unknown): StatusError {
 function forwardedHeaders(request: AnyRequest): Record<string, string | string[]> {
   const out: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(request.headers)) {
-    if (value !== undefined && !name.startsWith(":") && !dropped.has(name) && !name.startsWith("impersonate-")) out[name] = value;
+    if (value !== undefined && !name.startsWith(":") && !dropped.has(name) && !name.startsWith("impersonate-"))
+      out[name] = value;
   }
   return out;
 }
@@ -156,7 +188,8 @@ function forwardedHeaders(request: AnyRequest): Record<string, string | string[]
 /** Headers of one connection stay here; a redirect is put under the path that the client knows. */
 function answerHeaders(answer: IncomingMessage, target: Target): Record<string, string | string[]> {
   const out: Record<string, string | string[]> = {};
-  for (const [name, value] of Object.entries(answer.headers)) if (value !== undefined && !dropped.has(name)) out[name] = value;
+  for (const [name, value] of Object.entries(answer.headers))
+    if (value !== undefined && !dropped.has(name)) out[name] = value;
   const location = answer.headers.location;
   if (location?.startsWith("/") && target.prefix) out.location = `${target.prefix}${location}`;
   return out;
@@ -177,5 +210,9 @@ function requestHead(request: IncomingMessage, target: Target): string {
 /** Browsers carry a bearer token as a WebSocket subprotocol, which is for this server alone. */
 function withoutTokens(name: string, value: string): string {
   if (name !== "sec-websocket-protocol") return value;
-  return value.split(",").map((p) => p.trim()).filter((p) => !p.startsWith("base64url.bearer.authorization.k8s.io.")).join(", ");
+  return value
+    .split(",")
+    .map((p) => p.trim())
+    .filter((p) => !p.startsWith("base64url.bearer.authorization.k8s.io."))
+    .join(", ");
 }

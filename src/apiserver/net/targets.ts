@@ -24,7 +24,12 @@ const forwarded: Readonly<Record<string, readonly string[]>> = {
 
 /** Whether a request is one to pass on. */
 export function isForwarded(info: RequestInfo): boolean {
-  return info.isResource && info.group === "" && info.version === "v1" && (forwarded[info.resource]?.includes(info.subresource) ?? false);
+  return (
+    info.isResource &&
+    info.group === "" &&
+    info.version === "v1" &&
+    (forwarded[info.resource]?.includes(info.subresource) ?? false)
+  );
 }
 
 /** Finds where to pass a request on to. Throws StatusError. */
@@ -39,7 +44,11 @@ export function targetOf(store: Store, info: RequestInfo): Target {
   if (info.subresource === "portforward") {
     return { ...node, path: `/portForward/${base}${queryText(info.query, "")}`, prefix: "" };
   }
-  const container = chooseContainer(pod, containers.map((c) => c.name), info);
+  const container = chooseContainer(
+    pod,
+    containers.map((c) => c.name),
+    info,
+  );
   const action = info.subresource === "log" ? "containerLogs" : info.subresource;
   const query = new URLSearchParams(info.query);
   query.delete("container");
@@ -49,7 +58,11 @@ export function targetOf(store: Store, info: RequestInfo): Target {
 
 /** A kubelet calls the streams input, output and error (k8s.io/kubelet/pkg/cri/streaming/remotecommand). */
 function nodeStreamNames(query: URLSearchParams): void {
-  for (const [ours, theirs] of [["stdin", "input"], ["stdout", "output"], ["stderr", "error"]] as const) {
+  for (const [ours, theirs] of [
+    ["stdin", "input"],
+    ["stdout", "output"],
+    ["stderr", "error"],
+  ] as const) {
     if (["true", "1"].includes(query.get(ours) ?? "")) query.set(theirs, "1");
     query.delete(ours);
   }
@@ -66,15 +79,22 @@ function chooseContainer(pod: StoredObject, names: readonly string[], info: Requ
   if (pick && all.includes(pick)) return pick;
   if (pick) throw badRequest(`container ${pick} is not valid for pod ${info.name}`);
   const inits = init.length ? ` or one of the init containers: [${init.join(" ")}]` : "";
-  throw badRequest(`a container name must be specified for pod ${info.name}, choose one of: [${names.join(" ")}]${inits}`);
+  throw badRequest(
+    `a container name must be specified for pod ${info.name}, choose one of: [${names.join(" ")}]${inits}`,
+  );
 }
 
 /** The agent of a node. */
 function nodeAddress(store: Store, name: string): { host: string; port: number; security: "node" } {
   const node = store.get("nodes", name)?.object;
   if (!node) throw notFound({ group: "", plural: "nodes" }, name);
-  const status = (node.status ?? {}) as { addresses?: { type: string; address: string }[]; daemonEndpoints?: { kubeletEndpoint?: { Port?: number } } };
-  const host = ["InternalIP", "ExternalIP", "Hostname"].map((t) => status.addresses?.find((a) => a.type === t)?.address).find(Boolean);
+  const status = (node.status ?? {}) as {
+    addresses?: { type: string; address: string }[];
+    daemonEndpoints?: { kubeletEndpoint?: { Port?: number } };
+  };
+  const host = ["InternalIP", "ExternalIP", "Hostname"]
+    .map((t) => status.addresses?.find((a) => a.type === t)?.address)
+    .find(Boolean);
   if (!host) throw new StatusError(500, "InternalError", `no preferred addresses found; known addresses: []`);
   return { host, port: status.daemonEndpoints?.kubeletEndpoint?.Port || 10250, security: "node" };
 }
@@ -102,7 +122,10 @@ function proxyTarget(store: Store, info: RequestInfo): Target {
   const prefix = info.path.slice(0, info.path.indexOf("/proxy") + "/proxy".length);
   if (info.resource === "nodes") return { ...nodeAddress(store, name), path, prefix };
   const security = scheme === "https" ? "tls" : "plain";
-  const place = info.resource === "pods" ? podPlace(store, info.namespace, name, port) : servicePlace(store, info.namespace, name, port);
+  const place =
+    info.resource === "pods"
+      ? podPlace(store, info.namespace, name, port)
+      : servicePlace(store, info.namespace, name, port);
   return { ...place, security, path, prefix };
 }
 
@@ -111,7 +134,11 @@ function podPlace(store: Store, namespace: string, name: string, port: string): 
   if (!pod) throw notFound({ group: "", plural: "pods" }, name);
   const spec = pod.spec as { containers?: { ports?: { name?: string; containerPort: number }[] }[] };
   const ports = (spec.containers ?? []).flatMap((c) => c.ports ?? []);
-  const number = /^\d+$/.test(port) ? Number(port) : port ? ports.find((p) => p.name === port)?.containerPort : (ports[0]?.containerPort ?? 80);
+  const number = /^\d+$/.test(port)
+    ? Number(port)
+    : port
+      ? ports.find((p) => p.name === port)?.containerPort
+      : (ports[0]?.containerPort ?? 80);
   const host = (pod.status as { podIP?: string } | undefined)?.podIP;
   if (!host || !number) throw badRequest(`address not allowed: pod ${name} has no such address`);
   return { host, port: number };
@@ -122,9 +149,15 @@ function servicePlace(store: Store, namespace: string, name: string, port: strin
   const service = store.get("services", `${namespace}/${name}`)?.object;
   if (!service) throw notFound({ group: "", plural: "services" }, name);
   const ports = (service.spec as { ports?: { name?: string; port: number }[] }).ports ?? [];
-  const wanted = port ? ports.find((p) => p.name === port || String(p.port) === port) : ports.length === 1 ? ports[0] : undefined;
+  const wanted = port
+    ? ports.find((p) => p.name === port || String(p.port) === port)
+    : ports.length === 1
+      ? ports[0]
+      : undefined;
   if (!wanted) throw unavailable(`no service port "${port}" found for service "${name}"`);
-  const slices = store.list("endpointslices.discovery.k8s.io").filter((e) => e.namespace === namespace && e.object.metadata.labels?.["kubernetes.io/service-name"] === name);
+  const slices = store
+    .list("endpointslices.discovery.k8s.io")
+    .filter((e) => e.namespace === namespace && e.object.metadata.labels?.["kubernetes.io/service-name"] === name);
   const places = slices.flatMap(({ object }) => endpointsOf(object, wanted.name ?? ""));
   const place = places[Math.floor(Math.random() * places.length)];
   if (!place) throw unavailable(`no endpoints available for service "${name}"`);

@@ -33,7 +33,11 @@ export function children(schema: Schema, value: unknown, node: Node): Child[] | 
     const keys = field?.merge.applyKeys;
     if (field?.shape !== "list" || !keys) return undefined;
     const itemType = field.kind === "struct" ? schema.type(field.type) : undefined;
-    return value.map((item) => ({ element: itemElement(item, keys, itemType), value: item, node: { type: itemType, field: undefined } }));
+    return value.map((item) => ({
+      element: itemElement(item, keys, itemType),
+      value: item,
+      node: { type: itemType, field: undefined },
+    }));
   }
   if (!isDict(value)) return undefined;
   if (field && (field.atomic || field.kind === "FieldsV1" || field.kind === "RawExtension")) return undefined;
@@ -46,7 +50,8 @@ export function children(schema: Schema, value: unknown, node: Node): Child[] | 
 }
 
 function childNode(schema: Schema, type: ObjectType | undefined, field: Field | undefined, key: string): Node {
-  if (field?.shape === "map") return { type: field.kind === "struct" ? schema.type(field.type) : undefined, field: undefined };
+  if (field?.shape === "map")
+    return { type: field.kind === "struct" ? schema.type(field.type) : undefined, field: undefined };
   const child = type?.fields.get(key);
   if (!child) return { type: undefined, field: undefined };
   const inner = child.kind === "struct" && child.shape === "one" ? schema.type(child.type) : undefined;
@@ -98,7 +103,8 @@ export function compare(schema: Schema, before: unknown, after: unknown, node: N
       continue;
     }
     if (was.value === child.value) continue;
-    const nested = children(schema, child.value, child.node) !== undefined && children(schema, was.value, child.node) !== undefined;
+    const nested =
+      children(schema, child.value, child.node) !== undefined && children(schema, was.value, child.node) !== undefined;
     if (!nested) {
       if (!equalJson(was.value, child.value)) changed[child.element] = {};
       continue;
@@ -186,5 +192,7 @@ function readableElement(element: string): string {
   if (element.startsWith("f:")) return `.${rest}`;
   if (element.startsWith("v:")) return `[=${rest}]`;
   const keys = JSON.parse(rest) as Dict;
-  return `[${Object.entries(keys).map(([k, v]) => `${k}=${JSON.stringify(v)}`).join(",")}]`;
+  return `[${Object.entries(keys)
+    .map(([k, v]) => `${k}=${JSON.stringify(v)}`)
+    .join(",")}]`;
 }

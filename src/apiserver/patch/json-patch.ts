@@ -1,5 +1,5 @@
+import { badRequest, StatusError } from "../errors.ts";
 import { cloneJson, type Dict, equalJson, isDict, setField } from "../object.ts";
-import { StatusError, badRequest } from "../errors.ts";
 
 /** Most operations that one patch may have (apiserver's MaxJSONPatchOperations). */
 const maxOperations = 10_000;
@@ -13,9 +13,14 @@ interface Operation {
 
 /** Applies a JSON patch (RFC 6902) to a copy of a document. Throws StatusError 400, or 422 where it does not fit. */
 export function applyJsonPatch(document: unknown, patch: unknown): unknown {
-  if (!Array.isArray(patch)) throw badRequest("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch");
+  if (!Array.isArray(patch))
+    throw badRequest("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch");
   if (patch.length > maxOperations) {
-    throw new StatusError(413, "RequestEntityTooLarge", `The allowed maximum operations in a JSON patch is ${maxOperations}, got ${patch.length}`);
+    throw new StatusError(
+      413,
+      "RequestEntityTooLarge",
+      `The allowed maximum operations in a JSON patch is ${maxOperations}, got ${patch.length}`,
+    );
   }
   const root = { document: cloneJson(document) };
   for (const operation of patch) applyOperation(root, operation as Operation);
@@ -44,7 +49,8 @@ function applyOperation(root: { document: unknown }, operation: Operation): void
       add(root, path, cloneJson(find(root, String(from), "copy")));
       return;
     case "test":
-      if (!equalJson(find(root, path, "test"), operation.value)) throw unfit(`testing value ${path} failed: test failed`);
+      if (!equalJson(find(root, path, "test"), operation.value))
+        throw unfit(`testing value ${path} failed: test failed`);
       return;
     default:
       throw badRequest(`Unexpected kind: ${op}`);
@@ -58,7 +64,10 @@ function unfit(text: string): StatusError {
 function tokens(path: string): string[] {
   if (path === "") return [];
   if (!path.startsWith("/")) throw unfit(`path ${path} does not start with /`);
-  return path.slice(1).split("/").map((t) => t.replace(/~1/g, "/").replace(/~0/g, "~"));
+  return path
+    .slice(1)
+    .split("/")
+    .map((t) => t.replace(/~1/g, "/").replace(/~0/g, "~"));
 }
 
 function child(value: unknown, token: string): unknown {
@@ -94,7 +103,8 @@ function add(root: { document: unknown }, path: string, value: unknown): void {
     return;
   }
   const index = last === "-" ? holder.length : Number(last);
-  if (!Number.isInteger(index) || index < 0 || index > holder.length) throw unfit(`add operation does not apply: index ${last} out of bounds`);
+  if (!Number.isInteger(index) || index < 0 || index > holder.length)
+    throw unfit(`add operation does not apply: index ${last} out of bounds`);
   holder.splice(index, 0, value);
 }
 

@@ -16,7 +16,18 @@ export interface FieldOwner {
 }
 
 /** Metadata that nobody owns. */
-const unowned = new Set(["name", "namespace", "uid", "resourceVersion", "creationTimestamp", "generation", "selfLink", "managedFields", "deletionTimestamp", "deletionGracePeriodSeconds"]);
+const unowned = new Set([
+  "name",
+  "namespace",
+  "uid",
+  "resourceVersion",
+  "creationTimestamp",
+  "generation",
+  "selfLink",
+  "managedFields",
+  "deletionTimestamp",
+  "deletionGracePeriodSeconds",
+]);
 
 /** The part of an object whose fields an owner can own. */
 function ownable(object: Dict | undefined, owner: FieldOwner): Dict {
@@ -56,7 +67,13 @@ function store(object: StoredObject, entries: readonly ManagedFieldsEntry[]): vo
 }
 
 /** Notes in metadata.managedFields what an ordinary write changed. Changes `object` only. */
-export function trackUpdate(schema: Schema, type: string, old: StoredObject | undefined, object: StoredObject, owner: FieldOwner): void {
+export function trackUpdate(
+  schema: Schema,
+  type: string,
+  old: StoredObject | undefined,
+  object: StoredObject,
+  owner: FieldOwner,
+): void {
   const given = object.metadata.managedFields ?? old?.metadata.managedFields ?? [];
   // A list with one empty entry is the documented way to drop all ownership.
   const entries = given.length === 1 && Object.keys(given[0] as object).length === 0 ? [] : given;
@@ -113,7 +130,9 @@ export function applyConfiguration(
   const object = mine?.fieldsV1 ? (prune(schema, merged, mine.fieldsV1, kept, node) as Dict) : merged;
   const finish = (finished: StoredObject) => {
     const same = mine && equalJson(mine.fieldsV1, wanted) && mine.apiVersion === owner.apiVersion;
-    const rest = taken.map(({ entry, fields }) => (equalJson(fields, entry.fieldsV1) ? entry : { ...entry, fieldsV1: fields }));
+    const rest = taken.map(({ entry, fields }) =>
+      equalJson(fields, entry.fieldsV1) ? entry : { ...entry, fieldsV1: fields },
+    );
     store(finished, [same ? mine : newEntry(owner, "Apply", wanted), ...rest]);
   };
   return { object, finish };

@@ -15,11 +15,17 @@ export function applyStrategicPatch(schema: Schema, typeName: string, target: Di
 }
 
 /** Undefined: the structure is to be removed. */
-function mergeStruct(schema: Schema, type: ObjectType | undefined, target: Dict | undefined, patch: Dict): Dict | undefined {
+function mergeStruct(
+  schema: Schema,
+  type: ObjectType | undefined,
+  target: Dict | undefined,
+  patch: Dict,
+): Dict | undefined {
   const directive = patch.$patch;
   if (directive === "delete") return undefined;
   if (directive === "replace") return withoutDirectives(patch);
-  if (directive !== undefined && directive !== "merge") throw badRequest(`Unknown patch type found: ${String(directive)}`);
+  if (directive !== undefined && directive !== "merge")
+    throw badRequest(`Unknown patch type found: ${String(directive)}`);
   const out: Dict = { ...target };
   const retain = patch.$retainKeys;
   if (Array.isArray(retain)) for (const key of Object.keys(out)) if (!retain.includes(key)) delete out[key];
@@ -37,12 +43,19 @@ function mergeStruct(schema: Schema, type: ObjectType | undefined, target: Dict 
   }
   for (const key of Object.keys(patch)) {
     const name = key.slice(orderPrefix.length);
-    if (key.startsWith(orderPrefix) && patch[name] === undefined) reorder(out, name, patch[key], type?.fields.get(name));
+    if (key.startsWith(orderPrefix) && patch[name] === undefined)
+      reorder(out, name, patch[key], type?.fields.get(name));
   }
   return out;
 }
 
-function mergeField(schema: Schema, field: Field | undefined, target: unknown, value: unknown, order: unknown): unknown {
+function mergeField(
+  schema: Schema,
+  field: Field | undefined,
+  target: unknown,
+  value: unknown,
+  order: unknown,
+): unknown {
   if (Array.isArray(value)) return mergeList(schema, field, Array.isArray(target) ? target : [], value, order);
   if (!isDict(value)) return value;
   if (field?.merge.replace) return withoutDirectives(value);
@@ -50,7 +63,13 @@ function mergeField(schema: Schema, field: Field | undefined, target: unknown, v
   return mergeStruct(schema, inner, isDict(target) ? target : undefined, value);
 }
 
-function mergeList(schema: Schema, field: Field | undefined, target: unknown[], patch: unknown[], order: unknown): unknown[] {
+function mergeList(
+  schema: Schema,
+  field: Field | undefined,
+  target: unknown[],
+  patch: unknown[],
+  order: unknown,
+): unknown[] {
   const key = field?.merge.patchKey;
   if (!key) return withoutDirectives(patch).filter((item) => !isDict(item) || item.$patch === undefined);
   if (key === "=") {
@@ -76,7 +95,13 @@ function mergeList(schema: Schema, field: Field | undefined, target: unknown[], 
     if (at < 0) out.push(merged);
     else out[at] = merged;
   }
-  return Array.isArray(order) ? sortBy(out, order.map((o) => (isDict(o) ? o[key] : o)), (item) => (item as Dict)[key]) : out;
+  return Array.isArray(order)
+    ? sortBy(
+        out,
+        order.map((o) => (isDict(o) ? o[key] : o)),
+        (item) => (item as Dict)[key],
+      )
+    : out;
 }
 
 /**
@@ -85,7 +110,9 @@ function mergeList(schema: Schema, field: Field | undefined, target: unknown[], 
  */
 function sortBy<T>(items: T[], order: readonly unknown[], id: (item: T) => unknown): T[] {
   const rank = new Map(order.map((value, i) => [value, i]));
-  const named = items.filter((item) => rank.has(id(item))).sort((a, b) => (rank.get(id(a)) as number) - (rank.get(id(b)) as number));
+  const named = items
+    .filter((item) => rank.has(id(item)))
+    .sort((a, b) => (rank.get(id(a)) as number) - (rank.get(id(b)) as number));
   const out: T[] = [];
   let next = 0;
   for (const item of items) out.push(rank.has(id(item)) ? (named[next++] as T) : item);
@@ -97,7 +124,12 @@ function reorder(out: Dict, name: string, order: unknown, field: Field | undefin
   const key = field?.merge.patchKey;
   if (!Array.isArray(items) || !Array.isArray(order) || !key) return;
   if (key === "=") out[name] = sortBy(items, order, (item) => item);
-  else out[name] = sortBy(items as Dict[], order.map((o) => (isDict(o) ? o[key] : o)), (item) => item[key]);
+  else
+    out[name] = sortBy(
+      items as Dict[],
+      order.map((o) => (isDict(o) ? o[key] : o)),
+      (item) => item[key],
+    );
 }
 
 function deletePrimitives(out: Dict, name: string, values: unknown): void {

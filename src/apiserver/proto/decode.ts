@@ -11,7 +11,8 @@ const magic = Buffer.from("k8s\0");
 
 /** The object in an envelope as JSON, with apiVersion and kind from the envelope. Throws StatusError 400. */
 export function decodeProtobuf(schema: Schema, bytes: Buffer, type: string): Dict {
-  if (!bytes.subarray(0, 4).equals(magic)) throw badRequest("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]");
+  if (!bytes.subarray(0, 4).equals(magic))
+    throw badRequest("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]");
   try {
     let apiVersion = "";
     let kind = "";
@@ -140,7 +141,9 @@ function decodeValue(schema: Schema, field: Field, value: Buffer | bigint, depth
     case "Quantity":
       return text(value as Buffer, 1);
     case "IntOrString":
-      return number(value as Buffer, 1) === 1n ? text(value as Buffer, 3) : Number(BigInt.asIntN(64, number(value as Buffer, 2)));
+      return number(value as Buffer, 1) === 1n
+        ? text(value as Buffer, 3)
+        : Number(BigInt.asIntN(64, number(value as Buffer, 2)));
     case "FieldsV1":
     case "RawExtension":
       return JSON.parse(text(value as Buffer, 1) || "{}");

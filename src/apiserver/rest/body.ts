@@ -58,7 +58,10 @@ export function parseYamlBody(bytes: Buffer): unknown {
 
 /** Checks kind and version and brings the value into the form of its type. Throws StatusError 400. */
 export function check(value: unknown, expected: Expected, strictness: Strictness): Dict {
-  if (!isDict(value)) throw badRequest(`couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct`);
+  if (!isDict(value))
+    throw badRequest(
+      `couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct`,
+    );
   const { apiVersion = expected.apiVersion, kind = expected.kind } = value;
   if (kind !== expected.kind || apiVersion !== expected.apiVersion) {
     throw badRequest(
@@ -73,11 +76,14 @@ export function check(value: unknown, expected: Expected, strictness: Strictness
 function decodeChecked(value: Dict, expected: Expected, strictness: Strictness): Dict {
   const unknown: string[] = [];
   const cannot = (why: string) =>
-    badRequest(`${expected.kind} in version "${expected.apiVersion.split("/").at(-1)}" cannot be handled as a ${expected.kind}: ${why}`);
+    badRequest(
+      `${expected.kind} in version "${expected.apiVersion.split("/").at(-1)}" cannot be handled as a ${expected.kind}: ${why}`,
+    );
   try {
     const decoded = decodeObject(expected.schema, expected.type, value, unknown);
     const texts = unknown.map((path) => `unknown field "${path}"`);
-    if (strictness.validation === "Strict" && texts.length > 0) throw cannot(`strict decoding error: ${texts.join(", ")}`);
+    if (strictness.validation === "Strict" && texts.length > 0)
+      throw cannot(`strict decoding error: ${texts.join(", ")}`);
     if (strictness.validation === "Warn") for (const text of texts) strictness.warn(text);
     return decoded;
   } catch (error) {
@@ -90,5 +96,9 @@ function decodeChecked(value: Dict, expected: Expected, strictness: Strictness):
 export function fieldValidation(query: URLSearchParams): Strictness["validation"] {
   const value = query.get("fieldValidation") || "Warn";
   if (value === "Strict" || value === "Warn" || value === "Ignore") return value;
-  throw new StatusError(422, "Invalid", `CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "${value}": supported values: "Ignore", "Strict", "Warn"`);
+  throw new StatusError(
+    422,
+    "Invalid",
+    `CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "${value}": supported values: "Ignore", "Strict", "Warn"`,
+  );
 }

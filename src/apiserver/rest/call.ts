@@ -36,10 +36,18 @@ export interface Reply {
 
 /** An answer of JSON. */
 export function jsonReply(body: unknown, status = 200, headers: Record<string, string> = {}): Reply {
-  return { status, headers: { "content-type": "application/json", ...headers }, body: `${typeof body === "string" ? body : JSON.stringify(body)}\n` };
+  return {
+    status,
+    headers: { "content-type": "application/json", ...headers },
+    body: `${typeof body === "string" ? body : JSON.stringify(body)}\n`,
+  };
 }
 
 /** An answer of plain text. */
 export function textReply(body: string, status = 200): Reply {
-  return { status, headers: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" }, body };
+  return {
+    status,
+    headers: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" },
+    body,
+  };
 }

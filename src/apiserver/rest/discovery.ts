@@ -29,7 +29,9 @@ export class Discovery {
     if (!match) return undefined;
     const group = this.#registry.groups.find((g) => g.group === (match[1] ?? ""));
     if (!group || (match[2] !== undefined && match[2] !== group.version)) return undefined;
-    return this.#cached(clean, call, "application/json", () => (match[2] ? resourceList(group) : { kind: "APIGroup", apiVersion: "v1", ...groupInfo(group) }));
+    return this.#cached(clean, call, "application/json", () =>
+      match[2] ? resourceList(group) : { kind: "APIGroup", apiVersion: "v1", ...groupInfo(group) },
+    );
   }
 
   #cached(key: string, call: Call, type: string, make: () => object): Reply {
@@ -57,7 +59,13 @@ export class Discovery {
       metadata: {},
       items: groups.map((g) => ({
         metadata: { ...(g.group ? { name: g.group } : {}), creationTimestamp: null },
-        versions: [{ version: g.version, freshness: "Current", resources: [...g.kinds.map(aggregatedKind), ...g.reviews.map(aggregatedReview)] }],
+        versions: [
+          {
+            version: g.version,
+            freshness: "Current",
+            resources: [...g.kinds.map(aggregatedKind), ...g.reviews.map(aggregatedReview)],
+          },
+        ],
       })),
     };
   }
@@ -109,7 +117,13 @@ function legacyKind(kind: Kind): object[] {
 }
 
 function legacyReview(review: Review): object {
-  return { name: review.plural, singularName: review.singular, namespaced: review.namespaced, kind: review.kind, verbs: ["create"] };
+  return {
+    name: review.plural,
+    singularName: review.singular,
+    namespaced: review.namespaced,
+    kind: review.kind,
+    verbs: ["create"],
+  };
 }
 
 function aggregatedKind(kind: Kind): object {

@@ -1,9 +1,10 @@
-import type { Logger } from "#base/log.ts";
 import { errorMessage } from "#base/errors.ts";
+import type { Logger } from "#base/log.ts";
 import type { Authority } from "../auth/authenticate.ts";
 import { badRequest, internal, methodNotAllowed, noSuchPath, StatusError, unauthorized } from "../errors.ts";
 import type { Kind, User } from "../kinds/definition.ts";
 import type { Registry } from "../kinds/registry.ts";
+import { type Store, TooLargeError } from "../store/index.ts";
 import { type Call, jsonReply, type Reply } from "./call.ts";
 import type { Discovery } from "./discovery.ts";
 import { getObject, listObjects } from "./list.ts";
@@ -11,7 +12,6 @@ import { parseRequest, type RequestInfo } from "./request-info.ts";
 import type { Reviews } from "./reviews.ts";
 import type { Subresources } from "./subresources.ts";
 import { watchObjects } from "./watch.ts";
-import type { Store } from "../store/index.ts";
 import type { Writes } from "./writes.ts";
 
 /** Answers paths that are no resources: health, version, OpenAPI, key sets. */
@@ -62,7 +62,9 @@ export class Handler {
     try {
       const { user, info } = this.admit(call);
       const reply = await this.#route(call, user, info, warnings);
-      return warnings.length === 0 ? reply : { ...reply, headers: { ...reply.headers, warning: warnings.map(warningText).join(", ") } };
+      return warnings.length === 0
+        ? reply
+        : { ...reply, headers: { ...reply.headers, warning: warnings.map(warningText).join(", ") } };
     } catch (error) {
       return this.#failure(error, call);
     }
@@ -98,7 +100,9 @@ export class Handler {
     const { store, writes, subresources } = this.#deps;
     if (kind.namespaced && !info.namespace && !["list", "watch"].includes(info.verb)) {
       // A collection of all namespaces can only be read.
-      throw info.verb === "create" ? badRequest("an empty namespace may not be set during creation") : methodNotAllowed();
+      throw info.verb === "create"
+        ? badRequest("an empty namespace may not be set during creation")
+        : methodNotAllowed();
     }
     if (info.subresource) return subresources.answer(request);
     switch (info.verb) {
@@ -128,7 +132,12 @@ export class Handler {
 
   #failure(error: unknown, call: Call): Reply {
     if (error instanceof StatusError) return errorReply(error);
-    this.#deps.log.error("Request failed", { method: call.method, path: call.url, error: error instanceof Error ? (error.stack ?? error.message) : errorMessage(error) });
+    if (error instanceof TooLargeError) return errorReply(new StatusError(413, "RequestEntityTooLarge", error.message));
+    this.#deps.log.error("Request failed", {
+      method: call.method,
+      path: call.url,
+      error: error instanceof Error ? (error.stack ?? error.message) : errorMessage(error),
+    });
     return errorReply(internal(errorMessage(error)));
   }
 }
@@ -140,6 +149,9 @@ export function errorReply(error: StatusError): Reply {
 
 /** RFC 7234 5.5 with code 299, as kubectl prints it. */
 function warningText(text: string): string {
-  const safe = text.replace(/[^\x20-\x7e]/g, "?").replace(/\\/g, "\\\\").replace(/"/g, '\\"');
+  const safe = text
+    .replace(/[^\x20-\x7e]/g, "?")
+    .replace(/\\/g, "\\\\")
+    .replace(/"/g, '\\"');
   return `299 - "${safe}"`;
 }

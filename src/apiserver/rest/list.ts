@@ -45,13 +45,16 @@ interface Continue {
 }
 
 function encodeContinue(token: Continue): string {
-  return Buffer.from(JSON.stringify({ v: "meta.k8s.io/v1", rv: token.revision, start: token.after })).toString("base64url");
+  return Buffer.from(JSON.stringify({ v: "meta.k8s.io/v1", rv: token.revision, start: token.after })).toString(
+    "base64url",
+  );
 }
 
 function decodeContinue(text: string): Continue {
   try {
     const { v, rv, start } = JSON.parse(Buffer.from(text, "base64url").toString("utf8"));
-    if (v === "meta.k8s.io/v1" && Number.isInteger(rv) && rv > 0 && typeof start === "string") return { revision: rv, after: start };
+    if (v === "meta.k8s.io/v1" && Number.isInteger(rv) && rv > 0 && typeof start === "string")
+      return { revision: rv, after: start };
   } catch {
     // Falls through to the refusal below.
   }
@@ -99,7 +102,11 @@ export function listPage(store: Store, kind: Kind, info: RequestInfo): Page {
   if (!from) checkRevision(store, info.query);
   const all = snapshot(store, kind, revision, from !== undefined);
   const entries: Entry[] = [];
-  let position = from ? upperBound(all, from.after) : selection.namespace ? upperBound(all, `${selection.namespace}/`) : 0;
+  let position = from
+    ? upperBound(all, from.after)
+    : selection.namespace
+      ? upperBound(all, `${selection.namespace}/`)
+      : 0;
   for (; position < all.length; position++) {
     const entry = all[position] as Entry;
     if (selection.namespace && !entry.key.startsWith(`${selection.namespace}/`)) break;
@@ -158,10 +165,16 @@ function exactRevision(store: Store, query: URLSearchParams): number | undefined
   const text = query.get("resourceVersion") ?? "";
   const revision = parseRevision(text);
   if (match === "Exact") {
-    if (!revision) throw badRequest('ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch "Exact" is forbidden for resourceVersion "0"');
+    if (!revision)
+      throw badRequest(
+        'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch "Exact" is forbidden for resourceVersion "0"',
+      );
     return Math.min(revision, store.revision);
   }
-  if (match && match !== "NotOlderThan") throw badRequest(`ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Unsupported value: "${match}": supported values: "Exact", "NotOlderThan", ""`);
+  if (match && match !== "NotOlderThan")
+    throw badRequest(
+      `ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Unsupported value: "${match}": supported values: "Exact", "NotOlderThan", ""`,
+    );
   return undefined;
 }
 
@@ -182,6 +195,7 @@ export function futureRevision(asked: number, current: number): StatusError {
 /** A revision's number, 0 for none. Throws StatusError 400. */
 export function parseRevision(text: string): number {
   if (text === "") return 0;
-  if (!/^\d{1,15}$/.test(text)) throw badRequest(`Invalid value: "${text}": strconv.ParseUint: parsing "${text}": invalid syntax`);
+  if (!/^\d{1,15}$/.test(text))
+    throw badRequest(`Invalid value: "${text}": strconv.ParseUint: parsing "${text}": invalid syntax`);
   return Number(text);
 }

@@ -1,16 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { randomSuffix } from "../kinds/pod.ts";
+import { alreadyExists, badRequest, conflict, FieldErrors, forbidden, notFound, StatusError } from "../errors.ts";
 import type { Kind, ServiceAllocator, User, WriteContext } from "../kinds/definition.ts";
 import { validateMeta, validateMetaUpdate } from "../kinds/metadata.ts";
+import { randomSuffix } from "../kinds/pod.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
-import { alreadyExists, badRequest, conflict, FieldErrors, forbidden, notFound, StatusError } from "../errors.ts";
 import { cloneJson, type Dict, equalJson, type StoredObject } from "../object.ts";
 import { trackUpdate } from "../patch/managed-fields.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { Entry, Store } from "../store/index.ts";
-
-/** Largest object (etcd's request limit as kube-apiserver sets it). */
-const objectLimit = 1.5 * 1024 * 1024;
 
 /** How a write is done. */
 export interface WriteOptions {
@@ -63,7 +60,6 @@ export class Objects {
     this.#own(kind, undefined, object, options);
     const key = keyOf(object.metadata.namespace, object.metadata.name);
     if (this.#store.get(kind.storage, key)) throw alreadyExists(kind, object.metadata.name);
-    this.#checkSize(object);
     return options.dryRun ? object : this.#store.put(kind.storage, key, object).object;
   }
 
@@ -71,7 +67,13 @@ export class Objects {
    * Updates an object to what `change` makes of the present one, in the kind's own version. `change` gets the shared
    * object and returns a new one. Throws StatusError.
    */
-  update(kind: Kind, namespace: string, name: string, change: (old: StoredObject) => Dict, options: WriteOptions): StoredObject {
+  update(
+    kind: Kind,
+    namespace: string,
+    name: string,
+    change: (old: StoredObject) => Dict,
+    options: WriteOptions,
+  ): StoredObject {
     const key = keyOf(namespace, name);
     const entry = this.#store.get(kind.storage, key);
     if (!entry) throw notFound(kind, name);
@@ -94,7 +96,6 @@ export class Objects {
     if (kind.generation && options.subresource !== "status") countGeneration(old, object);
     this.#own(kind, old, object, options);
     if (equalJson(object, old)) return old;
-    this.#checkSize(object);
     if (options.dryRun) return object;
     if (isGone(kind, object)) {
       const removed = this.#store.remove(kind.storage, key) as Entry;
@@ -105,7 +106,13 @@ export class Objects {
   }
 
   /** Begins or completes a deletion. */
-  delete(kind: Kind, namespace: string, name: string, options: DeleteOptions, dryRun: boolean): { object: StoredObject; gone: boolean } {
+  delete(
+    kind: Kind,
+    namespace: string,
+    name: string,
+    options: DeleteOptions,
+    dryRun: boolean,
+  ): { object: StoredObject; gone: boolean } {
     const key = keyOf(namespace, name);
     const entry = this.#store.get(kind.storage, key);
     if (!entry) throw notFound(kind, name);
@@ -116,7 +123,8 @@ export class Objects {
     const grace = kind.deletion.gracePeriod?.(old, options.gracePeriodSeconds) ?? 0;
     const before = old.metadata.deletionGracePeriodSeconds;
     const shorter = before === undefined || grace < before;
-    if (old.metadata.deletionTimestamp === undefined || shorter) beginDeletion(kind, object, before === undefined ? grace : Math.min(grace, before));
+    if (old.metadata.deletionTimestamp === undefined || shorter)
+      beginDeletion(kind, object, before === undefined ? grace : Math.min(grace, before));
     const gone = isGone(kind, object);
     if (dryRun) return { object, gone };
     if (gone) return { object: (this.#store.remove(kind.storage, key) as Entry).object, gone };
@@ -143,7 +151,8 @@ export class Objects {
     }
     meta.uid = randomUUID();
     meta.creationTimestamp = timestamp();
-    for (const field of ["deletionTimestamp", "deletionGracePeriodSeconds", "generation", "managedFields"] as const) delete meta[field];
+    for (const field of ["deletionTimestamp", "deletionGracePeriodSeconds", "generation", "managedFields"] as const)
+      delete meta[field];
     if (kind.generation) meta.generation = 1;
     if (kind.status && !kind.keepsStatusOnCreate) delete object.status;
     return object;
@@ -164,8 +173,18 @@ export class Objects {
     const found = this.#store.get("namespaces", namespace)?.object;
     if (!found) throw notFound({ group: "", plural: "namespaces" }, namespace);
     if (found.metadata.deletionTimestamp === undefined) return;
-    const error = forbidden(kind, name, `unable to create new content in namespace ${namespace} because it is being terminated`);
-    const causes = [{ reason: "NamespaceTerminating", message: `namespace ${namespace} is being terminated`, field: "metadata.namespace" }];
+    const error = forbidden(
+      kind,
+      name,
+      `unable to create new content in namespace ${namespace} because it is being terminated`,
+    );
+    const causes = [
+      {
+        reason: "NamespaceTerminating",
+        message: `namespace ${namespace} is being terminated`,
+        field: "metadata.namespace",
+      },
+    ];
     throw new StatusError(403, "Forbidden", error.message, { ...error.details, causes });
   }
 
@@ -173,28 +192,44 @@ export class Objects {
     draft.metadata ??= { name };
     const meta = draft.metadata;
     if (!meta.name) meta.name = name;
-    if (meta.name !== name) throw badRequest(`the name of the object (${meta.name}) does not match the name on the URL (${name})`);
+    if (meta.name !== name)
+      throw badRequest(`the name of the object (${meta.name}) does not match the name on the URL (${name})`);
     if (kind.namespaced) {
       meta.namespace ||= namespace;
-      if (meta.namespace !== namespace) throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+      if (meta.namespace !== namespace)
+        throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
     }
     if (meta.uid && meta.uid !== old.metadata.uid) {
-      throw conflict(kind, name, `Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${old.metadata.uid}`);
+      throw conflict(
+        kind,
+        name,
+        `Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${old.metadata.uid}`,
+      );
     }
-    if (meta.resourceVersion && meta.resourceVersion !== "0" && meta.resourceVersion !== old.metadata.resourceVersion) throw conflict(kind, name);
+    if (meta.resourceVersion && meta.resourceVersion !== "0" && meta.resourceVersion !== old.metadata.resourceVersion)
+      throw conflict(kind, name);
   }
 
   /** Fields that a write through this resource cannot change keep their old value. */
   #carryOver(kind: Kind, old: StoredObject, object: StoredObject, subresource: string): void {
     const meta = object.metadata;
     const was = old.metadata;
-    for (const field of ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion"] as const) {
+    for (const field of [
+      "uid",
+      "creationTimestamp",
+      "deletionTimestamp",
+      "deletionGracePeriodSeconds",
+      "generation",
+      "resourceVersion",
+    ] as const) {
       if (was[field] === undefined) delete meta[field];
       else Object.assign(meta, { [field]: was[field] });
     }
     if (subresource === "status") {
-      for (const field of Object.keys(object)) if (!["status", "metadata", "apiVersion", "kind"].includes(field)) delete object[field];
-      for (const [field, value] of Object.entries(old)) if (field !== "status" && field !== "metadata") object[field] = cloneJson(value);
+      for (const field of Object.keys(object))
+        if (!["status", "metadata", "apiVersion", "kind"].includes(field)) delete object[field];
+      for (const [field, value] of Object.entries(old))
+        if (field !== "status" && field !== "metadata") object[field] = cloneJson(value);
       for (const field of ["ownerReferences", "finalizers"] as const) {
         if (was[field] === undefined) delete meta[field];
         else Object.assign(meta, { [field]: cloneJson(was[field]) });
@@ -218,11 +253,6 @@ export class Objects {
       statusApart: kind.status && options.subresource === "",
     };
     trackUpdate(this.#schema, kind.type, old && kind.fromStored(old), object, owner);
-  }
-
-  #checkSize(object: StoredObject): void {
-    const size = JSON.stringify(object).length;
-    if (size > objectLimit) throw new StatusError(413, "RequestEntityTooLarge", `Request is too large: the object is ${size} bytes, the limit is ${objectLimit}`);
   }
 
   #context(object: StoredObject, options: WriteOptions): WriteContext {
@@ -273,10 +303,18 @@ function beginDeletion(kind: Kind, object: StoredObject, grace: number): void {
 function checkPreconditions(kind: Kind, old: StoredObject, options: DeleteOptions): void {
   const { uid, resourceVersion } = options.preconditions ?? {};
   if (uid && uid !== old.metadata.uid) {
-    throw conflict(kind, old.metadata.name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`);
+    throw conflict(
+      kind,
+      old.metadata.name,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
+    );
   }
   if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) {
-    throw conflict(kind, old.metadata.name, `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${old.metadata.resourceVersion}`);
+    throw conflict(
+      kind,
+      old.metadata.name,
+      `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${old.metadata.resourceVersion}`,
+    );
   }
 }
 
@@ -285,7 +323,11 @@ function setPropagation(object: StoredObject, options: DeleteOptions): void {
   const policy = options.propagationPolicy ?? (options.orphanDependents === true ? "Orphan" : undefined);
   if (policy === undefined) return;
   if (!["Orphan", "Background", "Foreground"].includes(policy)) {
-    throw new StatusError(422, "Invalid", `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "${policy}": supported values: "Background", "Foreground", "Orphan"`);
+    throw new StatusError(
+      422,
+      "Invalid",
+      `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "${policy}": supported values: "Background", "Foreground", "Orphan"`,
+    );
   }
   const others = (object.metadata.finalizers ?? []).filter((f) => f !== "orphan" && f !== "foregroundDeletion");
   if (policy === "Orphan") others.push("orphan");

@@ -33,7 +33,12 @@ export class OpenApi {
     const match = /^\/openapi\/v3\/(?:api|apis\/([^/]+))\/([^/]+)\/?$/.exec(path);
     const group = this.#registry.groups.find((g) => match && g.group === (match[1] ?? "") && g.version === match[2]);
     if (!group) return undefined;
-    const headers = { etag: `"${this.#hash}"`, vary: "Accept", "cache-control": "public, immutable", expires: new Date(Date.now() + 31_536_000_000).toUTCString() };
+    const headers = {
+      etag: `"${this.#hash}"`,
+      vary: "Accept",
+      "cache-control": "public, immutable",
+      expires: new Date(Date.now() + 31_536_000_000).toUTCString(),
+    };
     if (call.headers["if-none-match"] === `"${this.#hash}"`) return { status: 304, headers, body: "" };
     return jsonReply(await this.#document(group), 200, headers);
   }
@@ -50,7 +55,9 @@ export class OpenApi {
   async #document(group: GroupVersion): Promise<object> {
     // The descriptions are big and seldom asked for: they are unpacked for one answer and dropped again.
     const { descriptions: packed } = await import("../schema/descriptions.ts");
-    const descriptions = JSON.parse(brotliDecompressSync(Buffer.from(packed, "base64")).toString("utf8")) as Descriptions;
+    const descriptions = JSON.parse(
+      brotliDecompressSync(Buffer.from(packed, "base64")).toString("utf8"),
+    ) as Descriptions;
     const builder = new SchemaBuilder(this.#schema, descriptions);
     const paths: Dict = {};
     for (const kind of group.kinds) {
@@ -61,7 +68,9 @@ export class OpenApi {
     for (const review of group.reviews) {
       builder.add(review.type, review);
       const base = `/apis/${review.group}/${review.version}`;
-      paths[`${base}/${review.namespaced ? "namespaces/{namespace}/" : ""}${review.plural}`] = { post: operation("post", review, review.type) };
+      paths[`${base}/${review.namespaced ? "namespaces/{namespace}/" : ""}${review.plural}`] = {
+        post: operation("post", review, review.type),
+      };
     }
     builder.add("meta.v1.DeleteOptions");
     return {
@@ -93,12 +102,19 @@ class SchemaBuilder {
     if (gvk && known) known["x-kubernetes-group-version-kind"] = [gvkOf(gvk)];
     if (known) return;
     const [description, fields] = this.#descriptions[type] ?? ["", {}];
-    const out: Dict = { description, type: "object", ...(gvk ? { "x-kubernetes-group-version-kind": [gvkOf(gvk)] } : {}) };
+    const out: Dict = {
+      description,
+      type: "object",
+      ...(gvk ? { "x-kubernetes-group-version-kind": [gvkOf(gvk)] } : {}),
+    };
     this.schemas[name] = out;
     const properties: Dict = {};
     const required: string[] = [];
     for (const field of this.#schema.type(type).fields.values()) {
-      properties[field.name] = { ...(fields[field.name] ? { description: fields[field.name] } : {}), ...this.#property(field) };
+      properties[field.name] = {
+        ...(fields[field.name] ? { description: fields[field.name] } : {}),
+        ...this.#property(field),
+      };
       if (field.required) required.push(field.name);
     }
     out.properties = properties;
@@ -113,7 +129,12 @@ class SchemaBuilder {
       description: `${kind.kind}List is a list of ${kind.plural}`,
       type: "object",
       required: ["items"],
-      properties: { apiVersion: text, kind: text, metadata: { allOf: [ref("meta.v1.ListMeta")], default: {} }, items: { type: "array", items: ref(kind.type) } },
+      properties: {
+        apiVersion: text,
+        kind: text,
+        metadata: { allOf: [ref("meta.v1.ListMeta")], default: {} },
+        items: { type: "array", items: ref(kind.type) },
+      },
       "x-kubernetes-group-version-kind": [{ ...gvkOf(kind), kind: `${kind.kind}List` }],
     };
   }
@@ -159,13 +180,24 @@ function scalarSchema(builder: SchemaBuilder, field: Field): Dict {
       return { type: "string", format: "byte" };
     case "Time":
     case "MicroTime":
-      return builder.addSpecial(field.kind, { type: "string", format: "date-time", description: "Time in RFC 3339 form." });
+      return builder.addSpecial(field.kind, {
+        type: "string",
+        format: "date-time",
+        description: "Time in RFC 3339 form.",
+      });
     case "Duration":
       return builder.addSpecial(field.kind, { type: "string", description: "Duration such as 1m30s." });
     case "Quantity":
-      return builder.addSpecial(field.kind, { oneOf: [{ type: "string" }, { type: "number" }], description: "Quantity is a fixed-point number such as 100m, 1.5Gi or 2e3." });
+      return builder.addSpecial(field.kind, {
+        oneOf: [{ type: "string" }, { type: "number" }],
+        description: "Quantity is a fixed-point number such as 100m, 1.5Gi or 2e3.",
+      });
     case "IntOrString":
-      return builder.addSpecial(field.kind, { oneOf: [{ type: "integer" }, { type: "string" }], format: "int-or-string", description: "A number or a text." });
+      return builder.addSpecial(field.kind, {
+        oneOf: [{ type: "integer" }, { type: "string" }],
+        format: "int-or-string",
+        description: "A number or a text.",
+      });
     default:
       return builder.addSpecial(field.kind, { type: "object", description: "Any object." });
   }
@@ -189,14 +221,21 @@ function mergeExtensions(field: Field): Dict {
 
 const query = (name: string) => ({ name, in: "query", schema: { type: "string", uniqueItems: true } });
 const bodyTypes = ["application/json", "application/yaml"];
-const patchBodies = ["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
+const patchBodies = [
+  "application/apply-patch+yaml",
+  "application/json-patch+json",
+  "application/merge-patch+json",
+  "application/strategic-merge-patch+json",
+];
 
 function operation(action: string, kind: Gvk, type: string): Dict {
   const writing = action !== "get" && action !== "list";
   const content = (types: readonly string[], schema: Dict) => Object.fromEntries(types.map((t) => [t, { schema }]));
   const body = action === "patch" ? content(patchBodies, { type: "object" }) : content(bodyTypes, ref(type));
   return {
-    parameters: writing ? ["dryRun", "fieldManager", "fieldValidation", ...(action === "patch" ? ["force"] : [])].map(query) : [],
+    parameters: writing
+      ? ["dryRun", "fieldManager", "fieldValidation", ...(action === "patch" ? ["force"] : [])].map(query)
+      : [],
     ...(writing && action !== "delete" ? { requestBody: { content: body } } : {}),
     responses: { 200: { description: "OK", content: content(bodyTypes, ref(type)) } },
     "x-kubernetes-action": action,
@@ -209,8 +248,13 @@ function kindPaths(kind: Kind): Dict {
   const collection = `${root}/${kind.namespaced ? "namespaces/{namespace}/" : ""}${kind.plural}`;
   const paths: Dict = {
     [collection]: { get: operation("list", kind, `${kind.type}List`), post: operation("post", kind, kind.type) },
-    [`${collection}/{name}`]: Object.fromEntries(["get", "put", "patch", "delete"].map((a) => [a, operation(a, kind, kind.type)])),
+    [`${collection}/{name}`]: Object.fromEntries(
+      ["get", "put", "patch", "delete"].map((a) => [a, operation(a, kind, kind.type)]),
+    ),
   };
-  if (kind.status) paths[`${collection}/{name}/status`] = Object.fromEntries(["get", "put", "patch"].map((a) => [a, operation(a, kind, kind.type)]));
+  if (kind.status)
+    paths[`${collection}/{name}/status`] = Object.fromEntries(
+      ["get", "put", "patch"].map((a) => [a, operation(a, kind, kind.type)]),
+    );
   return paths;
 }

@@ -21,10 +21,13 @@ export class Paths {
     const { store, tokens, openApi } = this.#deps;
     if (path.startsWith("/openapi/v3")) return openApi.answer(path, call);
     const [, first = "", ...rest] = path.split("/");
-    if (first === "livez" || first === "healthz" || first === "readyz") return this.#health(first, rest.join("/"), call);
+    if (first === "livez" || first === "healthz" || first === "readyz")
+      return this.#health(first, rest.join("/"), call);
     switch (path.replace(/\/$/, "")) {
       case "":
-        return jsonReply({ paths: ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v3", "/readyz", "/version"] });
+        return jsonReply({
+          paths: ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v3", "/readyz", "/version"],
+        });
       case "/version":
         return jsonReply(serverVersion);
       case "/openid/v1/jwks":

@@ -14,7 +14,12 @@ export interface RequestInfo {
   readonly rest: readonly string[];
 }
 
-const writeVerbs: Readonly<Record<string, string>> = { POST: "create", PUT: "update", PATCH: "patch", DELETE: "delete" };
+const writeVerbs: Readonly<Record<string, string>> = {
+  POST: "create",
+  PUT: "update",
+  PATCH: "patch",
+  DELETE: "delete",
+};
 
 /** Takes a request's path apart. Throws URIError for broken percent encoding. */
 export function parseRequest(method: string, url: string): RequestInfo {
@@ -23,7 +28,19 @@ export function parseRequest(method: string, url: string): RequestInfo {
   const query = new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1));
   const parts = path.split("/").slice(1).map(decodeURIComponent);
   if (parts.at(-1) === "") parts.pop();
-  const plain = { isResource: false, verb: method.toLowerCase(), path, query, group: "", version: "", namespace: "", resource: "", name: "", subresource: "", rest: [] };
+  const plain = {
+    isResource: false,
+    verb: method.toLowerCase(),
+    path,
+    query,
+    group: "",
+    version: "",
+    namespace: "",
+    resource: "",
+    name: "",
+    subresource: "",
+    rest: [],
+  };
   const core = parts[0] === "api";
   if (!core && parts[0] !== "apis") return plain;
   const group = core ? "" : (parts[1] ?? "");

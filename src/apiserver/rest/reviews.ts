@@ -11,7 +11,14 @@ import { type Call, jsonReply, type Reply } from "./call.ts";
 import type { RequestInfo } from "./request-info.ts";
 
 interface ReviewSpec {
-  resourceAttributes?: { verb?: string; group?: string; resource?: string; subresource?: string; namespace?: string; name?: string };
+  resourceAttributes?: {
+    verb?: string;
+    group?: string;
+    resource?: string;
+    subresource?: string;
+    namespace?: string;
+    name?: string;
+  };
   nonResourceAttributes?: { verb?: string; path?: string };
   user?: string;
   groups?: string[];
@@ -41,7 +48,12 @@ export class Reviews {
   /** Answers a POST of a review. Throws StatusError. */
   async answer(review: Review, call: Call, user: User, info: RequestInfo): Promise<Reply> {
     if (info.verb !== "create") throw methodNotAllowed();
-    const expected = { schema: this.#deps.schema, apiVersion: apiVersionOf(review), kind: review.kind, type: review.type };
+    const expected = {
+      schema: this.#deps.schema,
+      apiVersion: apiVersionOf(review),
+      kind: review.kind,
+      type: review.type,
+    };
     const body = await readObject(call, expected, { validation: "Ignore", warn: () => {} });
     const spec = (body.spec ?? {}) as ReviewSpec;
     return jsonReply({ ...body, metadata: body.metadata ?? {}, status: this.#status(review, spec, user, info) }, 201);
@@ -58,7 +70,8 @@ export class Reviews {
       case "SelfSubjectRulesReview":
         return this.#rules(spec.namespace ?? "", user);
       case "LocalSubjectAccessReview":
-        if (spec.resourceAttributes?.namespace !== info.namespace) throw badRequest("spec.resourceAttributes.namespace must match metadata.namespace");
+        if (spec.resourceAttributes?.namespace !== info.namespace)
+          throw badRequest("spec.resourceAttributes.namespace must match metadata.namespace");
         return this.#access(spec, subjectOf(spec));
       default:
         return this.#access(spec, subjectOf(spec));
@@ -67,7 +80,10 @@ export class Reviews {
 
   #access(spec: ReviewSpec, user: User): Dict {
     const { resourceAttributes: r, nonResourceAttributes: n } = spec;
-    if (!r === !n) throw badRequest("spec.resourceAttributes: Invalid value: exactly one of nonResourceAttributes or resourceAttributes must be specified");
+    if (!r === !n)
+      throw badRequest(
+        "spec.resourceAttributes: Invalid value: exactly one of nonResourceAttributes or resourceAttributes must be specified",
+      );
     const wanted: Attributes = {
       verb: r?.verb ?? n?.verb ?? "",
       resource: r?.resource ?? "",
@@ -86,8 +102,15 @@ export class Reviews {
       incomplete: false,
       resourceRules: rules
         .filter((r) => r.resources?.length)
-        .map(({ verbs, apiGroups, resources, resourceNames }) => ({ verbs, apiGroups, resources, ...(resourceNames ? { resourceNames } : {}) })),
-      nonResourceRules: rules.filter((r) => r.nonResourceURLs?.length).map(({ verbs, nonResourceURLs }) => ({ verbs, nonResourceURLs })),
+        .map(({ verbs, apiGroups, resources, resourceNames }) => ({
+          verbs,
+          apiGroups,
+          resources,
+          ...(resourceNames ? { resourceNames } : {}),
+        })),
+      nonResourceRules: rules
+        .filter((r) => r.nonResourceURLs?.length)
+        .map(({ verbs, nonResourceURLs }) => ({ verbs, nonResourceURLs })),
     };
   }
 
@@ -104,5 +127,10 @@ function subjectOf(spec: ReviewSpec): User {
 }
 
 function userInfo(user: User): Dict {
-  return { username: user.name, ...(user.uid ? { uid: user.uid } : {}), groups: user.groups, ...(user.extra && Object.keys(user.extra).length ? { extra: user.extra } : {}) };
+  return {
+    username: user.name,
+    ...(user.uid ? { uid: user.uid } : {}),
+    groups: user.groups,
+    ...(user.extra && Object.keys(user.extra).length ? { extra: user.extra } : {}),
+  };
 }

@@ -26,7 +26,10 @@ export function selectionOf(kind: Kind, info: RequestInfo): Selection {
     const comparisons = fields ? parseFieldSelector(fields) : [];
     const known = new Set(["metadata.name", "metadata.namespace", ...kind.selectableFields]);
     for (const { field } of comparisons) {
-      if (!known.has(field)) throw badRequest(`Unable to find "${apiVersionOf(kind)}, Resource=${kind.plural}" that match label selector "${labels}", field selector "${fields}": field label not supported: ${field}`);
+      if (!known.has(field))
+        throw badRequest(
+          `Unable to find "${apiVersionOf(kind)}, Resource=${kind.plural}" that match label selector "${labels}", field selector "${fields}": field label not supported: ${field}`,
+        );
     }
     const byName = comparisons.find((c) => c.field === "metadata.name" && c.equal)?.value ?? "";
     const others = comparisons.filter((c) => !(c.field === "metadata.name" && c.equal));

@@ -1,10 +1,10 @@
-import { badRequest, methodNotAllowed, noSuchPath, notFound, StatusError, tooManyRequests } from "../errors.ts";
 import { matchesSelector } from "#api/index.ts";
+import type { TokenIssuer } from "../auth/tokens.ts";
+import { badRequest, methodNotAllowed, noSuchPath, notFound, StatusError, tooManyRequests } from "../errors.ts";
 import type { Kind } from "../kinds/definition.ts";
 import { alreadyBound } from "../kinds/pod.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
 import { cloneJson, type Dict, isDict, type StoredObject } from "../object.ts";
-import type { TokenIssuer } from "../auth/tokens.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { Store } from "../store/index.ts";
 import { check, parseJson, readObject } from "./body.ts";
@@ -12,7 +12,7 @@ import { jsonReply, type Reply } from "./call.ts";
 import type { KindCall } from "./handler.ts";
 import { getObject } from "./list.ts";
 import { keyOf, type Objects } from "./objects.ts";
-import { applyPatch, writeOptions, type Writes } from "./writes.ts";
+import { applyPatch, type Writes, writeOptions } from "./writes.ts";
 
 /** Life of a requested token in seconds (kube-apiserver's limits and default). */
 const tokenSeconds = { least: 600, ordinary: 3600, most: 2 ** 32 };
@@ -81,12 +81,21 @@ export class Subresources {
     const patch = info.verb === "patch" ? parseJson(await call.body()) : undefined;
     const draft = info.verb === "update" ? await readObject(call, expected, strictness) : undefined;
     const change = (old: StoredObject): Dict => {
-      const next = draft ?? check(applyPatch(this.#deps.schema, call.headers["content-type"] ?? "", kind.type, old, patch), expected, strictness);
+      const next =
+        draft ??
+        check(
+          applyPatch(this.#deps.schema, call.headers["content-type"] ?? "", kind.type, old, patch),
+          expected,
+          strictness,
+        );
       const spec = { ...(old.spec as Dict) };
       for (const field of fields) spec[field] = (next.spec as Dict | undefined)?.[field];
       return { ...old, spec };
     };
-    const object = this.#deps.objects.update(kind, info.namespace, info.name, change, { ...writeOptions(request), subresource: info.subresource });
+    const object = this.#deps.objects.update(kind, info.namespace, info.name, change, {
+      ...writeOptions(request),
+      subresource: info.subresource,
+    });
     await this.#deps.store.settled();
     return jsonReply(object);
   }
@@ -96,19 +105,38 @@ export class Subresources {
     const entry = this.#deps.store.get(kind.storage, keyOf(info.namespace, info.name));
     if (!entry) throw notFound(kind, info.name);
     if (info.verb === "get") return jsonReply(scaleOf(kind, entry.object));
-    const expected = { schema: this.#deps.schema, apiVersion: "autoscaling/v1", kind: "Scale", type: "autoscaling.v1.Scale" };
+    const expected = {
+      schema: this.#deps.schema,
+      apiVersion: "autoscaling/v1",
+      kind: "Scale",
+      type: "autoscaling.v1.Scale",
+    };
     const strictness = { validation: "Ignore" as const, warn: () => {} };
     const body = info.verb === "patch" ? parseJson(await call.body()) : undefined;
     const draft = info.verb === "update" ? await readObject(call, expected, strictness) : undefined;
     const change = (old: StoredObject): Dict => {
       const type = call.headers["content-type"]?.split(";")[0] ?? "";
-      const next = draft ?? check(applyPatch(this.#deps.schema, type, expected.type, scaleOf(kind, old), body), expected, strictness);
+      const next =
+        draft ??
+        check(applyPatch(this.#deps.schema, type, expected.type, scaleOf(kind, old), body), expected, strictness);
       const replicas = ((next.spec ?? {}) as { replicas?: number }).replicas ?? 0;
-      if (replicas < 0) throw new StatusError(422, "Invalid", `Scale.autoscaling "${info.name}" is invalid: spec.replicas: Invalid value: ${replicas}: must be greater than or equal to 0`);
+      if (replicas < 0)
+        throw new StatusError(
+          422,
+          "Invalid",
+          `Scale.autoscaling "${info.name}" is invalid: spec.replicas: Invalid value: ${replicas}: must be greater than or equal to 0`,
+        );
       const asked = (next.metadata as { resourceVersion?: string } | undefined)?.resourceVersion;
-      return { ...old, metadata: { ...old.metadata, ...(asked ? { resourceVersion: asked } : {}) }, spec: { ...(old.spec as Dict), replicas } };
+      return {
+        ...old,
+        metadata: { ...old.metadata, ...(asked ? { resourceVersion: asked } : {}) },
+        spec: { ...(old.spec as Dict), replicas },
+      };
     };
-    const object = this.#deps.objects.update(kind, info.namespace, info.name, change, { ...writeOptions(request), subresource: "scale" });
+    const object = this.#deps.objects.update(kind, info.namespace, info.name, change, {
+      ...writeOptions(request),
+      subresource: "scale",
+    });
     await this.#deps.store.settled();
     return jsonReply(scaleOf(kind, object));
   }
@@ -128,7 +156,12 @@ export class Subresources {
     if (pod.metadata.deletionTimestamp !== undefined) throw alreadyBound(info.name, "(being deleted)");
     if (spec.nodeName) throw alreadyBound(info.name, spec.nodeName);
     const { uid } = binding.metadata as { uid?: string };
-    if (uid && uid !== pod.metadata.uid) throw new StatusError(409, "Conflict", `Operation cannot be fulfilled on pods "${info.name}": Precondition failed: UID in precondition: ${uid}, UID in object meta: ${pod.metadata.uid}`);
+    if (uid && uid !== pod.metadata.uid)
+      throw new StatusError(
+        409,
+        "Conflict",
+        `Operation cannot be fulfilled on pods "${info.name}": Precondition failed: UID in precondition: ${uid}, UID in object meta: ${pod.metadata.uid}`,
+      );
     if (!writeOptions(request).dryRun) this.#deps.store.put(kind.storage, key, boundTo(pod, node, binding));
     await this.#deps.store.settled();
     return jsonReply({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);
@@ -138,7 +171,12 @@ export class Subresources {
   async #evict(request: KindCall): Promise<Reply> {
     const { kind, info, call } = request;
     if (info.verb !== "create") throw methodNotAllowed();
-    const expected = { schema: this.#deps.schema, apiVersion: "policy/v1", kind: "Eviction", type: "policy.v1.Eviction" };
+    const expected = {
+      schema: this.#deps.schema,
+      apiVersion: "policy/v1",
+      kind: "Eviction",
+      type: "policy.v1.Eviction",
+    };
     const eviction = await readObject(call, expected, { validation: "Ignore", warn: () => {} });
     const pod = this.#deps.store.get(kind.storage, keyOf(info.namespace, info.name))?.object;
     if (!pod) throw notFound(kind, info.name);
@@ -156,15 +194,28 @@ export class Subresources {
       const { selector } = (object.spec ?? {}) as { selector?: Parameters<typeof matchesSelector>[0] };
       return namespace === pod.metadata.namespace && matchesSelector(selector, pod.metadata.labels);
     });
-    if (budgets.length > 1) throw new StatusError(500, "InternalError", "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.");
+    if (budgets.length > 1)
+      throw new StatusError(
+        500,
+        "InternalError",
+        "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+      );
     const entry = budgets[0];
     if (!entry) return;
     const budget = cloneJson(entry.object);
-    const status = (budget.status ?? {}) as { disruptionsAllowed?: number; currentHealthy?: number; desiredHealthy?: number; disruptedPods?: Record<string, string> };
+    const status = (budget.status ?? {}) as {
+      disruptionsAllowed?: number;
+      currentHealthy?: number;
+      desiredHealthy?: number;
+      disruptedPods?: Record<string, string>;
+    };
     if ((status.disruptionsAllowed ?? 0) <= 0) {
       const name = budget.metadata.name;
       throw tooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", [
-        { reason: "DisruptionBudget", message: `The disruption budget ${name} needs ${status.desiredHealthy ?? 0} healthy pods and has ${status.currentHealthy ?? 0} currently` },
+        {
+          reason: "DisruptionBudget",
+          message: `The disruption budget ${name} needs ${status.desiredHealthy ?? 0} healthy pods and has ${status.currentHealthy ?? 0} currently`,
+        },
       ]);
     }
     status.disruptionsAllowed = (status.disruptionsAllowed as number) - 1;
@@ -175,21 +226,58 @@ export class Subresources {
   async #token(request: KindCall): Promise<Reply> {
     const { kind, info, call } = request;
     if (info.verb !== "create") throw methodNotAllowed();
-    const expected = { schema: this.#deps.schema, apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", type: "authentication.v1.TokenRequest" };
+    const expected = {
+      schema: this.#deps.schema,
+      apiVersion: "authentication.k8s.io/v1",
+      kind: "TokenRequest",
+      type: "authentication.v1.TokenRequest",
+    };
     const asked = await readObject(call, expected, { validation: "Ignore", warn: () => {} });
     const account = this.#deps.store.get(kind.storage, keyOf(info.namespace, info.name))?.object;
     if (!account) throw notFound(kind, info.name);
-    const spec = (isDict(asked.spec) ? asked.spec : {}) as { audiences?: string[]; expirationSeconds?: number; boundObjectRef?: { kind: "Pod" | "Node" | "Secret"; name: string; uid?: string } };
+    const spec = (isDict(asked.spec) ? asked.spec : {}) as {
+      audiences?: string[];
+      expirationSeconds?: number;
+      boundObjectRef?: { kind: "Pod" | "Node" | "Secret"; name: string; uid?: string };
+    };
     const seconds = spec.expirationSeconds ?? tokenSeconds.ordinary;
     if (seconds < tokenSeconds.least || seconds > tokenSeconds.most) {
-      const text = seconds < tokenSeconds.least ? "may not specify a duration less than 10 minutes" : "may not specify a duration larger than 2^32 seconds";
-      throw new StatusError(422, "Invalid", `TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: ${seconds}: ${text}`);
+      const text =
+        seconds < tokenSeconds.least
+          ? "may not specify a duration less than 10 minutes"
+          : "may not specify a duration larger than 2^32 seconds";
+      throw new StatusError(
+        422,
+        "Invalid",
+        `TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: ${seconds}: ${text}`,
+      );
     }
     const audiences = spec.audiences?.length ? spec.audiences : [this.#deps.tokens.issuer];
     const bound = spec.boundObjectRef ? this.#bound(info.namespace, spec.boundObjectRef) : undefined;
-    const subject = { namespace: info.namespace, name: info.name, uid: account.metadata.uid as string, audiences, seconds };
-    const { token, expires } = this.#deps.tokens.issue({ ...subject, ...(bound ? { bound: bound.binding, ...(bound.node ? { node: bound.node } : {}) } : {}) }, Date.now());
-    return jsonReply({ ...asked, metadata: { name: info.name, namespace: info.namespace, creationTimestamp: new Date().toISOString().slice(0, 19) + "Z" }, spec: { ...spec, audiences, expirationSeconds: seconds }, status: { token, expirationTimestamp: expires } }, 201);
+    const subject = {
+      namespace: info.namespace,
+      name: info.name,
+      uid: account.metadata.uid as string,
+      audiences,
+      seconds,
+    };
+    const { token, expires } = this.#deps.tokens.issue(
+      { ...subject, ...(bound ? { bound: bound.binding, ...(bound.node ? { node: bound.node } : {}) } : {}) },
+      Date.now(),
+    );
+    return jsonReply(
+      {
+        ...asked,
+        metadata: {
+          name: info.name,
+          namespace: info.namespace,
+          creationTimestamp: new Date().toISOString().slice(0, 19) + "Z",
+        },
+        spec: { ...spec, audiences, expirationSeconds: seconds },
+        status: { token, expirationTimestamp: expires },
+      },
+      201,
+    );
   }
 
   #bound(namespace: string, ref: { kind: "Pod" | "Node" | "Secret"; name: string; uid?: string }) {
@@ -198,12 +286,18 @@ export class Subresources {
     if (!object) throw notFound({ group: "", plural }, ref.name);
     const uid = object.metadata.uid as string;
     if (ref.uid && ref.uid !== uid) {
-      throw new StatusError(409, "Conflict", `Operation cannot be fulfilled on ${plural} "${ref.name}": the UID in the bound object reference (${ref.uid}) does not match the UID in record. The object might have been deleted and then recreated`);
+      throw new StatusError(
+        409,
+        "Conflict",
+        `Operation cannot be fulfilled on ${plural} "${ref.name}": the UID in the bound object reference (${ref.uid}) does not match the UID in record. The object might have been deleted and then recreated`,
+      );
     }
     const nodeName = (object.spec as { nodeName?: string } | undefined)?.nodeName;
     const node = ref.kind === "Pod" && nodeName ? this.#deps.store.get("nodes", nodeName)?.object : undefined;
     const binding = { kind: ref.kind, name: ref.name, uid };
-    return node ? { binding, node: { name: node.metadata.name, uid: node.metadata.uid as string } } : { binding, node: undefined };
+    return node
+      ? { binding, node: { name: node.metadata.name, uid: node.metadata.uid as string } }
+      : { binding, node: undefined };
   }
 
   /** PUT of a namespace's finalizers; without any left the namespace goes. */
@@ -213,7 +307,10 @@ export class Subresources {
     const expected = { schema: this.#deps.schema, apiVersion: apiVersionOf(kind), kind: kind.kind, type: kind.type };
     const draft = await readObject(call, expected, { validation: "Ignore", warn: () => {} });
     const spec = (draft.spec ?? {}) as Dict;
-    const object = this.#deps.objects.update(kind, "", info.name, (old) => ({ ...old, spec }), { ...writeOptions(request), subresource: "finalize" });
+    const object = this.#deps.objects.update(kind, "", info.name, (old) => ({ ...old, spec }), {
+      ...writeOptions(request),
+      subresource: "finalize",
+    });
     await this.#deps.store.settled();
     return jsonReply(object);
   }
@@ -226,7 +323,12 @@ function boundTo(pod: StoredObject, node: string, binding: Dict): StoredObject {
   if (annotations) next.metadata.annotations = { ...next.metadata.annotations, ...annotations };
   const status = (next.status ?? {}) as { conditions?: Dict[] };
   const others = (status.conditions ?? []).filter((c) => c.type !== "PodScheduled");
-  const condition = { type: "PodScheduled", status: "True", lastProbeTime: null, lastTransitionTime: new Date().toISOString().slice(0, 19) + "Z" };
+  const condition = {
+    type: "PodScheduled",
+    status: "True",
+    lastProbeTime: null,
+    lastTransitionTime: new Date().toISOString().slice(0, 19) + "Z",
+  };
   next.status = { ...status, conditions: [...others, condition] };
   return next;
 }
@@ -234,12 +336,21 @@ function boundTo(pod: StoredObject, node: string, binding: Dict): StoredObject {
 function scaleOf(kind: Kind, object: StoredObject): StoredObject {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
   const selector = kind.scale?.selector(object) ?? "";
-  const meta = { name, ...(namespace ? { namespace } : {}), ...(uid ? { uid } : {}), ...(resourceVersion ? { resourceVersion } : {}), ...(creationTimestamp ? { creationTimestamp } : {}) };
+  const meta = {
+    name,
+    ...(namespace ? { namespace } : {}),
+    ...(uid ? { uid } : {}),
+    ...(resourceVersion ? { resourceVersion } : {}),
+    ...(creationTimestamp ? { creationTimestamp } : {}),
+  };
   return {
     kind: "Scale",
     apiVersion: "autoscaling/v1",
     metadata: meta,
     spec: { replicas: (object.spec as { replicas?: number }).replicas ?? 0 },
-    status: { replicas: (object.status as { replicas?: number } | undefined)?.replicas ?? 0, ...(selector ? { selector } : {}) },
+    status: {
+      replicas: (object.status as { replicas?: number } | undefined)?.replicas ?? 0,
+      ...(selector ? { selector } : {}),
+    },
   };
 }

@@ -66,7 +66,8 @@ function checkRemembered(store: Store, kind: Kind, revision: number): void {
   try {
     if (revision > 0) store.watch(kind.storage, revision, () => {})();
   } catch (error) {
-    if (error instanceof CompactedError) throw expired(`too old resource version: ${error.requested} (${error.oldest})`);
+    if (error instanceof CompactedError)
+      throw expired(`too old resource version: ${error.requested} (${error.oldest})`);
     throw error;
   }
 }
@@ -165,7 +166,9 @@ function formatOf(kind: Kind, info: RequestInfo, call: Call): Format {
         name: `table ${include}`,
         columnsOnce: true,
         object: (entry, first) =>
-          tableJson({ resourceVersion: String(entry.revision) }, first ? columns : undefined, [shown(kind.fromStored(entry.object))]),
+          tableJson({ resourceVersion: String(entry.revision) }, first ? columns : undefined, [
+            shown(kind.fromStored(entry.object)),
+          ]),
         bookmark: (revision, end) => tableJson(bookmarkMeta(revision, end), undefined, []),
       };
     }
@@ -174,14 +177,20 @@ function formatOf(kind: Kind, info: RequestInfo, call: Call): Format {
         name: "metadata",
         columnsOnce: false,
         object: (entry) => JSON.stringify(partialMetadata(entry.object)),
-        bookmark: (revision, end) => JSON.stringify({ kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata: bookmarkMeta(revision, end) }),
+        bookmark: (revision, end) =>
+          JSON.stringify({
+            kind: "PartialObjectMetadata",
+            apiVersion: "meta.k8s.io/v1",
+            metadata: bookmarkMeta(revision, end),
+          }),
       };
     case "object":
       return {
         name: "object",
         columnsOnce: false,
         object: (entry) => entryJson(kind, entry),
-        bookmark: (revision, end) => JSON.stringify({ kind: kind.kind, apiVersion, metadata: bookmarkMeta(revision, end) }),
+        bookmark: (revision, end) =>
+          JSON.stringify({ kind: kind.kind, apiVersion, metadata: bookmarkMeta(revision, end) }),
       };
   }
 }

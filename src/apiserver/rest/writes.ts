@@ -1,15 +1,23 @@
 import { badRequest, notFound, StatusError, unsupportedMediaType } from "../errors.ts";
-import { apiVersionOf } from "../kinds/registry.ts";
 import type { Kind } from "../kinds/definition.ts";
+import { apiVersionOf } from "../kinds/registry.ts";
 import { cloneJson, type Dict, isDict, type StoredObject } from "../object.ts";
 import { applyJsonPatch } from "../patch/json-patch.ts";
-import { applyConfiguration, type Applied } from "../patch/managed-fields.ts";
+import { type Applied, applyConfiguration } from "../patch/managed-fields.ts";
 import { applyMergePatch } from "../patch/merge-patch.ts";
 import { applyStrategicPatch } from "../patch/strategic.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { Store } from "../store/index.ts";
 import { acceptedForm } from "./accept.ts";
-import { check, type Expected, fieldValidation, parseJson, parseYamlBody, readObject, type Strictness } from "./body.ts";
+import {
+  check,
+  type Expected,
+  fieldValidation,
+  parseJson,
+  parseYamlBody,
+  readObject,
+  type Strictness,
+} from "./body.ts";
 import { type Call, jsonReply, type Reply } from "./call.ts";
 import type { KindCall } from "./handler.ts";
 import { includeObject, listPage } from "./list.ts";
@@ -17,7 +25,12 @@ import { type DeleteOptions, keyOf, type Objects, timestamp, type WriteOptions }
 import { flag } from "./request-info.ts";
 import { columnsJson, partialMetadata, rowJson, tableJson } from "./table.ts";
 
-const patchTypes = ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml"];
+const patchTypes = [
+  "application/json-patch+json",
+  "application/merge-patch+json",
+  "application/strategic-merge-patch+json",
+  "application/apply-patch+yaml",
+];
 
 /** The writing verbs of ordinary kinds. */
 export class Writes {
@@ -44,7 +57,10 @@ export class Writes {
   async update(request: KindCall, subresource = ""): Promise<Reply> {
     const { kind, info, call } = request;
     const draft = await readObject(call, this.#expected(kind), strictness(request));
-    const object = this.#objects.update(kind, info.namespace, info.name, () => draft, { ...writeOptions(request), subresource });
+    const object = this.#objects.update(kind, info.namespace, info.name, () => draft, {
+      ...writeOptions(request),
+      subresource,
+    });
     await this.#store.settled();
     return this.#answer(request, kind.fromStored(object), 200);
   }
@@ -57,8 +73,12 @@ export class Writes {
     if (type === "application/apply-patch+yaml") return this.#apply(request, body, subresource);
     const patch = parseJson(body);
     const expected = this.#expected(kind);
-    const change = (old: StoredObject) => check(applyPatch(this.#schema, type, kind.type, old, patch), expected, strictness(request));
-    const object = this.#objects.update(kind, info.namespace, info.name, change, { ...writeOptions(request), subresource });
+    const change = (old: StoredObject) =>
+      check(applyPatch(this.#schema, type, kind.type, old, patch), expected, strictness(request));
+    const object = this.#objects.update(kind, info.namespace, info.name, change, {
+      ...writeOptions(request),
+      subresource,
+    });
     await this.#store.settled();
     return this.#answer(request, kind.fromStored(object), 200);
   }
@@ -66,20 +86,37 @@ export class Writes {
   async #apply(request: KindCall, body: Buffer, subresource: string): Promise<Reply> {
     const { kind, info } = request;
     const manager = info.query.get("fieldManager");
-    if (!manager) throw new StatusError(422, "Invalid", 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch');
+    if (!manager)
+      throw new StatusError(
+        422,
+        "Invalid",
+        'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+      );
     const configuration = check(parseYamlBody(body), this.#expected(kind), strictness(request));
     const meta = (configuration.metadata ??= {}) as { name?: string; namespace?: string; managedFields?: unknown };
     if (meta.managedFields !== undefined) throw badRequest("metadata.managedFields must be nil");
-    if (meta.name && meta.name !== info.name) throw badRequest(`the name of the object (${meta.name}) does not match the name on the URL (${info.name})`);
+    if (meta.name && meta.name !== info.name)
+      throw badRequest(`the name of the object (${meta.name}) does not match the name on the URL (${info.name})`);
     meta.name = info.name;
     if (kind.namespaced) meta.namespace ??= info.namespace;
-    const owner = { manager, apiVersion: apiVersionOf(kind), subresource, now: timestamp(), statusApart: kind.status && subresource === "" };
+    const owner = {
+      manager,
+      apiVersion: apiVersionOf(kind),
+      subresource,
+      now: timestamp(),
+      statusApart: kind.status && subresource === "",
+    };
     const force = flag(info.query, "force");
-    const merge = (live: StoredObject | undefined) => applyConfiguration(this.#schema, kind.type, live, configuration, owner, force);
+    const merge = (live: StoredObject | undefined) =>
+      applyConfiguration(this.#schema, kind.type, live, configuration, owner, force);
     const exists = this.#store.get(kind.storage, keyOf(info.namespace, info.name)) !== undefined;
     if (!exists && subresource) throw notFound(kind, info.name);
     let applied: Applied | undefined;
-    const options = { ...writeOptions(request), subresource, finish: (object: StoredObject) => applied?.finish(object) };
+    const options = {
+      ...writeOptions(request),
+      subresource,
+      finish: (object: StoredObject) => applied?.finish(object),
+    };
     if (!exists) applied = merge(undefined);
     const object = exists
       ? this.#objects.update(kind, info.namespace, info.name, (old) => (applied = merge(old)).object, options)
@@ -101,7 +138,12 @@ export class Writes {
       apiVersion: "v1",
       metadata: {},
       status: "Success",
-      details: { name: info.name, ...(kind.group ? { group: kind.group } : {}), kind: kind.plural, uid: object.metadata.uid },
+      details: {
+        name: info.name,
+        ...(kind.group ? { group: kind.group } : {}),
+        kind: kind.plural,
+        uid: object.metadata.uid,
+      },
     });
   }
 
@@ -113,7 +155,12 @@ export class Writes {
     const { entries, metadata } = listPage(this.#store, kind, info);
     const items = entries.map((e) => this.#objects.delete(kind, e.namespace, e.name, options, dryRun).object);
     await this.#store.settled();
-    return jsonReply({ kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata: { ...metadata, resourceVersion: String(this.#store.revision) }, items: items.map((o) => kind.fromStored(o)) });
+    return jsonReply({
+      kind: `${kind.kind}List`,
+      apiVersion: apiVersionOf(kind),
+      metadata: { ...metadata, resourceVersion: String(this.#store.revision) },
+      items: items.map((o) => kind.fromStored(o)),
+    });
   }
 
   #expected(kind: Kind): Expected {
@@ -124,11 +171,17 @@ export class Writes {
     const { kind, info, call } = request;
     switch (acceptedForm(call.headers.accept)) {
       case "table":
-        return jsonReply(tableJson({}, columnsJson(kind), [rowJson(kind, object, includeObject(info.query), Date.now())]), status);
+        return jsonReply(
+          tableJson({}, columnsJson(kind), [rowJson(kind, object, includeObject(info.query), Date.now())]),
+          status,
+        );
       case "metadata":
         return jsonReply(partialMetadata(object), status);
-      case "object":
-        return jsonReply(object, status);
+      case "object": {
+        // What was stored has its JSON already.
+        const entry = this.#store.get(kind.storage, keyOf(object.metadata.namespace, object.metadata.name));
+        return jsonReply(entry?.object === object ? entry.json : object, status);
+      }
     }
   }
 }
@@ -140,9 +193,16 @@ function mediaType(call: Call): string {
 }
 
 /** Applies a patch that is not server-side apply. Throws StatusError 400, 422. */
-export function applyPatch(schema: Schema, mediaTypeName: string, type: string, old: StoredObject, patch: unknown): unknown {
+export function applyPatch(
+  schema: Schema,
+  mediaTypeName: string,
+  type: string,
+  old: StoredObject,
+  patch: unknown,
+): unknown {
   if (mediaTypeName === "application/json-patch+json") return applyJsonPatch(old, patch);
-  if (!isDict(patch)) throw badRequest("error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}");
+  if (!isDict(patch))
+    throw badRequest("error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}");
   if (mediaTypeName === "application/merge-patch+json") return applyMergePatch(old, patch);
   return applyStrategicPatch(schema, type, old as Dict, patch);
 }
@@ -154,7 +214,12 @@ function strictness(request: KindCall): Strictness {
 function isDryRun(query: URLSearchParams): boolean {
   const values = query.getAll("dryRun").filter(Boolean);
   const bad = values.find((v) => v !== "All");
-  if (bad) throw new StatusError(422, "Invalid", `CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "${bad}": supported values: "All"`);
+  if (bad)
+    throw new StatusError(
+      422,
+      "Invalid",
+      `CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "${bad}": supported values: "All"`,
+    );
   return values.length > 0;
 }
 
@@ -177,12 +242,20 @@ async function readDeleteOptions(call: Call, query: URLSearchParams, schema: Sch
   const expected = { schema, apiVersion: "v1", kind: "DeleteOptions", type: "meta.v1.DeleteOptions" };
   // Clients send DeleteOptions under any group's version; only its fields matter.
   let options: Dict = {};
-  if (body.length > 0 && type.includes("protobuf")) options = await readObject(call, expected, { validation: "Ignore", warn: () => {} });
+  if (body.length > 0 && type.includes("protobuf"))
+    options = await readObject(call, expected, { validation: "Ignore", warn: () => {} });
   else if (body.length > 0) {
     const value = parseJson(body);
-    options = check(isDict(value) ? { ...value, apiVersion: "v1", kind: "DeleteOptions" } : value, expected, { validation: "Ignore", warn: () => {} });
+    options = check(isDict(value) ? { ...value, apiVersion: "v1", kind: "DeleteOptions" } : value, expected, {
+      validation: "Ignore",
+      warn: () => {},
+    });
   }
   const grace = query.get("gracePeriodSeconds");
   const policy = query.get("propagationPolicy");
-  return { ...(policy ? { propagationPolicy: policy } : {}), ...(grace ? { gracePeriodSeconds: Number(grace) } : {}), ...options };
+  return {
+    ...(policy ? { propagationPolicy: policy } : {}),
+    ...(grace ? { gracePeriodSeconds: Number(grace) } : {}),
+    ...options,
+  };
 }

@@ -11,7 +11,8 @@ export class TypeMismatch extends Error {}
  * @param unknown collects the paths of unknown fields
  */
 export function decodeObject(schema: Schema, type: string, value: unknown, unknown: string[]): Dict {
-  if (!isDict(value)) throw new TypeMismatch(`json: cannot unmarshal ${goType(value)} into Go value of type ${goName(type)}`);
+  if (!isDict(value))
+    throw new TypeMismatch(`json: cannot unmarshal ${goType(value)} into Go value of type ${goName(type)}`);
   return decodeStruct({ schema, unknown }, schema.type(type), value, "");
 }
 
@@ -47,7 +48,8 @@ function decodeField(context: Context, type: ObjectType, field: Field, value: un
   if (field.shape === "map") {
     if (!isDict(value)) throw mismatch(type, field, value, path, "map");
     const out: Dict = {};
-    for (const key in value) setField(out, key, decodeOne(context, type, field, value[key] ?? emptyOf(field), `${path}.${key}`));
+    for (const key in value)
+      setField(out, key, decodeOne(context, type, field, value[key] ?? emptyOf(field), `${path}.${key}`));
     return Object.keys(out).length === 0 ? undefined : out;
   }
   const decoded = decodeOne(context, type, field, value, path);
@@ -91,7 +93,8 @@ function decodeOne(context: Context, type: ObjectType, field: Field, value: unkn
     case "Quantity":
       return decodeQuantity(value);
     case "IntOrString":
-      if (typeof value !== "string" && !Number.isInteger(value)) throw mismatch(type, field, value, path, "intstr.IntOrString");
+      if (typeof value !== "string" && !Number.isInteger(value))
+        throw mismatch(type, field, value, path, "intstr.IntOrString");
       return value;
     case "FieldsV1":
     case "RawExtension":
@@ -104,18 +107,22 @@ function decodeBytes(type: ObjectType, field: Field, value: unknown, path: strin
   const bad = /[^A-Za-z0-9+/=\r\n]/.exec(value);
   if (bad) throw new TypeMismatch(`illegal base64 data at input byte ${bad.index}`);
   const text = value.replace(/[\r\n]/g, "");
-  if (text.length % 4 !== 0) throw new TypeMismatch(`illegal base64 data at input byte ${text.length - (text.length % 4)}`);
+  if (text.length % 4 !== 0)
+    throw new TypeMismatch(`illegal base64 data at input byte ${text.length - (text.length % 4)}`);
   return text;
 }
 
 /** RFC 3339 text in UTC, seconds or microseconds. */
 function decodeTime(value: unknown, micro: boolean): string | undefined {
-  if (typeof value !== "string") throw new TypeMismatch(`json: cannot unmarshal ${goType(value)} into Go value of type string`);
+  if (typeof value !== "string")
+    throw new TypeMismatch(`json: cannot unmarshal ${goType(value)} into Go value of type string`);
   if (value === "") return undefined;
   const match = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.exec(value);
   const time = match ? Date.parse(value) : Number.NaN;
   if (Number.isNaN(time)) {
-    throw new TypeMismatch(`parsing time "${JSON.stringify(value).slice(1, -1)}" as "2006-01-02T15:04:05Z07:00": cannot parse "${value}" as "2006"`);
+    throw new TypeMismatch(
+      `parsing time "${JSON.stringify(value).slice(1, -1)}" as "2006-01-02T15:04:05Z07:00": cannot parse "${value}" as "2006"`,
+    );
   }
   const seconds = new Date(Math.floor(time / 1000) * 1000).toISOString().slice(0, 19);
   if (!micro) return `${seconds}Z`;
@@ -128,7 +135,9 @@ const quantityPattern = /^[+-]?(\d+(\.\d*)?|\.\d+)(([KMGTPE]i)|[numkMGTPE]|[eE][
 function decodeQuantity(value: unknown): string {
   const text = typeof value === "number" ? String(value) : value;
   if (typeof text !== "string" || !quantityPattern.test(text)) {
-    throw new TypeMismatch("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+    throw new TypeMismatch(
+      "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+    );
   }
   return text;
 }

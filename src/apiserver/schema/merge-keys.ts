@@ -68,7 +68,11 @@ const atomicTypes = new Set(
 );
 
 /** Maps that one field manager owns as a whole (mapType=atomic). */
-const atomicMaps = new Set(["core.v1.PodSpec.nodeSelector", "core.v1.ServiceSpec.selector", "core.v1.ReplicationControllerSpec.selector"]);
+const atomicMaps = new Set([
+  "core.v1.PodSpec.nodeSelector",
+  "core.v1.ServiceSpec.selector",
+  "core.v1.ReplicationControllerSpec.selector",
+]);
 
 /** How one field merges. */
 export interface MergeRule {

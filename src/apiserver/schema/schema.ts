@@ -47,7 +47,14 @@ export interface ObjectType {
   readonly byNumber: ReadonlyMap<number, Field>;
 }
 
-const scalars: Readonly<Record<string, FieldKind>> = { s: "string", i: "int32", l: "int64", d: "double", b: "bool", y: "bytes" };
+const scalars: Readonly<Record<string, FieldKind>> = {
+  s: "string",
+  i: "int32",
+  l: "int64",
+  d: "double",
+  b: "bool",
+  y: "bytes",
+};
 const special = new Set(["Time", "MicroTime", "Duration", "Quantity", "IntOrString", "FieldsV1", "RawExtension"]);
 
 /**

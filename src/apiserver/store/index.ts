@@ -1,3 +1,3 @@
 export { type Change, Entry } from "./entry.ts";
 export type { Durability } from "./log.ts";
-export { CompactedError, Store, type StoreOptions } from "./store.ts";
+export { CompactedError, Store, type StoreOptions, TooLargeError } from "./store.ts";

@@ -6,7 +6,12 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { StoredObject } from "../object.ts";
 import { type Change, CompactedError, Store } from "./index.ts";
 
-const object = (name: string, value: number): StoredObject => ({ apiVersion: "v1", kind: "Thing", metadata: { name }, value });
+const object = (name: string, value: number): StoredObject => ({
+  apiVersion: "v1",
+  kind: "Thing",
+  metadata: { name },
+  value,
+});
 
 describe("store: revisions, history, watches", () => {
   it("counts one revision over all resources", () => {
@@ -26,7 +31,10 @@ describe("store: revisions, history, watches", () => {
     store.remove("a", "n/2");
     store.put("a", "n/0", object("0", 1));
     const values = store.listAt("a", then).map((e) => [e.key, e.object.value]);
-    expect(values).toEqual([["n/1", 1], ["n/2", 1]]);
+    expect(values).toEqual([
+      ["n/1", 1],
+      ["n/2", 1],
+    ]);
     expect(store.list("a").map((e) => e.key)).toEqual(["n/0", "n/1"]);
   });
 
@@ -104,18 +112,23 @@ describe("store: the log", () => {
   });
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-  it.each(["process", "machine"] as const)("returns objects and revisions after a restart (durability %s)", async (durability) => {
-    const store = new Store({ logFile: file, durability });
-    store.put("a", "n/1", object("1", 1));
-    store.put("a", "n/2", object("2", 1));
-    const last = store.remove("a", "n/1")?.revision;
-    await store.settled();
-    const again = new Store({ logFile: file, durability });
-    expect(again.revision).toBe(last);
-    expect(again.list("a").map((e) => e.object)).toEqual([{ ...object("2", 1), metadata: { name: "2", resourceVersion: "3" } }]);
-    again.close();
-    store.close();
-  });
+  it.each(["process", "machine"] as const)(
+    "returns objects and revisions after a restart (durability %s)",
+    async (durability) => {
+      const store = new Store({ logFile: file, durability });
+      store.put("a", "n/1", object("1", 1));
+      store.put("a", "n/2", object("2", 1));
+      const last = store.remove("a", "n/1")?.revision;
+      await store.settled();
+      const again = new Store({ logFile: file, durability });
+      expect(again.revision).toBe(last);
+      expect(again.list("a").map((e) => e.object)).toEqual([
+        { ...object("2", 1), metadata: { name: "2", resourceVersion: "3" } },
+      ]);
+      again.close();
+      store.close();
+    },
+  );
 
   it("lets a watch go on across a restart", async () => {
     const store = new Store({ logFile: file });
@@ -125,7 +138,9 @@ describe("store: the log", () => {
     store.close();
     const again = new Store({ logFile: file });
     const seen: string[] = [];
-    again.watch("a", from, (c) => seen.push(`${c.type} ${c.entry.object.value} ${c.entry.object.metadata.resourceVersion}`));
+    again.watch("a", from, (c) =>
+      seen.push(`${c.type} ${c.entry.object.value} ${c.entry.object.metadata.resourceVersion}`),
+    );
     expect(seen).toEqual(["MODIFIED 2 3", "DELETED 2 4"]);
     again.close();
   });

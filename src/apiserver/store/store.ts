@@ -25,6 +25,16 @@ export class CompactedError extends Error {
   }
 }
 
+/** Largest object in characters of JSON (etcd's request limit as kube-apiserver sets it). */
+const objectLimit = 1.5 * 1024 * 1024;
+
+/** An object is larger than the store takes. */
+export class TooLargeError extends Error {
+  constructor(size: number) {
+    super(`Request is too large: the object is ${size} bytes, the limit is ${objectLimit}`);
+  }
+}
+
 /** The log is rewritten when it is this many bytes long and mostly past. */
 const rewriteFrom = 8 << 20;
 
@@ -95,16 +105,25 @@ export class Store {
 
   /**
    * Stores an object under the next revision, which is written to its resourceVersion. The object belongs to the
-   * store afterwards.
+   * store afterwards. Throws TooLargeError.
    */
   put(resource: string, key: string, object: StoredObject): Entry {
     const collection = this.#collection(resource);
     const previous = collection.entries.get(key);
-    const revision = ++this.#revision;
+    const revision = this.#revision + 1;
     object.metadata.resourceVersion = String(revision);
     const entry = Entry.ofObject(key, revision, object);
+    if (entry.json.length > objectLimit) throw new TooLargeError(entry.json.length);
+    this.#revision = revision;
     this.#liveBytes += entry.json.length - (previous?.json.length ?? 0);
-    this.#commit(collection, { type: previous ? "MODIFIED" : "ADDED", resource, revision, entry, previous, encodings: new Map() });
+    this.#commit(collection, {
+      type: previous ? "MODIFIED" : "ADDED",
+      resource,
+      revision,
+      entry,
+      previous,
+      encodings: new Map(),
+    });
     return entry;
   }
 
@@ -221,12 +240,22 @@ export class Store {
     }
     if (json === undefined) {
       if (!previous) return;
-      const object = { ...previous.object, metadata: { ...previous.object.metadata, resourceVersion: String(revision) } };
+      const object = {
+        ...previous.object,
+        metadata: { ...previous.object.metadata, resourceVersion: String(revision) },
+      };
       const entry = Entry.ofObject(key, revision, object);
       collection.apply({ type: "DELETED", resource, revision, entry, previous, encodings: new Map() });
       return;
     }
     const entry = Entry.ofJson(key, revision, json);
-    collection.apply({ type: previous ? "MODIFIED" : "ADDED", resource, revision, entry, previous, encodings: new Map() });
+    collection.apply({
+      type: previous ? "MODIFIED" : "ADDED",
+      resource,
+      revision,
+      entry,
+      previous,
+      encodings: new Map(),
+    });
   }
 }

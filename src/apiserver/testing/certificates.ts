@@ -1,6 +1,11 @@
 import "reflect-metadata";
 import { generateKeyPairSync, webcrypto } from "node:crypto";
-import { BasicConstraintsExtension, SubjectAlternativeNameExtension, X509Certificate, X509CertificateGenerator } from "@peculiar/x509";
+import {
+  BasicConstraintsExtension,
+  SubjectAlternativeNameExtension,
+  type X509Certificate,
+  X509CertificateGenerator,
+} from "@peculiar/x509";
 
 /** A certificate and its key, PEM. */
 export interface Pair {
@@ -49,9 +54,15 @@ export class TestAuthority {
   }
 
   /** A certificate for a name; `organizations` become groups, `ips` and `names` the subject alternative names. */
-  async issue(commonName: string, options: { organizations?: string[]; ips?: string[]; names?: string[] } = {}): Promise<Pair> {
+  async issue(
+    commonName: string,
+    options: { organizations?: string[]; ips?: string[]; names?: string[] } = {},
+  ): Promise<Pair> {
     const keys = await keyPair();
-    const alternatives = [...(options.ips ?? []).map((value) => ({ type: "ip" as const, value })), ...(options.names ?? []).map((value) => ({ type: "dns" as const, value }))];
+    const alternatives = [
+      ...(options.ips ?? []).map((value) => ({ type: "ip" as const, value })),
+      ...(options.names ?? []).map((value) => ({ type: "dns" as const, value })),
+    ];
     const cert = await X509CertificateGenerator.create({
       serialNumber: (this.#serial++).toString(16).padStart(2, "0"),
       subject: [{ CN: [commonName] }, ...(options.organizations ?? []).map((o) => ({ O: [o] }))],

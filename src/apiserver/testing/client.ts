@@ -9,13 +9,31 @@ export interface Answer {
 }
 
 /** Sends a request and reads the JSON of its answer. */
-export async function ask(transport: Transport, method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
-  const sent = body === undefined ? {} : { body: typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body) };
-  const response = await transport.request({ method, path, headers: { "content-type": "application/json", ...headers }, ...sent });
+export async function ask(
+  transport: Transport,
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const sent =
+    body === undefined
+      ? {}
+      : { body: typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body) };
+  const response = await transport.request({
+    method,
+    path,
+    headers: { "content-type": "application/json", ...headers },
+    ...sent,
+  });
   const chunks: Uint8Array[] = [];
   for await (const chunk of response.body) chunks.push(chunk);
   const text = Buffer.concat(chunks).toString();
-  return { status: response.status, headers: response.headers, body: text.startsWith("{") ? JSON.parse(text) : { message: text } };
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: text.startsWith("{") ? JSON.parse(text) : { message: text },
+  };
 }
 
 /** The events of a watch, read one by one. */
@@ -25,7 +43,11 @@ export async function watch(transport: Transport, path: string, headers: Record<
   const iterator = lines(response.body);
   return {
     status: response.status,
-    next: async () => JSON.parse((await iterator.next()).value ?? "null") as { type: string; object: StoredObject & { rows?: { cells: unknown[] }[]; columnDefinitions?: unknown[] } },
+    next: async () =>
+      JSON.parse((await iterator.next()).value ?? "null") as {
+        type: string;
+        object: StoredObject & { rows?: { cells: unknown[] }[]; columnDefinitions?: unknown[] };
+      },
     stop: async () => {
       abort.abort();
       await iterator.return(undefined);

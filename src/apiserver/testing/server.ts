@@ -35,7 +35,9 @@ export async function startTestServer(extra: Partial<ApiServerOptions> = {}): Pr
   const server = createApiServer(options, { log: createLogger("kube-apiserver", { level: "warn" }) });
   await server.start();
   const kubeconfig = join(directory, "kubeconfig");
-  writeFileSync(kubeconfig, kubeconfigText(`https://127.0.0.1:${server.address?.port}`, authority.cert, admin), { mode: 0o600 });
+  writeFileSync(kubeconfig, kubeconfigText(`https://127.0.0.1:${server.address?.port}`, authority.cert, admin), {
+    mode: 0o600,
+  });
   const stop = async () => {
     await server.stop();
     rmSync(directory, { recursive: true, force: true });
@@ -51,7 +53,9 @@ export function kubeconfigText(url: string, ca: string, pair: { cert: string; ke
     kind: "Config",
     "current-context": "test",
     clusters: [{ name: "test", cluster: { server: url, "certificate-authority-data": base64(ca) } }],
-    users: [{ name: "admin", user: { "client-certificate-data": base64(pair.cert), "client-key-data": base64(pair.key) } }],
+    users: [
+      { name: "admin", user: { "client-certificate-data": base64(pair.cert), "client-key-data": base64(pair.key) } },
+    ],
     contexts: [{ name: "test", context: { cluster: "test", user: "admin" } }],
   });
 }
