@@ -6,7 +6,6 @@ import { appRoot, distDirectory, programFile } from "#base/entry.ts";
 import type { Logger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
 import { CniRuntime } from "#cni/index.ts";
-import { warmThreadPool } from "#kernel/namespaces/index.ts";
 import { Spawner } from "#kernel/process/index.ts";
 import { EchoClient } from "./echo/index.ts";
 import { hasManyUsers, type ImageSource, TemplateImages } from "./images/index.ts";
@@ -89,7 +88,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
   const pods = new Informer<Pod>(client, resources.pods, { fieldSelector: `spec.nodeName=${nodeName}` }, informerDeps);
   const services = deps.services ?? new Informer<Service>(client, resources.services, {}, informerDeps);
   for (const informer of [pods, services]) informer.start();
-  const [spawner] = await Promise.all([Spawner.start(), warmThreadPool()]);
+  const spawner = await Spawner.start({ thread: "inline" });
 
   const events = createEventRecorder(client, { component: "kubelet", host: nodeName }, { log });
   const runtime = new ProcessRuntime({ folder: folders.run, init: findInit() }, spawner);

@@ -5,4 +5,4 @@ export { makeFifo, makePipe, type PipeEnds } from "./pipes.ts";
 export { openPty, type Pty, resizePty } from "./pty.ts";
 export type { NamespaceKind, SpawnRequest } from "./request.ts";
 export { Spool } from "./spool.ts";
-export { type Child, Spawner } from "./spawner.ts";
+export { type Child, Spawner, type SpawnerOptions } from "./spawner.ts";
