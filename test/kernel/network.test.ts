@@ -1,9 +1,12 @@
 import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Client, resources } from "#api/index.ts";
 import { FakeApi } from "#api/testing/index.ts";
-import { openRtnetlink, ROUTE_PROTOCOL_PODWIRE } from "#kernel/netlink/index.ts";
+import { connectTcp, listenTcp, localPort, type Netns } from "#kernel/namespaces/index.ts";
+import { openRtnetlink, ROUTE_PROTOCOL_PODWIRE, waitUntilReady } from "#kernel/netlink/index.ts";
 import { TestCluster } from "#test/support/nodes.ts";
 import { ping } from "#test/support/ping.ts";
 
@@ -59,6 +62,42 @@ describe("P06 flannel vxlan (part: two and three nodes of ours)", () => {
     );
     const node = await new Client(api).get(resources.nodes, "node01");
     expect(node.metadata.annotations?.["flannel.alpha.coreos.com/public-ip"]).toBe("192.168.1.11");
+  });
+
+  it("keeps pods' addresses between pods, hides them outside, and fits packets of the pods' MTU", async () => {
+    const started = [1, 2, 3].map((i) => cluster.start(i, stop.signal));
+    await settled(started);
+    const [from, to] = await Promise.all(
+      [1, 2].map(async (i) => {
+        const { node } = cluster.at(i);
+        const pod = node.pod(`m${i}`);
+        await node.runtime.add(pod);
+        return pod.ns;
+      }),
+    );
+    if (!from || !to) throw new Error("no pods");
+    const seenBy = async (netns: Netns, address: string) => {
+      const fd = listenTcp(netns, address, 0);
+      const server = createServer((socket) => socket.end(String(socket.remoteAddress))).listen({ fd });
+      const socket = connectTcp(from, address, localPort(fd));
+      const answer = await text(socket);
+      server.close();
+      return answer;
+    };
+    expect(await seenBy(to, "10.244.2.2")).toBe("10.244.1.2");
+    expect(await seenBy(to, "fd00:244:0:2::2")).toBe("fd00:244:0:1::2");
+    // A host beside the nodes that has no way to the pods.
+    const outside = openRtnetlink(cluster.underlay);
+    outside.apply([
+      { op: "add-address", index: 2, address: "192.168.1.1/24" },
+      { op: "add-address", index: 2, address: "fd00:1::1/64" },
+    ]);
+    await waitUntilReady([{ rtnl: outside, links: [], addresses: [{ index: 2, address: "fd00:1::1/64" }] }]);
+    outside.close();
+    expect(await seenBy(cluster.underlay, "192.168.1.1")).toBe("192.168.1.11");
+    expect(await seenBy(cluster.underlay, "fd00:1::1")).toBe("fd00:1::11");
+    // 1450 bytes with the headers of IP and ICMP: 1500 on the underlay.
+    expect(await ping(from, "10.244.2.2", { size: 1450 - 28 })).toBe(true);
   });
 
   it("changes nothing at a restart, keeps MAC addresses, and knows the origin of what it found", async () => {

@@ -49,12 +49,27 @@ export function adoptNetns(fd: number): Netns {
 }
 
 /**
+ * The present namespace, to come back to. Coming back is tried at once: it is refused (EPERM) when the namespace
+ * belongs to another user namespace, and then this thread must not leave.
+ */
+function openHome(): number {
+  const home = openSync(threadNetns, "r");
+  try {
+    check(libc.setns(home, CLONE.NEWNET), "setns", "this process may not come back to its own network namespace");
+    return home;
+  } catch (error) {
+    closeSync(home);
+    throw error;
+  }
+}
+
+/**
  * Makes a network namespace. Only its loopback is in it, down. The calling thread stays where it is.
  * New namespaces inherit ip_forward and rp_filter from the current one: set every sysctl that matters.
  * @throws SysError EPERM without CAP_SYS_ADMIN in the user namespace
  */
 export function newNetns(): Netns {
-  const home = openSync(threadNetns, "r");
+  const home = openHome();
   try {
     check(libc.unshare(CLONE.NEWNET), "unshare", "network namespace");
     try {
@@ -75,7 +90,7 @@ export function newNetns(): Netns {
  * @throws SysError when the namespace cannot be entered; TypeError when `work` returned a promise
  */
 export function inNetns<T>(netns: Pick<Netns, "fd">, work: () => T): T {
-  const home = openSync(threadNetns, "r");
+  const home = openHome();
   try {
     check(libc.setns(netns.fd, CLONE.NEWNET), "setns", "network namespace");
     try {
