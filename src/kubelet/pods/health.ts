@@ -56,6 +56,11 @@ export class ContainerHealth {
     else this.#whenStarted(target, startedMs);
   }
 
+  /** The container has written something: it may have got further. */
+  hint(): void {
+    for (const prober of this.#probers) prober.hint();
+  }
+
   /** The run has ended. */
   stop(): void {
     for (const prober of this.#probers) prober.stop();

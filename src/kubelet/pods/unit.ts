@@ -63,7 +63,10 @@ export class ContainerUnit {
     this.#deps = deps;
     this.#owner = owner;
     this.#health = new ContainerHealth(container, {
-      onChange: () => owner.changed(),
+      onChange: () => {
+        this.#say(this.#health.ready ? "Container is ready" : "Container is not ready");
+        owner.changed();
+      },
       onUnhealthy: (kind, message) => this.#event("Warning", "Unhealthy", `${kind} probe failed: ${message}`),
       onDead: (kind) => void this.#killUnhealthy(kind),
     });
@@ -172,6 +175,7 @@ export class ContainerUnit {
   }
 
   async #run({ spec, servedArgs }: Prepared, image: ContainerImage, previousId: string | undefined): Promise<void> {
+    const began = performance.now();
     try {
       this.#forget(previousId);
       const running = await this.#deps.runtime.start(spec);
@@ -182,6 +186,7 @@ export class ContainerUnit {
       this.#waiting = undefined;
       this.#retries.reset();
       this.#event("Normal", "Started", `Started container ${this.container.name}`);
+      this.#say("Started container", { ms: Math.round(performance.now() - began) });
       this.#health.begin(this.#target(running), false);
       void this.#postStart(running);
     } catch (error) {
@@ -218,6 +223,7 @@ export class ContainerUnit {
 
   #follow(running: RunningContainer): void {
     this.#running = running;
+    running.outputs.onOutput(() => this.#health.hint());
     void running.exit.then(async ({ exitCode, signal, unknown }) => {
       if (this.#running !== running) return;
       this.#running = undefined;
@@ -233,6 +239,7 @@ export class ContainerUnit {
     const record = this.#record;
     if (!record) return;
     this.#waiting = undefined;
+    this.#say("Container ended", { exitCode: how.exitCode, reason: how.reason });
     const ended = { ...how, startedAt: record.startedAt, finishedAt: seconds(new Date()), containerID: shownId(record.id) };
     this.#record = { ...record, ended };
     this.#owner.save();
@@ -339,6 +346,11 @@ export class ContainerUnit {
     } catch (error) {
       this.#deps.log.debug("Log link was not made", { link, error: errorMessage(error) });
     }
+  }
+
+  #say(message: string, fields: Readonly<Record<string, unknown>> = {}): void {
+    const { namespace, name } = this.#owner.pod.metadata;
+    this.#deps.log.info(message, { pod: `${namespace}/${name}`, container: this.container.name, ...fields });
   }
 
   #event(type: "Normal" | "Warning", reason: string, message: string): void {

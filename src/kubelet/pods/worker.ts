@@ -183,7 +183,10 @@ export class PodWorker {
       const needsAddress = JSON.stringify(this.#pod.spec.volumes ?? []).includes("status.podIP");
       const volumes = needsAddress ? network.then(() => this.#setUpVolumes()) : this.#setUpVolumes();
       this.#warmUp();
+      const began = performance.now();
       await Promise.all([network, volumes]);
+      const ms = Math.round(performance.now() - began);
+      if (!this.#hasStarted()) this.#deps.log.info("Pod is set up", { pod: this.#name(), ip: this.#podIPs()[0], ms });
       this.#retries.reset();
       return true;
     } catch (error) {
@@ -193,6 +196,10 @@ export class PodWorker {
       this.#again(this.#retries.failed(performance.now()));
       return false;
     }
+  }
+
+  #hasStarted(): boolean {
+    return this.#units().some((u) => u.record !== undefined);
   }
 
   /** Gets images while the network is set up; failures show when the container is started. */

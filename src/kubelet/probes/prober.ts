@@ -1,6 +1,6 @@
 import type { Probe } from "#api/index.ts";
 import { type Attempt, attempt, type ProbeTarget } from "./attempt.ts";
-import { type ProbeResult, ProbeSchedule } from "./schedule.ts";
+import { FIRST_RETRY_MS, type ProbeResult, ProbeSchedule } from "./schedule.ts";
 
 /** Kinds of probes, as their events name them. */
 export type ProbeKind = "readiness" | "liveness" | "startup";
@@ -22,6 +22,10 @@ export class Prober {
   readonly #schedule: ProbeSchedule;
   readonly #startedMs: number;
   #timer: NodeJS.Timeout | undefined;
+  #lastMs = Number.NEGATIVE_INFINITY;
+  /** An attempt is being made. */
+  #trying = false;
+  #hinted = false;
   #stopped = false;
 
   /** @param startedMs the container's start, on the clock of performance.now() */
@@ -40,6 +44,19 @@ export class Prober {
     this.#wait(Math.max(0, this.#schedule.initialDelayMs - passed));
   }
 
+  /**
+   * The container has done something, such as writing to its log. A probe that has never succeeded is tried at once:
+   * a program usually says so when it is up, and the next regular attempt may be far.
+   */
+  hint(): void {
+    if (this.#stopped || !this.#schedule.takesHints) return;
+    this.#hinted = true;
+    const now = performance.now();
+    if (this.#trying || now - this.#startedMs < this.#schedule.initialDelayMs) return;
+    clearTimeout(this.#timer);
+    this.#wait(Math.max(0, FIRST_RETRY_MS - (now - this.#lastMs)));
+  }
+
   /** Ends it; no more callbacks come. */
   stop(): void {
     this.#stopped = true;
@@ -51,13 +68,18 @@ export class Prober {
   }
 
   async #run(): Promise<void> {
+    const isExtra = this.#hinted;
+    this.#hinted = false;
+    this.#trying = true;
     const last = await attempt(this.#probe, this.#target, this.#schedule.timeoutMs);
+    this.#trying = false;
+    this.#lastMs = performance.now();
     if (this.#stopped) return;
     const before = this.#schedule.result;
-    const { counted, waitMs } = this.#schedule.record(last.success, performance.now() - this.#startedMs);
+    const { counted, waitMs } = this.#schedule.record(last.success, this.#lastMs - this.#startedMs, isExtra);
     if (counted) this.#events.onFailure(this.#kind, last.message);
     if (this.#schedule.result !== before) this.#events.onResult(this.#kind, this.#schedule.result, last);
     // The handlers may have stopped this probe.
-    if (!this.#stopped) this.#wait(waitMs);
+    if (!this.#stopped) this.#wait(this.#hinted ? FIRST_RETRY_MS : waitMs);
   }
 }

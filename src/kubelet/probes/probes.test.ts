@@ -19,6 +19,15 @@ describe("when probes are made", () => {
     expect(schedule.result).toBe("success");
   });
 
+  it("does not count an attempt made for a hint, nor wait longer after it", () => {
+    const schedule = new ProbeSchedule({ periodSeconds: 1, failureThreshold: 1 }, "readiness");
+    expect(schedule.takesHints).toBe(true);
+    for (let i = 0; i < 5; i++) expect(schedule.record(false, 2000, true)).toEqual({ counted: false, waitMs: 10 });
+    expect(schedule.record(true, 2000, true).waitMs).toBe(1000);
+    expect(schedule.takesHints).toBe(false);
+    expect(new ProbeSchedule({}, "liveness").takesHints).toBe(false);
+  });
+
   it("keeps a liveness probe to its period and thresholds", () => {
     const schedule = new ProbeSchedule({ periodSeconds: 2, failureThreshold: 2 }, "liveness");
     expect(schedule.record(false, 0)).toEqual({ counted: true, waitMs: 2000 });

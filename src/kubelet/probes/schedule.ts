@@ -3,8 +3,8 @@ import type { Probe } from "#api/index.ts";
 /** What a probe has found out so far. */
 export type ProbeResult = "unknown" | "success" | "failure";
 
-/** First wait between attempts while a probe has not yet succeeded, in ms. */
-const FIRST_RETRY_MS = 10;
+/** First wait between attempts while a probe has not yet succeeded, in ms; also the least between any two. */
+export const FIRST_RETRY_MS = 10;
 
 /**
  * When to probe, and what the results mean: upstream's thresholds, but until the first success attempts follow after
@@ -40,13 +40,20 @@ export class ProbeSchedule {
     return this.#result;
   }
 
+  /** Whether a hint that the container has got further is worth an attempt of its own. */
+  get takesHints(): boolean {
+    return this.#fastStart && !this.#everSucceeded;
+  }
+
   /**
    * Takes an attempt's outcome.
    * @param sinceStartMs time since the container's start
+   * @param isExtra made for a hint, beside the schedule: a failure says nothing
    * @returns whether a failure counts (and deserves an event), and the wait before the next attempt
    */
-  record(success: boolean, sinceStartMs: number): { readonly counted: boolean; readonly waitMs: number } {
+  record(success: boolean, sinceStartMs: number, isExtra = false): { readonly counted: boolean; readonly waitMs: number } {
     if (success) return this.#succeeded();
+    if (isExtra) return { counted: false, waitMs: Math.min(this.#retryMs, this.periodMs) };
     this.#successes = 0;
     const counted = this.#everSucceeded || sinceStartMs >= this.#nextCountedMs;
     if (counted) {
