@@ -165,6 +165,20 @@ describe("P06 flannel vxlan (part: restarts and faults on a fake kernel)", () =>
     }
   });
 
+  it("is ready for its own pods before it has told the others, and tells them again when that failed", async () => {
+    let refusals = 2;
+    bench.api.onRequest = ({ method }) => {
+      if (method === "PATCH" && refusals-- > 0) throw new Error("connection lost");
+    };
+    const network = bench.start();
+    await network.ready;
+    const told = async () => (await bench.client.get(resources.nodes, "node01")).metadata.annotations;
+    expect(await told()).toEqual({});
+    while ((await told())?.[`${flannel}/backend-type`] !== "vxlan")
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(bench.kernel.history).toHaveLength(6);
+  });
+
   it("waits for a subnet, and says what is wrong with one outside of the pod network", async () => {
     bench.api.put("/api/v1/nodes", { metadata: { name: "node01" }, spec: {} } as Node);
     const network = bench.start();

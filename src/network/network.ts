@@ -1,9 +1,8 @@
 import { backoffMs, type Client, delay, Informer, type Node, resources } from "#api/index.ts";
 import { DeltaTracker } from "#base/delta.ts";
-import { errorMessage, hasCode, PodwireError } from "#base/errors.ts";
+import { errorMessage, PodwireError } from "#base/errors.ts";
 import { type Cidr, cidrNetwork, formatCidr, parseCidr, parseIp, parseNetwork } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
-import { currentNetns, setSysctls } from "#kernel/namespaces/index.ts";
 import type { Link, Operation, Rtnetlink } from "#kernel/netlink/index.ts";
 import type { Nftables } from "#kernel/nft/index.ts";
 import { readEntries } from "./actual.ts";
@@ -13,6 +12,7 @@ import { applyMasquerade } from "./masquerade.ts";
 import { leasesOf, ownAnnotations, podSubnet, strangerSubnet, vtepMacOf } from "./model.ts";
 import { type Entry, entryKey, orderedOperations, type Place, planEntries, sameEntry } from "./plan.ts";
 import { subnetEnv, writeSubnetEnv } from "./subnetEnv.ts";
+import { NetworkSysctls, writeHere } from "./sysctls.ts";
 
 /** Bytes of vxlan over IPv4: what the pods' MTU is below the underlay's. */
 const POD_OVERHEAD = 50;
@@ -97,8 +97,11 @@ class Worker {
   readonly #deps: PodNetworkDeps;
   readonly #nodes: Informer<Node>;
   readonly #config: NetworkConfig;
+  readonly #sysctls: NetworkSysctls;
   readonly #entries = new DeltaTracker<string, Entry>(sameEntry);
   #configured: Configured | undefined;
+  /** The message to the other nodes that is under way or was sent. */
+  #told: Promise<void> | undefined;
   /** The kernel is to be read again before the next apply. */
   #stale = true;
   #wake = Promise.withResolvers<void>();
@@ -110,6 +113,7 @@ class Worker {
     this.#nodes = deps.nodes ?? new Informer(deps.client, resources.nodes, {}, deps);
     const file = options.paths?.netConf ?? "/etc/kube-flannel/net-conf.json";
     this.#config = readConfig(file, options.clusterCidrs.map(parseNetwork));
+    this.#sysctls = new NetworkSysctls(deps.sysctls ?? writeHere, deps.log);
     this.ready.promise.catch(() => {}); // nobody has to wait for it
   }
 
@@ -147,6 +151,7 @@ class Worker {
           await this.#wake.promise;
         } catch (error) {
           this.#stale = true;
+          this.#configured = undefined;
           this.#error = errorMessage(error);
           log.error("Pod network is not as it should be, trying again", { error });
           await delay(backoffMs(backoff, failures++), signal);
@@ -177,6 +182,7 @@ class Worker {
     this.#apply(this.#configured.place);
     this.#error = undefined;
     this.ready.resolve(this.#configured.info);
+    await this.#told;
   }
 
   #subnets(node: Node): Cidr[] {
@@ -189,8 +195,11 @@ class Worker {
     const external = rtnl.link({ name: this.#options.externalInterface });
     if (!external)
       throw new PodwireError("NETWORK_INTERFACE", `there is no interface ${this.#options.externalInterface}`);
-    this.#nodeSysctls(subnets);
+    this.#sysctls.node(subnets);
     const ends = subnets.map((subnet) => this.#device(own, subnet, external));
+    // Under way while the kernel is worked on; awaited once this node is ready for its own pods.
+    this.#told = this.#annotate(own, ends);
+    this.#told.catch(() => {});
     const direct = this.#config.directRouting
       ? rtnl.addresses(external.index).map(({ address }) => cidrNetwork(parseCidr(address)))
       : [];
@@ -203,7 +212,6 @@ class Worker {
       const network = this.#config.networks.find((cidr) => cidr.ip.family === subnet.ip.family);
       if (network) await applyMasquerade(this.#deps.nft, { network, subnet, nodeName: this.#options.nodeName });
     }
-    await this.#annotate(own, ends);
     this.#stale = true;
     this.#configured = { subnets: text, place, info: { podCidrs: subnets.map(formatCidr), mtu } };
     log.info("This node is part of the pod network", {
@@ -227,51 +235,8 @@ class Worker {
       );
     const mac = vtepMacOf(own, family);
     const wish = deviceWish(this.#config, family, { subnet, local, external, ...(mac === undefined ? {} : { mac }) });
-    const link = ensureDevice(this.#deps.rtnl, wish, (name) => this.#deviceSysctls(name, family));
+    const link = ensureDevice(this.#deps.rtnl, wish, (name) => this.#sysctls.device(name, family));
     return { family, index: link.index, name: wish.name, publicIp: local, vtepMac: link.mac ?? wish.mac };
-  }
-
-  #deviceSysctls(name: string, family: 4 | 6): void {
-    const conf = `net/ipv6/conf/${name}`;
-    const settings = {
-      [`${conf}/accept_ra`]: "0",
-      [`${conf}/accept_dad`]: "0",
-      [`${conf}/disable_ipv6`]: family === 6 ? "0" : "1",
-    };
-    this.#optionalSysctls(settings, "the kernel has no IPv6");
-  }
-
-  #nodeSysctls(subnets: readonly Cidr[]): void {
-    const has = (family: 4 | 6) => subnets.some((subnet) => subnet.ip.family === family);
-    this.#sysctls({
-      ...(has(4) ? { "net/ipv4/ip_forward": "1" } : {}),
-      ...(has(6) ? { "net/ipv6/conf/all/forwarding": "1" } : {}),
-    });
-    const why =
-      "br_netfilter is not loaded (modprobe br_netfilter): a Service fails for a client on its endpoint's node";
-    this.#optionalSysctls(
-      { "net/bridge/bridge-nf-call-iptables": "1", "net/bridge/bridge-nf-call-ip6tables": "1" },
-      why,
-    );
-  }
-
-  #optionalSysctls(settings: Readonly<Record<string, string>>, without: string): void {
-    try {
-      this.#sysctls(settings);
-    } catch (error) {
-      if (!hasCode(error, "ENOENT")) throw error;
-      this.#deps.log.warn("A kernel setting is missing", { consequence: without });
-    }
-  }
-
-  #sysctls(settings: Readonly<Record<string, string>>): void {
-    if (this.#deps.sysctls) return this.#deps.sysctls(settings);
-    const here = currentNetns();
-    try {
-      setSysctls(here, settings);
-    } finally {
-      here.close();
-    }
   }
 
   /** Tells the other nodes; nothing is sent when the annotations say it already. */
