@@ -80,6 +80,9 @@ class NodeProxy implements ServiceProxy {
   readonly #running: Promise<void>;
   #wake = Promise.withResolvers<void>();
   #settled = Promise.withResolvers<void>();
+  #isSyncing = false;
+  /** What changed since connections were last looked through. */
+  #changes: FrontendChange[] = [];
   /** The kernel's state has to be read before the next change. */
   #isUnknown = true;
 
@@ -117,7 +120,8 @@ class NodeProxy implements ServiceProxy {
 
   async settled(): Promise<void> {
     await this.synced;
-    if (this.#dirty.size) await this.#settled.promise;
+    while ((this.#dirty.size || this.#isSyncing || this.#isUnknown) && !this.#signal.aborted)
+      await this.#settled.promise;
   }
 
   async stop(): Promise<void> {
@@ -141,7 +145,12 @@ class NodeProxy implements ServiceProxy {
       await Promise.all([this.#services.synced, this.#slices.synced]);
       let isFirst = true;
       while (!this.#signal.aborted) {
-        if (await this.#sync(slicesOf)) {
+        this.#isSyncing = true;
+        const isDone = await this.#sync(slicesOf);
+        this.#isSyncing = false;
+        this.#settled.resolve();
+        this.#settled = Promise.withResolvers();
+        if (isDone) {
           if (isFirst) log.info("Services are in the kernel", { services: this.#planned.size });
           isFirst = false;
           first.resolve();
@@ -163,7 +172,7 @@ class NodeProxy implements ServiceProxy {
     const { nft, log, conntrack } = this.#options;
     const started = performance.now();
     this.#wake = Promise.withResolvers();
-    const changes = [...this.#dirty].flatMap((key) => this.#compute(key, slicesOf(key)));
+    for (const key of this.#dirty) this.#changes.push(...this.#compute(key, slicesOf(key)));
     this.#dirty.clear();
     const isFull = this.#isUnknown;
     try {
@@ -184,13 +193,12 @@ class NodeProxy implements ServiceProxy {
       return false;
     }
     try {
-      const removed = conntrack ? cleanStaleFlows(conntrack, changes) : 0;
+      const removed = conntrack ? cleanStaleFlows(conntrack, this.#changes) : 0;
+      this.#changes = [];
       if (removed) this.#record.cleaned(removed);
     } catch (error) {
       log.warn("Cleaning up connections failed", { error: errorMessage(error) });
     }
-    this.#settled.resolve();
-    this.#settled = Promise.withResolvers();
     return true;
   }
 

@@ -45,6 +45,7 @@ export class FakeApi implements Transport {
     request.signal?.throwIfAborted();
     this.requests.push(`${request.method} ${request.path}`);
     await this.onRequest(request);
+    request.signal?.throwIfAborted();
     try {
       const discovered = request.method === "GET" ? discovery(request.path) : undefined;
       if (discovered) return answer(200, discovered);

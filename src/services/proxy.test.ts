@@ -1,0 +1,194 @@
+import fc from "fast-check";
+import { afterEach, describe, expect, it } from "vitest";
+import { Client, type EndpointSlice, type Service } from "#api/index.ts";
+import { FakeApi } from "#api/testing/index.ts";
+import { parseCidr, parseIp } from "#base/ip.ts";
+import { createLogger } from "#base/log.ts";
+import { elementText, FakeNftables, type Nftables, ruleText, Transaction } from "#kernel/nft/index.ts";
+import { SERVICES_TABLE, serviceLayout } from "./layout.ts";
+import { type ServiceProxy, startServiceProxy } from "./proxy.ts";
+import { service, slice } from "./testing/objects.ts";
+
+const collections = { Service: "/api/v1/services", EndpointSlice: "/apis/discovery.k8s.io/v1/endpointslices" } as const;
+const podCidrs = [parseCidr("10.244.0.0/16"), parseCidr("fd00:244::/48")];
+const running: ServiceProxy[] = [];
+
+function start(api: FakeApi, nft: Nftables, lines: string[] = []): ServiceProxy {
+  const proxy = startServiceProxy({
+    client: new Client(api),
+    nodeName: "node01",
+    nodeAddresses: [parseIp("192.168.1.11")],
+    podCidrs,
+    nft,
+    log: createLogger("proxy", { write: (line) => void lines.push(line) }),
+    signal: new AbortController().signal,
+    minSyncPeriodMs: 0,
+  });
+  running.push(proxy);
+  return proxy;
+}
+
+function put(api: FakeApi, object: Service | EndpointSlice): void {
+  api.put(collections[object.kind as keyof typeof collections], object);
+}
+
+async function remove(api: FakeApi, object: Service | EndpointSlice): Promise<void> {
+  const collection = collections[object.kind as keyof typeof collections];
+  const path = collection.replace(/\/([^/]+)$/, `/namespaces/shop/$1/${object.metadata.name}`);
+  for await (const _ of (await api.request({ method: "DELETE", path })).body);
+}
+
+/** Everything in both tables as text, whatever the order in which it was made. */
+async function contents(nft: Nftables): Promise<string[]> {
+  const lines: string[] = [];
+  for (const family of ["ip", "ip6"] as const) {
+    const layout = serviceLayout(family, { nodeName: "node01", podCidrs });
+    const state = await nft.readTable(layout.table);
+    for (const [chain, rules] of state?.rules ?? []) {
+      lines.push(`${family} ${chain} ${rules.map(ruleText).join("; ")}`);
+    }
+    for (const set of Object.values(layout.sets)) {
+      for (const element of state?.elements.get(set.name) ?? [])
+        lines.push(`${family} ${set.name} ${elementText(set, element)}`);
+    }
+  }
+  return lines.sort();
+}
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((proxy) => proxy.stop()));
+});
+
+describe("the service proxy", () => {
+  it("touches nothing before it knows all Services and all EndpointSlices", async () => {
+    const api = new FakeApi();
+    const nft = new FakeNftables();
+    const gate = Promise.withResolvers<void>();
+    api.onRequest = async ({ path }) => {
+      if (path.includes("endpointslices")) await gate.promise;
+    };
+    put(api, service("web", { clusterIP: "10.96.0.1" }));
+    put(api, slice("web", ["10.244.1.2"]));
+    const proxy = start(api, nft);
+    await new Promise((done) => setTimeout(done, 30));
+    expect(nft.committed).toEqual([]);
+    gate.resolve();
+    await proxy.synced;
+    expect(nft.committed).toHaveLength(1);
+    expect(nft.committed[0]?.toString()).not.toContain("goto refuse }");
+  });
+
+  it("changes only what changed", async () => {
+    const api = new FakeApi();
+    const nft = new FakeNftables();
+    for (const name of ["a", "b"]) {
+      put(api, service(name, { clusterIP: name === "a" ? "10.96.0.1" : "10.96.0.2" }));
+      put(api, slice(name, ["10.244.1.2", "10.244.1.3"]));
+    }
+    const proxy = start(api, nft);
+    await proxy.synced;
+    put(api, slice("a", ["10.244.1.2", "10.244.1.4"]));
+    await expect.poll(() => nft.committed.length).toBe(2);
+    expect(nft.committed[1]?.toString().trim().split("\n")).toEqual(
+      [
+        "add element ip podwire-services hairpin { 10.244.1.4 . 10.244.1.4 }",
+        "delete element ip podwire-services endpoints { 10.96.0.1 . tcp . 80 . 1 }",
+        "add element ip podwire-services endpoints { 10.96.0.1 . tcp . 80 . 1 : 10.244.1.4 . 8080 }",
+      ].toSorted((x, y) => Number(x.includes("hairpin")) - Number(y.includes("hairpin"))),
+    );
+  });
+
+  it("keeps to the order of new endpoints, the Service's entry, removals", async () => {
+    const api = new FakeApi();
+    const nft = new FakeNftables();
+    put(api, service("web", { clusterIP: "10.96.0.1" }));
+    put(api, slice("web", ["10.244.1.2", "10.244.1.3"]));
+    await start(api, nft).synced;
+    put(api, slice("web", ["10.244.1.9"]));
+    await expect.poll(() => nft.committed.length).toBe(2);
+    const steps = nft.committed[1]
+      ?.toString()
+      .trim()
+      .split("\n")
+      .map((line) => line.split(" ").slice(0, 5).join(" "));
+    const at = (step: string) => steps?.lastIndexOf(step) ?? -1;
+    expect(at("add element ip podwire-services endpoints")).toBeLessThan(
+      at("add element ip podwire-services services"),
+    );
+    expect(at("add element ip podwire-services services")).toBeLessThan(
+      at("delete element ip podwire-services endpoints"),
+    );
+    expect(steps?.at(-1)).toBe("delete chain ip podwire-services cluster-2");
+  });
+
+  it("two Services with one external address: one has it, the other when the first is gone", async () => {
+    const api = new FakeApi();
+    const nft = new FakeNftables();
+    const one = service("one", { clusterIP: "10.96.0.1", externalIPs: ["203.0.113.7"] });
+    const two = service("two", { clusterIP: "10.96.0.2", externalIPs: ["203.0.113.7"] });
+    for (const object of [two, slice("two", ["10.244.1.3"]), one, slice("one", ["10.244.1.2"])]) put(api, object);
+    await start(api, nft).synced;
+    const holder = async () => (await contents(nft)).find((line) => line.startsWith("ip services 203.0.113.7"));
+    expect(await holder()).toContain("shop/one:http");
+    await remove(api, one);
+    await expect.poll(holder).toContain("shop/two:http");
+    expect((await contents(nft)).join("\n")).not.toContain("10.244.1.2");
+  });
+
+  it("after a failed change it reads what is there and does what is missing", async () => {
+    const api = new FakeApi();
+    const nft = new FakeNftables();
+    const lines: string[] = [];
+    put(api, service("web", { clusterIP: "10.96.0.1" }));
+    nft.failNext("ENOBUFS");
+    await start(api, nft, lines).synced;
+    expect(lines.join("")).toContain("ENOBUFS");
+    await nft.commit(new Transaction().deleteTable({ family: "ip", name: SERVICES_TABLE }));
+    put(api, slice("web", ["10.244.1.2"]));
+    await expect.poll(async () => (await contents(nft)).join("\n"), { timeout: 3000 }).toContain("goto cluster-1");
+  });
+
+  it("ends in the same rules by every path", async () => {
+    const names = ["a", "b", "c"];
+    const step = fc.record({
+      name: fc.constantFrom(...names),
+      what: fc.constantFrom("service", "slice", "slice6", "removeService", "removeSlice", "settle", "restart"),
+      endpoints: fc.integer({ min: 0, max: 3 }),
+      spec: fc.constantFrom<Partial<Service["spec"]>>(
+        {},
+        { sessionAffinity: "ClientIP" },
+        { type: "NodePort", externalTrafficPolicy: "Local" },
+        { externalIPs: ["203.0.113.7"] },
+        { internalTrafficPolicy: "Local" },
+      ),
+    });
+    const run = async (steps: readonly (typeof step extends fc.Arbitrary<infer T> ? T : never)[]) => {
+      const api = new FakeApi();
+      const nft = new FakeNftables();
+      let proxy = start(api, nft);
+      for (const { name, what, endpoints, spec } of steps) {
+        const n = names.indexOf(name) + 1;
+        const ports = [{ name: "http", port: 80, nodePort: 30000 + n }];
+        const addresses = (prefix: string) => Array.from({ length: endpoints }, (_, i) => `${prefix}${n * 10 + i}`);
+        if (what === "service") {
+          const clusterIPs = [`10.96.0.${n}`, `fd00:96::${n}`];
+          put(api, service(name, { clusterIP: clusterIPs[0] as string, clusterIPs, ports, ...spec }));
+        } else if (what === "slice" && endpoints) put(api, slice(name, addresses("10.244.1.")));
+        else if (what === "slice6" && endpoints) put(api, slice(name, addresses("fd00:244::")));
+        else if (what === "removeService") await remove(api, service(name, {})).catch(() => {});
+        else if (what === "removeSlice") await remove(api, slice(name, [])).catch(() => {});
+        else if (what === "settle") await proxy.settled();
+        else if (what === "restart") {
+          await proxy.stop();
+          proxy = start(api, nft);
+        }
+      }
+      await proxy.synced;
+      const fresh = new FakeNftables();
+      await start(api, fresh).synced;
+      const expected = await contents(fresh);
+      await expect.poll(() => contents(nft), { interval: 2 }).toEqual(expected);
+    };
+    await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 20 }), run), { seed: 11, numRuns: 40 });
+  }, 30_000);
+});
