@@ -177,7 +177,7 @@ describe("U01 kubectl: a real kubectl against the server alone (part: without co
     expect(await k("cordon node01")).toBe("node/node01 cordoned\n");
     expect(await k("get node node01")).toContain("Ready,SchedulingDisabled");
     expect(await k("uncordon node01")).toBe("node/node01 uncordoned\n");
-    expect(await k("get all")).toMatch(/service\/wear[^]*deployment.apps\/wear[^]*job.batch\/j/);
+    expect(await k("get all")).toMatch(/service\/wear.*deployment.apps\/wear.*job.batch\/j/s);
     expect(await k("delete svc e")).toMatch(/^service "e" deleted/);
     expect(await k("delete pod pod1 --now")).toContain(`pod "pod1" deleted`);
     expect(await k("delete cm -l x=y")).toContain(`configmap "conf" deleted`);

@@ -11,7 +11,7 @@ import { check, parseJson, readObject } from "./body.ts";
 import { jsonReply, type Reply } from "./call.ts";
 import type { KindCall } from "./handler.ts";
 import { getObject } from "./list.ts";
-import { keyOf, type Objects } from "./objects.ts";
+import { keyOf, type Objects, timestamp } from "./objects.ts";
 import { applyPatch, type Writes, writeOptions } from "./writes.ts";
 
 /** Life of a requested token in seconds (kube-apiserver's limits and default). */
@@ -155,7 +155,7 @@ export class Subresources {
     const spec = pod.spec as { nodeName?: string };
     if (pod.metadata.deletionTimestamp !== undefined) throw alreadyBound(info.name, "(being deleted)");
     if (spec.nodeName) throw alreadyBound(info.name, spec.nodeName);
-    const { uid } = binding.metadata as { uid?: string };
+    const { uid } = (binding.metadata ?? {}) as { uid?: string };
     if (uid && uid !== pod.metadata.uid)
       throw new StatusError(
         409,
@@ -271,7 +271,7 @@ export class Subresources {
         metadata: {
           name: info.name,
           namespace: info.namespace,
-          creationTimestamp: new Date().toISOString().slice(0, 19) + "Z",
+          creationTimestamp: timestamp(),
         },
         spec: { ...spec, audiences, expirationSeconds: seconds },
         status: { token, expirationTimestamp: expires },
@@ -327,7 +327,7 @@ function boundTo(pod: StoredObject, node: string, binding: Dict): StoredObject {
     type: "PodScheduled",
     status: "True",
     lastProbeTime: null,
-    lastTransitionTime: new Date().toISOString().slice(0, 19) + "Z",
+    lastTransitionTime: timestamp(),
   };
   next.status = { ...status, conditions: [...others, condition] };
   return next;

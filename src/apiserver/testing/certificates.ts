@@ -35,11 +35,11 @@ export class TestAuthority {
     this.#keys = keys;
   }
 
-  static async create(): Promise<TestAuthority> {
+  static async create(name = "test-ca"): Promise<TestAuthority> {
     const keys = await keyPair();
     const ca = await X509CertificateGenerator.createSelfSigned({
       serialNumber: "01",
-      name: "CN=test-ca",
+      name: `CN=${name}`,
       notBefore: new Date(Date.now() - 60_000),
       notAfter: new Date(Date.now() + 86_400_000),
       signingAlgorithm: algorithm,
