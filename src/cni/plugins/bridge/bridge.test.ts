@@ -95,8 +95,8 @@ describe("N06 bridge (part: bridge plugin on a fake kernel)", () => {
       "ip link set dev #2 up",
       "ip address add 10.244.1.2/24 dev #2",
       "ip address add fd00::2/64 dev #2",
-      "ip route add 0.0.0.0/0 via 10.244.1.1 dev #2",
-      "ip route add ::/0 via fd00::1 dev #2",
+      "ip route add 0.0.0.0/0 via 10.244.1.1 dev #2 proto 3",
+      "ip route add ::/0 via fd00::1 dev #2 proto 3",
       "bridge link set dev #3 hairpin on",
       "ip link set dev #3 up",
     ]);

@@ -5,6 +5,8 @@ import { CNI_ERROR, CniError } from "../../errors.ts";
 import type { CniResult, ResultIp, ResultRoute } from "../../result.ts";
 import type { BridgeConfig } from "./config.ts";
 
+/** Protocol of routes made by set-up tools (RTPROT_BOOT), which `ip route` does not mention: a container's own. */
+const BOOT = 3;
 /** Attempts to find a free name for the node's end of the pair. */
 const NAME_ATTEMPTS = 5;
 
@@ -75,6 +77,7 @@ function routeOperation(index: number, route: ResultRoute, ips: readonly ResultI
     op: "add-route",
     dst: route.dst,
     index,
+    protocol: BOOT,
     ...(via === undefined ? {} : { via }),
     ...(route.priority === undefined ? {} : { metric: route.priority }),
     ...(route.table === undefined ? {} : { table: route.table }),
