@@ -97,6 +97,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
   const echoCommand = [process.execPath, programFile("echo")];
   const servers = new EchoClient({ socket: `${folders.run}/echo.sock`, command: echoCommand, log: `${folders.log}/echo.log` }, log);
   const statuses = new PodStatuses(client, log);
+  const objects = new ApiObjects(client, log);
   const logFolders = { pods: folders.podLogs, containers: folders.containerLogs };
   const manager = new PodManager(
     {
@@ -104,7 +105,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       images,
       network: new CniPodNetwork(folders.netns, { cni, events, log }),
       servers,
-      objects: new ApiObjects(client),
+      objects,
       events,
       records: new PodRecords(`${folders.run}/pods`),
       log: log.child("pods"),
@@ -163,6 +164,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       registration.stop();
       network.stop();
       await manager.stop();
+      objects.stop();
       await Promise.all([server.stop(), servers.stop(), statuses.stop(), events.flush()]);
       stop.abort(new Error("the agent stops"));
       runtime.stop();

@@ -1,14 +1,55 @@
-import { type Client, isNotFound, type KubeObject, type Pod, type Resource, resources, type TokenRequest } from "#api/index.ts";
+import { type Client, Informer, isNotFound, type KubeObject, type Pod, type Resource, resources, type TokenRequest } from "#api/index.ts";
 import type { ObjectReader } from "./pods/index.ts";
-import type { BoundToken } from "./volumes/index.ts";
+import type { Logger } from "#base/log.ts";
+import type { BoundToken, VolumeReference } from "./volumes/index.ts";
+
+interface Watched {
+  readonly listeners: Set<() => void>;
+  readonly stop: AbortController;
+}
 
 /** Reads ConfigMaps and Secrets and asks for tokens. Pods that start together share what is being read. */
 export class ApiObjects implements ObjectReader {
   readonly #client: Client;
   readonly #reading = new Map<string, Promise<KubeObject | undefined>>();
 
-  constructor(client: Client) {
+  readonly #log: Logger;
+  readonly #watched = new Map<string, Watched>();
+
+  constructor(client: Client, log: Logger) {
     this.#client = client;
+    this.#log = log;
+  }
+
+  watch({ kind, name }: VolumeReference, namespace: string, onChange: () => void): () => void {
+    const key = `${kind}/${namespace}/${name}`;
+    const watched = this.#watched.get(key) ?? this.#startWatch(kind, namespace, name);
+    this.#watched.set(key, watched);
+    watched.listeners.add(onChange);
+    return () => {
+      watched.listeners.delete(onChange);
+      if (watched.listeners.size > 0) return;
+      watched.stop.abort(new Error("no pod shows it any more"));
+      this.#watched.delete(key);
+    };
+  }
+
+  /** Ends all watches. */
+  stop(): void {
+    for (const { stop } of this.#watched.values()) stop.abort(new Error("the agent stops"));
+    this.#watched.clear();
+  }
+
+  #startWatch(kind: VolumeReference["kind"], namespace: string, name: string): Watched {
+    const listeners = new Set<() => void>();
+    const stop = new AbortController();
+    const selector = { namespace, fieldSelector: `metadata.name=${name}` };
+    const informer = new Informer<KubeObject>(this.#client, resources[kind], selector, { log: this.#log, signal: stop.signal });
+    informer.onChange(() => {
+      for (const listener of listeners) listener();
+    });
+    informer.start();
+    return { listeners, stop };
   }
 
   configMap(namespace: string, name: string) {

@@ -4,7 +4,7 @@ import type { ImageSource } from "../images/index.ts";
 import type { LogFolders } from "../logs/index.ts";
 import type { ProcessRuntime } from "../runtime/index.ts";
 import type { DnsSettings } from "../spec/files.ts";
-import type { BoundToken } from "../volumes/index.ts";
+import type { BoundToken, VolumeReference } from "../volumes/index.ts";
 import type { PodRecords, SandboxRecord } from "./record.ts";
 
 /** The pod network as the kubelet uses it: a CNI runtime. */
@@ -51,6 +51,8 @@ export interface ServedContainer {
 export interface ObjectReader {
   configMap(namespace: string, name: string): Promise<ConfigMap | undefined>;
   secret(namespace: string, name: string): Promise<Secret | undefined>;
+  /** Calls back when the object comes, changes or goes; gives what ends it. */
+  watch(reference: VolumeReference, namespace: string, onChange: () => void): () => void;
   token(pod: Pod, audience: string | undefined, expirationSeconds: number): Promise<BoundToken>;
 }
 

@@ -6,7 +6,7 @@ import { errorMessage } from "#base/errors.ts";
 import { Backoff, setupBackoff } from "../backoff.ts";
 import { podLogFolder } from "../logs/index.ts";
 import { type ContainerView, podStatus } from "../status/podStatus.ts";
-import { PodVolumes, VolumeError, type VolumeSources } from "../volumes/index.ts";
+import { PodVolumes, VolumeError, volumeReferences, type VolumeSources } from "../volumes/index.ts";
 import type { PodDeps } from "./deps.ts";
 import { containerImage, type PodSetup } from "./prepare.ts";
 import type { ContainerRecord, PodRecord, SandboxRecord } from "./record.ts";
@@ -40,6 +40,8 @@ export class PodWorker {
   #marked = false;
   #detached = false;
   #timers = new Set<NodeJS.Timeout>();
+  /** Ends of the watches of what its volumes show. */
+  #watches: (() => void)[] | undefined;
   #reported: PodStatus | undefined;
 
   /** @param onGone the pod has ended and everything of it is removed */
@@ -125,6 +127,7 @@ export class PodWorker {
   /** Lets go of the pod without ending it: the agent stops. */
   async detach(): Promise<void> {
     this.#detached = true;
+    this.#endWatches();
     for (const timer of this.#timers) clearTimeout(timer);
     for (const unit of this.#units()) unit.detach();
     await this.#running;
@@ -239,12 +242,19 @@ export class PodWorker {
     };
     await this.#volumes.setUp(sources);
     this.#volumesReady = true;
-    const { refreshMs } = this.#volumes;
-    if (refreshMs === undefined) return;
-    this.#later(Math.max(1000, refreshMs - Date.now()), () => {
+    const again = () => {
       this.#volumesReady = false;
       this.changed();
-    });
+    };
+    // Watched from now on, once: what changed since it was read comes as the watch's first state.
+    this.#watches ??= volumeReferences(pod).map((reference) => objects.watch(reference, namespace, again));
+    const { refreshMs } = this.#volumes;
+    if (refreshMs !== undefined) this.#later(Math.max(1000, refreshMs - Date.now()), again);
+  }
+
+  #endWatches(): void {
+    for (const stop of this.#watches ?? []) stop();
+    this.#watches = undefined;
   }
 
   async #startContainers(): Promise<void> {
@@ -263,6 +273,7 @@ export class PodWorker {
 
   /** Nothing of it runs any more: the network is given back, logs and status stay. */
   async #release(): Promise<void> {
+    this.#endWatches();
     await Promise.all(this.#units().map((u) => u.stop(DEFAULT_GRACE_SECONDS)));
     await this.#tearDownNetwork();
     this.#report();
@@ -278,6 +289,7 @@ export class PodWorker {
   }
 
   async #finish({ graceSeconds }: End): Promise<void> {
+    this.#endWatches();
     await Promise.all(this.#units().map((u) => u.stop(graceSeconds)));
     await this.#tearDownNetwork();
     this.#report();

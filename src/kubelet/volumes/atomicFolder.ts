@@ -1,8 +1,19 @@
-import { existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** Files of a volume by relative path. */
 export type VolumeFiles = ReadonlyMap<string, { readonly data: Uint8Array; readonly mode: number }>;
+
+/** Whether the folder holds these files, and nothing else. */
+function isSame(current: string, files: VolumeFiles): boolean {
+  if (!existsSync(current)) return false;
+  const held = readdirSync(current, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  if (held.length !== files.size) return false;
+  return [...files].every(([path, { data }]) => {
+    const file = `${current}/${path}`;
+    return existsSync(file) && Buffer.compare(readFileSync(file), data) === 0;
+  });
+}
 
 /**
  * Writes a volume's files so that readers see either the old set or the new one, never a mix: the set goes into a
@@ -12,6 +23,7 @@ export type VolumeFiles = ReadonlyMap<string, { readonly data: Uint8Array; reado
 export function writeAtomically(folder: string, files: VolumeFiles, now: Date): void {
   mkdirSync(folder, { recursive: true, mode: 0o755 });
   const current = `${folder}/..data`;
+  if (isSame(current, files)) return;
   const before = existsSync(current) ? readlinkSync(current) : undefined;
   const name = `..${now.toISOString().replace(/[-:TZ.]/g, "_")}${process.pid}`;
   for (const [path, file] of files) {
