@@ -1,10 +1,18 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import path from "node:path";
-import { type Client, createEventRecorder, Informer, type Node, type Pod, resources, type Service } from "#api/index.ts";
+import {
+  type Client,
+  createEventRecorder,
+  Informer,
+  type Node,
+  type Pod,
+  resources,
+  type Service,
+} from "#api/index.ts";
 import { appRoot, distDirectory, programFile } from "#base/entry.ts";
 import type { Logger } from "#base/log.ts";
-import { Metrics } from "#base/metrics.ts";
+import type { Metrics } from "#base/metrics.ts";
 import { CniRuntime } from "#cni/index.ts";
 import { Spawner } from "#kernel/process/index.ts";
 import { EchoClient } from "./echo/index.ts";
@@ -93,9 +101,15 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
   const events = createEventRecorder(client, { component: "kubelet", host: nodeName }, { log });
   const runtime = new ProcessRuntime({ folder: folders.run, init: findInit() }, spawner);
   const images = deps.images ?? templateImages();
-  const cni = new CniRuntime({ confDir: options.cniConfDir, binDirs: options.cniBinDirs, cacheDir: folders.cni }, { log: log.child("cni") });
+  const cni = new CniRuntime(
+    { confDir: options.cniConfDir, binDirs: options.cniBinDirs, cacheDir: folders.cni },
+    { log: log.child("cni") },
+  );
   const echoCommand = [process.execPath, programFile("echo")];
-  const servers = new EchoClient({ socket: `${folders.run}/echo.sock`, command: echoCommand, log: `${folders.log}/echo.log` }, log);
+  const servers = new EchoClient(
+    { socket: `${folders.run}/echo.sock`, command: echoCommand, log: `${folders.log}/echo.log` },
+    log,
+  );
   const statuses = new PodStatuses(client, log);
   const objects = new ApiObjects(client, log);
   const logFolders = { pods: folders.podLogs, containers: folders.containerLogs };
@@ -110,7 +124,11 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       records: new PodRecords(`${folders.run}/pods`),
       log: log.child("pods"),
       node: { name: nodeName, addresses: options.addresses },
-      dns: { clusterDns: options.clusterDns, clusterDomain: options.clusterDomain, nodeResolvConf: readFileSync(options.resolvConf, "utf8") },
+      dns: {
+        clusterDns: options.clusterDns,
+        clusterDomain: options.clusterDomain,
+        nodeResolvConf: readFileSync(options.resolvConf, "utf8"),
+      },
       nodeHosts: () => readFileSync("/etc/hosts", "utf8"),
       services: () => services.synced.then(() => services.list()),
       logFolders,
@@ -149,9 +167,11 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
 
   network.start();
   const facts = deps.podNetwork ?? ownSubnets(options, client, informerDeps);
-  facts.then(({ podCidrs, mtu }) => network.setPodCidrs(podCidrs, mtu)).catch(() => {
-    // The agent stops before the network is up.
-  });
+  facts
+    .then(({ podCidrs, mtu }) => network.setPodCidrs(podCidrs, mtu))
+    .catch(() => {
+      // The agent stops before the network is up.
+    });
   await server.start();
   registration.start().catch((error: unknown) => {
     if (!stop.signal.aborted) log.error("The node was not registered", { error });
@@ -174,7 +194,11 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
 }
 
 /** Waits until the node's object has subnets. */
-function ownSubnets(options: AgentOptions, client: Client, deps: { log: Logger; signal: AbortSignal }): Promise<PodNetworkFacts> {
+function ownSubnets(
+  options: AgentOptions,
+  client: Client,
+  deps: { log: Logger; signal: AbortSignal },
+): Promise<PodNetworkFacts> {
   const selector = { fieldSelector: `metadata.name=${options.nodeName}` };
   const node = new Informer<Node>(client, resources.nodes, selector, deps);
   const mtu = underlayMtu(options.addresses[0]) - VXLAN_OVERHEAD;

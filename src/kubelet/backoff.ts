@@ -9,7 +9,12 @@ export interface BackoffOptions {
 }
 
 /** Containers that end: at once, then 10 s doubled up to 5 min, forgotten after 10 quiet minutes (as upstream). */
-export const restartBackoff: BackoffOptions = { initialMs: 10_000, maxMs: 300_000, resetMs: 600_000, firstAtOnce: true };
+export const restartBackoff: BackoffOptions = {
+  initialMs: 10_000,
+  maxMs: 300_000,
+  resetMs: 600_000,
+  firstAtOnce: true,
+};
 
 /** Images that cannot be had: 10 s doubled up to 5 min (as upstream). */
 export const imageBackoff: BackoffOptions = { initialMs: 10_000, maxMs: 300_000, resetMs: 600_000 };

@@ -2,4 +2,4 @@
 export { type Agent, type AgentDeps, type PodNetworkFacts, startAgent } from "./agent.ts";
 export type { ContainerImage, ImageSource } from "./images/index.ts";
 export { OUTSIDE_ANNOTATION } from "./node/index.ts";
-export { AgentConfigError, type AgentFolders, agentOptions, type AgentOptions, defaultFolders } from "./options.ts";
+export { AgentConfigError, type AgentFolders, type AgentOptions, agentOptions, defaultFolders } from "./options.ts";

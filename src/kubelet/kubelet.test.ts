@@ -48,13 +48,22 @@ describe("image names", () => {
   });
 
   it("lead to templates, said in words when not", async () => {
-    const programs = { folder: "/opt/podwire", command: (p: string) => ["/opt/podwire/bin/node", `/opt/podwire/dist/${p}.cjs`] };
+    const programs = {
+      folder: "/opt/podwire",
+      command: (p: string) => ["/opt/podwire/bin/node", `/opt/podwire/dist/${p}.cjs`],
+    };
     const images = new TemplateImages({ programs, manyUsers: true });
     const coredns = await images.pull("registry.k8s.io/coredns/coredns:v1.12.0", "IfNotPresent");
     expect(coredns.entrypoint).toEqual(["/coredns"]);
-    expect(coredns.files).toContainEqual({ path: "/coredns", text: '#!/bin/sh\nexec /opt/podwire/bin/node /opt/podwire/dist/dns.cjs "$@"\n', mode: 0o755 });
+    expect(coredns.files).toContainEqual({
+      path: "/coredns",
+      text: '#!/bin/sh\nexec /opt/podwire/bin/node /opt/podwire/dist/dns.cjs "$@"\n',
+      mode: 0o755,
+    });
     expect(coredns.notice?.reason).toBe("ImageTemplate");
-    await expect(images.pull("busybox", "Always")).rejects.toThrow(/no template has this name \(templates: podwire\/toolbox, podwire\/echo, nginx/);
+    await expect(images.pull("busybox", "Always")).rejects.toThrow(
+      /no template has this name \(templates: podwire\/toolbox, podwire\/echo, nginx/,
+    );
     await expect(images.pull("No Name", "Always")).rejects.toMatchObject({ reason: "InvalidImageName" });
   });
 
@@ -96,7 +105,10 @@ describe("a container's command and rights", () => {
 });
 
 describe("volumes", () => {
-  const sources = (spec: Parameters<typeof testPod>[0], data: Record<string, string> = { a: "1", b: "2" }): VolumeSources => ({
+  const sources = (
+    spec: Parameters<typeof testPod>[0],
+    data: Record<string, string> = { a: "1", b: "2" },
+  ): VolumeSources => ({
     pod: testPod(spec),
     podIPs: ["10.244.1.2"],
     hostIPs: [],
@@ -105,14 +117,22 @@ describe("volumes", () => {
     token: async (audience, seconds) => ({ token: `${audience}/${seconds}`, expiresMs: Date.now() + seconds * 1000 }),
   });
   const mounted = (volumes: PodVolumes, subPath?: string) =>
-    volumes.mountsOf({ name: "c", volumeMounts: [{ name: "v", mountPath: "/v", ...(subPath ? { subPath } : {}) }] }, testPod())[0]?.source ?? "";
+    volumes.mountsOf(
+      { name: "c", volumeMounts: [{ name: "v", mountPath: "/v", ...(subPath ? { subPath } : {}) }] },
+      testPod(),
+    )[0]?.source ?? "";
 
   it("hold ConfigMaps, switched over in one step", async () => {
     const volumes = new PodVolumes(folder);
     await volumes.setUp(sources({ volumes: [{ name: "v", configMap: { name: "m" } }] }));
     const path = mounted(volumes);
     expect(readFileSync(join(path, "a"), "utf8")).toBe("1");
-    await volumes.setUp(sources({ volumes: [{ name: "v", configMap: { name: "m", items: [{ key: "b", path: "x/y", mode: 0o600 }] } }] }, { b: "new" }));
+    await volumes.setUp(
+      sources(
+        { volumes: [{ name: "v", configMap: { name: "m", items: [{ key: "b", path: "x/y", mode: 0o600 }] } }] },
+        { b: "new" },
+      ),
+    );
     expect(readFileSync(join(path, "x/y"), "utf8")).toBe("new");
     expect(statSync(join(path, "x/y")).mode & 0o777).toBe(0o600);
     expect(readdirSync(path).filter((n) => !n.startsWith(".."))).toEqual(["x"]);
@@ -137,9 +157,13 @@ describe("volumes", () => {
 
   it("say what is missing", async () => {
     const set = (volume: object) => new PodVolumes(folder).setUp(sources({ volumes: [{ name: "v", ...volume }] }));
-    await expect(set({ configMap: { name: "absent" } })).rejects.toThrow('MountVolume.SetUp failed for volume "v" : configmap "shop/absent" not found');
+    await expect(set({ configMap: { name: "absent" } })).rejects.toThrow(
+      'MountVolume.SetUp failed for volume "v" : configmap "shop/absent" not found',
+    );
     await expect(set({ configMap: { name: "absent", optional: true } })).resolves.toBeUndefined();
-    await expect(set({ hostPath: { path: "/nowhere/at/all", type: "Directory" } })).rejects.toThrow("/nowhere/at/all is not a directory");
+    await expect(set({ hostPath: { path: "/nowhere/at/all", type: "Directory" } })).rejects.toThrow(
+      "/nowhere/at/all is not a directory",
+    );
     await expect(set({ nfs: {} })).rejects.toThrow("not supported");
   });
 
@@ -156,7 +180,12 @@ describe("volumes", () => {
 
 describe("requests to the node agent", () => {
   it("name a container", () => {
-    expect(parseContainerPath("/exec/default/web/c")).toEqual({ verb: "exec", namespace: "default", pod: "web", container: "c" });
+    expect(parseContainerPath("/exec/default/web/c")).toEqual({
+      verb: "exec",
+      namespace: "default",
+      pod: "web",
+      container: "c",
+    });
     expect(parseContainerPath("/exec/default/web/u-1/c")).toMatchObject({ uid: "u-1", container: "c" });
     expect(parseContainerPath("/pods")).toBeUndefined();
   });
@@ -186,8 +215,16 @@ describe("requests to the node agent", () => {
 describe("K03 the kubelet's flags and configuration (part: reading them)", () => {
   it("reads both", () => {
     const file = join(folder, "config.yaml");
-    writeFileSync(file, "kind: KubeletConfiguration\nclusterDNS: [10.96.0.10]\nauthentication: {x509: {clientCAFile: /ca}}\nport: 10999\n");
-    const options = agentOptions([`--config=${file}`, "--hostname-override=node01", "--node-ip=192.168.1.11,fd00::b", "--node-labels=a/b=,c=d"]);
+    writeFileSync(
+      file,
+      "kind: KubeletConfiguration\nclusterDNS: [10.96.0.10]\nauthentication: {x509: {clientCAFile: /ca}}\nport: 10999\n",
+    );
+    const options = agentOptions([
+      `--config=${file}`,
+      "--hostname-override=node01",
+      "--node-ip=192.168.1.11,fd00::b",
+      "--node-labels=a/b=,c=d",
+    ]);
     expect(options).toMatchObject({
       nodeName: "node01",
       addresses: ["192.168.1.11", "fd00::b"],
@@ -199,7 +236,9 @@ describe("K03 the kubelet's flags and configuration (part: reading them)", () =>
   });
 
   it("refuses what it does not know, with file and line", () => {
-    expect(() => parseKubeletConfig("kind: K\nclusterDNSS: []\n", "/c.yaml")).toThrow('/c.yaml:2: unknown field "clusterDNSS"');
+    expect(() => parseKubeletConfig("kind: K\nclusterDNSS: []\n", "/c.yaml")).toThrow(
+      '/c.yaml:2: unknown field "clusterDNSS"',
+    );
     expect(() => agentOptions(["--nope"])).toThrow(AgentConfigError);
     expect(() => agentOptions(["--nope"])).toThrow(/--config, --kubeconfig/);
     expect(() => agentOptions(["--node-ip=1.2.3.4", "--network-plugin=kubenet"])).toThrow("there is only cni");
@@ -207,17 +246,48 @@ describe("K03 the kubelet's flags and configuration (part: reading them)", () =>
 });
 
 describe("K01 the node's object (part: what it says)", () => {
-  const facts = { machineId: "m", systemUuid: "s", bootId: "b", kernelVersion: "6.1", osImage: "Debian", architecture: "amd64", cpus: 2, memoryBytes: 2 ** 30, diskBytes: 2 ** 30 };
-  const options = { name: "node01", addresses: ["192.168.1.11"], labels: {}, taints: [], port: 10250, version: "1", kubernetesVersion: "v1.36.0", maxPods: 110 };
+  const facts = {
+    machineId: "m",
+    systemUuid: "s",
+    bootId: "b",
+    kernelVersion: "6.1",
+    osImage: "Debian",
+    architecture: "amd64",
+    cpus: 2,
+    memoryBytes: 2 ** 30,
+    diskBytes: 2 ** 30,
+  };
+  const options = {
+    name: "node01",
+    addresses: ["192.168.1.11"],
+    labels: {},
+    taints: [],
+    port: 10250,
+    version: "1",
+    kubernetesVersion: "v1.36.0",
+    maxPods: 110,
+  };
 
   it("is ready only with a network, and keeps the time of what has not changed", () => {
-    const first = nodeStatus(options, facts, { network: { problem: "network plugin is not ready: cni config uninitialized" }, images: [], now: "T1" });
+    const first = nodeStatus(options, facts, {
+      network: { problem: "network plugin is not ready: cni config uninitialized" },
+      images: [],
+      now: "T1",
+    });
     const ready = (s: typeof first) => s.conditions?.find((c) => c.type === "Ready");
     expect(ready(first)).toMatchObject({ status: "False", reason: "KubeletNotReady" });
     expect(ready(first)?.message).toContain("cni config uninitialized");
     const second = nodeStatus(options, facts, { network: {}, images: [], now: "T2", before: first });
-    expect(ready(second)).toMatchObject({ status: "True", lastTransitionTime: "T2", message: "kubelet is posting ready status" });
-    expect(second.conditions?.[0]).toMatchObject({ type: "MemoryPressure", lastTransitionTime: "T1", lastHeartbeatTime: "T2" });
+    expect(ready(second)).toMatchObject({
+      status: "True",
+      lastTransitionTime: "T2",
+      message: "kubelet is posting ready status",
+    });
+    expect(second.conditions?.[0]).toMatchObject({
+      type: "MemoryPressure",
+      lastTransitionTime: "T1",
+      lastHeartbeatTime: "T2",
+    });
     expect(second.nodeInfo?.containerRuntimeVersion).toBe("podwire://1");
   });
 });
@@ -233,7 +303,7 @@ describe("N04 the notes' network in /etc/cni/net.d (part: the node says that it 
 
   it("compares subnets", () => {
     expect(outsideOf(network("10.22.0.0/16"), ["10.244.1.0/24"])).toBe(
-      'network "mynet" of /etc/cni/net.d/10-bridge.conf gives pods addresses of 10.22.0.0/16, outside this node\'s 10.244.1.0/24 of the cluster\'s pod network',
+      "network \"mynet\" of /etc/cni/net.d/10-bridge.conf gives pods addresses of 10.22.0.0/16, outside this node's 10.244.1.0/24 of the cluster's pod network",
     );
     expect(outsideOf(network("10.244.1.128/25"), ["10.244.1.0/24"])).toBeUndefined();
     expect(outsideOf(network("10.22.0.0/16"), [])).toBeUndefined();

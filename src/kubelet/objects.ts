@@ -1,6 +1,15 @@
-import { type Client, Informer, isNotFound, type KubeObject, type Pod, type Resource, resources, type TokenRequest } from "#api/index.ts";
-import type { ObjectReader } from "./pods/index.ts";
+import {
+  type Client,
+  Informer,
+  isNotFound,
+  type KubeObject,
+  type Pod,
+  type Resource,
+  resources,
+  type TokenRequest,
+} from "#api/index.ts";
 import type { Logger } from "#base/log.ts";
+import type { ObjectReader } from "./pods/index.ts";
 import type { BoundToken, VolumeReference } from "./volumes/index.ts";
 
 interface Watched {
@@ -44,7 +53,10 @@ export class ApiObjects implements ObjectReader {
     const listeners = new Set<() => void>();
     const stop = new AbortController();
     const selector = { namespace, fieldSelector: `metadata.name=${name}` };
-    const informer = new Informer<KubeObject>(this.#client, resources[kind], selector, { log: this.#log, signal: stop.signal });
+    const informer = new Informer<KubeObject>(this.#client, resources[kind], selector, {
+      log: this.#log,
+      signal: stop.signal,
+    });
     informer.onChange(() => {
       for (const listener of listeners) listener();
     });

@@ -143,7 +143,8 @@ export function agentOptions(args: readonly string[]): AgentOptions {
   const flags = parseFlags(args);
   const config = flags.config === undefined ? {} : parseKubeletConfig(readFileSync(flags.config, "utf8"), flags.config);
   const plugin = flags["network-plugin"];
-  if (plugin !== undefined && plugin !== "cni") throw new AgentConfigError(`--network-plugin=${plugin}: there is only cni`);
+  if (plugin !== undefined && plugin !== "cni")
+    throw new AgentConfigError(`--network-plugin=${plugin}: there is only cni`);
   const addresses = (flags["node-ip"] ?? "").split(",").filter((a) => a !== "");
   if (addresses.length === 0) throw new AgentConfigError("--node-ip is needed: the node's address in the cluster");
   const pki = `${defaultFolders.kubelet}/pki`;

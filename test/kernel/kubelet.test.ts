@@ -6,10 +6,14 @@ const machine = new KubeletMachine();
 beforeAll(() => machine.start());
 afterAll(() => machine.stop());
 
-const toolbox = (command: string) => ({ containers: [{ name: "c", image: "podwire/toolbox", command: ["sh", "-c", command] }] });
+const toolbox = (command: string) => ({
+  containers: [{ name: "c", image: "podwire/toolbox", command: ["sh", "-c", command] }],
+});
 const eventsOf = (pod: string) =>
   machine.api
-    .all<{ metadata: { name: string }; involvedObject: { name: string }; reason: string; message: string }>("/api/v1/events")
+    .all<{ metadata: { name: string }; involvedObject: { name: string }; reason: string; message: string }>(
+      "/api/v1/events",
+    )
     .filter((e) => e.involvedObject.name === pod)
     .map((e) => `${e.reason}: ${e.message}`);
 
@@ -21,13 +25,22 @@ describe("U02 a shell in a pod (part: by the node agent)", () => {
     expect(ip).toMatch(/^10\.244\.1\.\d+$/);
     const { stdout } = await machine.exec("box", "hostname; ip route; cat /etc/resolv.conf /etc/hosts");
     expect(stdout).toMatch(/^box\ndefault via 10\.244\.1\.1 dev eth0/);
-    expect(stdout).toContain("search default.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n");
+    expect(stdout).toContain(
+      "search default.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n",
+    );
     expect(stdout).toContain(`${ip}\tbox\n`);
   });
 
   it("gives streams, exit codes and a terminal", async () => {
-    expect(await machine.exec("box", "echo out; echo err >&2; exit 7")).toEqual({ stdout: "out\n", stderr: "err\n", code: 7 });
-    expect(await machine.exec("box", "wc -c", { input: "x".repeat(100_000) })).toMatchObject({ stdout: "100000\n", code: 0 });
+    expect(await machine.exec("box", "echo out; echo err >&2; exit 7")).toEqual({
+      stdout: "out\n",
+      stderr: "err\n",
+      code: 7,
+    });
+    expect(await machine.exec("box", "wc -c", { input: "x".repeat(100_000) })).toMatchObject({
+      stdout: "100000\n",
+      code: 0,
+    });
     const terminal = await machine.exec("box", "tty; exit 3", { input: "", tty: true });
     expect(terminal.stdout).toContain("/dev/pts/0");
     expect(terminal.code).toBe(3);
@@ -53,7 +66,10 @@ describe("a pod is shut in", () => {
   it.each([
     ["mount", "mount -t tmpfs none /mnt"],
     ["mount over /proc", "mount -o remount,rw /proc/sys"],
-    ["reboot", "python3 -c 'import ctypes,sys; sys.exit(0 if ctypes.CDLL(None).reboot(0x1234567)==0 else 1)' || reboot -f"],
+    [
+      "reboot",
+      "python3 -c 'import ctypes,sys; sys.exit(0 if ctypes.CDLL(None).reboot(0x1234567)==0 else 1)' || reboot -f",
+    ],
     ["a write to /proc/sys/kernel", "echo 1 > /proc/sys/kernel/panic"],
     ["a write to /proc/sys/vm", "echo 1 > /proc/sys/vm/drop_caches"],
     ["a write to /usr", "touch /usr/x"],
@@ -82,7 +98,6 @@ describe("a pod is shut in", () => {
     const neighbour = await machine.pod("neighbour");
     expect(neighbour?.status?.containerStatuses?.[0]).toMatchObject({ ready: true, restartCount: 0 });
   });
-
 });
 
 describe("containers over their lives", () => {
@@ -127,7 +142,11 @@ describe("containers over their lives", () => {
       metadata: { name: "noimage", namespace: "default" },
       spec: { nodeName: "node01", containers: [{ name: "c", image: "nowhere/thing:1" }] },
     });
-    await machine.until("ErrImagePull", async () => (await machine.pod("noimage"))?.status?.containerStatuses?.[0]?.state?.waiting?.reason === "ErrImagePull");
+    await machine.until(
+      "ErrImagePull",
+      async () =>
+        (await machine.pod("noimage"))?.status?.containerStatuses?.[0]?.state?.waiting?.reason === "ErrImagePull",
+    );
     expect(eventsOf("noimage").join("\n")).toContain("no template has this name (templates: podwire/toolbox");
     await machine.delete("noimage");
   });
@@ -138,12 +157,30 @@ describe("volumes of a running pod", () => {
     const configMap = { metadata: { name: "settings", namespace: "default" }, data: { Corefile: "one\n" } };
     await machine.client.create(resources.configMaps, configMap);
     await machine.run("reader", {
-      containers: [{ name: "c", image: "podwire/toolbox", volumeMounts: [{ name: "v", mountPath: "/etc/coredns" }, { name: "e", mountPath: "/data" }] }],
-      volumes: [{ name: "v", configMap: { name: "settings" } }, { name: "e", emptyDir: {} }],
+      containers: [
+        {
+          name: "c",
+          image: "podwire/toolbox",
+          volumeMounts: [
+            { name: "v", mountPath: "/etc/coredns" },
+            { name: "e", mountPath: "/data" },
+          ],
+        },
+      ],
+      volumes: [
+        { name: "v", configMap: { name: "settings" } },
+        { name: "e", emptyDir: {} },
+      ],
     });
     const read = async () => (await machine.exec("reader", "cat /etc/coredns/Corefile")).stdout;
     expect(await read()).toBe("one\n");
-    await machine.client.patch(resources.configMaps, "settings", "default", { data: { Corefile: "two\n" } }, { type: "merge" });
+    await machine.client.patch(
+      resources.configMaps,
+      "settings",
+      "default",
+      { data: { Corefile: "two\n" } },
+      { type: "merge" },
+    );
     await machine.until("the change", async () => (await read()) === "two\n");
     expect((await machine.exec("reader", "echo x > /data/file && cat /data/file")).stdout).toBe("x\n");
     await machine.delete("reader");
@@ -152,9 +189,15 @@ describe("volumes of a running pod", () => {
   it("wait for what is not there yet", async () => {
     await machine.client.create(resources.pods, {
       metadata: { name: "late", namespace: "default" },
-      spec: { nodeName: "node01", containers: [{ name: "c", image: "podwire/toolbox" }], volumes: [{ name: "v", configMap: { name: "later" } }] },
+      spec: {
+        nodeName: "node01",
+        containers: [{ name: "c", image: "podwire/toolbox" }],
+        volumes: [{ name: "v", configMap: { name: "later" } }],
+      },
     });
-    await machine.until("an event", async () => eventsOf("late").some((e) => e.includes('configmap "default/later" not found')));
+    await machine.until("an event", async () =>
+      eventsOf("late").some((e) => e.includes('configmap "default/later" not found')),
+    );
     await machine.client.create(resources.configMaps, { metadata: { name: "later", namespace: "default" }, data: {} });
     await machine.until("a running pod", async () => (await machine.pod("late"))?.status?.phase === "Running");
     await machine.delete("late");
@@ -164,7 +207,11 @@ describe("volumes of a running pod", () => {
 describe("podwire/echo", () => {
   it("answers in its pod's name, as soon as it is ready", async () => {
     const readinessProbe = { httpGet: { path: "/", port: 8282 } };
-    const pod = await machine.run("shop", { containers: [{ name: "c", image: "podwire/echo", args: ["--port=8282", "--body=wear", "--only=/"], readinessProbe }] });
+    const pod = await machine.run("shop", {
+      containers: [
+        { name: "c", image: "podwire/echo", args: ["--port=8282", "--body=wear", "--only=/"], readinessProbe },
+      ],
+    });
     const url = `http://${pod.status?.podIP}:8282`;
     expect(machine.shell(`curl -s -D - ${url}/`)).toMatch(/200 OK[\s\S]*x-pod: shop[\s\S]*\r\n\r\nwear\n$/);
     expect(machine.shell(`curl -s -o /dev/null -w '%{http_code}' ${url}/wear`)).toBe("404");
@@ -172,9 +219,17 @@ describe("podwire/echo", () => {
 
   it("says in its log why it does not start", async () => {
     const containers = [{ name: "c", image: "podwire/echo", args: ["--prot=1"] }];
-    await machine.client.create(resources.pods, { metadata: { name: "wrong", namespace: "default" }, spec: { nodeName: "node01", containers } });
-    await machine.until("a crash", async () => ((await machine.pod("wrong"))?.status?.containerStatuses?.[0]?.restartCount ?? 0) > 0);
-    expect((await machine.get("/containerLogs/default/wrong/c?previous=true")).body).toContain('unknown argument "--prot=1"');
+    await machine.client.create(resources.pods, {
+      metadata: { name: "wrong", namespace: "default" },
+      spec: { nodeName: "node01", containers },
+    });
+    await machine.until(
+      "a crash",
+      async () => ((await machine.pod("wrong"))?.status?.containerStatuses?.[0]?.restartCount ?? 0) > 0,
+    );
+    expect((await machine.get("/containerLogs/default/wrong/c?previous=true")).body).toContain(
+      'unknown argument "--prot=1"',
+    );
     await machine.delete("wrong");
   });
 });

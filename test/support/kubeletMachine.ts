@@ -1,8 +1,8 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { request as httpRequest } from "node:http";
 import type { Server } from "node:http";
+import { request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as tlsConnect } from "node:tls";
@@ -46,11 +46,28 @@ export class KubeletMachine {
     this.#pki = await makePki({ apiNames: [], nodes: [{ name: "node01", addresses: ["192.168.1.11"] }] });
     const { ca, nodes } = this.#pki;
     execFileSync("mkdir", [join(this.folder, "bin")]);
-    for (const type of ["bridge", "host-local", "loopback"]) writeFileSync(join(this.folder, "bin", type), wrapper(type));
-    for (const [name, text] of [["ca.crt", ca], ["node.crt", nodes["node01"]?.cert], ["node.key", nodes["node01"]?.key]] as const)
+    for (const type of ["bridge", "host-local", "loopback"])
+      writeFileSync(join(this.folder, "bin", type), wrapper(type));
+    for (const [name, text] of [
+      ["ca.crt", ca],
+      ["node.crt", nodes["node01"]?.cert],
+      ["node.key", nodes["node01"]?.key],
+    ] as const)
       writeFileSync(join(this.folder, name), text ?? "");
     this.#server = await serveApi(this.api, join(this.folder, "api.sock"));
-    const unshare = ["--mount", "--pid", "--net", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"];
+    const unshare = [
+      "--mount",
+      "--pid",
+      "--net",
+      "--ipc",
+      "--uts",
+      "--cgroup",
+      "--fork",
+      "--kill-child",
+      "--mount-proc",
+      "--propagation",
+      "private",
+    ];
     this.#machine = spawn("unshare", [...unshare, "sh", "-c", SETUP, "sh", this.folder], {
       stdio: ["ignore", "pipe", "inherit"],
       env: { ...process.env, TOOLS: process.env["PODWIRE_TOOLS"] ?? "", LD_LIBRARY_PATH: "" },
@@ -76,8 +93,11 @@ export class KubeletMachine {
     rmSync(`/proc/${this.pid}/root/run/test/ready`, { force: true });
     const script = join(import.meta.dirname, "kubeletAgent.ts");
     const command = [process.execPath, script, join(this.folder, "api.sock"), this.folder];
-    this.#agent = spawn("nsenter", ["-t", String(this.pid), "-a", "--", ...command], { stdio: ["ignore", "pipe", "pipe"] });
-    for (const stream of [this.#agent.stdout, this.#agent.stderr]) stream?.on("data", (d: Buffer) => (this.output += d.toString()));
+    this.#agent = spawn("nsenter", ["-t", String(this.pid), "-a", "--", ...command], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const stream of [this.#agent.stdout, this.#agent.stderr])
+      stream?.on("data", (d: Buffer) => (this.output += d.toString()));
     await this.until("the agent", async () => existsSync(`/proc/${this.pid}/root/run/test/ready`));
   }
 
@@ -111,10 +131,15 @@ export class KubeletMachine {
   /** Creates a pod on the node; resolves when it is ready, or ended. */
   async run(name: string, spec: Partial<Pod["spec"]>, wanted = "Ready"): Promise<Pod> {
     const base = { containers: [{ name: "c", image: "podwire/toolbox" }] };
-    await this.client.create(resources.pods, { metadata: { name, namespace: "default" }, spec: { ...base, nodeName: "node01", ...spec } });
+    await this.client.create(resources.pods, {
+      metadata: { name, namespace: "default" },
+      spec: { ...base, nodeName: "node01", ...spec },
+    });
     await this.until(`${wanted} pod ${name}`, async () => {
       const status = (await this.pod(name))?.status;
-      return status?.phase === wanted || (status?.conditions?.some((c) => c.type === wanted && c.status === "True") ?? false);
+      return (
+        status?.phase === wanted || (status?.conditions?.some((c) => c.type === wanted && c.status === "True") ?? false)
+      );
     });
     return (await this.pod(name)) as Pod;
   }
@@ -159,10 +184,21 @@ export class KubeletMachine {
   }
 
   /** Runs a shell command in a pod's container through the agent's server. */
-  exec(pod: string, script: string, options: { readonly input?: string; readonly tty?: boolean } = {}): Promise<ExecResult> {
-    const query = new URLSearchParams({ output: "1", error: "1", ...(options.tty ? { tty: "1" } : {}), ...(options.input === undefined ? {} : { input: "1" }) });
+  exec(
+    pod: string,
+    script: string,
+    options: { readonly input?: string; readonly tty?: boolean } = {},
+  ): Promise<ExecResult> {
+    const query = new URLSearchParams({
+      output: "1",
+      error: "1",
+      ...(options.tty ? { tty: "1" } : {}),
+      ...(options.input === undefined ? {} : { input: "1" }),
+    });
     for (const word of ["sh", "-c", script]) query.append("command", word);
-    const socket = new WebSocket(`ws://node/exec/default/${pod}/c?${query}`, ["v5.channel.k8s.io"], { createConnection: () => this.#connection() });
+    const socket = new WebSocket(`ws://node/exec/default/${pod}/c?${query}`, ["v5.channel.k8s.io"], {
+      createConnection: () => this.#connection(),
+    });
     const text = ["", "", "", ""];
     socket.on("open", () => {
       if (options.input === undefined) return;

@@ -37,7 +37,14 @@ export function unixTransport(path: string): Transport {
         // Node sends no length with a DELETE by itself.
         const length = body === undefined ? {} : { "content-length": String(Buffer.byteLength(body)) };
         const headers = { ...request.headers, ...length };
-        const options = { socketPath: path, path: request.path, method, headers, agent: false, ...(signal ? { signal } : {}) };
+        const options = {
+          socketPath: path,
+          path: request.path,
+          method,
+          headers,
+          agent: false,
+          ...(signal ? { signal } : {}),
+        };
         const sent = httpRequest(options, (answer) =>
           resolve({ status: answer.statusCode ?? 0, headers: answer.headers as Record<string, string>, body: answer }),
         );

@@ -1,8 +1,8 @@
 /** Processes in namespaces: starting, adopting, terminals. */
 export { type ExitStatus, ExitWatcher } from "./exitWatcher.ts";
-export { PipeWatcher } from "./pipeWatcher.ts";
 export { makeFifo, makePipe, type PipeEnds } from "./pipes.ts";
+export { PipeWatcher } from "./pipeWatcher.ts";
 export { openPty, type Pty, resizePty } from "./pty.ts";
 export type { NamespaceKind, SpawnRequest } from "./request.ts";
-export { Spool } from "./spool.ts";
 export { type Child, Spawner, type SpawnerOptions } from "./spawner.ts";
+export { Spool } from "./spool.ts";

@@ -62,7 +62,8 @@ export class Spool {
     if (end - this.#freed < HOLE) return;
     const length = end - this.#freed;
     // A file system that cannot do this keeps the data until the file is deleted.
-    if (libc.fallocate(this.#file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, this.#freed, length) === 0) this.#freed = end;
+    if (libc.fallocate(this.#file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, this.#freed, length) === 0)
+      this.#freed = end;
   }
 
   close(): void {

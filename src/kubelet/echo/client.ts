@@ -35,7 +35,9 @@ export class EchoClient implements PodServers {
   }
 
   warm(): void {
-    this.#connected().catch((error: unknown) => this.#log.warn("The echo process did not start", { error: errorMessage(error) }));
+    this.#connected().catch((error: unknown) =>
+      this.#log.warn("The echo process did not start", { error: errorMessage(error) }),
+    );
   }
 
   async add(container: ServedContainer): Promise<void> {
@@ -118,7 +120,10 @@ export class EchoClient implements PodServers {
     this.#log.warn("The echo process has ended; starting it again");
     for (const container of this.#wanted.values()) {
       this.#call({ op: "add", container }).catch((error: unknown) => {
-        this.#log.error("A container is not served", { pod: `${container.namespace}/${container.pod}`, error: errorMessage(error) });
+        this.#log.error("A container is not served", {
+          pod: `${container.namespace}/${container.pod}`,
+          error: errorMessage(error),
+        });
       });
     }
   }
@@ -129,7 +134,10 @@ export class EchoClient implements PodServers {
     if (program === undefined) throw new Error("no command for the echo process");
     const log = openSync(this.#options.log, "a");
     // Detached, so that it is no part of what a signal to the agent's group reaches.
-    const child = spawn(program, [...args, `--socket=${this.#options.socket}`], { detached: true, stdio: ["ignore", "pipe", log] });
+    const child = spawn(program, [...args, `--socket=${this.#options.socket}`], {
+      detached: true,
+      stdio: ["ignore", "pipe", log],
+    });
     closeSync(log);
     const output = child.stdout as Readable;
     await new Promise<void>((resolve, reject) => {

@@ -39,7 +39,8 @@ function serveAgent(socket: Socket, servers: EchoServers): void {
     const command = JSON.parse(line) as EchoCommand;
     carryOut(servers, command).then(
       () => socket.write(`${JSON.stringify({ id: command.id } satisfies EchoReply)}\n`),
-      (error: unknown) => socket.write(`${JSON.stringify({ id: command.id, error: errorMessage(error) } satisfies EchoReply)}\n`),
+      (error: unknown) =>
+        socket.write(`${JSON.stringify({ id: command.id, error: errorMessage(error) } satisfies EchoReply)}\n`),
     );
   });
 }

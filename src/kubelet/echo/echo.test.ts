@@ -3,7 +3,13 @@ import { echoAnswer } from "./answer.ts";
 import { parseEchoOptions } from "./options.ts";
 
 const identity = { pod: "wear-1", namespace: "app-space", node: "node01", addresses: ["10.244.1.2"] };
-const request = { method: "GET", url: "/wear?x=1", headers: { host: "wear.example", accept: "*/*" }, client: "10.244.2.2:5", server: "10.244.1.2:8080" };
+const request = {
+  method: "GET",
+  url: "/wear?x=1",
+  headers: { host: "wear.example", accept: "*/*" },
+  client: "10.244.2.2:5",
+  server: "10.244.1.2:8080",
+};
 
 describe("podwire/echo", () => {
   it("reads its arguments", () => {
@@ -17,7 +23,13 @@ describe("podwire/echo", () => {
 
   it("says who answers, where, and what was asked", () => {
     const answer = echoAnswer({ ports: [], status: 200 }, identity, request);
-    expect(JSON.parse(answer.body)).toMatchObject({ pod: "wear-1", node: "node01", client: "10.244.2.2:5", path: "/wear?x=1", host: "wear.example" });
+    expect(JSON.parse(answer.body)).toMatchObject({
+      pod: "wear-1",
+      node: "node01",
+      client: "10.244.2.2:5",
+      path: "/wear?x=1",
+      host: "wear.example",
+    });
     const text = echoAnswer({ ports: [], status: 200 }, identity, { ...request, headers: { accept: "text/plain" } });
     expect(text.body).toContain("pod: wear-1\n");
     expect(text.body).toContain("header accept: text/plain\n");

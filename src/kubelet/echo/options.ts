@@ -25,7 +25,10 @@ export function parseEchoOptions(args: readonly string[], ports: readonly number
     else if (name === "body") options = { ...options, body: value };
     else if (name === "status") options = { ...options, status: numberOf(arg, value, 200, 599) };
     else if (name === "only") options = { ...options, only: value };
-    else throw new Error(`podwire/echo: unknown argument ${JSON.stringify(arg)}; there are --port=N, --body=TEXT, --status=N, --only=PATH`);
+    else
+      throw new Error(
+        `podwire/echo: unknown argument ${JSON.stringify(arg)}; there are --port=N, --body=TEXT, --status=N, --only=PATH`,
+      );
   }
   const chosen = named.length ? named : ports.length ? ports : [DEFAULT_PORT];
   return { ...options, ports: [...new Set(chosen)] };

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
+import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createListener, type Server, type Socket } from "node:net";
 import { currentNetns, listenTcp, openNetns } from "#kernel/namespaces/index.ts";
 import type { ServedContainer } from "../pods/index.ts";

@@ -28,7 +28,10 @@ export function baseFiles(etc = "/etc"): readonly ImageFile[] {
     ...(process.arch === "x64" ? [{ path: "/lib64", link: "usr/lib64" }] : []),
     { path: "/etc/passwd", text: systemLines(`${etc}/passwd`) },
     { path: "/etc/group", text: systemLines(`${etc}/group`) },
-    { path: "/etc/nsswitch.conf", text: "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n" },
+    {
+      path: "/etc/nsswitch.conf",
+      text: "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n",
+    },
     { path: "/etc/os-release", link: "../usr/lib/os-release" },
     { path: "/etc/mtab", link: "../proc/self/mounts" },
     folder("/dev/shm", 0o1777),

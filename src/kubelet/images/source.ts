@@ -4,7 +4,12 @@ import type { Mount } from "#kernel/mounts/index.ts";
 /** A file, folder or link that an image brings into a container's root. */
 export type ImageFile =
   | { readonly path: string; readonly text: string; readonly mode?: number }
-  | { readonly path: string; readonly folder: true; readonly mode?: number; readonly owner?: { uid: number; gid: number } }
+  | {
+      readonly path: string;
+      readonly folder: true;
+      readonly mode?: number;
+      readonly owner?: { uid: number; gid: number };
+    }
   | { readonly path: string; readonly link: string };
 
 /** What a container is started from. */

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { accessSync, readFileSync } from "node:fs";
 import type { Mount } from "#kernel/mounts/index.ts";
 import { baseFiles } from "./baseFiles.ts";
-import { nginxFiles, NGINX_HTML } from "./nginx.ts";
+import { NGINX_HTML, nginxFiles } from "./nginx.ts";
 import { parseReference, repositoryName } from "./reference.ts";
 import { type ContainerImage, ImageError, type ImageFile, type ImageSource } from "./source.ts";
 
@@ -38,7 +38,10 @@ interface Template {
 
 /** Whether this process's user namespace has more users than root (user_namespaces(7), uid_map). */
 export function hasManyUsers(uidMap = readFileSync("/proc/self/uid_map", "utf8")): boolean {
-  return uidMap.trim().split("\n").some((line) => Number(line.trim().split(/\s+/)[2]) > 65534);
+  return uidMap
+    .trim()
+    .split("\n")
+    .some((line) => Number(line.trim().split(/\s+/)[2]) > 65534);
 }
 
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -174,7 +177,9 @@ export class TemplateImages implements ImageSource {
 
   #image(reference: string, template: Template): ContainerImage {
     const files = [...this.#base, ...template.files];
-    const digest = createHash("sha256").update(JSON.stringify([template.entrypoint, template.cmd, files])).digest("hex");
+    const digest = createHash("sha256")
+      .update(JSON.stringify([template.entrypoint, template.cmd, files]))
+      .digest("hex");
     return {
       reference,
       id: `podwire-template://${template.name}@sha256:${digest}`,

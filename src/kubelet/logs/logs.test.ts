@@ -13,7 +13,12 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-async function text(path: string, options: LogOptions = {}, live?: ContainerLog, signal = new AbortController().signal): Promise<string> {
+async function text(
+  path: string,
+  options: LogOptions = {},
+  live?: ContainerLog,
+  signal = new AbortController().signal,
+): Promise<string> {
   let all = "";
   for await (const chunk of readLog(path, options, signal, live)) all += chunk.toString();
   return all;
@@ -21,8 +26,15 @@ async function text(path: string, options: LogOptions = {}, live?: ContainerLog,
 
 describe("L08 container logs in the CRI format (part: reading and writing)", () => {
   it("has one entry a line, marks what goes on", () => {
-    expect(encodeEntries("stdout", Buffer.from("a\nb"), TIME).toString()).toBe(`${TIME} stdout F a\n${TIME} stdout P b\n`);
-    expect(decodeEntry(Buffer.from(`${TIME} stderr P x y`))).toEqual({ time: TIME, stream: "stderr", partial: true, text: Buffer.from("x y") });
+    expect(encodeEntries("stdout", Buffer.from("a\nb"), TIME).toString()).toBe(
+      `${TIME} stdout F a\n${TIME} stdout P b\n`,
+    );
+    expect(decodeEntry(Buffer.from(`${TIME} stderr P x y`))).toEqual({
+      time: TIME,
+      stream: "stderr",
+      partial: true,
+      text: Buffer.from("x y"),
+    });
     expect(decodeEntry(Buffer.from("nonsense"))).toBeUndefined();
     expect(logTime(Date.parse("2026-11-21T04:00:00.123Z") + 0.25)).toBe("2026-11-21T04:00:00.123250000Z");
   });

@@ -58,7 +58,12 @@ function changed(log: ContainerLog, signal: AbortSignal): Promise<void> {
 }
 
 /** Bytes of the file from `offset`, and with a live log what is added until it ends. */
-async function* bytesOf(file: FileHandle, offset: number, live: ContainerLog | undefined, signal: AbortSignal): AsyncGenerator<Buffer> {
+async function* bytesOf(
+  file: FileHandle,
+  offset: number,
+  live: ContainerLog | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
   let position = offset;
   while (!signal.aborted) {
     // Asked before the read: what was written before the end is then still read.

@@ -1,4 +1,4 @@
-import { existsSync, ftruncateSync, openSync, closeSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, ftruncateSync, openSync, readFileSync } from "node:fs";
 import { decodeEntry, type LogStream } from "./cri.ts";
 
 const NEWLINE = 0x0a;

@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { referenceTo, resources, type EventRecorder, type Pod } from "#api/index.ts";
+import { type EventRecorder, type Pod, referenceTo, resources } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { type AddOutcome, type CniRuntime, PLUGIN_TYPES } from "#cni/index.ts";
@@ -36,7 +36,13 @@ export class CniPodNetwork implements PodNetwork {
 
   pathOf(sandboxId: string): string {
     const digits = sandboxId.slice(0, 32);
-    const uuid = [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)];
+    const uuid = [
+      digits.slice(0, 8),
+      digits.slice(8, 12),
+      digits.slice(12, 16),
+      digits.slice(16, 20),
+      digits.slice(20),
+    ];
     return `${this.#folder}/cni-${uuid.join("-")}`;
   }
 
@@ -84,7 +90,12 @@ export class CniPodNetwork implements PodNetwork {
 
   #tell(pod: Pod, { warnings, network }: AddOutcome): void {
     for (const warning of warnings) {
-      this.#deps.events.event(referenceTo(resources.pods, pod), "Warning", "NetworkPlugin", `network "${network.name}": ${warning}`);
+      this.#deps.events.event(
+        referenceTo(resources.pods, pod),
+        "Warning",
+        "NetworkPlugin",
+        `network "${network.name}": ${warning}`,
+      );
     }
   }
 }

@@ -1,6 +1,6 @@
 import { type FSWatcher, mkdirSync, readFileSync, renameSync, watch, writeFileSync } from "node:fs";
-import { cidrContains, parseCidr, tryParseIp } from "#base/ip.ts";
 import { errorMessage } from "#base/errors.ts";
+import { cidrContains, parseCidr, tryParseIp } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import { type CniRuntime, DEFAULT_CONFLIST_FILE, defaultConflist, type NetworkConfig } from "#cni/index.ts";
 
@@ -79,7 +79,9 @@ export class NetworkWatch {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.look(), SETTLE_MS);
     });
-    this.#watcher.on("error", (error) => this.#log.warn("Cannot watch CNI configurations", { error: errorMessage(error) }));
+    this.#watcher.on("error", (error) =>
+      this.#log.warn("Cannot watch CNI configurations", { error: errorMessage(error) }),
+    );
     this.look();
   }
 
@@ -117,7 +119,9 @@ export class NetworkWatch {
       return outside === undefined ? {} : { outside };
     } catch (error) {
       const message = errorMessage(error);
-      return { problem: message.startsWith("no networks found") ? UNINITIALIZED : `network plugin is not ready: ${message}` };
+      return {
+        problem: message.startsWith("no networks found") ? UNINITIALIZED : `network plugin is not ready: ${message}`,
+      };
     }
   }
 }

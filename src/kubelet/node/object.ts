@@ -53,7 +53,11 @@ export function nodeObject(options: NodeOptions, facts: MachineFacts): Node {
   return {
     apiVersion: "v1",
     kind: "Node",
-    metadata: { name: options.name, labels, annotations: { "volumes.kubernetes.io/controller-managed-attach-detach": "true" } },
+    metadata: {
+      name: options.name,
+      labels,
+      annotations: { "volumes.kubernetes.io/controller-managed-attach-detach": "true" },
+    },
     spec: { ...(options.taints.length ? { taints: options.taints } : {}) },
   };
 }

@@ -89,14 +89,25 @@ export class NodeRegistration {
     const { client, facts, network, images } = this.#deps;
     const state = network();
     const { name } = this.#options;
-    const status = nodeStatus(this.#options, facts, { network: state, images: images(), now: now(), before: this.#node?.status });
+    const status = nodeStatus(this.#options, facts, {
+      network: state,
+      images: images(),
+      now: now(),
+      before: this.#node?.status,
+    });
     const outside = state.outside ?? null;
     if ((this.#node?.metadata.annotations?.[OUTSIDE_ANNOTATION] ?? null) !== outside) {
       const patch = { metadata: { annotations: { [OUTSIDE_ANNOTATION]: outside } } };
       await client.patch(resources.nodes, name, undefined, patch, { type: "merge" });
     }
     // Strategic: conditions that others write (NetworkUnavailable) stay beside ours.
-    this.#node = await client.patch(resources.nodes, name, undefined, { status }, { type: "strategic", subresource: "status" });
+    this.#node = await client.patch(
+      resources.nodes,
+      name,
+      undefined,
+      { status },
+      { type: "strategic", subresource: "status" },
+    );
   }
 
   async #renew(): Promise<void> {

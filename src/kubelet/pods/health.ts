@@ -1,5 +1,5 @@
 import type { Container, Pod, Probe } from "#api/index.ts";
-import { type ProbeKind, type ProbeResult, type ProbeTarget, Prober } from "../probes/index.ts";
+import { type ProbeKind, type ProbeResult, Prober, type ProbeTarget } from "../probes/index.ts";
 import type { ProcessRuntime, RunningContainer } from "../runtime/index.ts";
 import { execOutput } from "./hooks.ts";
 

@@ -3,7 +3,7 @@ import { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Container, LifecycleHandler, Pod } from "#api/index.ts";
 import { makePipe } from "#kernel/process/index.ts";
-import { attempt, type Attempt } from "../probes/index.ts";
+import { type Attempt, attempt } from "../probes/index.ts";
 import type { ProcessRuntime, RunningContainer } from "../runtime/index.ts";
 import { containerSecurity } from "./security.ts";
 
@@ -47,7 +47,11 @@ export async function execOutput(
   }, timeoutMs);
   const { code, signal } = await child.exit;
   clearTimeout(timer);
-  if (timedOut) return { exitCode: TIMED_OUT, output: `command timed out: "${command.join(" ")}" timed out after ${timeoutMs / 1000}s` };
+  if (timedOut)
+    return {
+      exitCode: TIMED_OUT,
+      output: `command timed out: "${command.join(" ")}" timed out after ${timeoutMs / 1000}s`,
+    };
   return { exitCode: code ?? 128 + (signal ?? SIGKILL), output: (await output()).trim() };
 }
 
@@ -71,7 +75,11 @@ function gather(fd: number): () => Promise<string> {
 }
 
 /** Runs a postStart or preStop hook. Never rejects. */
-export async function hookAttempt(hook: LifecycleHandler, target: ExecTarget & { readonly podIP: string }, timeoutMs: number): Promise<Attempt> {
+export async function hookAttempt(
+  hook: LifecycleHandler,
+  target: ExecTarget & { readonly podIP: string },
+  timeoutMs: number,
+): Promise<Attempt> {
   if (hook.sleep) {
     await sleep(Math.min(hook.sleep.seconds * 1000, timeoutMs));
     return { success: true, message: "" };

@@ -2,7 +2,7 @@ import type { Container, Pod } from "#api/index.ts";
 import { type ContainerImage, ImageError } from "../images/index.ts";
 import { containerLogPath } from "../logs/index.ts";
 import type { ContainerSpec } from "../runtime/index.ts";
-import { containerEnv, ContainerConfigError, expand } from "../spec/env.ts";
+import { ContainerConfigError, containerEnv, expand } from "../spec/env.ts";
 import { hostsFile, podHostname, resolvConf } from "../spec/files.ts";
 import type { PodVolumes } from "../volumes/index.ts";
 import type { PodDeps } from "./deps.ts";
@@ -24,7 +24,11 @@ export function pullPolicy(container: Container): "Always" | "IfNotPresent" | "N
 }
 
 /** Command line of a container: `command` replaces entrypoint and cmd, `args` replaces cmd (API, Container.command). */
-export function commandLine(container: Container, image: Pick<ContainerImage, "entrypoint" | "cmd">, env: Record<string, string>): string[] {
+export function commandLine(
+  container: Container,
+  image: Pick<ContainerImage, "entrypoint" | "cmd">,
+  env: Record<string, string>,
+): string[] {
   const filled = (list: readonly string[]) => list.map((text) => expand(text, env));
   const command = container.command?.length ? filled(container.command) : [...image.entrypoint];
   const given = container.args?.length ? filled(container.args) : undefined;
@@ -76,7 +80,8 @@ export async function prepareContainer(
   const hostname = podHostname(pod, deps.node.name);
   const served = image.served !== undefined;
   const argv = served ? [...image.entrypoint, ...image.cmd] : commandLine(container, image, env);
-  if (argv.length === 0) throw new ContainerConfigError(`image ${image.reference} has no command and the container names none`);
+  if (argv.length === 0)
+    throw new ContainerConfigError(`image ${image.reference} has no command and the container names none`);
   const hosts = hostsFile(pod, setup.podIPs, hostname, deps.dns.clusterDomain, deps.nodeHosts());
   const spec: ContainerSpec = {
     id: run.id,

@@ -1,7 +1,7 @@
 import type { Container, Pod } from "#api/index.ts";
 import type { ContainerImage } from "../images/index.ts";
-import { ContainerConfigError } from "../spec/env.ts";
 import { DEFAULT_CAPABILITIES } from "../runtime/index.ts";
+import { ContainerConfigError } from "../spec/env.ts";
 
 /** What a container's process may do, and as whom. */
 export interface ContainerSecurity {
@@ -37,7 +37,11 @@ function capabilitiesOf(container: Container): string[] {
  * The identity and the rights of a container, from its securityContext, the pod's and the image's user.
  * @throws ContainerConfigError when runAsNonRoot forbids the user
  */
-export function containerSecurity(pod: Pod, container: Container, image: Pick<ContainerImage, "user">): ContainerSecurity {
+export function containerSecurity(
+  pod: Pod,
+  container: Container,
+  image: Pick<ContainerImage, "user">,
+): ContainerSecurity {
   const own = container.securityContext;
   const shared = pod.spec.securityContext;
   const uid = own?.runAsUser ?? shared?.runAsUser ?? image.user?.uid ?? 0;

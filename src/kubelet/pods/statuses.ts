@@ -33,7 +33,13 @@ export class PodStatuses {
   report(pod: Pod, status: PodStatus): void {
     const uid = pod.metadata.uid ?? "";
     const known = this.#entries.get(uid);
-    const entry = known ?? { pod, wanted: status, sent: canonical(pod.status), sending: false, backoff: new Backoff(RETRY) };
+    const entry = known ?? {
+      pod,
+      wanted: status,
+      sent: canonical(pod.status),
+      sending: false,
+      backoff: new Backoff(RETRY),
+    };
     entry.pod = pod;
     entry.wanted = status;
     this.#entries.set(uid, entry);
@@ -77,7 +83,10 @@ export class PodStatuses {
       if (isNotFound(error) || isConflict(error)) entry.sent = text;
       else wait = entry.backoff.failed(performance.now());
       const refused = error instanceof ApiError && error.code < 500;
-      this.#log[refused ? "warn" : "debug"]("A pod's status was not written", { pod: `${namespace}/${name}`, error: errorMessage(error) });
+      this.#log[refused ? "warn" : "debug"]("A pod's status was not written", {
+        pod: `${namespace}/${name}`,
+        error: errorMessage(error),
+      });
     }
     entry.sending = false;
     if (wait === 0) this.#send(entry);
@@ -95,11 +104,13 @@ export class PodStatuses {
 
 /** A status as text that is equal for equal content: sorted keys, no nulls and empty objects. */
 function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) => {
-    if (typeof inner !== "object" || inner === null || Array.isArray(inner)) return inner;
-    const kept = Object.entries(inner).filter(([, v]) => v !== null && !isEmptyObject(v));
-    return Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)));
-  }) ?? "";
+  return (
+    JSON.stringify(value, (_key, inner: unknown) => {
+      if (typeof inner !== "object" || inner === null || Array.isArray(inner)) return inner;
+      const kept = Object.entries(inner).filter(([, v]) => v !== null && !isEmptyObject(v));
+      return Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)));
+    }) ?? ""
+  );
 }
 
 function isEmptyObject(value: unknown): boolean {

@@ -7,9 +7,9 @@ import { Backoff, goDuration, imageBackoff, restartBackoff, setupBackoff } from 
 import { type ContainerImage, ImageError } from "../images/index.ts";
 import { containerLogLink, containerLogPath } from "../logs/index.ts";
 import type { RunningContainer } from "../runtime/index.ts";
+import { ContainerConfigError } from "../spec/env.ts";
 import type { ContainerView } from "../status/podStatus.ts";
 import { VolumeError } from "../volumes/index.ts";
-import { ContainerConfigError } from "../spec/env.ts";
 import type { PodDeps } from "./deps.ts";
 import { ContainerHealth } from "./health.ts";
 import { hookAttempt } from "./hooks.ts";
@@ -94,24 +94,51 @@ export class ContainerUnit {
     const started = this.#running !== undefined && this.#health.started;
     const terminated = (ended: ContainerRecord["ended"]): ContainerState => (ended ? { terminated: ended } : {});
     if (this.#running) {
-      return { ...base, started, state: { running: { startedAt: record.startedAt } }, lastState: terminated(record.last) };
+      return {
+        ...base,
+        started,
+        state: { running: { startedAt: record.startedAt } },
+        lastState: terminated(record.last),
+      };
     }
-    if (this.#waiting) return { ...base, started: false, state: { waiting: this.#waiting }, lastState: terminated(record.ended ?? record.last) };
-    if (record.ended) return { ...base, started: false, state: terminated(record.ended), lastState: terminated(record.last) };
-    return { ...base, started: false, state: { waiting: { reason: "ContainerCreating" } }, lastState: terminated(record.last) };
+    if (this.#waiting)
+      return {
+        ...base,
+        started: false,
+        state: { waiting: this.#waiting },
+        lastState: terminated(record.ended ?? record.last),
+      };
+    if (record.ended)
+      return { ...base, started: false, state: terminated(record.ended), lastState: terminated(record.last) };
+    return {
+      ...base,
+      started: false,
+      state: { waiting: { reason: "ContainerCreating" } },
+      lastState: terminated(record.last),
+    };
   }
 
   /** Takes over what an earlier agent recorded; `wasReady` is what the API was told last. */
   adopt(record: ContainerRecord, pid: number | undefined, wasReady: boolean): void {
     this.#record = record;
     if (record.ended) return;
-    const handle = { id: record.id, podUid: this.#owner.pod.metadata.uid ?? "", pid: pid ?? -1, logPath: record.logPath };
+    const handle = {
+      id: record.id,
+      podUid: this.#owner.pod.metadata.uid ?? "",
+      pid: pid ?? -1,
+      logPath: record.logPath,
+    };
     const running = pid === undefined ? undefined : this.#deps.runtime.adopt(handle);
     if (running) {
       this.#follow(running);
       if (record.served) void this.#deps.servers.add(record.served).catch(() => running.kill(SIGKILL));
       this.#health.begin(this.#target(running), wasReady);
-    } else this.#ended({ exitCode: 137, reason: "ContainerStatusUnknown", message: "The container ended while no node agent ran" });
+    } else
+      this.#ended({
+        exitCode: 137,
+        reason: "ContainerStatusUnknown",
+        message: "The container ended while no node agent ran",
+      });
   }
 
   /** Starts the container if it is time to; resolves when that is done or has failed. */
@@ -160,7 +187,10 @@ export class ContainerUnit {
     try {
       image = await containerImage(this.#deps, this.container);
       this.#pulls.reset();
-      prepared = await prepareContainer(this.#deps, this.#owner.pod, this.container, image, this.#owner.setup, { id, count });
+      prepared = await prepareContainer(this.#deps, this.#owner.pod, this.container, image, this.#owner.setup, {
+        id,
+        count,
+      });
     } catch (error) {
       this.#cannotPrepare(error);
       return;
@@ -169,7 +199,14 @@ export class ContainerUnit {
     this.#announce(image);
     const last = previous?.ended ?? previous?.last;
     const startedAt = seconds(new Date());
-    this.#record = { id, restartCount: count, imageId: image.id, logPath: prepared.spec.logPath, startedAt, ...(last ? { last } : {}) };
+    this.#record = {
+      id,
+      restartCount: count,
+      imageId: image.id,
+      logPath: prepared.spec.logPath,
+      startedAt,
+      ...(last ? { last } : {}),
+    };
     this.#owner.save();
     await this.#run(prepared, image, previous?.id);
   }
@@ -199,7 +236,9 @@ export class ContainerUnit {
 
   async #serve(running: RunningContainer, netns: string | undefined, args: readonly string[]): Promise<void> {
     const { pod, setup } = this.#owner;
-    const ports = (this.container.ports ?? []).filter((p) => (p.protocol ?? "TCP") === "TCP").map((p) => p.containerPort);
+    const ports = (this.container.ports ?? [])
+      .filter((p) => (p.protocol ?? "TCP") === "TCP")
+      .map((p) => p.containerPort);
     const served = {
       id: running.handle.id,
       ...(netns === undefined ? {} : { netns }),
@@ -240,7 +279,12 @@ export class ContainerUnit {
     if (!record) return;
     this.#waiting = undefined;
     this.#say("Container ended", { exitCode: how.exitCode, reason: how.reason });
-    const ended = { ...how, startedAt: record.startedAt, finishedAt: seconds(new Date()), containerID: shownId(record.id) };
+    const ended = {
+      ...how,
+      startedAt: record.startedAt,
+      finishedAt: seconds(new Date()),
+      containerID: shownId(record.id),
+    };
     this.#record = { ...record, ended };
     this.#owner.save();
     if (!this.#restartsAfter(how.exitCode) || this.#stopping) return;
@@ -255,7 +299,11 @@ export class ContainerUnit {
     const { name, namespace, uid } = this.#owner.pod.metadata;
     const message = `back-off ${goDuration(waitMs)} restarting failed container=${this.container.name} pod=${name}_${namespace}(${uid})`;
     this.#waiting = { reason: "CrashLoopBackOff", message };
-    this.#event("Warning", "BackOff", `Back-off restarting failed container ${this.container.name} in pod ${name}_${namespace}(${uid})`);
+    this.#event(
+      "Warning",
+      "BackOff",
+      `Back-off restarting failed container ${this.container.name} in pod ${name}_${namespace}(${uid})`,
+    );
   }
 
   #cannotPrepare(error: unknown): void {
@@ -296,7 +344,8 @@ export class ContainerUnit {
     const deadline = setTimeout(() => running.kill(SIGKILL), graceSeconds * 1000);
     const hook = this.container.lifecycle?.preStop;
     const over = running.exit.then(() => {});
-    if (hook && graceSeconds > 0) await Promise.race([over, hookAttempt(hook, this.#target(running), graceSeconds * 1000)]);
+    if (hook && graceSeconds > 0)
+      await Promise.race([over, hookAttempt(hook, this.#target(running), graceSeconds * 1000)]);
     await this.#deps.servers.remove(running.handle.id).catch(() => {});
     running.kill(SIGTERM);
     await running.exit;

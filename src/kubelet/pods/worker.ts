@@ -6,7 +6,7 @@ import { errorMessage } from "#base/errors.ts";
 import { Backoff, setupBackoff } from "../backoff.ts";
 import { podLogFolder } from "../logs/index.ts";
 import { type ContainerView, podStatus } from "../status/podStatus.ts";
-import { PodVolumes, VolumeError, volumeReferences, type VolumeSources } from "../volumes/index.ts";
+import { PodVolumes, VolumeError, type VolumeSources, volumeReferences } from "../volumes/index.ts";
 import type { PodDeps } from "./deps.ts";
 import { containerImage, type PodSetup } from "./prepare.ts";
 import type { ContainerRecord, PodRecord, SandboxRecord } from "./record.ts";
@@ -55,7 +55,8 @@ export class PodWorker {
     const policy = pod.spec.restartPolicy ?? "Always";
     const unit = (c: Container, restart: typeof policy) => new ContainerUnit(c, restart, deps, this);
     // An init container has to succeed once; one with restartPolicy Always is a sidecar.
-    const initPolicy = (c: Container) => (c.restartPolicy === "Always" ? "Always" : policy === "Never" ? "Never" : "OnFailure");
+    const initPolicy = (c: Container) =>
+      c.restartPolicy === "Always" ? "Always" : policy === "Never" ? "Never" : "OnFailure";
     this.#inits = (pod.spec.initContainers ?? []).map((c) => unit(c, initPolicy(c)));
     this.#apps = pod.spec.containers.map((c) => unit(c, policy));
   }
@@ -99,7 +100,9 @@ export class PodWorker {
   update(pod: Pod): void {
     this.#pod = pod;
     if (pod.metadata.deletionTimestamp !== undefined) {
-      this.end(pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS);
+      this.end(
+        pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS,
+      );
     } else this.changed();
   }
 
@@ -176,7 +179,10 @@ export class PodWorker {
   /** All containers have ended for good, or a required init container has failed for good. */
   #isOver(): boolean {
     const failedInit = this.#inits.some((u) => u.done && u.record?.ended?.exitCode !== 0);
-    return failedInit || (this.#apps.every((u) => u.done) && this.#inits.every((u) => u.done || u.container.restartPolicy === "Always"));
+    return (
+      failedInit ||
+      (this.#apps.every((u) => u.done) && this.#inits.every((u) => u.done || u.container.restartPolicy === "Always"))
+    );
   }
 
   async #setUp(): Promise<boolean> {

@@ -51,7 +51,11 @@ export class ProbeSchedule {
    * @param isExtra made for a hint, beside the schedule: a failure says nothing
    * @returns whether a failure counts (and deserves an event), and the wait before the next attempt
    */
-  record(success: boolean, sinceStartMs: number, isExtra = false): { readonly counted: boolean; readonly waitMs: number } {
+  record(
+    success: boolean,
+    sinceStartMs: number,
+    isExtra = false,
+  ): { readonly counted: boolean; readonly waitMs: number } {
     if (success) return this.#succeeded();
     if (isExtra) return { counted: false, waitMs: Math.min(this.#retryMs, this.periodMs) };
     this.#successes = 0;

@@ -60,7 +60,11 @@ export class ContainerOutputs {
     for (const stream of STREAMS) if (existsSync(`${this.#folder}/${stream}`)) this.#spool(stream, logged[stream]);
     const path = `${this.#folder}/stdin`;
     if (!existsSync(path)) return;
-    this.#input = new Socket({ fd: openSync(path, constants.O_RDWR | constants.O_NONBLOCK), readable: false, writable: true });
+    this.#input = new Socket({
+      fd: openSync(path, constants.O_RDWR | constants.O_NONBLOCK),
+      readable: false,
+      writable: true,
+    });
     this.#input.on("error", () => {});
   }
 

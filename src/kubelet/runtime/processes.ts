@@ -148,7 +148,12 @@ export class ProcessRuntime {
     return folders;
   }
 
-  #request(spec: ContainerSpec, folders: RootFolders, ends: ChildEnds | undefined, netns: number | undefined): SpawnRequest {
+  #request(
+    spec: ContainerSpec,
+    folders: RootFolders,
+    ends: ChildEnds | undefined,
+    netns: number | undefined,
+  ): SpawnRequest {
     const argv = [...(this.#options.init ?? []), ...spec.argv];
     return {
       argv: argv as [string, ...string[]],
@@ -171,7 +176,9 @@ export class ProcessRuntime {
 /** Environment of a running process, without what shells add. */
 function environmentOf(pid: number): Record<string, string> {
   const entries = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
-  const pairs = entries.filter((e) => e.includes("=")).map((e) => [e.slice(0, e.indexOf("=")), e.slice(e.indexOf("=") + 1)]);
+  const pairs = entries
+    .filter((e) => e.includes("="))
+    .map((e) => [e.slice(0, e.indexOf("=")), e.slice(e.indexOf("=") + 1)]);
   return Object.fromEntries(pairs.filter(([name]) => !SHELL_VARIABLES.has(name ?? "")));
 }
 

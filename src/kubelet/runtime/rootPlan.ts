@@ -76,11 +76,15 @@ export function rootPlan(
     mounts: [
       { target: "/", type: "overlay", options: layers },
       ...image.mounts.map(inRoot),
-      ...DEVICES.map((name): Mount => ({ target: `/dev/${name}`, type: "bind", source: `/dev/${name}`, optional: true })),
+      ...DEVICES.map(
+        (name): Mount => ({ target: `/dev/${name}`, type: "bind", source: `/dev/${name}`, optional: true }),
+      ),
       { target: "/dev/pts", type: "devpts", options: "newinstance,ptmxmode=0666,mode=620", nosuid: true, noexec: true },
       { target: "/proc", type: "proc" },
       { target: "/sys", type: "sysfs", readonly: !privileged, nosuid: true, nodev: true, noexec: true },
-      ...sorted.map(({ source, target, readonly }): Mount => ({ target, type: "bind", source, readonly, recursive: true })),
+      ...sorted.map(
+        ({ source, target, readonly }): Mount => ({ target, type: "bind", source, readonly, recursive: true }),
+      ),
     ],
     ...(privileged ? {} : { maskedPaths: MASKED, readonlyPaths: READONLY }),
   };

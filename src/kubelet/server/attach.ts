@@ -4,7 +4,11 @@ import type { StreamOptions } from "./requests.ts";
 import type { StreamSession } from "./session.ts";
 
 /** Connects a client to a container's own streams until the container ends or the client goes. */
-export async function runAttach(running: RunningContainer, options: StreamOptions, session: StreamSession): Promise<void> {
+export async function runAttach(
+  running: RunningContainer,
+  options: StreamOptions,
+  session: StreamSession,
+): Promise<void> {
   const { outputs, pty } = running;
   const wanted = { stdout: options.stdout, stderr: options.stderr };
   const stop = outputs.onOutput((stream, chunk) => {

@@ -62,7 +62,8 @@ export function parseStreamOptions(query: URLSearchParams): StreamOptions {
 function wholeNumber(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name);
   if (text === null || text === "") return undefined;
-  if (!/^\d+$/.test(text)) throw new RequestError(400, `invalid value for ${name}: ${JSON.stringify(text)} is not a whole number`);
+  if (!/^\d+$/.test(text))
+    throw new RequestError(400, `invalid value for ${name}: ${JSON.stringify(text)} is not a whole number`);
   return Number(text);
 }
 

@@ -1,4 +1,10 @@
-import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
@@ -101,7 +107,8 @@ export class KubeletServer {
     }
     const path = parseContainerPath(url.pathname);
     if (path?.verb === "containerLogs") return serveLogs(pods, logFolders, path, url.searchParams, response);
-    if (path?.verb === "exec" || path?.verb === "attach") throw new RequestError(400, "you must upgrade the connection");
+    if (path?.verb === "exec" || path?.verb === "attach")
+      throw new RequestError(400, "you must upgrade the connection");
     throw new RequestError(404, `${url.pathname}: not found`);
   }
 
@@ -133,7 +140,8 @@ export class KubeletServer {
     if (path?.verb === "portForward") {
       throw new RequestError(501, "this node agent does not forward ports yet; use a Service of type NodePort");
     }
-    if (!path || (path.verb !== "exec" && path.verb !== "attach")) throw new RequestError(404, `${url.pathname}: not found`);
+    if (!path || (path.verb !== "exec" && path.verb !== "attach"))
+      throw new RequestError(404, `${url.pathname}: not found`);
     if (request.headers.upgrade?.toLowerCase() !== "websocket") {
       const message = `streams are served over WebSocket (${REMOTE_COMMAND_PROTOCOLS.join(", ")}), not over ${request.headers.upgrade}`;
       throw new RequestError(400, message);

@@ -1,5 +1,12 @@
 import type { WebSocket } from "ws";
-import { CHANNEL, type ClientMessage, type CommandEnd, decodeClientMessage, encodeChannel, statusOfCommand } from "#wire/websocket/index.ts";
+import {
+  CHANNEL,
+  type ClientMessage,
+  type CommandEnd,
+  decodeClientMessage,
+  encodeChannel,
+  statusOfCommand,
+} from "#wire/websocket/index.ts";
 
 /** Above this much unsent output, in bytes, a command's output is no longer read. */
 const HIGH_WATER = 1 << 20;

@@ -8,7 +8,8 @@ function sources(extra: Partial<EnvSources> = {}): EnvSources {
     pod: testPod({}, { labels: { app: "web", tier: "front" } }),
     podIPs: ["10.244.1.2", "fd00::2"],
     hostIPs: ["192.168.1.11"],
-    configMap: async (name) => (name === "settings" ? { metadata: { name }, data: { color: "blue", size: "9" } } : undefined),
+    configMap: async (name) =>
+      name === "settings" ? { metadata: { name }, data: { color: "blue", size: "9" } } : undefined,
     secret: async (name) => (name === "keys" ? { metadata: { name }, data: { token: btoa("s3cret") } } : undefined),
     services: [],
     ...extra,
@@ -77,7 +78,13 @@ describe("a container's environment", () => {
 describe("V03 Services in the environment", () => {
   const service = (name: string, namespace: string, clusterIP: string): Service => ({
     metadata: { name, namespace },
-    spec: { clusterIP, ports: [{ name: "http", port: 8282 }, { name: "dns", port: 53, protocol: "UDP" }] },
+    spec: {
+      clusterIP,
+      ports: [
+        { name: "http", port: 8282 },
+        { name: "dns", port: 53, protocol: "UDP" },
+      ],
+    },
   });
   const all = [
     service("kubernetes", "default", "10.96.0.1"),

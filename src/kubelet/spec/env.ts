@@ -47,7 +47,10 @@ function lines(map: Readonly<Record<string, string>> | undefined): string {
  * Value of a downward API field.
  * @throws ContainerConfigError for a path that the API does not name
  */
-export function fieldValue(path: string, { pod, podIPs, hostIPs }: Pick<EnvSources, "pod" | "podIPs" | "hostIPs">): string {
+export function fieldValue(
+  path: string,
+  { pod, podIPs, hostIPs }: Pick<EnvSources, "pod" | "podIPs" | "hostIPs">,
+): string {
   const inMap = bracketed(path);
   if (inMap) return (inMap.map === "labels" ? pod.metadata.labels : pod.metadata.annotations)?.[inMap.key] ?? "";
   switch (path) {
@@ -87,7 +90,11 @@ export function resourceValue(container: Container, resource: string, divisor: s
   return String(Math.ceil(amount / unit));
 }
 
-async function keyValue(kind: "configmap" | "secret", ref: KeySelector, sources: EnvSources): Promise<string | undefined> {
+async function keyValue(
+  kind: "configmap" | "secret",
+  ref: KeySelector,
+  sources: EnvSources,
+): Promise<string | undefined> {
   const name = ref.name ?? "";
   const data = kind === "configmap" ? (await sources.configMap(name))?.data : decoded(await sources.secret(name));
   if (data && Object.hasOwn(data, ref.key)) return data[ref.key];

@@ -25,8 +25,14 @@ describe("X02 a pod's resolv.conf (part: what the kubelet writes)", () => {
   });
 
   it("adds dnsConfig, whose options win", () => {
-    const dnsConfig = { nameservers: ["1.2.3.4"], searches: ["a.b"], options: [{ name: "ndots", value: "2" }, { name: "edns0" }] };
-    expect(resolvConf(testPod({ dnsPolicy: "None", dnsConfig }), dns)).toBe("search a.b\nnameserver 1.2.3.4\noptions ndots:2 edns0\n");
+    const dnsConfig = {
+      nameservers: ["1.2.3.4"],
+      searches: ["a.b"],
+      options: [{ name: "ndots", value: "2" }, { name: "edns0" }],
+    };
+    expect(resolvConf(testPod({ dnsPolicy: "None", dnsConfig }), dns)).toBe(
+      "search a.b\nnameserver 1.2.3.4\noptions ndots:2 edns0\n",
+    );
     const both = resolvConf(testPod({ dnsConfig }), dns);
     expect(both).toContain("nameserver 10.96.0.10\nnameserver 1.2.3.4\n");
     expect(both).toContain("options ndots:2 edns0");
@@ -48,7 +54,13 @@ describe("D01 a pod's /etc/hosts (part: what the kubelet writes)", () => {
   });
 
   it("is the node's in the node's network", () => {
-    const text = hostsFile(testPod({ hostNetwork: true }), ["192.168.1.11"], "node01", "cluster.local", "127.0.0.1 localhost\n");
+    const text = hostsFile(
+      testPod({ hostNetwork: true }),
+      ["192.168.1.11"],
+      "node01",
+      "cluster.local",
+      "127.0.0.1 localhost\n",
+    );
     expect(text).toContain("127.0.0.1 localhost\n");
     expect(text).not.toContain("192.168.1.11");
   });

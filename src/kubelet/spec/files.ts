@@ -78,7 +78,13 @@ export function podHostname(pod: Pod, nodeName: string): string {
 }
 
 /** Text of a pod's /etc/hosts. Source: Kubernetes documentation, "Adding entries to Pod /etc/hosts with HostAliases". */
-export function hostsFile(pod: Pod, podIPs: readonly string[], hostname: string, clusterDomain: string, nodeHosts: string): string {
+export function hostsFile(
+  pod: Pod,
+  podIPs: readonly string[],
+  hostname: string,
+  clusterDomain: string,
+  nodeHosts: string,
+): string {
   const aliases = (pod.spec.hostAliases ?? []).map((a) => `${a.ip}\t${(a.hostnames ?? []).join("\t")}\n`).join("");
   const added = aliases === "" ? "" : `\n# Entries added by HostAliases.\n${aliases}`;
   if (pod.spec.hostNetwork) return `# Kubernetes-managed hosts file (host network).\n${nodeHosts}${added}`;

@@ -6,7 +6,9 @@ import { qosClass } from "./qos.ts";
 
 const NOW = "2026-11-21T04:00:00Z";
 const running: ContainerState = { running: { startedAt: NOW } };
-const ended = (exitCode: number): ContainerState => ({ terminated: { exitCode, reason: exitCode ? "Error" : "Completed" } });
+const ended = (exitCode: number): ContainerState => ({
+  terminated: { exitCode, reason: exitCode ? "Error" : "Completed" },
+});
 
 function container(state: ContainerState, extra: Partial<ContainerView> = {}): ContainerView {
   const up = state.running !== undefined;
@@ -15,17 +17,30 @@ function container(state: ContainerState, extra: Partial<ContainerView> = {}): C
 
 function view(containers: Record<string, ContainerView>, extra: Partial<PodView> = {}): PodView {
   const map = new Map(Object.entries(containers));
-  return { containers: map, sandboxReady: true, podIPs: ["10.244.1.2", "fd00::2"], hostIPs: ["192.168.1.11"], startTime: NOW, ...extra };
+  return {
+    containers: map,
+    sandboxReady: true,
+    podIPs: ["10.244.1.2", "fd00::2"],
+    hostIPs: ["192.168.1.11"],
+    startTime: NOW,
+    ...extra,
+  };
 }
 
-const condition = (status: ReturnType<typeof podStatus>, type: string) => status.conditions?.find((c) => c.type === type);
+const condition = (status: ReturnType<typeof podStatus>, type: string) =>
+  status.conditions?.find((c) => c.type === type);
 
 describe("K01 pod status (part: phases and conditions)", () => {
   it.each([
     ["nothing has been created", "Always", {}, "Pending"],
     ["running", "Always", { web: container(running) }, "Running"],
     ["ended, to be restarted", "Always", { web: container(ended(1)) }, "Running"],
-    ["waits after a crash", "Always", { web: container({ waiting: { reason: "CrashLoopBackOff" } }, { lastState: ended(1) }) }, "Running"],
+    [
+      "waits after a crash",
+      "Always",
+      { web: container({ waiting: { reason: "CrashLoopBackOff" } }, { lastState: ended(1) }) },
+      "Running",
+    ],
     ["waits for its image", "Always", { web: container({ waiting: { reason: "ErrImagePull" } }) }, "Pending"],
     ["done", "Never", { web: container(ended(0)) }, "Succeeded"],
     ["failed", "Never", { web: container(ended(3)) }, "Failed"],

@@ -8,7 +8,9 @@ type Amounts = { readonly request: number; readonly limit: number };
 
 function amounts(container: Container, resource: string): Amounts {
   const limit = quantityValue(container.resources?.limits?.[resource] ?? "0");
-  const request = quantityValue(container.resources?.requests?.[resource] ?? container.resources?.limits?.[resource] ?? "0");
+  const request = quantityValue(
+    container.resources?.requests?.[resource] ?? container.resources?.limits?.[resource] ?? "0",
+  );
   return { request, limit };
 }
 

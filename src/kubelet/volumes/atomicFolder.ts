@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname } from "node:path";
 
 /** Files of a volume by relative path. */
@@ -35,7 +45,8 @@ export function writeAtomically(folder: string, files: VolumeFiles, now: Date): 
   symlinkSync(name, `${folder}/..data_tmp`);
   renameSync(`${folder}/..data_tmp`, current);
   const names = new Set([...files.keys()].map((path) => path.split("/")[0] ?? ""));
-  for (const shown of names) if (!existsSync(`${folder}/${shown}`)) symlinkSync(`..data/${shown}`, `${folder}/${shown}`);
+  for (const shown of names)
+    if (!existsSync(`${folder}/${shown}`)) symlinkSync(`..data/${shown}`, `${folder}/${shown}`);
   for (const old of readdirSync(folder)) if (!old.startsWith("..") && !names.has(old)) rmSync(`${folder}/${old}`);
   if (before !== undefined && before !== name) rmSync(`${folder}/${before}`, { recursive: true, force: true });
 }

@@ -122,7 +122,12 @@ export async function volumePayload(volume: Volume, sources: VolumeSources): Pro
     const secret = secretName === undefined ? rest : { ...rest, name: secretName };
     await addProjection(payload, { secret }, sources, defaultMode ?? DEFAULT_MODE);
   } else if (volume.downwardAPI) {
-    await addProjection(payload, { downwardAPI: volume.downwardAPI }, sources, volume.downwardAPI.defaultMode ?? DEFAULT_MODE);
+    await addProjection(
+      payload,
+      { downwardAPI: volume.downwardAPI },
+      sources,
+      volume.downwardAPI.defaultMode ?? DEFAULT_MODE,
+    );
   } else if (volume.projected) {
     const mode = volume.projected.defaultMode ?? DEFAULT_MODE;
     await Promise.all((volume.projected.sources ?? []).map((s) => addProjection(payload, s, sources, mode)));

@@ -45,7 +45,8 @@ export class PodVolumes {
   mountsOf(container: Container, pod: Pod): VolumeMountPoint[] {
     return (container.volumeMounts ?? []).map((mount) => {
       const path = this.#paths.get(mount.name);
-      if (path === undefined) throw new VolumeError(`volume "${mount.name}" of pod ${pod.metadata.name} does not exist`);
+      if (path === undefined)
+        throw new VolumeError(`volume "${mount.name}" of pod ${pod.metadata.name} does not exist`);
       const source = mount.subPath ? subPathOf(path, mount.subPath) : path;
       return { source, target: mount.mountPath, readonly: mount.readOnly ?? false };
     });
@@ -63,7 +64,9 @@ export class PodVolumes {
     }
     const kind = KINDS.find((k) => volume[k] !== undefined);
     if (!kind) {
-      throw new VolumeError(`volume "${volume.name}": this kind of volume is not supported; there are hostPath, ${KINDS.join(", ")}`);
+      throw new VolumeError(
+        `volume "${volume.name}": this kind of volume is not supported; there are hostPath, ${KINDS.join(", ")}`,
+      );
     }
     const path = `${this.#folder}/volumes/kubernetes.io~${FOLDER_NAMES[kind]}/${volume.name}`;
     this.#paths.set(volume.name, path);
@@ -90,14 +93,17 @@ function subPathOf(volume: string, subPath: string): string {
   if (!existsSync(path)) mkdirSync(path, { recursive: true });
   const real = realpathSync(path);
   const root = realpathSync(volume);
-  if (real !== root && !real.startsWith(`${root}/`)) throw new VolumeError(`subPath "${subPath}" leads out of its volume`);
+  if (real !== root && !real.startsWith(`${root}/`))
+    throw new VolumeError(`subPath "${subPath}" leads out of its volume`);
   return real;
 }
 
 /** Checks and prepares a path of the node (core/v1 HostPathType). */
 function hostPath(volume: string, { path, type = "" }: NonNullable<Volume["hostPath"]>): string {
   const failed = (what: string) =>
-    new VolumeError(`MountVolume.SetUp failed for volume "${volume}" : hostPath type check failed: ${path} is not a ${what}`);
+    new VolumeError(
+      `MountVolume.SetUp failed for volume "${volume}" : hostPath type check failed: ${path} is not a ${what}`,
+    );
   if (!existsSync(path)) {
     if (type === "FileOrCreate") {
       mkdirSync(dirname(path), { recursive: true });

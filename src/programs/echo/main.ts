@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { errorMessage } from "#base/errors.ts";
-import { EchoServers, listenForAgents } from "#kubelet/echo/index.ts";
 import { warmThreadPool } from "#kernel/namespaces/index.ts";
+import { EchoServers, listenForAgents } from "#kubelet/echo/index.ts";
 
 /** The serving process of a node: answers for all its podwire/echo containers. Started by the node agent. */
 async function main(): Promise<void> {

@@ -11,11 +11,13 @@ describe("remote command channels", () => {
   it("read a terminal's size", () => {
     const sized = (text: string) => decodeClientMessage(encodeChannel(CHANNEL.resize, Buffer.from(text)));
     expect(sized('{"Width":80,"Height":24}')).toEqual({ kind: "resize", columns: 80, rows: 24 });
-    for (const text of ["", "{}", '{"Width":-1,"Height":2}', "null", '{"Width":"8","Height":2}']) expect(sized(text)).toBeUndefined();
+    for (const text of ["", "{}", '{"Width":-1,"Height":2}', "null", '{"Width":"8","Height":2}'])
+      expect(sized(text)).toBeUndefined();
   });
 
   it("ignore what means nothing", () => {
-    for (const message of [Buffer.alloc(0), Buffer.of(1, 2), Buffer.of(255), Buffer.of(9)]) expect(decodeClientMessage(message)).toBeUndefined();
+    for (const message of [Buffer.alloc(0), Buffer.of(1, 2), Buffer.of(255), Buffer.of(9)])
+      expect(decodeClientMessage(message)).toBeUndefined();
   });
 
   it("tell how a command ended", () => {
