@@ -13,8 +13,9 @@ import {
   type Transaction,
 } from "#kernel/nft/index.ts";
 import { Claims } from "./claims.ts";
-import { type Layout, type SetName, setNames, type Treatment } from "./layout.ts";
+import { type Layout, type SetName, setNames } from "./layout.ts";
 import type { FrontendPlan } from "./plan.ts";
+import { type ChainContent, type Treatment, treatmentChains, treatmentName } from "./treatment.ts";
 
 type Elements = DeltaTracker<string, Element>;
 
@@ -22,12 +23,6 @@ type Elements = DeltaTracker<string, Element>;
 const ownSets = setNames.filter((name) => name !== "affinity");
 /** What entries of @services lead to has to be there before them, and to stay until they are gone. */
 const beforeEntries = ["endpoints", "affinity-ids", "affinity-endpoints", "hairpin"] as const satisfies SetName[];
-
-/** Rules of a chain, with the handles that they have in the kernel where known. */
-interface ChainContent {
-  readonly chain: Chain;
-  readonly rules: readonly Rule[];
-}
 
 /**
  * The table of one family: what it should hold, what it holds, and the transaction in between.
@@ -220,8 +215,8 @@ export class FamilyTable {
   }
 
   #chainsFor(treatment: Treatment): readonly ChainContent[] {
-    const name = this.layout.treatmentName(treatment);
-    const chains = this.#chainCache.get(name) ?? this.layout.treatmentChains(treatment);
+    const name = treatmentName(treatment);
+    const chains = this.#chainCache.get(name) ?? treatmentChains(this.layout, treatment);
     this.#chainCache.set(name, chains);
     return chains;
   }

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { formatIp, type Ip } from "#base/ip.ts";
 import { concat, type Element, hostU32, networkU16, type Verdict } from "#kernel/nft/index.ts";
-import type { Layout, SetName, Treatment } from "./layout.ts";
+import type { Layout, SetName } from "./layout.ts";
 import type { Backend, Frontend } from "./model.ts";
+import { type Treatment, treatmentName } from "./treatment.ts";
 
 /** What a frontend wants in the kernel. */
 export interface FrontendPlan {
@@ -34,7 +35,7 @@ export function planFrontend(layout: Layout, frontend: Frontend): FrontendPlan {
 
   const { list, treatment } = arrange(frontend, action);
   for (const backend of list) shared.push(["hairpin", hairpin(backend)]);
-  const elements: [SetName, Element][] = [entry({ kind: "goto", chain: layout.treatmentName(treatment) })];
+  const elements: [SetName, Element][] = [entry({ kind: "goto", chain: treatmentName(treatment) })];
   const ids = affinitySeconds === undefined ? [] : endpointIds(list);
   for (const [index, backend] of list.entries()) {
     const data = concat(backend.ip.bytes, networkU16(backend.port));
