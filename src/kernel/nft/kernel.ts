@@ -18,7 +18,7 @@ import {
   shapesOf,
 } from "./decode.ts";
 import type { Nftables } from "./driver.ts";
-import { batch, beginMessage, cutIntoSends, type EncodedTransaction, encodeTransaction } from "./encode.ts";
+import { beginMessage, type EncodedTransaction, encodeTransaction } from "./encode.ts";
 import { NftError } from "./errors.ts";
 import {
   type Chain,
@@ -30,6 +30,7 @@ import {
   type TableState,
 } from "./model.ts";
 import { OriginRecorder } from "./originIndex.ts";
+import { batch, cutIntoSends } from "./sends.ts";
 import { elementKeyText } from "./text.ts";
 import { type Operation, operationText, type Transaction } from "./transaction.ts";
 
