@@ -200,6 +200,6 @@ function keyFields(key: readonly Field[]): string {
 }
 
 /** nft has no escapes inside quotes: what it cannot hold becomes an apostrophe. */
-function quote(text: string): string {
+export function quote(text: string): string {
   return `"${text.replace(/["\n]/g, "'")}"`;
 }

@@ -1,5 +1,5 @@
 import type { Chain, Element, NftSet, Rule, Table } from "./model.ts";
-import { chainText, elementKeyText, elementText, ruleText, setText, tableText } from "./text.ts";
+import { chainText, elementKeyText, elementText, quote, ruleText, setText, tableText } from "./text.ts";
 
 /** One step of a transaction. */
 export type Operation =
@@ -184,7 +184,7 @@ export function operationText(operation: Operation): string {
 }
 
 function tableOperation(kind: "add table" | "delete table", table: Table): string {
-  const comment = kind === "add table" && table.comment ? ` { comment "${table.comment}" ; }` : "";
+  const comment = kind === "add table" && table.comment ? ` { comment ${quote(table.comment)} ; }` : "";
   return `${kind} ${tableText(table)}${comment}`;
 }
 
