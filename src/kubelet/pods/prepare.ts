@@ -4,16 +4,16 @@ import { containerLogPath } from "../logs/index.ts";
 import type { ContainerSpec } from "../runtime/index.ts";
 import { ContainerConfigError, containerEnv, expand } from "../spec/env.ts";
 import { hostsFile, podHostname, resolvConf } from "../spec/files.ts";
-import type { PodVolumes } from "../volumes/index.ts";
 import type { PodDeps } from "./deps.ts";
 import type { SandboxRecord } from "./record.ts";
 import { containerSecurity } from "./security.ts";
+import type { PodStorage } from "./storage.ts";
 
 /** The parts of a pod that its containers share once it is set up. */
 export interface PodSetup {
   readonly sandbox?: SandboxRecord;
   readonly podIPs: readonly string[];
-  readonly volumes: PodVolumes;
+  readonly volumes: Pick<PodStorage, "mountsOf">;
 }
 
 /** Policy that counts when the pod names none: a tag `latest` is asked for anew each time (as upstream). */

@@ -1,11 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { rmSync, symlinkSync } from "node:fs";
-import type { Container, ContainerState, Pod } from "#api/index.ts";
-import { referenceTo, resources } from "#api/index.ts";
+import { rmSync } from "node:fs";
+import type { Container, Pod } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import { Backoff, goDuration, imageBackoff, restartBackoff, setupBackoff } from "../backoff.ts";
 import { type ContainerImage, ImageError } from "../images/index.ts";
-import { containerLogLink, containerLogPath } from "../logs/index.ts";
+import { containerLogPath } from "../logs/index.ts";
 import type { RunningContainer } from "../runtime/index.ts";
 import { ContainerConfigError } from "../spec/env.ts";
 import type { ContainerView } from "../status/podStatus.ts";
@@ -13,10 +12,13 @@ import { VolumeError } from "../volumes/index.ts";
 import type { PodDeps } from "./deps.ts";
 import { ContainerHealth } from "./health.ts";
 import { hookAttempt } from "./hooks.ts";
+import { linkLog, unlinkLog } from "./logLinks.ts";
 import { containerImage, type PodSetup, type Prepared, prepareContainer } from "./prepare.ts";
 import type { ContainerRecord } from "./record.ts";
+import { ContainerReporter } from "./reporter.ts";
+import { terminate } from "./terminate.ts";
+import { containerView, shownId } from "./view.ts";
 
-const SIGTERM = 15;
 const SIGKILL = 9;
 const DEFAULT_GRACE_SECONDS = 30;
 
@@ -31,11 +33,6 @@ export interface UnitPod {
   changed(): void;
 }
 
-/** Ids of containers as status and events show them. */
-export function shownId(id: string): string {
-  return `podwire://${id}`;
-}
-
 /** One container of a pod over all its runs. */
 export class ContainerUnit {
   readonly container: Container;
@@ -47,6 +44,7 @@ export class ContainerUnit {
   readonly #pulls = new Backoff(imageBackoff);
   readonly #retries = new Backoff(setupBackoff);
   readonly #health: ContainerHealth;
+  readonly #reporter: ContainerReporter;
   #record: ContainerRecord | undefined;
   #running: RunningContainer | undefined;
   #waiting: { reason: string; message?: string } | undefined;
@@ -55,19 +53,19 @@ export class ContainerUnit {
   #timer: NodeJS.Timeout | undefined;
   #starting: Promise<void> | undefined;
   #stopping = false;
-  #noticed = false;
 
   constructor(container: Container, restart: "Always" | "OnFailure" | "Never", deps: PodDeps, owner: UnitPod) {
     this.container = container;
     this.#restart = restart;
     this.#deps = deps;
     this.#owner = owner;
+    this.#reporter = new ContainerReporter(container, deps, () => owner.pod);
     this.#health = new ContainerHealth(container, {
       onChange: () => {
-        this.#say(this.#health.ready ? "Container is ready" : "Container is not ready");
+        this.#reporter.say(this.#health.ready ? "Container is ready" : "Container is not ready");
         owner.changed();
       },
-      onUnhealthy: (kind, message) => this.#event("Warning", "Unhealthy", `${kind} probe failed: ${message}`),
+      onUnhealthy: (kind, message) => this.#reporter.event("Warning", "Unhealthy", `${kind} probe failed: ${message}`),
       onDead: (kind) => void this.#killUnhealthy(kind),
     });
   }
@@ -87,35 +85,13 @@ export class ContainerUnit {
 
   /** The way it looks from outside. */
   view(): ContainerView | undefined {
-    const record = this.#record;
-    if (!record) return this.#waiting ? { ...blank, state: { waiting: this.#waiting } } : undefined;
-    const ready = this.#running !== undefined && this.#health.ready;
-    const base = { restartCount: record.restartCount, ready, containerId: shownId(record.id), imageId: record.imageId };
-    const started = this.#running !== undefined && this.#health.started;
-    const terminated = (ended: ContainerRecord["ended"]): ContainerState => (ended ? { terminated: ended } : {});
-    if (this.#running) {
-      return {
-        ...base,
-        started,
-        state: { running: { startedAt: record.startedAt } },
-        lastState: terminated(record.last),
-      };
-    }
-    if (this.#waiting)
-      return {
-        ...base,
-        started: false,
-        state: { waiting: this.#waiting },
-        lastState: terminated(record.ended ?? record.last),
-      };
-    if (record.ended)
-      return { ...base, started: false, state: terminated(record.ended), lastState: terminated(record.last) };
-    return {
-      ...base,
-      started: false,
-      state: { waiting: { reason: "ContainerCreating" } },
-      lastState: terminated(record.last),
-    };
+    return containerView({
+      record: this.#record,
+      isRunning: this.#running !== undefined,
+      waiting: this.#waiting,
+      ready: this.#health.ready,
+      started: this.#health.started,
+    });
   }
 
   /** Takes over what an earlier agent recorded; `wasReady` is what the API was told last. */
@@ -160,15 +136,13 @@ export class ContainerUnit {
     this.#health.stop();
     const running = this.#running;
     if (!running) return;
-    this.#event("Normal", "Killing", `Stopping container ${this.container.name}`);
+    this.#reporter.event("Normal", "Killing", `Stopping container ${this.container.name}`);
     await this.#terminate(running, graceSeconds);
   }
 
   /** Removes the link to its log. */
   unlink(): void {
-    const id = this.#record?.id;
-    if (id === undefined) return;
-    rmSync(containerLogLink(this.#deps.logFolders, this.#owner.pod, this.container.name, id), { force: true });
+    if (this.#record) unlinkLog(this.#deps.logFolders, this.#owner.pod, this.container.name, this.#record.id);
   }
 
   /** Lets go of everything without ending the container: the agent stops. */
@@ -196,7 +170,7 @@ export class ContainerUnit {
       return;
     }
     if (this.#stopping) return;
-    this.#announce(image);
+    this.#reporter.announce(image);
     const last = previous?.ended ?? previous?.last;
     const startedAt = seconds(new Date());
     this.#record = {
@@ -216,19 +190,19 @@ export class ContainerUnit {
     try {
       this.#forget(previousId);
       const running = await this.#deps.runtime.start(spec);
-      this.#event("Normal", "Created", `Created container: ${this.container.name}`);
-      this.#link(spec.id, spec.logPath);
+      this.#reporter.event("Normal", "Created", `Created container: ${this.container.name}`);
+      linkLog(this.#deps.logFolders, this.#owner.pod, this.container.name, spec);
       this.#follow(running);
       if (image.served) await this.#serve(running, spec.netns, servedArgs);
       this.#waiting = undefined;
       this.#retries.reset();
-      this.#event("Normal", "Started", `Started container ${this.container.name}`);
-      this.#say("Started container", { ms: Math.round(performance.now() - began) });
+      this.#reporter.event("Normal", "Started", `Started container ${this.container.name}`);
+      this.#reporter.say("Started container", { ms: Math.round(performance.now() - began) });
       this.#health.begin(this.#target(running), false);
       void this.#postStart(running);
     } catch (error) {
       const message = errorMessage(error);
-      this.#event("Warning", "Failed", `Error: ${message}`);
+      this.#reporter.event("Warning", "Failed", `Error: ${message}`);
       this.#ended({ exitCode: 128, reason: "StartError", message });
     }
     this.#owner.changed();
@@ -278,7 +252,7 @@ export class ContainerUnit {
     const record = this.#record;
     if (!record) return;
     this.#waiting = undefined;
-    this.#say("Container ended", { exitCode: how.exitCode, reason: how.reason });
+    this.#reporter.say("Container ended", { exitCode: how.exitCode, reason: how.reason });
     const ended = {
       ...how,
       startedAt: record.startedAt,
@@ -299,7 +273,7 @@ export class ContainerUnit {
     const { name, namespace, uid } = this.#owner.pod.metadata;
     const message = `back-off ${goDuration(waitMs)} restarting failed container=${this.container.name} pod=${name}_${namespace}(${uid})`;
     this.#waiting = { reason: "CrashLoopBackOff", message };
-    this.#event(
+    this.#reporter.event(
       "Warning",
       "BackOff",
       `Back-off restarting failed container ${this.container.name} in pod ${name}_${namespace}(${uid})`,
@@ -313,14 +287,14 @@ export class ContainerUnit {
       const again = this.#waiting?.reason === error.reason || this.#waiting?.reason === "ImagePullBackOff";
       this.#notBefore = now + this.#pulls.failed(now);
       this.#waiting = { reason: again && error.reason === "ErrImagePull" ? "ImagePullBackOff" : error.reason, message };
-      this.#event("Warning", "Failed", `Failed to pull image "${this.container.image}": ${message}`);
-      this.#event("Warning", "Failed", `Error: ${error.reason}`);
-      this.#event("Normal", "BackOff", `Back-off pulling image "${this.container.image}"`);
+      this.#reporter.event("Warning", "Failed", `Failed to pull image "${this.container.image}": ${message}`);
+      this.#reporter.event("Warning", "Failed", `Error: ${error.reason}`);
+      this.#reporter.event("Normal", "BackOff", `Back-off pulling image "${this.container.image}"`);
     } else {
       this.#notBefore = now + this.#retries.failed(now);
       const known = error instanceof ContainerConfigError || error instanceof VolumeError;
       this.#waiting = { reason: known ? "CreateContainerConfigError" : "CreateContainerError", message };
-      this.#event("Warning", "Failed", `Error: ${message}`);
+      this.#reporter.event("Warning", "Failed", `Error: ${message}`);
     }
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#owner.changed(), this.#notBefore - now);
@@ -334,22 +308,18 @@ export class ContainerUnit {
   async #killUnhealthy(kind: string): Promise<void> {
     const running = this.#running;
     if (!running || this.#stopping) return;
-    this.#event("Normal", "Killing", `Container ${this.container.name} failed ${kind} probe, will be restarted`);
+    this.#reporter.event(
+      "Normal",
+      "Killing",
+      `Container ${this.container.name} failed ${kind} probe, will be restarted`,
+    );
     const probe = kind === "startup" ? this.container.startupProbe : this.container.livenessProbe;
     const own = probe?.terminationGracePeriodSeconds ?? this.#owner.pod.spec.terminationGracePeriodSeconds;
     await this.#terminate(running, own ?? DEFAULT_GRACE_SECONDS);
   }
 
-  async #terminate(running: RunningContainer, graceSeconds: number): Promise<void> {
-    const deadline = setTimeout(() => running.kill(SIGKILL), graceSeconds * 1000);
-    const hook = this.container.lifecycle?.preStop;
-    const over = running.exit.then(() => {});
-    if (hook && graceSeconds > 0)
-      await Promise.race([over, hookAttempt(hook, this.#target(running), graceSeconds * 1000)]);
-    await this.#deps.servers.remove(running.handle.id).catch(() => {});
-    running.kill(SIGTERM);
-    await running.exit;
-    clearTimeout(deadline);
+  #terminate(running: RunningContainer, graceSeconds: number): Promise<void> {
+    return terminate(this.#target(running), this.#deps.servers, graceSeconds);
   }
 
   async #postStart(running: RunningContainer): Promise<void> {
@@ -357,8 +327,19 @@ export class ContainerUnit {
     if (!hook) return;
     const result = await hookAttempt(hook, this.#target(running), 60_000);
     if (result.success || this.#running !== running) return;
-    this.#event("Warning", "FailedPostStartHook", `PostStartHook failed: ${result.message}`);
+    this.#reporter.event("Warning", "FailedPostStartHook", `PostStartHook failed: ${result.message}`);
     await this.#terminate(running, DEFAULT_GRACE_SECONDS);
+  }
+
+  /** Deletes what the run before left, but for its log; of logs the last two are kept. */
+  #forget(previousId: string | undefined): void {
+    if (previousId === undefined) return;
+    void this.#deps.runtime.remove(previousId);
+    const { logFolders } = this.#deps;
+    const { pod } = this.#owner;
+    unlinkLog(logFolders, pod, this.container.name, previousId);
+    const old = (this.#record?.restartCount ?? 0) - 2;
+    if (old >= 0) rmSync(containerLogPath(logFolders, pod, this.container.name, old), { force: true });
   }
 
   #target(running: RunningContainer) {
@@ -370,47 +351,7 @@ export class ContainerUnit {
       runtime: this.#deps.runtime,
     };
   }
-
-  #announce(image: ContainerImage): void {
-    if (image.notice && !this.#noticed) this.#event("Normal", image.notice.reason, image.notice.message);
-    this.#noticed = true;
-    this.#event("Normal", "Pulled", `Container image "${image.reference}" already present on machine`);
-  }
-
-  /** Deletes what the run before left, but for its log; of logs the last two are kept. */
-  #forget(previousId: string | undefined): void {
-    if (previousId === undefined) return;
-    void this.#deps.runtime.remove(previousId);
-    const { pod } = this.#owner;
-    const { name } = this.container;
-    rmSync(containerLogLink(this.#deps.logFolders, pod, name, previousId), { force: true });
-    const old = (this.#record?.restartCount ?? 0) - 2;
-    if (old >= 0) rmSync(containerLogPath(this.#deps.logFolders, pod, name, old), { force: true });
-  }
-
-  #link(id: string, logPath: string): void {
-    const link = containerLogLink(this.#deps.logFolders, this.#owner.pod, this.container.name, id);
-    try {
-      symlinkSync(logPath, link);
-    } catch (error) {
-      this.#deps.log.debug("Log link was not made", { link, error: errorMessage(error) });
-    }
-  }
-
-  #say(message: string, fields: Readonly<Record<string, unknown>> = {}): void {
-    const { namespace, name } = this.#owner.pod.metadata;
-    this.#deps.log.info(message, { pod: `${namespace}/${name}`, container: this.container.name, ...fields });
-  }
-
-  #event(type: "Normal" | "Warning", reason: string, message: string): void {
-    const { pod } = this.#owner;
-    const kind = pod.spec.initContainers?.includes(this.container) ? "initContainers" : "containers";
-    const about = referenceTo(resources.pods, pod, `spec.${kind}{${this.container.name}}`);
-    this.#deps.events.event(about, type, reason, message);
-  }
 }
-
-const blank = { restartCount: 0, ready: false, started: false } as const;
 
 /** RFC 3339 with whole seconds, as core/v1 has times. */
 function seconds(date: Date): string {

@@ -5,11 +5,12 @@ import { referenceTo, resources } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import { Backoff, setupBackoff } from "../backoff.ts";
 import { podLogFolder } from "../logs/index.ts";
-import { type ContainerView, podStatus } from "../status/podStatus.ts";
-import { PodVolumes, VolumeError, type VolumeSources, volumeReferences } from "../volumes/index.ts";
+import { VolumeError } from "../volumes/index.ts";
 import type { PodDeps } from "./deps.ts";
 import { containerImage, type PodSetup } from "./prepare.ts";
 import type { ContainerRecord, PodRecord, SandboxRecord } from "./record.ts";
+import { PodReport } from "./report.ts";
+import { PodStorage } from "./storage.ts";
 import { ContainerUnit } from "./unit.ts";
 
 /** A status is reported this long after a pod was first seen, if it is still being set up then. */
@@ -29,27 +30,25 @@ export class PodWorker {
   readonly #onGone: (worker: PodWorker) => void;
   readonly #inits: ContainerUnit[];
   readonly #apps: ContainerUnit[];
-  readonly #volumes: PodVolumes;
+  readonly #storage: PodStorage;
+  readonly #reports: PodReport;
   readonly #retries = new Backoff(setupBackoff);
   readonly #startTime: string;
   #pod: Pod;
   #sandbox: SandboxRecord | undefined;
-  #volumesReady = false;
   #end: End | undefined;
   #running: Promise<void> | undefined;
   #marked = false;
   #detached = false;
   #timers = new Set<NodeJS.Timeout>();
-  /** Ends of the watches of what its volumes show. */
-  #watches: (() => void)[] | undefined;
-  #reported: PodStatus | undefined;
 
   /** @param onGone the pod has ended and everything of it is removed */
   constructor(pod: Pod, deps: PodDeps, onGone: (worker: PodWorker) => void, record?: PodRecord) {
     this.#pod = pod;
     this.#deps = deps;
     this.#onGone = onGone;
-    this.#volumes = new PodVolumes(`${deps.podsFolder}/${pod.metadata.uid}`);
+    this.#storage = new PodStorage(deps, pod.metadata.uid ?? "", () => this.changed());
+    this.#reports = new PodReport(deps);
     this.#startTime = record?.startTime ?? pod.status?.startTime ?? new Date().toISOString().replace(/\.\d+Z$/, "Z");
     this.#sandbox = record?.sandbox;
     const policy = pod.spec.restartPolicy ?? "Always";
@@ -72,7 +71,7 @@ export class PodWorker {
   /** What containers are started with. */
   get setup(): PodSetup {
     const sandbox = this.#sandbox?.ips.length ? this.#sandbox : undefined;
-    return { podIPs: this.#podIPs(), volumes: this.#volumes, ...(sandbox ? { sandbox } : {}) };
+    return { podIPs: this.#podIPs(), volumes: this.#storage, ...(sandbox ? { sandbox } : {}) };
   }
 
   /** The unit of a container by name; the first app container without one. */
@@ -82,7 +81,7 @@ export class PodWorker {
 
   /** The status as this node sees it now. */
   get status(): PodStatus {
-    return this.#reported ?? this.#pod.status ?? {};
+    return this.#reports.last ?? this.#pod.status ?? {};
   }
 
   /** Takes over the pod's containers that run already. @param pids process ids by container id */
@@ -92,8 +91,6 @@ export class PodWorker {
       const kept = record.containers[unit.container.name];
       if (kept) unit.adopt(kept, pids.get(kept.id), ready.has(unit.container.name));
     }
-    // Folders and contents are there; contents are made anew at the first pass.
-    this.#volumesReady = false;
   }
 
   /** The API's newest state of the pod. */
@@ -130,7 +127,7 @@ export class PodWorker {
   /** Lets go of the pod without ending it: the agent stops. */
   async detach(): Promise<void> {
     this.#detached = true;
-    this.#endWatches();
+    this.#storage.release();
     for (const timer of this.#timers) clearTimeout(timer);
     for (const unit of this.#units()) unit.detach();
     await this.#running;
@@ -190,7 +187,8 @@ export class PodWorker {
       const network = this.#setUpNetwork();
       // Volumes do not need the network, unless one of them tells the pod's address.
       const needsAddress = JSON.stringify(this.#pod.spec.volumes ?? []).includes("status.podIP");
-      const volumes = needsAddress ? network.then(() => this.#setUpVolumes()) : this.#setUpVolumes();
+      const storeVolumes = () => this.#storage.setUp(this.#pod, this.#podIPs());
+      const volumes = needsAddress ? network.then(() => storeVolumes()) : storeVolumes();
       this.#warmUp();
       const began = performance.now();
       await Promise.all([network, volumes]);
@@ -233,36 +231,6 @@ export class PodWorker {
     this.save();
   }
 
-  async #setUpVolumes(): Promise<void> {
-    if (this.#volumesReady) return;
-    const { objects, node } = this.#deps;
-    const pod = this.#pod;
-    const namespace = pod.metadata.namespace ?? "default";
-    const sources: VolumeSources = {
-      pod,
-      podIPs: this.#podIPs(),
-      hostIPs: node.addresses,
-      configMap: (name) => objects.configMap(namespace, name),
-      secret: (name) => objects.secret(namespace, name),
-      token: (audience, expirationSeconds) => objects.token(pod, audience, expirationSeconds),
-    };
-    await this.#volumes.setUp(sources);
-    this.#volumesReady = true;
-    const again = () => {
-      this.#volumesReady = false;
-      this.changed();
-    };
-    // Watched from now on, once: what changed since it was read comes as the watch's first state.
-    this.#watches ??= volumeReferences(pod).map((reference) => objects.watch(reference, namespace, again));
-    const { refreshMs } = this.#volumes;
-    if (refreshMs !== undefined) this.#later(Math.max(1000, refreshMs - Date.now()), again);
-  }
-
-  #endWatches(): void {
-    for (const stop of this.#watches ?? []) stop();
-    this.#watches = undefined;
-  }
-
   async #startContainers(): Promise<void> {
     for (const init of this.#inits) {
       if (init.done && init.record?.ended?.exitCode === 0) continue;
@@ -279,7 +247,7 @@ export class PodWorker {
 
   /** Nothing of it runs any more: the network is given back, logs and status stay. */
   async #release(): Promise<void> {
-    this.#endWatches();
+    this.#storage.release();
     await Promise.all(this.#units().map((u) => u.stop(DEFAULT_GRACE_SECONDS)));
     await this.#tearDownNetwork();
     this.#report();
@@ -295,7 +263,7 @@ export class PodWorker {
   }
 
   async #finish({ graceSeconds }: End): Promise<void> {
-    this.#endWatches();
+    this.#storage.release();
     await Promise.all(this.#units().map((u) => u.stop(graceSeconds)));
     await this.#tearDownNetwork();
     this.#report();
@@ -303,7 +271,7 @@ export class PodWorker {
     const ids = this.#units().flatMap((u) => (u.record ? [u.record.id] : []));
     await Promise.all([
       ...ids.map((id) => runtime.remove(id)),
-      this.#volumes.remove(),
+      this.#storage.remove(),
       rm(podLogFolder(logFolders, this.#pod), { recursive: true, force: true }),
     ]);
     for (const unit of this.#units()) unit.unlink();
@@ -314,30 +282,13 @@ export class PodWorker {
   }
 
   #report(): void {
-    const containers = new Map<string, ContainerView>();
-    for (const unit of this.#units()) {
-      const view = unit.view();
-      if (view) containers.set(unit.container.name, view);
-    }
-    const view = {
-      containers,
-      sandboxReady: this.#pod.spec.hostNetwork === true || (this.#sandbox?.ips.length ?? 0) > 0,
+    this.#reports.send({
+      pod: this.#pod,
+      units: this.#units(),
       podIPs: this.#podIPs(),
-      hostIPs: this.#deps.node.addresses,
+      sandboxReady: this.#pod.spec.hostNetwork === true || (this.#sandbox?.ips.length ?? 0) > 0,
       startTime: this.#startTime,
-    };
-    const status = podStatus(this.#withOwnConditions(), view, new Date().toISOString().replace(/\.\d+Z$/, "Z"));
-    this.#reported = status;
-    this.#deps.reportStatus(this.#pod, status);
-  }
-
-  /** The pod with the conditions that we reported last: the watch may not have brought them back yet. */
-  #withOwnConditions(): Pod {
-    const own = this.#reported?.conditions;
-    if (!own) return this.#pod;
-    const mine = new Set(own.map((c) => c.type));
-    const others = this.#pod.status?.conditions?.filter((c) => !mine.has(c.type)) ?? [];
-    return { ...this.#pod, status: { ...this.#pod.status, conditions: [...own, ...others] } };
+    });
   }
 
   #again(waitMs: number): void {

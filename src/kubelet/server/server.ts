@@ -142,12 +142,13 @@ export class KubeletServer {
     }
     if (!path || (path.verb !== "exec" && path.verb !== "attach"))
       throw new RequestError(404, `${url.pathname}: not found`);
+    // Looked for first: clients that are refused over WebSocket ask again over SPDY, and show that second answer.
+    const { worker, unit, running } = this.#find(path);
     if (request.headers.upgrade?.toLowerCase() !== "websocket") {
       const message = `streams are served over WebSocket (${REMOTE_COMMAND_PROTOCOLS.join(", ")}), not over ${request.headers.upgrade}`;
       throw new RequestError(400, message);
     }
     const options = parseStreamOptions(url.searchParams);
-    const { worker, unit, running } = this.#find(path);
     if (path.verb === "attach") return (session) => runAttach(running, options, session);
     return (session) => runExec(this.#deps.runtime, worker, unit, running, options, session);
   }

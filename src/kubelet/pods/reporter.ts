@@ -1,0 +1,39 @@
+import { type Container, type Pod, referenceTo, resources } from "#api/index.ts";
+import type { LogFields } from "#base/log.ts";
+import type { ContainerImage } from "../images/index.ts";
+import type { PodDeps } from "./deps.ts";
+
+/** Tells people about one container: events of its pod, and lines of the agent's log. */
+export class ContainerReporter {
+  readonly #container: Container;
+  readonly #deps: Pick<PodDeps, "events" | "log">;
+  readonly #pod: () => Pod;
+  #noticed = false;
+
+  constructor(container: Container, deps: Pick<PodDeps, "events" | "log">, pod: () => Pod) {
+    this.#container = container;
+    this.#deps = deps;
+    this.#pod = pod;
+  }
+
+  /** Records an event of the pod that names the container. */
+  event(type: "Normal" | "Warning", reason: string, message: string): void {
+    const pod = this.#pod();
+    const isInit = pod.spec.initContainers?.some((c) => c.name === this.#container.name);
+    const path = `spec.${isInit ? "initContainers" : "containers"}{${this.#container.name}}`;
+    this.#deps.events.event(referenceTo(resources.pods, pod, path), type, reason, message);
+  }
+
+  /** Says where the container's image comes from; what it really is, once. */
+  announce(image: ContainerImage): void {
+    if (image.notice && !this.#noticed) this.event("Normal", image.notice.reason, image.notice.message);
+    this.#noticed = true;
+    this.event("Normal", "Pulled", `Container image "${image.reference}" already present on machine`);
+  }
+
+  /** Writes a line to the agent's log. */
+  say(message: string, fields: LogFields = {}): void {
+    const { namespace, name } = this.#pod().metadata;
+    this.#deps.log.info(message, { pod: `${namespace}/${name}`, container: this.#container.name, ...fields });
+  }
+}
