@@ -85,6 +85,11 @@ describe("a pod is shut in", () => {
     expect((await machine.exec("inmate", command)).code).not.toBe(0);
   });
 
+  it("has nothing open but its streams, in the container and in a command", async () => {
+    const { stdout } = await machine.exec("inmate", "ls /proc/1/fd /proc/self/fd | tr '\\n' ' '");
+    expect(stdout).toBe("/proc/1/fd: 0 1 2  /proc/self/fd: 0 1 2 3 ");
+  });
+
   it("gets no new privileges", async () => {
     const { stdout } = await machine.exec("inmate", "grep -E 'NoNewPrivs|CapBnd' /proc/self/status");
     // chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, net_raw, sys_chroot, mknod, audit_write, setfcap

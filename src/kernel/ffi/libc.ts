@@ -58,6 +58,7 @@ function bind() {
     spawnActionsDestroy: library.func("int posix_spawn_file_actions_destroy(void*)"),
     spawnActionsDup2: library.func("int posix_spawn_file_actions_adddup2(void*, int, int)"),
     spawnActionsOpen: library.func("int posix_spawn_file_actions_addopen(void*, int, const char*, int, uint)"),
+    spawnActionsCloseFrom: library.func("int posix_spawn_file_actions_addclosefrom_np(void*, int)"),
     spawnActionsChdir: library.func("int posix_spawn_file_actions_addchdir_np(void*, const char*)"),
     spawnAttributesInit: library.func("int posix_spawnattr_init(void*)"),
     spawnAttributesDestroy: library.func("int posix_spawnattr_destroy(void*)"),

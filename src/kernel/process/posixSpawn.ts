@@ -50,6 +50,8 @@ export function posixSpawn(spawn: PosixSpawn): number {
       libc.spawnActionsDup2(actions, 0, 1);
       libc.spawnActionsDup2(actions, 0, 2);
     }
+    // What we inherited from whoever started us is nobody's business there.
+    libc.spawnActionsCloseFrom(actions, Math.max(2, ...spawn.descriptors.map(([, to]) => to)) + 1);
     if (spawn.cwd !== "/") libc.spawnActionsChdir(actions, spawn.cwd);
     return execute(spawn, actions);
   } finally {
