@@ -98,6 +98,7 @@ export async function prepareContainer(
     ...security,
     tty: container.tty ?? false,
     stdin: container.stdin ?? false,
+    stdinOnce: container.stdinOnce ?? false,
     logPath: containerLogPath(deps.logFolders, pod, container.name, run.count),
   };
   return { spec, servedArgs: served ? servedArguments(container, env) : [] };

@@ -42,14 +42,34 @@ export class ContainerOutputs {
     this.#watcher = watcher;
   }
 
-  /** Makes the pipes and opens the container's ends. */
-  make(withInput: boolean): ChildEnds {
+  /**
+   * Makes the pipes and opens the container's ends.
+   * @param input `once`: the container's input ends with the first client that is attached (or with the agent)
+   */
+  make(input: "none" | "once" | "kept"): ChildEnds {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     const open = (name: string) => {
       makeFifo(`${this.#folder}/${name}`);
       return openSync(`${this.#folder}/${name}`, constants.O_RDWR);
     };
-    return { stdin: withInput ? open("stdin") : null, stdout: open("stdout"), stderr: open("stderr") };
+    return { stdin: this.#makeInput(input, open), stdout: open("stdout"), stderr: open("stderr") };
+  }
+
+  #makeInput(input: "none" | "once" | "kept", open: (name: string) => number): number | null {
+    if (input === "none") return null;
+    const both = open("stdin");
+    if (input === "kept") return both;
+    // Its end comes when the last writer closes: the container must not be one itself, but we, from the beginning.
+    const path = `${this.#folder}/stdin`;
+    const end = openSync(path, constants.O_RDONLY);
+    this.#takeInput(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));
+    closeSync(both);
+    return end;
+  }
+
+  #takeInput(fd: number): void {
+    this.#input = new Socket({ fd, readable: false, writable: true });
+    this.#input.on("error", () => {});
   }
 
   /**
@@ -59,13 +79,7 @@ export class ContainerOutputs {
   connect(logged: Readonly<Record<LogStream, number>> = { stdout: 0, stderr: 0 }): void {
     for (const stream of STREAMS) if (existsSync(`${this.#folder}/${stream}`)) this.#spool(stream, logged[stream]);
     const path = `${this.#folder}/stdin`;
-    if (!existsSync(path)) return;
-    this.#input = new Socket({
-      fd: openSync(path, constants.O_RDWR | constants.O_NONBLOCK),
-      readable: false,
-      writable: true,
-    });
-    this.#input.on("error", () => {});
+    if (!this.#input && existsSync(path)) this.#takeInput(openSync(path, constants.O_RDWR | constants.O_NONBLOCK));
   }
 
   /** Takes our end of the container's terminal. */

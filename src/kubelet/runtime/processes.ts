@@ -52,7 +52,7 @@ export class ProcessRuntime {
     const folders = this.#prepare(spec);
     const log = new ContainerLog(spec.logPath);
     const outputs = new ContainerOutputs(this.#ioFolder(spec.id), log, this.#watcher);
-    const ends = spec.tty ? undefined : outputs.make(spec.stdin);
+    const ends = spec.tty ? undefined : outputs.make(!spec.stdin ? "none" : spec.stdinOnce ? "once" : "kept");
     const netns = spec.netns === undefined ? undefined : openSync(spec.netns, "r");
     try {
       const child = await this.#spawner.spawn(this.#request(spec, folders, ends, netns));

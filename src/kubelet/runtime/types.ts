@@ -23,6 +23,8 @@ export interface ContainerSpec {
   readonly privileged: boolean;
   readonly tty: boolean;
   readonly stdin: boolean;
+  /** Its input ends with the first client that was attached. */
+  readonly stdinOnce: boolean;
   readonly logPath: string;
 }
 

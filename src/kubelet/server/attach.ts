@@ -3,9 +3,16 @@ import type { RunningContainer } from "../runtime/index.ts";
 import type { StreamOptions } from "./requests.ts";
 import type { StreamSession } from "./session.ts";
 
-/** Connects a client to a container's own streams until the container ends or the client goes. */
+/** End-of-file character of a terminal. */
+const LINE_END = 4;
+
+/**
+ * Connects a client to a container's own streams until the container ends or the client goes.
+ * @param once the container's input ends with this client's
+ */
 export async function runAttach(
   running: RunningContainer,
+  once: boolean,
   options: StreamOptions,
   session: StreamSession,
 ): Promise<void> {
@@ -15,15 +22,23 @@ export async function runAttach(
     // The container's output is read for its log in any case: a slow client cannot hold it up.
     if (wanted[stream]) session.send(stream, chunk, () => {});
   });
+  const endInput = () => {
+    if (!once || !options.stdin || outputs.input?.destroyed) return;
+    if (pty === undefined) outputs.input?.end();
+    else outputs.input?.write(Buffer.of(LINE_END));
+  };
   session.listen({
     onStdin: (data) => {
       if (options.stdin && outputs.input && !outputs.input.destroyed) outputs.input.write(data);
     },
-    onStdinEnd: () => {},
+    onStdinEnd: endInput,
     onResize: (columns, rows) => {
       if (pty !== undefined && !outputs.input?.destroyed) resizePty(pty, columns, rows);
     },
-    onGone: stop,
+    onGone: () => {
+      stop();
+      endInput();
+    },
   });
   await running.exit;
   stop();

@@ -149,7 +149,8 @@ export class KubeletServer {
       throw new RequestError(400, message);
     }
     const options = parseStreamOptions(url.searchParams);
-    if (path.verb === "attach") return (session) => runAttach(running, options, session);
+    if (path.verb === "attach")
+      return (session) => runAttach(running, unit.container.stdinOnce ?? false, options, session);
     return (session) => runExec(this.#deps.runtime, worker, unit, running, options, session);
   }
 
