@@ -63,7 +63,8 @@ async function status(name: string): Promise<Status> {
 /** Ends a cluster. @returns milliseconds that it took */
 async function end({ child }: Running): Promise<number> {
   const began = performance.now();
-  const ended = once(child, "exit");
+  // "close" and not "exit": the streams end with the last process that holds them.
+  const ended = once(child, "close", { signal: AbortSignal.timeout(patience) });
   child.kill("SIGTERM");
   await ended;
   return performance.now() - began;

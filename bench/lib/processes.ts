@@ -30,15 +30,13 @@ export function proportionalSize(pid: number): number {
   }
 }
 
-/** What a process is, in a few words: its program and first argument. */
+/** What a process is: its bundle, else its program. */
 export function processName(pid: number): string {
   try {
-    const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-    return words
-      .slice(0, 2)
-      .map((word) => word.split("/").pop() ?? "")
-      .join(" ")
-      .trim();
+    // A process that set its own title has blanks where the kernel has zero bytes.
+    const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split(/[\0 ]/);
+    const bundle = words.find((word) => word.endsWith(".cjs"));
+    return (bundle ?? words[0] ?? "").split("/").pop()?.replace(/\.cjs$|:$/g, "") ?? "";
   } catch {
     return "";
   }
