@@ -131,12 +131,20 @@ describe("containers over their lives", () => {
     await machine.delete("job");
   });
 
+  /** Waits until the shell has set its trap: a pod without a probe is ready before that. */
+  const up = (pod: string) =>
+    machine.until(`${pod}'s trap`, async () =>
+      (await machine.get(`/containerLogs/default/${pod}/c`)).body.includes("up"),
+    );
+
   it("get SIGTERM, then SIGKILL after the grace period", async () => {
-    await machine.run("polite", toolbox("trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done"));
+    await machine.run("polite", toolbox("trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done"));
+    await up("polite");
     const started = Date.now();
     await machine.delete("polite");
     expect(Date.now() - started).toBeLessThan(3000);
-    await machine.run("stubborn", toolbox("trap '' TERM; while :; do sleep 0.05; done"));
+    await machine.run("stubborn", toolbox("trap '' TERM; echo up; while :; do sleep 0.05; done"));
+    await up("stubborn");
     const again = Date.now();
     await machine.delete("stubborn", 1);
     expect(Date.now() - again).toBeGreaterThan(900);
