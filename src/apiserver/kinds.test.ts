@@ -6,7 +6,7 @@ import type { Dict } from "./object.ts";
 import { type ApiServer, createApiServer } from "./server.ts";
 import { signingKey, TestAuthority } from "./testing/certificates.ts";
 import { ask, watch } from "./testing/client.ts";
-import { type Sample, samples } from "./testing/samples.ts";
+import { type Sample, samples } from "./testing/samples/index.ts";
 
 let server: ApiServer;
 let api: Transport;

@@ -1,24 +1,24 @@
-import { controllerRevision, daemonSet, deployment, replicaSet, replicationController, statefulSet } from "./apps.ts";
 import { cronJob, job } from "./batch.ts";
-import {
-  configMap,
-  endpoints,
-  event,
-  limitRange,
-  namespace,
-  node,
-  resourceQuota,
-  secret,
-  serviceAccount,
-} from "./core.ts";
+import { configMap, secret, serviceAccount } from "./config.ts";
+import { daemonSet } from "./daemon-set.ts";
 import type { Kind } from "./definition.ts";
-import { eventV1 } from "./events-v1.ts";
-import { endpointSlice, ingress, ingressClass, ipAddress, networkPolicy, serviceCidr } from "./networking.ts";
+import { deployment, replicaSet } from "./deployment.ts";
+import { endpointSlice } from "./endpoint-slice.ts";
+import { endpoints } from "./endpoints.ts";
+import { event, eventV1 } from "./event.ts";
+import { ingress, ingressClass } from "./ingress.ts";
+import { namespace } from "./namespace.ts";
+import { networkPolicy } from "./network-policy.ts";
+import { node } from "./node.ts";
 import { pod } from "./pod.ts";
 import { lease, podDisruptionBudget, priorityClass } from "./policy.ts";
+import { limitRange, resourceQuota } from "./quota.ts";
 import { clusterRole, clusterRoleBinding, role, roleBinding } from "./rbac.ts";
+import { replicationController } from "./replication-controller.ts";
 import { podTemplate, type Review, reviews } from "./reviews.ts";
 import { service } from "./service.ts";
+import { ipAddress, serviceCidr } from "./service-cidr.ts";
+import { controllerRevision, statefulSet } from "./stateful-set.ts";
 import { persistentVolume, persistentVolumeClaim, storageClass } from "./storage.ts";
 
 /** Every stored kind; the order is the order of discovery. */

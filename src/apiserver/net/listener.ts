@@ -46,6 +46,8 @@ export class Listener {
       key: options.tls.key,
       minVersion: "TLSv1.2",
       maxHeaderListPairs: 128,
+      // In MB. Long lists on their way to a slow client count; the default of 10 would refuse its next request.
+      maxSessionMemory: 512,
       settings: { maxConcurrentStreams: 1000, initialWindowSize: 1 << 20 },
       ...(options.clientCa ? { ca: options.clientCa, requestCert: true, rejectUnauthorized: false } : {}),
     });

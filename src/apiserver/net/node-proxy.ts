@@ -11,7 +11,7 @@ import type { Duplex } from "node:stream";
 import { connect as tlsConnect } from "node:tls";
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
-import { internal, StatusError, unavailable } from "../errors.ts";
+import { badRequest, internal, StatusError, unavailable } from "../errors.ts";
 import type { ApiServerOptions } from "../options.ts";
 import type { Call } from "../rest/call.ts";
 import { errorReply, type Handler } from "../rest/handler.ts";
@@ -111,6 +111,10 @@ export class NodeProxy {
       headers: { ...forwardedHeaders(request), host: `${target.host}:${target.port}` },
     };
     const onAnswer = (answer: IncomingMessage) => {
+      if (target.errorsAsStatus && (answer.statusCode ?? 500) >= 300) {
+        void answerError(answer).then(reject, reject);
+        return;
+      }
       response.writeHead(answer.statusCode ?? 502, answerHeaders(answer, target));
       response.flushHeaders();
       answer.pipe(response);
@@ -170,6 +174,16 @@ function join(a: Duplex, b: Duplex): void {
 
 function unreachable(target: Target, error: Error): StatusError {
   return internal(`error trying to reach service: dial tcp ${target.host}:${target.port}: ${errorMessage(error)}`);
+}
+
+/** A node's error as kube-apiserver words it: its text is the message (apiserver/pkg/registry/generic/rest). */
+async function answerError(answer: IncomingMessage): Promise<StatusError> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of answer) chunks.push(chunk as Buffer);
+  const text = Buffer.concat(chunks).toString().trim();
+  if (answer.statusCode === 400) return badRequest(text);
+  if (answer.statusCode === 404) return new StatusError(404, "NotFound", text);
+  return internal(text);
 }
 
 function asStatus(error: unknown): StatusError {

@@ -13,6 +13,8 @@ export interface Target {
   readonly path: string;
   /** Prefix that the client sees, for the Location headers of proxied pages; empty for node agents' own paths. */
   readonly prefix: string;
+  /** Errors are put into a Status of this server (logs), instead of being passed on as they are. */
+  readonly errorsAsStatus?: boolean;
 }
 
 /** Subresources that are passed on to somebody else. */
@@ -53,7 +55,8 @@ export function targetOf(store: Store, info: RequestInfo): Target {
   const query = new URLSearchParams(info.query);
   query.delete("container");
   if (info.subresource !== "log") nodeStreamNames(query);
-  return { ...node, path: `/${action}/${base}/${encodeURIComponent(container)}${queryText(query, "")}`, prefix: "" };
+  const path = `/${action}/${base}/${encodeURIComponent(container)}${queryText(query, "")}`;
+  return { ...node, path, prefix: "", ...(info.subresource === "log" ? { errorsAsStatus: true } : {}) };
 }
 
 /** A kubelet calls the streams input, output and error (k8s.io/kubelet/pkg/cri/streaming/remotecommand). */

@@ -8,6 +8,8 @@ import { cloneJson, type Dict, equalJson, type StoredObject } from "../object.ts
 import { trackUpdate } from "../patch/managed-fields.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { Entry, Store } from "../store/index.ts";
+import { beginDeletion, checkPreconditions, type DeleteOptions, isGone, setPropagation } from "./deletion.ts";
+import { timestamp } from "./time.ts";
 
 /** How a write is done. */
 export interface WriteOptions {
@@ -19,15 +21,6 @@ export interface WriteOptions {
   warn(text: string): void;
   /** Writes managedFields itself (server-side apply); else the changes count as the manager's update. */
   readonly finish?: (object: StoredObject) => void;
-}
-
-/** What a delete asks for. */
-export interface DeleteOptions {
-  readonly gracePeriodSeconds?: number;
-  readonly propagationPolicy?: string;
-  readonly orphanDependents?: boolean;
-  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
-  readonly dryRun?: readonly string[];
 }
 
 /**
@@ -274,64 +267,9 @@ export function keyOf(namespace: string | undefined, name: string): string {
   return namespace ? `${namespace}/${name}` : name;
 }
 
-/** Now, RFC 3339 in seconds. */
-export function timestamp(at = Date.now()): string {
-  return `${new Date(at).toISOString().slice(0, 19)}Z`;
-}
-
 /** metadata.generation grows when anything but metadata and status changes. */
 function countGeneration(old: StoredObject, object: StoredObject): void {
   const { metadata: _m, status: _s, ...before } = old;
   const { metadata: _n, status: _t, ...after } = object;
   if (!equalJson(before, after)) object.metadata.generation = (old.metadata.generation ?? 0) + 1;
-}
-
-/** Whether nothing keeps an object that is being deleted. */
-function isGone(kind: Kind, object: StoredObject): boolean {
-  const { deletionTimestamp, deletionGracePeriodSeconds = 0, finalizers } = object.metadata;
-  if (deletionTimestamp === undefined || deletionGracePeriodSeconds > 0) return false;
-  return !finalizers?.length && !kind.deletion.keeps?.(object);
-}
-
-function beginDeletion(kind: Kind, object: StoredObject, grace: number): void {
-  object.metadata.deletionTimestamp = timestamp(Date.now() + grace * 1000);
-  object.metadata.deletionGracePeriodSeconds = grace;
-  if (kind.generation && object.metadata.generation) object.metadata.generation++;
-  kind.deletion.begin?.(object);
-}
-
-function checkPreconditions(kind: Kind, old: StoredObject, options: DeleteOptions): void {
-  const { uid, resourceVersion } = options.preconditions ?? {};
-  if (uid && uid !== old.metadata.uid) {
-    throw conflict(
-      kind,
-      old.metadata.name,
-      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
-    );
-  }
-  if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) {
-    throw conflict(
-      kind,
-      old.metadata.name,
-      `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${old.metadata.resourceVersion}`,
-    );
-  }
-}
-
-/** The garbage collector's finalizers follow from the propagation policy. */
-function setPropagation(object: StoredObject, options: DeleteOptions): void {
-  const policy = options.propagationPolicy ?? (options.orphanDependents === true ? "Orphan" : undefined);
-  if (policy === undefined) return;
-  if (!["Orphan", "Background", "Foreground"].includes(policy)) {
-    throw new StatusError(
-      422,
-      "Invalid",
-      `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "${policy}": supported values: "Background", "Foreground", "Orphan"`,
-    );
-  }
-  const others = (object.metadata.finalizers ?? []).filter((f) => f !== "orphan" && f !== "foregroundDeletion");
-  if (policy === "Orphan") others.push("orphan");
-  if (policy === "Foreground") others.push("foregroundDeletion");
-  if (others.length > 0) object.metadata.finalizers = others;
-  else delete object.metadata.finalizers;
 }

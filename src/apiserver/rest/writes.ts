@@ -19,11 +19,13 @@ import {
   type Strictness,
 } from "./body.ts";
 import { type Call, jsonReply, type Reply } from "./call.ts";
+import type { DeleteOptions } from "./deletion.ts";
 import type { KindCall } from "./handler.ts";
 import { includeObject, listPage } from "./list.ts";
-import { type DeleteOptions, keyOf, type Objects, timestamp, type WriteOptions } from "./objects.ts";
+import { keyOf, type Objects, type WriteOptions } from "./objects.ts";
 import { flag } from "./request-info.ts";
 import { columnsJson, partialMetadata, rowJson, tableJson } from "./table.ts";
+import { timestamp } from "./time.ts";
 
 const patchTypes = [
   "application/json-patch+json",

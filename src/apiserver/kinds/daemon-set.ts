@@ -1,0 +1,65 @@
+import type { V1DaemonSet } from "@kubernetes/client-node";
+import { columns, defineKind } from "./define.ts";
+import type { Stored } from "./definition.ts";
+import { immutable } from "./metadata.ts";
+import { age, containerColumns, labelText, selectorText } from "./print.ts";
+import { ensureSpec, validateWorkload } from "./workload.ts";
+
+type DaemonSet = Stored<V1DaemonSet>;
+
+/** apps/v1 DaemonSet. */
+export const daemonSet = defineKind<DaemonSet>({
+  group: "apps",
+  kind: "DaemonSet",
+  plural: "daemonsets",
+  type: "apps.v1.DaemonSet",
+  shortNames: ["ds"],
+  categories: ["all"],
+  status: true,
+  columns: columns(
+    "Name",
+    "Desired#",
+    "Current#",
+    "Ready#",
+    "Up-to-date#",
+    "Available#",
+    "Node Selector",
+    "Age",
+    "+Containers",
+    "+Images",
+    "+Selector",
+  ),
+  row: (o, now) => [
+    o.metadata.name,
+    o.status?.desiredNumberScheduled ?? 0,
+    o.status?.currentNumberScheduled ?? 0,
+    o.status?.numberReady ?? 0,
+    o.status?.updatedNumberScheduled ?? 0,
+    o.status?.numberAvailable ?? 0,
+    labelText(o.spec?.template?.spec?.nodeSelector),
+    age(o.metadata.creationTimestamp, now),
+    ...containerColumns(o.spec?.template as never),
+    selectorText(o.spec?.selector),
+  ],
+  defaults(o) {
+    const spec = ensureSpec(o);
+    spec.revisionHistoryLimit ??= 10;
+    spec.updateStrategy ??= {};
+    spec.updateStrategy.type ??= "RollingUpdate";
+    if (spec.updateStrategy.type === "RollingUpdate") {
+      spec.updateStrategy.rollingUpdate ??= {};
+      spec.updateStrategy.rollingUpdate.maxUnavailable ??= 1;
+      spec.updateStrategy.rollingUpdate.maxSurge ??= 0;
+    }
+    o.status ??= zeroDaemonSet();
+  },
+  prepareCreate(o) {
+    o.status = zeroDaemonSet();
+  },
+  validate: validateWorkload,
+  validateUpdate: (o, old, errors) => immutable(o.spec?.selector, old.spec?.selector, "spec.selector", errors),
+});
+
+function zeroDaemonSet(): NonNullable<DaemonSet["status"]> {
+  return { currentNumberScheduled: 0, desiredNumberScheduled: 0, numberMisscheduled: 0, numberReady: 0 };
+}

@@ -1,0 +1,86 @@
+import type { V1Node } from "@kubernetes/client-node";
+import { equalJson } from "../object.ts";
+import { columns, defineKind } from "./define.ts";
+import type { Stored } from "./definition.ts";
+import { age, orNone } from "./print.ts";
+
+type Node = Stored<V1Node>;
+
+/** core/v1 Node. */
+export const node = defineKind<Node>({
+  group: "",
+  kind: "Node",
+  plural: "nodes",
+  type: "core.v1.Node",
+  shortNames: ["no"],
+  namespaced: false,
+  status: true,
+  keepsStatusOnCreate: true,
+  generation: false,
+  subresources: { proxy: { kind: "NodeProxyOptions", verbs: ["create", "delete", "get", "patch", "update"] } },
+  columns: columns(
+    "Name",
+    "Status",
+    "Roles",
+    "Age",
+    "Version",
+    "+Internal-IP",
+    "+External-IP",
+    "+OS-Image",
+    "+Kernel-Version",
+    "+Container-Runtime",
+  ),
+  row: nodeRow,
+  selectableFields: ["spec.unschedulable"],
+  selectable: (o) => ({ "spec.unschedulable": String(o.spec?.unschedulable ?? false) }),
+  defaults(o) {
+    o.spec ??= {};
+    o.status ??= {};
+    if (!o.status.allocatable && o.status.capacity) o.status.allocatable = { ...o.status.capacity };
+  },
+  prepareUpdate: (o) => taintUnschedulable(o),
+  prepareCreate: (o) => taintUnschedulable(o),
+  validateUpdate(o, old, errors) {
+    const [now, before] = [o.spec?.podCIDRs ?? [], old.spec?.podCIDRs ?? []];
+    if (before.length > 0 && !equalJson(now, before))
+      errors.forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid');
+    if (old.spec?.providerID && o.spec?.providerID !== old.spec.providerID) {
+      errors.forbidden("spec.providerID", 'node updates may not change providerID except from "" to valid');
+    }
+  },
+});
+
+/** The node controller's taint follows spec.unschedulable. */
+function taintUnschedulable(o: Node): void {
+  const key = "node.kubernetes.io/unschedulable";
+  const others = (o.spec?.taints ?? []).filter((t) => t.key !== key);
+  if (!o.spec) return;
+  if (o.spec.unschedulable)
+    o.spec.taints = [...others, o.spec.taints?.find((t) => t.key === key) ?? { key, effect: "NoSchedule" }];
+  else if (others.length > 0) o.spec.taints = others;
+  else delete o.spec.taints;
+}
+
+function nodeRow(o: Node, now: number): unknown[] {
+  const ready = o.status?.conditions?.find((c) => c.type === "Ready");
+  const state = [ready ? (ready.status === "True" ? "Ready" : "NotReady") : "Unknown"];
+  if (o.spec?.unschedulable) state.push("SchedulingDisabled");
+  const roles = Object.entries(o.metadata.labels ?? {}).flatMap(([key, value]) => {
+    if (key.startsWith("node-role.kubernetes.io/")) return [key.slice("node-role.kubernetes.io/".length)];
+    return key === "kubernetes.io/role" && value ? [value] : [];
+  });
+  const address = (type: string) => o.status?.addresses?.find((a) => a.type === type)?.address ?? "<none>";
+  const info = o.status?.nodeInfo;
+  return [
+    o.metadata.name,
+    state.join(","),
+    orNone([...new Set(roles.filter(Boolean))].sort()),
+    age(o.metadata.creationTimestamp, now),
+    info?.kubeletVersion ?? "",
+    address("InternalIP"),
+    address("ExternalIP"),
+    info?.osImage || "<unknown>",
+    info?.kernelVersion || "<unknown>",
+    info?.containerRuntimeVersion || "<unknown>",
+  ];
+}

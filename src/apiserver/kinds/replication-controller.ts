@@ -1,0 +1,52 @@
+import type { V1ReplicationController } from "@kubernetes/client-node";
+import { columns, defineKind } from "./define.ts";
+import type { Stored } from "./definition.ts";
+import { defaultPodTemplate } from "./pod-defaults.ts";
+import { validatePodTemplate } from "./pod-validate.ts";
+import { age, containerColumns, labelText } from "./print.ts";
+import { scaleInfo } from "./workload.ts";
+
+type ReplicationController = Stored<V1ReplicationController>;
+
+/** core/v1 ReplicationController, stored. */
+export const replicationController = defineKind<ReplicationController>({
+  group: "",
+  kind: "ReplicationController",
+  plural: "replicationcontrollers",
+  type: "core.v1.ReplicationController",
+  shortNames: ["rc"],
+  categories: ["all"],
+  status: true,
+  scale: {
+    selector: (o) =>
+      Object.entries(o.spec?.selector ?? {})
+        .map(([k, v]) => `${k}=${v}`)
+        .sort()
+        .join(","),
+  },
+  subresources: { scale: scaleInfo },
+  columns: columns("Name", "Desired#", "Current#", "Ready#", "Age", "+Containers", "+Images", "+Selector"),
+  row: (o, now) => [
+    o.metadata.name,
+    o.spec?.replicas ?? 0,
+    o.status?.replicas ?? 0,
+    o.status?.readyReplicas ?? 0,
+    age(o.metadata.creationTimestamp, now),
+    ...containerColumns(o.spec?.template as never),
+    labelText(o.spec?.selector),
+  ],
+  defaults(o) {
+    o.spec ??= {};
+    o.spec.replicas ??= 1;
+    defaultPodTemplate(o.spec.template);
+    const labels = o.spec.template?.metadata?.labels;
+    if (!o.spec.selector && labels) o.spec.selector = { ...labels };
+    if (!o.metadata.labels && labels) o.metadata.labels = { ...labels };
+    o.status ??= { replicas: 0 };
+  },
+  validate(o, errors) {
+    if (!o.spec?.selector) errors.required("spec.selector");
+    if (!o.spec?.template) errors.required("spec.template");
+    else validatePodTemplate(o.spec.template, "spec.template", errors);
+  },
+});

@@ -1,0 +1,91 @@
+import type { V1ControllerRevision, V1StatefulSet } from "@kubernetes/client-node";
+import { columns, defineKind } from "./define.ts";
+import type { Stored } from "./definition.ts";
+import { age, containerColumns } from "./print.ts";
+import { ensureSpec, scaleInfo, scaleOf, validateWorkload } from "./workload.ts";
+
+type StatefulSet = Stored<V1StatefulSet>;
+
+const statefulMutable =
+  "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
+
+/** apps/v1 StatefulSet. */
+export const statefulSet = defineKind<StatefulSet>({
+  group: "apps",
+  kind: "StatefulSet",
+  plural: "statefulsets",
+  type: "apps.v1.StatefulSet",
+  shortNames: ["sts"],
+  categories: ["all"],
+  status: true,
+  scale: scaleOf,
+  subresources: { scale: scaleInfo },
+  columns: columns("Name", "Ready", "Age", "+Containers", "+Images"),
+  row: (o, now) => [
+    o.metadata.name,
+    `${o.status?.readyReplicas ?? 0}/${o.spec?.replicas ?? 0}`,
+    age(o.metadata.creationTimestamp, now),
+    ...containerColumns(o.spec?.template as never),
+  ],
+  defaults(o) {
+    const spec = ensureSpec(o);
+    spec.replicas ??= 1;
+    spec.revisionHistoryLimit ??= 10;
+    spec.podManagementPolicy ??= "OrderedReady";
+    spec.updateStrategy ??= {};
+    spec.updateStrategy.type ??= "RollingUpdate";
+    if (spec.updateStrategy.type === "RollingUpdate") {
+      spec.updateStrategy.rollingUpdate ??= {};
+      spec.updateStrategy.rollingUpdate.partition ??= 0;
+    }
+    spec.persistentVolumeClaimRetentionPolicy ??= {};
+    spec.persistentVolumeClaimRetentionPolicy.whenDeleted ??= "Retain";
+    spec.persistentVolumeClaimRetentionPolicy.whenScaled ??= "Retain";
+    for (const claim of spec.volumeClaimTemplates ?? []) {
+      claim.apiVersion ??= "v1";
+      claim.kind ??= "PersistentVolumeClaim";
+      if (claim.spec) claim.spec.volumeMode ??= "Filesystem";
+      claim.status ??= { phase: "Pending" };
+    }
+    o.status ??= { availableReplicas: 0, replicas: 0 };
+  },
+  prepareCreate(o) {
+    o.status = { availableReplicas: 0, replicas: 0 };
+  },
+  validate: validateWorkload,
+  validateUpdate(o, old, errors) {
+    const rest = (s: StatefulSet) => {
+      const {
+        replicas,
+        ordinals,
+        template,
+        updateStrategy,
+        revisionHistoryLimit,
+        persistentVolumeClaimRetentionPolicy,
+        minReadySeconds,
+        ...other
+      } = s.spec as never as Record<string, unknown>;
+      return other;
+    };
+    if (JSON.stringify(rest(o)) !== JSON.stringify(rest(old))) errors.forbidden("spec", statefulMutable);
+  },
+});
+
+/** apps/v1 ControllerRevision: the history of DaemonSets and StatefulSets. */
+export const controllerRevision = defineKind<Stored<V1ControllerRevision>>({
+  group: "apps",
+  kind: "ControllerRevision",
+  plural: "controllerrevisions",
+  type: "apps.v1.ControllerRevision",
+  columns: columns("Name", "Controller", "Revision#", "Age"),
+  row(o, now) {
+    const owner = o.metadata.ownerReferences?.find((r) => r.controller);
+    const group = owner?.apiVersion.includes("/") ? `.${owner.apiVersion.split("/")[0]}` : "";
+    return [
+      o.metadata.name,
+      owner ? `${owner.kind.toLowerCase()}${group}/${owner.name}` : "<none>",
+      o.revision,
+      age(o.metadata.creationTimestamp, now),
+    ];
+  },
+});

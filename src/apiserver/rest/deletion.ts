@@ -1,0 +1,65 @@
+import { conflict, StatusError } from "../errors.ts";
+import type { Kind } from "../kinds/definition.ts";
+import type { StoredObject } from "../object.ts";
+import { timestamp } from "./time.ts";
+
+/** What a delete asks for. */
+export interface DeleteOptions {
+  readonly gracePeriodSeconds?: number;
+  readonly propagationPolicy?: string;
+  readonly orphanDependents?: boolean;
+  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+  readonly dryRun?: readonly string[];
+}
+
+/** Whether nothing keeps an object that is being deleted. */
+export function isGone(kind: Kind, object: StoredObject): boolean {
+  const { deletionTimestamp, deletionGracePeriodSeconds = 0, finalizers } = object.metadata;
+  if (deletionTimestamp === undefined || deletionGracePeriodSeconds > 0) return false;
+  return !finalizers?.length && !kind.deletion.keeps?.(object);
+}
+
+/** Marks an object as being deleted. `grace` is in seconds. */
+export function beginDeletion(kind: Kind, object: StoredObject, grace: number): void {
+  object.metadata.deletionTimestamp = timestamp(Date.now() + grace * 1000);
+  object.metadata.deletionGracePeriodSeconds = grace;
+  if (kind.generation && object.metadata.generation) object.metadata.generation++;
+  kind.deletion.begin?.(object);
+}
+
+/** Throws the 409 of a precondition that does not hold. */
+export function checkPreconditions(kind: Kind, old: StoredObject, options: DeleteOptions): void {
+  const { uid, resourceVersion } = options.preconditions ?? {};
+  if (uid && uid !== old.metadata.uid) {
+    throw conflict(
+      kind,
+      old.metadata.name,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
+    );
+  }
+  if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) {
+    throw conflict(
+      kind,
+      old.metadata.name,
+      `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${old.metadata.resourceVersion}`,
+    );
+  }
+}
+
+/** The garbage collector's finalizers follow from the propagation policy. Throws the 422 of an unknown policy. */
+export function setPropagation(object: StoredObject, options: DeleteOptions): void {
+  const policy = options.propagationPolicy ?? (options.orphanDependents === true ? "Orphan" : undefined);
+  if (policy === undefined) return;
+  if (!["Orphan", "Background", "Foreground"].includes(policy)) {
+    throw new StatusError(
+      422,
+      "Invalid",
+      `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "${policy}": supported values: "Background", "Foreground", "Orphan"`,
+    );
+  }
+  const others = (object.metadata.finalizers ?? []).filter((f) => f !== "orphan" && f !== "foregroundDeletion");
+  if (policy === "Orphan") others.push("orphan");
+  if (policy === "Foreground") others.push("foregroundDeletion");
+  if (others.length > 0) object.metadata.finalizers = others;
+  else delete object.metadata.finalizers;
+}

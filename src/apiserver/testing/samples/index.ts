@@ -1,0 +1,10 @@
+import { core } from "./core.ts";
+import { others } from "./others.ts";
+import { pods } from "./pods.ts";
+import type { Sample } from "./sample.ts";
+import { workloads } from "./workloads.ts";
+
+export type { Sample } from "./sample.ts";
+
+/** One row for every kind that is served. */
+export const samples: readonly Sample[] = [...core, ...pods, ...workloads, ...others];
