@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import pc from "picocolors";
 import { PodwireError } from "#base/errors.ts";
+import { endWithParent } from "#kernel/process/index.ts";
 import { type ClusterConfig, type ClusterInput, parseConfigFile, resolveConfig } from "#lab/config/index.ts";
 import { Cluster, type ClusterStatus } from "#lab/parent/index.ts";
 import { installation } from "./installation.ts";
@@ -38,6 +39,15 @@ function startOfCommand(): number {
   return told > 0 && told <= performance.timeOrigin ? told - performance.timeOrigin : 0;
 }
 
+/**
+ * `npm start` stands between the person and us, and npm killed tells nobody: end with it. Started by hand we outlive
+ * our shell, as any program does. The `podwire` script tells who started it.
+ */
+function followNpm(): void {
+  const parent = Number(process.env["PODWIRE_PARENT"]);
+  if (process.env["npm_lifecycle_event"] === "start" && parent > 0) endWithParent(parent);
+}
+
 /** Brings a cluster up, stays until a signal, takes it down. @returns the exit code */
 export async function runUp(flags: UpFlags): Promise<number> {
   const config = resolveConfig(readInput(flags));
@@ -56,6 +66,7 @@ export async function runUp(flags: UpFlags): Promise<number> {
     () => process.stdout.write(summary(config, cluster.status())),
     (error: unknown) => cluster.emit("failed", error as Error),
   );
+  followNpm();
   const code = await ended;
   await cluster.stop();
   await started;
