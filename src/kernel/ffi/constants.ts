@@ -29,8 +29,8 @@ export const O = {
 
 /** System call numbers that libc has no portable wrapper for; they differ per architecture (asm/unistd.h). */
 const NUMBERS = {
-  x64: { pivotRoot: 155, pidfdOpen: 434, pidfdSendSignal: 424, bpf: 321, gettid: 186 },
-  arm64: { pivotRoot: 41, pidfdOpen: 434, pidfdSendSignal: 424, bpf: 280, gettid: 178 },
+  x64: { pivotRoot: 155, pidfdOpen: 434, pidfdSendSignal: 424, bpf: 321, gettid: 186, keyctl: 250, closeRange: 436 },
+  arm64: { pivotRoot: 41, pidfdOpen: 434, pidfdSendSignal: 424, bpf: 280, gettid: 178, keyctl: 219, closeRange: 436 },
 } as const;
 
 /**

@@ -1,5 +1,6 @@
 /** Processes in namespaces: starting, adopting, terminals. */
 export { type ExitStatus, ExitWatcher } from "./exitWatcher.ts";
+export { keepDescriptors, leaveSessionKeyring } from "./inheritance.ts";
 export { endWithParent } from "./parentDeath.ts";
 export { makeFifo, makePipe, type PipeEnds } from "./pipes.ts";
 export { PipeWatcher } from "./pipeWatcher.ts";

@@ -2,5 +2,5 @@
 export { Cluster, type ClusterOptions, type Installation } from "./cluster.ts";
 export { askControl, type ControlRequest } from "./control.ts";
 export { type CommandResult, Lab } from "./lab.ts";
-export { nsenterArguments } from "./nsenter.ts";
+export { machineCommand } from "./nsenter.ts";
 export type { ClusterStatus } from "./status.ts";

@@ -6,7 +6,7 @@ import type { BootRequest } from "#lab/engine/index.ts";
 import type { Topology } from "#lab/topology/index.ts";
 import type { Installation } from "./cluster.ts";
 import { EngineLink } from "./engineLink.ts";
-import { nsenterArguments } from "./nsenter.ts";
+import { machineCommand } from "./nsenter.ts";
 
 /** What a command on a machine printed and how it ended. */
 export interface CommandResult {
@@ -55,14 +55,12 @@ export class Lab {
     const engine = this.#engine as EngineLink;
     const pid = engine.inits[machine];
     if (pid === undefined) throw new Error(`no machine ${machine}`);
-    const args = [
-      ...nsenterArguments(engine.initPid(), userInfo().uid),
-      "nsenter",
-      ...nsenterArguments(pid),
-      ...command,
+    const [program, ...args] = [...machineCommand(engine.initPid(), pid, userInfo().uid), ...command] as [
+      string,
+      ...string[],
     ];
     return new Promise((resolve) => {
-      execFile("nsenter", args, { cwd: "/", timeout: 30_000, maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
+      execFile(program, args, { cwd: "/", timeout: 30_000, maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === "number" ? error.code : 128;
         resolve({ code, stdout, stderr });
       });

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
 import { PodwireError } from "#base/errors.ts";
+import { keepDescriptors } from "#kernel/process/index.ts";
 import { type IdPlan, planIds, ROOT_LAB_IDS, writeIdMaps } from "./maps.ts";
 
 /** Folder of the lab in its own mount namespace; /run of the machine is covered there. */
@@ -19,25 +20,41 @@ export interface StageSources {
 }
 
 /**
- * Covers /run by an empty file system and binds into it what the lab needs. As root it runs before the user namespace
- * is made, since only root may enter some of these folders; without root inside of it.
+ * Makes the lab's own root file system and enters it. As root it runs before the user namespace is made, since only
+ * root may enter some of these folders; without root inside of it.
+ *
+ * Nothing of the machine is in that root but system programs, /etc, devices and kernel file systems: not even a
+ * process that got out of its machine into the engine's namespaces finds anybody's home there. What belongs to the
+ * user that starts the lab, the Node binary above all, is shown through overlays without an upper layer: a bind mount
+ * could be made writable again by any root of the lab, such an overlay cannot (fs/overlayfs, ovl_force_readonly).
+ * Layers are named relative to the working directory, as a colon or comma in a path would end it.
  * Arguments: program, node, tools, state, owner, then the command.
  */
 const SETUP = `set -e
 program=$1 node=$2 tools=$3 state=$4 owner=$5; shift 5
+lab=/run${LAB_ROOT}
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p /run/podwire/state /run/podwire/tools /run/podwire/usr
-: > /run/podwire/node
-cp -R "$program" /run/podwire/dist
-mount --bind "$node" /run/podwire/node
-mount --bind "$state" /run/podwire/state
-if [ -n "$tools" ]; then
-  mount --bind "$tools" /run/podwire/tools
-  mount -t overlay -o ro,lowerdir=/run/podwire/tools/usr:/usr overlay /run/podwire/usr
-else
-  mount --rbind /usr /run/podwire/usr
-fi
-chown "$owner:$owner" /run/podwire /run/podwire/state
+mkdir -p $lab/state $lab/tools $lab/usr $lab/bin $lab/empty /run/old /run/usr /run/etc /run/dev /run/proc /run/sys
+mkdir -m 1777 /run/tmp
+: > $lab/node
+cp -R "$program" $lab/dist
+cd "\${node%/*}"
+mount -t overlay -o ro,lowerdir=.:$lab/empty overlay $lab/bin
+mount --bind "$lab/bin/\${node##*/}" $lab/node
+mount --bind "$state" $lab/state
+cd "\${tools:-$lab/empty}"
+mount --bind . $lab/tools
+[ -z "$tools" ] || cd usr
+mount -t overlay -o ro,lowerdir=.:/usr overlay $lab/usr
+mount --bind $lab/usr /run/usr
+for name in etc dev proc sys; do mount --rbind /$name /run/$name; done
+for name in bin sbin lib lib32 lib64 libx32; do [ ! -L /$name ] || cp -P /$name /run/$name; done
+chown "$owner:$owner" $lab $lab/state
+cd /run
+pivot_root . old
+cd /
+umount -l /old
+rmdir /old
 `;
 /** Root gives up its ids for those of the lab, for good. */
 const SETUP_AS_ROOT = `${SETUP}exec setpriv --reuid "$owner" --regid "$owner" --clear-groups -- "$@"`;
@@ -77,6 +94,7 @@ export async function enterStage(
   const ids = planIds();
   const inner = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", ...NAMESPACES];
   const argv = ids.kind === "root" ? rootArgv(sources, inner) : userArgv(sources, inner);
+  keepDescriptors();
   const child = spawn(argv[0] as string, [...argv.slice(1), init, "--", ...command], {
     stdio: ["ignore", log, log, "ipc", "pipe"],
     env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", ...nodeEnvironment() },

@@ -1,3 +1,4 @@
+import { leaveSessionKeyring } from "#kernel/process/index.ts";
 import { Engine, type FromEngine, type ListenHandle, type ToEngine } from "#lab/engine/index.ts";
 
 /**
@@ -10,6 +11,7 @@ function main(): void {
     process.stderr.write("engine: is started by `podwire up`\n");
     process.exit(2);
   }
+  leaveSessionKeyring();
   const report = (message: FromEngine): void => void send(message);
   const engine = new Engine(report);
   process.on("disconnect", () => process.exit(0));

@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import { userInfo } from "node:os";
 import { PodwireError } from "#base/errors.ts";
-import { type ClusterStatus, nsenterArguments } from "#lab/parent/index.ts";
+import { keepDescriptors, leaveSessionKeyring } from "#kernel/process/index.ts";
+import { type ClusterStatus, machineCommand } from "#lab/parent/index.ts";
 import { ask } from "./query.ts";
 
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/cni/bin";
@@ -23,19 +24,14 @@ export async function commandOn(
     ...(term ? [`TERM=${term}`] : []),
     "LANG=C.UTF-8",
   ];
-  return [
-    "nsenter",
-    ...nsenterArguments(lab, userInfo().uid),
-    "nsenter",
-    ...nsenterArguments(init),
-    ...env,
-    ...command,
-  ];
+  return [...machineCommand(lab, init, userInfo().uid), ...env, ...command];
 }
 
 /** Runs a command on a machine with this process's own streams. @returns its exit code */
 async function enter(name: string, machine: string, command: readonly string[]): Promise<number> {
   const [program, ...args] = await commandOn(name, machine, command);
+  keepDescriptors();
+  leaveSessionKeyring();
   const child = spawn(program, args, { stdio: "inherit", cwd: "/" });
   // The terminal sends Ctrl-C to the command inside as well; it decides.
   for (const signal of ["SIGINT", "SIGQUIT"] as const) process.on(signal, () => undefined);
