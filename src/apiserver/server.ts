@@ -5,6 +5,7 @@ import { Authority } from "./auth/authenticate.ts";
 import { Rbac } from "./auth/rbac.ts";
 import { TokenIssuer } from "./auth/tokens.ts";
 import { bootstrap } from "./bootstrap.ts";
+import { EventExpiry } from "./event-expiry.ts";
 import type { User } from "./kinds/definition.ts";
 import { Registry } from "./kinds/registry.ts";
 import { LocalTransport } from "./local.ts";
@@ -71,14 +72,17 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
   bootstrap({ store, objects, registry }, { advertiseAddress, securePort, serviceCidrs: options.services.cidrs });
   const proxy = new NodeProxy({ store, handler, log: deps.log }, options.kubelet);
   const listener = new Listener(options, { handler, proxy, log: deps.log });
+  const expiry = new EventExpiry(store);
   const locals = new Set<LocalTransport>();
   return {
     async start() {
       await listener.start();
+      expiry.start();
       paths.ready = true;
     },
     async stop() {
       paths.ready = false;
+      expiry.stop();
       for (const local of locals) await local.close();
       await listener.stop();
       proxy.close();

@@ -23,12 +23,15 @@ export function applyJsonPatch(document: unknown, patch: unknown): unknown {
     );
   }
   const root = { document: cloneJson(document) };
-  for (const operation of patch) applyOperation(root, operation as Operation);
+  for (const operation of patch) {
+    if (!isDict(operation)) throw badRequest("error decoding patch: an operation must be an object");
+    applyOperation(root, operation as unknown as Operation);
+  }
   return root.document;
 }
 
 function applyOperation(root: { document: unknown }, operation: Operation): void {
-  const { op, path, from } = operation;
+  const { op, path } = operation;
   if (typeof path !== "string") throw badRequest("error decoding patch: operation without a path");
   switch (op) {
     case "add":
@@ -43,10 +46,10 @@ function applyOperation(root: { document: unknown }, operation: Operation): void
       add(root, path, cloneJson(operation.value));
       return;
     case "move":
-      add(root, path, remove(root, String(from)));
+      add(root, path, remove(root, origin(operation)));
       return;
     case "copy":
-      add(root, path, cloneJson(find(root, String(from), "copy")));
+      add(root, path, cloneJson(find(root, origin(operation), "copy")));
       return;
     case "test":
       if (!equalJson(find(root, path, "test"), operation.value))
@@ -55,6 +58,11 @@ function applyOperation(root: { document: unknown }, operation: Operation): void
     default:
       throw badRequest(`Unexpected kind: ${op}`);
   }
+}
+
+function origin({ from, op }: Operation): string {
+  if (typeof from !== "string") throw badRequest(`error decoding patch: ${op} without from`);
+  return from;
 }
 
 function unfit(text: string): StatusError {

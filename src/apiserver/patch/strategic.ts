@@ -25,7 +25,9 @@ function mergeStruct(
   if (directive === "delete") return undefined;
   if (directive === "replace") return withoutDirectives(patch);
   if (directive !== undefined && directive !== "merge")
-    throw badRequest(`Unknown patch type found: ${String(directive)}`);
+    throw badRequest(
+      `Unknown patch type found: ${typeof directive === "string" ? directive : JSON.stringify(directive)}`,
+    );
   const out: Dict = { ...target };
   const retain = patch.$retainKeys;
   if (Array.isArray(retain)) for (const key of Object.keys(out)) if (!retain.includes(key)) delete out[key];

@@ -1,3 +1,4 @@
+import { errorMessage } from "#base/errors.ts";
 import { badRequest } from "../errors.ts";
 import { type Dict, setField } from "../object.ts";
 import type { Field, ObjectType, Schema } from "../schema/schema.ts";
@@ -28,8 +29,8 @@ export function decodeProtobuf(schema: Schema, bytes: Buffer, type: string): Dic
     const object = decodeMessage(schema, schema.type(type), raw, 0);
     return { ...object, ...(apiVersion ? { apiVersion } : {}), ...(kind ? { kind } : {}) };
   } catch (error) {
-    if (error instanceof RangeError) throw badRequest(`proto: ${error.message}`);
-    throw error;
+    // Cut short, or a field of another wire type than the table says: there is nothing in here but the client's bytes.
+    throw badRequest(`proto: ${errorMessage(error)}`);
   }
 }
 

@@ -66,8 +66,8 @@ export function check(value: unknown, expected: Expected, strictness: Strictness
   if (kind !== expected.kind || apiVersion !== expected.apiVersion) {
     throw badRequest(
       kind !== expected.kind
-        ? `the object provided is unrecognized (must be of type ${expected.kind}): no kind "${String(kind)}" is registered for version "${String(apiVersion)}" here`
-        : `the API version in the data (${String(apiVersion)}) does not match the expected API version (${expected.apiVersion})`,
+        ? `the object provided is unrecognized (must be of type ${expected.kind}): no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} here`
+        : `the API version in the data (${typeof apiVersion === "string" ? apiVersion : JSON.stringify(apiVersion)}) does not match the expected API version (${expected.apiVersion})`,
     );
   }
   return { ...decodeChecked(value, expected, strictness), apiVersion: expected.apiVersion, kind: expected.kind };

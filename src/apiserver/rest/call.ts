@@ -38,7 +38,7 @@ export interface Reply {
 export function jsonReply(body: unknown, status = 200, headers: Record<string, string> = {}): Reply {
   return {
     status,
-    headers: { "content-type": "application/json", ...headers },
+    headers: { "content-type": "application/json", "cache-control": "no-cache, private", ...headers },
     body: `${typeof body === "string" ? body : JSON.stringify(body)}\n`,
   };
 }

@@ -83,7 +83,8 @@ export class Objects {
     validateMetaUpdate(object, old, errors);
     if (options.subresource === "" || options.subresource === "scale") {
       kind.validate(object, errors, context);
-      kind.validateUpdate(object, old, errors);
+      // Only a whole object can be compared with the old one.
+      if (errors.causes.length === 0) kind.validateUpdate(object, old, errors);
     }
     errors.throwIfAny(kind.kind, kind.group, name);
     if (kind.generation && options.subresource !== "status") countGeneration(old, object);

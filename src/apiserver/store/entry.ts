@@ -40,6 +40,11 @@ export class Entry {
     return this.#json;
   }
 
+  /** Lets go of the object where it can be read from the JSON again: for versions that are kept for watches only. */
+  release(): void {
+    if (this.#json !== undefined) this.#object = undefined;
+  }
+
   get namespace(): string {
     const slash = this.key.indexOf("/");
     return slash < 0 ? "" : this.key.slice(0, slash);

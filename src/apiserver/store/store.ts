@@ -9,7 +9,7 @@ export interface StoreOptions {
   readonly logFile?: string;
   /** Default `process`. */
   readonly durability?: Durability;
-  /** Changes remembered per resource for watches that start in the past. Default 2048. */
+  /** Changes remembered per resource for watches that start in the past. Default 1024. */
   readonly historyLimit?: number;
 }
 
@@ -57,7 +57,7 @@ export class Store {
   #liveBytes = 0;
 
   constructor(options: StoreOptions = {}) {
-    this.#historyLimit = options.historyLimit ?? 2048;
+    this.#historyLimit = options.historyLimit ?? 1024;
     if (options.logFile) {
       this.#log = new AppendLog(options.logFile, options.durability ?? "process", (record) => this.#replay(record));
       for (const c of this.#collections.values()) for (const e of c.entries.values()) this.#liveBytes += e.json.length;
@@ -203,6 +203,9 @@ export class Store {
     this.#published = revision;
     for (const change of ready) {
       for (const watcher of this.#collections.get(change.resource)?.watchers ?? []) watcher(change);
+      // From here on only a watch that starts in the past will want these.
+      change.encodings.clear();
+      change.previous?.release();
     }
     while (this.#waiting.length > 0 && (this.#waiting[0] as { revision: number }).revision <= revision) {
       this.#waiting.shift()?.resolve();
