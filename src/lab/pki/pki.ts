@@ -1,4 +1,5 @@
-import { createPrivateKey, type webcrypto } from "node:crypto";
+import { generateKeyPairSync, type KeyPairKeyObjectResult } from "node:crypto";
+import { type CertificateRequest, type Issuer, issueCertificate } from "#wire/x509/index.ts";
 
 /** A certificate and its private key, PEM. */
 export interface KeyPair {
@@ -26,119 +27,59 @@ export interface PkiRequest {
   readonly nodes: readonly { readonly name: string; readonly addresses: readonly string[] }[];
 }
 
-const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const YEAR_MS = 365 * 24 * 3600 * 1000;
 /** Clocks of clients may be behind by this much. */
 const SKEW_MS = 3600 * 1000;
 
-type X509 = typeof import("@peculiar/x509");
+const newKeys = (): KeyPairKeyObjectResult => generateKeyPairSync("ec", { namedCurve: "P-256" });
 
-/**
- * Makes all certificates of a cluster (ECDSA P-256, one year).
- * Takes about 40 ms, half of it loading the library, so it runs beside the start of the engine.
- */
-export async function makePki(request: PkiRequest): Promise<ClusterPki> {
-  await import("reflect-metadata");
-  const x509: X509 = await import("@peculiar/x509");
-  const maker = await CertificateMaker.create(x509);
-  const [apiserver, apiserverKubeletClient, admin, keys, ...nodes] = await Promise.all([
-    maker.issue("CN=kube-apiserver", request.apiNames, ["server"]),
-    maker.issue("O=system:masters, CN=kube-apiserver-kubelet-client", [], ["client"]),
-    maker.issue("O=system:masters, CN=kubernetes-admin", [], ["client"]),
-    crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]) as Promise<webcrypto.CryptoKeyPair>,
-    ...request.nodes.map((node) =>
-      maker.issue(`O=system:nodes, CN=system:node:${node.name}`, [node.name, ...node.addresses], ["server", "client"]),
-    ),
-  ]);
+const pem = (key: KeyPairKeyObjectResult["privateKey"]): string =>
+  key.export({ type: key.type === "private" ? "pkcs8" : "spki", format: "pem" }).toString();
+
+/** An authority whose key lives only here; `issue` makes a key and its certificate for one year. */
+function newAuthority(): {
+  readonly cert: string;
+  issue(what: Omit<CertificateRequest, "publicKey" | Times>): KeyPair;
+} {
+  const keys = newKeys();
+  const issuer: Issuer = { name: { commonName: "kubernetes" }, ...keys };
+  const notBefore = new Date(Date.now() - SKEW_MS);
+  const until = (years: number): Date => new Date(Date.now() + years * YEAR_MS);
+  const own = { subject: issuer.name, publicKey: keys.publicKey, authority: true, notBefore, notAfter: until(10) };
   return {
-    ca: maker.caPem,
-    apiserver,
-    apiserverKubeletClient,
-    admin,
-    nodes: Object.fromEntries(request.nodes.map((node, i) => [node.name, nodes[i] as KeyPair])),
-    serviceAccount: {
-      publicKey: await exportPem(x509, "spki", keys.publicKey, "PUBLIC KEY"),
-      privateKey: await exportPrivate(x509, keys.privateKey),
+    cert: issueCertificate(own, issuer),
+    issue(what) {
+      const { publicKey, privateKey } = newKeys();
+      const cert = issueCertificate({ ...what, publicKey, notBefore, notAfter: until(1) }, issuer);
+      return { cert, key: pem(privateKey) };
     },
   };
 }
 
-async function exportPem(
-  x509: X509,
-  format: "spki" | "pkcs8",
-  key: webcrypto.CryptoKey,
-  label: string,
-): Promise<string> {
-  return x509.PemConverter.encode(await crypto.subtle.exportKey(format, key), label);
-}
+type Times = "notBefore" | "notAfter";
 
-async function exportPrivate(x509: X509, key: webcrypto.CryptoKey): Promise<string> {
-  const pem = await exportPem(x509, "pkcs8", key, "PRIVATE KEY");
-  return createPrivateKey(pem).export({ type: "pkcs8", format: "pem" }).toString();
-}
-
-class CertificateMaker {
-  readonly #x509: X509;
-  readonly #ca: import("@peculiar/x509").X509Certificate;
-  readonly #caKeys: webcrypto.CryptoKeyPair;
-  readonly #notBefore = new Date(Date.now() - SKEW_MS);
-  readonly #notAfter = new Date(Date.now() + YEAR_MS);
-  #serial = 2;
-
-  private constructor(x509: X509, ca: import("@peculiar/x509").X509Certificate, keys: webcrypto.CryptoKeyPair) {
-    this.#x509 = x509;
-    this.#ca = ca;
-    this.#caKeys = keys;
-  }
-
-  static async create(x509: X509): Promise<CertificateMaker> {
-    const keys = (await crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"])) as webcrypto.CryptoKeyPair;
-    const ca = await x509.X509CertificateGenerator.createSelfSigned({
-      serialNumber: "01",
-      name: "CN=kubernetes",
-      notBefore: new Date(Date.now() - SKEW_MS),
-      notAfter: new Date(Date.now() + 10 * YEAR_MS),
-      signingAlgorithm: ALGORITHM,
-      keys,
-      extensions: [
-        new x509.BasicConstraintsExtension(true, undefined, true),
-        new x509.KeyUsagesExtension(
-          x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign | x509.KeyUsageFlags.digitalSignature,
-          true,
-        ),
-        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-      ],
+/** Makes all certificates of a cluster (ECDSA P-256, one year); takes a few milliseconds. */
+export function makePki(request: PkiRequest): ClusterPki {
+  const authority = newAuthority();
+  const client = (commonName: string): KeyPair =>
+    authority.issue({ subject: { organization: "system:masters", commonName }, purposes: ["client"] });
+  const node = ({ name, addresses }: PkiRequest["nodes"][number]): KeyPair =>
+    authority.issue({
+      subject: { organization: "system:nodes", commonName: `system:node:${name}` },
+      names: [name, ...addresses],
+      purposes: ["server", "client"],
     });
-    return new CertificateMaker(x509, ca, keys);
-  }
-
-  get caPem(): string {
-    return `${this.#ca.toString("pem")}\n`;
-  }
-
-  async issue(subject: string, names: readonly string[], usages: readonly ("server" | "client")[]): Promise<KeyPair> {
-    const x509 = this.#x509;
-    const keys = (await crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"])) as webcrypto.CryptoKeyPair;
-    const alternatives = names.map((value) => ({ type: /^[0-9.]+$|:/.test(value) ? "ip" : "dns", value }) as const);
-    const certificate = await x509.X509CertificateGenerator.create({
-      serialNumber: (this.#serial++).toString(16).padStart(2, "0"),
-      subject,
-      issuer: this.#ca.subject,
-      notBefore: this.#notBefore,
-      notAfter: this.#notAfter,
-      signingKey: this.#caKeys.privateKey,
-      publicKey: keys.publicKey,
-      signingAlgorithm: ALGORITHM,
-      extensions: [
-        new x509.BasicConstraintsExtension(false, undefined, true),
-        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension(
-          usages.map((u) => (u === "server" ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth)),
-        ),
-        await x509.AuthorityKeyIdentifierExtension.create(this.#caKeys.publicKey),
-        ...(alternatives.length ? [new x509.SubjectAlternativeNameExtension(alternatives)] : []),
-      ],
-    });
-    return { cert: `${certificate.toString("pem")}\n`, key: await exportPrivate(x509, keys.privateKey) };
-  }
+  const serviceAccount = newKeys();
+  return {
+    ca: authority.cert,
+    apiserver: authority.issue({
+      subject: { commonName: "kube-apiserver" },
+      names: request.apiNames,
+      purposes: ["server"],
+    }),
+    apiserverKubeletClient: client("kube-apiserver-kubelet-client"),
+    admin: client("kubernetes-admin"),
+    nodes: Object.fromEntries(request.nodes.map((entry) => [entry.name, node(entry)])),
+    serviceAccount: { publicKey: pem(serviceAccount.publicKey), privateKey: pem(serviceAccount.privateKey) },
+  };
 }
