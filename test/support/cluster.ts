@@ -2,8 +2,8 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { ClusterStatus } from "#lab/parent/index.ts";
+import { dirname, join } from "node:path";
+import { askControl, type ClusterStatus } from "#lab/parent/index.ts";
 import type { Staging } from "./staging.ts";
 import type { User } from "./user.ts";
 
@@ -20,6 +20,10 @@ export interface TestClusterOptions {
   /** Absent: as the user that runs the tests. */
   readonly user?: User;
   readonly flags?: readonly string[];
+  /** Additional variables of its environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Descriptors that it inherits as 3, 4, …, as from a careless shell. */
+  readonly inherited?: readonly number[];
 }
 
 /** A cluster run by `podwire up` as a person would, with a state directory of its own. */
@@ -38,7 +42,7 @@ export class TestCluster {
       env: this.#environment(),
       cwd: "/",
       ...(user ? { uid: user.uid, gid: user.gid } : {}),
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", "pipe", "pipe", ...(options.inherited ?? [])],
     });
     for (const stream of [this.process.stdout, this.process.stderr])
       stream?.on("data", (data: Buffer) => (this.output += data.toString()));
@@ -51,6 +55,7 @@ export class TestCluster {
       HOME: user?.home ?? process.env["HOME"] ?? "/",
       XDG_STATE_HOME: this.directory,
       PODWIRE_TOOLS: staging.tools,
+      ...this.#options.env,
     };
   }
 
@@ -85,6 +90,31 @@ export class TestCluster {
   /** Runs a shell script on a machine. */
   sh(machine: string, script: string): Promise<Result> {
     return this.podwire("exec", machine, "--", "/bin/sh", "-c", script);
+  }
+
+  /** Runs the machine's kubectl, which has to succeed. @returns what it printed */
+  async ok(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.kubectl(...args);
+    if (code !== 0) throw new Error(`kubectl ${args.join(" ")}: ${stderr || stdout}`);
+    return stdout;
+  }
+
+  /** Runs a shell script in a pod of the namespace default. */
+  inPod(pod: string, script: string): Promise<Result> {
+    return this.kubectl("exec", pod, "--", "/bin/sh", "-c", script);
+  }
+
+  /** Starts a toolbox pod on a node; resolves when it is ready. */
+  async toolbox(name: string, node: string): Promise<void> {
+    const pin = JSON.stringify({ apiVersion: "v1", spec: { nodeName: node } });
+    await this.ok("run", name, "--image=podwire/toolbox", `--overrides=${pin}`, "--", "sleep", "infinity");
+    await this.ok("wait", "--for=condition=Ready", `pod/${name}`, "--timeout=30s");
+  }
+
+  /** Sends a signal to a process of the lab, by the name that `status` gives it. */
+  async signal(process: string, signal: number): Promise<void> {
+    const { kubeconfig } = await this.status();
+    await askControl(join(dirname(kubeconfig), "control.sock"), { command: "signal", process, signal });
   }
 
   /** `status --json` */
