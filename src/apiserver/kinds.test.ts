@@ -43,7 +43,7 @@ const whole = (sample: Sample, body: Dict = sample.body, metadata: Dict = {}) =>
 });
 const json = (type: string) => ({ "content-type": `application/${type}` });
 
-describe("API kinds: one table of create, invalid, immutable, patches, watch, Table (part of U01: every kind)", () => {
+describe("U01 every kind: one table of create, invalid, immutable, patches, watch, Table (part: without kubectl)", () => {
   it("has a row for every kind that is served", () => {
     const served = kinds.map((k) => `${k.group ? `${k.group}/` : ""}${k.version} ${k.kind}`);
     expect(samples.map((s) => `${s.apiVersion} ${s.kind}`).sort()).toEqual(served.sort());

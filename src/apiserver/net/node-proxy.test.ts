@@ -124,7 +124,7 @@ function upgrade(
   });
 }
 
-describe("logs, exec, attach, port-forward (U02; part: the API server's side)", () => {
+describe("U02 logs, exec, attach, port-forward (part: the way through the API server)", () => {
   const pod = "/api/v1/namespaces/default/pods/p";
 
   it("passes logs on with this server's certificate and without the client's credentials", async () => {
