@@ -1,4 +1,10 @@
-import type { HttpIngressPath, Ingress, IngressClass, IngressRule } from "#api/index.ts";
+import {
+  type HttpIngressPath,
+  type Ingress,
+  type IngressClass,
+  type IngressRule,
+  SOURCE_ANNOTATION,
+} from "#api/index.ts";
 import type { Origin } from "#base/origin.ts";
 import { type IngressAnnotations, readAnnotations } from "./annotations.ts";
 import { resolveBackend, resolveDefaultService, type Services, type Target } from "./backend.ts";
@@ -220,7 +226,7 @@ class Reader {
 
   #origin(field: string): Origin {
     const { namespace = "default", name, annotations } = this.#ingress.metadata;
-    const source = annotations?.["podwire.dev/source"];
+    const source = annotations?.[SOURCE_ANNOTATION];
     return { kind: "Ingress", namespace, name, field, ...(source === undefined ? {} : { source }) };
   }
 }

@@ -1,5 +1,4 @@
 /** The node agent: runs the pods that the API gives to its node. */
 export { type Agent, type AgentDeps, type PodNetworkFacts, startAgent } from "./agent.ts";
 export type { ContainerImage, ImageSource } from "./images/index.ts";
-export { OUTSIDE_ANNOTATION } from "./node/index.ts";
 export { AgentConfigError, type AgentFolders, type AgentOptions, agentOptions, defaultFolders } from "./options.ts";

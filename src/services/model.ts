@@ -1,4 +1,4 @@
-import type { Endpoint, EndpointSlice, Service, ServicePort } from "#api/index.ts";
+import { type Endpoint, type EndpointSlice, type Service, type ServicePort, SOURCE_ANNOTATION } from "#api/index.ts";
 import { type Ip, tryParseIp } from "#base/ip.ts";
 import type { Origin } from "#base/origin.ts";
 import { protocols } from "#kernel/nft/index.ts";
@@ -107,7 +107,7 @@ export function serviceFrontends(service: Service, slices: readonly EndpointSlic
 
 function portOrigin(service: Service, index: number): Origin {
   const { namespace, name, annotations } = service.metadata;
-  const source = annotations?.["podwire.dev/source"];
+  const source = annotations?.[SOURCE_ANNOTATION];
   return {
     kind: "Service",
     ...(namespace !== undefined && { namespace }),

@@ -28,9 +28,6 @@ export interface NodeOptions {
   readonly maxPods: number;
 }
 
-/** Annotation with what NetworkState.outside says. */
-export const OUTSIDE_ANNOTATION = "podwire.dev/outside-pod-network";
-
 function resourcesOf(facts: MachineFacts, maxPods: number): Record<string, string> {
   return {
     cpu: String(facts.cpus),

@@ -1,10 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Client, isAlreadyExists, isNotFound, type Lease, type Node, resources } from "#api/index.ts";
+import {
+  type Client,
+  isAlreadyExists,
+  isNotFound,
+  type Lease,
+  type Node,
+  OUTSIDE_ANNOTATION,
+  resources,
+} from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { Backoff } from "../backoff.ts";
 import type { NetworkState } from "../network/index.ts";
-import { type MachineFacts, type NodeOptions, nodeObject, nodeStatus, OUTSIDE_ANNOTATION } from "./object.ts";
+import { type MachineFacts, type NodeOptions, nodeObject, nodeStatus } from "./object.ts";
 
 /** Upstream's periods, in ms. */
 const LEASE_RENEWAL_MS = 10_000;

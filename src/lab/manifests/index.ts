@@ -1,2 +1,2 @@
 /** Manifests from files into the API. */
-export { createAll, parseManifests, readManifests, resourceOf, SOURCE_ANNOTATION } from "./manifests.ts";
+export { createAll, parseManifests, readManifests, resourceOf } from "./manifests.ts";

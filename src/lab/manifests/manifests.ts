@@ -1,11 +1,16 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { LineCounter, parseAllDocuments } from "yaml";
-import { apiVersionOf, type Client, isAlreadyExists, type KubeObject, type Resource, resources } from "#api/index.ts";
+import {
+  apiVersionOf,
+  type Client,
+  isAlreadyExists,
+  type KubeObject,
+  type Resource,
+  resources,
+  SOURCE_ANNOTATION,
+} from "#api/index.ts";
 import { PodwireError } from "#base/errors.ts";
-
-/** Annotation that says which manifest and line an object comes from. */
-export const SOURCE_ANNOTATION = "podwire.dev/source";
 
 /**
  * Reads the objects of manifests, each annotated with its file and line.

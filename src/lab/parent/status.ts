@@ -1,4 +1,4 @@
-import type { Node, Pod } from "#api/index.ts";
+import { type Node, OUTSIDE_ANNOTATION, type Pod } from "#api/index.ts";
 import type { ClusterConfig } from "#lab/config/index.ts";
 import type { ProcessState } from "#lab/engine/index.ts";
 
@@ -22,9 +22,6 @@ export interface ClusterStatus {
   /** Milliseconds from the start of the command at which each step was done. */
   readonly timeline: Readonly<Record<string, number>>;
 }
-
-/** Annotation by which a node's agent says why its pods are not in the cluster's pod network. */
-const NETWORK_ANNOTATION = "podwire.dev/pod-network";
 
 /** What status is computed from. */
 export interface StatusInput {
@@ -50,7 +47,7 @@ export function degradedReasons({ config, nodes, pods, processes, failure }: Sta
   for (const { name } of config.nodes) {
     const node = nodes.find((n) => n.metadata?.name === name);
     if (!isReady(node)) reasons.push(`node ${name} is not ready${notReadyMessage(node)}`);
-    const network = node?.metadata?.annotations?.[NETWORK_ANNOTATION];
+    const network = node?.metadata?.annotations?.[OUTSIDE_ANNOTATION];
     if (network) reasons.push(`node ${name} has left the cluster's pod network: ${network}`);
   }
   for (const pod of pods) {
