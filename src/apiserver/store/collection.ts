@@ -1,12 +1,18 @@
 import type { Change, Entry } from "./entry.ts";
 
+/** Remembered changes of one resource are at most this much JSON, in characters. */
+const historyBytesLimit = 8 << 20;
+
+const sizeOf = (change: Change | undefined): number => change?.entry.json.length ?? 0;
+
 /** All objects of one resource, their order, and the changes that are still remembered. */
 export class Collection {
   readonly entries = new Map<string, Entry>();
   readonly watchers = new Set<(change: Change) => void>();
   /** Remembered changes, oldest first, from `#first` on. */
-  #history: Change[] = [];
+  #history: (Change | undefined)[] = [];
   #first = 0;
+  #historyBytes = 0;
   /** Changes up to this revision are forgotten. */
   #compacted = 0;
   readonly #limit: number;
@@ -31,7 +37,11 @@ export class Collection {
     this.#sorted = undefined;
     this.revision = change.revision;
     this.#history.push(change);
-    if (this.#history.length - this.#first > this.#limit) this.#forget(this.#first + 1);
+    this.#historyBytes += change.entry.json.length;
+    let count = this.#first;
+    if (this.#history.length - count > this.#limit) count++;
+    for (let bytes = this.#historyBytes; bytes > historyBytesLimit; count++) bytes -= sizeOf(this.#history[count]);
+    this.#forget(count);
   }
 
   /** Forgets the changes up to this revision. */
@@ -42,12 +52,16 @@ export class Collection {
     this.#compacted = Math.max(this.#compacted, revision);
   }
 
-  #forget(count: number): void {
-    if (count === 0) return;
-    this.#compacted = Math.max(this.#compacted, (this.#history[count - 1] as Change).revision);
-    this.#first = count;
+  /** Forgets the changes before a position. */
+  #forget(position: number): void {
+    for (; this.#first < position; this.#first++) {
+      const change = this.#history[this.#first] as Change;
+      this.#compacted = Math.max(this.#compacted, change.revision);
+      this.#historyBytes -= sizeOf(change);
+      this.#history[this.#first] = undefined;
+    }
     // Shifting the array once per thousand changes keeps the cost per change constant.
-    if (this.#first >= 1024 || this.#first === this.#history.length) {
+    if (this.#first >= 1024) {
       this.#history = this.#history.slice(this.#first);
       this.#first = 0;
     }
@@ -62,7 +76,7 @@ export class Collection {
       if ((this.#history[middle] as Change).revision <= revision) low = middle + 1;
       else high = middle;
     }
-    return this.#history.slice(low);
+    return this.#history.slice(low) as Change[];
   }
 
   /** All entries by key: namespace first, then name, by code unit as etcd orders them. */

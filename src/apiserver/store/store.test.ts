@@ -71,6 +71,14 @@ describe("store: revisions, history, watches", () => {
     expect(store.listAt("a", store.revision - 3).map((e) => e.object.value)).toEqual([6]);
   });
 
+  it("remembers no more than some megabytes of huge objects", () => {
+    const store = new Store();
+    const big = "x".repeat(1_000_000);
+    for (let i = 0; i < 20; i++) store.put("a", "1", { ...object("1", i), big });
+    expect(() => store.watch("a", store.revision - 12, () => {})).toThrow(CompactedError);
+    expect(store.listAt("a", store.revision - 5).map((e) => e.object.value)).toEqual([14]);
+  });
+
   it("gives any past state that it remembers (property)", () => {
     const step = fc.record({ key: fc.constantFrom("a", "b", "c", "d"), remove: fc.boolean(), value: fc.nat(9) });
     fc.assert(
