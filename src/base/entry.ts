@@ -7,7 +7,9 @@ declare const PODWIRE_BUNDLED: boolean | undefined;
 export const isBundled: boolean = typeof PODWIRE_BUNDLED !== "undefined";
 
 /** The folder that holds `dist/` and, outside of bundles, `src/`: the checkout, or /opt/podwire in a machine. */
-export const appRoot: string = isBundled ? path.dirname(import.meta.dirname) : path.resolve(import.meta.dirname, "../..");
+export const appRoot: string = isBundled
+  ? path.dirname(import.meta.dirname)
+  : path.resolve(import.meta.dirname, "../..");
 
 /** The folder of the bundles: self-contained, so it can be copied or bound anywhere. */
 export const distDirectory: string = path.join(appRoot, "dist");
@@ -18,7 +20,9 @@ export const distDirectory: string = path.join(appRoot, "dist");
  * @throws Error when there is no such program
  */
 export function programFile(name: string): string {
-  const file = isBundled ? path.join(distDirectory, `${name}.cjs`) : path.join(appRoot, "src/programs", name, "main.ts");
+  const file = isBundled
+    ? path.join(distDirectory, `${name}.cjs`)
+    : path.join(appRoot, "src/programs", name, "main.ts");
   if (!existsSync(file)) throw new Error(`there is no program ${name} (${file})`);
   return file;
 }
