@@ -77,7 +77,12 @@ function byEnvironment(input: ExecutableInput): Request {
   const invalid = (reason: string) => new CniError(CNI_ERROR.INVALID_ENVIRONMENT, reason);
   if (command === "") throw invalid("required env variables [CNI_COMMAND] missing");
   if (!commands.includes(command)) throw invalid(`unknown CNI_COMMAND: ${command}`);
-  const config = parseConfigJson(input.stdin(), "standard input");
+  const text = input.stdin();
+  // Typed by hand, VERSION comes without a configuration; upstream's plugins answer as well.
+  const config =
+    command === "VERSION" && text.trim() === ""
+      ? { cniVersion: CURRENT_VERSION }
+      : parseConfigJson(text, "standard input");
   const version =
     typeof config.cniVersion === "string" && config.cniVersion !== "" ? config.cniVersion : DEFAULT_VERSION;
   if (command === "VERSION") {

@@ -270,13 +270,13 @@ describe("K01 the node's object (part: what it says)", () => {
 
   it("is ready only with a network, and keeps the time of what has not changed", () => {
     const first = nodeStatus(options, facts, {
-      network: { problem: "network plugin is not ready: cni config uninitialized" },
+      network: { problem: "Network plugin returns error: cni plugin not initialized" },
       images: [],
       now: "T1",
     });
     const ready = (s: typeof first) => s.conditions?.find((c) => c.type === "Ready");
     expect(ready(first)).toMatchObject({ status: "False", reason: "KubeletNotReady" });
-    expect(ready(first)?.message).toContain("cni config uninitialized");
+    expect(ready(first)?.message).toContain("cni plugin not initialized");
     const second = nodeStatus(options, facts, { network: {}, images: [], now: "T2", before: first });
     expect(ready(second)).toMatchObject({
       status: "True",

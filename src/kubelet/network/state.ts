@@ -12,8 +12,8 @@ export interface NetworkState {
   readonly outside?: string;
 }
 
-/** What the kubelet says when no configuration is there (upstream's text). */
-const UNINITIALIZED = "network plugin is not ready: cni config uninitialized";
+/** What the kubelet says when no configuration is there (containerd's text). */
+const UNINITIALIZED = "Network plugin returns error: cni plugin not initialized";
 
 /** Editors write a file in several steps: changes are looked at together after this long. */
 const SETTLE_MS = 20;
@@ -120,7 +120,7 @@ export class NetworkWatch {
     } catch (error) {
       const message = errorMessage(error);
       return {
-        problem: message.startsWith("no networks found") ? UNINITIALIZED : `network plugin is not ready: ${message}`,
+        problem: message.startsWith("no networks found") ? UNINITIALIZED : `Network plugin returns error: ${message}`,
       };
     }
   }
