@@ -36,7 +36,12 @@ export function processName(pid: number): string {
     // A process that set its own title has blanks where the kernel has zero bytes.
     const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split(/[\0 ]/);
     const bundle = words.find((word) => word.endsWith(".cjs"));
-    return (bundle ?? words[0] ?? "").split("/").pop()?.replace(/\.cjs$|:$/g, "") ?? "";
+    return (
+      (bundle ?? words[0] ?? "")
+        .split("/")
+        .pop()
+        ?.replace(/\.cjs$|:$/g, "") ?? ""
+    );
   } catch {
     return "";
   }
