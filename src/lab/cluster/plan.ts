@@ -243,6 +243,7 @@ function kubeletProcess(node: NodeConfig): ProcessSpec {
       "--kubeconfig=/etc/kubernetes/kubelet.conf",
       `--hostname-override=${node.name}`,
       `--node-ip=${node.addresses.join(",")}`,
+      "--network-plugin=cni",
       "--cni-conf-dir=/etc/cni/net.d",
       "--cni-bin-dir=/opt/cni/bin",
       ...(node.role === "control-plane" ? ["--node-labels=node-role.kubernetes.io/control-plane="] : []),
