@@ -105,9 +105,9 @@ export class TestCluster {
   }
 
   /** Starts a toolbox pod on a node; resolves when it is ready. */
-  async toolbox(name: string, node: string): Promise<void> {
+  async toolbox(name: string, node: string, command: readonly string[] = ["sleep", "infinity"]): Promise<void> {
     const pin = JSON.stringify({ apiVersion: "v1", spec: { nodeName: node } });
-    await this.ok("run", name, "--image=podwire/toolbox", `--overrides=${pin}`, "--", "sleep", "infinity");
+    await this.ok("run", name, "--image=podwire/toolbox", `--overrides=${pin}`, "--", ...command);
     await this.ok("wait", "--for=condition=Ready", `pod/${name}`, "--timeout=30s");
   }
 
