@@ -108,12 +108,14 @@ export class NodeRegistration {
       const patch = { metadata: { annotations: { [OUTSIDE_ANNOTATION]: outside } } };
       await client.patch(resources.nodes, name, undefined, patch, { type: "merge" });
     }
-    // Strategic: conditions that others write (NetworkUnavailable) stay beside ours.
+    // Strategic: conditions that others write (NetworkUnavailable) stay beside ours. Addresses are merged by their
+    // type, of which a dual-stack node has two alike: that list is replaced (upstream: nodeutil.PatchNodeStatus).
+    const addresses = [{ $patch: "replace" }, ...(status.addresses ?? [])];
     this.#node = await client.patch(
       resources.nodes,
       name,
       undefined,
-      { status },
+      { status: { ...status, addresses } },
       { type: "strategic", subresource: "status" },
     );
   }
