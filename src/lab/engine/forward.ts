@@ -13,7 +13,8 @@ function splice(a: Socket, b: Socket): void {
   ] as const) {
     from.setNoDelay(true);
     from.on("error", () => to.destroy());
-    from.on("close", () => to.destroy());
+    // What came before the end still has to be delivered.
+    from.on("close", () => to.destroySoon());
     from.pipe(to);
   }
 }

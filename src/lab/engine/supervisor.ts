@@ -3,7 +3,8 @@ import type { Child, Spawner } from "#kernel/process/index.ts";
 import type { ProcessSpec, ProcessState } from "./protocol.ts";
 
 const FIRST_DELAY_MS = 20;
-const MAX_DELAY_MS = 10_000;
+/** Clients of a listener that outlives its process give up a TLS handshake after 10 s (Go's net/http). */
+const MAX_DELAY_MS = 5_000;
 /** A process that ran for this long starts over with the first delay. */
 const STEADY_MS = 10_000;
 
