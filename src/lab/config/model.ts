@@ -183,6 +183,11 @@ function checkOverlap(named: readonly (readonly [string, readonly string[]])[]):
   }
 }
 
+function checkPort(field: string, port: number | undefined): void {
+  if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535))
+    throw refuse(`${field}: found ${port}; allowed is 1 to 65535`);
+}
+
 /**
  * The whole configuration from what the user gave.
  * @throws PodwireError "InvalidConfig" naming the field, what was found and what is allowed, or the two things that clash
@@ -206,6 +211,8 @@ export function resolveConfig(input: ClusterInput): ClusterConfig {
   checkNodes(nodes, nodeCidrs.map(parseNetwork));
   const ingress = input.ingress ?? "nginx";
   const pods = input.pods ?? 0;
+  checkPort("apiPort", input.apiPort);
+  checkPort("ingressPort", input.ingressPort);
   if (!Number.isInteger(pods) || pods < 0 || pods > 1000) throw refuse(`pods: found ${pods}; allowed is 0 to 1000`);
   return {
     name,

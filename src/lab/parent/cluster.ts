@@ -28,7 +28,6 @@ import { echoPods } from "./load.ts";
 import { listenLocal, takeLoopback } from "./loopback.ts";
 import { type ClusterStatus, degradedReasons, nodeStates } from "./status.ts";
 
-const API_PORT = 6443;
 /** NodePort of the ingress controller's Service (manifests/ingress.yaml; INVENTORY G01). */
 const INGRESS_NODE_PORT = 30080;
 
@@ -65,6 +64,7 @@ export class Cluster extends EventEmitter<Events> {
   #nodes: Informer<Node> | undefined;
   #pods: Informer<Pod> | undefined;
   #prefix = "";
+  #apiPort = 0;
   #ingressPort: number | undefined;
   #firstAnswerMs: number | undefined;
   #started = false;
@@ -88,6 +88,7 @@ export class Cluster extends EventEmitter<Events> {
     const log = createLogger("podwire", { write: logWriter(state) });
     const range = await takeLoopback(config.name, config.apiPort);
     this.#prefix = range.prefix;
+    this.#apiPort = (range.api.address() as AddressInfo).port;
     const ingress = config.ingress === "none" ? undefined : await listenLocal(config.ingressPort, "--ingress-port");
     this.#ingressPort = (ingress?.address() as AddressInfo | undefined)?.port;
     const [engine, pki] = await Promise.all([
@@ -196,7 +197,7 @@ export class Cluster extends EventEmitter<Events> {
 
   /** URL of the API server on the host. */
   get apiUrl(): string {
-    return `https://${this.#prefix}.1:${API_PORT}`;
+    return `https://${this.#prefix}.1:${this.#apiPort}`;
   }
 
   /** What `podwire status` says. */

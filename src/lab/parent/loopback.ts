@@ -6,6 +6,7 @@ import { PodwireError } from "#base/errors.ts";
 const FIRST = 16;
 const COUNT = (240 - FIRST) * 256;
 const ATTEMPTS = 64;
+const DEFAULT_API_PORT = 6443;
 
 /** A cluster's own part of the loopback network and the API server's listener in it. */
 export interface LoopbackRange {
@@ -42,13 +43,19 @@ export function* candidates(name: string): Generator<string> {
  */
 export async function takeLoopback(name: string, apiPort: number | undefined): Promise<LoopbackRange> {
   let last: unknown;
+  const port = apiPort ?? DEFAULT_API_PORT;
   for (const prefix of candidates(name)) {
     try {
-      return { prefix, api: await listen(`${prefix}.1`, apiPort ?? 6443) };
+      return { prefix, api: await listen(`${prefix}.1`, port) };
     } catch (error) {
       last = error;
       if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") break;
     }
+  }
+  if (apiPort !== undefined) {
+    const taken = (last as NodeJS.ErrnoException).code === "EADDRINUSE";
+    const why = taken ? "another program listens there" : (last as Error).message;
+    throw new PodwireError("PortTaken", `--api-port ${port}: 127.x.y.1:${port} cannot be used: ${why}`);
   }
   throw new PodwireError("NoLoopback", `no free address 127.x.y.1 for the API server: ${(last as Error).message}`);
 }

@@ -19,7 +19,6 @@ function program(): Command {
   const podwire = new Command("podwire")
     .description("The network of a Kubernetes cluster on one Linux machine: real packets, every hop explained.")
     .version("0.1.0")
-    .showHelpAfterError("(podwire --help lists the commands)")
     .exitOverride();
   podwire
     .command("up")
@@ -33,7 +32,7 @@ function program(): Command {
     .addOption(new Option("--ingress <kind>", "ingress controller").choices(["nginx", "none"]))
     .addOption(new Option("--example <name>", "application to start").choices(["online-store", "none"]))
     .option("--pods <n>", "start this many additional echo pods", integer)
-    .option("--api-port <port>", "port of the API server on the host", integer)
+    .option("--api-port <port>", "port of the API server, at the cluster's own 127.x.y.1", integer)
     .option("--ingress-port <port>", "port of the ingress on 127.0.0.1", integer)
     .option("--no-install", "install nothing, use what the machine has")
     .action(async (flags: UpFlags) => process.exit(await runUp(flags)));
@@ -79,7 +78,11 @@ function program(): Command {
       const { runDoctorCommand } = await import("./doctor.ts");
       process.exit(await runDoctorCommand(flags));
     });
-  return podwire;
+  for (const command of podwire.commands) {
+    const names = command.options.map((option) => option.long).join(", ");
+    command.showHelpAfterError(`(podwire ${command.name()} ${command.usage()}; options are ${names})`);
+  }
+  return podwire.showHelpAfterError(`(commands are ${podwire.commands.map((c) => c.name()).join(", ")})`);
 }
 
 async function main(): Promise<void> {
