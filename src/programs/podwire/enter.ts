@@ -56,9 +56,18 @@ export async function runExec(
 export async function runShell(target: string, flags: { readonly name: string }): Promise<number> {
   const status = (await ask(flags.name, { command: "status" })) as ClusterStatus;
   const machines = ["router", ...status.nodes.map((n) => n.name)];
-  if (machines.includes(target)) return enter(flags.name, target, ["/bin/bash", "-l"]);
+  if (machines.includes(target)) return enter(flags.name, target, nodeShell(process.stdin.isTTY));
   const [namespace, pod] = target.includes("/") ? target.split("/", 2) : ["default", target];
   return kubectlExec(status.kubeconfig, namespace ?? "default", pod ?? "");
+}
+
+/**
+ * A login shell. On a terminal, script(1) gives it one of the machine's own: ours is not among the machine's devices,
+ * so that `tty`, job control and whatever opens /dev/tty by its name would not work.
+ */
+function nodeShell(onTerminal: boolean): string[] {
+  const shell = ["/bin/bash", "-l"];
+  return onTerminal ? ["script", "--quiet", "--return", "--command", shell.join(" "), "/dev/null"] : shell;
 }
 
 /** A shell in a pod is what kubectl does. */
