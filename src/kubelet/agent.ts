@@ -42,6 +42,8 @@ export interface AgentDeps {
    */
   readonly podNetwork?: Promise<PodNetworkFacts>;
   readonly metrics?: Metrics;
+  /** What the node's kernel holds and why, for who asks the agent's server. */
+  readonly origins?: (pods: readonly Pod[]) => Promise<unknown>;
   /** Default: templates over the machine's files. */
   readonly images?: ImageSource;
 }
@@ -162,6 +164,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
     logFolders,
     metrics: () => deps.metrics?.text() ?? "",
     problem: () => undefined,
+    ...(deps.origins ? { origins: () => deps.origins?.(pods.list()) ?? Promise.resolve() } : {}),
     log,
   });
 

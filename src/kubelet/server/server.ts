@@ -43,6 +43,8 @@ export interface KubeletServerDeps {
   readonly metrics: () => string;
   /** What is wrong with the agent; undefined when nothing is. */
   readonly problem: () => string | undefined;
+  /** What the node's kernel holds and why; see `podwire/origins`. */
+  readonly origins?: () => Promise<unknown>;
   readonly log: Logger;
 }
 
@@ -103,6 +105,11 @@ export class KubeletServer {
     }
     if (url.pathname === "/metrics") {
       response.writeHead(200, { "content-type": "text/plain; version=0.0.4" }).end(metrics());
+      return;
+    }
+    if (url.pathname === "/podwire/origins" && this.#deps.origins) {
+      const body = JSON.stringify(await this.#deps.origins());
+      response.writeHead(200, { "content-type": "application/json" }).end(body);
       return;
     }
     const path = parseContainerPath(url.pathname);

@@ -1,9 +1,10 @@
 import { networkInterfaces } from "node:os";
-import { Client, http2Transport, loadKubeconfig } from "#api/index.ts";
+import { Client, http2Transport, loadKubeconfig, type Pod } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import { parseIp } from "#base/ip.ts";
 import { createLogger, type Logger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
+import { nodeOrigins } from "#explain/index.ts";
 import { openConntrack } from "#kernel/conntrack/index.ts";
 import { openRtnetlink } from "#kernel/netlink/index.ts";
 import { openNftables } from "#kernel/nft/index.ts";
@@ -23,6 +24,7 @@ function interfaceOf(address: string): string {
 /** The parts of a node besides its pods: the network between nodes, and Services. Started first, they do not wait. */
 function startNetworking(options: AgentOptions, client: Client, log: Logger, signal: AbortSignal, metrics: Metrics) {
   const nft = openNftables();
+  const rtnl = openRtnetlink();
   const { networks } = readConfig(NET_CONF, []);
   const network = startPodNetwork(
     {
@@ -31,7 +33,7 @@ function startNetworking(options: AgentOptions, client: Client, log: Logger, sig
       externalInterface: interfaceOf(options.addresses[0] ?? ""),
       clusterCidrs: [],
     },
-    { client, rtnl: openRtnetlink(), nft, log: log.child("kube-flannel"), signal },
+    { client, rtnl, nft, log: log.child("kube-flannel"), signal },
   );
   const proxy = startServiceProxy({
     client,
@@ -44,7 +46,15 @@ function startNetworking(options: AgentOptions, client: Client, log: Logger, sig
     signal,
     metrics,
   });
-  return { network, proxy };
+  let podCidrs: readonly string[] = [];
+  network.ready
+    .then((info) => (podCidrs = info.podCidrs))
+    .catch(() => {
+      // The agent stops before the network is up.
+    });
+  const origins = (pods: readonly Pod[]) =>
+    nodeOrigins({ nodeName: options.nodeName, nft, rtnl, pods: () => pods, podCidrs: () => podCidrs });
+  return { network, proxy, origins };
 }
 
 /** The node agent: `kubelet --config=… --kubeconfig=… --node-ip=…`. */
@@ -58,8 +68,8 @@ async function main(): Promise<void> {
   const client = new Client(transport, { userAgent: "kubelet" });
   const stop = new AbortController();
   const metrics = new Metrics();
-  const { network, proxy } = startNetworking(options, client, log, stop.signal, metrics);
-  const agent = await startAgent(options, { client, log, podNetwork: network.ready, metrics });
+  const { network, proxy, origins } = startNetworking(options, client, log, stop.signal, metrics);
+  const agent = await startAgent(options, { client, log, podNetwork: network.ready, metrics, origins });
   const end = async (signal: string) => {
     log.info("Stopping; pods and rules stay", { signal });
     await agent.stop();
