@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Result, run, TestCluster } from "#test/support/cluster.ts";
-import { hostState } from "#test/support/host.ts";
+import { hostState, processesOf } from "#test/support/host.ts";
 import { makeStaging, type Staging } from "#test/support/staging.ts";
 
 let staging: Staging;
@@ -43,12 +43,13 @@ function file(name: string, text: string): string {
 describe("I03 K01 P01 V01 up refuses before anything starts (part: ranges, names, ports, flags, keys)", () => {
   /** It has to end with the code, print nothing but `message`, and leave nothing behind. */
   async function refused(args: readonly string[], code: number, message: string | RegExp): Promise<void> {
-    const before = hostState(staging.directory);
+    const { links, mounts } = hostState();
     const result = await podwire("up", ...args);
     expect(result).toMatchObject({ code, stdout: "" });
     if (typeof message === "string") expect(result.stderr).toBe(`podwire: ${message}\n`);
     else expect(result.stderr).toMatch(message);
-    expect(hostState(staging.directory)).toEqual(before);
+    expect(processesOf([staging.directory])).toEqual([]);
+    expect(hostState()).toMatchObject({ links, mounts });
     expect(readdirSync(folder, { recursive: true }).filter((name) => String(name).startsWith("podwire/"))).toEqual([]);
   }
 
@@ -190,7 +191,7 @@ describe("commands without a cluster", () => {
   });
 });
 
-describe("U01 K01 L08 C01 commands on a cluster (part: podwire's own)", () => {
+describe("U01 K01 C01 commands on a cluster (part: podwire's own)", () => {
   let cluster: TestCluster;
   beforeAll(async () => {
     cluster = new TestCluster({ staging, flags: ["--name", "own", "--example", "none"] });
@@ -299,7 +300,7 @@ describe("U01 K01 L08 C01 commands on a cluster (part: podwire's own)", () => {
     const ended = new Promise<number | null>((resolve) => cluster.process.once("exit", resolve));
     expect(await own("down")).toEqual({ code: 0, stdout: "", stderr: "" });
     expect(await ended).toBe(0);
-    expect(hostState(staging.directory).processes).toEqual([]);
+    expect(processesOf([staging.directory])).toEqual([]);
     expect((await own("status")).stderr).toContain('no cluster "own" is running');
   });
 });

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, mkdtempSync, rmSync } from "node:fs";
+import { chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { askControl, type ClusterStatus } from "#lab/parent/index.ts";
@@ -37,7 +37,8 @@ export class TestCluster {
     this.#options = options;
     this.directory = mkdtempSync(join(tmpdir(), "pw-"));
     const { user } = options;
-    if (user) chownSync(this.directory, user.uid, user.gid);
+    mkdirSync(this.temporary);
+    for (const path of user ? [this.directory, this.temporary] : []) chownSync(path, user?.uid ?? 0, user?.gid ?? 0);
     this.process = spawn(options.staging.node, [options.staging.podwire, "up", ...(options.flags ?? [])], {
       env: this.#environment(),
       cwd: "/",
@@ -54,9 +55,15 @@ export class TestCluster {
       PATH: process.env["PATH"] ?? "",
       HOME: user?.home ?? process.env["HOME"] ?? "/",
       XDG_STATE_HOME: this.directory,
+      TMPDIR: this.temporary,
       PODWIRE_TOOLS: staging.tools,
       ...this.#options.env,
     };
+  }
+
+  /** Folder for its temporary files. */
+  get temporary(): string {
+    return join(this.directory, "tmp");
   }
 
   /** Folder of the examples that its user can read. */

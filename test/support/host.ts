@@ -1,29 +1,22 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { openRtnetlink } from "#kernel/netlink/index.ts";
 
 /** What a cluster could leave behind on its host, as sets of lines. */
 export interface HostState {
   readonly links: readonly string[];
   readonly mounts: readonly string[];
-  readonly processes: readonly string[];
-  readonly listening: readonly string[];
+  readonly rules: readonly string[];
+  readonly conntrack: readonly string[];
   readonly sysctls: readonly string[];
   readonly folders: readonly string[];
-  readonly conntrack: readonly string[];
 }
 
-/** Sysctls of the host that a lab could change by mistake. */
-const SYSCTLS = [
-  "net/ipv4/ip_forward",
-  "net/ipv4/conf/all/rp_filter",
-  "net/ipv6/conf/all/forwarding",
-  "net/ipv4/ip_unprivileged_port_start",
-  "net/bridge/bridge-nf-call-iptables",
-  "kernel/hostname",
-  "kernel/sysrq",
-  "vm/overcommit_memory",
-  "user/max_user_namespaces",
-];
+/** Settings that change by themselves, or by reading. */
+const VOLATILE =
+  /random\/|\/(file-nr|inode-nr|inode-state|dentry-state|ns_last_pid|nr|aio-nr|nf_conntrack_count|keys_nr|nr_\w+|cdrom\/info|poweroff_cmd|perf_event_max_sample_rate|perf_cpu_time_max_percent|sched_domain.*|timer_migration|tainted|last_\w+|epoch)$/;
+/** Folders that this run's own tests make in /tmp. */
+const TESTS_OWN = /^(podwire-(staging|lab|node)-|pw-|vitest|node-compile-cache)/;
 
 function lines(path: string): string[] {
   try {
@@ -33,58 +26,123 @@ function lines(path: string): string[] {
   }
 }
 
-/**
- * The state of this machine as far as clusters of one installation are concerned.
- * @param mark a path: processes count that run a program below it or have a file below it open
- */
-export function hostState(mark: string): HostState {
+/** Every setting of /proc/sys below a folder that can be read, as `path=value`. */
+function settings(folder: string): string[] {
+  return safeList(folder).flatMap((name) => {
+    const path = `${folder}/${name}`;
+    if (VOLATILE.test(path)) return [];
+    if (isFolder(path)) return settings(path);
+    return [`${path}=${lines(path).join(" ")}`];
+  });
+}
+
+function isFolder(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** All nftables rules of this network namespace with their handles; the tables of iptables-nft are among them. */
+function ruleset(): string[] {
+  try {
+    const text = execFileSync("nft", ["-a", "list", "ruleset"], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    return text.split("\n").map((line) => line.replace(/counter packets \d+ bytes \d+/, "counter"));
+  } catch {
+    return [];
+  }
+}
+
+/** The state of this machine as far as it has nothing to do with processes. */
+export function hostState(): HostState {
   const rtnl = openRtnetlink();
   try {
     return {
       links: rtnl.links().map((l) => `${l.index} ${l.name}`),
-      mounts: lines("/proc/self/mountinfo").filter((l) => l.includes("podwire") || l.includes(mark)),
-      processes: processesOf(mark),
-      listening: ["/proc/net/tcp", "/proc/net/udp"]
-        .flatMap((p) => lines(p).map((l) => l.trim().split(/\s+/)))
-        .filter((f) => /7F:/.test(f[1] ?? "") && f[3] === "0A")
-        .map((f) => f[1] ?? ""),
-      sysctls: SYSCTLS.map((name) => `${name}=${lines(`/proc/sys/${name}`).join()}`),
-      folders: ["/tmp", "/run"].flatMap((folder) =>
-        readdirSync(folder)
-          .filter((n) => n.includes("podwire-lab") || n === "podwire")
-          .map((n) => `${folder}/${n}`),
+      mounts: lines("/proc/self/mountinfo"),
+      rules: ruleset(),
+      conntrack: lines("/proc/net/nf_conntrack").filter((l) => /10\.244\.|10\.96\.|192\.168\.1\./.test(l)),
+      sysctls: ["net", "kernel", "vm", "fs", "user"].flatMap((name) => settings(`/proc/sys/${name}`)),
+      folders: ["/tmp", "/run", "/dev/shm", "/run/netns"].flatMap((folder) =>
+        safeList(folder)
+          .filter((name) => !TESTS_OWN.test(name))
+          .map((name) => `${folder}/${name}`),
       ),
-      conntrack: lines("/proc/net/nf_conntrack").filter((l) => /10\.244\.|10\.96\./.test(l)),
     };
   } finally {
     rtnl.close();
   }
 }
 
-/** Processes that belong to an installation, by program, command line, open files or what they have mounted. */
-export function processesOf(mark: string): string[] {
-  return readdirSync("/proc")
+/** What belongs to a family of processes and has to go with it. */
+export interface Belongings {
+  /** User namespaces, as `user:[4026…]`: every process of a lab lives in one of its own, whatever else it is in. */
+  readonly namespaces: Set<string>;
+  /** Listening sockets of the host's network namespace, as `socket:[…]`. */
+  readonly sockets: Set<string>;
+}
+
+/** Notes what the descendants of a process have now that this process does not have. */
+export function note(root: number, into: Belongings): number[] {
+  const own = link("/proc/self/ns/user");
+  const listening = listeners();
+  const family = descendants(root);
+  for (const pid of family) {
+    const namespace = link(`/proc/${pid}/ns/user`);
+    if (namespace && namespace !== own) into.namespaces.add(namespace);
+    for (const target of descriptors(String(pid))) if (listening.has(target)) into.sockets.add(target);
+  }
+  return family;
+}
+
+/** Sockets of this network namespace that listen, as descriptors name them. */
+function listeners(): Set<string> {
+  const rows = ["tcp", "tcp6", "udp", "udp6"].flatMap((name) => lines(`/proc/net/${name}`).slice(1));
+  const fields = rows.map((row) => row.trim().split(/\s+/));
+  return new Set(fields.filter((f) => f[3] === "0A" || f[3] === "07").map((f) => `socket:[${f[9]}]`));
+}
+
+/** Listeners of a family that are still there. */
+export function remaining(of: Belongings): string[] {
+  return [...listeners()].filter((socket) => of.sockets.has(socket));
+}
+
+/** Moment on the clock of a process's start (proc_pid_stat(5), starttime): hundredths of seconds since boot. */
+export function bootClock(): number {
+  return Number(lines("/proc/uptime")[0]?.split(" ")[0]) * 100;
+}
+
+function startOf(pid: string): number {
+  // The command in parentheses may hold anything, spaces and parentheses too.
+  return Number(lines(`/proc/${pid}/stat`).join(" ").split(") ").at(-1)?.split(" ")[19]);
+}
+
+/**
+ * Processes that belong to a cluster: by program, command line, open files, mounts or user namespace.
+ * @param marks paths of its installation and of its state
+ * @param until younger processes do not count as in its user namespace, whose number the kernel gives out again
+ */
+export function processesOf(marks: readonly string[], of?: Belongings, until = Number.POSITIVE_INFINITY): string[] {
+  return safeList("/proc")
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .flatMap((pid) => {
       const words = lines(`/proc/${pid}/cmdline`).join(" ").replaceAll("\0", " ").trim();
-      return [
+      const open = descriptors(pid);
+      const texts = [
         link(`/proc/${pid}/exe`),
         link(`/proc/${pid}/cwd`),
         words,
-        ...descriptors(pid),
+        ...open,
         ...lines(`/proc/${pid}/mountinfo`),
-      ].some((text) => text.includes(mark))
-        ? [`${pid} ${words}`]
-        : [];
+      ];
+      const ours = texts.some((text) => marks.some((mark) => text.includes(mark)));
+      const inside = of?.namespaces.has(link(`/proc/${pid}/ns/user`)) && startOf(pid) <= until;
+      return ours || inside ? [`${pid} ${words}`] : [];
     });
 }
 
 function descriptors(pid: string): string[] {
-  try {
-    return readdirSync(`/proc/${pid}/fd`).map((fd) => link(`/proc/${pid}/fd/${fd}`));
-  } catch {
-    return [];
-  }
+  return safeList(`/proc/${pid}/fd`).map((fd) => link(`/proc/${pid}/fd/${fd}`));
 }
 
 function link(path: string): string {
@@ -95,7 +153,7 @@ function link(path: string): string {
   }
 }
 
-/** All descendants of a process, nearest first. */
+/** All descendants of a process, itself first. */
 export function descendants(root: number): number[] {
   const found = [root];
   for (const pid of found) {

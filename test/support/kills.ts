@@ -1,7 +1,7 @@
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { TestCluster, type TestClusterOptions } from "./cluster.ts";
-import { descendants, hostState } from "./host.ts";
+import { type Belongings, bootClock, type HostState, hostState, note, processesOf, remaining } from "./host.ts";
 
 /** A small generator of random numbers with a seed (mulberry32), so that a failing round can be run again. */
 export function random(seed: number): () => number {
@@ -14,6 +14,9 @@ export function random(seed: number): () => number {
   };
 }
 
+/** How often a cluster is looked at, in ms. */
+const SAMPLE_MS = 25;
+
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 function commandOf(pid: number): string {
@@ -24,54 +27,126 @@ function commandOf(pid: number): string {
   }
 }
 
-/** What one round killed, for the report of a failure. */
+/** How a cluster is ended. */
+export type Ending = "SIGKILL" | "SIGTERM" | "SIGINT" | "SIGHUP" | "down";
+
+/** What one round did, for the report of a failure. */
 export interface Kill {
+  readonly who: string;
   readonly afterMs: number;
   readonly victim: string;
+  readonly ending: Ending;
 }
 
+/** A cluster of which everything that it makes on the host is written down, so that its end can be judged. */
+export class WatchedCluster extends TestCluster {
+  readonly #before: HostState;
+  readonly #marks: readonly string[];
+  readonly #belongings: Belongings = { namespaces: new Set(), sockets: new Set() };
+  readonly #timer: NodeJS.Timeout;
+  #endedAt = Number.POSITIVE_INFINITY;
+  /** Its processes, itself first, as last seen. */
+  family: readonly number[] = [];
+
+  constructor(options: TestClusterOptions) {
+    const before = hostState();
+    super(options);
+    this.#before = before;
+    this.#marks = [options.staging.directory, this.directory];
+    this.#timer = setInterval(() => this.look(), SAMPLE_MS);
+  }
+
+  /** Writes down what there is now. */
+  look(): void {
+    this.family = note(this.process.pid as number, this.#belongings);
+  }
+
+  /** Ends it and waits for its process. */
+  async end(ending: Ending): Promise<void> {
+    this.look();
+    clearInterval(this.#timer);
+    const { process } = this;
+    this.#endedAt = bootClock();
+    if (process.exitCode !== null || process.signalCode !== null) return;
+    const ended = once(process, "exit");
+    if (ending === "down") await this.podwire("down");
+    else process.kill(ending);
+    await ended;
+    this.#endedAt = bootClock();
+  }
+
+  /**
+   * What is there that was not there before, after at most two seconds for the kernel to finish. Its state directory
+   * aside, which a SIGKILL leaves to the next command.
+   */
+  async leftovers(): Promise<Record<string, readonly string[]>> {
+    for (let waited = 0; ; waited += SAMPLE_MS) {
+      const left = this.#leftNow();
+      if (Object.keys(left).length === 0 || waited > 2000) return left;
+      await sleep(SAMPLE_MS);
+    }
+  }
+
+  #leftNow(): Record<string, readonly string[]> {
+    const now = hostState();
+    const entries = (Object.keys(now) as (keyof HostState)[]).map((key) => {
+      const before = new Set(this.#before[key]);
+      return [key, now[key].filter((line) => !before.has(line))] as const;
+    });
+    const own = [
+      ["processes", processesOf(this.#marks, this.#belongings, this.#endedAt)],
+      ["belongings", remaining(this.#belongings)],
+      ["temporary", readdirSync(this.temporary)],
+    ] as const;
+    return Object.fromEntries([...entries, ...own].filter(([, lines]) => lines.length));
+  }
+
+  /** The state directory after another command looked at a cluster that is gone. */
+  async state(): Promise<string[]> {
+    await this.podwire("status");
+    const folder = `${this.directory}/podwire`;
+    return existsSync(folder) ? readdirSync(folder) : [];
+  }
+
+  override async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await super.stop();
+  }
+}
+
+const ENDINGS: readonly Ending[] = ["SIGKILL", "SIGKILL", "SIGTERM", "SIGINT", "down"];
+
 /**
- * Starts a cluster, kills one of its processes at a random moment, then the parent; waits until the kernel has
- * cleaned up.
+ * Starts a cluster, kills one of its processes at a random moment, then ends it; says what is left on the host.
+ * One round in four waits until the cluster is ready.
  * @param pick numbers from 0 to 1
  * @param latestMs the kill comes before this many milliseconds
  */
-export async function killRound(options: TestClusterOptions, pick: () => number, latestMs: number): Promise<Kill> {
-  const cluster = new TestCluster(options);
-  const afterMs = Math.round(pick() * latestMs);
+export async function killRound(
+  options: TestClusterOptions,
+  pick: () => number,
+  latestMs: number,
+): Promise<{ kill: Kill; left: Record<string, readonly string[]>; state: readonly string[] }> {
+  const cluster = new WatchedCluster(options);
+  const afterReady = pick() < 0.25;
+  const afterMs = Math.round(pick() * (afterReady ? 300 : latestMs));
+  if (afterReady) await cluster.ready();
   await sleep(afterMs);
-  const family = descendants(cluster.process.pid as number);
-  const victim = family[Math.floor(pick() * family.length)] as number;
-  const kill = { afterMs, victim: `${victim} ${commandOf(victim)}` };
+  cluster.look();
+  const victim = cluster.family[Math.floor(pick() * cluster.family.length)] as number;
+  const ending = ENDINGS[Math.floor(pick() * ENDINGS.length)] as Ending;
+  const who = options.user ? "user" : "root";
+  const kill = { who, afterMs, victim: `${victim} ${commandOf(victim)}`, ending };
   try {
     process.kill(victim, "SIGKILL");
   } catch {
     // It ended by itself since it was listed.
   }
   await sleep(pick() * 50);
-  if (cluster.process.exitCode === null && cluster.process.signalCode === null) {
-    const ended = once(cluster.process, "exit");
-    cluster.process.kill(pick() < 0.5 ? "SIGKILL" : "SIGTERM");
-    await ended;
-  }
+  // Before it is ready there may be nobody yet to ask for an end.
+  await cluster.end(ending === "down" && !afterReady ? "SIGTERM" : ending);
+  const left = await cluster.leftovers();
+  const state = await cluster.state();
   await cluster.stop();
-  return kill;
-}
-
-/** What is there that was not there before, after at most two seconds for the kernel to finish. */
-export async function leftovers(
-  mark: string,
-  before: ReturnType<typeof hostState>,
-): Promise<Record<string, readonly string[]>> {
-  let left: Record<string, readonly string[]> = {};
-  for (let waited = 0; waited < 2000; waited += 20) {
-    const now = hostState(mark);
-    const entries = (Object.keys(now) as (keyof typeof now)[]).map(
-      (key) => [key, now[key].filter((line) => !before[key].includes(line))] as const,
-    );
-    left = Object.fromEntries(entries.filter(([, lines]) => lines.length));
-    if (Object.keys(left).length === 0) break;
-    await sleep(20);
-  }
-  return left;
+  return { kill, left, state };
 }

@@ -1,6 +1,7 @@
 import {
   chmodSync,
   closeSync,
+  constants,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -139,6 +140,29 @@ export function readState(name: string): StateRecord | undefined {
     return JSON.parse(readFileSync(join(stateHome(), name, "state.json"), "utf8")) as StateRecord;
   } catch {
     return undefined;
+  }
+}
+
+/**
+ * Removes what a killed cluster left: its state directory with a socket that nobody answers. One that runs or starts
+ * holds the lock and keeps everything; so does one of another version's layout.
+ */
+export function removeRemains(name: string): void {
+  const path = join(stateHome(), name);
+  let lock: number;
+  try {
+    lock = openSync(join(path, "lock"), constants.O_RDWR);
+  } catch {
+    return;
+  }
+  try {
+    if (!tryLock(lock) || Number(readFileSync(join(path, "version"), "utf8")) !== VERSION) return;
+    rmSync(socketPath(path), { force: true });
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // Not ours to remove, or already being removed by another command.
+  } finally {
+    closeSync(lock);
   }
 }
 

@@ -1,2 +1,10 @@
 /** What a cluster keeps on disk, and how other commands find it. */
-export { clusterNames, readState, StateDirectory, type StateRecord, socketPath, stateHome } from "./directory.ts";
+export {
+  clusterNames,
+  readState,
+  removeRemains,
+  StateDirectory,
+  type StateRecord,
+  socketPath,
+  stateHome,
+} from "./directory.ts";

@@ -1,6 +1,6 @@
 import { PodwireError } from "#base/errors.ts";
 import { askControl, type ClusterStatus, type ControlRequest } from "#lab/parent/index.ts";
-import { clusterNames, readState } from "#lab/state/index.ts";
+import { clusterNames, readState, removeRemains } from "#lab/state/index.ts";
 
 /**
  * Asks the cluster of a name.
@@ -8,6 +8,7 @@ import { clusterNames, readState } from "#lab/state/index.ts";
  */
 export async function ask(name: string, request: ControlRequest): Promise<unknown> {
   const state = readState(name);
+  // Its lock tells whether it is still starting.
   if (!state) throw notRunning(name);
   try {
     return await askControl(state.socket, request);
@@ -19,6 +20,7 @@ export async function ask(name: string, request: ControlRequest): Promise<unknow
 }
 
 function notRunning(name: string): PodwireError {
+  removeRemains(name);
   const others = clusterNames().filter((other) => other !== name && readState(other));
   return new PodwireError(
     "NotRunning",

@@ -1,0 +1,59 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { processesOf } from "../support/host.ts";
+import { type Ending, WatchedCluster } from "../support/kills.ts";
+import { makeStaging, type Staging } from "../support/staging.ts";
+import { makeUser, type User } from "../support/user.ts";
+
+/** Exit code of `podwire up` by how it is ended; null: the signal itself ends it. */
+const ENDINGS: readonly (readonly [Ending, number | null])[] = [
+  ["SIGINT", 0],
+  ["SIGTERM", 0],
+  ["SIGHUP", 0],
+  ["down", 0],
+  ["SIGKILL", null],
+];
+
+/** Processes without which a cluster cannot go on, by their place below `podwire up`. */
+const VICTIMS = ["the first process of the namespaces", "the lab's init", "the engine"] as const;
+
+describe.each(["root", "an ordinary user"])("a cluster of %s ends", (who) => {
+  let staging: Staging;
+  let user: User | undefined;
+  let cluster: WatchedCluster;
+  beforeAll(() => {
+    staging = makeStaging();
+    if (who !== "root") user = makeUser();
+  });
+  afterEach(() => cluster.stop());
+  afterAll(() => {
+    user?.remove();
+    staging.remove();
+  });
+
+  const start = async (): Promise<WatchedCluster> => {
+    cluster = new WatchedCluster({ staging, ...(user ? { user } : {}) });
+    await cluster.ready();
+    return cluster;
+  };
+
+  it.each(ENDINGS)("by %s, without leaving anything", async (ending, code) => {
+    const { process } = await start();
+    expect(processesOf([cluster.directory]).length).toBeGreaterThan(1);
+    await cluster.end(ending);
+    expect(process.exitCode).toBe(code);
+    expect(await cluster.leftovers()).toEqual({});
+    expect(await cluster.state()).toEqual([]);
+  });
+
+  it.each(VICTIMS.map((name, i) => [name, i] as const))("by the death of %s, and says so", async (_, i) => {
+    const { process: up } = await start();
+    cluster.look();
+    const ended = new Promise((resolve) => up.once("exit", resolve));
+    process.kill(cluster.family[i + 1] as number, "SIGKILL");
+    expect(await ended).toBe(1);
+    expect(cluster.output).toContain("the lab's engine ended");
+    await cluster.end("SIGKILL");
+    expect(await cluster.leftovers()).toEqual({});
+    expect(await cluster.state()).toEqual([]);
+  });
+});
