@@ -25,7 +25,9 @@ export function importDiagram() {
 /** Row id → its tests, over all test sources. */
 function testsByRow() {
   const rows = new Map();
-  for (const file of [...filesBelow("src"), ...filesBelow("test")].filter((name) => name.endsWith(".test.ts"))) {
+  // Suites that run on several clusters stand in test/support/.
+  const hasTests = (name) => name.endsWith(".test.ts") || name.startsWith("test/support/");
+  for (const file of [...filesBelow("src"), ...filesBelow("test")].filter(hasTests)) {
     for (const { rows: ids, name, part } of testNames(read(file))) {
       for (const id of ids) rows.set(id, [...(rows.get(id) ?? []), { file, name, part }]);
     }

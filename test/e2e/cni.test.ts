@@ -69,7 +69,7 @@ const ready = (name: string) => k(`wait --for=condition=Ready pod/${name} --time
 const addressOf = (name: string) => k(`get pod ${name} -o jsonpath={.status.podIP}`);
 const remove = (name: string) => k(`delete pod ${name} --grace-period=1`);
 
-describe("N01 N02 N03 CNI on a node", () => {
+describe("CNI on a node", () => {
   it("N03 has the folders, the default network and the plugins; kubelet's flags name them", async () => {
     expect(await on("node01", "ls /etc/cni/net.d")).toBe("10-podwire.conflist\n");
     const plugins = (await on("node01", "ls /opt/cni/bin")).split("\n");
@@ -102,7 +102,7 @@ describe("N01 N02 N03 CNI on a node", () => {
     await eventually(async () => expect(await on("node01", "ls /var/lib/cni/networks/*")).not.toContain(address));
   });
 
-  it("N02 the executables answer VERSION as any runtime may ask", async () => {
+  it("N02 the executables answer VERSION as any runtime may ask (part: VERSION)", async () => {
     for (const plugin of ["bridge", "host-local", "loopback"]) {
       const answer = JSON.parse(await on("node01", `CNI_COMMAND=VERSION /opt/cni/bin/${plugin} </dev/null`)) as {
         supportedVersions: string[];
@@ -212,7 +212,7 @@ describe("N05 net-script.sh as a plugin", () => {
   });
 });
 
-describe("N03 U03 mistakes in a configuration are named with file and line (part: in the cluster)", () => {
+describe("N03 U03 mistakes in a configuration are named with file and line (part: JSON in the cluster)", () => {
   const mistakes: [string, string, RegExp][] = [
     ["a comment", `// /etc/cni/net.d/plugin.conf\n${MYNET}`, /05-wrong\.conf:1: a comment; JSON has none, remove it/],
     [
@@ -238,7 +238,7 @@ describe("N03 U03 mistakes in a configuration are named with file and line (part
     await remove(name);
   });
 
-  it("K01 a node without a configuration is NotReady with upstream's message, and ready when it is back", async () => {
+  it("a node without a configuration is NotReady with upstream's message, and ready when it is back", async () => {
     await on("node02", "mkdir /tmp/aside; mv /etc/cni/net.d/* /tmp/aside/");
     const message = () => k('get node node02 -o jsonpath={.status.conditions[?(@.type=="Ready")].message}');
     await eventually(async () =>

@@ -7,7 +7,7 @@ interface PodFacts {
   readonly status: { readonly podIPs: readonly { readonly ip: string }[] };
 }
 
-describe("IPv4 and IPv6 at once (P01 P06 V01 V02 X01 part: dual stack)", () => {
+describe("P01 P06 V01 V02 X01 IPv4 and IPv6 at once (part: dual stack)", () => {
   const suite = clusterSuite([
     ...["--pod-cidr", "10.244.0.0/16,fd00:10:244::/56"],
     ...["--service-cidr", "10.96.0.0/12,fd00:10:96::/112"],

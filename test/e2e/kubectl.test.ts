@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-describe("K01 U01 kubectl shows nodes and their facts", () => {
+describe("K01 kubectl shows nodes and their facts", () => {
   it("get nodes -o wide: own address, hostname, MAC", async () => {
     const rows = lines(await k("get nodes -o wide --no-headers")).map((row) => row.split(/\s{2,}/));
     expect(
@@ -58,7 +58,7 @@ describe("K01 U01 kubectl shows nodes and their facts", () => {
   });
 });
 
-describe("U01 kubectl get and describe", () => {
+describe("U01 kubectl get and describe (part: what looks)", () => {
   it("get pods -o wide, -A, -L, -l, --sort-by, names and custom columns", async () => {
     expect(await k(`get pods -n ${NS} -o wide`)).toMatch(
       /^NAME +READY +STATUS +RESTARTS +AGE +IP +NODE +NOMINATED NODE +READINESS GATES\nbox +1\/1 +Running +0 +\S+ +10\.244\.\d\.\d+ +node0\d +<none> +<none>\n/,
@@ -150,7 +150,7 @@ describe("U01 kubectl get and describe", () => {
   });
 });
 
-describe("U01 kubectl create, apply, change, delete", () => {
+describe("U01 kubectl create, apply, change, delete (part: what changes)", () => {
   it("create cm, sa, role, rolebinding, secret: and the rights work", async () => {
     expect(await k(`create cm conf -n ${NS} --from-literal=a=1`)).toBe("configmap/conf created\n");
     expect(await k(`create secret generic hidden -n ${NS} --from-literal=key=value`)).toBe("secret/hidden created\n");
@@ -334,7 +334,7 @@ describe("U01 kubectl create, apply, change, delete", () => {
   });
 });
 
-describe("U01 kubectl logs", () => {
+describe("U01 kubectl logs (part: logs)", () => {
   const chatter = "i=0; while :; do i=$((i+1)); echo line $i; sleep 0.1; done";
   it("whole, --tail, --timestamps, -f, -l, of a Deployment", async () => {
     await suite.kubectl.okWords([
@@ -452,7 +452,7 @@ describe("U02 kubectl exec", () => {
 });
 
 describe.runIf(existsSync("/usr/bin/kubectl") || existsSync("/usr/local/bin/kubectl"))(
-  "U01 the machine's own kubectl",
+  "U01 the machine's own kubectl (part: another version)",
   () => {
     it("get, create, exec, logs, delete", async () => {
       const own = ["/usr/bin/kubectl", "/usr/local/bin/kubectl"].find((path) => existsSync(path)) ?? "kubectl";
