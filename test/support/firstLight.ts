@@ -88,30 +88,52 @@ export function firstLightTests(cluster: () => TestCluster): void {
     expect(await inBox("nslookup wear-service.app-space")).toContain(address);
     expect(await inBox("nslookup wear-service.app-space.svc.cluster.local")).toContain(address);
     expect(await inBox("curl -s -m 5 wear-service.app-space:8282")).toBe("Welcome to the wear store\n");
-    expect(await inBox("cat /etc/resolv.conf")).toMatch(/search default\.svc\.cluster\.local svc\.cluster\.local cluster\.local\nnameserver 10\.96\.0\.10\noptions ndots:5|nameserver 10\.96\.0\.10\nsearch default\.svc\.cluster\.local svc\.cluster\.local cluster\.local\noptions ndots:5/);
+    expect(await inBox("cat /etc/resolv.conf")).toMatch(
+      /search default\.svc\.cluster\.local svc\.cluster\.local cluster\.local\nnameserver 10\.96\.0\.10\noptions ndots:5|nameserver 10\.96\.0\.10\nsearch default\.svc\.cluster\.local svc\.cluster\.local cluster\.local\noptions ndots:5/,
+    );
     expect(await inBox("ip route")).toMatch(/^default via 10\.244\.\d\.1 dev eth0/);
   });
 
   it("P01 servers see the pod's own address, pod to pod and through a Service, across nodes", async () => {
     const box = await json<{ status: { podIP: string }; spec: { nodeName: string } }>("get", "pod", BOX.name);
-    const wear = await json<{ items: { status: { podIP: string }; spec: { nodeName: string } }[] }>("get", "pods", "-n", "app-space", "-l", "app=wear");
+    const wear = await json<{ items: { status: { podIP: string }; spec: { nodeName: string } }[] }>(
+      "get",
+      "pods",
+      "-n",
+      "app-space",
+      "-l",
+      "app=wear",
+    );
     expect(new Set(wear.items.map((p) => p.spec.nodeName))).toEqual(new Set(["node01", "node02"]));
     const far = wear.items.find((p) => p.spec.nodeName !== box.spec.nodeName);
-    expect(await inBox(`curl -s -m 5 -D - -o /dev/null http://${far?.status.podIP}:8282/`)).toMatch(new RegExp(`x-client: ${box.status.podIP.replaceAll(".", "\\.")}`, "i"));
+    expect(await inBox(`curl -s -m 5 -D - -o /dev/null http://${far?.status.podIP}:8282/`)).toMatch(
+      new RegExp(`x-client: ${box.status.podIP.replaceAll(".", "\\.")}`, "i"),
+    );
     for (let i = 0; i < 6; i++) {
-      expect(await inBox("curl -s -m 5 -D - -o /dev/null http://wear-service.app-space:8282/")).toMatch(new RegExp(`x-client: ${box.status.podIP.replaceAll(".", "\\.")}`, "i"));
+      expect(await inBox("curl -s -m 5 -D - -o /dev/null http://wear-service.app-space:8282/")).toMatch(
+        new RegExp(`x-client: ${box.status.podIP.replaceAll(".", "\\.")}`, "i"),
+      );
     }
   });
 
   it("P06 a capture on the underlay shows vxlan with both pods' addresses inside", async () => {
     const box = await json<{ status: { podIP: string }; spec: { nodeName: string } }>("get", "pod", BOX.name);
-    const wear = await json<{ items: { status: { podIP: string }; spec: { nodeName: string } }[] }>("get", "pods", "-n", "app-space", "-l", "app=wear");
+    const wear = await json<{ items: { status: { podIP: string }; spec: { nodeName: string } }[] }>(
+      "get",
+      "pods",
+      "-n",
+      "app-space",
+      "-l",
+      "app=wear",
+    );
     const far = wear.items.find((p) => p.spec.nodeName !== box.spec.nodeName);
     const capture = cluster().sh(box.spec.nodeName, "timeout 5 tcpdump -lnn -i eth0 -c 40 udp port 8472 2>&1");
     await new Promise((resolve) => setTimeout(resolve, 700));
     for (let i = 0; i < 5; i++) await inBox(`curl -s -m 5 -o /dev/null http://${far?.status.podIP}:8282/`);
     const { stdout } = await capture;
-    expect(stdout).toMatch(/192\.168\.1\.1[012]\.\d+ > 192\.168\.1\.1[012]\.8472: OTV, flags \[I\] .*, (?:overlay 0, )?instance 1/);
+    expect(stdout).toMatch(
+      /192\.168\.1\.1[012]\.\d+ > 192\.168\.1\.1[012]\.8472: OTV, flags \[I\] .*, (?:overlay 0, )?instance 1/,
+    );
     expect(stdout).toContain(`IP ${box.status.podIP}.`);
     expect(stdout).toContain(`> ${far?.status.podIP}.8282`);
   });
@@ -145,30 +167,64 @@ export function firstLightTests(cluster: () => TestCluster): void {
     const address = await kubectl("get", "svc", "-n", "app-space", "wear-service", "-o", "jsonpath={.spec.clusterIP}");
     for (const node of NODES) {
       expect((await cluster().sh(node, "ip addr")).stdout).not.toContain(address);
-      expect((await cluster().sh(node, `curl -s -m 3 http://${address}:8282/`)).stdout).toBe("Welcome to the wear store\n");
+      expect((await cluster().sh(node, `curl -s -m 3 http://${address}:8282/`)).stdout).toBe(
+        "Welcome to the wear store\n",
+      );
     }
   });
 
   it("V03 Endpoints and EndpointSlices follow the selector", async () => {
-    const slices = await json<{ items: { endpoints: { addresses: string[] }[] }[] }>("get", "endpointslices", "-n", "app-space", "-l", "kubernetes.io/service-name=wear-service");
-    const pods = await json<{ items: { status: { podIP: string } }[] }>("get", "pods", "-n", "app-space", "-l", "app=wear");
+    const slices = await json<{ items: { endpoints: { addresses: string[] }[] }[] }>(
+      "get",
+      "endpointslices",
+      "-n",
+      "app-space",
+      "-l",
+      "kubernetes.io/service-name=wear-service",
+    );
+    const pods = await json<{ items: { status: { podIP: string } }[] }>(
+      "get",
+      "pods",
+      "-n",
+      "app-space",
+      "-l",
+      "app=wear",
+    );
     const expected = pods.items.map((p) => p.status.podIP).sort();
     expect(slices.items.flatMap((s) => s.endpoints.flatMap((e) => e.addresses)).sort()).toEqual(expected);
-    const endpoints = await json<{ subsets: { addresses: { ip: string }[] }[] }>("get", "endpoints", "-n", "app-space", "wear-service");
+    const endpoints = await json<{ subsets: { addresses: { ip: string }[] }[] }>(
+      "get",
+      "endpoints",
+      "-n",
+      "app-space",
+      "wear-service",
+    );
     expect(endpoints.subsets.flatMap((s) => s.addresses.map((a) => a.ip)).sort()).toEqual(expected);
   });
 
   it("X02 two DNS pods on the control plane behind 10.96.0.10", async () => {
-    const pods = await json<{ items: { spec: { nodeName: string }; status: { phase: string } }[] }>("get", "pods", "-n", "kube-system", "-l", "k8s-app=kube-dns");
+    const pods = await json<{ items: { spec: { nodeName: string }; status: { phase: string } }[] }>(
+      "get",
+      "pods",
+      "-n",
+      "kube-system",
+      "-l",
+      "k8s-app=kube-dns",
+    );
     expect(pods.items.map((p) => [p.spec.nodeName, p.status.phase])).toEqual([
       ["controlplane", "Running"],
       ["controlplane", "Running"],
     ]);
-    expect(await kubectl("get", "svc", "-n", "kube-system", "kube-dns", "-o", "jsonpath={.spec.clusterIP}")).toBe("10.96.0.10");
+    expect(await kubectl("get", "svc", "-n", "kube-system", "kube-dns", "-o", "jsonpath={.spec.clusterIP}")).toBe(
+      "10.96.0.10",
+    );
   });
 
   it("L08 K03 a node shows its kubelet with its flags, its ports, its logs", async () => {
-    const { stdout } = await cluster().sh("node01", "ps aux | grep '[k]ubelet'; netstat -nplt; ls /var/log; cat /etc/cni/net.d/*; ls /opt/cni/bin");
+    const { stdout } = await cluster().sh(
+      "node01",
+      "ps aux | grep '[k]ubelet'; netstat -nplt; ls /var/log; cat /etc/cni/net.d/*; ls /opt/cni/bin",
+    );
     expect(stdout).toMatch(/kubelet --config=\/var\/lib\/kubelet\/config\.yaml/);
     expect(stdout).toMatch(/:::10250|0\.0\.0\.0:10250/);
     expect(stdout).toContain("kubelet.log");

@@ -112,10 +112,14 @@ export function bootClock(): number {
   return Number(lines("/proc/uptime")[0]?.split(" ")[0]) * 100;
 }
 
-function startOf(pid: string): number {
+/** Fields of proc_pid_stat(5) from the third on. */
+function statOf(pid: string): readonly string[] {
   // The command in parentheses may hold anything, spaces and parentheses too.
-  return Number(lines(`/proc/${pid}/stat`).join(" ").split(") ").at(-1)?.split(" ")[19]);
+  return lines(`/proc/${pid}/stat`).join(" ").split(") ").at(-1)?.split(" ") ?? [];
 }
+
+const STATE = 0;
+const START = 19;
 
 /**
  * Processes that belong to a cluster: by program, command line, open files, mounts or user namespace.
@@ -126,6 +130,8 @@ export function processesOf(marks: readonly string[], of?: Belongings, until = N
   return safeList("/proc")
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .flatMap((pid) => {
+      // What has ended and waits for this machine's init to take note holds nothing any more.
+      if (statOf(pid)[STATE] === "Z") return [];
       const words = lines(`/proc/${pid}/cmdline`).join(" ").replaceAll("\0", " ").trim();
       const open = descriptors(pid);
       const texts = [
@@ -136,7 +142,7 @@ export function processesOf(marks: readonly string[], of?: Belongings, until = N
         ...lines(`/proc/${pid}/mountinfo`),
       ];
       const ours = texts.some((text) => marks.some((mark) => text.includes(mark)));
-      const inside = of?.namespaces.has(link(`/proc/${pid}/ns/user`)) && startOf(pid) <= until;
+      const inside = of?.namespaces.has(link(`/proc/${pid}/ns/user`)) && Number(statOf(pid)[START]) <= until;
       return ours || inside ? [`${pid} ${words}`] : [];
     });
 }

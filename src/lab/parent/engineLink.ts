@@ -6,6 +6,9 @@ import { PodwireError } from "#base/errors.ts";
 import type { BootRequest, ForwardTarget, FromEngine, ProcessState, ToEngine } from "#lab/engine/index.ts";
 import { enterStage, LAB_ROOT, type StageSources } from "#lab/stage/index.ts";
 
+/** How long the end of the lab's init may take before its parent is killed as well, in ms. */
+const REAP_MS = 1000;
+
 interface Events {
   /** The engine, or a machine, ended or failed for good. */
   failed: [error: PodwireError];
@@ -103,8 +106,24 @@ export class EngineLink extends EventEmitter<Events> {
     this.#ending = true;
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const gone = once(this.#child, "exit");
-    this.#child.kill("SIGKILL");
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), this.#killInit() ? REAP_MS : 0);
     await gone;
+    clearTimeout(timer);
+  }
+
+  /**
+   * Kills the lab's init, and with it everything inside, so that its own parent reaps it: that one killed instead, the
+   * host's init would have to. @returns false when there is no init yet
+   */
+  #killInit(): boolean {
+    if (Object.keys(this.inits).length === 0) return false;
+    try {
+      const init = this.initPid();
+      return init > 1 && process.kill(init, "SIGKILL");
+    } catch {
+      // It has ended by itself.
+      return false;
+    }
   }
 
   #send(message: ToEngine, server?: Server): Promise<void> {
