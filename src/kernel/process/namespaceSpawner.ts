@@ -24,6 +24,7 @@ const HOME_FILES: readonly (readonly [name: string, kind: number])[] = [
   ["mnt", CLONE.NEWNS],
 ];
 const OLD_PROC = "/.oldproc";
+const SIGKILL = 9;
 const PROC_FLAGS = MS.NOSUID | MS.NODEV | MS.NOEXEC;
 
 /** A process that was started. */
@@ -156,13 +157,15 @@ export class NamespaceSpawner {
       libc.close(readyIn);
       writer = undefined;
       if (mode === "gate" && !this.#mountProc(spawned.pid)) {
-        // The waiting process ends when the gate is closed; from now on new ones mount their own /proc.
+        // From now on processes mount their own /proc.
         this.#pidnsOption = false;
-        libc.close(spawned.pidfd);
+        this.#abandon(spawned);
         return this.#startGated(request, root, "self", terminal);
       }
-      // The end of the pipe, when the mount failed, is told by the process's exit code 125.
-      if (mode === "self") readSync(readyOut, Buffer.alloc(1));
+      if (mode === "self" && readSync(readyOut, Buffer.alloc(1)) === 0) {
+        this.#abandon(spawned);
+        throw new Error("mount: proc on /proc was refused to the new process");
+      }
       hide(root);
       unmount(OLD_PROC);
       rmdirSync(OLD_PROC);
@@ -172,6 +175,16 @@ export class NamespaceSpawner {
       if (writer !== undefined) libc.close(writer);
       for (const fd of [gateOut, gateIn, readyOut]) libc.close(fd);
     }
+  }
+
+  /** Ends a process that waits at its gate. Its pid namespace dies with it, so the thread gets another one. */
+  #abandon({ pid, pidfd }: Spawned): void {
+    libc.kill(pid, SIGKILL);
+    libc.waitpid(pid, null, 0);
+    libc.close(pidfd);
+    const home = this.#home.find(([, kind]) => kind === CLONE.NEWPID);
+    if (home) check(libc.setns(home[0], CLONE.NEWPID), "setns", "home");
+    check(libc.unshare(CLONE.NEWPID), "unshare", "pid");
   }
 
   #mountProc(pid: number): boolean {

@@ -4,8 +4,14 @@ import { baseSysctls, type Interface, type MachineModel, type Topology } from "#
 
 /** Index of the loopback device in every namespace (net/core/dev.c gives it the first). */
 const LOOPBACK = 1;
-/** First index of a machine's own interfaces. */
-const FIRST_INTERFACE = 2;
+
+/**
+ * Index of the first interface that we make in a namespace: 2, unless modules such as ipip or sit put devices of their
+ * own into every new namespace (net.core.fb_tunnels_only_for_init_net).
+ */
+function firstIndex(rtnl: Rtnetlink): number {
+  return Math.max(LOOPBACK, ...rtnl.links().map((link) => link.index)) + 1;
+}
 
 /** The network namespace of a machine and the way to change it. */
 export interface MachineNetwork {
@@ -30,8 +36,9 @@ export class Fabric {
     setSysctls(this.netns, { "net.ipv6.conf.default.disable_ipv6": "1", "net.ipv6.conf.all.disable_ipv6": "1" });
     this.#rtnl = openRtnetlink(this.netns);
     const operations: Operation[] = [{ op: "set-link", index: LOOPBACK, up: true }];
+    const first = firstIndex(this.#rtnl);
     for (const [i, segment] of topology.segments.entries()) {
-      const index = FIRST_INTERFACE + i;
+      const index = first + i;
       this.#bridges.set(segment.name, index);
       operations.push({
         op: "add-link",
@@ -50,10 +57,11 @@ export class Fabric {
     const netns = newNetns();
     setExistingSysctls(netns, { ...baseSysctls, ...machine.sysctls });
     const rtnl = openRtnetlink(netns);
-    for (const [i, device] of machine.interfaces.entries()) this.#plug(machine, device, FIRST_INTERFACE + i, netns);
+    const first = firstIndex(rtnl);
+    for (const [i, device] of machine.interfaces.entries()) this.#plug(machine, device, first + i, netns);
     rtnl.apply([
       { op: "set-link", index: LOOPBACK, up: true },
-      ...machine.interfaces.flatMap((device, i) => configure(device, FIRST_INTERFACE + i)),
+      ...machine.interfaces.flatMap((device, i) => configure(device, first + i)),
     ]);
     rtnl.apply(
       machine.routes.map(({ to, via }) => ({
