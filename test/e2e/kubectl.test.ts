@@ -391,6 +391,21 @@ describe("U01 kubectl logs (part: logs)", () => {
   });
 });
 
+describe("U01 X02 X04 the notes' commands on the cluster's DNS (part: looking at it)", () => {
+  it("get cm, describe cm, logs, exec cat", async () => {
+    expect(await k("get configmap -n kube-system")).toMatch(/^coredns +1 +\S+$/m);
+    expect(await k("get cm coredns -n kube-system")).toMatch(/^NAME +DATA +AGE\ncoredns +1 /);
+    const shown = await k("describe cm coredns -n kube-system");
+    expect(shown).toMatch(/^Corefile:\n----\n\.:53 \{\n {4}errors\n/m);
+    expect(await k("get svc -n kube-system")).toMatch(
+      /^kube-dns +ClusterIP +10\.96\.0\.10 +<none> +53\/UDP,53\/TCP,9153\/TCP /m,
+    );
+    expect(await k("logs -n kube-system -l k8s-app=kube-dns")).toContain("Serving .:53");
+    const file = await k("exec -n kube-system deployment/coredns -- cat /etc/coredns/Corefile");
+    expect(shown).toContain(file.trimEnd());
+  });
+});
+
 describe("U02 kubectl exec", () => {
   it("output, errors, exit code and standard input without a terminal", async () => {
     const result = await suite.kubectl.run([
