@@ -109,7 +109,11 @@ describe("G01 the ingress walk on a cluster without an ingress controller", () =
     await k("run box --image=podwire/toolbox -- sleep infinity");
     await k("wait --for=condition=Ready pod/box --timeout=30s");
     expect(
-      await suite.kubectl.inPod("default", "box", "curl -s ingress.ingress-space/wear; curl -s 192.168.1.11:30080/watch"),
+      await suite.kubectl.inPod(
+        "default",
+        "box",
+        "curl -s ingress.ingress-space/wear; curl -s 192.168.1.11:30080/watch",
+      ),
     ).toBe("Welcome to the wear store\nWelcome to the watch store\n");
   });
 });
