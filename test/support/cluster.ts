@@ -152,7 +152,7 @@ export class TestCluster {
 export function run(
   program: string,
   args: readonly string[],
-  options: { env?: NodeJS.ProcessEnv; uid?: number; gid?: number; input?: string } = {},
+  options: { env?: NodeJS.ProcessEnv; uid?: number; gid?: number; input?: string; timeout?: number } = {},
 ): Promise<Result> {
   const { input, ...rest } = options;
   return new Promise((resolve) => {

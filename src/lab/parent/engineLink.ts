@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { EventEmitter, once } from "node:events";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import type { Server } from "node:net";
 import { PodwireError } from "#base/errors.ts";
 import type { BootRequest, ForwardTarget, FromEngine, ProcessState, ToEngine } from "#lab/engine/index.ts";
@@ -19,6 +19,27 @@ interface Events {
 /** libuv's handle of a listening server: what can be sent to another process without accepting connections here. */
 function handleOf(server: Server): NonNullable<Parameters<ChildProcess["send"]>[1]> {
   return (server as unknown as { _handle: NonNullable<Parameters<ChildProcess["send"]>[1]> })._handle;
+}
+
+/** @throws Error with code ESRCH when a process has no child */
+function firstChild(parent: number): number {
+  // Kernels without CONFIG_PROC_CHILDREN do not list children by their parent.
+  const list = `/proc/${parent}/task/${parent}/children`;
+  const children = existsSync(list)
+    ? readFileSync(list, "utf8").trim().split(" ")
+    : readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && parentOf(pid) === parent);
+  const [first] = children;
+  if (!first) throw Object.assign(new Error(`process ${parent} has no child`), { code: "ESRCH" });
+  return Number(first);
+}
+
+function parentOf(pid: string): number | undefined {
+  try {
+    return Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+  } catch {
+    // It has ended since it was listed.
+    return undefined;
+  }
 }
 
 /** The parent's end of the engine. */
@@ -97,8 +118,7 @@ export class EngineLink extends EventEmitter<Events> {
   /** Pid of the init of the lab's pid namespace, as the host sees it. */
   initPid(): number {
     const unshare = this.#child.pid as number;
-    const children = readFileSync(`/proc/${unshare}/task/${unshare}/children`, "utf8").trim().split(" ");
-    return Number(children[0]);
+    return firstChild(unshare);
   }
 
   /** Ends the engine and with it everything inside; resolves when it is gone. */

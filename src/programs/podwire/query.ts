@@ -13,8 +13,10 @@ export async function ask(name: string, request: ControlRequest): Promise<unknow
   try {
     return await askControl(state.socket, request);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? "";
-    if (["ENOENT", "ECONNREFUSED", "EPIPE", "ECONNRESET"].includes(code)) throw notRunning(name);
+    const { code = "", syscall } = error as NodeJS.ErrnoException;
+    // What the cluster answers has a code at most; the socket's own failures name the system call.
+    if (syscall !== undefined && ["ENOENT", "ECONNREFUSED", "EPIPE", "ECONNRESET"].includes(code))
+      throw notRunning(name);
     throw error;
   }
 }
