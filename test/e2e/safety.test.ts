@@ -204,8 +204,15 @@ describe.each(["root", "an ordinary user"])("a cluster of %s cannot reach this c
     });
 
     it("the program of the cluster cannot be changed", async () => {
-      for (const path of ["/opt/podwire/bin/node", "/usr/bin/env"]) {
-        await sh(`mount -o remount,bind,rw ${path}; mount -o remount,rw ${path}; mount -o remount,bind,rw /usr`);
+      for (const path of [
+        "/opt/podwire/bin/node",
+        "/usr/bin/env",
+        "/opt/podwire/dist/kubelet.cjs",
+        "/opt/podwire/template/etc/passwd",
+      ]) {
+        await sh(
+          `for p in ${path} /usr /opt/podwire/dist /opt/podwire/template; do mount -o remount,bind,rw $p; mount -o remount,rw $p; done`,
+        );
         expect((await sh(`: >> ${path}`)).code).not.toBe(0);
       }
     });

@@ -13,6 +13,8 @@ export const labPaths = {
   program: `${LAB_ROOT}/dist`,
   node: `${LAB_ROOT}/node`,
   state: `${LAB_ROOT}/state`,
+  /** An empty folder: the second layer that an overlay without an upper one needs. */
+  empty: `${LAB_ROOT}/empty`,
   /** The /etc and /var that machines and pods start from. */
   template: `${LAB_ROOT}/template`,
   machines: `${LAB_ROOT}/machines`,
@@ -89,13 +91,14 @@ export function pathInside(folders: MachineFolders, path: string): string {
  */
 export function machineRoot(folders: MachineFolders, stateMount?: string): RootPlan {
   const devices = DEVICES.map((name): Mount => ({ target: `/dev/${name}`, type: "bind", source: `/dev/${name}` }));
-  const readonlyBind = (target: string, source: string): Mount => ({
+  // Shared by all machines. An overlay without an upper layer stays read-only whatever a machine's root does to the
+  // mount; a bind mount could be made writable again.
+  const shared = (target: string, source: string): Mount => ({
     target,
-    type: "bind",
-    source,
+    type: "overlay",
+    options: `lowerdir=${source}:${labPaths.empty}`,
     readonly: true,
     nosuid: true,
-    recursive: true,
   });
   return {
     directory: folders.root,
@@ -118,9 +121,9 @@ export function machineRoot(folders: MachineFolders, stateMount?: string): RootP
       { target: "/dev/pts", type: "devpts", options: "newinstance,ptmxmode=0666,mode=620", nosuid: true, noexec: true },
       { target: "/dev/shm", type: "tmpfs", options: "mode=1777", nosuid: true, nodev: true },
       { target: "/dev/mqueue", type: "mqueue", optional: true },
-      readonlyBind(`${PROGRAM_ROOT}/dist`, labPaths.program),
-      readonlyBind(`${PROGRAM_ROOT}/bin/node`, labPaths.node),
-      readonlyBind(`${PROGRAM_ROOT}/template`, labPaths.template),
+      shared(`${PROGRAM_ROOT}/dist`, labPaths.program),
+      { target: `${PROGRAM_ROOT}/bin/node`, type: "bind", source: labPaths.node, readonly: true, nosuid: true },
+      shared(`${PROGRAM_ROOT}/template`, labPaths.template),
       ...(stateMount === undefined
         ? []
         : [{ target: stateMount, type: "bind", source: labPaths.state, nosuid: true, nodev: true } as const]),
