@@ -9,6 +9,8 @@ import { say } from "./say.mjs";
 /** Package → a program of it: installed when the program is missing. */
 const packages = {
   uidmap: "newuidmap", // tests start clusters as an ordinary user
+  busybox: "busybox", // the other kernel of test/e2e/otherKernel boots with it
+  "xz-utils": "xz",
   "python3-pip": "pip3", // kubectl comes from PyPI
   nftables: "nft", // compares what we load with what nft lists
   iproute2: "ip",
