@@ -6,6 +6,22 @@ const LOCK_EX = 2;
 const LOCK_NB = 4;
 
 /**
+ * Takes an exclusive flock(2) on an open file. The kernel gives it back when the descriptor is closed, so also when
+ * the process is killed.
+ * @returns false when another open file description holds it
+ * @throws SysError for any other failure
+ */
+export function tryLock(fd: number, path?: string): boolean {
+  try {
+    check(libc.flock(fd, LOCK_EX | LOCK_NB), "flock", path);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "EAGAIN")) return false;
+    throw error;
+  }
+}
+
+/**
  * Takes an exclusive flock(2) on a file, made when missing.
  * @returns what gives it back, or undefined when another descriptor, of this process too, holds it
  * @throws SysError; an Error when the file cannot be opened
@@ -13,13 +29,13 @@ const LOCK_NB = 4;
 export function tryLockFile(path: string): (() => void) | undefined {
   const fd = openSync(path, "a", 0o600);
   try {
-    check(libc.flock(fd, LOCK_EX | LOCK_NB), "flock", path);
+    if (tryLock(fd, path)) return () => closeSync(fd);
   } catch (error) {
     closeSync(fd);
-    if (isErrno(error, "EAGAIN")) return undefined;
     throw error;
   }
-  return () => closeSync(fd);
+  closeSync(fd);
+  return undefined;
 }
 
 /**

@@ -15,7 +15,7 @@ import {
 import { homedir, userInfo } from "node:os";
 import { join } from "node:path";
 import { PodwireError } from "#base/errors.ts";
-import { tryLock } from "#kernel/lock/index.ts";
+import { tryLock } from "#kernel/locks/index.ts";
 
 /** Version of the state directory's layout. A newer one is refused, never guessed. */
 const VERSION = 1;

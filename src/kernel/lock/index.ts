@@ -1,2 +1,0 @@
-/** Locks on files that a killed process gives back. */
-export { tryLock } from "./lock.ts";
