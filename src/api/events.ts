@@ -34,6 +34,12 @@ export function referenceTo(of: Resource, object: KubeObject, fieldPath?: string
   };
 }
 
+/**
+ * How long an event waits before it is sent, in ms. Events are for people, and they come in swarms just when the
+ * objects that they are about are most urgent: what waits on those goes first.
+ */
+const patienceMs = 500;
+
 /** Equal events within this many distinct ones are counted instead of repeated (client-go's maxLruCacheEntries). */
 const rememberedEvents = 4096;
 
@@ -50,6 +56,18 @@ export function createEventRecorder(
   const sent = new Map<string, { name: string; count: number; last: Promise<void> }>();
   const running = new Set<Promise<void>>();
   let sequence = 0;
+  let swarm: { readonly due: Promise<void>; readonly release: () => void } | undefined;
+
+  const beginSwarm = () => {
+    const { promise: due, resolve } = Promise.withResolvers<void>();
+    const release = (): void => {
+      clearTimeout(timer);
+      swarm = undefined;
+      resolve();
+    };
+    const timer = setTimeout(release, patienceMs);
+    return { due, release };
+  };
 
   const send = async (entry: { name: string; count: number }, body: Event): Promise<void> => {
     const namespace = body.metadata.namespace;
@@ -85,7 +103,8 @@ export function createEventRecorder(
     if (sent.size > rememberedEvents) sent.delete(sent.keys().next().value ?? "");
     const body = eventBody(source, about, { type, reason, message, name: entry.name, count: entry.count, time });
     const count = entry.count;
-    const work: Promise<void> = entry.last
+    swarm ??= beginSwarm();
+    const work: Promise<void> = Promise.all([entry.last, swarm.due])
       .then(() => send({ name: entry.name, count }, body))
       .catch((error: unknown) => {
         deps.log.debug("Event was not recorded", { reason, about: about.name, error: errorMessage(error) });
@@ -98,6 +117,7 @@ export function createEventRecorder(
   return {
     event,
     flush: async () => {
+      swarm?.release();
       await Promise.all(running);
     },
   };

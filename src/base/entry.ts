@@ -15,6 +15,15 @@ export const appRoot: string = isBundled
 export const distDirectory: string = path.join(appRoot, "dist");
 
 /**
+ * What Node is told when it runs a program of a cluster, of which there are many beside each other:
+ * * `--use-openssl-ca`: their TLS names its own authority; without this, loading node:tls parses Mozilla's list on a
+ *   thread (20 ms of CPU each, Node 24.21);
+ * * a small young generation and one helper thread: what a start makes stays, and copying it about costs more than
+ *   keeping it. Start of three nodes and the shop on two cores: 3.2 s of CPU and 353 MB → 2.7 s and 318 MB.
+ */
+export const nodeOptions: readonly string[] = ["--use-openssl-ca", "--max-semi-space-size=1", "--v8-pool-size=1"];
+
+/**
  * Path of a program's first file, to be given to Node: its bundle when we run bundled, else its source.
  * @param name folder name below src/programs
  * @throws Error when there is no such program

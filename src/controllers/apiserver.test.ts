@@ -141,8 +141,11 @@ describe("controllers with the API server", () => {
       return [isNotFound(gone), left.items.length];
     }, [true, 0]);
     stop();
-    const { items: events } = await client.list<Event>(resources.events);
-    expect(new Set(events.map(({ reason }) => reason))).toEqual(
+    await until(
+      async () => {
+        const { items: events } = await client.list<Event>(resources.events);
+        return new Set(events.map(({ reason }) => reason));
+      },
       new Set(["ScalingReplicaSet", "SuccessfulCreate", "SuccessfulDelete", "Scheduled"]),
     );
     expect(warnings()).toEqual([]);

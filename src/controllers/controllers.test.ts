@@ -361,21 +361,23 @@ describe("controllers together", () => {
 
   it("says each creation, deletion and scaling once", async () => {
     const cluster = new Cluster();
-    await cluster.start();
+    const controllers = await cluster.start();
     await cluster.node("node01");
     const stop = cluster.kubelets();
     await cluster.deployment("web", 3);
     await until(() => cluster.all<Deployment>(resources.deployments)[0]?.status?.availableReplicas, 3);
     await cluster.client.patch(resources.deployments, "web", "default", { spec: { replicas: 1 } }, { type: "merge" });
     await until(() => cluster.pods().length, 1);
-    const counts: Record<string, number> = {};
-    await until(
-      () => cluster.all<Event>(resources.events).filter(({ reason }) => reason === "SuccessfulDelete").length,
-      2,
-    );
-    for (const { reason = "", count = 0 } of cluster.all<Event>(resources.events))
-      counts[reason] = (counts[reason] ?? 0) + count;
-    expect(counts).toEqual({ ScalingReplicaSet: 2, SuccessfulCreate: 3, Scheduled: 3, SuccessfulDelete: 2 });
+    const counts = () => {
+      const sum: Record<string, number> = {};
+      for (const { reason = "", count = 0 } of cluster.all<Event>(resources.events))
+        sum[reason] = (sum[reason] ?? 0) + count;
+      return sum;
+    };
+    const once = { ScalingReplicaSet: 2, SuccessfulCreate: 3, Scheduled: 3, SuccessfulDelete: 2 };
+    await until(counts, once);
+    await controllers.idle();
+    expect(counts()).toEqual(once);
     stop();
   });
 

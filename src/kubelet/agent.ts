@@ -10,7 +10,7 @@ import {
   resources,
   type Service,
 } from "#api/index.ts";
-import { appRoot, distDirectory, programFile } from "#base/entry.ts";
+import { appRoot, distDirectory, nodeOptions, programFile } from "#base/entry.ts";
 import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import { CniRuntime } from "#cni/index.ts";
@@ -80,7 +80,7 @@ function makeFolders({ folders }: AgentOptions): void {
 }
 
 function templateImages(): TemplateImages {
-  const command = (program: string) => [process.execPath, path.join(distDirectory, `${program}.cjs`)];
+  const command = (program: string) => [process.execPath, ...nodeOptions, path.join(distDirectory, `${program}.cjs`)];
   return new TemplateImages({ programs: { folder: appRoot, command }, manyUsers: hasManyUsers() });
 }
 
@@ -107,7 +107,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
     { confDir: options.cniConfDir, binDirs: options.cniBinDirs, cacheDir: folders.cni },
     { log: log.child("cni") },
   );
-  const echoCommand = [process.execPath, programFile("echo")];
+  const echoCommand = [process.execPath, ...nodeOptions, programFile("echo")];
   const servers = new EchoClient(
     { socket: `${folders.run}/echo.sock`, command: echoCommand, log: `${folders.log}/echo.log` },
     log,

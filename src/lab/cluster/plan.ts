@@ -1,3 +1,4 @@
+import { nodeOptions } from "#base/entry.ts";
 import {
   apiServiceAddresses,
   type ClusterConfig,
@@ -219,6 +220,7 @@ function apiServerProcess(config: ClusterConfig): ProcessSpec {
     machine: plane.name,
     argv: [
       NODE,
+      ...nodeOptions,
       `${PROGRAM_ROOT}/dist/kube-apiserver.cjs`,
       ...apiServerFlags(config),
       "--listen-fd=3",
@@ -238,6 +240,7 @@ function kubeletProcess(node: NodeConfig): ProcessSpec {
     machine: node.name,
     argv: [
       NODE,
+      ...nodeOptions,
       `${PROGRAM_ROOT}/dist/kubelet.cjs`,
       "--config=/var/lib/kubelet/config.yaml",
       "--kubeconfig=/etc/kubernetes/kubelet.conf",

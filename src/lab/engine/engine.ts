@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync } from "node:fs";
 import type { Server } from "node:net";
 import { dirname } from "node:path";
-import { listenTcp, type Netns, warmThreadPool } from "#kernel/namespaces/index.ts";
+import { listenTcp, type Netns } from "#kernel/namespaces/index.ts";
 import { type Child, Spawner } from "#kernel/process/index.ts";
 import {
   buildEtc,
@@ -44,10 +44,15 @@ export class Engine {
   readonly #descriptors = new Map<string, number>();
   readonly #processes = new Map<string, Supervised>();
   readonly #forwards = new Map<string, Server>();
-  #spawner: Spawner | undefined;
+  readonly #spawner: Promise<Spawner>;
 
   constructor(report: (message: FromEngine) => void) {
     this.#report = report;
+    // Begins before the lab is known, while the parent still makes its certificates. Inline, since a worker would cost
+    // as much at start as all its processes together, and later a process is started now and then only.
+    this.#spawner = Spawner.start({ thread: "inline" });
+    this.#spawner.catch(() => {}); // boot says it
+    buildTemplate();
   }
 
   /** Takes a message of the parent, with the socket that came with it. @throws Error for one that cannot be done */
@@ -70,35 +75,34 @@ export class Engine {
   }
 
   async #boot(boot: BootRequest): Promise<void> {
-    await warmThreadPool();
-    const spawner = Spawner.start();
-    buildTemplate();
+    const spawner = await this.#spawner;
     const fabric = new Fabric(boot.topology);
     this.#phase("fabric");
-    this.#spawner = await spawner;
-    await Promise.all(boot.topology.machines.map((model) => this.#startMachine(fabric, model, boot)));
+    // A machine's processes start as soon as it is there: the first, the control plane's, while others are being made.
+    for (const model of inOrderOfProcesses(boot)) {
+      await this.#startMachine(spawner, fabric, model, boot);
+      for (const { address, port } of boot.listeners.filter((l) => l.machine === model.name)) {
+        this.#descriptors.set(`${model.name}/${address}:${port}`, listenTcp(this.#netns(model.name), address, port));
+      }
+      for (const spec of boot.processes.filter((p) => p.machine === model.name)) {
+        await this.#startProcess(spawner, spec);
+      }
+    }
+    await fabric.ready();
     this.#report({
       type: "machines",
       inits: Object.fromEntries([...this.#machines].map(([name, m]) => [name, m.init.pid])),
     });
     this.#phase("machines");
-    for (const { machine, address, port } of boot.listeners) {
-      this.#descriptors.set(
-        `${machine}/${address}:${port}`,
-        listenTcp(this.#machine(machine).network.netns, address, port),
-      );
-    }
-    await Promise.all(boot.processes.map((spec) => this.#startProcess(spec)));
-    this.#phase("processes");
     const router = this.#machines.get(ROUTER);
     if (router && boot.resolver.length) startOutsideResolver(router.network.netns, boot.resolver);
   }
 
-  async #startMachine(fabric: Fabric, model: MachineModel, boot: BootRequest): Promise<void> {
+  async #startMachine(spawner: Spawner, fabric: Fabric, model: MachineModel, boot: BootRequest): Promise<void> {
     const folders = machineFolders(model.name);
     prepareFolders(folders, boot.files[model.name] ?? {});
     const network = fabric.connect(model);
-    const init = await (this.#spawner as Spawner).spawn({
+    const init = await spawner.spawn({
       // Reaps what is orphaned inside; its child only keeps it busy.
       argv: ["/usr/bin/tini", "-s", "--", "/usr/bin/sleep", "infinity"],
       env: { PATH: "/usr/bin" },
@@ -120,12 +124,12 @@ export class Engine {
     });
   }
 
-  async #startProcess(spec: ProcessSpec): Promise<void> {
+  async #startProcess(spawner: Spawner, spec: ProcessSpec): Promise<void> {
     const machine = this.#machine(spec.machine);
     const log = pathInside(machine.folders, spec.log);
     mkdirSync(dirname(log), { recursive: true });
     const supervised = new Supervised(spec, {
-      spawner: this.#spawner as Spawner,
+      spawner,
       pidfd: machine.init.pidfd,
       log,
       descriptors: spec.descriptors.map((id) => this.#descriptor(id)),
@@ -166,8 +170,14 @@ export class Engine {
     for (const process of this.#processes.values()) process.stop();
     for (const server of this.#forwards.values()) server.close();
     for (const fd of this.#descriptors.values()) closeSync(fd);
-    await this.#spawner?.stop();
+    await (await this.#spawner).stop();
   }
+}
+
+/** The machines in the order in which their first processes stand in the list; those without any come first. */
+function inOrderOfProcesses({ topology, processes }: BootRequest): MachineModel[] {
+  const rank = ({ name }: MachineModel): number => processes.findIndex((spec) => spec.machine === name);
+  return topology.machines.toSorted((a, b) => rank(a) - rank(b));
 }
 
 /** What machines and pods start from: /etc, /var. */

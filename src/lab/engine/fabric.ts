@@ -1,5 +1,5 @@
 import { type Netns, newNetns, setSysctls } from "#kernel/namespaces/index.ts";
-import { type Operation, openRtnetlink, type Rtnetlink } from "#kernel/netlink/index.ts";
+import { type Operation, openRtnetlink, type Rtnetlink, waitUntilReady } from "#kernel/netlink/index.ts";
 import { baseSysctls, type Interface, type MachineModel, type Topology } from "#lab/topology/index.ts";
 
 /** Index of the loopback device in every namespace (net/core/dev.c gives it the first). */
@@ -27,6 +27,7 @@ export class Fabric {
   readonly netns: Netns;
   readonly #rtnl: Rtnetlink;
   readonly #bridges = new Map<string, number>();
+  readonly #ports: number[] = [];
   #nextPort = 100;
 
   /** Makes the segments. @throws SysError, NetlinkError */
@@ -74,10 +75,19 @@ export class Fabric {
     return { netns, rtnl };
   }
 
+  /**
+   * Waits until packets pass every cable and segment: what is lost before, an ARP request, is asked again only a
+   * second later.
+   */
+  async ready(): Promise<void> {
+    await waitUntilReady([{ rtnl: this.#rtnl, links: [...this.#ports, ...this.#bridges.values()] }]);
+  }
+
   #plug(machine: MachineModel, device: Interface, index: number, netns: Netns): void {
     const master = this.#bridges.get(device.segment);
     if (master === undefined) throw new Error(`no segment ${device.segment} for ${machine.name} ${device.name}`);
     const port = this.#nextPort++;
+    this.#ports.push(port);
     this.#rtnl.apply([
       {
         op: "add-link",

@@ -2,6 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import type { Server } from "node:net";
+import { nodeOptions } from "#base/entry.ts";
 import { PodwireError } from "#base/errors.ts";
 import type { BootRequest, ForwardTarget, FromEngine, ProcessState, ToEngine } from "#lab/engine/index.ts";
 import { enterStage, LAB_ROOT, type StageSources } from "#lab/stage/index.ts";
@@ -73,7 +74,12 @@ export class EngineLink extends EventEmitter<Events> {
     const init = `${LAB_ROOT}/usr/bin/tini`;
     const fd = openSync(log, "a", 0o600);
     try {
-      const { child } = await enterStage(sources, init, [`${LAB_ROOT}/node`, `${LAB_ROOT}/dist/${engineFile}`], fd);
+      const { child } = await enterStage(
+        sources,
+        init,
+        [`${LAB_ROOT}/node`, ...nodeOptions, `${LAB_ROOT}/dist/${engineFile}`],
+        fd,
+      );
       return new EngineLink(child);
     } catch (error) {
       const words = readFileSync(log, "utf8").trim();
@@ -103,7 +109,7 @@ export class EngineLink extends EventEmitter<Events> {
   /** Asks for the lab to be built; resolves when all processes have been started. */
   async boot(boot: BootRequest): Promise<void> {
     const done = new Promise<void>((resolve, reject) => {
-      this.on("phase", (name) => name === "processes" && resolve());
+      this.on("phase", (name) => name === "machines" && resolve());
       this.once("failed", reject);
     });
     await this.#send({ type: "boot", boot });
