@@ -98,7 +98,7 @@ const service: Service = {
 };
 
 const until = async (what: () => Promise<unknown>, expected: unknown) =>
-  await expect.poll(what, { interval: 5, timeout: 4000 }).toEqual(expected);
+  await expect.poll(what, { interval: 5, timeout: 15_000 }).toEqual(expected);
 const warnings = () => lines.splice(0).filter((line) => /^[WE]/.test(line));
 
 describe("controllers with the API server", () => {
@@ -141,8 +141,11 @@ describe("controllers with the API server", () => {
       return [isNotFound(gone), left.items.length];
     }, [true, 0]);
     stop();
-    const { items: events } = await client.list<Event>(resources.events);
-    expect(new Set(events.map(({ reason }) => reason))).toEqual(
+    await until(
+      async () => {
+        const { items: events } = await client.list<Event>(resources.events);
+        return new Set(events.map(({ reason }) => reason));
+      },
       new Set(["ScalingReplicaSet", "SuccessfulCreate", "SuccessfulDelete", "Scheduled"]),
     );
     expect(warnings()).toEqual([]);

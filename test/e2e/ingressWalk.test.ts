@@ -36,13 +36,15 @@ describe("G01 the ingress walk on a cluster without an ingress controller", () =
     expect(await k(`create -f ${file("ingress-controller.yaml")}`)).toBe(
       "deployment.apps/ingress-controller created\n",
     );
-    await k("rollout status deployment/ingress-controller -n ingress-space --timeout=30s");
+    await k("rollout status deployment/ingress-controller -n ingress-space --timeout=60s");
     const pod = await k("get pods -n ingress-space -o jsonpath={.items[0].metadata.name}");
     expect(await k(`get pod ${pod} -n ingress-space -o jsonpath={.spec.containers[0].image}`)).toBe(
       "quay.io/kubernetes-ingress-controller/nginx-ingress-controller:0.21.0",
     );
-    expect((await suite.kubectl.events("ingress-space", pod)).join("\n")).toMatch(
-      /ImageTemplate: Image "quay\.io\/.*" is the template podwire\/ingress/,
+    await eventually(async () =>
+      expect((await suite.kubectl.events("ingress-space", pod)).join("\n")).toMatch(
+        /ImageTemplate: Image "quay\.io\/.*" is the template podwire\/ingress/,
+      ),
     );
   });
 
@@ -104,19 +106,12 @@ describe("G01 the ingress walk on a cluster without an ingress controller", () =
   });
 
   it("ends with curl, on a node and in a pod", async () => {
-    const typed = await suite.cluster.sh(
-      "node01",
-      "curl -s http://node02:30080/wear; curl -s http://192.168.1.10:30080/watch",
-    );
-    expect(typed.stdout).toBe("Welcome to the wear store\nWelcome to the watch store\n");
+    const both = "Welcome to the wear store\nWelcome to the watch store\n";
+    const onNode = "curl -s http://node02:30080/wear; curl -s http://192.168.1.10:30080/watch";
+    await eventually(async () => expect((await suite.cluster.sh("node01", onNode)).stdout).toBe(both));
     await k("run box --image=podwire/toolbox -- sleep infinity");
-    await k("wait --for=condition=Ready pod/box --timeout=30s");
-    expect(
-      await suite.kubectl.inPod(
-        "default",
-        "box",
-        "curl -s ingress.ingress-space/wear; curl -s 192.168.1.11:30080/watch",
-      ),
-    ).toBe("Welcome to the wear store\nWelcome to the watch store\n");
+    await k("wait --for=condition=Ready pod/box --timeout=60s");
+    const inPod = "curl -s ingress.ingress-space/wear; curl -s 192.168.1.11:30080/watch";
+    await eventually(async () => expect(await suite.kubectl.inPod("default", "box", inPod)).toBe(both));
   });
 });

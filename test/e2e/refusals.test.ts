@@ -196,7 +196,7 @@ describe("U01 K01 C01 commands on a cluster (part: podwire's own)", () => {
   beforeAll(async () => {
     cluster = new TestCluster({ staging, flags: ["--name", "own", "--example", "none"] });
     await cluster.ready();
-  }, 90_000);
+  }, 120_000);
   afterAll(() => cluster?.stop());
   const own = (...args: string[]) => cluster.podwire(...args.slice(0, 1), "--name", "own", ...args.slice(1));
   /** Types into a command on a terminal. */
@@ -278,7 +278,7 @@ describe("U01 K01 C01 commands on a cluster (part: podwire's own)", () => {
 
   it("shell opens one in a pod too", async () => {
     await kubectl("run", "box", "--image=podwire/toolbox", "--", "sleep", "infinity");
-    await kubectl("wait", "--for=condition=Ready", "pod/box", "--timeout=30s");
+    await kubectl("wait", "--for=condition=Ready", "pod/box", "--timeout=60s");
     const { stdout } = await typed("hostname; exit\n", "shell", "default/box", "--name", "own");
     expect(stdout).toMatch(/^(?:# )?box\r$/m);
   });
