@@ -64,7 +64,7 @@ describe("P01 P06 V01 V02 X01 IPv4 and IPv6 at once (part: dual stack)", () => {
   });
 
   it("a ping over IPv6 across nodes, in vxlan on the underlay, without NAT", async () => {
-    const capture = await suite.cluster.capture("node01", "udp port 8472 or ip6 proto 17", 200);
+    const capture = await suite.cluster.capture("node01", "udp port 8472 or ip6 proto 17");
     expect(await inPod("node01", `ping -6 -c3 -i 0.2 -W5 ${v6["node02"]}`)).toContain("3 received");
     await capture.shows(new RegExp(`IP6 ${v6["node01"]} > ${v6["node02"]}: ICMP6, echo request`));
     await capture.stop();

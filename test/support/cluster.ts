@@ -100,18 +100,20 @@ export class TestCluster {
     return this.podwire("exec", machine, "--", "/bin/sh", "-c", script);
   }
 
-  /** Starts a script on a machine that goes on by itself. */
-  follow(machine: string, script: string): Following {
+  /** Starts a program on a machine that goes on by itself, for a minute at most. */
+  follow(machine: string, program: string): Following {
     const { staging, user } = this.#options;
+    const script = `timeout 60 ${program} 2>&1 & read line; kill $!; wait`;
     const args = [staging.podwire, "exec", machine, "--", "/bin/sh", "-c", script];
     const env = this.#environment();
     const ids = user ? { uid: user.uid, gid: user.gid } : {};
-    return new Following(spawn(staging.node, args, { env, cwd: "/", ...ids, stdio: ["ignore", "pipe", "pipe"] }));
+    const child = spawn(staging.node, args, { env, cwd: "/", ...ids, stdio: "pipe" });
+    return new Following(child, () => child.stdin.end());
   }
 
-  /** Starts tcpdump on a machine's eth0; resolves when it sees every packet from now on. It ends by itself. */
-  async capture(machine: string, filter: string, packets: number): Promise<Following> {
-    const capture = this.follow(machine, `exec timeout 60 tcpdump -lnn -i eth0 -c ${packets} '${filter}' 2>&1`);
+  /** Starts tcpdump on a machine's eth0; resolves when it sees every packet from now on. */
+  async capture(machine: string, filter: string): Promise<Following> {
+    const capture = this.follow(machine, `tcpdump -lnn -i eth0 '${filter}'`);
     await capture.shows(/listening on eth0/);
     return capture;
   }
@@ -177,7 +179,7 @@ export class TestCluster {
 export function run(
   program: string,
   args: readonly string[],
-  options: { env?: NodeJS.ProcessEnv; uid?: number; gid?: number; input?: string; timeout?: number } = {},
+  options: { env?: NodeJS.ProcessEnv; cwd?: string; uid?: number; gid?: number; input?: string; timeout?: number } = {},
 ): Promise<Result> {
   const { input, ...rest } = options;
   return new Promise((resolve) => {

@@ -132,7 +132,7 @@ export function firstLightTests(cluster: () => TestCluster): void {
       "app=wear",
     );
     const far = wear.items.find((p) => p.spec.nodeName !== box.spec.nodeName);
-    const capture = await cluster().capture(box.spec.nodeName, "udp port 8472", 400);
+    const capture = await cluster().capture(box.spec.nodeName, "udp port 8472");
     await inBox(`curl -s -m 5 -o /dev/null http://${far?.status.podIP}:8282/`);
     await capture.shows(
       /192\.168\.1\.1[012]\.\d+ > 192\.168\.1\.1[012]\.8472: OTV, flags \[I\] .*, (?:overlay 0, )?instance 1/,

@@ -7,13 +7,14 @@ export type Piped = ChildProcessByStdio<Writable | null, Readable, Readable>;
 
 /** A command that is running; its output grows, both streams in one. */
 export class Following {
-  readonly #child: Piped;
+  readonly #end: () => void;
   readonly #closed: Promise<unknown>;
   #over = false;
   output = "";
 
-  constructor(child: Piped) {
-    this.#child = child;
+  /** @param end how it is ended; as by Ctrl-C when absent */
+  constructor(child: Piped, end: () => void = () => void child.kill("SIGINT")) {
+    this.#end = end;
     for (const stream of [child.stdout, child.stderr])
       stream.on("data", (data: Buffer) => {
         this.output += data.toString();
@@ -34,7 +35,7 @@ export class Following {
   }
 
   async stop(): Promise<void> {
-    if (!this.#over) this.#child.kill("SIGINT");
+    if (!this.#over) this.#end();
     await this.#closed;
   }
 }
