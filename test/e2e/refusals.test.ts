@@ -155,7 +155,7 @@ describe("commands without a cluster", () => {
     const { code, stderr } = await podwire("frobnicate");
     expect(code).toBe(2);
     expect(stderr).toBe(
-      "error: unknown command 'frobnicate'\n(commands are up, down, status, kubeconfig, shell, exec, check, doctor)\n",
+      "error: unknown command 'frobnicate'\n(commands are up, down, status, kubeconfig, shell, exec, check, doctor, dns)\n",
     );
   });
 
@@ -168,7 +168,7 @@ describe("commands without a cluster", () => {
   it("--help says of each command what it does and takes", async () => {
     const { stdout, code } = await podwire("--help");
     expect(code).toBe(0);
-    for (const command of ["up", "down", "status", "shell", "exec", "kubeconfig", "doctor", "check"]) {
+    for (const command of ["up", "down", "status", "shell", "exec", "kubeconfig", "doctor", "check", "dns"]) {
       expect(stdout).toMatch(new RegExp(`^ {2}${command}\\b`, "m"));
       const help = await podwire(command, "--help");
       expect(help).toMatchObject({ code: 0, stderr: "" });

@@ -227,8 +227,8 @@ export class ServicesLab {
 
 /**
  * What a TCP server says, or the errno of a failure.
- * @param waitMs short where no
- * answer is expected, or where it is asked again: a flow that began without a rule stays without
+ * @param waitMs short where no answer is expected, or where it is asked again: a flow that began without a rule
+ *   stays without
  */
 export function ask(netns: Netns, address: string, port: number, waitMs = 5000): Promise<string> {
   return new Promise((resolve) => {

@@ -112,7 +112,7 @@ describe("X01 podwire dns beside a Kubernetes API (part: program)", () => {
   });
 });
 
-describe("D06 a host made a DNS server with the Corefile of the notes", () => {
+describe("D06 a host made a DNS server with the Corefile of the notes (part: the server of pods)", () => {
   it("reads ./Corefile and answers from /etc/hosts", async () => {
     const here = await mkdtemp(join(tmpdir(), "podwire-dns-"));
     const port = await freePort();
