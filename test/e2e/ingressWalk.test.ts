@@ -3,7 +3,7 @@ import { eventually, get } from "#test/support/firstLight.ts";
 import { clusterSuite } from "#test/support/suite.ts";
 
 /** The walk of the notes, each step on what the ones before it made; test/e2e/documents.test.ts types the README's. */
-describe("G01 the ingress walk on a cluster without an ingress controller", () => {
+describe("G01 G02 the ingress walk on a cluster without an ingress controller", () => {
   const suite = clusterSuite(["--ingress", "none"]);
   const k = (command: string, input?: string): Promise<string> => suite.kubectl.ok(command, input);
   const file = (name: string): string => `${suite.cluster.examples}/ingress-walk/${name}`;
@@ -75,6 +75,7 @@ describe("G01 the ingress walk on a cluster without an ingress controller", () =
     );
     await eventually(async () => expect((await nodePort("/wear")).status).toBe(503));
     await eventually(async () => expect((await nodePort("/watch")).status).toBe(503));
+    expect(await k("get ingress -n app-space")).toMatch(/^ingress-wear-watch +<none> +\* +\S* +80 /m);
     expect(await k("describe ing ingress-wear-watch -n app-space")).toMatch(
       /\/watch +video-service:8080 \(<error: services "video-service" not found>\)/,
     );

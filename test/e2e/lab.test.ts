@@ -44,7 +44,7 @@ describe("three hosts in a row", () => {
     expect((await sh("a", "ping -c1 -W5 192.168.2.5")).stdout).toContain("1 received");
   });
 
-  it("L02 routes and a default route with the real tools", async () => {
+  it("L02 routes and a default route with the real tools (part: one gateway)", async () => {
     await sh("a", "ip route add default via 192.168.1.6");
     expect((await sh("a", "ip route show default")).stdout).toBe("default via 192.168.1.6 dev eth0 \n");
     expect((await sh("a", "route -n")).stdout).toMatch(/^0\.0\.0\.0\s+192\.168\.1\.6\s+0\.0\.0\.0\s+UG/m);
@@ -60,13 +60,13 @@ describe("a cluster's machines", () => {
   beforeAll(() => lab.start(clusterTopology(resolveConfig({})), { resolver: ["192.168.1.1"] }));
   afterAll(() => lab.stop());
 
-  it("K04 the node's interface has the alternative name ens3, carries its address and the default route", async () => {
+  it("K04 the node's interface has the alternative name ens3, carries its address and the default route (part: not docker0)", async () => {
     expect((await sh("node01", "ip link show ens3")).stdout).toMatch(/^2: eth0@.*altname ens3/s);
     expect((await sh("node01", "ip -4 -brief addr")).stdout).toContain("192.168.1.11/24");
     expect((await sh("node01", "ip route show default")).stdout).toContain("default via 192.168.1.1 dev eth0");
   });
 
-  it("H02 real ARP: empty before, filled after a ping, gone after deletion", async () => {
+  it("H02 real ARP: empty before, filled after a ping, gone after deletion (part: the cache; not packets, expiry)", async () => {
     expect((await sh("node01", "ip neigh show 192.168.1.12")).stdout).toBe("");
     await sh("node01", "ping -c1 -W5 192.168.1.12");
     expect((await sh("node01", "arp -n 192.168.1.12")).stdout).toMatch(/192\.168\.1\.12\s+ether\s+02:50:01:00:00:0c/);
@@ -84,7 +84,7 @@ describe("a cluster's machines", () => {
     expect(lines.at(-1)).toBe("0");
   });
 
-  it("C01 namespaces, a cable between them, ping, arp, deletion of one end, typed on a node", async () => {
+  it("C01 namespaces, a cable between them, ping, arp, deletion of one end, typed on a node (part: not the lesson)", async () => {
     const script = `set -e
       ip netns add red; ip netns add blue; ip netns
       ip link add veth-red type veth peer name veth-blue

@@ -206,7 +206,7 @@ it("opens pinned namespaces by path", async () => {
   again.close();
 });
 
-describe("N02 plugins as executables on the kernel", () => {
+describe("N02 plugins as executables on the kernel (part: bridge with host-local, 0.4.0)", () => {
   it("do ADD, CHECK and DEL as a runtime calls them, one process each", () => {
     const pod = node.pod("exec", node.directory);
     const data = { dataDir: join(node.directory, "networks") };

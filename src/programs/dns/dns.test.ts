@@ -88,7 +88,7 @@ describe("X01 podwire dns beside a Kubernetes API (part: program)", () => {
     await eventually(async () => (await ask("late.default.svc.cluster.local A"))[0] === "NXDOMAIN", DENIAL_MS);
   });
 
-  it("X04 reads a changed Corefile on SIGUSR1 without losing a query", async () => {
+  it("X04 reads a changed Corefile on SIGUSR1 without losing a query (part: signal)", async () => {
     const text = await readFile(join(directory, "Corefile"), "utf8");
     await writeFile(
       join(directory, "Corefile"),
