@@ -32,6 +32,10 @@ export default defineConfig({
   test: {
     env,
     pool: "forks",
+    // Bounds for what hangs, not for what is slow: a machine with two busy cores takes its time.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 15_000, interval: 20 } },
     projects: [
       {
         extends: true,
@@ -48,8 +52,6 @@ export default defineConfig({
           name: "kernel",
           include: ["test/kernel/**/*.test.ts"],
           exclude,
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
         },
       },
       {

@@ -32,14 +32,40 @@ export function importsOf(text) {
   );
 }
 
+/** Every name of a test or of a group of tests, in their order, each with those within it. */
+function titles(text) {
+  const call = /\b(?:describe|it|test)\b(?:\.\w+(?:\((?:[^()]|\([^()]*\))*\))?)*\(\s*(["'`])((?:\\.|(?!\1)[^\\])*)\1/g;
+  const found = [...text.matchAll(call)].map((match) => ({ at: match.index, name: match[2].replace(/\s+/g, " ") }));
+  const open = [];
+  for (const title of found) {
+    const line = text.slice(text.lastIndexOf("\n", title.at) + 1, title.at);
+    title.indent = /^\s*/.exec(line)[0].length;
+    title.inner = [];
+    // The formatter indents what is within.
+    while (open.length > 0 && open.at(-1).indent >= title.indent) open.pop();
+    title.outer = open.at(-1);
+    title.outer?.inner.push(title);
+    open.push(title);
+  }
+  return found;
+}
+
+const isPart = (title) => title.name.includes("(part");
+
+/** Whether a name proves a clause only: by its own words, by those around it, or by those of each test within it. */
+function provesPart(title) {
+  for (let around = title; around; around = around.outer) if (isPart(around)) return true;
+  const leaves = (one) =>
+    one.inner.length === 0 ? [isPart(one)] : one.inner.flatMap((i) => (isPart(i) ? [true] : leaves(i)));
+  return leaves(title).every(Boolean);
+}
+
 /** Names of tests and groups of tests that begin with rows of the inventory: `{ rows, name, part }` for each. */
 export function testNames(text) {
-  const names = /\(\s*(["'`])((?:[A-Z]\d\d)(?:[ ,+/–-]+[A-Z]\d\d)*)\b((?:\\.|(?!\1)[^\\])*)\1/g;
-  return [...text.matchAll(names)].map((match) => ({
-    rows: expandRows(match[2]),
-    name: (match[2] + match[3]).replace(/\s+/g, " "),
-    part: match[3].includes("(part"),
-  }));
+  return titles(text).flatMap((title) => {
+    const rows = /^[A-Z]\d\d(?:[ ,+/–-]+[A-Z]\d\d)*\b/.exec(title.name)?.[0];
+    return rows ? [{ rows: expandRows(rows), name: title.name, part: provesPart(title) }] : [];
+  });
 }
 
 /** `L01, L02` and `L01–L03` as lists of ids. */

@@ -1,6 +1,7 @@
 import * as http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { freePort } from "#base/testing/ports.ts";
 import { Client } from "./client.ts";
 import { isConflict, isNotFound } from "./errors.ts";
 import { http2Transport } from "./http2.ts";
@@ -120,7 +121,7 @@ describe("HTTP/2 transport", () => {
   });
 
   it("fails what runs when the server dies and reaches its successor on the same port", async () => {
-    const first = await serve((stream) => stream.respond({ ":status": 200 }));
+    const first = await serve((stream) => stream.respond({ ":status": 200 }), await freePort());
     const { client } = connect(first.url);
     const signal = new AbortController().signal;
     const watch = client.watch(resources.pods, { resourceVersion: "1", signal }).next();

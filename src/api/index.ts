@@ -6,7 +6,6 @@ export * from "./errors.ts";
 export * from "./events.ts";
 export * from "./http2.ts";
 export * from "./kubeconfig.ts";
-export * from "./quantity.ts";
 export * from "./reflector.ts";
 export * from "./resources.ts";
 export * from "./selectors.ts";

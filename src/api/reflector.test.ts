@@ -38,7 +38,7 @@ function setUp(options: { watchList?: boolean } = {}) {
   return { api, client, stop, informer, seen, create, set, remove, state };
 }
 
-const until = (what: () => boolean) => expect.poll(what, { interval: 1, timeout: 2000 }).toBe(true);
+const until = (what: () => boolean) => expect.poll(what, { interval: 1, timeout: 15_000 }).toBe(true);
 
 describe.each([{ watchList: true }, { watchList: false }])("informer, $watchList WatchList", (options) => {
   it("mirrors what is there and what happens then", async () => {

@@ -63,7 +63,9 @@ export class Informer<T extends KubeObject> {
     this.#options = options;
     this.#deps = deps;
     this.synced = this.#syncing.promise;
-    this.synced.catch(() => {}); // nobody has to wait for it
+    // It fails only when the informer is stopped before it was complete. Who waits is told; when nobody does, that is
+    // no fault which Node should end the process for.
+    this.synced.catch(() => {});
   }
 
   /** Begins to mirror. A second call does nothing. */
@@ -126,13 +128,15 @@ export class Informer<T extends KubeObject> {
         else await this.#readByList();
       } catch (error) {
         if (signal.aborted) break;
-        if (isGone(error)) this.#version = undefined;
-        else if (isTooLargeVersion(error)) {
+        const fields = { resource: this.#resource.plural, error: errorMessage(error) };
+        if (isGone(error) || isTooLargeVersion(error)) {
+          // Part of the protocol, not a failure: the server has forgotten our version, or has not come to it yet
+          // after a restart. The state is read anew.
+          log.debug("The version is unknown to the server, reading anew", fields);
           this.#version = undefined;
-          this.#rewound = true;
+          this.#rewound ||= isTooLargeVersion(error);
         } else {
           this.#lastError = error;
-          const fields = { resource: this.#resource.plural, error: errorMessage(error) };
           // A server that restarts is usual; only a lasting failure deserves a line above debug.
           if (this.#failures === 6) log.warn("Watch keeps failing", fields);
           else log.debug("Watch failed", fields);
@@ -176,7 +180,9 @@ export class Informer<T extends KubeObject> {
       }
     } catch (error) {
       if (!(stop.signal.aborted || isRefusedWatchList(error)) || this.#deps.signal.aborted) throw error;
-      this.#deps.log.debug("The server has no WatchList, listing", { resource: this.#resource.plural });
+      // An older server says that it does not know the option, or sends no bookmark: then a list does it.
+      const fields = { resource: this.#resource.plural, error: errorMessage(error) };
+      this.#deps.log.debug("The server has no WatchList, listing", fields);
       this.#watchList = false;
     } finally {
       clearTimeout(late);

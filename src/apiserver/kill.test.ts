@@ -59,7 +59,8 @@ describe("API server killed under load (part of: a killed control plane returns 
         }
       };
       const writers = Array.from({ length: 8 }, (_, id) => writer(id));
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      const before = acknowledged.size;
+      await expect.poll(() => acknowledged.size, { interval: 1 }).toBeGreaterThan(before + 50 + 20 * round);
       await kill();
       await Promise.all(writers);
     }

@@ -40,7 +40,7 @@ async function k(command: string, input?: string): Promise<string> {
     ...args.map((a) => (a === "FILE" ? file : a)),
   ];
   try {
-    const { stdout, stderr } = await run(kubectl, full, { timeout: 20_000 });
+    const { stdout, stderr } = await run(kubectl, full, { timeout: 60_000 });
     return stdout + stderr;
   } catch (error) {
     const { stdout, stderr } = error as { stdout: string; stderr: string };

@@ -98,7 +98,7 @@ const service: Service = {
 };
 
 const until = async (what: () => Promise<unknown>, expected: unknown) =>
-  await expect.poll(what, { interval: 5, timeout: 4000 }).toEqual(expected);
+  await expect.poll(what, { interval: 5, timeout: 15_000 }).toEqual(expected);
 const warnings = () => lines.splice(0).filter((line) => /^[WE]/.test(line));
 
 describe("controllers with the API server", () => {

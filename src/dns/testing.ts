@@ -1,7 +1,7 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach } from "vitest";
@@ -118,7 +118,11 @@ export function queryBytes(question: string, id = 4711): Uint8Array {
 }
 
 /** Sends bytes over UDP; the answer, or undefined when none comes within the time. */
-export async function exchangeBytes(port: number, packet: Uint8Array, waitMs = 2000): Promise<Uint8Array | undefined> {
+export async function exchangeBytes(
+  port: number,
+  packet: Uint8Array,
+  waitMs = 10_000,
+): Promise<Uint8Array | undefined> {
   const socket = createSocket("udp4");
   try {
     const answer = once(socket, "message", { signal: AbortSignal.timeout(waitMs) });
@@ -181,18 +185,8 @@ export async function startUpstream(answer: (asked: Message) => Message | undefi
   };
 }
 
-/** A TCP port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address ? address.port : 0;
-}
-
 /** Waits until the check passes, for things that an event of the kernel brings about. */
-export async function eventually(check: () => boolean | Promise<boolean>, waitMs = 5000): Promise<void> {
+export async function eventually(check: () => boolean | Promise<boolean>, waitMs = 15_000): Promise<void> {
   const end = Date.now() + waitMs;
   while (!(await check())) {
     if (Date.now() > end) throw new Error("did not happen in time");

@@ -44,6 +44,7 @@ describe("G01 the ingress controller (part: objects to data plane)", () => {
   const lines: string[] = [];
   const log = createLogger("ingress", { write: (line) => void lines.push(line) });
 
+  const waitFor = (check: () => void) => vi.waitFor(check, 15_000);
   const start = (options: Partial<ControllerOptions> = {}) => {
     const env = { POD_NAME: "ingress-1", POD_NAMESPACE: "ingress-space" };
     const flags = { ...parseFlags(["--configmap=ingress-space/nginx-configuration"], env), ...options };
@@ -78,8 +79,8 @@ describe("G01 the ingress controller (part: objects to data plane)", () => {
     expect(dataPlane.texts).toHaveLength(1);
     expect(last()).toContain("proxy_pass http://10.96.1.1:80;");
     expect(controller.healthy).toBe(true);
-    await vi.waitFor(() => expect(events()).toEqual(["Normal Sync Scheduled for sync"]));
-    await vi.waitFor(() => {
+    await waitFor(() => expect(events()).toEqual(["Normal Sync Scheduled for sync"]));
+    await waitFor(() => {
       const [shop] = api.all<Ingress>(ingresses);
       expect(shop?.status?.loadBalancer?.ingress).toEqual([{ ip: "192.168.1.11" }, { ip: "192.168.1.12" }]);
     });
@@ -88,8 +89,8 @@ describe("G01 the ingress controller (part: objects to data plane)", () => {
   test("applies again only when the routes change", async () => {
     await start();
     put(ingress([rule(undefined, path("/wear", "wear"))], {}, { name: "shop" }));
-    await vi.waitFor(() => expect(last()).toContain("/wear"));
-    await vi.waitFor(() => expect(api.all<Ingress>(ingresses)[0]?.status).toBeDefined());
+    await waitFor(() => expect(last()).toContain("/wear"));
+    await waitFor(() => expect(api.all<Ingress>(ingresses)[0]?.status).toBeDefined());
     const count = dataPlane.texts.length;
     api.put("/api/v1/services", service("another", "10.96.1.9"));
     put(
@@ -104,9 +105,9 @@ describe("G01 the ingress controller (part: objects to data plane)", () => {
     await start();
     expect(last()).toContain("return 503;");
     const message = 'spec.rules[0].http.paths[0].backend: Service "app/late" does not exist';
-    await vi.waitFor(() => expect(events()).toContain(`Warning BackendUnavailable ${message}`));
+    await waitFor(() => expect(events()).toContain(`Warning BackendUnavailable ${message}`));
     api.put("/api/v1/services", service("late", "10.96.1.7"));
-    await vi.waitFor(() => expect(last()).toContain("proxy_pass http://10.96.1.7:80;"));
+    await waitFor(() => expect(last()).toContain("proxy_pass http://10.96.1.7:80;"));
     expect(events().filter((each) => each.includes("late"))).toHaveLength(1);
   });
 
@@ -117,7 +118,7 @@ describe("G01 the ingress controller (part: objects to data plane)", () => {
       metadata,
       data: { "proxy-read-timeout": "99", "no-such-option": "1", "keep-alive": "x;" },
     } as never);
-    await vi.waitFor(() => expect(last()).toContain("proxy_read_timeout 99s;"));
+    await waitFor(() => expect(last()).toContain("proxy_read_timeout 99s;"));
     expect(last()).toContain("keepalive_timeout 75s;");
     expect(lines.filter((line) => line.includes("ConfigMap option ignored"))).toHaveLength(2);
   });
@@ -128,7 +129,7 @@ describe("G01 the ingress controller (part: objects to data plane)", () => {
     dataPlane.refuse = () => (failures-- > 0 ? new NginxConfigError("bind() failed", undefined) : undefined);
     dataPlane.die();
     expect(controller.healthy).toBe(false);
-    await vi.waitFor(() => expect(controller.healthy).toBe(true), 2000);
+    await waitFor(() => expect(controller.healthy).toBe(true));
     expect(dataPlane.texts).toHaveLength(2);
     expect(metrics.text()).toContain("nginx_ingress_controller_success 2");
     expect(metrics.text()).toContain("nginx_ingress_controller_errors 2");
@@ -137,7 +138,7 @@ describe("G01 the ingress controller (part: objects to data plane)", () => {
   test("--publish-status-address and --publish-service decide the status", async () => {
     put(ingress([rule(undefined, path("/", "wear"))], {}, { name: "shop" }));
     await start({ publishStatusAddress: "127.0.0.1, shop.example" });
-    await vi.waitFor(() => {
+    await waitFor(() => {
       expect(api.all<Ingress>(ingresses)[0]?.status?.loadBalancer?.ingress).toEqual([
         { ip: "127.0.0.1" },
         { hostname: "shop.example" },
@@ -145,7 +146,7 @@ describe("G01 the ingress controller (part: objects to data plane)", () => {
     });
     await controller.stop();
     await start({ publishService: "app/wear" });
-    await vi.waitFor(() =>
+    await waitFor(() =>
       expect(api.all<Ingress>(ingresses)[0]?.status?.loadBalancer?.ingress).toEqual([{ ip: "10.96.1.1" }]),
     );
   });

@@ -4,10 +4,11 @@ import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createLogger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
+import { freePort } from "#base/testing/ports.ts";
 import { Compiler } from "./compiler.ts";
 import { renderConfig } from "./plan.ts";
 import { defaultSettings } from "./settings.ts";
-import { curl, freePort, type Seen, startBackend, TestNginx } from "./testing/nginx.ts";
+import { curl, type Seen, startBackend, TestNginx } from "./testing/nginx.ts";
 import { ingress, modelOf, path, rule, service, servicesOf } from "./testing/objects.ts";
 
 const log = createLogger("test", { write: () => {} });

@@ -190,7 +190,6 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       objects.stop();
       await Promise.all([server.stop(), servers.stop(), statuses.stop(), events.flush()]);
       stop.abort(new Error("the agent stops"));
-      runtime.stop();
       await spawner.stop();
     },
   };

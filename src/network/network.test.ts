@@ -174,8 +174,7 @@ describe("P06 flannel vxlan (part: restarts and faults on a fake kernel)", () =>
     await network.ready;
     const told = async () => (await bench.client.get(resources.nodes, "node01")).metadata.annotations;
     expect(await told()).toEqual({});
-    while ((await told())?.[`${flannel}/backend-type`] !== "vxlan")
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    await expect.poll(told).toMatchObject({ [`${flannel}/backend-type`]: "vxlan" });
     expect(bench.kernel.history).toHaveLength(6);
   });
 
@@ -191,7 +190,6 @@ describe("P06 flannel vxlan (part: restarts and faults on a fake kernel)", () =>
       { spec: { podCIDRs: ["10.9.0.0/24"] } },
       { type: "merge" },
     );
-    while (network.status().error === undefined) await new Promise((resolve) => setTimeout(resolve, 2));
-    expect(network.status().error).toBe("subnet 10.9.0.0/24 of node01 is in none of the pod networks");
+    await expect.poll(() => network.status().error).toBe("subnet 10.9.0.0/24 of node01 is in none of the pod networks");
   });
 });

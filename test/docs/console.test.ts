@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { consoleBlocks, outputMatches, runBlock } from "./console.ts";
+import { consoleBlocks, looksOnly, outputMatches, runBlock } from "./console.ts";
 
 const document = `
 # Title
@@ -41,6 +41,15 @@ describe("U03 documents are run (part: the reader of console blocks)", () => {
     expect(outputMatches([], "")).toBe(true);
     expect(outputMatches([], "x")).toBe(false);
     expect(outputMatches(["a.c"], "abc")).toBe(false);
+  });
+
+  test("tells blocks that only look from those that change something", () => {
+    const looks = (...commands: string[]) =>
+      looksOnly({ where: "host", heading: "", steps: commands.map((command) => ({ command, expected: [], line: 1 })) });
+    expect(looks("curl -s http://node01:30080/", "kubectl get pods -A | sort")).toBe(true);
+    expect(looks("kubectl exec client -n app-space -- nslookup wear-service")).toBe(true);
+    for (const command of ["kubectl create ns x", "kubectl exec client -- touch x", "curl x > /tmp/x", "dig x; rm y"])
+      expect(looks("curl x", command)).toBe(false);
   });
 
   test("runs a block in one shell and returns what differs", async () => {

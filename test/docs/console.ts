@@ -73,6 +73,15 @@ function escapeRegex(text: string): string {
   return text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
 
+/** Commands that look and change nothing. */
+const LOOKS =
+  /^(curl|dig|nslookup|kubectl (get|describe|logs)|kubectl exec \S+( -n \S+)? -- (curl|dig|nslookup))\b[^|;&>]*(\| (sort|head|tail|grep)\b[^|;&>]*)?$/;
+
+/** Whether a block's commands only look, so that it may run again. */
+export function looksOnly(block: ConsoleBlock): boolean {
+  return block.steps.every(({ command }) => LOOKS.test(command));
+}
+
 /** A step whose output differs. */
 export interface Difference {
   readonly step: Step;

@@ -5,6 +5,8 @@ import { makeStaging, type Staging } from "../support/staging.ts";
 import { STREAM_PORT, STREAM_REPORT, type StreamReport, streamClient, streamServer } from "../support/streams.ts";
 
 const KILLS = process.env["PODWIRE_LONG"] === "1" ? 20 : 4;
+/** A network that goes away with its agent is gone for longer; a busy machine alone may let a program wait this long. */
+const LONGEST_GAP_MS = 3000;
 const SIGKILL = 9;
 const NODES = ["node01", "node02"] as const;
 
@@ -22,7 +24,8 @@ const FACTS: Readonly<Record<string, string>> = {
     "ps -e -o pid=,args= | grep -E 'tini|sleep infinity|nginx|/bin/node -e|podwire-echo' | grep -v grep | sort",
   namespaces: "ls -i /run/netns | sort",
   links: "ip -o link | sed 's/ state .*//'",
-  addresses: "ip -o addr",
+  // IPv6 addresses are tentative for a second or two (RFC 4862, duplicate address detection).
+  addresses: "ip -o addr | sed 's/ tentative//'",
   routes: "ip route show table all | sort",
   neighbours: "ip neigh show nud permanent | sort; bridge fdb show dev flannel.1 | sort",
   // With handles: a table that was made anew has other ones.
@@ -37,6 +40,7 @@ describe("killed agents", () => {
     staging = makeStaging();
     cluster = new TestCluster({ staging });
     await cluster.ready();
+    await cluster.podsReady();
     await cluster.toolbox("server", "node02", streamServer);
     await cluster.ok("expose", "pod", "server", `--port=${STREAM_PORT}`);
     const podIp = await cluster.ok("get", "pod", "server", "-o", "jsonpath={.status.podIP}");
@@ -45,7 +49,7 @@ describe("killed agents", () => {
       expect((await cluster.sh("node01", `nft list ruleset | grep -c ${clusterIp}`)).stdout).not.toBe("0\n"),
     );
     await cluster.toolbox("client", "node01", streamClient([podIp, clusterIp]));
-  }, 90_000);
+  }, 120_000);
   afterAll(async () => {
     await cluster.stop();
     staging.remove();
@@ -66,20 +70,32 @@ describe("killed agents", () => {
   const report = async (): Promise<Record<string, StreamReport>> =>
     JSON.parse((await cluster.inPod("client", STREAM_REPORT)).stdout);
 
+  /** The facts once they have come to rest: nginx takes its old workers away, say, some time after a change. */
+  async function settledFacts(): Promise<Record<string, Record<string, string>>> {
+    let before = await allFacts();
+    return eventually(async () => {
+      const now = await allFacts();
+      const last = before;
+      before = now;
+      expect(now).toEqual(last);
+      return now;
+    });
+  }
+
   /** Resolves when the agent of a node runs anew and has adopted its pods. */
   async function back(node: string, restarts: number): Promise<void> {
     await eventually(async () => {
       const { processes } = await cluster.status();
       expect(processes.find((p) => p.name === `kubelet/${node}`)).toMatchObject({ state: "running", restarts });
-    }, 20_000);
+    });
     const pod = node === "node01" ? "client" : "server";
-    await eventually(async () => expect((await cluster.inPod(pod, "hostname")).stdout).toBe(`${pod}\n`), 10_000);
+    await eventually(async () => expect((await cluster.inPod(pod, "hostname")).stdout).toBe(`${pod}\n`));
   }
 
   it(`P06 V02 come back to pods and rules as they should be; two streams lose nothing over ${KILLS} kills (part: killed agents)`, {
-    timeout: 30_000 + KILLS * 15_000,
+    timeout: 60_000 + KILLS * 40_000,
   }, async () => {
-    const [factsBefore, podsBefore] = [await allFacts(), await identities()];
+    const [factsBefore, podsBefore] = [await settledFacts(), await identities()];
     expect(factsBefore["node01"]?.["rules"]).toContain("# handle");
     expect(factsBefore["node01"]?.["processes"]).toContain("podwire-echo");
     for (let kill = 0; kill < KILLS; kill++) {
@@ -91,14 +107,17 @@ describe("killed agents", () => {
     await eventually(async () => expect(await allFacts()).toEqual(factsBefore));
     expect(await identities()).toEqual(podsBefore);
 
-    const streams = Object.entries(await report());
-    expect(streams).toHaveLength(2);
-    for (const [, stream] of streams) {
-      expect(stream).toMatchObject({ wrong: 0, breaks: [] });
-      expect(stream.sent).toBeGreaterThan(KILLS * 20);
-      expect(stream.sent - stream.received).toBeLessThan(20);
-      expect(stream.longestGapMs).toBeLessThan(1000);
-    }
+    // Some numbers are always on their way; a stream that lost one never catches up.
+    await eventually(async () => {
+      const streams = Object.values(await report());
+      expect(streams).toHaveLength(2);
+      for (const stream of streams) {
+        expect(stream).toMatchObject({ wrong: 0, breaks: [] });
+        expect(stream.sent).toBeGreaterThan(KILLS * 20);
+        expect(stream.sent - stream.received).toBeLessThan(20);
+        expect(stream.longestGapMs).toBeLessThan(LONGEST_GAP_MS);
+      }
+    });
     const { state, processes } = await cluster.status();
     expect({ state, restarts: processes.map((p) => [p.name, p.restarts]) }).toEqual({
       state: "ready",

@@ -65,7 +65,7 @@ const start = (name: string, node: string) =>
     "sleep",
     "infinity",
   ]);
-const ready = (name: string) => k(`wait --for=condition=Ready pod/${name} --timeout=30s`);
+const ready = (name: string) => k(`wait --for=condition=Ready pod/${name} --timeout=60s`);
 const addressOf = (name: string) => k(`get pod ${name} -o jsonpath={.status.podIP}`);
 const remove = (name: string) => k(`delete pod ${name} --grace-period=1`);
 
@@ -127,9 +127,8 @@ describe("N03 N04 the notes' mynet on node01", () => {
     expect(await on("node01", "ip -4 addr show cni0")).toContain("inet 10.22.0.1/16");
     expect(await suite.kubectl.inPod("default", "mine", "ip route")).toMatch(/^default via 10\.22\.0\.1 dev eth0/);
     // The node masquerades what leaves, so that its pods reach others all the same.
-    expect(await suite.kubectl.inPod("default", "mine", `ping -c1 -W2 ${await addressOf("other")}`)).toContain(
-      "1 received",
-    );
+    const ping = `ping -c1 -W2 ${await addressOf("other")}`;
+    await eventually(async () => expect(await suite.kubectl.inPod("default", "mine", ping)).toContain("1 received"));
   });
 
   it("status says that the node left the cluster's pod network, as text and as JSON", async () => {
@@ -182,12 +181,14 @@ describe("N05 net-script.sh as a plugin", () => {
     await start("scripted", "node01");
     await ready("scripted");
     expect(await addressOf("scripted")).toBe("10.244.1.200");
-    expect(await on("node01", "ping -c1 -W2 10.244.1.200")).toContain("1 received");
+    expect(await on("node01", "ping -c1 -W5 10.244.1.200")).toContain("1 received");
     expect(await on("node01", "cat /var/log/net-script.log")).toMatch(
       /^(add|ADD) [0-9a-f]{64} (cni-\S+) ADD eth0 \/run\/netns\/\2 \{.*"type": ?"net-script".*\}\n$/,
     );
-    expect(await suite.kubectl.events("default", "scripted")).toContain(
-      'NetworkPlugin: network "scripted": net-script.sh printed no CNI result; 10.244.1.200/24 was read from eth0 in the namespace',
+    await eventually(async () =>
+      expect(await suite.kubectl.events("default", "scripted")).toContain(
+        'NetworkPlugin: network "scripted": net-script.sh printed no CNI result; 10.244.1.200/24 was read from eth0 in the namespace',
+      ),
     );
     await remove("scripted");
     await eventually(async () =>
@@ -195,7 +196,8 @@ describe("N05 net-script.sh as a plugin", () => {
         /^(DEL|DELETE|delete) [0-9a-f]{64} cni-\S+ (DEL|DELETE) eth0 /,
       ),
     );
-    expect(await on("node01", "ip link")).not.toContain("veth-script");
+    // The script writes its log before it works.
+    await eventually(async () => expect(await on("node01", "ip link")).not.toContain("veth-script"));
   });
 
   it("a script that fails is named in the pod's events with what it said", async () => {
@@ -247,10 +249,12 @@ describe("N03 U03 mistakes in a configuration are named with file and line (part
       ),
     );
     expect(await k("get nodes --no-headers")).toMatch(/^node02 +NotReady/m);
-    expect(await suite.cluster.status()).toMatchObject({
-      state: "degraded",
-      nodes: [{}, {}, { name: "node02", state: "NotReady" }],
-    });
+    await eventually(async () =>
+      expect(await suite.cluster.status()).toMatchObject({
+        state: "degraded",
+        nodes: [{}, {}, { name: "node02", state: "NotReady" }],
+      }),
+    );
     await eventually(async () =>
       expect(await k("describe node node02")).toMatch(/^Taints: +node\.kubernetes\.io\/not-ready:No/m),
     );

@@ -32,8 +32,8 @@ describe("P01 P06 V01 V02 X01 IPv4 and IPv6 at once (part: dual stack)", () => {
       ]);
     }
     await k("create deployment web --image=podwire/echo --port=8080 --replicas=4");
-    await k("wait --for=condition=Ready pod/node01 pod/node02 --timeout=30s");
-    await k("rollout status deployment/web --timeout=30s");
+    await k("wait --for=condition=Ready pod/node01 pod/node02 --timeout=60s");
+    await k("rollout status deployment/web --timeout=60s");
   });
 
   it("nodes have a subnet and an address of each family", async () => {
@@ -64,19 +64,16 @@ describe("P01 P06 V01 V02 X01 IPv4 and IPv6 at once (part: dual stack)", () => {
   });
 
   it("a ping over IPv6 across nodes, in vxlan on the underlay, without NAT", async () => {
-    const capture = suite.cluster.sh(
-      "node01",
-      "timeout 4 tcpdump -lnn -i eth0 -c 6 'udp port 8472 or ip6 proto 17' 2>&1",
-    );
-    await new Promise((resolve) => setTimeout(resolve, 700));
-    expect(await inPod("node01", `ping -6 -c3 -i 0.2 -W2 ${v6["node02"]}`)).toContain("3 received");
-    expect((await capture).stdout).toContain(`IP6 ${v6["node01"]} > ${v6["node02"]}: ICMP6, echo request`);
+    const capture = await suite.cluster.capture("node01", "udp port 8472 or ip6 proto 17");
+    expect(await inPod("node01", `ping -6 -c3 -i 0.2 -W5 ${v6["node02"]}`)).toContain("3 received");
+    await capture.shows(new RegExp(`IP6 ${v6["node01"]} > ${v6["node02"]}: ICMP6, echo request`));
+    await capture.stop();
   });
 
   it("nodes ping pods over IPv6", async () => {
     for (const node of ["controlplane", "node01", "node02"]) {
       for (const pod of Object.values(v6))
-        expect((await suite.cluster.sh(node, `ping -6 -c1 -W2 ${pod}`)).stdout).toContain("1 received");
+        expect((await suite.cluster.sh(node, `ping -6 -c1 -W5 ${pod}`)).stdout).toContain("1 received");
     }
   });
 
@@ -107,7 +104,7 @@ describe("P01 P06 V01 V02 X01 IPv4 and IPv6 at once (part: dual stack)", () => {
         expect(await inPod(node, `curl -g -s -m 3 'http://[${six}]/'`)).toContain('"pod": "web-'),
       );
       const seen = new Set<string>();
-      for (let i = 0; i < 12; i++) {
+      for (let i = 0; i < 60 && seen.size < 2; i++) {
         const answer = JSON.parse(await inPod(node, `curl -g -s -m 3 'http://[${six}]/'`)) as {
           client: string;
           node: string;
@@ -116,28 +113,32 @@ describe("P01 P06 V01 V02 X01 IPv4 and IPv6 at once (part: dual stack)", () => {
         seen.add(answer.node);
       }
       expect(seen.size).toBe(2);
-      expect(await inPod(node, `curl -s -m 3 http://${four}/`)).toContain('"pod": "web-');
+      await eventually(async () => expect(await inPod(node, `curl -s -m 3 http://${four}/`)).toContain('"pod": "web-'));
     }
     for (const node of ["controlplane", "node01", "node02"])
-      expect((await suite.cluster.sh(node, `curl -g -s -m 3 'http://[${six}]/'`)).stdout).toContain('"pod": "web-');
+      await eventually(async () =>
+        expect((await suite.cluster.sh(node, `curl -g -s -m 3 'http://[${six}]/'`)).stdout).toContain('"pod": "web-'),
+      );
   });
 
   it("its NodePort answers at the nodes' IPv6 addresses", async () => {
     for (const i of [10, 11, 12]) {
-      const { stdout } = await suite.cluster.sh(
-        "router",
-        `curl -g -s -m 3 'http://[fd00:192:168:1::${i.toString(16)}]:30666/'`,
+      const url = `http://[fd00:192:168:1::${i.toString(16)}]:30666/`;
+      await eventually(async () =>
+        expect((await suite.cluster.sh("router", `curl -g -s -m 3 '${url}'`)).stdout).toContain('"pod": "web-'),
       );
-      expect(stdout).toContain('"pod": "web-');
     }
   });
 
   it("its name has an A and an AAAA record, and reverse names of both families", async () => {
     const six = await k("get svc web -o jsonpath={.spec.clusterIPs[1]}");
-    expect((await inPod("node01", "dig +short web.default.svc.cluster.local AAAA")).trim()).toBe(six);
-    expect((await inPod("node01", "dig +short web.default.svc.cluster.local A")).trim()).toMatch(/^10\./);
-    expect((await inPod("node01", `dig +short -x ${six}`)).trim()).toBe("web.default.svc.cluster.local.");
-    expect(await inPod("node01", "curl -6 -s -m 3 http://web/")).toContain('"pod": "web-');
+    const dig = async (question: string) => (await inPod("node01", `dig +short ${question}`)).trim();
+    await eventually(async () => expect(await dig("web.default.svc.cluster.local AAAA")).toBe(six));
+    await eventually(async () => expect(await dig("web.default.svc.cluster.local A")).toMatch(/^10\./));
+    await eventually(async () => expect(await dig(`-x ${six}`)).toBe("web.default.svc.cluster.local."));
+    await eventually(async () =>
+      expect(await inPod("node01", "curl -6 -s -m 3 http://web/")).toContain('"pod": "web-'),
+    );
   });
 
   it("a Service of one family alone, IPv6, answers too", async () => {

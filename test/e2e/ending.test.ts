@@ -51,7 +51,8 @@ describe.each(["root", "an ordinary user"])("a cluster of %s ends", (who) => {
     const ended = new Promise((resolve) => up.once("exit", resolve));
     process.kill(cluster.family[i + 1] as number, "SIGKILL");
     expect(await ended).toBe(1);
-    expect(cluster.output).toContain("the lab's engine ended");
+    // The end of a process may be told before the last of its output has come through the pipe.
+    await expect.poll(() => cluster.output).toContain("the lab's engine ended");
     await cluster.end("SIGKILL");
     expect(await cluster.leftovers()).toEqual({});
     expect(await cluster.state()).toEqual([]);

@@ -14,7 +14,8 @@ describe.each(["root", "an ordinary user"])("first light as %s", (who) => {
     if (who !== "root") user = makeUser();
     cluster = new TestCluster({ staging, ...(user ? { user } : {}) });
     await cluster.ready();
-  }, 90_000);
+    await cluster.podsReady();
+  }, 120_000);
   afterAll(async () => {
     await cluster.stop();
     user?.remove();

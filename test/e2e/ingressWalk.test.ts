@@ -3,7 +3,7 @@ import { eventually, get } from "#test/support/firstLight.ts";
 import { clusterSuite } from "#test/support/suite.ts";
 
 /** The walk of the notes, each step on what the ones before it made; test/e2e/documents.test.ts types the README's. */
-describe("G01 the ingress walk on a cluster without an ingress controller", () => {
+describe("G01 G02 the ingress walk on a cluster without an ingress controller", () => {
   const suite = clusterSuite(["--ingress", "none"]);
   const k = (command: string, input?: string): Promise<string> => suite.kubectl.ok(command, input);
   const file = (name: string): string => `${suite.cluster.examples}/ingress-walk/${name}`;
@@ -36,13 +36,15 @@ describe("G01 the ingress walk on a cluster without an ingress controller", () =
     expect(await k(`create -f ${file("ingress-controller.yaml")}`)).toBe(
       "deployment.apps/ingress-controller created\n",
     );
-    await k("rollout status deployment/ingress-controller -n ingress-space --timeout=30s");
+    await k("rollout status deployment/ingress-controller -n ingress-space --timeout=60s");
     const pod = await k("get pods -n ingress-space -o jsonpath={.items[0].metadata.name}");
     expect(await k(`get pod ${pod} -n ingress-space -o jsonpath={.spec.containers[0].image}`)).toBe(
       "quay.io/kubernetes-ingress-controller/nginx-ingress-controller:0.21.0",
     );
-    expect((await suite.kubectl.events("ingress-space", pod)).join("\n")).toMatch(
-      /ImageTemplate: Image "quay\.io\/.*" is the template podwire\/ingress/,
+    await eventually(async () =>
+      expect((await suite.kubectl.events("ingress-space", pod)).join("\n")).toMatch(
+        /ImageTemplate: Image "quay\.io\/.*" is the template podwire\/ingress/,
+      ),
     );
   });
 
@@ -73,6 +75,7 @@ describe("G01 the ingress walk on a cluster without an ingress controller", () =
     );
     await eventually(async () => expect((await nodePort("/wear")).status).toBe(503));
     await eventually(async () => expect((await nodePort("/watch")).status).toBe(503));
+    expect(await k("get ingress -n app-space")).toMatch(/^ingress-wear-watch +<none> +\* +\S* +80 /m);
     expect(await k("describe ing ingress-wear-watch -n app-space")).toMatch(
       /\/watch +video-service:8080 \(<error: services "video-service" not found>\)/,
     );
@@ -104,19 +107,12 @@ describe("G01 the ingress walk on a cluster without an ingress controller", () =
   });
 
   it("ends with curl, on a node and in a pod", async () => {
-    const typed = await suite.cluster.sh(
-      "node01",
-      "curl -s http://node02:30080/wear; curl -s http://192.168.1.10:30080/watch",
-    );
-    expect(typed.stdout).toBe("Welcome to the wear store\nWelcome to the watch store\n");
+    const both = "Welcome to the wear store\nWelcome to the watch store\n";
+    const onNode = "curl -s http://node02:30080/wear; curl -s http://192.168.1.10:30080/watch";
+    await eventually(async () => expect((await suite.cluster.sh("node01", onNode)).stdout).toBe(both));
     await k("run box --image=podwire/toolbox -- sleep infinity");
-    await k("wait --for=condition=Ready pod/box --timeout=30s");
-    expect(
-      await suite.kubectl.inPod(
-        "default",
-        "box",
-        "curl -s ingress.ingress-space/wear; curl -s 192.168.1.11:30080/watch",
-      ),
-    ).toBe("Welcome to the wear store\nWelcome to the watch store\n");
+    await k("wait --for=condition=Ready pod/box --timeout=60s");
+    const inPod = "curl -s ingress.ingress-space/wear; curl -s 192.168.1.11:30080/watch";
+    await eventually(async () => expect(await suite.kubectl.inPod("default", "box", inPod)).toBe(both));
   });
 });

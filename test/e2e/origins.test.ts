@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Origin } from "#base/origin.ts";
 import type { KernelThing } from "#explain/index.ts";
+import { eventually } from "#test/support/firstLight.ts";
 import { checkout } from "#test/support/installation.ts";
 import { clusterSuite } from "#test/support/suite.ts";
 
@@ -87,8 +88,14 @@ describe("K01 V01 V03 P06 every rule, element and route of a node carries its or
 
   beforeAll(async () => {
     for (const node of NODES) {
-      held.push(...(await readKernel(node)));
-      things.set(node, await originsOf(node));
+      // The two are read one after the other: they count when nothing changed in between.
+      const kernel = await eventually(async () => {
+        const before = await readKernel(node);
+        things.set(node, await originsOf(node));
+        expect(await readKernel(node)).toEqual(before);
+        return before;
+      });
+      held.push(...kernel);
     }
   });
 
@@ -147,11 +154,13 @@ describe("K01 V01 V03 P06 every rule, element and route of a node carries its or
     const before = (await originsOf("node01")).filter(({ kind }) => kind !== "route");
     await suite.cluster.sh("node01", "kill -9 $(pidof -s kubelet || pgrep -f '[/]usr/bin/kubelet')");
     await expect
-      .poll(async () => (await suite.cluster.status()).processes.find(({ name }) => name === "kubelet/node01"))
+      .poll(async () => (await suite.cluster.status()).processes.find(({ name }) => name === "kubelet/node01"), {
+        timeout: 30_000,
+      })
       .toMatchObject({ restarts: 1, state: "running" });
     await expect
       .poll(async () => (await originsOf("node01").catch(() => [])).filter(({ kind }) => kind !== "route"), {
-        timeout: 20_000,
+        timeout: 30_000,
         interval: 200,
       })
       .toEqual(expect.arrayContaining(before));

@@ -155,7 +155,7 @@ describe("commands without a cluster", () => {
     const { code, stderr } = await podwire("frobnicate");
     expect(code).toBe(2);
     expect(stderr).toBe(
-      "error: unknown command 'frobnicate'\n(commands are up, down, status, kubeconfig, shell, exec, check, doctor)\n",
+      "error: unknown command 'frobnicate'\n(commands are up, down, status, kubeconfig, shell, exec, check, doctor, dns)\n",
     );
   });
 
@@ -168,7 +168,7 @@ describe("commands without a cluster", () => {
   it("--help says of each command what it does and takes", async () => {
     const { stdout, code } = await podwire("--help");
     expect(code).toBe(0);
-    for (const command of ["up", "down", "status", "shell", "exec", "kubeconfig", "doctor", "check"]) {
+    for (const command of ["up", "down", "status", "shell", "exec", "kubeconfig", "doctor", "check", "dns"]) {
       expect(stdout).toMatch(new RegExp(`^ {2}${command}\\b`, "m"));
       const help = await podwire(command, "--help");
       expect(help).toMatchObject({ code: 0, stderr: "" });
@@ -196,7 +196,7 @@ describe("U01 K01 C01 commands on a cluster (part: podwire's own)", () => {
   beforeAll(async () => {
     cluster = new TestCluster({ staging, flags: ["--name", "own", "--example", "none"] });
     await cluster.ready();
-  }, 90_000);
+  }, 120_000);
   afterAll(() => cluster?.stop());
   const own = (...args: string[]) => cluster.podwire(...args.slice(0, 1), "--name", "own", ...args.slice(1));
   /** Types into a command on a terminal. */
@@ -278,7 +278,7 @@ describe("U01 K01 C01 commands on a cluster (part: podwire's own)", () => {
 
   it("shell opens one in a pod too", async () => {
     await kubectl("run", "box", "--image=podwire/toolbox", "--", "sleep", "infinity");
-    await kubectl("wait", "--for=condition=Ready", "pod/box", "--timeout=30s");
+    await kubectl("wait", "--for=condition=Ready", "pod/box", "--timeout=60s");
     const { stdout } = await typed("hostname; exit\n", "shell", "default/box", "--name", "own");
     expect(stdout).toMatch(/^(?:# )?box\r$/m);
   });

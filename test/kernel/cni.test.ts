@@ -68,7 +68,7 @@ describe("N01 CNI runtime with the bridge plugin on the kernel (part: ADD, DEL, 
     expect(nodeLinks().filter((name) => name.startsWith("veth"))).toHaveLength(1);
   });
 
-  it("takes 1–3 ms for a pod", async () => {
+  it("makes a pod's network without starting a program for it", async () => {
     node.configure("10-podwire.conflist", defaultConflist(["10.244.1.0/24"], 1450));
     const pods = Array.from({ length: 12 }, (_, i) => node.pod(`p${i}`));
     const times: number[] = [];
@@ -78,8 +78,8 @@ describe("N01 CNI runtime with the bridge plugin on the kernel (part: ADD, DEL, 
       times.push(performance.now() - begin);
     }
     times.sort((x, y) => x - y);
-    // The best of twelve: the machine may be busy.
-    expect(times[0]).toBeLessThan(10);
+    // It takes 1–3 ms; Node alone takes 40 to start. The best of twelve counts, since the machine may be busy.
+    expect(times[0]).toBeLessThan(30);
   });
 
   it("fails an ADD whole when the name is taken, and frees the address", async () => {
@@ -206,7 +206,7 @@ it("opens pinned namespaces by path", async () => {
   again.close();
 });
 
-describe("N02 plugins as executables on the kernel", () => {
+describe("N02 plugins as executables on the kernel (part: bridge with host-local, 0.4.0)", () => {
   it("do ADD, CHECK and DEL as a runtime calls them, one process each", () => {
     const pod = node.pod("exec", node.directory);
     const data = { dataDir: join(node.directory, "networks") };

@@ -47,13 +47,15 @@ describe("U02 a shell in a pod (part: by the node agent)", () => {
     expect((await machine.exec("box", "exec nosuchprogram")).code).toBe(127);
   });
 
-  it("tells through events what the image is", () => {
-    expect(eventsOf("box")).toEqual(
-      expect.arrayContaining([
-        expect.stringMatching(/^ImageTemplate: .*template podwire\/toolbox over this machine's own files/),
-        "Started: Started container c",
-      ]),
-    );
+  it("tells through events what the image is", async () => {
+    await expect
+      .poll(() => eventsOf("box"))
+      .toEqual(
+        expect.arrayContaining([
+          expect.stringMatching(/^ImageTemplate: .*template podwire\/toolbox over this machine's own files/),
+          "Started: Started container c",
+        ]),
+      );
   });
 });
 
@@ -127,7 +129,7 @@ describe("containers over their lives", () => {
     const pod = await machine.run("job", { restartPolicy: "Never", ...toolbox("echo done") }, "Succeeded");
     expect(pod.status?.containerStatuses?.[0]?.state?.terminated).toMatchObject({ exitCode: 0, reason: "Completed" });
     expect((await machine.get("/containerLogs/default/job/c")).body).toBe("done\n");
-    await machine.until("its namespace's end", async () => machine.list("/run/netns").length === before);
+    await machine.until("its namespace's end", async () => machine.list("/run/netns").length <= before);
     await machine.delete("job");
   });
 
@@ -142,7 +144,8 @@ describe("containers over their lives", () => {
     await up("polite");
     const started = Date.now();
     await machine.delete("polite");
-    expect(Date.now() - started).toBeLessThan(3000);
+    // Long before the 30 s of grace are over.
+    expect(Date.now() - started).toBeLessThan(20_000);
     await machine.run("stubborn", toolbox("trap '' TERM; echo up; while :; do sleep 0.05; done"));
     await up("stubborn");
     const again = Date.now();
@@ -160,7 +163,9 @@ describe("containers over their lives", () => {
       async () =>
         (await machine.pod("noimage"))?.status?.containerStatuses?.[0]?.state?.waiting?.reason === "ErrImagePull",
     );
-    expect(eventsOf("noimage").join("\n")).toContain("no template has this name (templates: podwire/toolbox");
+    await expect
+      .poll(() => eventsOf("noimage").join("\n"))
+      .toContain("no template has this name (templates: podwire/toolbox");
     await machine.delete("noimage");
   });
 });
@@ -259,9 +264,11 @@ describe("a killed agent", () => {
     }
     const status = (await machine.pod("counter"))?.status?.containerStatuses?.[0];
     expect(status).toMatchObject({ restartCount: 0, ready: true, containerID: before });
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    const lines = (await machine.get("/containerLogs/default/counter/c")).body.trim().split("\n").map(Number);
-    expect(lines.length).toBeGreaterThan(50);
+    let lines: number[] = [];
+    await machine.until("fifty lines", async () => {
+      lines = (await machine.get("/containerLogs/default/counter/c")).body.trim().split("\n").map(Number);
+      return lines.length > 50;
+    });
     expect(lines).toEqual(lines.map((_, i) => i));
     expect(machine.shell(`curl -s http://${shop}:8282/`)).toBe("wear\n");
     expect((await machine.exec("counter", "echo alive")).stdout).toBe("alive\n");
@@ -281,15 +288,18 @@ describe("N01 the end of pods (part: nothing is left on the node)", () => {
   it("leaves no process, namespace, address, file", async () => {
     for (const pod of machine.api.all("/api/v1/pods")) await machine.delete(pod.metadata.name);
     await machine.until("no namespaces", async () => machine.list("/run/netns").length === 0);
-    expect(machine.list("/run/podwire/containers")).toEqual([]);
-    expect(machine.list("/run/podwire/pods")).toEqual([]);
-    expect(machine.list("/run/test/pods")).toEqual([]);
-    expect(machine.list("/run/test/containers")).toEqual([]);
-    expect(machine.list("/var/lib/kubelet/pods")).toEqual([]);
-    expect(machine.list("/var/lib/cni/results")).toEqual([]);
+    for (const folder of [
+      "/run/podwire/containers",
+      "/run/podwire/pods",
+      "/run/test/pods",
+      "/run/test/containers",
+      "/var/lib/kubelet/pods",
+      "/var/lib/cni/results",
+    ])
+      await expect.poll(() => machine.list(folder), { message: folder }).toEqual([]);
     expect(machine.list("/var/lib/cni/networks/cbr0").filter((n) => n.startsWith("10."))).toEqual([]);
-    const processes = machine.shell("ps -e -o args=").trim().split("\n");
     const ours = /^(tini -- sleep 999999|sleep 999999|sh -c ps|ps -e|podwire-echo |\S*node .*kubeletAgent)/;
-    expect(processes.filter((p) => !ours.test(p))).toEqual([]);
+    const processes = () => machine.shell("ps -e -o args=").trim().split("\n");
+    await expect.poll(() => processes().filter((p) => !ours.test(p))).toEqual([]);
   });
 });

@@ -25,11 +25,10 @@ afterEach(() => {
 
 /** Waits until every node reaches both others in both families. */
 async function settled(started: readonly ReturnType<TestCluster["start"]>[]): Promise<void> {
-  for (;;) {
-    const states = started.map(({ network }) => network.status());
-    if (states.every((state) => state.ready && state.peers === 4)) return;
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
+  const states = () => started.map(({ network }) => network.status());
+  await expect
+    .poll(states, { interval: 2 })
+    .toEqual(started.map(() => expect.objectContaining({ ready: true, peers: 4 })));
 }
 
 describe("P06 flannel vxlan (part: two and three nodes of ours)", () => {
@@ -129,18 +128,18 @@ describe("P06 flannel vxlan (part: two and three nodes of ours)", () => {
     const first = started[0] as (typeof started)[0];
     const client = new Client(api);
     await client.delete(resources.nodes, "node03");
-    while (first.network.status().peers !== 2) await new Promise((resolve) => setTimeout(resolve, 2));
-    expect(snapshot(1).routes).toEqual(["10.244.2.0/24", "fd00:244:0:2::/64"]);
+    await expect.poll(() => first.network.status().peers).toBe(2);
+    await expect.poll(() => snapshot(1).routes).toEqual(["10.244.2.0/24", "fd00:244:0:2::/64"]);
     const annotations = { "flannel.alpha.coreos.com/backend-data": '{"VNI":1,"VtepMAC":"02:00:00:00:00:77"}' };
     await client.patch(resources.nodes, "node02", undefined, { metadata: { annotations } }, { type: "merge" });
-    while (!snapshot(1).macs.includes("02:00:00:00:00:77")) await new Promise((resolve) => setTimeout(resolve, 2));
-    expect(snapshot(1).fdb.filter((line) => line.startsWith("02:00:00:00:00:77"))).toEqual([
-      "02:00:00:00:00:77 192.168.1.12",
-    ]);
+    await expect.poll(() => snapshot(1).macs).toContain("02:00:00:00:00:77");
+    await expect
+      .poll(() => snapshot(1).fdb.filter((line) => line.startsWith("02:00:00:00:00:77")))
+      .toEqual(["02:00:00:00:00:77 192.168.1.12"]);
     const route = first.rtnl.routes({ protocol: ROUTE_PROTOCOL_PODWIRE }).find(({ dst }) => dst === "10.244.2.0/24");
     first.rtnl.apply([{ op: "delete-route", dst: "10.244.2.0/24", index: route?.index as number }]);
     first.network.resync();
-    while (snapshot(1).routes.length !== 2) await new Promise((resolve) => setTimeout(resolve, 2));
+    await expect.poll(() => snapshot(1).routes).toHaveLength(2);
   });
 });
 

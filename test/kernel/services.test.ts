@@ -100,13 +100,13 @@ describe.each(families)("V02 Services move packets (part: ClusterIP, NodePort), 
     lab.put(web);
     const proxy = await lab.startProxy();
     lab.put(slice("web", [a.pod1]));
-    await expect.poll(() => ask(lab.outside, a.vip, 80)).toMatch(/^pod1/);
+    await expect.poll(() => ask(lab.outside, a.vip, 80, 700)).toMatch(/^pod1/);
     lab.put(slice("web", [a.pod2]));
-    await expect.poll(() => ask(lab.outside, a.vip, 80)).toMatch(/^pod2/);
+    await expect.poll(() => ask(lab.outside, a.vip, 80, 700)).toMatch(/^pod2/);
     lab.put(slice("web", [{ address: a.pod2, conditions: { ready: false } }]));
-    await expect.poll(() => ask(lab.outside, a.vip, 80)).toBe("ECONNREFUSED");
+    await expect.poll(() => ask(lab.outside, a.vip, 80, 700)).toBe("ECONNREFUSED");
     lab.put(slice("web", [a.pod1, a.pod2]));
-    await expect.poll(() => ask(lab.outside, a.vip, 80)).toMatch(/^pod/);
+    await expect.poll(() => ask(lab.outside, a.vip, 80, 700)).toMatch(/^pod/);
     await lab.delete(web);
     await expect.poll(() => proxy.frontends().size).toBe(0);
     await proxy.settled();
@@ -140,7 +140,7 @@ describe.each(families)("V02 Services move packets (part: ClusterIP, NodePort), 
     lab.put(service("far", { clusterIP: a.vip2, internalTrafficPolicy: "Local" }), slice("far", [elsewhere]));
     await lab.startProxy();
     for (let i = 0; i < 8; i++) expect(await ask(lab.outside, a.vip, 80)).toMatch(/^pod1/);
-    expect(await ask(lab.outside, a.vip2, 80)).toBe("ETIMEDOUT");
+    expect(await ask(lab.outside, a.vip2, 80, 700)).toBe("ETIMEDOUT");
   });
 
   it("externalTrafficPolicy Local: the client's address stays; pods and the node reach all endpoints", async () => {
@@ -158,7 +158,7 @@ describe.each(families)("V02 Services move packets (part: ClusterIP, NodePort), 
     const local = { ...nodePort, externalTrafficPolicy: "Local" } as const;
     lab.put(service("web", { clusterIP: a.vip, ...local }), slice("web", [elsewhere]));
     await lab.startProxy();
-    expect(await ask(lab.outside, a.node, 30080)).toBe("ETIMEDOUT");
+    expect(await ask(lab.outside, a.node, 30080, 700)).toBe("ETIMEDOUT");
     expect(await ask(lab.pod1, a.node, 30080)).toMatch(/^pod2/);
   });
 
@@ -186,7 +186,7 @@ describe.each(families)("V02 Services move packets (part: ClusterIP, NodePort), 
     );
     await lab.startProxy();
     const client = await lab.udpClient(lab.pod1, a.pod1);
-    expect(await client(a.vip, 53)).toBe(`udp ${a.pod1}`);
+    await expect.poll(() => client(a.vip, 53)).toBe(`udp ${a.pod1}`);
     expect(await ask(lab.pod1, a.vip, 53)).toBe(`tcp ${a.pod1}`);
   });
 
@@ -199,7 +199,7 @@ describe.each(families)("V02 Services move packets (part: ClusterIP, NodePort), 
     lab.put(service("dns", { clusterIP: a.vip, ports }), endpoints(a.pod1));
     await lab.startProxy();
     const client = await lab.udpClient(lab.outside, a.outside);
-    expect(await client(a.vip, 53)).toMatch(/^pod1/);
+    await expect.poll(() => client(a.vip, 53)).toMatch(/^pod1/);
     lab.put(endpoints(a.pod2));
     await expect.poll(() => client(a.vip, 53)).toMatch(/^pod2/);
     lab.put(endpoints(a.pod2, false));

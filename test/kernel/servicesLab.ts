@@ -171,7 +171,7 @@ export class ServicesLab {
     await Promise.race([
       this.#proxy.synced,
       new Promise((_, reject) =>
-        setTimeout(() => reject(new Error(`proxy did not sync:\n${lines.join("")}`)), 5000).unref(),
+        setTimeout(() => reject(new Error(`proxy did not sync:\n${lines.join("")}`)), 30_000).unref(),
       ),
     ]);
     return this.#proxy;
@@ -205,11 +205,15 @@ export class ServicesLab {
     const socket = await this.#udp(netns, local, 0);
     return (address, port) =>
       new Promise((resolve) => {
-        const timer = setTimeout(() => resolve("no answer"), 300);
-        socket.once("message", (data) => {
+        const take = (data: Buffer) => {
           clearTimeout(timer);
           resolve(data.toString());
-        });
+        };
+        const timer = setTimeout(() => {
+          socket.off("message", take);
+          resolve("no answer");
+        }, 300);
+        socket.once("message", take);
         socket.send("hello", port, address);
       });
   }
@@ -221,12 +225,16 @@ export class ServicesLab {
   }
 }
 
-/** What a TCP server says, or the errno of a failure. */
-export function ask(netns: Netns, address: string, port: number): Promise<string> {
+/**
+ * What a TCP server says, or the errno of a failure.
+ * @param waitMs short where no answer is expected, or where it is asked again: a flow that began without a rule
+ *   stays without
+ */
+export function ask(netns: Netns, address: string, port: number, waitMs = 5000): Promise<string> {
   return new Promise((resolve) => {
     let text = "";
     const socket = connectTcp(netns, address, port);
-    const timer = setTimeout(() => finish("ETIMEDOUT"), 700);
+    const timer = setTimeout(() => finish("ETIMEDOUT"), waitMs);
     const finish = (result: string) => {
       clearTimeout(timer);
       socket.destroy();
@@ -243,7 +251,7 @@ export function ask(netns: Netns, address: string, port: number): Promise<string
 /** A new IPv6 address is made local by a worker of the kernel, some milliseconds later (RTF_LOCAL is 0x80000000). */
 async function addressesAnswer(netns: Netns, addresses: readonly string[]): Promise<void> {
   const wanted = addresses.map((address) => Buffer.from(parseIp(address).bytes).toString("hex"));
-  for (let tries = 0; tries < 200; tries++) {
+  for (let tries = 0; tries < 2000; tries++) {
     const routes = inNetns(netns, () => readFileSync("/proc/thread-self/net/ipv6_route", "utf8")).split("\n");
     const isLocal = (hex: string) =>
       routes.some((line) => line.startsWith(`${hex} 80 `) && / [89a-f][0-9a-f]{7} +\S+$/.test(line));

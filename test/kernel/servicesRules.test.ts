@@ -156,7 +156,7 @@ describe("services in the kernel (part: origins, restart, leftovers)", () => {
     await lab.startProxy();
     await lab.nft.commit(new Transaction().deleteTable(tables[0]));
     lab.put(slice("web", ["10.244.1.3"]));
-    await expect.poll(() => ask(lab.outside, "10.96.0.1", 80), { timeout: 5000 }).toBe("pod2 10.244.1.1");
+    await expect.poll(() => ask(lab.outside, "10.96.0.1", 80, 700)).toBe("pod2 10.244.1.1");
   });
 
   it("is listed by nft, and read back from that listing", async () => {

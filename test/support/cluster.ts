@@ -4,6 +4,7 @@ import { chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { askControl, type ClusterStatus } from "#lab/parent/index.ts";
+import { Following } from "./following.ts";
 import type { Staging } from "./staging.ts";
 import type { User } from "./user.ts";
 
@@ -99,6 +100,24 @@ export class TestCluster {
     return this.podwire("exec", machine, "--", "/bin/sh", "-c", script);
   }
 
+  /** Starts a program on a machine that goes on by itself, for a minute at most. */
+  follow(machine: string, program: string): Following {
+    const { staging, user } = this.#options;
+    const script = `timeout 60 ${program} 2>&1 & read line; kill $!; wait`;
+    const args = [staging.podwire, "exec", machine, "--", "/bin/sh", "-c", script];
+    const env = this.#environment();
+    const ids = user ? { uid: user.uid, gid: user.gid } : {};
+    const child = spawn(staging.node, args, { env, cwd: "/", ...ids, stdio: "pipe" });
+    return new Following(child, () => child.stdin.end());
+  }
+
+  /** Starts tcpdump on a machine's eth0; resolves when it sees every packet from now on. */
+  async capture(machine: string, filter: string): Promise<Following> {
+    const capture = this.follow(machine, `tcpdump -lnn -i eth0 '${filter}'`);
+    await capture.shows(/listening on eth0/);
+    return capture;
+  }
+
   /** Runs the machine's kubectl, which has to succeed. @returns what it printed */
   async ok(...args: string[]): Promise<string> {
     const { code, stdout, stderr } = await this.kubectl(...args);
@@ -111,11 +130,19 @@ export class TestCluster {
     return this.kubectl("exec", pod, "--", "/bin/sh", "-c", script);
   }
 
+  /** Resolves when every pod is ready: what a test takes down as its starting point does not change by itself then. */
+  async podsReady(): Promise<void> {
+    const until = Date.now() + 60_000;
+    // Fails while a controller has yet to make the first pod.
+    while ((await this.kubectl("wait", "--for=condition=Ready", "pods", "--all", "-A", "--timeout=30s")).code !== 0)
+      if (Date.now() > until) throw new Error(`pods are not ready:\n${await this.ok("get", "pods", "-A")}`);
+  }
+
   /** Starts a toolbox pod on a node; resolves when it is ready. */
   async toolbox(name: string, node: string, command: readonly string[] = ["sleep", "infinity"]): Promise<void> {
     const pin = JSON.stringify({ apiVersion: "v1", spec: { nodeName: node } });
     await this.ok("run", name, "--image=podwire/toolbox", `--overrides=${pin}`, "--", ...command);
-    await this.ok("wait", "--for=condition=Ready", `pod/${name}`, "--timeout=30s");
+    await this.ok("wait", "--for=condition=Ready", `pod/${name}`, "--timeout=60s");
   }
 
   /** Sends a signal to a process of the lab, by the name that `status` gives it. */
@@ -152,7 +179,7 @@ export class TestCluster {
 export function run(
   program: string,
   args: readonly string[],
-  options: { env?: NodeJS.ProcessEnv; uid?: number; gid?: number; input?: string; timeout?: number } = {},
+  options: { env?: NodeJS.ProcessEnv; cwd?: string; uid?: number; gid?: number; input?: string; timeout?: number } = {},
 ): Promise<Result> {
   const { input, ...rest } = options;
   return new Promise((resolve) => {

@@ -76,13 +76,13 @@ export class WatchedCluster extends TestCluster {
   }
 
   /**
-   * What is there that was not there before, after at most two seconds for the kernel to finish. Its state directory
+   * What is there that was not there before, after at most ten seconds for the kernel to finish. Its state directory
    * aside, which a SIGKILL leaves to the next command.
    */
   async leftovers(): Promise<Record<string, readonly string[]>> {
     for (let waited = 0; ; waited += SAMPLE_MS) {
       const left = this.#leftNow();
-      if (Object.keys(left).length === 0 || waited > 2000) return left;
+      if (Object.keys(left).length === 0 || waited > 10_000) return left;
       await sleep(SAMPLE_MS);
     }
   }

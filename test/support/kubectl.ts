@@ -1,7 +1,7 @@
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { once } from "node:events";
+import { spawn } from "node:child_process";
 import { expect } from "vitest";
 import { type Result, run } from "./cluster.ts";
+import { Following } from "./following.ts";
 
 /** A kubectl with nothing but one cluster's kubeconfig. */
 export class Kubectl {
@@ -60,6 +60,13 @@ export class Kubectl {
     return new Following(spawn(this.program, command.split(" "), { env: this.env, stdio: "pipe" }));
   }
 
+  /** Starts a command that waits for changes; resolves when the server has accepted its watch. */
+  async watching(command: string): Promise<Following> {
+    const following = this.follow(`${command} -v=6`);
+    await following.shows(/[?&]watch=true.*200 OK/);
+    return following;
+  }
+
   /**
    * Runs a shell's command line on a terminal (script(1)); `kubectl` in it is this one.
    * @param input what is typed
@@ -70,36 +77,5 @@ export class Kubectl {
       env: { ...this.env, SHELL: "/bin/sh" },
       ...(input === undefined ? {} : { input }),
     });
-  }
-}
-
-/** A command that is running; its output grows. */
-export class Following {
-  readonly #child: ChildProcessWithoutNullStreams;
-  output = "";
-
-  constructor(child: ChildProcessWithoutNullStreams) {
-    this.#child = child;
-    for (const stream of [child.stdout, child.stderr])
-      stream.on("data", (data: Buffer) => {
-        this.output += data.toString();
-      });
-  }
-
-  /** Resolves when its output matches. @throws Error with the output when it ends or takes too long */
-  async shows(pattern: RegExp, timeoutMs = 15_000): Promise<void> {
-    const until = Date.now() + timeoutMs;
-    while (!pattern.test(this.output)) {
-      if (this.#child.exitCode !== null || Date.now() > until)
-        throw new Error(`the output does not show ${pattern}:\n${this.output}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-
-  async stop(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const ended = once(this.#child, "close");
-    this.#child.kill("SIGINT");
-    await ended;
   }
 }

@@ -29,7 +29,7 @@ export async function ping(
     const to = socketAddress(address, 0);
     check(libc.connect(fd, to, to.length), "connect", address);
     const id = Math.floor(Math.random() * 0xffff);
-    const deadline = performance.now() + (options.timeoutMs ?? 1000);
+    const deadline = performance.now() + (options.timeoutMs ?? 5000);
     for (let sequence = 1; performance.now() < deadline; sequence++) {
       send(fd, echo(v6, id, sequence, options.size ?? 56));
       if (await answered(fd, v6, id, Math.min(deadline, performance.now() + 200))) return true;

@@ -17,9 +17,10 @@ export function clusterSuite(flags: readonly string[]): ClusterSuite {
     parts.staging = makeStaging();
     parts.cluster = new TestCluster({ staging: parts.staging, flags });
     await parts.cluster.ready();
+    await parts.cluster.podsReady();
     const { kubeconfig } = await parts.cluster.status();
     parts.kubectl = new Kubectl(kubeconfig, join(parts.cluster.directory, "home"));
-  }, 90_000);
+  }, 120_000);
   afterAll(async () => {
     await parts.cluster?.stop();
     parts.staging?.remove();

@@ -3,7 +3,15 @@ import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { immutable } from "./metadata.ts";
 import { age, containerColumns, selectorText } from "./print.ts";
-import { ensureSpec, scaleInfo, scaleOf, validateWorkload } from "./workload.ts";
+import {
+  ensureSpec,
+  replicatorColumns,
+  replicatorRow,
+  scaleInfo,
+  scaleOf,
+  validateReplicas,
+  validateWorkload,
+} from "./workload.ts";
 
 type Deployment = Stored<V1Deployment>;
 type ReplicaSet = Stored<V1ReplicaSet>;
@@ -45,8 +53,7 @@ export const deployment = defineKind<Deployment>({
   validate(o, errors) {
     validateWorkload(o, errors);
     const spec = o.spec;
-    if ((spec?.replicas ?? 0) < 0)
-      errors.invalid("spec.replicas", spec?.replicas, "must be greater than or equal to 0");
+    validateReplicas(spec?.replicas, errors);
     const strategy = spec?.strategy;
     if (strategy?.type === "Recreate" && strategy.rollingUpdate) {
       errors.forbidden("spec.strategy.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'");
@@ -84,16 +91,8 @@ export const replicaSet = defineKind<ReplicaSet>({
   status: true,
   scale: scaleOf,
   subresources: { scale: scaleInfo },
-  columns: columns("Name", "Desired#", "Current#", "Ready#", "Age", "+Containers", "+Images", "+Selector"),
-  row: (o, now) => [
-    o.metadata.name,
-    o.spec?.replicas ?? 0,
-    o.status?.replicas ?? 0,
-    o.status?.readyReplicas ?? 0,
-    age(o.metadata.creationTimestamp, now),
-    ...containerColumns(o.spec?.template as never),
-    selectorText(o.spec?.selector),
-  ],
+  columns: replicatorColumns,
+  row: (o, now) => replicatorRow(o, selectorText(o.spec?.selector), now),
   selectableFields: ["status.replicas"],
   selectable: (o) => ({ "status.replicas": String(o.status?.replicas ?? 0) }),
   defaults(o) {
@@ -105,8 +104,7 @@ export const replicaSet = defineKind<ReplicaSet>({
   },
   validate(o, errors) {
     validateWorkload(o, errors);
-    if ((o.spec?.replicas ?? 0) < 0)
-      errors.invalid("spec.replicas", o.spec?.replicas, "must be greater than or equal to 0");
+    validateReplicas(o.spec?.replicas, errors);
   },
   validateUpdate: (o, old, errors) => immutable(o.spec?.selector, old.spec?.selector, "spec.selector", errors),
 });

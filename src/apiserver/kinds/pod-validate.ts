@@ -1,8 +1,8 @@
 import type { V1Container, V1PodSpec, V1PodTemplateSpec, V1Probe, V1Volume } from "@kubernetes/client-node";
+import { compareQuantities, parseQuantity } from "#base/quantity.ts";
 import type { FieldErrors } from "../errors.ts";
 import { validateLabels } from "./metadata.ts";
 import { dnsLabel, dnsSubdomain, envName, portName, portNumber } from "./names.ts";
-import { quantityValue } from "./quantity.ts";
 
 /** Validation of pods and pod templates (k8s.io/kubernetes/pkg/apis/core/validation). */
 
@@ -175,14 +175,14 @@ function validateResources(container: V1Container, path: string, errors: FieldEr
   const { requests = {}, limits = {} } = container.resources ?? {};
   for (const [name, value] of Object.entries(requests)) {
     const limit = limits[name];
-    if (quantityValue(value) < 0)
+    if (parseQuantity(value).unscaled < 0n)
       errors.invalid(`${path}.resources.requests[${name}]`, value, "must be greater than or equal to 0");
-    if (limit !== undefined && quantityValue(value) > quantityValue(limit)) {
+    if (limit !== undefined && compareQuantities(parseQuantity(value), parseQuantity(limit)) > 0) {
       errors.invalid(`${path}.resources.requests`, value, `must be less than or equal to ${name} limit of ${limit}`);
     }
   }
   for (const [name, value] of Object.entries(limits)) {
-    if (quantityValue(value) < 0)
+    if (parseQuantity(value).unscaled < 0n)
       errors.invalid(`${path}.resources.limits[${name}]`, value, "must be greater than or equal to 0");
   }
 }

@@ -1,10 +1,10 @@
 import type { V1ReplicationController } from "@kubernetes/client-node";
-import { columns, defineKind } from "./define.ts";
+import { defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { defaultPodTemplate } from "./pod-defaults.ts";
 import { validatePodTemplate } from "./pod-validate.ts";
-import { age, containerColumns, labelText } from "./print.ts";
-import { scaleInfo } from "./workload.ts";
+import { labelText } from "./print.ts";
+import { replicatorColumns, replicatorRow, scaleInfo, validateReplicas } from "./workload.ts";
 
 type ReplicationController = Stored<V1ReplicationController>;
 
@@ -25,16 +25,8 @@ export const replicationController = defineKind<ReplicationController>({
         .join(","),
   },
   subresources: { scale: scaleInfo },
-  columns: columns("Name", "Desired#", "Current#", "Ready#", "Age", "+Containers", "+Images", "+Selector"),
-  row: (o, now) => [
-    o.metadata.name,
-    o.spec?.replicas ?? 0,
-    o.status?.replicas ?? 0,
-    o.status?.readyReplicas ?? 0,
-    age(o.metadata.creationTimestamp, now),
-    ...containerColumns(o.spec?.template as never),
-    labelText(o.spec?.selector),
-  ],
+  columns: replicatorColumns,
+  row: (o, now) => replicatorRow(o, labelText(o.spec?.selector), now),
   defaults(o) {
     o.spec ??= {};
     o.spec.replicas ??= 1;
@@ -45,6 +37,7 @@ export const replicationController = defineKind<ReplicationController>({
     o.status ??= { replicas: 0 };
   },
   validate(o, errors) {
+    validateReplicas(o.spec?.replicas, errors);
     if (!o.spec?.selector) errors.required("spec.selector");
     if (!o.spec?.template) errors.required("spec.template");
     else validatePodTemplate(o.spec.template, "spec.template", errors);

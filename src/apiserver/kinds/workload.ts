@@ -1,9 +1,11 @@
 import type { V1LabelSelector, V1PodTemplateSpec } from "@kubernetes/client-node";
 import { formatSelector, matchesSelector } from "#api/index.ts";
 import type { FieldErrors } from "../errors.ts";
+import { columns } from "./define.ts";
 import { validateLabels } from "./metadata.ts";
 import { defaultPodTemplate } from "./pod-defaults.ts";
 import { validatePodTemplate } from "./pod-validate.ts";
+import { age, containerColumns } from "./print.ts";
 
 /** How the scale subresource finds the selector of a workload. */
 export const scaleOf = {
@@ -11,6 +13,41 @@ export const scaleOf = {
 };
 /** What discovery says of the scale subresource. */
 export const scaleInfo = { kind: "Scale", group: "autoscaling", version: "v1", verbs: ["get", "patch", "update"] };
+
+/** A kind that keeps a number of pods: ReplicaSet, or ReplicationController, its forerunner. */
+interface Replicator {
+  readonly metadata: { readonly name?: string; readonly creationTimestamp?: unknown };
+  readonly spec?: { readonly replicas?: number; readonly template?: V1PodTemplateSpec };
+  readonly status?: { readonly replicas?: number; readonly readyReplicas?: number };
+}
+
+/** What kubectl shows of a {@link Replicator}. */
+export const replicatorColumns = columns(
+  ...["Name", "Desired#", "Current#", "Ready#", "Age"],
+  ...["+Containers", "+Images", "+Selector"],
+);
+
+/** Cells of {@link replicatorColumns}. @param selector as text */
+export function replicatorRow(
+  { metadata, spec, status }: Replicator,
+  selector: string,
+  now: number,
+): (string | number)[] {
+  return [
+    metadata.name ?? "",
+    spec?.replicas ?? 0,
+    status?.replicas ?? 0,
+    status?.readyReplicas ?? 0,
+    age(metadata.creationTimestamp, now),
+    ...containerColumns(spec?.template as never),
+    selector,
+  ];
+}
+
+/** A number of pods that a kind shall keep. */
+export function validateReplicas(replicas: number | undefined, errors: FieldErrors): void {
+  if ((replicas ?? 0) < 0) errors.invalid("spec.replicas", replicas, "must be greater than or equal to 0");
+}
 
 type Workload = { spec?: { selector?: V1LabelSelector; template?: V1PodTemplateSpec } };
 

@@ -193,7 +193,7 @@ describe("U02 logs, exec, attach, port-forward (part: the way through the API se
     const { socket } = await upgrade(`${pod}/portforward`);
     const before = await new Promise<number>((resolve) => kubelet.getConnections((_, count) => resolve(count)));
     socket.destroy();
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < 1500; i++) {
       const now = await new Promise<number>((resolve) => kubelet.getConnections((_, count) => resolve(count)));
       if (now < before) return;
       await new Promise((resolve) => setTimeout(resolve, 10));

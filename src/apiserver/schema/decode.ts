@@ -1,3 +1,5 @@
+import { errorMessage } from "#base/errors.ts";
+import { storedQuantity } from "#base/quantity.ts";
 import { type Dict, isDict, setField } from "../object.ts";
 import type { Field, ObjectType, Schema } from "./schema.ts";
 
@@ -129,17 +131,15 @@ function decodeTime(value: unknown, micro: boolean): string | undefined {
   return `${seconds}.${(match?.[1] ?? ".").slice(1, 7).padEnd(6, "0")}Z`;
 }
 
-const quantityPattern = /^[+-]?(\d+(\.\d*)?|\.\d+)(([KMGTPE]i)|[numkMGTPE]|[eE][+-]?\d+)?$/;
-
 /** A quantity's text. Throws TypeMismatch with apimachinery's message. */
 function decodeQuantity(value: unknown): string {
-  const text = typeof value === "number" ? String(value) : value;
-  if (typeof text !== "string" || !quantityPattern.test(text)) {
-    throw new TypeMismatch(
-      "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
-    );
+  // What is neither text nor number is, as JSON, no quantity either.
+  const text = typeof value === "string" ? value.trim() : typeof value === "number" ? String(value) : "{}";
+  try {
+    return storedQuantity(text);
+  } catch (error) {
+    throw new TypeMismatch(errorMessage(error));
   }
-  return text;
 }
 
 function mismatch(type: ObjectType, field: Field, value: unknown, path: string, want: string): TypeMismatch {

@@ -1,4 +1,5 @@
-import { type Node, type Pod, parseQuantity, type Taint } from "#api/index.ts";
+import type { Node, Pod, Taint } from "#api/index.ts";
+import { parseQuantity, scaledQuantity } from "#base/quantity.ts";
 import { conditionOf, isPodTerminal } from "../objects.ts";
 
 /** A node with what is on it, as the scheduler sees it. */
@@ -44,8 +45,13 @@ export function viewNode(node: Node, on: readonly Pod[]): NodeView {
     taints: ready || taints.some(({ key }) => key === notReady.key) ? taints : [...taints, notReady],
     pods,
     requested,
-    allocatable: Object.fromEntries(allocatable.map(([resource, amount]) => [resource, parseQuantity(amount)])),
+    allocatable: Object.fromEntries(allocatable.map(([resource, amount]) => [resource, thousandths(amount)])),
   };
+}
+
+/** The API server has refused what is no quantity. */
+function thousandths(amount: string): number {
+  return Number(scaledQuantity(parseQuantity(amount), -3));
 }
 
 /**
@@ -57,7 +63,7 @@ export function requestsOf(pod: Pod): Record<string, number> {
   const peak: Record<string, number> = {};
   const add = (to: Record<string, number>, amounts: Readonly<Record<string, string>> | undefined) => {
     for (const [resource, amount] of Object.entries(amounts ?? {})) {
-      to[resource] = (to[resource] ?? 0) + parseQuantity(amount);
+      to[resource] = (to[resource] ?? 0) + thousandths(amount);
     }
   };
   for (const container of pod.spec.initContainers ?? []) {

@@ -2,19 +2,22 @@ import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { createLogger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
+import { freePorts } from "#base/testing/ports.ts";
 import { configure } from "../configuration.ts";
 import type { Instance } from "../core/index.ts";
-import { eventually, freePort, testServers } from "../testing.ts";
+import { eventually, testServers } from "../testing.ts";
 import { parseCorefile, type ServerBlock } from "./index.ts";
 
 const { start } = testServers();
 const fixture = (name: string) => readFile(new URL(`./fixtures/${name}`, import.meta.url), "utf8");
 /** The notes' Corefiles on ports that tests may use; everything else unchanged. */
-const onFreePorts = async (text: string) =>
-  text
+const onFreePorts = async (text: string) => {
+  const [metrics, health] = await freePorts(2);
+  return text
     .replace(".:53 {", ".:0 {")
-    .replace(":9153", `127.0.0.1:${await freePort()}`)
-    .replace("health", `health 127.0.0.1:${await freePort()}`);
+    .replace(":9153", `127.0.0.1:${metrics}`)
+    .replace("health", `health 127.0.0.1:${health}`);
+};
 
 describe("X03 both Corefiles of the notes load unchanged", () => {
   it.each([

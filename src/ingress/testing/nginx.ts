@@ -1,23 +1,15 @@
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer as createHttpServer, type Server } from "node:http";
-import { type AddressInfo, createServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLogger } from "#base/log.ts";
+import { freePorts } from "#base/testing/ports.ts";
 import type { IngressModel } from "../model.ts";
 import { Nginx, type NginxOptions } from "../nginx.ts";
 import { type NginxPlace, renderConfig } from "../plan.ts";
 import { defaultSettings } from "../settings.ts";
-
-/** A free TCP port on loopback. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** A real nginx on loopback in a folder of its own. */
 export class TestNginx {
@@ -39,7 +31,8 @@ export class TestNginx {
   }
 
   static async create(options: Partial<NginxOptions> = {}): Promise<TestNginx> {
-    return new TestNginx({ http: await freePort(), status: await freePort() }, options);
+    const [http = 0, status = 0] = await freePorts(2);
+    return new TestNginx({ http, status }, options);
   }
 
   /** The base of every request. */

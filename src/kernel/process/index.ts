@@ -1,9 +1,9 @@
 /** Processes in namespaces: starting, adopting, terminals. */
-export { type ExitStatus, ExitWatcher } from "./exitWatcher.ts";
+export type { ExitStatus } from "./exitWatcher.ts";
 export { keepDescriptors, leaveSessionKeyring } from "./inheritance.ts";
 export { endWithParent } from "./parentDeath.ts";
 export { makeFifo, makePipe, type PipeEnds } from "./pipes.ts";
-export { PipeWatcher } from "./pipeWatcher.ts";
+export type { PollWatcher } from "./pollWatcher.ts";
 export { openPty, type Pty, resizePty } from "./pty.ts";
 export type { NamespaceKind, SpawnRequest } from "./request.ts";
 export { type Child, Spawner, type SpawnerOptions } from "./spawner.ts";

@@ -5,6 +5,7 @@ import { check, isErrno, libc, SysError, syscallNumbers } from "#kernel/ffi/inde
 import { warmThreadPool } from "#kernel/namespaces/index.ts";
 import { type ExitStatus, ExitWatcher } from "./exitWatcher.ts";
 import { NamespaceSpawner, type Spawned } from "./namespaceSpawner.ts";
+import { PollWatcher } from "./pollWatcher.ts";
 import type { SpawnRequest } from "./request.ts";
 import type { SpawnAnswer, SpawnMessage } from "./spawner.worker.ts";
 
@@ -42,7 +43,9 @@ interface Starter {
 /** Starts processes in namespaces of their own or of others, and tells when they end. */
 export class Spawner {
   readonly #starter: Starter;
-  readonly #watcher = new ExitWatcher();
+  /** For descriptors of the processes' owners too, so that one thread waits for all. It ends with the spawner. */
+  readonly poll = new PollWatcher();
+  readonly #watcher = new ExitWatcher(this.poll);
 
   private constructor(starter: Starter) {
     this.#starter = starter;
@@ -75,6 +78,7 @@ export class Spawner {
   /** Ends it; processes go on. */
   async stop(): Promise<void> {
     this.#watcher.stop();
+    this.poll.stop();
     await this.#starter.stop();
   }
 

@@ -96,9 +96,12 @@ describe("L08 container logs in the CRI format (part: reading and writing)", () 
     const log = new ContainerLog(join(folder, "0.log"));
     log.write("stdout", Buffer.from("x\n"));
     const gone = new AbortController();
-    const read = text(log.path, { follow: true }, log, gone.signal);
-    setTimeout(() => gone.abort(), 20);
-    expect(await read).toBe("x\n");
+    let all = "";
+    for await (const chunk of readLog(log.path, { follow: true }, gone.signal, log)) {
+      all += chunk.toString();
+      setTimeout(() => gone.abort(), 5);
+    }
+    expect(all).toBe("x\n");
     log.end();
   });
 });

@@ -1,7 +1,7 @@
 import { closeSync, constants, existsSync, mkdirSync, openSync } from "node:fs";
 import { Socket } from "node:net";
 import { ReadStream } from "node:tty";
-import { makeFifo, type PipeWatcher, Spool } from "#kernel/process/index.ts";
+import { makeFifo, type PollWatcher, Spool } from "#kernel/process/index.ts";
 import type { ContainerLog, LogStream } from "../logs/index.ts";
 
 /** Gets a container's output while it runs. */
@@ -30,13 +30,13 @@ const STREAMS: readonly LogStream[] = ["stdout", "stderr"];
 export class ContainerOutputs {
   readonly #folder: string;
   readonly #log: ContainerLog;
-  readonly #watcher: PipeWatcher;
+  readonly #watcher: PollWatcher;
   readonly #listeners = new Set<OutputListener>();
   readonly #open = new Set<Promise<void>>();
   readonly #closers: (() => void)[] = [];
   #input: Socket | undefined;
 
-  constructor(folder: string, log: ContainerLog, watcher: PipeWatcher) {
+  constructor(folder: string, log: ContainerLog, watcher: PollWatcher) {
     this.#folder = folder;
     this.#log = log;
     this.#watcher = watcher;

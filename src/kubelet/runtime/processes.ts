@@ -1,7 +1,7 @@
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { type Child, PipeWatcher, type Spawner, type SpawnRequest } from "#kernel/process/index.ts";
+import type { Child, Spawner, SpawnRequest } from "#kernel/process/index.ts";
 import { ContainerLog, recoverLog } from "../logs/index.ts";
 import { type RunningContainer, runningContainer } from "./container.ts";
 import { ImageLayers } from "./layers.ts";
@@ -30,12 +30,14 @@ export interface ExecRequest {
 /** Variables that the shells on the way to a container's program set for themselves. */
 const SHELL_VARIABLES = new Set(["PWD", "OLDPWD", "SHLVL", "_"]);
 
-/** Containers as processes in namespaces of their own, started by the spawner. They outlive this process. */
+/**
+ * Containers as processes in namespaces of their own, started by the spawner. They outlive this process; what they write
+ * is read until the spawner stops, then it waits for the next agent.
+ */
 export class ProcessRuntime {
   readonly #options: RuntimeOptions;
   readonly #spawner: Spawner;
   readonly #layers: ImageLayers;
-  readonly #watcher = new PipeWatcher();
 
   constructor(options: RuntimeOptions, spawner: Spawner) {
     this.#options = options;
@@ -51,7 +53,7 @@ export class ProcessRuntime {
   async start(spec: ContainerSpec): Promise<RunningContainer> {
     const folders = this.#prepare(spec);
     const log = new ContainerLog(spec.logPath);
-    const outputs = new ContainerOutputs(this.#ioFolder(spec.id), log, this.#watcher);
+    const outputs = new ContainerOutputs(this.#ioFolder(spec.id), log, this.#spawner.poll);
     const ends = spec.tty ? undefined : outputs.make(!spec.stdin ? "none" : spec.stdinOnce ? "once" : "kept");
     const netns = spec.netns === undefined ? undefined : openSync(spec.netns, "r");
     try {
@@ -76,7 +78,7 @@ export class ProcessRuntime {
     const child = this.#spawner.adopt(handle.pid);
     const logged = recoverLog(handle.logPath);
     const log = new ContainerLog(handle.logPath);
-    const outputs = new ContainerOutputs(this.#ioFolder(handle.id), log, this.#watcher);
+    const outputs = new ContainerOutputs(this.#ioFolder(handle.id), log, this.#spawner.poll);
     outputs.connect(logged);
     return runningContainer(handle, child, log, outputs);
   }
@@ -119,11 +121,6 @@ export class ProcessRuntime {
   /** Ids of containers that have a folder here. */
   async folders(): Promise<string[]> {
     return readdir(this.#containersFolder);
-  }
-
-  /** Stops reading what containers write; it waits for the next agent. */
-  stop(): void {
-    this.#watcher.stop();
   }
 
   get #containersFolder(): string {

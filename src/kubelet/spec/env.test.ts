@@ -75,7 +75,7 @@ describe("a container's environment", () => {
   });
 });
 
-describe("V03 Services in the environment", () => {
+describe("V03 Services in the environment (part: environment variables)", () => {
   const service = (name: string, namespace: string, clusterIP: string): Service => ({
     metadata: { name, namespace },
     spec: {

@@ -1,6 +1,6 @@
 import type { ConfigMap, Container, EnvVar, KeySelector, Pod, Secret, Service } from "#api/index.ts";
 import { PodwireError } from "#base/errors.ts";
-import { quantityValue } from "./quantity.ts";
+import { parseQuantity, scaledQuantity } from "#base/quantity.ts";
 
 /** Where the values of a container's environment come from. Lookups give undefined for what does not exist. */
 export interface EnvSources {
@@ -85,9 +85,12 @@ export function fieldValue(
 export function resourceValue(container: Container, resource: string, divisor: string | undefined): string {
   const dot = resource.indexOf(".");
   const table = container.resources?.[resource.slice(0, dot) as "limits" | "requests"];
-  const amount = quantityValue(table?.[resource.slice(dot + 1)] ?? "0");
-  const unit = quantityValue(divisor === undefined || divisor === "0" ? "1" : divisor);
-  return String(Math.ceil(amount / unit));
+  const name = resource.slice(dot + 1);
+  // As upstream: cores are counted in thousandths, everything else in wholes, before they are divided.
+  const count = (text: string): bigint => scaledQuantity(parseQuantity(text), name === "cpu" ? -3 : 0);
+  const amount = count(table?.[name] ?? "0");
+  const unit = count(divisor ?? "0") || count("1");
+  return String((amount + unit - 1n) / unit);
 }
 
 async function keyValue(

@@ -14,7 +14,7 @@ const pki: ClusterPki = {
   serviceAccount: { publicKey: "PUB\n", privateKey: "PRIV\n" },
 };
 
-describe("K03 files of a node", () => {
+describe("K03 files of a node (part: what is written)", () => {
   const plan = clusterPlan(resolveConfig({}), pki);
 
   it("/var/lib/kubelet/config.yaml names the cluster's DNS", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseConfigFile, resolveConfig } from "./index.ts";
 
-describe("K01 a cluster's configuration", () => {
+describe("K01 a cluster's configuration (part: what it means)", () => {
   it("has the notes' ranges and names by default", () => {
     const config = resolveConfig({});
     expect(config.nodes.map((n) => [n.name, n.role, n.addresses])).toEqual([

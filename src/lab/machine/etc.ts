@@ -56,6 +56,25 @@ export function systemAccounts(text: string): string {
   return `${lines.join("\n")}\n`;
 }
 
+/**
+ * Users as which the tools of machines work; a package makes them when it is installed, the tools are only unpacked.
+ * tcpdump(8) does not start without its own.
+ */
+const TOOL_ACCOUNTS = ["tcpdump"] as const;
+
+/** Lines of passwd or group with the tools' accounts, each under the highest id of the system's that is free. */
+export function withToolAccounts(text: string, rest: string): string {
+  const names = new Set(text.split("\n").map((line) => line.split(":")[0]));
+  const ids = new Set(text.split("\n").map((line) => Number(line.split(":")[2])));
+  let id = FIRST_USER_ID;
+  const added = TOOL_ACCOUNTS.filter((name) => !names.has(name)).map((name) => {
+    do id--;
+    while (ids.has(id));
+    return `${name}:x:${id}:${rest.replace("ID", String(id))}\n`;
+  });
+  return text + added.join("");
+}
+
 function copy(from: string, to: string): void {
   cpSync(from, to, {
     recursive: true,
@@ -91,8 +110,12 @@ export function buildEtc(target: string, sources: readonly string[]): void {
     copy(from, join(target, name));
   }
   for (const source of others) if (existsSync(source)) copy(source, target);
-  for (const name of ["passwd", "group"]) {
-    writeFileSync(join(target, name), systemAccounts(readFileSync(join(machine ?? "/etc", name), "utf8")));
+  for (const [name, rest] of [
+    ["passwd", "ID::/nonexistent:/usr/sbin/nologin"],
+    ["group", ""],
+  ] as const) {
+    const own = systemAccounts(readFileSync(join(machine ?? "/etc", name), "utf8"));
+    writeFileSync(join(target, name), withToolAccounts(own, rest));
   }
 }
 

@@ -1,5 +1,5 @@
 /** A lab machine's files and root file system. */
-export { buildEtc, hostsFile, interfacesFile, sysctlFile, systemAccounts } from "./etc.ts";
+export { buildEtc, hostsFile, interfacesFile, sysctlFile, systemAccounts, withToolAccounts } from "./etc.ts";
 export {
   labPaths,
   type MachineFolders,

@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Client, http2Transport, loadKubeconfig, resources } from "#api/index.ts";
 import { startTestServer } from "#apiserver/testing/server.ts";
-import { eventually, exchangeBytes, freePort, queryBytes } from "#dns/testing.ts";
+import { freePort, freePorts } from "#base/testing/ports.ts";
+import { eventually, exchangeBytes, queryBytes } from "#dns/testing.ts";
 import { decodeMessage, formatRecord, rcodeName } from "#wire/dns/index.ts";
 
 const main = fileURLToPath(new URL("./main.ts", import.meta.url));
@@ -16,6 +17,8 @@ let child: ChildProcess;
 let log = "";
 let client: Client;
 let api: Awaited<ReturnType<typeof startTestServer>>;
+/** Below the five seconds for which a cache may keep a denial. */
+const DENIAL_MS = 4000;
 const ports = { dns: 0, health: 0, ready: 0 };
 
 async function ask(question: string): Promise<string[]> {
@@ -35,15 +38,13 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "podwire-dns-"));
   api = await startTestServer();
   client = new Client(http2Transport(await loadKubeconfig(api.kubeconfig)));
-  ports.health = await freePort();
-  ports.ready = await freePort();
-  ports.dns = await freePort();
+  [ports.health = 0, ports.ready = 0, ports.dns = 0] = await freePorts(3);
   await writeFile(
     join(directory, "Corefile"),
     `. {
       errors
       health 127.0.0.1:${ports.health} {
-        lameduck 300ms
+        lameduck 2s
       }
       ready 127.0.0.1:${ports.ready}
       kubernetes cluster.local in-addr.arpa {
@@ -59,7 +60,7 @@ beforeAll(async () => {
   child.stderr?.on("data", (data) => {
     log += String(data);
   });
-  await eventually(async () => (await status(ports.ready, "/ready")) === 200, 15_000);
+  await eventually(async () => (await status(ports.ready, "/ready")) === 200);
 }, 30_000);
 
 afterAll(async () => {
@@ -78,16 +79,16 @@ describe("X01 podwire dns beside a Kubernetes API (part: program)", () => {
       metadata: { name: "late", namespace: "default" },
       spec: { ports: [{ name: "http", port: 80 }] },
     });
-    await eventually(async () => (await ask("late.default.svc.cluster.local A")).length === 2, 1000);
+    await eventually(async () => (await ask("late.default.svc.cluster.local A")).length === 2, DENIAL_MS);
     expect((await ask("late.default.svc.cluster.local A"))[1]).toContain(`A ${made.spec.clusterIP}`);
     expect((await ask("_http._tcp.late.default.svc.cluster.local SRV"))[1]).toContain(
       "80 late.default.svc.cluster.local.",
     );
     await client.delete(resources.services, "late", "default");
-    await eventually(async () => (await ask("late.default.svc.cluster.local A"))[0] === "NXDOMAIN", 1000);
+    await eventually(async () => (await ask("late.default.svc.cluster.local A"))[0] === "NXDOMAIN", DENIAL_MS);
   });
 
-  it("X04 reads a changed Corefile on SIGUSR1 without losing a query", async () => {
+  it("X04 reads a changed Corefile on SIGUSR1 without losing a query (part: signal)", async () => {
     const text = await readFile(join(directory, "Corefile"), "utf8");
     await writeFile(
       join(directory, "Corefile"),
@@ -107,21 +108,21 @@ describe("X01 podwire dns beside a Kubernetes API (part: program)", () => {
     await eventually(() => log.includes("lameduck"));
     expect((await ask("dns-version.cluster.local TXT"))[0]).toBe("NOERROR");
     expect(await ended).toEqual([0, null]);
-    expect(Date.now() - begin).toBeGreaterThanOrEqual(290);
+    expect(Date.now() - begin).toBeGreaterThanOrEqual(1990);
   });
 });
 
-describe("D06 a host made a DNS server with the Corefile of the notes", () => {
+describe("D06 a host made a DNS server with the Corefile of the notes (part: the server of pods)", () => {
   it("reads ./Corefile and answers from /etc/hosts", async () => {
     const here = await mkdtemp(join(tmpdir(), "podwire-dns-"));
     const port = await freePort();
     await writeFile(join(here, "Corefile"), ". {\n  hosts /etc/hosts\n}\n");
     const program = spawn(process.execPath, [main, "-dns.port", String(port)], { cwd: here, stdio: "ignore" });
     const asked = async () => await exchangeBytes(port, queryBytes("localhost A"), 200);
-    await eventually(async () => (await asked()) !== undefined, 15_000);
-    expect(decodeMessage((await asked()) as Uint8Array).answers.map(formatRecord)[0]).toBe(
-      "localhost. 3600 IN A 127.0.0.1",
-    );
+    await eventually(async () => (await asked()) !== undefined);
+    expect(
+      decodeMessage((await exchangeBytes(port, queryBytes("localhost A"))) as Uint8Array).answers.map(formatRecord)[0],
+    ).toBe("localhost. 3600 IN A 127.0.0.1");
     const ended = once(program, "exit");
     program.kill("SIGINT");
     expect(await ended).toEqual([0, null]);

@@ -47,15 +47,22 @@ async function serve(flags: DnsFlags, log: Logger): Promise<number> {
     if (flags.pidfile !== undefined) await writeFile(flags.pidfile, `${process.pid}\n`);
     await server.start();
   } catch (error) {
-    const missing = hasCode(error, "ENOENT") && (error as NodeJS.ErrnoException).path === flags.corefile;
-    process.stderr.write(
-      `dns: ${missing ? `there is no ${flags.corefile}; name one with -conf FILE` : errorMessage(error)}\n`,
-    );
+    process.stderr.write(`dns: ${startError(error, flags)}\n`);
     return 1;
   }
   const code = await Promise.race([untilSignal(server, log), failed.promise]);
   await server.stop(true);
   return code;
+}
+
+/** Why the server does not start, and what to do about it. */
+function startError(error: unknown, flags: DnsFlags): string {
+  if (hasCode(error, "ENOENT") && (error as NodeJS.ErrnoException).path === flags.corefile)
+    return `there is no ${flags.corefile}; name one with -conf FILE`;
+  const elsewhere = "choose another one in the Corefile or with -dns.port N";
+  if (hasCode(error, "EACCES")) return `${errorMessage(error)}; this port is for root alone: ${elsewhere}`;
+  if (hasCode(error, "EADDRINUSE")) return `${errorMessage(error)}; another program has this port: ${elsewhere}`;
+  return errorMessage(error);
 }
 
 /** Resolves when the server has ended after a signal. */

@@ -19,6 +19,7 @@ function program(): Command {
   const podwire = new Command("podwire")
     .description("The network of a Kubernetes cluster on one Linux machine: real packets, every hop explained.")
     .version("0.1.0")
+    .enablePositionalOptions()
     .exitOverride();
   podwire
     .command("up")
@@ -77,6 +78,17 @@ function program(): Command {
     .action(async (flags: { json?: boolean }) => {
       const { runDoctorCommand } = await import("./doctor.ts");
       process.exit(await runDoctorCommand(flags));
+    });
+  podwire
+    .command("dns [flags...]")
+    .description("serve DNS on this machine as a Corefile says; flags are CoreDNS' own (-conf, -dns.port, …)")
+    // CoreDNS' flags have one dash, --help among them: the server reads them itself.
+    .helpOption(false)
+    .allowUnknownOption()
+    .passThroughOptions()
+    .action(async (flags: string[]) => {
+      const { runDns } = await import("../dns/run.ts");
+      process.exit(await runDns(flags));
     });
   for (const command of podwire.commands) {
     const names = command.options.map((option) => option.long).join(", ");

@@ -36,7 +36,7 @@ const addressOf = async (id: string, ipam: JsonObject = small, extra: Partial<Pl
   (await plugin.add(call(id, ipam, extra))).ips[0]?.address;
 const files = () => readdirSync(join(dataDir, "mynet")).sort();
 
-describe("N07 host-local", () => {
+describe("N07 host-local (part: not DHCP)", () => {
   it("keeps a file per address, as the reference plugin does", async () => {
     const result = await plugin.add(call("c1", { ...small, routes: [{ dst: "0.0.0.0/0" }] }));
     expect(result).toEqual({

@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { describe, expect, it } from "vitest";
+import { freePort } from "#base/testing/ports.ts";
 import { decodeMessage, encodeMessage } from "#wire/dns/index.ts";
-import { freePort, testServers } from "../../testing.ts";
+import { testServers } from "../../testing.ts";
 import { FrameReader, frame } from "../../transport/frames.ts";
 import { parseResolvConf } from "./targets.ts";
 
@@ -13,7 +14,8 @@ describe("forward", () => {
     const { askMessage, lines } = await start(`.:0 {\n errors\n forward . 127.0.0.1:${await freePort()}\n}`);
     const begin = Date.now();
     expect((await askMessage("www.example.com A")).rcode).toBe(2);
-    expect(Date.now() - begin).toBeLessThan(500);
+    // Waiting for an answer would take two seconds.
+    expect(Date.now() - begin).toBeLessThan(1800);
     expect(lines.join("")).toMatch(/plugin\/errors\].*2 www.example.com. A: .*ECONNREFUSED/);
   });
 

@@ -39,7 +39,8 @@ describe("X01 the kubernetes plugin at work (part: server)", () => {
     await eventually(() => server.notReady().length === 0);
     expect(await ask("late.default.svc.cluster.local A")).toEqual(["NXDOMAIN"]);
     api.put("/api/v1/services", service("late", { clusterIP: "10.96.4.4" }));
-    await eventually(async () => (await ask("late.default.svc.cluster.local A")).length === 2, 500);
+    // Before the five seconds of the denial are over.
+    await eventually(async () => (await ask("late.default.svc.cluster.local A")).length === 2, 4000);
   });
 
   it("does not deny names before its first state is complete, and says so when asked if ready", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { eventually, freePort, testServers } from "../../testing.ts";
+import { freePort } from "#base/testing/ports.ts";
+import { eventually, testServers } from "../../testing.ts";
 
 const { start } = testServers();
 

@@ -1,5 +1,6 @@
 import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
+import { errorMessage } from "#base/errors.ts";
 import { encodeMessage, query, RecordClass, RecordType } from "#wire/dns/index.ts";
 import { makeReply, type Setup } from "../../core/index.ts";
 import { args, noBlock } from "../../corefile/index.ts";
@@ -49,7 +50,8 @@ export const setup: Setup = (directive, { instance, log, zones }) => {
       instance.fatal(message);
       return makeReply("loop", { drop: true });
     },
-    started: () => void test().catch(() => {}),
+    // Without its test the server serves all the same.
+    started: () => void test().catch((error: unknown) => log.warn("Loop test failed", { error: errorMessage(error) })),
     stop: async () => {
       active = false;
       stopping.abort();
@@ -65,6 +67,7 @@ async function ask(name: string, port: number, signal: AbortSignal): Promise<boo
   try {
     return await new Promise<boolean>((resolve) => {
       socket.on("message", () => resolve(true));
+      // Nobody listens there yet (ECONNREFUSED): it is asked again.
       socket.on("error", () => resolve(false));
       signal.addEventListener("abort", () => resolve(false), { once: true });
       setTimeout(() => resolve(false), 5000).unref();

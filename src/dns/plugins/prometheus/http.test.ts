@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { freePort, testServers } from "../../testing.ts";
+import { freePorts } from "#base/testing/ports.ts";
+import { testServers } from "../../testing.ts";
 
 const { start } = testServers();
 
 describe("health, ready, prometheus, log", () => {
   it("serve over HTTP; metrics have CoreDNS' names", async () => {
-    const [health, ready, metrics] = [await freePort(), await freePort(), await freePort()];
+    const [health = 0, ready = 0, metrics = 0] = await freePorts(3);
     const { ask, lines } = await start(
       `.:0 {\n log\n health 127.0.0.1:${health}\n ready 127.0.0.1:${ready}\n prometheus 127.0.0.1:${metrics}\n hosts {\n 10.0.0.1 a.example\n }\n}`,
     );

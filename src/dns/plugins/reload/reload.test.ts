@@ -1,7 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { eventually, exchangeBytes, freePort, queryBytes, startTestServer, testServers } from "../../testing.ts";
+import { freePorts } from "#base/testing/ports.ts";
+import { eventually, exchangeBytes, queryBytes, startTestServer, testServers } from "../../testing.ts";
 
 const { start, temporary } = testServers();
 
@@ -9,7 +10,7 @@ describe("X04 a changed Corefile takes effect (part: reload)", () => {
   it("by watching the file, by asking, and never when it is wrong", async () => {
     const directory = await temporary();
     const corefile = join(directory, "Corefile");
-    const [port, health] = [await freePort(), await freePort()];
+    const [port = 0, health = 0, other] = await freePorts(3);
     const text = (ip: string, more = "") =>
       `.:${port} {\n reload 2s 1s\n health 127.0.0.1:${health}\n hosts {\n ${ip} a.example\n }\n${more}}\n`;
     await writeFile(corefile, text("10.0.0.1"));
@@ -21,7 +22,7 @@ describe("X04 a changed Corefile takes effect (part: reload)", () => {
     expect(lines.join("")).toMatch(/Corefile:7: unknown plugin nonsense; allowed: reload, ready/);
     expect((await ask("a.example A"))[1]).toContain("10.0.0.2");
     expect(await (await fetch(`http://127.0.0.1:${health}/health`)).text()).toBe("OK");
-    await writeFile(corefile, `.:${await freePort()} {\n hosts {\n 10.0.0.4 a.example\n }\n}\n`);
+    await writeFile(corefile, `.:${other} {\n hosts {\n 10.0.0.4 a.example\n }\n}\n`);
     await server.reload();
     expect(await exchangeBytes(port, queryBytes("a.example A"), 200)).toBeUndefined();
     await expect(fetch(`http://127.0.0.1:${health}/health`)).rejects.toThrow();

@@ -5,10 +5,13 @@ const POLLFD_SIZE = 8;
 const POLLIN = 1;
 
 /**
- * Tells when descriptors can be read, without reading them: Node's own sockets take data out of a pipe before anybody
- * has it safe. One poll(2) over all of them waits in libuv's thread pool.
+ * Tells when descriptors can be read, without reading them: pidfds, which Node cannot put into its event loop, and
+ * pipes, whose data Node's own sockets take out before anybody has it safe.
+ *
+ * One poll(2) over all of them waits in one thread of libuv's pool; a byte in a pipe makes it start over with a changed
+ * list.
  */
-export class PipeWatcher {
+export class PollWatcher {
   readonly #watched = new Map<number, () => boolean>();
   readonly #wakeOut: number;
   readonly #wakeIn: number;
@@ -41,7 +44,7 @@ export class PipeWatcher {
     if (this.#watched.delete(fd)) this.#wake();
   }
 
-  /** Ends all watching. */
+  /** Ends all watching. The descriptors stay their owners'. */
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
@@ -78,7 +81,9 @@ export class PipeWatcher {
 
   #readable(fd: number): void {
     const onReadable = this.#watched.get(fd);
-    if (onReadable && !onReadable()) this.#watched.delete(fd);
+    if (!onReadable || onReadable()) return;
+    // Unless the number already means another file, which is watched.
+    if (this.#watched.get(fd) === onReadable) this.#watched.delete(fd);
   }
 
   #drain(): void {
