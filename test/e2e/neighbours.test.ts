@@ -140,5 +140,36 @@ describe.each(["root", "an ordinary user", "a user without subordinate ids"])(
       );
       expect(some.stdout.replaceAll("\r", "").split("\n").filter(Boolean).sort()).toEqual(["100000", "said"]);
     });
+
+    it("a node never holds the caller's terminal", async () => {
+      const own = "echo own=$(stat -L -c %d:%i /proc/self/fd/0)";
+      const held = "stat -L -c %d:%i /proc/[0-9]*/fd/[0-2]";
+      for (const command of [
+        `$podwire exec node01 -- /bin/sh -c '${held}'`,
+        `echo '${held}' | $podwire shell node01`,
+      ]) {
+        const { stdout } = await onTerminal(`${own}; ${command}; echo end`, "");
+        const [, terminal] = /own=(\d+:\d+)/.exec(stdout) ?? [];
+        expect(terminal).toBeDefined();
+        expect(stdout.match(/^\d+:\d+\r?$/gm)?.length).toBeGreaterThan(3);
+        expect(stdout.replaceAll("\r", "").split("\n")).not.toContain(terminal);
+      }
+      const shell = await onTerminal(`${own}; $podwire shell node01; echo end`, `tty; ${held}; exit\n`);
+      const [, terminal] = /own=(\d+:\d+)/.exec(shell.stdout) ?? [];
+      expect(shell.stdout).toMatch(/^\/dev\/pts\/\d+\r?$/m);
+      expect(shell.stdout.replaceAll("\r", "").split("\n")).not.toContain(terminal);
+    });
+
+    it("characters that a node pushes into its terminal stay there", async () => {
+      // TIOCSTI, which kernels before 6.2 and some of today's allow on one's own terminal.
+      const push = `ioctl(STDIN, 0x5412, my $c = $_) or die "$!\\n" for split //, "pushed\\n"; print "done\\n"`;
+      writeFileSync(join(folder, "push.pl"), push, { mode: 0o644 });
+      const there = `$podwire exec node01 -- perl -e "$(cat ${folder}/push.pl)"`;
+      const { stdout } = await onTerminal(`stty -echo; ${there}; echo got=$(timeout --foreground 2 head -n 1)`, "");
+      expect(stdout).toMatch(/got=\r?\n/);
+      // The push itself works where it is allowed at all: this machine's own terminal takes it.
+      const here = await onTerminal(`stty -echo; perl ${folder}/push.pl; echo got=$(timeout --foreground 2 head -n 1)`, "");
+      if (here.stdout.includes("done")) expect(here.stdout).toContain("got=pushed");
+    });
   },
 );
