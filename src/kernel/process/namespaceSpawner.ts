@@ -13,7 +13,7 @@ const KINDS: Readonly<Record<NamespaceKind, number>> = {
   pid: CLONE.NEWPID,
   cgroup: CLONE.NEWCGROUP,
 };
-const ALL = Object.values(KINDS).reduce((a, b) => a | b, 0);
+const ANY = Object.values(KINDS).reduce((a, b) => a | b, 0);
 /** Files below /proc/…/ns. The pid namespace of a thread's children is what setns(2) and unshare(2) change. */
 const HOME_FILES: readonly (readonly [name: string, kind: number])[] = [
   ["net", CLONE.NEWNET],
@@ -65,6 +65,8 @@ export class NamespaceSpawner {
   /** Descriptors of the namespaces to return to; a mount namespace comes last, as paths change with it. */
   readonly #home: readonly (readonly [fd: number, kind: number])[];
   readonly #null: number;
+  /** Kinds of namespaces that this process may change. */
+  readonly #mine: number;
   /** Whether procfs takes the option `pidns=` (Linux 6.17 and newer); found out at the first use. */
   #pidnsOption = true;
 
@@ -76,7 +78,14 @@ export class NamespaceSpawner {
       return [check(libc.open(path, O.RDONLY | O.CLOEXEC, 0), "open", path), kind];
     });
     ownFileSystemState();
+    this.#mine = this.#mayChangeCgroup() ? ANY : ANY & ~CLONE.NEWCGROUP;
     this.#goHome();
+  }
+
+  /** A user namespace inside of a bounded one stays in the namespace of control groups that it was born in. */
+  #mayChangeCgroup(): boolean {
+    const home = this.#home.find(([, kind]) => kind === CLONE.NEWCGROUP);
+    return home !== undefined && libc.setns(home[0], CLONE.NEWCGROUP) === 0;
   }
 
   /** Closes what it holds. */
@@ -85,7 +94,7 @@ export class NamespaceSpawner {
   }
 
   #goHome(): void {
-    for (const [fd, kind] of this.#home) check(libc.setns(fd, kind), "setns", "home");
+    for (const [fd, kind] of this.#home) if (kind & this.#mine) check(libc.setns(fd, kind), "setns", "home");
   }
 
   /** Starts a process. @throws SysError naming the step that failed */
@@ -109,9 +118,10 @@ export class NamespaceSpawner {
 
   /** Moves this thread to where the new process shall live. */
   #enter({ join, create }: SpawnRequest): void {
-    if (join) check(libc.setns(join.pidfd, join.namespaces ? flagsOf(join.namespaces) : ALL), "setns", "join");
+    if (join)
+      check(libc.setns(join.pidfd, (join.namespaces ? flagsOf(join.namespaces) : ANY) & this.#mine), "setns", "join");
     if (!create) return;
-    const flags = flagsOf(create.namespaces);
+    const flags = flagsOf(create.namespaces) & this.#mine;
     if (flags) check(libc.unshare(flags), "unshare");
     if (create.netns !== undefined) check(libc.setns(create.netns, CLONE.NEWNET), "setns", "netns");
     if (create.hostname !== undefined) {

@@ -109,7 +109,7 @@ function prepare(netns: Netns): void {
     }
   }
   // Any group may ping without a capability, as containerd has it; in a user namespace only its own ids can be named.
-  for (const range of ["0 2147483647", "0 65535"]) {
+  for (const range of ["0 2147483647", "0 65535", "0 0"]) {
     try {
       setSysctl(netns, "net.ipv4.ping_group_range", range);
       return;

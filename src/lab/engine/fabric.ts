@@ -112,13 +112,19 @@ function configure(device: Interface, index: number): Operation[] {
   ];
 }
 
+/** Settings that name ids: a user namespace of a single id knows no other. */
+const SINGLE_ID: Readonly<Record<string, string>> = { "net.ipv4.ping_group_range": "0 0" };
+
 /** Sets each sysctl that this kernel has; settings of modules that are not loaded are left out. */
 function setExistingSysctls(netns: Netns, settings: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(settings)) {
     try {
       setSysctls(netns, { [name]: value });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      const { code } = error as NodeJS.ErrnoException;
+      const narrower = SINGLE_ID[name];
+      if (code === "EINVAL" && narrower !== undefined) setSysctls(netns, { [name]: narrower });
+      else if (code !== "ENOENT") throw error;
     }
   }
 }

@@ -2,7 +2,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
 import { PodwireError } from "#base/errors.ts";
 import { keepDescriptors } from "#kernel/process/index.ts";
+import { Bounds } from "./bounds.ts";
 import { type IdPlan, planIds, ROOT_LAB_IDS, writeIdMaps } from "./maps.ts";
+
+const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Folder of the lab in its own mount namespace; /run of the machine is covered there. */
 export const LAB_ROOT = "/run/podwire";
@@ -71,7 +74,8 @@ const SETUP_AS_ROOT = `${SETUP}exec setpriv --reuid "$owner" --regid "$owner" --
 const SETUP_AS_USER = `${SETUP}exec "$@"`;
 
 /** Says that the user namespace is there, waits for the id maps, goes on. */
-const MAP_SCRIPT = 'echo >&4; read -r _ <&4 || exit 125; exec "$@" 4<&-';
+const MAP_SCRIPT = 'echo >&4; read -r _ <&4 || exit 125; exec "$@"';
+const LAST_MAP_SCRIPT = `${MAP_SCRIPT} 4<&-`;
 
 /** Everything of the lab lives in these; the death of this process kills all of them. */
 const NAMESPACES = [
@@ -80,7 +84,6 @@ const NAMESPACES = [
   "--net",
   "--uts",
   "--ipc",
-  "--cgroup",
   "--fork",
   "--kill-child=SIGKILL",
   "--mount-proc",
@@ -107,11 +110,18 @@ export async function enterStage(
   keepDescriptors();
   const child = spawn(argv[0] as string, [...argv.slice(1), init, "--", ...command], {
     stdio: ["ignore", log, log, "ipc", "pipe"],
-    env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", ...nodeEnvironment() },
+    env: { PATH, ...nodeEnvironment() },
   });
   const gate = child.stdio[4] as Socket;
   await gateOpened(child, gate);
   await writeIdMaps(child.pid as number, ids);
+  if (ids.kind !== "root") {
+    const bounds = await Bounds.set(child.pid as number);
+    const opened = gateOpened(child, gate);
+    gate.write("\n");
+    await opened;
+    await bounds.mapInner(ids);
+  }
   gate.end("\n");
   return { child, ids };
 }
@@ -124,27 +134,20 @@ function nodeEnvironment(): Record<string, string> {
 function rootArgv({ program, node, tools, state }: StageSources, inner: readonly string[]): string[] {
   const uid = String(ROOT_LAB_IDS.first);
   const script = ["/bin/sh", "-c", SETUP_AS_ROOT, "sh", program, node, tools, state, uid];
-  return [
-    "unshare",
-    "--mount",
-    "--propagation",
-    "private",
-    "--",
-    ...script,
-    "unshare",
-    "--user",
-    "--",
-    "/bin/sh",
-    "-c",
-    MAP_SCRIPT,
-    "sh",
-    ...inner,
-  ];
+  const gate = ["unshare", "--user", "--", "/bin/sh", "-c", LAST_MAP_SCRIPT, "sh"];
+  // The files of root's own control group are not those of the lab's ids: a namespace to mount it in does no harm.
+  return ["unshare", "--mount", "--propagation", "private", "--", ...script, ...gate, ...inner, "--cgroup", "--"];
 }
 
+/**
+ * An outer user namespace, whose bounds hold for the one in it (see {@link Bounds}), and the lab's own. The namespace
+ * of control groups belongs to the outer one: it hides the path of our own group, and nobody inside can mount it.
+ */
 function userArgv({ program, node, tools, state }: StageSources, inner: readonly string[]): string[] {
   const script = ["/bin/sh", "-c", SETUP_AS_USER, "sh", program, node, tools, state, "0"];
-  return ["unshare", "--user", "--", "/bin/sh", "-c", MAP_SCRIPT, "sh", ...inner, ...script];
+  const gate = (words: string): string[] => ["--", "/bin/sh", "-c", words, "sh"];
+  const outer = ["unshare", "--user", "--cgroup", ...gate(MAP_SCRIPT)];
+  return [...outer, "unshare", "--user", ...gate(LAST_MAP_SCRIPT), ...inner, "--", ...script];
 }
 
 function gateOpened(child: ChildProcess, gate: Socket): Promise<void> {

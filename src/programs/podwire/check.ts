@@ -50,7 +50,7 @@ class RemoteProbe {
 
   constructor(node: string, [program, ...args]: [string, ...string[]]) {
     this.#node = node;
-    this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], cwd: "/" });
+    this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], cwd: "/", detached: true });
     this.#child.stderr?.on("data", (data: Buffer) => {
       this.#words += data.toString();
     });

@@ -3,6 +3,7 @@ import { userInfo } from "node:os";
 import { PodwireError } from "#base/errors.ts";
 import { keepDescriptors, leaveSessionKeyring } from "#kernel/process/index.ts";
 import { type ClusterStatus, machineCommand } from "#lab/parent/index.ts";
+import { ownStreams, runForeign } from "./foreign.ts";
 import { ask } from "./query.ts";
 
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/cni/bin";
@@ -27,18 +28,17 @@ export async function commandOn(
   return [...machineCommand(lab, init, userInfo().uid), ...env, ...command];
 }
 
-/** Runs a command on a machine with this process's own streams. @returns its exit code */
-async function enter(name: string, machine: string, command: readonly string[]): Promise<number> {
-  const [program, ...args] = await commandOn(name, machine, command);
+/** Runs a command on a machine with this process's streams. @returns its exit code */
+async function enter(
+  name: string,
+  machine: string,
+  command: readonly string[],
+  streams = ownStreams(),
+): Promise<number> {
+  const line = await commandOn(name, machine, command);
   keepDescriptors();
   leaveSessionKeyring();
-  const child = spawn(program, args, { stdio: "inherit", cwd: "/" });
-  // The terminal sends Ctrl-C to the command inside as well; it decides.
-  for (const signal of ["SIGINT", "SIGQUIT"] as const) process.on(signal, () => undefined);
-  return new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("exit", (code, signal) => resolve(signal === null ? (code ?? 0) : 128 + 15));
-  });
+  return runForeign(line, streams);
 }
 
 /** `podwire exec NODE -- COMMAND` */
@@ -56,7 +56,10 @@ export async function runExec(
 export async function runShell(target: string, flags: { readonly name: string }): Promise<number> {
   const status = (await ask(flags.name, { command: "status" })) as ClusterStatus;
   const machines = ["router", ...status.nodes.map((n) => n.name)];
-  if (machines.includes(target)) return enter(flags.name, target, nodeShell(process.stdin.isTTY));
+  if (machines.includes(target)) {
+    const streams = ownStreams();
+    return enter(flags.name, target, nodeShell(streams.kind === "terminal"), streams);
+  }
   const [namespace, pod] = target.includes("/") ? target.split("/", 2) : ["default", target];
   return kubectlExec(status.kubeconfig, namespace ?? "default", pod ?? "");
 }
