@@ -33,6 +33,8 @@ export interface ControllerOptions {
 export interface ControllerDeps {
   readonly client: Client;
   readonly log: Logger;
+  /** The scheduler's own log. Default: `log`. */
+  readonly schedulerLog?: Logger;
   /** Default: the real clock. */
   readonly now?: () => Date;
 }
@@ -58,6 +60,7 @@ export class ControllerContext {
   readonly options: ControllerOptions;
   readonly signal: AbortSignal;
   readonly log: Logger;
+  readonly schedulerLog: Logger;
   readonly now: () => Date;
   readonly #informers = new Map<string, Informer<KubeObject>>();
   readonly #recorders = new Map<string, EventRecorder>();
@@ -68,6 +71,7 @@ export class ControllerContext {
     this.client = deps.client;
     this.signal = deps.signal;
     this.log = deps.log;
+    this.schedulerLog = deps.schedulerLog ?? deps.log;
     this.now = deps.now ?? (() => new Date());
   }
 

@@ -17,6 +17,7 @@ import { CniRuntime } from "#cni/index.ts";
 import { Spawner } from "#kernel/process/index.ts";
 import { EchoClient } from "./echo/index.ts";
 import { hasManyUsers, type ImageSource, TemplateImages } from "./images/index.ts";
+import { isMirrorPod, MirrorPods, type NodeModule, quiet, staticModules } from "./modules/index.ts";
 import { CniPodNetwork, NetworkWatch } from "./network/index.ts";
 import { machineFacts, NodeRegistration } from "./node/index.ts";
 import { ApiObjects } from "./objects.ts";
@@ -29,6 +30,9 @@ import { KubeletServer } from "./server/index.ts";
 const KUBERNETES_VERSION = "v1.36.0";
 /** Bytes that vxlan puts before a packet (outer IPv4, UDP and VXLAN headers, inner Ethernet). */
 const VXLAN_OVERHEAD = 50;
+
+/** Mirror pods are made when the node's pods have been as they are for so long. */
+const QUIET_MS = 2000;
 
 /** What an agent is given. */
 export interface AgentDeps {
@@ -44,6 +48,8 @@ export interface AgentDeps {
   readonly metrics?: Metrics;
   /** What the node's kernel holds and why, for who asks the agent's server. */
   readonly origins?: (pods: readonly Pod[]) => Promise<unknown>;
+  /** What this process does for the node besides pods; shown as mirror pods. */
+  readonly modules?: readonly NodeModule[];
   /** Default: templates over the machine's files. */
   readonly images?: ImageSource;
 }
@@ -74,6 +80,13 @@ function underlayMtu(address: string | undefined): number {
   return name === undefined ? 1500 : Number(readFileSync(`/sys/class/net/${name}/mtu`, "utf8"));
 }
 
+/** What runs on the node in processes: in this one, and in those that its manifests name. */
+function nodeModules({ staticPodPath, folders, nodeName, addresses }: AgentOptions, deps: AgentDeps): NodeModule[] {
+  const own = deps.modules ?? [];
+  if (staticPodPath === undefined) return [...own];
+  return [...own, ...staticModules(staticPodPath, folders.log, { name: nodeName, addresses }, deps.log)];
+}
+
 function makeFolders({ folders }: AgentOptions): void {
   mkdirSync(folders.run, { recursive: true, mode: 0o700 });
   for (const folder of [folders.netns, folders.podLogs, folders.containerLogs]) mkdirSync(folder, { recursive: true });
@@ -92,6 +105,7 @@ function templateImages(): TemplateImages {
 export async function startAgent(options: AgentOptions, deps: AgentDeps): Promise<Agent> {
   const { client, log } = deps;
   const { folders, nodeName } = options;
+  const node = { name: nodeName, addresses: options.addresses };
   makeFolders(options);
   const stop = new AbortController();
   const informerDeps = { log, signal: stop.signal };
@@ -125,7 +139,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       events,
       records: new PodRecords(`${folders.run}/pods`),
       log: log.child("pods"),
-      node: { name: nodeName, addresses: options.addresses },
+      node,
       dns: {
         clusterDns: options.clusterDns,
         clusterDomain: options.clusterDomain,
@@ -158,13 +172,23 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
     },
     { client, log, facts: machineFacts(), network: () => network.state, images: () => images.list() },
   );
+  const mirrors = new MirrorPods(nodeModules(options, deps), node, {
+    client,
+    pods,
+    events,
+    log: log.child("modules"),
+    reportStatus: (pod, status) => statuses.report(pod, status),
+  });
   const server = new KubeletServer(serverOptions(options), {
     pods: manager,
     runtime,
     logFolders,
+    modules: mirrors,
     metrics: () => deps.metrics?.text() ?? "",
     problem: () => undefined,
-    ...(deps.origins ? { origins: () => deps.origins?.(pods.list()) ?? Promise.resolve() } : {}),
+    ...(deps.origins
+      ? { origins: () => deps.origins?.(pods.list().filter((pod) => !isMirrorPod(pod))) ?? Promise.resolve() }
+      : {}),
     log,
   });
 
@@ -176,9 +200,16 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
       // The agent stops before the network is up.
     });
   await server.start();
-  registration.start().catch((error: unknown) => {
-    if (!stop.signal.aborted) log.error("The node was not registered", { error });
-  });
+  registration
+    .start()
+    .then(async ({ metadata }) => {
+      // Nobody waits for these pods: those that are being started go first.
+      await quiet(pods, QUIET_MS, stop.signal);
+      mirrors.start(metadata.uid ?? "");
+    })
+    .catch((error: unknown) => {
+      if (!stop.signal.aborted) log.error("The node was not registered", { error });
+    });
   await manager.start(pods);
   log.info("Following pods", { node: nodeName, pods: pods.list().length });
   return {
@@ -186,7 +217,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
     async stop() {
       registration.stop();
       network.stop();
-      await manager.stop();
+      await Promise.all([manager.stop(), mirrors.stop()]);
       objects.stop();
       await Promise.all([server.stop(), servers.stop(), statuses.stop(), events.flush()]);
       stop.abort(new Error("the agent stops"));

@@ -16,6 +16,8 @@ export interface AgentOptions {
   readonly clusterDomain: string;
   readonly resolvConf: string;
   readonly maxPods: number;
+  /** Folder of manifests that describe what runs in processes of this node. */
+  readonly staticPodPath?: string;
   readonly server: {
     readonly address: string;
     readonly port: number;
@@ -41,7 +43,7 @@ export interface AgentFolders {
   readonly containerLogs: string;
   /** CNI's cache. */
   readonly cni: string;
-  /** The echo process's log. */
+  /** Logs of the node's processes and modules. */
   readonly log: string;
 }
 
@@ -66,6 +68,7 @@ interface KubeletConfig {
   readonly clusterDomain?: string;
   readonly resolvConf?: string;
   readonly maxPods?: number;
+  readonly staticPodPath?: string;
   readonly tlsCertFile?: string;
   readonly tlsPrivateKeyFile?: string;
   readonly registerWithTaints?: readonly Taint[];
@@ -158,6 +161,7 @@ export function agentOptions(args: readonly string[]): AgentOptions {
     clusterDomain: config.clusterDomain ?? "cluster.local",
     resolvConf: config.resolvConf ?? "/etc/resolv.conf",
     maxPods: config.maxPods ?? 110,
+    ...(config.staticPodPath ? { staticPodPath: config.staticPodPath } : {}),
     server: {
       address: config.address ?? "0.0.0.0",
       port: config.port ?? 10250,

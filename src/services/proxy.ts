@@ -38,6 +38,8 @@ export interface ServiceProxy {
   /** Which object each rule and element stands for. */
   readonly origins: OriginIndex;
   readonly metrics: Metrics;
+  /** Whether the rules are as the cluster's Services want them, and the last failure when they are not. */
+  status(): { readonly ready: boolean; readonly error?: string };
   /** What each Service does on this node now, by `namespace/name`. */
   frontends(): ReadonlyMap<string, readonly Frontend[]>;
   /** Resolves when everything known now is in the kernel. */
@@ -83,6 +85,7 @@ class NodeProxy implements ServiceProxy {
   #isSyncing = false;
   /** What changed since connections were last looked through. */
   #changes: FrontendChange[] = [];
+  #error: string | undefined;
   /** The kernel's state has to be read before the next change. */
   #isUnknown = true;
 
@@ -114,6 +117,10 @@ class NodeProxy implements ServiceProxy {
     this.#running = this.#run((key) => slicesOf.get(key), first);
   }
 
+  status(): { ready: boolean; error?: string } {
+    return { ready: !this.#isUnknown, ...(this.#error === undefined ? {} : { error: this.#error }) };
+  }
+
   frontends(): ReadonlyMap<string, readonly Frontend[]> {
     return new Map([...this.#planned].map(([key, planned]) => [key, planned.map(({ frontend }) => frontend)]));
   }
@@ -139,6 +146,8 @@ class NodeProxy implements ServiceProxy {
 
   async #run(slicesOf: (key: string) => EndpointSlice[], first: PromiseWithResolvers<void>): Promise<void> {
     const { log, minSyncPeriodMs = 10 } = this.#options;
+    // Upstream's words; `proxyMode` is what people look for (INVENTORY V04).
+    log.info("Using nftables Proxier", { proxyMode: "nftables" });
     const wakeUp = () => this.#wake.resolve();
     this.#signal.addEventListener("abort", wakeUp, { once: true });
     try {
@@ -159,7 +168,11 @@ class NodeProxy implements ServiceProxy {
         if (this.#dirty.size === 0 && !this.#isUnknown) await this.#wake.promise;
       }
     } catch (error) {
-      if (!this.#signal.aborted) log.error("The service proxy ended", { error: errorMessage(error) });
+      if (!this.#signal.aborted) {
+        this.#isUnknown = true;
+        this.#error = errorMessage(error);
+        log.error("The service proxy ended", { error: this.#error });
+      }
     } finally {
       this.#signal.removeEventListener("abort", wakeUp);
       first.reject(this.#signal.reason ?? new Error("the service proxy ended"));
@@ -185,10 +198,12 @@ class NodeProxy implements ServiceProxy {
       await nft.commit(transaction);
       for (const table of Object.values(this.#tables)) table.applied();
       this.#record.synced(started, isFull, this.#tables);
+      this.#error = undefined;
     } catch (error) {
       // What is in the kernel now is not certain: read it and do what is missing.
       this.#isUnknown = true;
       this.#record.failed();
+      this.#error = errorMessage(error);
       log.error("Changing the rules failed", { error: errorMessage(error) });
       return false;
     }

@@ -167,7 +167,7 @@ class Scheduler {
       this.#assumed.delete(key);
       this.stale(node);
       if (this.#context.signal.aborted || isNotFound(error) || isConflict(error)) return; // gone, or bound by another
-      this.#context.log.warn("Binding failed", { pod: key, node, error });
+      this.#context.schedulerLog.warn("Binding failed", { pod: key, node, error });
       this.onFailure(key);
     }
   }
@@ -190,7 +190,7 @@ class Scheduler {
     } catch (error) {
       if (this.#context.signal.aborted || isNotFound(error)) return;
       if (isConflict(error)) this.onFailure(key);
-      else this.#context.log.warn("Cannot note why a pod waits", { pod: key, error });
+      else this.#context.schedulerLog.warn("Cannot note why a pod waits", { pod: key, error });
     }
   }
 }

@@ -47,6 +47,8 @@ export interface RootPlan {
   readonly maskedPaths?: readonly string[];
   /** Made read-only once /proc is mounted. */
   readonly readonlyPaths?: readonly string[];
+  /** `/` itself becomes read-only when all is in place; the mounts in it keep their own mode. */
+  readonly readonlyRoot?: boolean;
 }
 
 /**

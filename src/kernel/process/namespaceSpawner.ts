@@ -179,6 +179,8 @@ export class NamespaceSpawner {
       hide(root);
       unmount(OLD_PROC);
       rmdirSync(OLD_PROC);
+      // Of this mount alone, not of its file system, which the machine may write on.
+      if (root.readonlyRoot) mount(null, "/", null, MS.BIND | MS.REMOUNT | MS.RDONLY, null);
       writeSync(gateIn, "\n");
       return spawned;
     } finally {

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { decodeEntry, type LogEntry } from "./cri.ts";
-import type { ContainerLog } from "./writer.ts";
+import type { LogGrowth } from "./growth.ts";
 
 /** What of a log is wanted (core/v1 PodLogOptions). */
 export interface LogOptions {
@@ -14,6 +14,9 @@ export interface LogOptions {
   readonly limitBytes?: number;
   readonly stream?: "stdout" | "stderr";
 }
+
+/** One line as an entry; undefined for a line to leave out. */
+type LineDecoder = (line: Buffer) => LogEntry | undefined;
 
 const CHUNK = 64 * 1024;
 const NEWLINE = 0x0a;
@@ -44,7 +47,7 @@ function render(entry: LogEntry, timestamps: boolean): Buffer {
 }
 
 /** Waits until the log grows or ends, or the signal is aborted. */
-function changed(log: ContainerLog, signal: AbortSignal): Promise<void> {
+function changed(log: LogGrowth, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       stop();
@@ -61,7 +64,7 @@ function changed(log: ContainerLog, signal: AbortSignal): Promise<void> {
 async function* bytesOf(
   file: FileHandle,
   offset: number,
-  live: ContainerLog | undefined,
+  live: LogGrowth | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
   let position = offset;
@@ -78,19 +81,19 @@ async function* bytesOf(
 }
 
 /** As changed(), but not when the file has grown since it was read. */
-async function nextChange(file: FileHandle, position: number, live: ContainerLog, signal: AbortSignal): Promise<void> {
+async function nextChange(file: FileHandle, position: number, live: LogGrowth, signal: AbortSignal): Promise<void> {
   const change = changed(live, signal);
   if ((await file.stat()).size > position) return;
   await change;
 }
 
-async function* entriesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<LogEntry> {
+async function* entriesOf(chunks: AsyncIterable<Buffer>, decode: LineDecoder): AsyncGenerator<LogEntry> {
   let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of chunks) {
     const data: Buffer = rest.length ? Buffer.concat([rest, chunk]) : chunk;
     let start = 0;
     for (let end = data.indexOf(NEWLINE); end >= 0; end = data.indexOf(NEWLINE, start)) {
-      const entry = decodeEntry(data.subarray(start, end));
+      const entry = decode(data.subarray(start, end));
       if (entry) yield entry;
       start = end + 1;
     }
@@ -101,13 +104,15 @@ async function* entriesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<LogEntr
 /**
  * The wanted part of a container's log as the bytes a client gets.
  * @param live the log while it is being written; needed to follow it
+ * @param decode reads the lines of a log that is not in the CRI format
  * @throws Error with code ENOENT when there is no such log
  */
 export async function* readLog(
   path: string,
   options: LogOptions,
   signal: AbortSignal,
-  live?: ContainerLog,
+  live?: LogGrowth,
+  decode: LineDecoder = decodeEntry,
 ): AsyncGenerator<Buffer> {
   const file = await open(path, "r");
   try {
@@ -117,7 +122,7 @@ export async function* readLog(
     const pieces: Buffer[] = [];
     let held = 0;
     const following = options.follow ? live : undefined;
-    for await (const entry of entriesOf(bytesOf(file, offset, following, signal))) {
+    for await (const entry of entriesOf(bytesOf(file, offset, following, signal), decode)) {
       if (options.sinceMs !== undefined && Date.parse(entry.time) < options.sinceMs) continue;
       if (options.stream && entry.stream !== options.stream) continue;
       const text = render(entry, options.timestamps ?? false).subarray(0, left);

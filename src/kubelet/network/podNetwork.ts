@@ -53,6 +53,7 @@ export class CniPodNetwork implements PodNetwork {
     try {
       pinNetns(netns, sandbox.netns);
       prepare(netns);
+      applySysctls(pod, netns);
       const outcome = await this.#deps.cni.add({
         containerId: sandbox.id,
         netns: sandbox.netns,
@@ -115,6 +116,20 @@ function prepare(netns: Netns): void {
       return;
     } catch {
       // The next range.
+    }
+  }
+}
+
+/** The pod's own settings of its network. @throws Error naming one that this kernel does not have in a namespace */
+function applySysctls(pod: Pod, netns: Netns): void {
+  for (const { name, value } of pod.spec.securityContext?.sysctls ?? []) {
+    if (!name.startsWith("net.")) continue;
+    try {
+      setSysctl(netns, name, value);
+    } catch (error) {
+      throw new Error(
+        `sysctl ${JSON.stringify(name)} cannot be set to ${JSON.stringify(value)}: ${errorMessage(error)}`,
+      );
     }
   }
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Change, type Client, type Informer, isConflict, isNotFound, type Pod, resources } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import { Backoff, setupBackoff } from "../backoff.ts";
+import { isMirrorPod } from "../modules/index.ts";
 import type { PodDeps } from "./deps.ts";
 import type { PodRecord } from "./record.ts";
 import { PodWorker } from "./worker.ts";
@@ -85,7 +86,7 @@ export class PodManager {
   }
 
   #onChange({ type, object: pod }: Change<Pod>): void {
-    if (this.#stopped) return;
+    if (this.#stopped || isMirrorPod(pod)) return;
     const worker = this.#workers.get(pod.metadata.uid ?? "");
     if (type === "DELETED") worker?.end(0);
     else if (worker) worker.update(pod);

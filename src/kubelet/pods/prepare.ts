@@ -8,6 +8,7 @@ import type { PodDeps } from "./deps.ts";
 import type { SandboxRecord } from "./record.ts";
 import { containerSecurity } from "./security.ts";
 import type { PodStorage } from "./storage.ts";
+import { makeMessageFile } from "./terminationMessage.ts";
 
 /** The parts of a pod that its containers share once it is set up. */
 export interface PodSetup {
@@ -94,7 +95,7 @@ export async function prepareContainer(
     hostname,
     ...(setup.sandbox ? { netns: setup.sandbox.netns } : {}),
     etc: { "/etc/hosts": hosts, "/etc/resolv.conf": resolvConf(pod, deps.dns), "/etc/hostname": `${hostname}\n` },
-    volumes: setup.volumes.mountsOf(container, pod),
+    volumes: [...setup.volumes.mountsOf(container, pod), makeMessageFile(deps, pod, container, run.count)],
     ...security,
     tty: container.tty ?? false,
     stdin: container.stdin ?? false,

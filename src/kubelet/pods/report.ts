@@ -1,5 +1,5 @@
 import type { Pod, PodStatus } from "#api/index.ts";
-import { type ContainerView, podStatus } from "../status/podStatus.ts";
+import { type ContainerView, type PodView, podStatus } from "../status/podStatus.ts";
 import type { PodDeps } from "./deps.ts";
 import type { ContainerUnit } from "./unit.ts";
 
@@ -10,6 +10,7 @@ export interface ReportedPod {
   readonly podIPs: readonly string[];
   readonly sandboxReady: boolean;
   readonly startTime: string;
+  readonly verdict: PodView["verdict"];
 }
 
 /** Computes a pod's status and hands it on. */
@@ -27,7 +28,7 @@ export class PodReport {
   }
 
   /** Sends the status of now. */
-  send({ pod, units, podIPs, sandboxReady, startTime }: ReportedPod): void {
+  send({ pod, units, podIPs, sandboxReady, startTime, verdict }: ReportedPod): void {
     const containers = new Map<string, ContainerView>();
     for (const unit of units) {
       const view = unit.view();
@@ -35,7 +36,8 @@ export class PodReport {
     }
     const hostIPs = this.#deps.node.addresses;
     const now = new Date().toISOString().replace(/\.\d+Z$/, "Z");
-    const view = { containers, sandboxReady, podIPs, hostIPs, startTime };
+    const decided = verdict ? { verdict } : {};
+    const view = { containers, sandboxReady, podIPs, hostIPs, startTime, ...decided };
     this.#last = podStatus(this.#withOwnConditions(pod), view, now);
     this.#deps.reportStatus(pod, this.#last);
   }

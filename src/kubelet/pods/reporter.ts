@@ -19,8 +19,11 @@ export class ContainerReporter {
   /** Records an event of the pod that names the container. */
   event(type: "Normal" | "Warning", reason: string, message: string): void {
     const pod = this.#pod();
-    const isInit = pod.spec.initContainers?.some((c) => c.name === this.#container.name);
-    const path = `spec.${isInit ? "initContainers" : "containers"}{${this.#container.name}}`;
+    const { name } = this.#container;
+    const list = (["initContainers", "ephemeralContainers"] as const).find((l) =>
+      pod.spec[l]?.some((c) => c.name === name),
+    );
+    const path = `spec.${list ?? "containers"}{${name}}`;
     this.#deps.events.event(referenceTo(resources.pods, pod, path), type, reason, message);
   }
 

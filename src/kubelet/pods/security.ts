@@ -9,6 +9,7 @@ export interface ContainerSecurity {
   /** Absent for privileged containers: all. */
   readonly capabilities?: readonly string[];
   readonly privileged: boolean;
+  readonly readonlyRoot: boolean;
 }
 
 /** Capabilities added by name that mean every one there is (capabilities(7)). */
@@ -56,5 +57,6 @@ export function containerSecurity(
     ...(isRoot ? {} : { user: { uid, gid, groups: groups.length ? groups : [gid] } }),
     ...(privileged ? {} : { capabilities: capabilitiesOf(container) }),
     privileged,
+    readonlyRoot: own?.readOnlyRootFilesystem ?? false,
   };
 }

@@ -17,6 +17,7 @@ import { containerImage, type PodSetup, type Prepared, prepareContainer } from "
 import type { ContainerRecord } from "./record.ts";
 import { ContainerReporter } from "./reporter.ts";
 import { terminate } from "./terminate.ts";
+import { removeMessageFile, terminationMessage } from "./terminationMessage.ts";
 import { containerView, shownId } from "./view.ts";
 
 const SIGKILL = 9;
@@ -243,9 +244,17 @@ export class ContainerUnit {
       this.#health.stop();
       await this.#deps.servers.remove(running.handle.id).catch(() => {});
       const reason = unknown ? "ContainerStatusUnknown" : exitCode === 0 ? "Completed" : "Error";
-      this.#ended({ exitCode, reason, ...(signal === undefined ? {} : { signal }) });
+      const message = await this.#lastWords(exitCode);
+      const more = { ...(message === undefined ? {} : { message }), ...(signal === undefined ? {} : { signal }) };
+      this.#ended({ exitCode, reason, ...more });
       this.#owner.changed();
     });
+  }
+
+  #lastWords(exitCode: number): Promise<string | undefined> {
+    const record = this.#record;
+    if (!record) return Promise.resolve(undefined);
+    return terminationMessage(this.#deps, this.#owner.pod, this.container, record, exitCode);
   }
 
   #ended(how: { exitCode: number; reason: string; message?: string; signal?: number }): void {
@@ -338,6 +347,7 @@ export class ContainerUnit {
     const { logFolders } = this.#deps;
     const { pod } = this.#owner;
     unlinkLog(logFolders, pod, this.container.name, previousId);
+    removeMessageFile(this.#deps, pod, this.container, (this.#record?.restartCount ?? 0) - 1);
     const old = (this.#record?.restartCount ?? 0) - 2;
     if (old >= 0) rmSync(containerLogPath(logFolders, pod, this.container.name, old), { force: true });
   }

@@ -5,7 +5,10 @@ import { referenceTo, resources } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import { Backoff, setupBackoff } from "../backoff.ts";
 import { podLogFolder } from "../logs/index.ts";
+import { unsupportedFields, unsupportedMessage } from "../spec/unsupported.ts";
+import type { PodView } from "../status/podStatus.ts";
 import { VolumeError } from "../volumes/index.ts";
+import { DEADLINE_VERDICT, timeLeft } from "./deadline.ts";
 import type { PodDeps } from "./deps.ts";
 import { containerImage, type PodSetup } from "./prepare.ts";
 import type { ContainerRecord, PodRecord, SandboxRecord } from "./record.ts";
@@ -18,6 +21,8 @@ const FIRST_REPORT_MS = 100;
 /** A pod deleted without a grace period still gets this long (as upstream). */
 const FORCED_GRACE_SECONDS = 1;
 const DEFAULT_GRACE_SECONDS = 30;
+/** Longest wait of a timer in one piece. */
+const MAX_WAIT_MS = 24 * 3600 * 1000;
 
 type End = { readonly graceSeconds: number };
 
@@ -30,6 +35,7 @@ export class PodWorker {
   readonly #onGone: (worker: PodWorker) => void;
   readonly #inits: ContainerUnit[];
   readonly #apps: ContainerUnit[];
+  readonly #ephemerals: ContainerUnit[] = [];
   readonly #storage: PodStorage;
   readonly #reports: PodReport;
   readonly #retries = new Backoff(setupBackoff);
@@ -41,6 +47,10 @@ export class PodWorker {
   #marked = false;
   #detached = false;
   #timers = new Set<NodeJS.Timeout>();
+  /** Fields of the pod's that were said to be without effect. */
+  readonly #said = new Set<string>();
+  #verdict: PodView["verdict"];
+  #deadline: NodeJS.Timeout | undefined;
 
   /** @param onGone the pod has ended and everything of it is removed */
   constructor(pod: Pod, deps: PodDeps, onGone: (worker: PodWorker) => void, record?: PodRecord) {
@@ -58,6 +68,10 @@ export class PodWorker {
       c.restartPolicy === "Always" ? "Always" : policy === "Never" ? "Never" : "OnFailure";
     this.#inits = (pod.spec.initContainers ?? []).map((c) => unit(c, initPolicy(c)));
     this.#apps = pod.spec.containers.map((c) => unit(c, policy));
+    this.#addEphemerals(pod);
+    if (record) for (const { field } of unsupportedFields(pod.spec)) this.#said.add(field);
+    const { phase, reason } = pod.status ?? {};
+    if (phase === "Failed" && reason === DEADLINE_VERDICT.reason) this.#verdict = DEADLINE_VERDICT;
   }
 
   get pod(): Pod {
@@ -96,6 +110,7 @@ export class PodWorker {
   /** The API's newest state of the pod. */
   update(pod: Pod): void {
     this.#pod = pod;
+    this.#addEphemerals(pod);
     if (pod.metadata.deletionTimestamp !== undefined) {
       this.end(
         pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS,
@@ -142,7 +157,14 @@ export class PodWorker {
   }
 
   #units(): ContainerUnit[] {
-    return [...this.#inits, ...this.#apps];
+    return [...this.#inits, ...this.#apps, ...this.#ephemerals];
+  }
+
+  /** Containers that were put into the pod since; they run once. */
+  #addEphemerals(pod: Pod): void {
+    const known = new Set(this.#ephemerals.map((unit) => unit.container.name));
+    for (const container of pod.spec.ephemeralContainers ?? [])
+      if (!known.has(container.name)) this.#ephemerals.push(new ContainerUnit(container, "Never", this.#deps, this));
   }
 
   async #passes(): Promise<void> {
@@ -162,6 +184,8 @@ export class PodWorker {
   async #pass(): Promise<void> {
     if (this.#end) return this.#finish(this.#end);
     if (this.#isOver()) return this.#release();
+    if (this.#isTooLate()) return this.#fail(DEADLINE_VERDICT);
+    this.#tellUnsupported();
     const late = this.#later(FIRST_REPORT_MS, () => this.#report());
     try {
       if (await this.#setUp()) await this.#startContainers();
@@ -173,8 +197,34 @@ export class PodWorker {
     if (this.#isOver()) await this.#release();
   }
 
-  /** All containers have ended for good, or a required init container has failed for good. */
+  /** The pod's time is over; when it is not yet, another pass is due then. */
+  #isTooLate(): boolean {
+    const left = timeLeft(this.#pod, this.#startTime, Date.now());
+    if (left === undefined || left <= 0) return left !== undefined;
+    clearTimeout(this.#deadline);
+    if (this.#deadline) this.#timers.delete(this.#deadline);
+    this.#deadline = this.#later(Math.min(left, MAX_WAIT_MS), () => this.changed());
+    return false;
+  }
+
+  /** Ends the pod's containers for good; its object stays and says why. */
+  async #fail(verdict: NonNullable<PodView["verdict"]>): Promise<void> {
+    this.#verdict = verdict;
+    this.#event("Normal", verdict.reason, verdict.message);
+    await this.#release();
+  }
+
+  /** Says once which fields of the pod have no effect here. */
+  #tellUnsupported(): void {
+    const fields = unsupportedFields(this.#pod.spec).filter(({ field }) => !this.#said.has(field));
+    for (const { field } of fields) this.#said.add(field);
+    const message = unsupportedMessage(fields);
+    if (message !== undefined) this.#event("Warning", "UnsupportedFields", message);
+  }
+
+  /** All containers have ended for good, or a required init container has failed for good, or the pod's time was over. */
   #isOver(): boolean {
+    if (this.#verdict) return true;
     const failedInit = this.#inits.some((u) => u.done && u.record?.ended?.exitCode !== 0);
     return (
       failedInit ||
@@ -232,6 +282,7 @@ export class PodWorker {
   }
 
   async #startContainers(): Promise<void> {
+    await Promise.all(this.#ephemerals.map((unit) => unit.ensure()));
     for (const init of this.#inits) {
       if (init.done && init.record?.ended?.exitCode === 0) continue;
       await init.ensure();
@@ -248,7 +299,8 @@ export class PodWorker {
   /** Nothing of it runs any more: the network is given back, logs and status stay. */
   async #release(): Promise<void> {
     this.#storage.release();
-    await Promise.all(this.#units().map((u) => u.stop(DEFAULT_GRACE_SECONDS)));
+    const grace = this.#pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+    await Promise.all(this.#units().map((u) => u.stop(grace)));
     await this.#tearDownNetwork();
     this.#report();
   }
@@ -288,6 +340,7 @@ export class PodWorker {
       podIPs: this.#podIPs(),
       sandboxReady: this.#pod.spec.hostNetwork === true || (this.#sandbox?.ips.length ?? 0) > 0,
       startTime: this.#startTime,
+      verdict: this.#verdict,
     });
   }
 

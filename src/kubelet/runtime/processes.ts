@@ -160,7 +160,7 @@ export class ProcessRuntime {
       create: {
         namespaces: ["mount", "uts", "ipc", "pid"],
         hostname: spec.hostname,
-        root: rootPlan(folders, spec.image, spec.volumes, spec.privileged),
+        root: rootPlan(folders, spec.image, spec.volumes, spec),
         ...(netns === undefined ? {} : { netns }),
       },
       tty: spec.tty,

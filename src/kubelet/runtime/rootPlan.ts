@@ -65,7 +65,7 @@ export function rootPlan(
   folders: RootFolders,
   image: ContainerImage,
   volumes: readonly VolumeMountPoint[],
-  privileged: boolean,
+  { privileged, readonlyRoot }: { readonly privileged: boolean; readonly readonlyRoot: boolean },
 ): RootPlan {
   const inRoot = (m: Mount): Mount => (m.source ? { ...m, source: m.source.replace("{root}", folders.root) } : m);
   const depth = (path: string) => path.split("/").length;
@@ -80,6 +80,10 @@ export function rootPlan(
         (name): Mount => ({ target: `/dev/${name}`, type: "bind", source: `/dev/${name}`, optional: true }),
       ),
       { target: "/dev/pts", type: "devpts", options: "newinstance,ptmxmode=0666,mode=620", nosuid: true, noexec: true },
+      // As every runtime has it: programs count on it where they may write nowhere else.
+      ...(readonlyRoot
+        ? [{ target: "/dev/shm", type: "tmpfs", options: "mode=1777", nosuid: true, nodev: true } as const]
+        : []),
       { target: "/proc", type: "proc" },
       { target: "/sys", type: "sysfs", readonly: !privileged, nosuid: true, nodev: true, noexec: true },
       ...sorted.map(
@@ -87,5 +91,6 @@ export function rootPlan(
       ),
     ],
     ...(privileged ? {} : { maskedPaths: MASKED, readonlyPaths: READONLY }),
+    ...(readonlyRoot ? { readonlyRoot } : {}),
   };
 }

@@ -21,6 +21,8 @@ export interface ContainerSpec {
   /** Absent: all, for privileged containers. */
   readonly capabilities?: readonly string[];
   readonly privileged: boolean;
+  /** Only volumes can be written to. */
+  readonly readonlyRoot: boolean;
   readonly tty: boolean;
   readonly stdin: boolean;
   /** Its input ends with the first client that was attached. */

@@ -13,11 +13,12 @@ import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { REMOTE_COMMAND_PROTOCOLS } from "#wire/websocket/index.ts";
 import type { LogFolders } from "../logs/index.ts";
+import type { MirrorPods } from "../modules/index.ts";
 import type { PodManager } from "../pods/index.ts";
 import type { ProcessRuntime } from "../runtime/index.ts";
 import { runAttach } from "./attach.ts";
 import { runExec } from "./exec.ts";
-import { serveLogs } from "./logs.ts";
+import { serveLogs, serveModuleLogs } from "./logs.ts";
 import { type ContainerPath, parseContainerPath, parseStreamOptions, RequestError } from "./requests.ts";
 import { StreamSession } from "./session.ts";
 
@@ -39,6 +40,8 @@ export interface KubeletServerDeps {
   readonly pods: PodManager;
   readonly runtime: ProcessRuntime;
   readonly logFolders: LogFolders;
+  /** What the node runs in its own processes and shows as pods. */
+  readonly modules: Pick<MirrorPods, "find">;
   /** Text in Prometheus' format. */
   readonly metrics: () => string;
   /** What is wrong with the agent; undefined when nothing is. */
@@ -113,6 +116,8 @@ export class KubeletServer {
       return;
     }
     const path = parseContainerPath(url.pathname);
+    const module = path && this.#deps.modules.find(path.namespace, path.pod);
+    if (module && path.verb === "containerLogs") return serveModuleLogs(module, path, url.searchParams, response);
     if (path?.verb === "containerLogs") return serveLogs(pods, logFolders, path, url.searchParams, response);
     if (path?.verb === "exec" || path?.verb === "attach")
       throw new RequestError(400, "you must upgrade the connection");
@@ -162,6 +167,11 @@ export class KubeletServer {
   }
 
   #find(path: ContainerPath) {
+    const module = this.#deps.modules.find(path.namespace, path.pod);
+    if (module) {
+      const message = `pod ${path.pod} shows a module of the process ${module.process} on this node: there is no container to enter`;
+      throw new RequestError(400, message);
+    }
     const worker = this.#deps.pods.find(path.namespace, path.pod);
     if (!worker) throw new RequestError(404, `pod does not exist`);
     const unit = worker.unit(path.container);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, realpathSync, statSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Container, Pod, Volume } from "#api/index.ts";
@@ -71,7 +71,9 @@ export class PodVolumes {
     const path = `${this.#folder}/volumes/kubernetes.io~${FOLDER_NAMES[kind]}/${volume.name}`;
     this.#paths.set(volume.name, path);
     if (kind === "emptyDir") {
-      mkdirSync(path, { recursive: true, mode: 0o777 });
+      mkdirSync(path, { recursive: true });
+      // mkdir(2) takes the umask off; users other than root write here too.
+      chmodSync(path, 0o777);
       return;
     }
     try {

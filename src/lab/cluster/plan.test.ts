@@ -32,6 +32,20 @@ describe("K03 files of a node (part: what is written)", () => {
     expect(pod.spec.containers[0]?.command).toContain("--service-cluster-ip-range=10.96.0.0/12");
   });
 
+  it("/etc/kubernetes/manifests describes the control plane, and names the process behind it", () => {
+    const files = Object.entries(plan.files["controlplane"] ?? {}).filter(([path]) => path.includes("/manifests/"));
+    const pods = files.map(([, text]) => parse(text) as { metadata: Record<string, unknown> });
+    const annotations = expect.objectContaining({ "podwire.dev/process": "kube-apiserver" });
+    expect(pods.map(({ metadata }) => metadata)).toMatchObject(
+      ["kube-apiserver", "kube-controller-manager", "kube-scheduler"].map((name) => ({
+        name,
+        annotations,
+        labels: { component: name, tier: "control-plane" },
+      })),
+    );
+    expect(Object.keys(plan.files["node01"] ?? {}).join()).not.toContain("/manifests/");
+  });
+
   it("every node knows every other by name, and the API server only by its node address", () => {
     expect(plan.files["node02"]?.["/etc/hosts"]).toContain("192.168.1.11\tnode01");
     expect(plan.files["node02"]?.["/etc/kubernetes/kubelet.conf"]).toContain("server: https://192.168.1.10:6443");

@@ -11,8 +11,8 @@ import type { BootRequest, ProcessSpec } from "#lab/engine/index.ts";
 import { hostsFile, interfacesFile, PROGRAM_ROOT, sysctlFile } from "#lab/machine/index.ts";
 import { type ClusterPki, type KeyPair, kubeconfig } from "#lab/pki/index.ts";
 import { clusterTopology, type MachineModel } from "#lab/topology/index.ts";
+import { API_PORT, apiServerFlags, PKI, staticPodFiles } from "./staticPods.ts";
 
-const API_PORT = 6443;
 const NODE = `${PROGRAM_ROOT}/bin/node`;
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/cni/bin";
 /** CNI plugins of ours, each an executable of its own name. */
@@ -21,7 +21,6 @@ const CNI_PLUGINS = ["bridge", "host-local", "loopback"] as const;
 export const STATE_MOUNT = "/var/lib/podwire";
 /** Id of the API server's listener on the host. */
 export const API_LISTENER = "api";
-const PKI = "/etc/kubernetes/pki";
 
 type Files = Record<string, string>;
 
@@ -160,57 +159,8 @@ function controlPlaneFiles(config: ClusterConfig, pki: ClusterPki): Files {
       ca: pki.ca,
       client: pki.admin,
     }),
-    "/etc/kubernetes/manifests/kube-apiserver.yaml": apiServerManifest(config),
+    ...staticPodFiles(config),
   };
-}
-
-/** Flags of the API server and of the controllers that run in the same process, with upstream's names. */
-function apiServerFlags(config: ClusterConfig): string[] {
-  const plane = controlPlane(config);
-  return [
-    `--advertise-address=${plane.addresses[0]}`,
-    "--allow-privileged=true",
-    "--authorization-mode=Node,RBAC",
-    `--client-ca-file=${PKI}/ca.crt`,
-    `--cluster-cidr=${config.podCidrs.join(",")}`,
-    `--kubelet-client-certificate=${PKI}/apiserver-kubelet-client.crt`,
-    `--kubelet-client-key=${PKI}/apiserver-kubelet-client.key`,
-    `--secure-port=${API_PORT}`,
-    `--service-account-issuer=https://kubernetes.default.svc.${config.clusterDomain}`,
-    `--service-account-key-file=${PKI}/sa.pub`,
-    `--service-account-signing-key-file=${PKI}/sa.key`,
-    `--service-cluster-ip-range=${config.serviceCidrs.join(",")}`,
-    `--tls-cert-file=${PKI}/apiserver.crt`,
-    `--tls-private-key-file=${PKI}/apiserver.key`,
-  ];
-}
-
-/** The static pod manifest that describes the API server's process, where kubeadm would put it (INVENTORY K03). */
-function apiServerManifest(config: ClusterConfig): string {
-  const address = controlPlane(config).addresses[0];
-  return `apiVersion: v1
-kind: Pod
-metadata:
-  annotations:
-    kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint: ${address}:${API_PORT}
-    podwire.dev/process: kube-apiserver
-  labels:
-    component: kube-apiserver
-    tier: control-plane
-  name: kube-apiserver
-  namespace: kube-system
-spec:
-  containers:
-  - command:
-    - kube-apiserver
-${apiServerFlags(config)
-  .map((flag) => `    - ${flag}`)
-  .join("\n")}
-    image: registry.k8s.io/kube-apiserver:v1.36.0
-    name: kube-apiserver
-  hostNetwork: true
-  priorityClassName: system-node-critical
-`;
 }
 
 function apiServerProcess(config: ClusterConfig): ProcessSpec {
@@ -227,6 +177,7 @@ function apiServerProcess(config: ClusterConfig): ProcessSpec {
       "--listen-fd=4",
       `--node-order=${config.nodes.map((n) => n.name).join(",")}`,
       `--data-dir=${STATE_MOUNT}`,
+      "--log-dir=/var/log",
     ],
     env: { PATH, HOME: "/root" },
     log: "/var/log/kube-apiserver.log",

@@ -20,6 +20,7 @@ export interface Flags {
   readonly clusterCidr: readonly string[];
   readonly nodeOrder: readonly string[];
   readonly dataDir?: string;
+  readonly logDir?: string;
 }
 
 const list = (text: string): string[] => text.split(",").map((part) => part.trim());
@@ -74,6 +75,7 @@ export function parseFlags(argv: readonly string[]): Flags {
     .option("--cluster-cidr <cidrs>", "addresses of pods (kube-controller-manager)", list, ["10.244.0.0/16"])
     .option("--node-order <names>", "nodes whose position is the number of their pod subnet", list, [])
     .option("--data-dir <folder>", "folder of the log that makes objects outlive the process; absent: memory only")
+    .option("--log-dir <folder>", "folder of the logs of controllers and scheduler; absent: with this server's own log")
     .option("--allow-privileged <bool>", "accepted for compatibility: pods decide")
     .option("--authorization-mode <modes>", "accepted for compatibility: always Node,RBAC", (modes: string) => {
       if (modes !== "Node,RBAC" && modes !== "RBAC") throw new InvalidArgumentError("allowed is Node,RBAC");

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { Client } from "#api/index.ts";
 import { type ApiServerOptions, controllerUser, createApiServer } from "#apiserver/index.ts";
 import { errorMessage } from "#base/errors.ts";
-import { createLogger } from "#base/log.ts";
+import { createLogger, type Logger } from "#base/log.ts";
+import { createFileLogger } from "#base/logFile.ts";
 import { startControllers } from "#controllers/index.ts";
 import { type Flags, parseFlags } from "./flags.ts";
 import { serveHealth } from "./health.ts";
@@ -35,6 +36,11 @@ function serverOptions(flags: Flags): ApiServerOptions {
   };
 }
 
+/** The log of a part of this process that elsewhere is a program of its own. */
+function componentLog({ logDir }: Flags, log: Logger, component: string): Logger {
+  return logDir ? createFileLogger(component, join(logDir, `${component}.log`)) : log.child(component);
+}
+
 /** The control plane: `kube-apiserver --advertise-address=… --tls-cert-file=… …`. */
 async function main(): Promise<void> {
   const args = process.argv.slice(2);
@@ -45,9 +51,13 @@ async function main(): Promise<void> {
   const options = serverOptions(flags);
   const server = createApiServer(options, { log });
   await server.start();
+  const logOf = (component: string) => componentLog(flags, log, component);
+  const schedulerLog = logOf("kube-scheduler");
+  const controllersLog = logOf("kube-controller-manager");
   const controllers = await startControllers({
     client: new Client(server.localTransport(controllerUser), { userAgent: "kube-controller-manager" }),
-    log: log.child("controllers"),
+    log: controllersLog,
+    schedulerLog,
     options: {
       podCidrs: flags.clusterCidr,
       serviceCidrs: flags.serviceClusterIpRange,
@@ -56,6 +66,9 @@ async function main(): Promise<void> {
       nodeOrder: flags.nodeOrder,
     },
   });
+  controllersLog.info("Controllers are running", { clusterCIDR: flags.clusterCidr.join(",") });
+  schedulerLog.info("The scheduler is running", { schedulerName: "default-scheduler" });
+  log.info("Serving", { address: flags.advertiseAddress, port: flags.securePort });
   const health = () => {
     const state = controllers.health();
     return { ok: state.ok, text: state.ok ? "ok" : JSON.stringify(state) };

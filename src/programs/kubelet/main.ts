@@ -2,16 +2,19 @@ import { networkInterfaces } from "node:os";
 import { Client, http2Transport, loadKubeconfig, type Pod } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import { parseIp } from "#base/ip.ts";
-import { createLogger, type Logger } from "#base/log.ts";
+import { createLogger } from "#base/log.ts";
+import { createFileLogger } from "#base/logFile.ts";
 import { Metrics } from "#base/metrics.ts";
 import { nodeOrigins } from "#explain/index.ts";
 import { openConntrack } from "#kernel/conntrack/index.ts";
 import { openRtnetlink } from "#kernel/netlink/index.ts";
 import { openNftables } from "#kernel/nft/index.ts";
-import { type AgentOptions, agentOptions, startAgent } from "#kubelet/index.ts";
-import { readConfig, startPodNetwork } from "#network/index.ts";
-import { startServiceProxy } from "#services/index.ts";
+import { type AgentOptions, agentOptions, type NodeModule, processRun, startAgent } from "#kubelet/index.ts";
+import { type PodNetwork, readConfig, startPodNetwork } from "#network/index.ts";
+import { type ServiceProxy, startServiceProxy } from "#services/index.ts";
 
+/** The version whose behaviour the service proxy follows. */
+const KUBERNETES_VERSION = "v1.36.0";
 const NET_CONF = "/etc/kube-flannel/net-conf.json";
 
 /** The interface that carries the node's address. */
@@ -21,8 +24,41 @@ function interfaceOf(address: string): string {
   return found[0];
 }
 
+/** A module's log, in a file of its own as where it is a program of its own. */
+function moduleLog({ folders }: AgentOptions, name: string) {
+  return createFileLogger(name, `${folders.log}/${name}.log`);
+}
+
+/** What this process does besides pods, as pods show it: named, labelled and run as upstream's DaemonSets are. */
+function nodeModules({ folders }: AgentOptions, network: PodNetwork, proxy: ServiceProxy): NodeModule[] {
+  const module = (
+    pod: string,
+    labels: Readonly<Record<string, string>>,
+    container: NodeModule["spec"]["container"],
+    status: () => { readonly ready: boolean; readonly error?: string },
+  ): NodeModule => ({
+    spec: { pod, naming: "suffix", labels, container, process: "kubelet", log: `${folders.log}/${container.name}.log` },
+    run: () => processRun(process.pid),
+    problem: () => (status().ready ? undefined : (status().error ?? "it is still starting")),
+  });
+  return [
+    module(
+      "kube-proxy",
+      { "k8s-app": "kube-proxy" },
+      { name: "kube-proxy", image: `registry.k8s.io/kube-proxy:${KUBERNETES_VERSION}`, command: ["kube-proxy"] },
+      () => proxy.status(),
+    ),
+    module(
+      "kube-flannel-ds",
+      { app: "flannel", tier: "node", "k8s-app": "flannel" },
+      { name: "kube-flannel", image: "ghcr.io/flannel-io/flannel:v0.27.4", command: ["flanneld", "--kube-subnet-mgr"] },
+      () => network.status(),
+    ),
+  ];
+}
+
 /** The parts of a node besides its pods: the network between nodes, and Services. Started first, they do not wait. */
-function startNetworking(options: AgentOptions, client: Client, log: Logger, signal: AbortSignal, metrics: Metrics) {
+function startNetworking(options: AgentOptions, client: Client, signal: AbortSignal, metrics: Metrics) {
   const nft = openNftables();
   const rtnl = openRtnetlink();
   const { networks } = readConfig(NET_CONF, []);
@@ -33,7 +69,7 @@ function startNetworking(options: AgentOptions, client: Client, log: Logger, sig
       externalInterface: interfaceOf(options.addresses[0] ?? ""),
       clusterCidrs: [],
     },
-    { client, rtnl, nft, log: log.child("kube-flannel"), signal },
+    { client, rtnl, nft, log: moduleLog(options, "kube-flannel"), signal },
   );
   const proxy = startServiceProxy({
     client,
@@ -42,7 +78,7 @@ function startNetworking(options: AgentOptions, client: Client, log: Logger, sig
     podCidrs: networks,
     nft,
     conntrack: openConntrack(),
-    log: log.child("kube-proxy"),
+    log: moduleLog(options, "kube-proxy"),
     signal,
     metrics,
   });
@@ -68,8 +104,9 @@ async function main(): Promise<void> {
   const client = new Client(transport, { userAgent: "kubelet" });
   const stop = new AbortController();
   const metrics = new Metrics();
-  const { network, proxy, origins } = startNetworking(options, client, log, stop.signal, metrics);
-  const agent = await startAgent(options, { client, log, podNetwork: network.ready, metrics, origins });
+  const { network, proxy, origins } = startNetworking(options, client, stop.signal, metrics);
+  const modules = nodeModules(options, network, proxy);
+  const agent = await startAgent(options, { client, log, podNetwork: network.ready, metrics, origins, modules });
   const end = async (signal: string) => {
     log.info("Stopping; pods and rules stay", { signal });
     await agent.stop();

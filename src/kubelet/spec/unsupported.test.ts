@@ -1,0 +1,61 @@
+import { describe, expect, it } from "vitest";
+import type { PodSpec } from "#api/index.ts";
+import { unsupportedFields, unsupportedMessage } from "./unsupported.ts";
+
+const fieldsOf = (spec: object) => unsupportedFields(spec as PodSpec).map(({ field }) => field);
+const inContainer = (container: object) => fieldsOf({ containers: [{ name: "c", ...container }] });
+
+describe("fields of a pod that its node does not act on", () => {
+  it.each([
+    [{ hostPID: true }, ["spec.hostPID"]],
+    [{ hostIPC: true }, ["spec.hostIPC"]],
+    [{ hostPID: false, shareProcessNamespace: true }, ["spec.shareProcessNamespace"]],
+    [{ hostUsers: true }, []],
+    [{ hostUsers: false }, ["spec.hostUsers"]],
+    [{ runtimeClassName: "gvisor" }, ["spec.runtimeClassName"]],
+    [
+      { volumes: [{ name: "a" }, { name: "b", emptyDir: { sizeLimit: "1Mi" } }] },
+      ["spec.volumes[1].emptyDir.sizeLimit"],
+    ],
+    [{ securityContext: {} }, []],
+    [{ securityContext: { seccompProfile: { type: "Unconfined" } } }, []],
+    [{ securityContext: { seccompProfile: { type: "RuntimeDefault" } } }, ["spec.securityContext.seccompProfile"]],
+  ])("%j: %j", (spec, expected) => expect(fieldsOf({ containers: [], ...spec })).toEqual(expected));
+
+  it.each([
+    [{ image: "nginx", ports: [{ containerPort: 80 }], resources: {}, env: [{ name: "A", value: "1" }] }, []],
+    [{ ports: [{ containerPort: 1 }, { containerPort: 80, hostPort: 8080 }] }, ["ports[1].hostPort"]],
+    [{ resources: { requests: { cpu: "1" } } }, []],
+    [{ resources: { limits: { cpu: "1" } } }, ["resources.limits"]],
+    [{ securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true } }, []],
+    [{ securityContext: { allowPrivilegeEscalation: true } }, ["securityContext.allowPrivilegeEscalation"]],
+    [{ volumeMounts: [{ mountPropagation: "None" }] }, []],
+    [{ volumeMounts: [{ mountPropagation: "Bidirectional" }] }, ["volumeMounts[0].mountPropagation"]],
+    [{ livenessProbe: { httpGet: {} }, readinessProbe: { grpc: { port: 1 } } }, ["readinessProbe.grpc"]],
+  ])("of a container, %j: %j", (container, expected) => {
+    expect(inContainer(container)).toEqual(expected.map((field) => `spec.containers[0].${field}`));
+    expect(fieldsOf({ containers: [], initContainers: [{ name: "a" }, container] })).toEqual(
+      expected.map((field) => `spec.initContainers[1].${field}`),
+    );
+  });
+
+  it("takes the host's ports and settings for what they are in a pod of the node's network", () => {
+    const spec = {
+      containers: [{ name: "c", ports: [{ containerPort: 80, hostPort: 80 }] }],
+      securityContext: { sysctls: [{ name: "net.core.somaxconn", value: "1" }] },
+    };
+    expect(fieldsOf(spec)).toEqual(["spec.containers[0].ports[0].hostPort"]);
+    expect(fieldsOf({ ...spec, hostNetwork: true })).toEqual(["spec.securityContext.sysctls[0].name"]);
+    expect(
+      fieldsOf({ containers: [], securityContext: { sysctls: [{ name: "kernel.shm_rmid_forced" }] } }),
+    ).toHaveLength(1);
+  });
+
+  it("become one sentence", () => {
+    expect(unsupportedMessage([])).toBeUndefined();
+    const spec = { hostPID: true, shareProcessNamespace: true, runtimeClassName: "kata", containers: [] };
+    expect(unsupportedMessage(unsupportedFields(spec as PodSpec))).toBe(
+      "Fields that this node does not act on: spec.hostPID, spec.shareProcessNamespace (each container has a process namespace of its own); spec.runtimeClassName (there is one runtime)",
+    );
+  });
+});

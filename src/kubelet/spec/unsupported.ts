@@ -1,0 +1,129 @@
+import type { PodSpec } from "#api/index.ts";
+
+/** A field of a pod that this node reads past, and what that means. */
+export interface UnsupportedField {
+  /** Such as `spec.containers[0].ports[1].hostPort`. */
+  readonly field: string;
+  readonly why: string;
+}
+
+interface Row {
+  /** Below `spec`; `[]` for each element of a list. */
+  readonly path: string;
+  readonly why: string;
+  /** Whether the value asks for something that is missing. Default: whenever it is set. */
+  readonly when?: (value: unknown, spec: PodSpec) => boolean;
+}
+
+const LIMITS = "containers run without cgroup limits; only the scheduler and the quality-of-service class count them";
+const OWN_PROCESSES = "each container has a process namespace of its own";
+const NO_LABELS = "no security labels are set on processes and files";
+const NO_SECCOMP = "no system call filter is set";
+const FLAT_MOUNTS = "volumes are bind mounts that neither pass mounts on nor see later ones";
+
+const isOther =
+  (...values: readonly unknown[]) =>
+  (value: unknown) =>
+    !values.includes(value);
+
+/** Profiles that are no profile ask for nothing. */
+const isProfile = (value: unknown) => (value as { readonly type?: string }).type !== "Unconfined";
+
+/** Fields of a container of any list. */
+const CONTAINER: readonly Row[] = [
+  // The API server fills in hostPort of pods in the node's network, where it says what is so.
+  { path: "ports[].hostPort", why: "no port of the node leads to the container", when: (_, s) => !s.hostNetwork },
+  { path: "ports[].hostIP", why: "no port of the node leads to the container", when: (_, s) => !s.hostNetwork },
+  { path: "resources.limits", why: LIMITS },
+  { path: "resources.claims", why: "there is no dynamic resource allocation" },
+  { path: "restartPolicyRules", why: "restartPolicy alone decides" },
+  { path: "volumeDevices", why: "there are no block devices" },
+  { path: "volumeMounts[].mountPropagation", why: FLAT_MOUNTS, when: isOther("None") },
+  {
+    path: "volumeMounts[].recursiveReadOnly",
+    why: "mounts below a volume keep their own mode",
+    when: isOther("Disabled"),
+  },
+  { path: "volumeMounts[].subPathExpr", why: "the whole volume is mounted" },
+  { path: "env[].valueFrom.fileKeyRef", why: "the variable is not set" },
+  { path: "lifecycle.stopSignal", why: "containers are ended with SIGTERM" },
+  { path: "livenessProbe.grpc", why: "the probe fails: there are httpGet, tcpSocket and exec" },
+  { path: "readinessProbe.grpc", why: "the probe fails: there are httpGet, tcpSocket and exec" },
+  { path: "startupProbe.grpc", why: "the probe fails: there are httpGet, tcpSocket and exec" },
+  {
+    path: "securityContext.allowPrivilegeEscalation",
+    why: "containers that are not privileged run with no_new_privs",
+    when: (value) => value === true,
+  },
+  { path: "securityContext.procMount", why: "/proc is always masked", when: isOther("Default") },
+  { path: "securityContext.seccompProfile", why: NO_SECCOMP, when: isProfile },
+  { path: "securityContext.appArmorProfile", why: NO_LABELS, when: isProfile },
+  { path: "securityContext.seLinuxOptions", why: NO_LABELS },
+];
+
+/** Fields of a pod, and of each of its containers. What others act on (scheduler, admission) is not here. */
+const ROWS: readonly Row[] = [
+  { path: "hostPID", why: OWN_PROCESSES },
+  { path: "hostIPC", why: "each container has an IPC namespace of its own" },
+  { path: "shareProcessNamespace", why: OWN_PROCESSES },
+  { path: "hostUsers", why: "the pod lives in the node's user namespace", when: (value) => value === false },
+  { path: "hostnameOverride", why: "the host name comes from spec.hostname and the pod's name" },
+  { path: "setHostnameAsFQDN", why: "the host name is the short one" },
+  { path: "runtimeClassName", why: "there is one runtime" },
+  { path: "resourceClaims", why: "there is no dynamic resource allocation" },
+  { path: "resources.limits", why: LIMITS },
+  { path: "volumes[].emptyDir.sizeLimit", why: "the node's memory is the only limit" },
+  {
+    path: "securityContext.sysctls[].name",
+    why: "only net.* can be set, in a network namespace of the pod's own",
+    when: (name, { hostNetwork }) => hostNetwork === true || !String(name).startsWith("net."),
+  },
+  { path: "securityContext.fsGroup", why: "its processes are in the group, its volumes stay root's" },
+  {
+    path: "securityContext.supplementalGroupsPolicy",
+    why: "groups of the image are not read",
+    when: isOther("Strict"),
+  },
+  { path: "securityContext.seccompProfile", why: NO_SECCOMP, when: isProfile },
+  { path: "securityContext.appArmorProfile", why: NO_LABELS, when: isProfile },
+  { path: "securityContext.seLinuxOptions", why: NO_LABELS },
+  { path: "securityContext.windowsOptions", why: "this is Linux" },
+  { path: "ephemeralContainers[].targetContainerName", why: OWN_PROCESSES },
+  ...["initContainers", "containers", "ephemeralContainers"].flatMap((list) =>
+    CONTAINER.map((row): Row => ({ ...row, path: `${list}[].${row.path}` })),
+  ),
+];
+
+function isSet(value: unknown): boolean {
+  if (value === undefined || value === null || value === false || value === "") return false;
+  return typeof value !== "object" || Object.keys(value).length > 0;
+}
+
+/** Values at a path, each with the name of its place. */
+function* valuesAt(value: unknown, path: readonly string[], place: string): Generator<[string, unknown]> {
+  const [step, ...rest] = path;
+  if (step === undefined) yield [place, value];
+  else if (typeof value !== "object" || value === null) return;
+  else if (step.endsWith("[]")) {
+    const list = (value as Record<string, unknown>)[step.slice(0, -2)];
+    for (const [i, element] of Array.isArray(list) ? list.entries() : [])
+      yield* valuesAt(element, rest, `${place}.${step.slice(0, -2)}[${i}]`);
+  } else yield* valuesAt((value as Record<string, unknown>)[step], rest, `${place}.${step}`);
+}
+
+/** The fields of a pod that are set and that this node does not act on. */
+export function unsupportedFields(spec: PodSpec): UnsupportedField[] {
+  return ROWS.flatMap(({ path, why, when = isSet }) =>
+    [...valuesAt(spec, path.split("."), "spec")]
+      .filter(([, value]) => value !== undefined && value !== null && when(value, spec))
+      .map(([field]) => ({ field, why })),
+  );
+}
+
+/** One sentence about all of them for an event; fields with one reason share it. Undefined when there are none. */
+export function unsupportedMessage(fields: readonly UnsupportedField[]): string | undefined {
+  if (fields.length === 0) return undefined;
+  const reasons = Map.groupBy(fields, ({ why }) => why);
+  const parts = [...reasons].map(([why, of]) => `${of.map(({ field }) => field).join(", ")} (${why})`);
+  return `Fields that this node does not act on: ${parts.join("; ")}`;
+}

@@ -1,0 +1,98 @@
+import { describe, expect, it } from "vitest";
+import { eventually } from "#test/support/firstLight.ts";
+import { playground } from "#test/support/playground.ts";
+
+const { k, suite } = playground();
+
+describe("U01 V04 L08 a node's modules as pods of kube-system (part: kubectl get, logs, exec, delete)", () => {
+  interface Shown {
+    readonly metadata: { readonly name: string; readonly uid: string };
+    readonly spec: { readonly nodeName: string; readonly hostNetwork?: boolean };
+    readonly status: { readonly podIP: string };
+  }
+  const pods = async (selector: string): Promise<Shown[]> =>
+    (await suite.kubectl.json<{ items: Shown[] }>(`get pods -n kube-system -l ${selector}`)).items;
+  /** Name of the pod with this label on a node. */
+  const podOn = async (selector: string, node: string): Promise<string> =>
+    (await pods(selector)).find(({ spec }) => spec.nodeName === node)?.metadata.name ?? "";
+
+  it("kube-proxy and flannel on every node, the control plane's parts on its own, all running", async () => {
+    await eventually(async () => {
+      const text = await k("get pods -n kube-system -o wide");
+      for (const [node, address] of [
+        ["controlplane", "192.168.1.10"],
+        ["node01", "192.168.1.11"],
+        ["node02", "192.168.1.12"],
+      ])
+        for (const name of ["kube-proxy", "kube-flannel-ds"])
+          expect(text).toMatch(
+            new RegExp(
+              `^${name}-[a-z0-9]{5} +1/1 +Running +0 +\\S+ +${address?.replaceAll(".", "\\.")} +${node} `,
+              "m",
+            ),
+          );
+      for (const name of ["kube-apiserver", "kube-controller-manager", "kube-scheduler"])
+        expect(text).toMatch(
+          new RegExp(`^${name}-controlplane +1/1 +Running +0 +\\S+ +192\\.168\\.1\\.10 +controlplane `, "m"),
+        );
+      expect(text).not.toContain("etcd");
+    });
+    const shown = [...(await pods("k8s-app=kube-proxy")), ...(await pods("tier=control-plane"))];
+    expect(shown).toHaveLength(6);
+    expect(shown.every(({ spec }) => spec.hostNetwork)).toBe(true);
+    expect(await k("describe pod -n kube-system -l component=kube-scheduler")).toMatch(
+      /podwire\.dev\/process: kube-apiserver[\s\S]*Controlled By: +Node\/controlplane/,
+    );
+  });
+
+  it("logs are the modules' own, whole, by their end and followed", async () => {
+    const proxy = await podOn("k8s-app=kube-proxy", "node01");
+    const log = await k(`logs ${proxy} -n kube-system`);
+    expect(log).toMatch(/^I\d{4} \S+ kube-proxy\] "Using nftables Proxier" proxyMode="nftables"$/m);
+    expect(log).toContain("Services are in the kernel");
+    expect((await suite.cluster.sh("node01", "cat /var/log/kube-proxy.log")).stdout).toBe(log);
+    expect(await k(`logs ${proxy} -n kube-system --tail=1 --timestamps`)).toMatch(/^\d{4}-\d\d-\d\dT\S+Z I\d{4} .*\n$/);
+    expect(await k(`logs -n kube-system ${await podOn("app=flannel", "node02")}`)).toContain("part of the pod network");
+    expect(await k("logs -n kube-system kube-apiserver-controlplane")).toContain('"Serving"');
+    expect(await k("logs -n kube-system kube-controller-manager-controlplane")).toContain("Controllers are running");
+    expect(await k("logs -n kube-system kube-scheduler-controlplane")).toContain("The scheduler is running");
+    const follow = suite.kubectl.follow(`logs -f ${proxy} -n kube-system --tail=1`);
+    await follow.shows(/\n/);
+    await suite.cluster.sh("node01", "echo 'I0101 00:00:00.000000 x] \"added\"' >> /var/log/kube-proxy.log");
+    await follow.shows(/"added"/);
+    await follow.stop();
+    expect(await suite.kubectl.fails(`logs ${proxy} -n kube-system --previous`)).toContain("not found");
+  });
+
+  it("exec says that there is nothing to enter", async () => {
+    const proxy = await podOn("k8s-app=kube-proxy", "node01");
+    expect(await suite.kubectl.fails(`exec -n kube-system ${proxy} -- ls`)).toContain(
+      `pod ${proxy} shows a module of the process kubelet on this node: there is no container to enter`,
+    );
+  });
+
+  it("a deleted one comes back, and says that the module goes on", async () => {
+    const proxy = await podOn("k8s-app=kube-proxy", "node02");
+    const uid = async () => (await suite.kubectl.json<Shown>(`get pod -n kube-system ${proxy}`)).metadata.uid;
+    const before = await uid();
+    await k(`delete pod -n kube-system ${proxy}`);
+    await eventually(async () => expect(await uid()).not.toBe(before));
+    await k(`wait --for=condition=Ready pod/${proxy} -n kube-system --timeout=10s`);
+    await eventually(async () =>
+      expect((await suite.kubectl.events("kube-system", proxy)).join()).toMatch(
+        /MirrorPodRecreated: .*process kubelet on node02, which goes on/,
+      ),
+    );
+  });
+
+  it("podwire check counts none of them", async () => {
+    const { stdout, code } = await suite.cluster.podwire("check");
+    expect(code).toBe(0);
+    // Two DNS pods, the ingress controller, and this suite's own three.
+    const running = (await suite.kubectl.json<{ items: Shown[] }>("get pods -A --field-selector=status.phase=Running"))
+      .items;
+    const own = running.filter(({ spec }) => !spec.hostNetwork).length;
+    expect(running.length).toBeGreaterThanOrEqual(own + 9);
+    expect(stdout).toContain(`(${own} pods)`);
+  });
+});
