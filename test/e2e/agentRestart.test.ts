@@ -11,10 +11,19 @@ const SIGKILL = 9;
 const NODES = ["node01", "node02"] as const;
 
 interface PodFacts {
-  readonly metadata: { readonly name: string; readonly uid: string };
+  readonly metadata: {
+    readonly name: string;
+    readonly uid: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
   readonly status: {
     readonly podIP: string;
-    readonly containerStatuses: readonly { containerID: string; restartCount: number; state: unknown }[];
+    readonly containerStatuses: readonly {
+      containerID: string;
+      ready: boolean;
+      restartCount: number;
+      state: unknown;
+    }[];
   };
 }
 
@@ -65,8 +74,17 @@ describe("killed agents", () => {
   const allFacts = async () => Object.fromEntries(await Promise.all(NODES.map(async (n) => [n, await facts(n)])));
   const pods = async (): Promise<PodFacts[]> =>
     (JSON.parse(await cluster.ok("get", "pods", "-A", "-o", "json")) as { items: PodFacts[] }).items;
+  const isMirror = ({ metadata }: PodFacts) => metadata.annotations?.["kubernetes.io/config.mirror"] !== undefined;
+  // Mirror pods show the agent itself, which does start anew.
   const identities = async () =>
-    (await pods()).map(({ metadata, status }) => [metadata.uid, status.podIP, status.containerStatuses]);
+    (await pods())
+      .filter((pod) => !isMirror(pod))
+      .map(({ metadata, status }) => [metadata.uid, status.podIP, status.containerStatuses]);
+  /** What the pods of kube-proxy and flannel on each node say of them. */
+  const modules = async () =>
+    (await pods())
+      .filter(({ metadata }) => /^kube-(proxy|flannel-ds)-/.test(metadata.name))
+      .flatMap(({ status }) => status.containerStatuses ?? []);
   const report = async (): Promise<Record<string, StreamReport>> =>
     JSON.parse((await cluster.inPod("client", STREAM_REPORT)).stdout);
 
@@ -95,6 +113,7 @@ describe("killed agents", () => {
   it(`P06 V02 come back to pods and rules as they should be; two streams lose nothing over ${KILLS} kills (part: killed agents)`, {
     timeout: 60_000 + KILLS * 40_000,
   }, async () => {
+    await eventually(async () => expect((await modules()).filter(({ ready }) => ready)).toHaveLength(6));
     const [factsBefore, podsBefore] = [await settledFacts(), await identities()];
     expect(factsBefore["node01"]?.["rules"]).toContain("# handle");
     expect(factsBefore["node01"]?.["processes"]).toContain("podwire-echo");
@@ -106,6 +125,11 @@ describe("killed agents", () => {
     }
     await eventually(async () => expect(await allFacts()).toEqual(factsBefore));
     expect(await identities()).toEqual(podsBefore);
+    await eventually(async () => {
+      const shown = await modules();
+      expect(shown.filter(({ ready }) => ready)).toHaveLength(6);
+      expect(shown.filter(({ restartCount }) => restartCount > 0)).toHaveLength(4);
+    });
 
     // Some numbers are always on their way; a stream that lost one never catches up.
     await eventually(async () => {

@@ -11,6 +11,7 @@ import {
 } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
+import { wholeSeconds } from "#base/time.ts";
 import { isMirrorPod, type ModuleNode, type ModuleSpec, mirrorPod, mirrorStatus, showsSame } from "./model.ts";
 import type { ProcessRun } from "./process.ts";
 
@@ -142,7 +143,7 @@ export class MirrorPods {
   }
 
   #report({ module, problem }: Mirror, present: Pod): void {
-    const now = new Date().toISOString().replace(/\.\d+Z$/, "Z");
+    const now = wholeSeconds();
     this.#deps.reportStatus(present, mirrorStatus(present, { run: module.run(), problem }, this.#node, now));
   }
 

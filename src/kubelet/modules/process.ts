@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { uptime } from "node:os";
+import { wholeSeconds } from "#base/time.ts";
 
 /** One run of a process. */
 export interface ProcessRun {
@@ -20,7 +21,7 @@ export function processRun(pid: number): ProcessRun | undefined {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
     const ticks = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[START_FIELD]);
     const startedMs = Date.now() - uptime() * 1000 + (ticks / TICKS_PER_SECOND) * 1000;
-    return { id: `${pid}/${ticks}`, startedAt: new Date(startedMs).toISOString().replace(/\.\d+Z$/, "Z") };
+    return { id: `${pid}/${ticks}`, startedAt: wholeSeconds(new Date(startedMs)) };
   } catch {
     // It has ended.
     return undefined;

@@ -10,6 +10,7 @@ import {
 } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
+import { wholeSeconds } from "#base/time.ts";
 import { Backoff } from "../backoff.ts";
 import type { NetworkState } from "../network/index.ts";
 import { type MachineFacts, type NodeOptions, nodeObject, nodeStatus } from "./object.ts";
@@ -100,7 +101,7 @@ export class NodeRegistration {
     const status = nodeStatus(this.#options, facts, {
       network: state,
       images: images(),
-      now: now(),
+      now: wholeSeconds(),
       before: this.#node?.status,
     });
     const outside = state.outside ?? null;
@@ -161,10 +162,6 @@ export class NodeRegistration {
       }
     }
   }
-}
-
-function now(): string {
-  return new Date().toISOString().replace(/\.\d+Z$/, "Z");
 }
 
 /** meta/v1 MicroTime: six digits of a second. */

@@ -1,4 +1,5 @@
 import type { Pod, PodStatus } from "#api/index.ts";
+import { wholeSeconds } from "#base/time.ts";
 import { type ContainerView, type PodView, podStatus } from "../status/podStatus.ts";
 import type { PodDeps } from "./deps.ts";
 import type { ContainerUnit } from "./unit.ts";
@@ -35,7 +36,7 @@ export class PodReport {
       if (view) containers.set(unit.container.name, view);
     }
     const hostIPs = this.#deps.node.addresses;
-    const now = new Date().toISOString().replace(/\.\d+Z$/, "Z");
+    const now = wholeSeconds();
     const decided = verdict ? { verdict } : {};
     const view = { containers, sandboxReady, podIPs, hostIPs, startTime, ...decided };
     this.#last = podStatus(this.#withOwnConditions(pod), view, now);

@@ -1,24 +1,23 @@
 import { randomBytes } from "node:crypto";
-import { rmSync } from "node:fs";
 import type { Container, Pod } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
-import { Backoff, goDuration, imageBackoff, restartBackoff, setupBackoff } from "../backoff.ts";
-import { type ContainerImage, ImageError } from "../images/index.ts";
-import { containerLogPath } from "../logs/index.ts";
+import { wholeSeconds } from "#base/time.ts";
+import type { ContainerImage } from "../images/index.ts";
 import type { RunningContainer } from "../runtime/index.ts";
-import { ContainerConfigError } from "../spec/env.ts";
 import type { ContainerView } from "../status/podStatus.ts";
-import { VolumeError } from "../volumes/index.ts";
 import type { PodDeps } from "./deps.ts";
 import { ContainerHealth } from "./health.ts";
 import { hookAttempt } from "./hooks.ts";
+import { forgetPreviousRun } from "./leftovers.ts";
 import { linkLog, unlinkLog } from "./logLinks.ts";
 import { containerImage, type PodSetup, type Prepared, prepareContainer } from "./prepare.ts";
 import type { ContainerRecord } from "./record.ts";
 import { ContainerReporter } from "./reporter.ts";
+import { type ServedRun, servedContainer } from "./serve.ts";
 import { terminate } from "./terminate.ts";
-import { removeMessageFile, terminationMessage } from "./terminationMessage.ts";
+import { terminationMessage } from "./terminationMessage.ts";
 import { containerView, shownId } from "./view.ts";
+import { ContainerWaits } from "./waits.ts";
 
 const SIGKILL = 9;
 const DEFAULT_GRACE_SECONDS = 30;
@@ -41,17 +40,11 @@ export class ContainerUnit {
   readonly #restart: "Always" | "OnFailure" | "Never";
   readonly #deps: PodDeps;
   readonly #owner: UnitPod;
-  readonly #restarts = new Backoff(restartBackoff);
-  readonly #pulls = new Backoff(imageBackoff);
-  readonly #retries = new Backoff(setupBackoff);
+  readonly #waits: ContainerWaits;
   readonly #health: ContainerHealth;
   readonly #reporter: ContainerReporter;
   #record: ContainerRecord | undefined;
   #running: RunningContainer | undefined;
-  #waiting: { reason: string; message?: string } | undefined;
-  /** No start before this, on the clock of performance.now(). */
-  #notBefore = 0;
-  #timer: NodeJS.Timeout | undefined;
   #starting: Promise<void> | undefined;
   #stopping = false;
 
@@ -61,6 +54,12 @@ export class ContainerUnit {
     this.#deps = deps;
     this.#owner = owner;
     this.#reporter = new ContainerReporter(container, deps, () => owner.pod);
+    this.#waits = new ContainerWaits(
+      container,
+      () => owner.pod,
+      this.#reporter,
+      () => owner.changed(),
+    );
     this.#health = new ContainerHealth(container, {
       onChange: () => {
         this.#reporter.say(this.#health.ready ? "Container is ready" : "Container is not ready");
@@ -89,7 +88,7 @@ export class ContainerUnit {
     return containerView({
       record: this.#record,
       isRunning: this.#running !== undefined,
-      waiting: this.#waiting,
+      waiting: this.#waits.waiting,
       ready: this.#health.ready,
       started: this.#health.started,
     });
@@ -99,12 +98,8 @@ export class ContainerUnit {
   adopt(record: ContainerRecord, pid: number | undefined, wasReady: boolean): void {
     this.#record = record;
     if (record.ended) return;
-    const handle = {
-      id: record.id,
-      podUid: this.#owner.pod.metadata.uid ?? "",
-      pid: pid ?? -1,
-      logPath: record.logPath,
-    };
+    const podUid = this.#owner.pod.metadata.uid ?? "";
+    const handle = { id: record.id, podUid, pid: pid ?? -1, logPath: record.logPath };
     const running = pid === undefined ? undefined : this.#deps.runtime.adopt(handle);
     if (running) {
       this.#follow(running);
@@ -121,8 +116,7 @@ export class ContainerUnit {
   /** Starts the container if it is time to; resolves when that is done or has failed. */
   async ensure(): Promise<void> {
     if (this.#running || this.#starting || this.#stopping || this.done) return this.#starting;
-    const wait = this.#notBefore - performance.now();
-    if (wait > 0) return this.#later(wait);
+    if (this.#waits.leftMs > 0) return this.#waits.wait(this.#record?.ended !== undefined);
     this.#starting = this.#start().finally(() => {
       this.#starting = undefined;
     });
@@ -132,7 +126,7 @@ export class ContainerUnit {
   /** Ends it for good: hook, SIGTERM, SIGKILL after `graceSeconds`. Resolves when its process is gone. */
   async stop(graceSeconds: number): Promise<void> {
     this.#stopping = true;
-    clearTimeout(this.#timer);
+    this.#waits.stop();
     await this.#starting;
     this.#health.stop();
     const running = this.#running;
@@ -149,7 +143,7 @@ export class ContainerUnit {
   /** Lets go of everything without ending the container: the agent stops. */
   detach(): void {
     this.#stopping = true;
-    clearTimeout(this.#timer);
+    this.#waits.stop();
     this.#health.stop();
   }
 
@@ -161,19 +155,20 @@ export class ContainerUnit {
     let image: ContainerImage;
     try {
       image = await containerImage(this.#deps, this.container);
-      this.#pulls.reset();
+      this.#waits.imageCame();
       prepared = await prepareContainer(this.#deps, this.#owner.pod, this.container, image, this.#owner.setup, {
         id,
         count,
       });
     } catch (error) {
-      this.#cannotPrepare(error);
+      this.#waits.failed(error);
+      this.#owner.changed();
       return;
     }
     if (this.#stopping) return;
     this.#reporter.announce(image);
     const last = previous?.ended ?? previous?.last;
-    const startedAt = seconds(new Date());
+    const startedAt = wholeSeconds();
     this.#record = {
       id,
       restartCount: count,
@@ -189,14 +184,13 @@ export class ContainerUnit {
   async #run({ spec, servedArgs }: Prepared, image: ContainerImage, previousId: string | undefined): Promise<void> {
     const began = performance.now();
     try {
-      this.#forget(previousId);
+      if (previousId !== undefined) this.#forget(previousId);
       const running = await this.#deps.runtime.start(spec);
       this.#reporter.event("Normal", "Created", `Created container: ${this.container.name}`);
       linkLog(this.#deps.logFolders, this.#owner.pod, this.container.name, spec);
       this.#follow(running);
-      if (image.served) await this.#serve(running, spec.netns, servedArgs);
-      this.#waiting = undefined;
-      this.#retries.reset();
+      if (image.served) await this.#serve(running, { id: spec.id, netns: spec.netns, args: servedArgs });
+      this.#waits.started();
       this.#reporter.event("Normal", "Started", `Started container ${this.container.name}`);
       this.#reporter.say("Started container", { ms: Math.round(performance.now() - began) });
       this.#health.begin(this.#target(running), false);
@@ -209,21 +203,9 @@ export class ContainerUnit {
     this.#owner.changed();
   }
 
-  async #serve(running: RunningContainer, netns: string | undefined, args: readonly string[]): Promise<void> {
+  async #serve(running: RunningContainer, run: ServedRun): Promise<void> {
     const { pod, setup } = this.#owner;
-    const ports = (this.container.ports ?? [])
-      .filter((p) => (p.protocol ?? "TCP") === "TCP")
-      .map((p) => p.containerPort);
-    const served = {
-      id: running.handle.id,
-      ...(netns === undefined ? {} : { netns }),
-      args,
-      ports,
-      pod: pod.metadata.name,
-      namespace: pod.metadata.namespace ?? "",
-      node: this.#deps.node.name,
-      addresses: setup.podIPs,
-    };
+    const served = servedContainer(pod, this.container, setup, this.#deps.node.name, run);
     if (this.#record) this.#record = { ...this.#record, served };
     this.#owner.save();
     try {
@@ -260,54 +242,11 @@ export class ContainerUnit {
   #ended(how: { exitCode: number; reason: string; message?: string; signal?: number }): void {
     const record = this.#record;
     if (!record) return;
-    this.#waiting = undefined;
     this.#reporter.say("Container ended", { exitCode: how.exitCode, reason: how.reason });
-    const ended = {
-      ...how,
-      startedAt: record.startedAt,
-      finishedAt: seconds(new Date()),
-      containerID: shownId(record.id),
-    };
+    const ended = { ...how, startedAt: record.startedAt, finishedAt: wholeSeconds(), containerID: shownId(record.id) };
     this.#record = { ...record, ended };
     this.#owner.save();
-    if (!this.#restartsAfter(how.exitCode) || this.#stopping) return;
-    this.#notBefore = performance.now() + this.#restarts.failed(performance.now());
-  }
-
-  /** Waits for a restart, and shows it. */
-  #later(waitMs: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#owner.changed(), waitMs);
-    if (!this.#record?.ended || this.#waiting) return;
-    const { name, namespace, uid } = this.#owner.pod.metadata;
-    const message = `back-off ${goDuration(waitMs)} restarting failed container=${this.container.name} pod=${name}_${namespace}(${uid})`;
-    this.#waiting = { reason: "CrashLoopBackOff", message };
-    this.#reporter.event(
-      "Warning",
-      "BackOff",
-      `Back-off restarting failed container ${this.container.name} in pod ${name}_${namespace}(${uid})`,
-    );
-  }
-
-  #cannotPrepare(error: unknown): void {
-    const message = errorMessage(error);
-    const now = performance.now();
-    if (error instanceof ImageError) {
-      const again = this.#waiting?.reason === error.reason || this.#waiting?.reason === "ImagePullBackOff";
-      this.#notBefore = now + this.#pulls.failed(now);
-      this.#waiting = { reason: again && error.reason === "ErrImagePull" ? "ImagePullBackOff" : error.reason, message };
-      this.#reporter.event("Warning", "Failed", `Failed to pull image "${this.container.image}": ${message}`);
-      this.#reporter.event("Warning", "Failed", `Error: ${error.reason}`);
-      this.#reporter.event("Normal", "BackOff", `Back-off pulling image "${this.container.image}"`);
-    } else {
-      this.#notBefore = now + this.#retries.failed(now);
-      const known = error instanceof ContainerConfigError || error instanceof VolumeError;
-      this.#waiting = { reason: known ? "CreateContainerConfigError" : "CreateContainerError", message };
-      this.#reporter.event("Warning", "Failed", `Error: ${message}`);
-    }
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#owner.changed(), this.#notBefore - now);
-    this.#owner.changed();
+    this.#waits.ended(this.#restartsAfter(how.exitCode) && !this.#stopping);
   }
 
   #restartsAfter(exitCode: number): boolean {
@@ -340,16 +279,8 @@ export class ContainerUnit {
     await this.#terminate(running, DEFAULT_GRACE_SECONDS);
   }
 
-  /** Deletes what the run before left, but for its log; of logs the last two are kept. */
-  #forget(previousId: string | undefined): void {
-    if (previousId === undefined) return;
-    void this.#deps.runtime.remove(previousId);
-    const { logFolders } = this.#deps;
-    const { pod } = this.#owner;
-    unlinkLog(logFolders, pod, this.container.name, previousId);
-    removeMessageFile(this.#deps, pod, this.container, (this.#record?.restartCount ?? 0) - 1);
-    const old = (this.#record?.restartCount ?? 0) - 2;
-    if (old >= 0) rmSync(containerLogPath(logFolders, pod, this.container.name, old), { force: true });
+  #forget(previousId: string): void {
+    forgetPreviousRun(this.#deps, this.#owner.pod, this.container, previousId, this.#record?.restartCount ?? 0);
   }
 
   #target(running: RunningContainer) {
@@ -361,9 +292,4 @@ export class ContainerUnit {
       runtime: this.#deps.runtime,
     };
   }
-}
-
-/** RFC 3339 with whole seconds, as core/v1 has times. */
-function seconds(date: Date): string {
-  return date.toISOString().replace(/\.\d+Z$/, "Z");
 }

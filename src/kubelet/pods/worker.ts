@@ -1,20 +1,23 @@
-import { randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
-import type { Container, Pod, PodStatus } from "#api/index.ts";
+import type { Pod, PodStatus } from "#api/index.ts";
 import { referenceTo, resources } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
+import { wholeSeconds } from "#base/time.ts";
 import { Backoff, setupBackoff } from "../backoff.ts";
 import { podLogFolder } from "../logs/index.ts";
 import { unsupportedFields, unsupportedMessage } from "../spec/unsupported.ts";
 import type { PodView } from "../status/podStatus.ts";
 import { VolumeError } from "../volumes/index.ts";
+import { PodContainers } from "./containers.ts";
 import { DEADLINE_VERDICT, timeLeft } from "./deadline.ts";
 import type { PodDeps } from "./deps.ts";
-import { containerImage, type PodSetup } from "./prepare.ts";
-import type { ContainerRecord, PodRecord, SandboxRecord } from "./record.ts";
+import { Passes } from "./passes.ts";
+import type { PodSetup } from "./prepare.ts";
+import type { PodRecord } from "./record.ts";
 import { PodReport } from "./report.ts";
+import { PodSandbox } from "./sandbox.ts";
 import { PodStorage } from "./storage.ts";
-import { ContainerUnit } from "./unit.ts";
+import type { ContainerUnit } from "./unit.ts";
 
 /** A status is reported this long after a pod was first seen, if it is still being set up then. */
 const FIRST_REPORT_MS = 100;
@@ -33,20 +36,15 @@ type End = { readonly graceSeconds: number };
 export class PodWorker {
   readonly #deps: PodDeps;
   readonly #onGone: (worker: PodWorker) => void;
-  readonly #inits: ContainerUnit[];
-  readonly #apps: ContainerUnit[];
-  readonly #ephemerals: ContainerUnit[] = [];
+  readonly #passes: Passes;
+  readonly #containers: PodContainers;
+  readonly #sandbox: PodSandbox;
   readonly #storage: PodStorage;
   readonly #reports: PodReport;
   readonly #retries = new Backoff(setupBackoff);
   readonly #startTime: string;
   #pod: Pod;
-  #sandbox: SandboxRecord | undefined;
   #end: End | undefined;
-  #running: Promise<void> | undefined;
-  #marked = false;
-  #detached = false;
-  #timers = new Set<NodeJS.Timeout>();
   /** Fields of the pod's that were said to be without effect. */
   readonly #said = new Set<string>();
   #verdict: PodView["verdict"];
@@ -59,16 +57,16 @@ export class PodWorker {
     this.#onGone = onGone;
     this.#storage = new PodStorage(deps, pod.metadata.uid ?? "", () => this.changed());
     this.#reports = new PodReport(deps);
-    this.#startTime = record?.startTime ?? pod.status?.startTime ?? new Date().toISOString().replace(/\.\d+Z$/, "Z");
-    this.#sandbox = record?.sandbox;
-    const policy = pod.spec.restartPolicy ?? "Always";
-    const unit = (c: Container, restart: typeof policy) => new ContainerUnit(c, restart, deps, this);
-    // An init container has to succeed once; one with restartPolicy Always is a sidecar.
-    const initPolicy = (c: Container) =>
-      c.restartPolicy === "Always" ? "Always" : policy === "Never" ? "Never" : "OnFailure";
-    this.#inits = (pod.spec.initContainers ?? []).map((c) => unit(c, initPolicy(c)));
-    this.#apps = pod.spec.containers.map((c) => unit(c, policy));
-    this.#addEphemerals(pod);
+    this.#startTime = record?.startTime ?? pod.status?.startTime ?? wholeSeconds();
+    this.#sandbox = new PodSandbox(pod, deps, () => this.save(), record?.sandbox);
+    this.#containers = new PodContainers(pod, deps, this);
+    this.#passes = new Passes(
+      () => this.#pass(),
+      (error) => {
+        deps.log.error("A pass over a pod failed", { pod: this.#name(), error: errorMessage(error) });
+        this.#again();
+      },
+    );
     if (record) for (const { field } of unsupportedFields(pod.spec)) this.#said.add(field);
     const { phase, reason } = pod.status ?? {};
     if (phase === "Failed" && reason === DEADLINE_VERDICT.reason) this.#verdict = DEADLINE_VERDICT;
@@ -84,13 +82,13 @@ export class PodWorker {
 
   /** What containers are started with. */
   get setup(): PodSetup {
-    const sandbox = this.#sandbox?.ips.length ? this.#sandbox : undefined;
-    return { podIPs: this.#podIPs(), volumes: this.#storage, ...(sandbox ? { sandbox } : {}) };
+    const sandbox = this.#sandbox.attached;
+    return { podIPs: this.#sandbox.ips, volumes: this.#storage, ...(sandbox ? { sandbox } : {}) };
   }
 
   /** The unit of a container by name; the first app container without one. */
   unit(name?: string): ContainerUnit | undefined {
-    return name === undefined ? this.#apps[0] : this.#units().find((u) => u.container.name === name);
+    return this.#containers.find(name);
   }
 
   /** The status as this node sees it now. */
@@ -101,7 +99,7 @@ export class PodWorker {
   /** Takes over the pod's containers that run already. @param pids process ids by container id */
   adopt(record: PodRecord, pids: ReadonlyMap<string, number>): void {
     const ready = new Set(this.#pod.status?.containerStatuses?.filter((s) => s.ready).map((s) => s.name));
-    for (const unit of this.#units()) {
+    for (const unit of this.#containers.all) {
       const kept = record.containers[unit.container.name];
       if (kept) unit.adopt(kept, pids.get(kept.id), ready.has(unit.container.name));
     }
@@ -110,7 +108,7 @@ export class PodWorker {
   /** The API's newest state of the pod. */
   update(pod: Pod): void {
     this.#pod = pod;
-    this.#addEphemerals(pod);
+    this.#containers.addEphemerals(pod);
     if (pod.metadata.deletionTimestamp !== undefined) {
       this.end(
         pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS,
@@ -125,60 +123,33 @@ export class PodWorker {
     const isShorter = this.#end !== undefined;
     this.#end = { graceSeconds: grace };
     // The pass that ends the pod waits for its containers; a shorter period must reach them now.
-    if (isShorter) void Promise.all(this.#units().map((u) => u.stop(grace)));
+    if (isShorter) void this.#containers.stop(grace);
     else this.changed();
   }
 
   /** Marks: a pass is due. */
   changed(): void {
-    this.#marked = true;
-    if (this.#detached) return;
-    this.#running ??= this.#passes().finally(() => {
-      this.#running = undefined;
-      if (this.#marked && !this.#detached) this.changed();
-    });
+    this.#passes.mark();
   }
 
   /** Lets go of the pod without ending it: the agent stops. */
   async detach(): Promise<void> {
-    this.#detached = true;
+    this.#passes.end();
     this.#storage.release();
-    for (const timer of this.#timers) clearTimeout(timer);
-    for (const unit of this.#units()) unit.detach();
-    await this.#running;
+    for (const unit of this.#containers.all) unit.detach();
+    await this.#passes.over();
   }
 
   /** Writes the record by which a later agent takes the pod over. */
   save(): void {
-    const containers: Record<string, ContainerRecord> = {};
-    for (const unit of this.#units()) if (unit.record) containers[unit.container.name] = unit.record;
-    const sandbox = this.#sandbox ? { sandbox: this.#sandbox } : {};
-    this.#deps.records.save({ pod: this.#pod, startTime: this.#startTime, ...sandbox, containers });
-  }
-
-  #units(): ContainerUnit[] {
-    return [...this.#inits, ...this.#apps, ...this.#ephemerals];
-  }
-
-  /** Containers that were put into the pod since; they run once. */
-  #addEphemerals(pod: Pod): void {
-    const known = new Set(this.#ephemerals.map((unit) => unit.container.name));
-    for (const container of pod.spec.ephemeralContainers ?? [])
-      if (!known.has(container.name)) this.#ephemerals.push(new ContainerUnit(container, "Never", this.#deps, this));
-  }
-
-  async #passes(): Promise<void> {
-    // Marks of one turn of the event loop (many objects of one watch message) make one pass.
-    await Promise.resolve();
-    while (this.#marked && !this.#detached) {
-      this.#marked = false;
-      try {
-        await this.#pass();
-      } catch (error) {
-        this.#deps.log.error("A pass over a pod failed", { pod: this.#name(), error: errorMessage(error) });
-        this.#again(this.#retries.failed(performance.now()));
-      }
-    }
+    const { record: sandbox } = this.#sandbox;
+    const { records: containers } = this.#containers;
+    this.#deps.records.save({
+      pod: this.#pod,
+      startTime: this.#startTime,
+      ...(sandbox ? { sandbox } : {}),
+      containers,
+    });
   }
 
   async #pass(): Promise<void> {
@@ -186,12 +157,11 @@ export class PodWorker {
     if (this.#isOver()) return this.#release();
     if (this.#isTooLate()) return this.#fail(DEADLINE_VERDICT);
     this.#tellUnsupported();
-    const late = this.#later(FIRST_REPORT_MS, () => this.#report());
+    const late = this.#passes.later(FIRST_REPORT_MS, () => this.#report());
     try {
-      if (await this.#setUp()) await this.#startContainers();
+      if (await this.#setUp()) await this.#containers.start();
     } finally {
-      clearTimeout(late);
-      this.#timers.delete(late);
+      this.#passes.cancel(late);
     }
     this.#report();
     if (this.#isOver()) await this.#release();
@@ -201,9 +171,8 @@ export class PodWorker {
   #isTooLate(): boolean {
     const left = timeLeft(this.#pod, this.#startTime, Date.now());
     if (left === undefined || left <= 0) return left !== undefined;
-    clearTimeout(this.#deadline);
-    if (this.#deadline) this.#timers.delete(this.#deadline);
-    this.#deadline = this.#later(Math.min(left, MAX_WAIT_MS), () => this.changed());
+    this.#passes.cancel(this.#deadline);
+    this.#deadline = this.#passes.later(Math.min(left, MAX_WAIT_MS), () => this.changed());
     return false;
   }
 
@@ -222,139 +191,75 @@ export class PodWorker {
     if (message !== undefined) this.#event("Warning", "UnsupportedFields", message);
   }
 
-  /** All containers have ended for good, or a required init container has failed for good, or the pod's time was over. */
+  /** Nothing of the pod is started any more. */
   #isOver(): boolean {
-    if (this.#verdict) return true;
-    const failedInit = this.#inits.some((u) => u.done && u.record?.ended?.exitCode !== 0);
-    return (
-      failedInit ||
-      (this.#apps.every((u) => u.done) && this.#inits.every((u) => u.done || u.container.restartPolicy === "Always"))
-    );
+    return this.#verdict !== undefined || this.#containers.isOver;
   }
 
   async #setUp(): Promise<boolean> {
     try {
-      const network = this.#setUpNetwork();
+      const network = this.#sandbox.setUp(this.#pod);
       // Volumes do not need the network, unless one of them tells the pod's address.
       const needsAddress = JSON.stringify(this.#pod.spec.volumes ?? []).includes("status.podIP");
-      const storeVolumes = () => this.#storage.setUp(this.#pod, this.#podIPs());
+      const storeVolumes = () => this.#storage.setUp(this.#pod, this.#sandbox.ips);
       const volumes = needsAddress ? network.then(() => storeVolumes()) : storeVolumes();
-      this.#warmUp();
+      this.#containers.warmUp();
       const began = performance.now();
       await Promise.all([network, volumes]);
       const ms = Math.round(performance.now() - began);
-      if (!this.#hasStarted()) this.#deps.log.info("Pod is set up", { pod: this.#name(), ip: this.#podIPs()[0], ms });
+      if (!this.#containers.hasStarted)
+        this.#deps.log.info("Pod is set up", { pod: this.#name(), ip: this.#sandbox.ips[0], ms });
       this.#retries.reset();
       return true;
     } catch (error) {
       const message = errorMessage(error);
       if (error instanceof VolumeError) this.#event("Warning", "FailedMount", message);
       else this.#event("Warning", "FailedCreatePodSandBox", `Failed to create pod sandbox: ${message}`);
-      this.#again(this.#retries.failed(performance.now()));
+      this.#again();
       return false;
     }
-  }
-
-  #hasStarted(): boolean {
-    return this.#units().some((u) => u.record !== undefined);
-  }
-
-  /** Gets images while the network is set up; failures show when the container is started. */
-  #warmUp(): void {
-    for (const unit of this.#apps) {
-      if (unit.running) continue;
-      containerImage(this.#deps, unit.container).then(
-        (image) => image.served && this.#deps.servers.warm(),
-        () => {},
-      );
-    }
-  }
-
-  async #setUpNetwork(): Promise<void> {
-    if (this.#pod.spec.hostNetwork || this.#sandbox?.ips.length) return;
-    const id = this.#sandbox?.id ?? randomBytes(32).toString("hex");
-    const sandbox = this.#sandbox ?? { id, netns: this.#deps.network.pathOf(id), ips: [] };
-    this.#sandbox = sandbox;
-    this.save();
-    const ips = await this.#deps.network.setUp(this.#pod, sandbox);
-    this.#sandbox = { ...sandbox, ips };
-    this.save();
-  }
-
-  async #startContainers(): Promise<void> {
-    await Promise.all(this.#ephemerals.map((unit) => unit.ensure()));
-    for (const init of this.#inits) {
-      if (init.done && init.record?.ended?.exitCode === 0) continue;
-      await init.ensure();
-      // The next one begins when this one has ended, or, for a sidecar, has started.
-      if (!(init.container.restartPolicy === "Always" && init.view()?.started)) return;
-    }
-    await Promise.all(this.#apps.map((unit) => unit.ensure()));
-  }
-
-  #podIPs(): readonly string[] {
-    return this.#pod.spec.hostNetwork ? this.#deps.node.addresses : (this.#sandbox?.ips ?? []);
   }
 
   /** Nothing of it runs any more: the network is given back, logs and status stay. */
   async #release(): Promise<void> {
     this.#storage.release();
     const grace = this.#pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
-    await Promise.all(this.#units().map((u) => u.stop(grace)));
-    await this.#tearDownNetwork();
+    await this.#containers.stop(grace);
+    await this.#sandbox.tearDown(this.#pod);
     this.#report();
-  }
-
-  async #tearDownNetwork(): Promise<void> {
-    const sandbox = this.#sandbox;
-    if (!sandbox?.netns) return;
-    await this.#deps.network.tearDown(this.#pod, sandbox);
-    // The addresses stay in the status; without a path there is nothing more to remove.
-    this.#sandbox = { ...sandbox, netns: "" };
-    this.save();
   }
 
   async #finish({ graceSeconds }: End): Promise<void> {
     this.#storage.release();
-    await Promise.all(this.#units().map((u) => u.stop(graceSeconds)));
-    await this.#tearDownNetwork();
+    await this.#containers.stop(graceSeconds);
+    await this.#sandbox.tearDown(this.#pod);
     this.#report();
     const { runtime, logFolders, records } = this.#deps;
-    const ids = this.#units().flatMap((u) => (u.record ? [u.record.id] : []));
+    const ids = Object.values(this.#containers.records).map(({ id }) => id);
     await Promise.all([
       ...ids.map((id) => runtime.remove(id)),
       this.#storage.remove(),
       rm(podLogFolder(logFolders, this.#pod), { recursive: true, force: true }),
     ]);
-    for (const unit of this.#units()) unit.unlink();
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const unit of this.#containers.all) unit.unlink();
     records.remove(this.#pod);
-    this.#detached = true;
+    this.#passes.end();
     this.#onGone(this);
   }
 
   #report(): void {
     this.#reports.send({
       pod: this.#pod,
-      units: this.#units(),
-      podIPs: this.#podIPs(),
-      sandboxReady: this.#pod.spec.hostNetwork === true || (this.#sandbox?.ips.length ?? 0) > 0,
+      units: this.#containers.all,
+      podIPs: this.#sandbox.ips,
+      sandboxReady: this.#sandbox.ready,
       startTime: this.#startTime,
       verdict: this.#verdict,
     });
   }
 
-  #again(waitMs: number): void {
-    this.#later(waitMs, () => this.changed());
-  }
-
-  #later(waitMs: number, work: () => void): NodeJS.Timeout {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      work();
-    }, waitMs);
-    this.#timers.add(timer);
-    return timer;
+  #again(): void {
+    this.#passes.later(this.#retries.failed(performance.now()), () => this.changed());
   }
 
   #name(): string {

@@ -1,0 +1,92 @@
+import type { Container, Pod } from "#api/index.ts";
+import type { PodDeps } from "./deps.ts";
+import { containerImage } from "./prepare.ts";
+import type { ContainerRecord } from "./record.ts";
+import { ContainerUnit, type UnitPod } from "./unit.ts";
+
+/** The containers of a pod: which there are, in which order they start, and when all is done. */
+export class PodContainers {
+  readonly #deps: PodDeps;
+  readonly #owner: UnitPod;
+  readonly #inits: readonly ContainerUnit[];
+  readonly #apps: readonly ContainerUnit[];
+  readonly #ephemerals: ContainerUnit[] = [];
+
+  constructor(pod: Pod, deps: PodDeps, owner: UnitPod) {
+    this.#deps = deps;
+    this.#owner = owner;
+    const policy = pod.spec.restartPolicy ?? "Always";
+    const unit = (c: Container, restart: typeof policy) => new ContainerUnit(c, restart, deps, owner);
+    // An init container has to succeed once; one with restartPolicy Always is a sidecar.
+    const initPolicy = (c: Container) =>
+      c.restartPolicy === "Always" ? "Always" : policy === "Never" ? "Never" : "OnFailure";
+    this.#inits = (pod.spec.initContainers ?? []).map((c) => unit(c, initPolicy(c)));
+    this.#apps = pod.spec.containers.map((c) => unit(c, policy));
+    this.addEphemerals(pod);
+  }
+
+  /** Takes in containers that were put into the pod since; they run once. */
+  addEphemerals({ spec }: Pod): void {
+    const known = new Set(this.#ephemerals.map((unit) => unit.container.name));
+    for (const container of spec.ephemeralContainers ?? [])
+      if (!known.has(container.name))
+        this.#ephemerals.push(new ContainerUnit(container, "Never", this.#deps, this.#owner));
+  }
+
+  /** All of them, in the order in which they start. */
+  get all(): ContainerUnit[] {
+    return [...this.#inits, ...this.#apps, ...this.#ephemerals];
+  }
+
+  /** The one with a name; the first app container without one. */
+  find(name?: string): ContainerUnit | undefined {
+    return name === undefined ? this.#apps[0] : this.all.find((u) => u.container.name === name);
+  }
+
+  /** Any was ever started. */
+  get hasStarted(): boolean {
+    return this.all.some((u) => u.record !== undefined);
+  }
+
+  /** All have ended for good, or a required init container has failed for good. */
+  get isOver(): boolean {
+    const failedInit = this.#inits.some((u) => u.done && u.record?.ended?.exitCode !== 0);
+    return (
+      failedInit ||
+      (this.#apps.every((u) => u.done) && this.#inits.every((u) => u.done || u.container.restartPolicy === "Always"))
+    );
+  }
+
+  /** Records of all that were started, by name. */
+  get records(): Record<string, ContainerRecord> {
+    return Object.fromEntries(this.all.flatMap((u) => (u.record ? [[u.container.name, u.record]] : [])));
+  }
+
+  /** Gets images before they are needed; failures show when the container is started. */
+  warmUp(): void {
+    for (const unit of this.#apps) {
+      if (unit.running) continue;
+      containerImage(this.#deps, unit.container).then(
+        (image) => image.served && this.#deps.servers.warm(),
+        () => {},
+      );
+    }
+  }
+
+  /** Starts those whose turn it is. */
+  async start(): Promise<void> {
+    await Promise.all(this.#ephemerals.map((unit) => unit.ensure()));
+    for (const init of this.#inits) {
+      if (init.done && init.record?.ended?.exitCode === 0) continue;
+      await init.ensure();
+      // The next one begins when this one has ended, or, for a sidecar, has started.
+      if (!(init.container.restartPolicy === "Always" && init.view()?.started)) return;
+    }
+    await Promise.all(this.#apps.map((unit) => unit.ensure()));
+  }
+
+  /** Ends all; resolves when their processes are gone. */
+  async stop(graceSeconds: number): Promise<void> {
+    await Promise.all(this.all.map((unit) => unit.stop(graceSeconds)));
+  }
+}

@@ -1,0 +1,62 @@
+import { randomBytes } from "node:crypto";
+import type { Pod } from "#api/index.ts";
+import type { PodDeps } from "./deps.ts";
+import type { SandboxRecord } from "./record.ts";
+
+/** The network of one pod: its own namespace, or the node's. */
+export class PodSandbox {
+  readonly #deps: Pick<PodDeps, "network" | "node">;
+  readonly #hostNetwork: boolean;
+  readonly #save: () => void;
+  #record: SandboxRecord | undefined;
+
+  /** @param save writes the pod's record; called before and after what has to be found again */
+  constructor(pod: Pod, deps: Pick<PodDeps, "network" | "node">, save: () => void, record?: SandboxRecord) {
+    this.#hostNetwork = pod.spec.hostNetwork ?? false;
+    this.#deps = deps;
+    this.#save = save;
+    this.#record = record;
+  }
+
+  /** What a later agent has to know. */
+  get record(): SandboxRecord | undefined {
+    return this.#record;
+  }
+
+  /** The namespace once it has addresses; undefined in the node's network. */
+  get attached(): SandboxRecord | undefined {
+    return this.#record?.ips.length ? this.#record : undefined;
+  }
+
+  /** The network is there and has its addresses. */
+  get ready(): boolean {
+    return this.#hostNetwork || this.attached !== undefined;
+  }
+
+  /** The pod's addresses, the main one first. */
+  get ips(): readonly string[] {
+    return this.#hostNetwork ? this.#deps.node.addresses : (this.#record?.ips ?? []);
+  }
+
+  /** Makes and attaches the namespace, unless that is done. */
+  async setUp(pod: Pod): Promise<void> {
+    if (this.ready) return;
+    const id = this.#record?.id ?? randomBytes(32).toString("hex");
+    const record = this.#record ?? { id, netns: this.#deps.network.pathOf(id), ips: [] };
+    this.#record = record;
+    this.#save();
+    const ips = await this.#deps.network.setUp(pod, record);
+    this.#record = { ...record, ips };
+    this.#save();
+  }
+
+  /** Detaches and removes it. */
+  async tearDown(pod: Pod): Promise<void> {
+    const record = this.#record;
+    if (!record?.netns) return;
+    await this.#deps.network.tearDown(pod, record);
+    // The addresses stay in the status; without a path there is nothing more to remove.
+    this.#record = { ...record, netns: "" };
+    this.#save();
+  }
+}

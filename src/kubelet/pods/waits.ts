@@ -1,0 +1,109 @@
+import type { Container, Pod } from "#api/index.ts";
+import { errorMessage } from "#base/errors.ts";
+import { Backoff, goDuration, imageBackoff, restartBackoff, setupBackoff } from "../backoff.ts";
+import { ImageError } from "../images/index.ts";
+import { ContainerConfigError } from "../spec/env.ts";
+import { VolumeError } from "../volumes/index.ts";
+import type { ContainerReporter } from "./reporter.ts";
+import type { ContainerFacts } from "./view.ts";
+
+/** When a container may be started next, and what its status says until then. */
+export class ContainerWaits {
+  readonly #container: Container;
+  readonly #pod: () => Pod;
+  readonly #reporter: ContainerReporter;
+  readonly #onDue: () => void;
+  readonly #restarts = new Backoff(restartBackoff);
+  readonly #pulls = new Backoff(imageBackoff);
+  readonly #retries = new Backoff(setupBackoff);
+  #waiting: ContainerFacts["waiting"];
+  /** No start before this, on the clock of performance.now(). */
+  #notBefore = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param onDue a start may be tried again */
+  constructor(container: Container, pod: () => Pod, reporter: ContainerReporter, onDue: () => void) {
+    this.#container = container;
+    this.#pod = pod;
+    this.#reporter = reporter;
+    this.#onDue = onDue;
+  }
+
+  /** Why the container is not running, when it waits for something. */
+  get waiting(): ContainerFacts["waiting"] {
+    return this.#waiting;
+  }
+
+  /** Time until the next start, in ms; 0 or less when it is due. */
+  get leftMs(): number {
+    return this.#notBefore - performance.now();
+  }
+
+  /** Its image is there. */
+  imageCame(): void {
+    this.#pulls.reset();
+  }
+
+  /** It runs. */
+  started(): void {
+    this.#waiting = undefined;
+    this.#retries.reset();
+  }
+
+  /** Its run has ended. @param restarts it is to run again */
+  ended(restarts: boolean): void {
+    this.#waiting = undefined;
+    if (restarts) this.#notBefore = performance.now() + this.#restarts.failed(performance.now());
+  }
+
+  /** Waits for the next start; after a run that has ended, that is shown as a back-off. */
+  wait(hasEnded: boolean): void {
+    const waitMs = this.leftMs;
+    this.#remind(waitMs);
+    if (!hasEnded || this.#waiting) return;
+    const { name, namespace, uid } = this.#pod().metadata;
+    const place = `${name}_${namespace}(${uid})`;
+    const message = `back-off ${goDuration(waitMs)} restarting failed container=${this.#container.name} pod=${place}`;
+    this.#waiting = { reason: "CrashLoopBackOff", message };
+    const told = `Back-off restarting failed container ${this.#container.name} in pod ${place}`;
+    this.#reporter.event("Warning", "BackOff", told);
+  }
+
+  /** It could not be started: waits, longer each time. */
+  failed(error: unknown): void {
+    if (error instanceof ImageError) this.#noImage(error);
+    else this.#noConfig(error);
+    this.#remind(this.leftMs);
+  }
+
+  /** No more reminders. */
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #noImage(error: ImageError): void {
+    const { image } = this.#container;
+    const now = performance.now();
+    const again = this.#waiting?.reason === error.reason || this.#waiting?.reason === "ImagePullBackOff";
+    this.#notBefore = now + this.#pulls.failed(now);
+    const reason = again && error.reason === "ErrImagePull" ? "ImagePullBackOff" : error.reason;
+    this.#waiting = { reason, message: error.message };
+    this.#reporter.event("Warning", "Failed", `Failed to pull image "${image}": ${error.message}`);
+    this.#reporter.event("Warning", "Failed", `Error: ${error.reason}`);
+    this.#reporter.event("Normal", "BackOff", `Back-off pulling image "${image}"`);
+  }
+
+  #noConfig(error: unknown): void {
+    const message = errorMessage(error);
+    const now = performance.now();
+    this.#notBefore = now + this.#retries.failed(now);
+    const known = error instanceof ContainerConfigError || error instanceof VolumeError;
+    this.#waiting = { reason: known ? "CreateContainerConfigError" : "CreateContainerError", message };
+    this.#reporter.event("Warning", "Failed", `Error: ${message}`);
+  }
+
+  #remind(waitMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.#onDue, waitMs);
+  }
+}
