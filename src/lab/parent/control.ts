@@ -17,6 +17,10 @@ export type ControlAnswer =
   | { readonly ok: false; readonly code: string; readonly message: string };
 
 const MAX_LINE = 64 * 1024;
+/** Of an answer; a status with a thousand nodes has a few hundred KiB. */
+const MAX_ANSWER = 16 * 1024 * 1024;
+/** How long an answer may take, in ms: one that takes longer comes from a process that has been stopped. */
+const ANSWER_MS = 10_000;
 
 /** Serves control requests on a unix socket that only its owner may open. */
 export function serveControl(path: string, handle: (request: ControlRequest) => Promise<unknown>): Promise<Server> {
@@ -67,7 +71,11 @@ export function askControl(path: string, request: ControlRequest): Promise<unkno
     socket.on("connect", () => socket.write(`${JSON.stringify(request)}\n`));
     socket.on("data", (data: string) => {
       text += data;
+      if (text.length > MAX_ANSWER) socket.destroy(new Error("the cluster's answer is too long"));
     });
+    socket.setTimeout(ANSWER_MS, () =>
+      socket.destroy(new Error(`the cluster's process does not answer (${ANSWER_MS / 1000} s): is it stopped?`)),
+    );
     socket.on("error", reject);
     socket.on("end", () => {
       if (!text) return reject(new Error("the cluster ended before it answered"));

@@ -1,4 +1,5 @@
 import { type Client, Informer, resources, type Service } from "#api/index.ts";
+import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { ClusterConfig } from "#lab/config/index.ts";
 import type { EngineLink } from "./engineLink.ts";
@@ -34,8 +35,10 @@ export class NodePortExposer {
   readonly #prefix: string;
   readonly #deps: ExposerDeps;
   readonly #informer: Informer<Service>;
-  /** Ports that are open, and how many Services want each. */
+  /** Ports that are open, at those nodes that have no entry in `#failures`. */
   readonly #open = new Set<number>();
+  /** Why a port could not be opened, by its forward's id. */
+  readonly #failures = new Map<string, string>();
   #work: Promise<void> = Promise.resolve();
 
   constructor(config: ClusterConfig, prefix: string, deps: ExposerDeps) {
@@ -43,6 +46,11 @@ export class NodePortExposer {
     this.#prefix = prefix;
     this.#deps = deps;
     this.#informer = new Informer(deps.client, resources.services, {}, { log: deps.log, signal: deps.signal });
+  }
+
+  /** What could not be opened, a sentence each. A port is tried again whenever Services change. */
+  get failures(): readonly string[] {
+    return [...this.#failures.values()];
   }
 
   /** Begins to watch; resolves when the Services that exist are exposed. */
@@ -63,34 +71,31 @@ export class NodePortExposer {
   async #apply(): Promise<void> {
     if (this.#deps.signal.aborted) return;
     const wanted = new Set(this.#informer.list().flatMap(nodePorts));
-    for (const port of wanted) {
-      if (this.#open.has(port)) continue;
-      this.#open.add(port);
-      await this.#expose(port);
-    }
+    for (const port of wanted) await this.#expose(port);
     for (const port of [...this.#open]) {
       if (wanted.has(port)) continue;
       this.#open.delete(port);
-      for (const i of this.#config.nodes.keys()) await this.#deps.engine.unforward(forwardId(i, port));
+      for (const i of this.#config.nodes.keys()) {
+        if (!this.#failures.delete(forwardId(i, port))) await this.#deps.engine.unforward(forwardId(i, port));
+      }
     }
   }
 
+  /** Opens a port at each node's address where it is not open. */
   async #expose(port: number): Promise<void> {
+    const known = this.#open.has(port);
+    this.#open.add(port);
     for (const [i, node] of this.#config.nodes.entries()) {
-      const address = hostAddressOf(this.#prefix, i);
+      const id = forwardId(i, port);
+      if (known && !this.#failures.has(id)) continue;
+      const where = `${hostAddressOf(this.#prefix, i)}:${port}`;
       try {
-        const server = await listen(address, port);
-        await this.#deps.engine.forward(forwardId(i, port), server, {
-          machine: ROUTER,
-          address: node.addresses[0] ?? "",
-          port,
-        });
+        const server = await listen(hostAddressOf(this.#prefix, i), port);
+        await this.#deps.engine.forward(id, server, { machine: ROUTER, address: node.addresses[0] ?? "", port });
+        this.#failures.delete(id);
       } catch (error) {
-        this.#deps.log.warn("A NodePort is not open on the host", {
-          node: node.name,
-          address: `${address}:${port}`,
-          error,
-        });
+        this.#failures.set(id, `NodePort ${port} of ${node.name} is not open on the host: ${errorMessage(error)}`);
+        this.#deps.log.warn("A NodePort is not open on the host", { node: node.name, address: where, error });
       }
     }
   }

@@ -31,6 +31,8 @@ export interface StatusInput {
   readonly pods: readonly Pod[];
   readonly processes: readonly ProcessState[];
   readonly failure?: string;
+  /** What is not open on the host. */
+  readonly closed?: readonly string[];
 }
 
 function isReady(node: Node | undefined): boolean {
@@ -38,9 +40,9 @@ function isReady(node: Node | undefined): boolean {
 }
 
 /** Why a cluster is not as it should be, one sentence each. */
-export function degradedReasons({ config, nodes, pods, processes, failure }: StatusInput): string[] {
-  const reasons: string[] = [];
-  if (failure) reasons.push(failure);
+export function degradedReasons(input: StatusInput): string[] {
+  const { config, nodes, pods, processes, failure, closed = [] } = input;
+  const reasons: string[] = [...(failure ? [failure] : []), ...closed];
   for (const process of processes) {
     if (process.state === "restarting") reasons.push(`${process.name} is being restarted (${process.reason})`);
   }
@@ -51,12 +53,19 @@ export function degradedReasons({ config, nodes, pods, processes, failure }: Sta
     if (network) reasons.push(`node ${name} has left the cluster's pod network: ${network}`);
   }
   for (const pod of pods) {
-    const waiting = pod.status?.containerStatuses?.find((c) => c.state?.waiting?.reason?.match(/BackOff|Err/))?.state
-      ?.waiting;
-    if (waiting)
-      reasons.push(`pod ${pod.metadata?.namespace}/${pod.metadata?.name}: ${waiting.reason}: ${waiting.message ?? ""}`);
+    const trouble = podTrouble(pod);
+    if (trouble) reasons.push(`pod ${pod.metadata?.namespace}/${pod.metadata?.name}: ${trouble}`);
   }
   return reasons;
+}
+
+/** Why a pod does not run: no node takes it, or a container fails over and over. */
+function podTrouble({ status }: Pod): string | undefined {
+  const unscheduled = status?.conditions?.find((c) => c.type === "PodScheduled" && c.status === "False");
+  if (unscheduled) return `${unscheduled.reason}: ${unscheduled.message ?? ""}`;
+  const containers = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+  const waiting = containers.map((c) => c.state?.waiting).find((w) => w?.reason?.match(/BackOff|Err/));
+  return waiting && `${waiting.reason}: ${waiting.message ?? ""}`;
 }
 
 function notReadyMessage(node: Node | undefined): string {

@@ -56,12 +56,23 @@ export async function runStatus(flags: { readonly name: string; readonly json?: 
   process.stdout.write(`${lines.join("\n")}\n`);
 }
 
-/** `podwire down`: resolves when the cluster's process has ended. */
+/** How long a cluster's process may take to end, in ms; it takes some hundred. */
+const DOWN_MS = 30_000;
+
+/** `podwire down`: resolves when the cluster's process has ended. @throws PodwireError "StillRunning" */
 export async function runDown(flags: { readonly name: string }): Promise<void> {
   const state = readState(flags.name);
   await ask(flags.name, { command: "down" });
+  const deadline = performance.now() + DOWN_MS;
   // The parent removes its state directory last.
-  while (state && alive(state.pid)) await new Promise((resolve) => setTimeout(resolve, 10));
+  while (state && alive(state.pid)) {
+    if (performance.now() > deadline)
+      throw new PodwireError(
+        "StillRunning",
+        `process ${state.pid} of cluster "${flags.name}" has not ended within ${DOWN_MS / 1000} s; to end it by force: kill -9 ${state.pid}`,
+      );
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
 
 function alive(pid: number): boolean {
