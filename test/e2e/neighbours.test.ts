@@ -168,7 +168,10 @@ describe.each(["root", "an ordinary user", "a user without subordinate ids"])(
       const { stdout } = await onTerminal(`stty -echo; ${there}; echo got=$(timeout --foreground 2 head -n 1)`, "");
       expect(stdout).toMatch(/got=\r?\n/);
       // The push itself works where it is allowed at all: this machine's own terminal takes it.
-      const here = await onTerminal(`stty -echo; perl ${folder}/push.pl; echo got=$(timeout --foreground 2 head -n 1)`, "");
+      const here = await onTerminal(
+        `stty -echo; perl ${folder}/push.pl; echo got=$(timeout --foreground 2 head -n 1)`,
+        "",
+      );
       if (here.stdout.includes("done")) expect(here.stdout).toContain("got=pushed");
     });
   },
