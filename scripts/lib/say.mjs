@@ -10,6 +10,8 @@ export class Refusal extends Error {}
 
 /** Runs a script's main function; a refusal ends it with its own line and code 1. */
 export async function runMain(main) {
+  // What is set up has to be readable for the ids of a lab, which are nobody's on this machine.
+  process.umask(0o022);
   try {
     process.exitCode = (await main()) ?? 0;
   } catch (error) {

@@ -45,6 +45,25 @@ describe.each(["root", "an ordinary user"])("a cluster of %s ends", (who) => {
     expect(await cluster.state()).toEqual([]);
   });
 
+  it.each(["certificates", "engine engine", "engine fabric", "engine machines", "api"])(
+    "by Ctrl-C after the step `%s` of its start, without a word and without leaving anything",
+    async (step) => {
+      // Of many nodes each step lasts long enough to be met.
+      cluster = new WatchedCluster({ staging, flags: ["--nodes", "30"], ...(user ? { user } : {}) });
+      const { process } = cluster;
+      const ended = new Promise<number | null>((resolve) => process.once("exit", resolve));
+      await new Promise<void>((resolve) => {
+        process.stdout?.on("data", () => cluster.output.includes(`✓ ${step}`) && resolve());
+        process.once("exit", () => resolve());
+      });
+      await cluster.end("SIGINT");
+      expect(await ended).toBe(0);
+      expect(cluster.output).not.toMatch(/podwire:|Ctrl-C ends it/);
+      expect(await cluster.leftovers()).toEqual({});
+      expect(await cluster.state()).toEqual([]);
+    },
+  );
+
   it.each(VICTIMS.map((name, i) => [name, i] as const))("by the death of %s, and says so", async (_, i) => {
     const { process: up } = await start();
     cluster.look();

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -88,11 +88,8 @@ describe("I03 K01 P01 V01 up refuses before anything starts (part: ranges, names
 
   it("two nodes with one address", async () => {
     const nodes = ["alpha", "beta"].map((name) => `  - { name: ${name}, address: 192.168.1.20 }\n`).join("");
-    await refused(
-      ["--config", file("addresses.yaml", `nodes:\n${nodes}`)],
-      2,
-      "nodes alpha and beta both have the address 192.168.1.20",
-    );
+    const path = file("addresses.yaml", `nodes:\n${nodes}`);
+    await refused(["--config", path], 2, `${path}:1: nodes alpha and beta both have the address 192.168.1.20`);
   });
 
   it("a key or value that the configuration does not know: file, line and what is allowed", async () => {
@@ -106,6 +103,12 @@ describe("I03 K01 P01 V01 up refuses before anything starts (part: ranges, names
     await refused(["--config", value], 2, `${value}:1: ingress: found "traefik"; allowed are nginx, none`);
     const role = file("role.yaml", "nodes:\n  - name: alpha\n    role: master\n");
     await refused(["--config", role], 2, `${role}:3: role: found "master"; allowed are control-plane, worker`);
+    const range = file("range.yaml", "name: x\nserviceCidr: 10.96.0.0/30\n");
+    await refused(
+      ["--config", range],
+      2,
+      `${range}:2: serviceCidr: found 10.96.0.0/30; allowed is /28 or larger, as DNS has the tenth address`,
+    );
     const broken = file("broken.yaml", "name: x\nnodes: [1, 2\n");
     await refused(["--config", broken], 2, new RegExp(`^podwire: ${broken}:[23]: `));
   });
@@ -117,7 +120,8 @@ describe("I03 K01 P01 V01 up refuses before anything starts (part: ranges, names
       /^error: unknown option '--bogus'\n\(podwire up \[options\]; options are --name, --nodes, --config, --pod-cidr, --service-cidr, /,
     );
     await refused(["--ingress", "traefik"], 2, /'traefik' is invalid\. Allowed choices are nginx, none\./);
-    await refused(["--nodes", "many"], 2, /'many' is invalid\. allowed is a whole number/);
+    for (const number of ["many", "1e2", "0x3", "-1", "1.5", ""])
+      await refused(["--nodes", number], 2, new RegExp(`'${number}' is invalid\\. allowed is a whole number`));
     await refused(["extra"], 2, /too many arguments/);
   });
 
@@ -157,6 +161,23 @@ describe("commands without a cluster", () => {
     expect(stderr).toBe(
       "error: unknown command 'frobnicate'\n(commands are up, down, status, kubeconfig, shell, exec, check, doctor, dns)\n",
     );
+  });
+
+  it("a name that is none reaches no folder outside of the clusters'", async () => {
+    const outside = join(folder, "outside");
+    mkdirSync(outside);
+    for (const name of ["lock", "version"]) writeFileSync(join(outside, name), "1\n");
+    for (const command of [["down"], ["status"], ["kubeconfig"], ["check"], ["shell", "a"], ["exec", "a", "--", "b"]]) {
+      for (const name of ["../outside", "", "."]) {
+        const [first = "", ...rest] = command;
+        expect(await podwire(first, "--name", name, ...rest)).toEqual({
+          code: 2,
+          stdout: "",
+          stderr: `podwire: name: found "${name}"; allowed are lower-case letters, digits and "-", at most 63\n`,
+        });
+      }
+    }
+    expect(readdirSync(outside).sort()).toEqual(["lock", "version"]);
   });
 
   it("missing arguments are a mistake of usage", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseConfigFile, resolveConfig } from "./index.ts";
+import { type ClusterInput, explainWithFile, parseConfigFile, resolveConfig } from "./index.ts";
 
 describe("K01 a cluster's configuration (part: what it means)", () => {
   it("has the notes' ranges and names by default", () => {
@@ -50,6 +50,35 @@ describe("K01 a cluster's configuration (part: what it means)", () => {
     [{ nodes: [{ name: "router" }] }, '"router" is the name of the lab\'s router'],
     [{ nodes: [{ name: "a", role: "worker" as const }] }, "allowed is exactly one"],
     [{ name: "Übung" }, 'name: found "Übung"'],
+    [{ name: "../up" }, 'name: found "../up"'],
+    [
+      { podCidr: "10.244.0.0/24" },
+      "podCidr: found 10.244.0.0/24 for 3 nodes; allowed is /22 or larger, as each node takes a /24",
+    ],
+    [{ podCidr: "10.244.0.0/25", nodes: 1 }, "for 1 node; allowed is /24 or larger"],
+    [{ podCidr: "10.244.0.0/16,fd00:1::/64" }, "podCidr: found fd00:1::/64 for 3 nodes; allowed is /62 or larger"],
+    [{ podCidr: "127.0.0.0/16" }, "podCidr: found 127.0.0.0/16, which overlaps 127.0.0.0/8 (loopback)"],
+    [{ nodeCidr: "224.0.0.0/24" }, "nodeCidr: found 224.0.0.0/24, which overlaps 224.0.0.0/4 (multicast)"],
+    [{ serviceCidr: "10.96.0.0/29" }, "serviceCidr: found 10.96.0.0/29; allowed is /28 or larger"],
+    [
+      { serviceCidr: "10.96.0.0/12,fd00:2::/108" },
+      "serviceCidr 10.96.0.0/12,fd00:2::/108 and podCidr 10.244.0.0/16 clash: only serviceCidr has IPv6",
+    ],
+    [
+      { podCidr: "fd00:1::/48,10.244.0.0/16" },
+      "podCidr fd00:1::/48,10.244.0.0/16 and nodeCidr 192.168.1.0/24,fd00:192:168:1::/64 clash: the first of each",
+    ],
+    [{ nodeCidr: "192.168.1.0/28", nodes: 6 }, "nodeCidr: found 192.168.1.0/28, which has no host number 15"],
+    [{ nodes: [{ name: "a", address: "x" }] }, 'node a: address: "x": not an IP address'],
+    [
+      { nodes: [{ name: "a", address: "192.168.1.255" }] },
+      "node a: address 192.168.1.255 is no host of 192.168.1.0/24",
+    ],
+    [{ nodes: [{ name: "a", address: "192.168.1.7,192.168.1.8" }] }, "allowed is one address per family"],
+    [{ nodes: [{ name: "localhost" }] }, '"localhost" is every machine\'s name for itself'],
+    [{ clusterDomain: "Bad Domain" }, 'clusterDomain: found "Bad Domain"'],
+    [{ ingress: "none" as const, ingressPort: 8080 }, "ingressPort 8080 and ingress none clash"],
+    [{ pods: 1.5 }, "pods: found 1.5; allowed is 0 to 1000"],
   ])("refuses %j", (input, message) => {
     expect(() => resolveConfig(input)).toThrow(message);
   });
@@ -74,5 +103,20 @@ describe("a configuration file", () => {
     ["- a\n", "c.yaml:1: a configuration is a map"],
   ])("refuses %j by file and line", (text, message) => {
     expect(() => parseConfigFile(text, "c.yaml")).toThrow(message);
+  });
+
+  it("a value that cannot be is told with its line, unless a flag gave it", () => {
+    const text = "name: x\n\npodCidr: 10.100.0.0/16\nserviceCidr: 10.96.0.0/12\n";
+    const failure = (flags: ClusterInput): unknown => {
+      try {
+        return resolveConfig({ ...parseConfigFile(text, "c.yaml"), ...flags });
+      } catch (error) {
+        return (explainWithFile(error, text, "c.yaml", Object.keys(flags)) as Error).message;
+      }
+    };
+    expect(failure({})).toMatch(/^c\.yaml:3: podCidr 10\.100\.0\.0\/16 and serviceCidr 10\.96\.0\.0\/12 overlap; /);
+    expect(failure({ podCidr: "10.97.0.0/16" })).toMatch(/^c\.yaml:4: podCidr 10\.97\.0\.0\/16 and serviceCidr /);
+    expect(failure({ podCidr: "10.97.0.0/16", serviceCidr: "10.97.0.0/16" })).toMatch(/^podCidr 10\.97\.0\.0\/16 and /);
+    expect(failure({ podCidr: "10.1.0.0/16", pods: -1 })).toBe("pods: found -1; allowed is 0 to 1000");
   });
 });

@@ -1,5 +1,6 @@
 import { isMap, isScalar, LineCounter, type Node, type Pair, parseDocument, type YAMLMap } from "yaml";
 import { PodwireError } from "#base/errors.ts";
+import { refuse } from "./checks.ts";
 import type { ClusterInput } from "./model.ts";
 
 /** Keys of a configuration file and the type of each. */
@@ -45,11 +46,26 @@ export function parseConfigFile(text: string, file: string): ClusterInput {
   return document.toJS() as ClusterInput;
 }
 
-type Position = (node: unknown) => string;
-
-function refuse(message: string): PodwireError {
-  return new PodwireError("InvalidConfig", message);
+/**
+ * The refusal of a configuration with the place in the file of what it is about: of the first key in question that
+ * the file has and no flag replaced.
+ * @param text the file's content, which could be read
+ * @param flags keys given by flags
+ */
+export function explainWithFile(error: unknown, text: string, file: string, flags: readonly string[]): unknown {
+  if (!(error instanceof PodwireError) || error.code !== "InvalidConfig") return error;
+  const lines = new LineCounter();
+  const root = parseDocument(text, { lineCounter: lines }).contents;
+  if (!isMap(root)) return error;
+  const fields = (error.data["fields"] ?? []) as readonly string[];
+  for (const field of fields.filter((name) => !flags.includes(name))) {
+    const pair = (root.items as Pair<Node, Node | null>[]).find(({ key }) => isScalar(key) && key.value === field);
+    if (pair) return refuse(`${file}:${lines.linePos(pair.key.range?.[0] ?? 0).line}: ${error.message}`, ...fields);
+  }
+  return error;
 }
+
+type Position = (node: unknown) => string;
 
 function checkMap(map: YAMLMap, keys: Readonly<Record<string, string | readonly string[]>>, at: Position): void {
   for (const pair of map.items as Pair<Node, Node | null>[]) {

@@ -1,5 +1,6 @@
 /** What a cluster is made from: flags and files, checked. */
-export { parseConfigFile } from "./file.ts";
+export { checkName } from "./checks.ts";
+export { explainWithFile, parseConfigFile } from "./file.ts";
 export {
   apiServiceAddresses,
   type ClusterConfig,

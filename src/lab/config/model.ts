@@ -1,14 +1,6 @@
-import { PodwireError } from "#base/errors.ts";
-import {
-  type Cidr,
-  cidrContains,
-  cidrNth,
-  cidrsOverlap,
-  formatCidr,
-  formatIp,
-  parseIp,
-  parseNetwork,
-} from "#base/ip.ts";
+import { cidrNth, formatIp, parseNetwork } from "#base/ip.ts";
+import { checkAddress, checkDomain, checkName, checkNodeName, checkPort, refuse } from "./checks.ts";
+import { checkRanges, checkRoom, hostAddresses, ranges } from "./ranges.ts";
 
 /** What a node does. */
 export type NodeRole = "control-plane" | "worker";
@@ -67,16 +59,11 @@ const FIRST_NODE = 10;
 const ROUTER = 1;
 const DNS_SERVICE = 10;
 const MAX_NODES = 200;
-const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
-
-/** Host `n` of each node network, e.g. 1 → the router's addresses. */
-function hostAddresses(nodeCidrs: readonly string[], n: number): string[] {
-  return nodeCidrs.map((text) => formatIp(cidrNth(parseNetwork(text), n)));
-}
+const MAX_PODS = 1000;
 
 /** The router's addresses: every node's default gateway and resolver. */
 export function routerAddresses(config: ClusterConfig): string[] {
-  return hostAddresses(config.nodeCidrs, ROUTER);
+  return hostAddresses("nodeCidr", config.nodeCidrs, ROUTER);
 }
 
 /** The address of the Service `kubernetes`: the first of the Service range. */
@@ -92,28 +79,8 @@ export function dnsServiceAddress(config: ClusterConfig): string {
 /** The first control-plane node, where the API server runs. */
 export function controlPlane(config: ClusterConfig): NodeConfig {
   const node = config.nodes.find((n) => n.role === "control-plane");
-  if (!node) throw refuse("a cluster needs one node with role control-plane");
+  if (!node) throw refuse("a cluster needs one node with role control-plane", "nodes");
   return node;
-}
-
-function refuse(message: string): PodwireError {
-  return new PodwireError("InvalidConfig", message);
-}
-
-/** Ranges of one field: "v4", "v6" or "v4,v6", each with its host bits zero. */
-function ranges(field: string, text: string): string[] {
-  const parts = text.split(",").map((part) => part.trim());
-  const cidrs = parts.map((part) => {
-    try {
-      return parseNetwork(part);
-    } catch (error) {
-      throw refuse(`${field}: ${(error as Error).message}`);
-    }
-  });
-  if (cidrs.length > 2 || (cidrs[1] && cidrs[0]?.ip.family === cidrs[1].ip.family)) {
-    throw refuse(`${field}: found ${text}; allowed is one range, or one of IPv4 and one of IPv6`);
-  }
-  return cidrs.map(formatCidr);
 }
 
 function nodesOf(input: ClusterInput["nodes"], nodeCidrs: readonly string[]): NodeConfig[] {
@@ -124,68 +91,36 @@ function nodesOf(input: ClusterInput["nodes"], nodeCidrs: readonly string[]): No
       role: node.role ?? (i === 0 ? "control-plane" : "worker"),
       addresses:
         node.address === undefined
-          ? hostAddresses(nodeCidrs, FIRST_NODE + i)
+          ? hostAddresses("nodeCidr", nodeCidrs, FIRST_NODE + i)
           : node.address.split(",").map((a) => a.trim()),
     }));
   }
   if (!Number.isInteger(wanted) || wanted < 1 || wanted > MAX_NODES) {
-    throw refuse(`nodes: found ${wanted}; allowed is 1 to ${MAX_NODES}`);
+    throw refuse(`nodes: found ${wanted}; allowed is 1 to ${MAX_NODES}`, "nodes");
   }
   return Array.from({ length: wanted }, (_, i) => ({
     name: i === 0 ? "controlplane" : `node${String(i).padStart(2, "0")}`,
     role: i === 0 ? "control-plane" : "worker",
-    addresses: hostAddresses(nodeCidrs, FIRST_NODE + i),
+    addresses: hostAddresses("nodeCidr", nodeCidrs, FIRST_NODE + i),
   }));
 }
 
-function checkNodes(nodes: readonly NodeConfig[], nodeCidrs: readonly Cidr[]): void {
+function checkNodes(nodes: readonly NodeConfig[], nodeCidrs: readonly string[]): void {
   const names = new Map<string, number>();
-  const addresses = new Map<string, string>();
+  const addresses = new Map(hostAddresses("nodeCidr", nodeCidrs, ROUTER).map((address) => [address, "router"]));
   for (const [i, node] of nodes.entries()) {
-    if (!NAME.test(node.name))
-      throw refuse(
-        `nodes[${i}].name: found "${node.name}"; allowed are lower-case letters, digits and "-", at most 63`,
-      );
-    if (node.name === "router") throw refuse(`nodes[${i}].name: "router" is the name of the lab's router`);
+    checkNodeName(`nodes[${i}].name`, node.name);
     const other = names.get(node.name);
     if (other !== undefined)
-      throw refuse(`nodes[${other}] and nodes[${i}] are both named "${node.name}"; node names must be unique`);
+      throw refuse(`nodes[${other}] and nodes[${i}] are both named "${node.name}"; node names must be unique`, "nodes");
     names.set(node.name, i);
-    for (const address of node.addresses) checkAddress(node.name, address, addresses, nodeCidrs);
+    const families = new Set(node.addresses.map((address) => checkAddress(node.name, address, addresses, nodeCidrs)));
+    if (families.size < node.addresses.length)
+      throw refuse(`node ${node.name}: found ${node.addresses.join(", ")}; allowed is one address per family`, "nodes");
   }
   const planes = nodes.filter((n) => n.role === "control-plane");
   if (planes.length !== 1)
-    throw refuse(`nodes: found ${planes.length} nodes with role control-plane; allowed is exactly one`);
-}
-
-function checkAddress(node: string, address: string, taken: Map<string, string>, cidrs: readonly Cidr[]): void {
-  const inside = cidrs.some((cidr) => cidrContains(cidr, parseIp(address)));
-  if (!inside)
-    throw refuse(`node ${node}: address ${address} is not in the node network ${cidrs.map(formatCidr).join(", ")}`);
-  if (hostAddresses(cidrs.map(formatCidr), ROUTER).includes(address))
-    throw refuse(`node ${node}: address ${address} is the router's`);
-  const other = taken.get(address);
-  if (other !== undefined) throw refuse(`nodes ${other} and ${node} both have the address ${address}`);
-  taken.set(address, node);
-}
-
-/** Refuses ranges that overlap (INVENTORY I03), naming both. */
-function checkOverlap(named: readonly (readonly [string, readonly string[]])[]): void {
-  const all = named.flatMap(([field, cidrs]) => cidrs.map((text) => ({ field, text, cidr: parseNetwork(text) })));
-  for (const [i, a] of all.entries()) {
-    for (const b of all.slice(i + 1)) {
-      if (a.cidr.ip.family === b.cidr.ip.family && cidrsOverlap(a.cidr, b.cidr)) {
-        throw refuse(
-          `${a.field} ${a.text} and ${b.field} ${b.text} overlap; nodes, pods and Services need ranges of their own`,
-        );
-      }
-    }
-  }
-}
-
-function checkPort(field: string, port: number | undefined): void {
-  if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535))
-    throw refuse(`${field}: found ${port}; allowed is 1 to 65535`);
+    throw refuse(`nodes: found ${planes.length} nodes with role control-plane; allowed is exactly one`, "nodes");
 }
 
 /**
@@ -194,33 +129,38 @@ function checkPort(field: string, port: number | undefined): void {
  */
 export function resolveConfig(input: ClusterInput): ClusterConfig {
   const name = input.name ?? defaults.name;
-  if (!NAME.test(name))
-    throw refuse(`name: found "${name}"; allowed are lower-case letters, digits and "-", at most 63`);
+  checkName(name);
   const podCidrs = ranges("podCidr", input.podCidr ?? defaults.podCidr);
   const serviceCidrs = ranges("serviceCidr", input.serviceCidr ?? defaults.serviceCidr);
   const nodeCidrs = ranges(
     "nodeCidr",
     input.nodeCidr ?? (podCidrs.length === 2 ? `${defaults.nodeCidr},fd00:192:168:1::/64` : defaults.nodeCidr),
   );
-  checkOverlap([
-    ["podCidr", podCidrs],
-    ["serviceCidr", serviceCidrs],
-    ["nodeCidr", nodeCidrs],
-  ]);
+  checkRanges({ podCidrs, serviceCidrs, nodeCidrs });
   const nodes = nodesOf(input.nodes, nodeCidrs);
-  checkNodes(nodes, nodeCidrs.map(parseNetwork));
+  checkNodes(nodes, nodeCidrs);
+  checkRoom(podCidrs, nodes.length);
   const ingress = input.ingress ?? "nginx";
   const pods = input.pods ?? 0;
+  const clusterDomain = input.clusterDomain ?? defaults.clusterDomain;
+  checkDomain(clusterDomain);
   checkPort("apiPort", input.apiPort);
   checkPort("ingressPort", input.ingressPort);
-  if (!Number.isInteger(pods) || pods < 0 || pods > 1000) throw refuse(`pods: found ${pods}; allowed is 0 to 1000`);
+  if (ingress === "none" && input.ingressPort !== undefined)
+    throw refuse(
+      `ingressPort ${input.ingressPort} and ingress none clash; a port needs an ingress controller`,
+      "ingressPort",
+      "ingress",
+    );
+  if (!Number.isInteger(pods) || pods < 0 || pods > MAX_PODS)
+    throw refuse(`pods: found ${pods}; allowed is 0 to ${MAX_PODS}`, "pods");
   return {
     name,
     nodes,
     podCidrs,
     serviceCidrs,
     nodeCidrs,
-    clusterDomain: input.clusterDomain ?? defaults.clusterDomain,
+    clusterDomain,
     ingress,
     example: ingress === "none" ? "none" : (input.example ?? "online-store"),
     pods,

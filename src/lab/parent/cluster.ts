@@ -96,6 +96,8 @@ export class Cluster extends EventEmitter<Events> {
       makePki({ apiNames: apiServerNames(config, `${range.prefix}.1`), nodes: config.nodes }),
     ]);
     this.#engine = engine;
+    if (this.#abort.signal.aborted) await engine.stop();
+    this.#abort.signal.throwIfAborted();
     engine.on("failed", (error) => this.#fail(error));
     engine.on("phase", (name) => this.#step(`engine ${name}`));
     this.#step("certificates");

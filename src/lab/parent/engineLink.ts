@@ -51,10 +51,16 @@ export class EngineLink extends EventEmitter<Events> {
   /** Pids of the machines' inits as the engine sees them. */
   inits: Readonly<Record<string, number>> = {};
   #ending = false;
+  /** Rejects when the engine has ended, however that came: nothing that waits for it may wait for ever. */
+  readonly #gone: Promise<never>;
 
   private constructor(child: ChildProcess) {
     super();
     this.#child = child;
+    this.#gone = new Promise((_, reject) => {
+      child.once("exit", () => reject(new PodwireError("EngineEnded", "the lab's engine has ended")));
+    });
+    this.#gone.catch(() => undefined);
     child.on("message", (message: FromEngine) => this.#message(message));
     child.once("exit", (code, signal) => {
       if (!this.#ending)
@@ -112,8 +118,10 @@ export class EngineLink extends EventEmitter<Events> {
       this.on("phase", (name) => name === "machines" && resolve());
       this.once("failed", reject);
     });
+    // It may fail before the request is out.
+    done.catch(() => undefined);
     await this.#send({ type: "boot", boot });
-    await done;
+    await Promise.race([done, this.#gone]);
   }
 
   /** Sends a signal to one of the lab's processes. */
@@ -153,7 +161,7 @@ export class EngineLink extends EventEmitter<Events> {
   }
 
   #send(message: ToEngine, server?: Server): Promise<void> {
-    return new Promise((resolve, reject) => {
+    const sent = new Promise<void>((resolve, reject) => {
       const done = (error: Error | null): void => {
         // The engine has the socket now; ours would only keep the port taken after the engine's end.
         server?.close();
@@ -163,6 +171,8 @@ export class EngineLink extends EventEmitter<Events> {
       if (!this.#child.connected) return done(new PodwireError("EngineEnded", "the lab's engine has ended"));
       this.#child.send(message, server ? handleOf(server) : undefined, {}, done);
     });
+    // Node calls nobody back for a message that the end of the channel overtook.
+    return Promise.race([sent, this.#gone]);
   }
 
   #message(message: FromEngine): void {

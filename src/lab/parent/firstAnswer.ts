@@ -1,4 +1,4 @@
-import { request } from "node:http";
+import { Agent, request } from "node:http";
 
 const FIRST_DELAY_MS = 5;
 const MAX_DELAY_MS = 100;
@@ -7,7 +7,16 @@ const MAX_DELAY_MS = 100;
 function get(port: number, path: string, host: string, signal: AbortSignal): Promise<number | undefined> {
   return new Promise((resolve) => {
     const req = request(
-      { host: "127.0.0.1", port, path, headers: { host, connection: "close" }, signal, timeout: 2000 },
+      // An agent of our own asks no proxy, whatever the environment says (NODE_USE_ENV_PROXY).
+      {
+        host: "127.0.0.1",
+        port,
+        path,
+        headers: { host, connection: "close" },
+        signal,
+        timeout: 2000,
+        agent: new Agent(),
+      },
       (response) => {
         response.resume();
         response.once("end", () => resolve(response.statusCode));

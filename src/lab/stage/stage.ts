@@ -32,9 +32,11 @@ export interface StageSources {
  * could be made writable again by any root of the lab, such an overlay cannot (fs/overlayfs, ovl_force_readonly).
  * Folders go by links without special characters, as a blank, colon or comma would end their names; one mount(8) makes
  * all mounts, since each start of it costs a millisecond.
+ * The lab's files do not depend on who starts it: their umask may keep everything from the lab's own ids.
  * Arguments: program, node, tools, state, owner, then the command.
  */
 const SETUP = `set -e
+umask 022
 program=$1 node=$2 tools=$3 state=$4 owner=$5; shift 5
 lab=/run${LAB_ROOT}
 mount -t tmpfs -o mode=755 tmpfs /run
@@ -42,6 +44,7 @@ mkdir -p $lab/state $lab/tools $lab/usr $lab/bin $lab/empty /run/old /run/usr /r
 mkdir -m 1777 /run/tmp
 : > $lab/node
 cp -R "$program" $lab/dist
+chmod -R a+rX $lab/dist
 ln -s "\${node%/*}" $lab/from-node
 ln -s "$state" $lab/from-state
 ln -s "\${tools:-$lab/empty}" $lab/from-tools

@@ -51,8 +51,7 @@ export class StateDirectory {
    */
   static open(name: string): StateDirectory {
     const path = join(stateHome(), name);
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    chmodSync(path, 0o700);
+    makePrivate(path);
     const versionFile = join(path, "version");
     const found = existsSync(versionFile) ? Number(readFileSync(versionFile, "utf8")) : VERSION;
     if (found !== VERSION) {
@@ -110,6 +109,21 @@ export class StateDirectory {
     for (const entry of readdirSync(this.path)) {
       if (entry !== "lock" && entry !== "version") rmSync(join(this.path, entry), { recursive: true, force: true });
     }
+  }
+}
+
+/** Makes the folder for its owner alone. @throws PodwireError "StateRefused" */
+function makePrivate(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    chmodSync(path, 0o700);
+  } catch (error) {
+    throw new PodwireError(
+      "StateRefused",
+      `state cannot be kept in ${path} (${(error as Error).message}); set XDG_STATE_HOME to a folder that you can write`,
+      {},
+      error,
+    );
   }
 }
 

@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { PodwireError } from "#base/errors.ts";
+import { checkName, defaults } from "#lab/config/index.ts";
 import { runExec, runShell } from "./enter.ts";
 import { runDown, runKubeconfig, runStatus } from "./query.ts";
 import { runUp, type UpFlags } from "./up.ts";
@@ -8,12 +9,18 @@ import { runUp, type UpFlags } from "./up.ts";
 const USAGE = 2;
 
 function integer(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError("allowed is a whole number");
-  return value;
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("allowed is a whole number");
+  return Number(text);
 }
 
-const nameOption = (): Option => new Option("--name <name>", "name of the cluster").default("podwire");
+/** A name becomes a folder's, so that every command is as strict as `up`. */
+function clusterName(text: string): string {
+  checkName(text);
+  return text;
+}
+
+const nameOption = (): Option =>
+  new Option("--name <name>", "name of the cluster").argParser(clusterName).default(defaults.name);
 
 function program(): Command {
   const podwire = new Command("podwire")

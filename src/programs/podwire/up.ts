@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import pc from "picocolors";
 import { PodwireError } from "#base/errors.ts";
 import { endWithParent } from "#kernel/process/index.ts";
-import { type ClusterConfig, type ClusterInput, parseConfigFile, resolveConfig } from "#lab/config/index.ts";
+import { type ClusterConfig, explainWithFile, parseConfigFile, resolveConfig } from "#lab/config/index.ts";
 import { Cluster, type ClusterStatus } from "#lab/parent/index.ts";
 import { installation } from "./installation.ts";
 
@@ -21,16 +21,22 @@ export interface UpFlags {
   readonly ingressPort?: number;
 }
 
-function readInput(flags: UpFlags): ClusterInput {
+/** The configuration from flags and file. @throws PodwireError "InvalidConfig" with file and line of what a file says */
+function readConfig(flags: UpFlags): ClusterConfig {
   const { config: file, ...given } = flags;
-  if (file === undefined) return given;
+  if (file === undefined) return resolveConfig(given);
   let text: string;
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
     throw new PodwireError("InvalidConfig", `--config ${file}: ${(error as Error).message}`);
   }
-  return { ...parseConfigFile(text, file), ...given };
+  const input = { ...parseConfigFile(text, file), ...given };
+  try {
+    return resolveConfig(input);
+  } catch (error) {
+    throw explainWithFile(error, text, file, Object.keys(given));
+  }
 }
 
 /** The moment from which durations count, on performance.now()'s clock: the launcher's start when it told. */
@@ -50,17 +56,21 @@ function followNpm(): void {
 
 /** Brings a cluster up, stays until a signal, takes it down. @returns the exit code */
 export async function runUp(flags: UpFlags): Promise<number> {
-  const config = resolveConfig(readInput(flags));
+  const config = readConfig(flags);
   const cluster = new Cluster({ config, installation: installation(), startedAt: startOfCommand() });
   cluster.on("step", (name, ms) =>
     process.stdout.write(`${pc.green("✓")} ${name.padEnd(18)} ${pc.dim(`${ms.toFixed(0).padStart(5)} ms`)}\n`),
   );
   const ended = new Promise<number>((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve(0));
-    cluster.on("failed", (error) => {
-      if (error.message !== "down") process.stderr.write(`podwire: ${error.message}\n`);
-      resolve(error.message === "down" ? 0 : 1);
-    });
+    let ending = false;
+    const end = (code: number, words = ""): void => {
+      // What fails because it is being taken down is nobody's concern.
+      if (!ending) process.stderr.write(words);
+      ending = true;
+      resolve(code);
+    };
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => end(0));
+    cluster.on("failed", (error) => (error.message === "down" ? end(0) : end(1, `podwire: ${error.message}\n`)));
   });
   const started = cluster.start().then(
     () => process.stdout.write(summary(config, cluster.status())),
