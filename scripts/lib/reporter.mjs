@@ -14,7 +14,7 @@ export default class CountingReporter {
         counts[state === "pending" ? "skipped" : state] += 1;
         if (state === "failed") failedTests += 1;
         if (state === "skipped") {
-          const reason = note ?? `${file} (no reason given)`;
+          const reason = note ?? test.meta().skipReason ?? `${file} (no reason given)`;
           counts.reasons[reason] = (counts.reasons[reason] ?? 0) + 1;
         }
         if (file.endsWith(".long.test.ts")) {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { connectivityFindings, type ProbeReport, parseListening, portFindings } from "./index.ts";
+import type { Pod } from "#api/index.ts";
+import { connectivityFindings, networkPods, type ProbeReport, parseListening, portFindings } from "./index.ts";
 
 const pods = [
-  { name: "default/a", ip: "10.244.1.2", node: "node01" },
-  { name: "default/b", ip: "10.244.2.2", node: "node02" },
+  { name: "default/a", pod: "default/a", ip: "10.244.1.2", node: "node01" },
+  { name: "default/b", pod: "default/b", ip: "10.244.2.2", node: "node02" },
 ];
 const report = (node: string, arrivals: ProbeReport["arrivals"], rest: Partial<ProbeReport> = {}): ProbeReport => ({
   node,
@@ -40,11 +41,65 @@ describe("P01 findings of the connectivity check (part: judgement)", () => {
     ];
     const details = connectivityFindings(pods, ["default/c"], bad).flatMap((f) => f.details);
     expect(details).toEqual([
-      "default/c has none",
+      "default/c has no address",
       "default/a → default/b: no answer",
       "default/b → default/a: arrives from 192.168.1.12",
       "node01 → default/a: no answer",
       "default/a has not 10.244.1.2",
+    ]);
+  });
+});
+
+describe("P01 what the connectivity check tests (part: choice of pods)", () => {
+  const pod = (name: string, spec: Pod["spec"], status?: Pod["status"], deletionTimestamp?: string): Pod => ({
+    metadata: { namespace: "default", name, ...(deletionTimestamp ? { deletionTimestamp } : {}) },
+    spec,
+    ...(status ? { status } : {}),
+  });
+  const on = { nodeName: "node01", containers: [] };
+
+  it("every scheduled pod that has not ended, stuck ones too; not those of the node's own network", () => {
+    const { withAddress, without } = networkPods([
+      pod("runs", on, { phase: "Running", podIP: "10.244.1.2" }),
+      pod("stuck", on, { phase: "Pending" }),
+      pod("new", on),
+      pod("waits", { containers: [] }, { phase: "Pending" }),
+      pod("done", on, { phase: "Succeeded" }),
+      pod("failed", on, { phase: "Failed" }),
+      pod("module", { ...on, hostNetwork: true }, { phase: "Running" }),
+      pod("leaving", on, { phase: "Running" }, "2026-01-01T00:00:00Z"),
+    ]);
+    expect(withAddress).toEqual([{ name: "default/runs", pod: "default/runs", ip: "10.244.1.2", node: "node01" }]);
+    expect(without).toEqual(["default/stuck", "default/new"]);
+  });
+
+  it("each address of a pod by itself", () => {
+    const podIPs = [{ ip: "10.244.1.2" }, { ip: "fd00::2" }];
+    const { withAddress } = networkPods([pod("a", on, { phase: "Running", podIP: "10.244.1.2", podIPs })]);
+    expect(withAddress.map(({ name, pod: of, ip }) => [name, of, ip])).toEqual([
+      ["default/a (10.244.1.2)", "default/a", "10.244.1.2"],
+      ["default/a (fd00::2)", "default/a", "fd00::2"],
+    ]);
+    const arrivals = withAddress.map(({ name, ip }) => ({ from: name, to: name, seen: ip }));
+    expect(connectivityFindings(withAddress, [], [report("node01", arrivals)]).map(({ claim }) => claim)).toEqual([
+      "every pod has an address (1 pods)",
+      "every pod reaches every pod on its node (2 paths: 1 IPv4, 1 IPv6)",
+      "every pod reaches every pod on other nodes (nothing to test: 0 paths)",
+      "no address is translated on the way (2 paths: 1 IPv4, 1 IPv6)",
+      "nodes reach all pods (nothing to test: 0 paths)",
+      "a pod sees itself under the address that others see (2 addresses)",
+    ]);
+  });
+
+  it("nothing is proved where there is nothing to test", () => {
+    expect(connectivityFindings([], [], []).map(({ ok }) => ok)).toEqual([null, null, null, null, null, null]);
+    expect(connectivityFindings([], ["default/c"], []).map(({ ok }) => ok)).toEqual([
+      false,
+      null,
+      null,
+      null,
+      null,
+      null,
     ]);
   });
 });

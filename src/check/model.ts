@@ -46,13 +46,16 @@ export interface Finding {
   /** Row of the inventory that it belongs to. */
   readonly row: "P01" | "K02";
   readonly claim: string;
-  readonly ok: boolean;
+  /** null: there was nothing to test, which proves nothing and contradicts nothing. */
+  readonly ok: boolean | null;
   /** What contradicts it, or what was seen; one line each. */
   readonly details: readonly string[];
 }
 
-/** A pod that has an address of its own in the pod network. */
+/** An address of a pod in the pod network; the name of a pod with several says which. */
 export interface NetworkPod extends Target {
+  /** "namespace/name" */
+  readonly pod: string;
   readonly node: string;
 }
 
@@ -61,17 +64,54 @@ function podName(pod: Pod): string {
   return `${pod.metadata?.namespace}/${pod.metadata?.name}`;
 }
 
-/** Running pods that are not on their node's own network. */
+/** Whether a pod should have an address of its own now: it is on a node, it has not ended, it is not about to. */
+function needsAddress({ metadata, spec, status }: Pod): boolean {
+  const ended = status?.phase === "Succeeded" || status?.phase === "Failed";
+  return Boolean(spec?.nodeName) && !ended && !spec?.hostNetwork && !metadata?.deletionTimestamp;
+}
+
+/** Every address of a pod: one of each family. */
+function addressesOf({ status }: Pod): string[] {
+  const all = (status?.podIPs ?? []).flatMap(({ ip }) => ip || []);
+  return all.length === 0 && status?.podIP ? [status.podIP] : all;
+}
+
+/** Addresses of the pods that are not on their node's own network, and the pods among them that have none. */
 export function networkPods(pods: readonly Pod[]): { withAddress: NetworkPod[]; without: string[] } {
-  const running = pods.filter(
-    (p) => p.status?.phase === "Running" && !p.spec?.hostNetwork && !p.metadata?.deletionTimestamp,
-  );
+  const wanted = pods.filter(needsAddress);
   return {
-    withAddress: running.flatMap((p) =>
-      p.status?.podIP && p.spec?.nodeName ? [{ name: podName(p), ip: p.status.podIP, node: p.spec.nodeName }] : [],
+    withAddress: wanted.flatMap((pod) =>
+      addressesOf(pod).map((ip, _, all) => {
+        const name = podName(pod);
+        return { name: all.length > 1 ? `${name} (${ip})` : name, pod: name, ip, node: pod.spec?.nodeName ?? "" };
+      }),
     ),
-    without: running.filter((p) => !p.status?.podIP).map(podName),
+    without: wanted.filter((pod) => addressesOf(pod).length === 0).map(podName),
   };
+}
+
+/** A statement about so many paths, pods or addresses; of none there was nothing to test. */
+function finding(claim: string, count: number, counted: string, details: string[]): Finding {
+  const untested = count === 0 && details.length === 0;
+  return {
+    row: "P01",
+    claim: `${claim} (${untested ? `nothing to test: ${counted}` : counted})`,
+    ok: untested ? null : details.length === 0,
+    details,
+  };
+}
+
+/** "12 paths", and of both families how many of each. */
+function paths(arrivals: readonly Arrival[], addressOf: ReadonlyMap<string, string>): string {
+  const six = arrivals.filter(({ to }) => isV6(addressOf.get(to) ?? "")).length;
+  const four = arrivals.length - six;
+  const families = four && six ? `: ${four} IPv4, ${six} IPv6` : "";
+  return `${arrivals.length} paths${families}`;
+}
+
+/** Whether an address is one of IPv6. */
+export function isV6(address: string): boolean {
+  return address.includes(":");
 }
 
 /** The five statements of the pod network model (INVENTORY P01), from what the probes saw. */
@@ -89,27 +129,32 @@ export function connectivityFindings(
   const translated = fromPods.filter((a) => a.seen !== undefined && plain(a.seen) !== addressOf.get(a.from));
   const sameNode = fromPods.filter((a) => nodeOf.get(a.from) === nodeOf.get(a.to));
   const otherNode = fromPods.filter((a) => nodeOf.get(a.from) !== nodeOf.get(a.to));
-  const finding = (claim: string, details: string[], count?: number): Finding => ({
-    row: "P01",
-    claim: count === undefined ? claim : `${claim} (${count} paths)`,
-    ok: details.length === 0,
-    details,
-  });
+  const over = (claim: string, arrivals: readonly Arrival[], details: string[]): Finding =>
+    finding(claim, arrivals.length, paths(arrivals, addressOf), details);
+  const reach = (claim: string, arrivals: readonly Arrival[]): Finding => over(claim, arrivals, lost(arrivals));
+  const count = new Set(pods.map(({ pod }) => pod)).size + without.length;
   return [
     finding(
-      `every pod has an address (${pods.length} pods)`,
-      without.map((name) => `${name} has none`),
+      "every pod has an address",
+      count,
+      `${count} pods`,
+      without.map((name) => `${name} has no address`),
     ),
-    finding("every pod reaches every pod on its node", lost(sameNode), sameNode.length),
-    finding("every pod reaches every pod on other nodes", lost(otherNode), otherNode.length),
-    finding(
+    reach("every pod reaches every pod on its node", sameNode),
+    reach("every pod reaches every pod on other nodes", otherNode),
+    over(
       "no address is translated on the way",
+      fromPods.filter((a) => a.seen !== undefined),
       translated.map((a) => `${a.from} → ${a.to}: arrives from ${a.seen}`),
-      fromPods.length,
     ),
-    finding("nodes reach all pods", lost(all.filter((a) => !addressOf.has(a.from))), all.length - fromPods.length),
+    reach(
+      "nodes reach all pods",
+      all.filter((a) => !addressOf.has(a.from)),
+    ),
     finding(
       "a pod sees itself under the address that others see",
+      pods.length,
+      `${pods.length} addresses`,
       reports.flatMap((r) => r.missing).map((name) => `${name} has not ${addressOf.get(name)}`),
     ),
   ];

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Netns, openNetns, udpSocket } from "#kernel/namespaces/index.ts";
 import { openRtnetlink } from "#kernel/netlink/index.ts";
 import { listeners } from "./listeners.ts";
-import type { Arrival, ProbeOrder, ProbeReport, Target } from "./model.ts";
+import { type Arrival, isV6, type ProbeOrder, type ProbeReport, type Target } from "./model.ts";
 
 const NETNS_FOLDER = "/run/netns";
 /** How long after the last sending answers are waited for. */
@@ -16,6 +16,8 @@ interface Endpoint {
   /** Name of the pod, or of the node for its own namespace. */
   readonly name: string;
   readonly socket: Socket;
+  /** Sends and answers over IPv6, else over IPv4. */
+  readonly v6: boolean;
 }
 
 /** Text of a probe's datagram: who sends, from which address it believes to send, to whom. */
@@ -68,25 +70,25 @@ export class Probe {
     this.#order = order;
   }
 
-  /** Opens a socket in each pod's namespace, and one in the node's own. @throws SysError */
+  /** Opens a socket for each pod's address in its namespace, and one of each family in the node's own. @throws SysError */
   open(): void {
     const found = namespaces();
     for (const pod of this.#order.pods) {
       const home = found.find(({ addresses }) => addresses.includes(pod.ip));
       if (!home) this.#missing.push(pod.name);
-      else this.#bind(pod.name, pod.ip, udpSocket(home.netns, pod.ip, this.#order.port));
+      else this.#bind(pod.name, isV6(pod.ip), udpSocket(home.netns, pod.ip, this.#order.port));
     }
     for (const { netns } of found) netns.close();
-    this.#bind(this.#order.node, undefined, undefined);
+    for (const v6 of new Set(this.#order.targets.map(({ ip }) => isV6(ip)))) this.#bind(this.#order.node, v6);
   }
 
-  #bind(name: string, ip: string | undefined, fd: number | undefined): void {
-    const socket = createSocket(ip?.includes(":") || this.#order.targets[0]?.ip.includes(":") ? "udp6" : "udp4");
+  #bind(name: string, v6: boolean, fd?: number): void {
+    const socket = createSocket(v6 ? "udp6" : "udp4");
     socket.on("message", (data, peer) => this.#received(name, socket, data, peer));
     socket.on("error", () => undefined);
     if (fd === undefined) socket.bind(0);
     else socket.bind({ fd });
-    this.#endpoints.push({ name, socket });
+    this.#endpoints.push({ name, socket, v6 });
   }
 
   #received(name: string, socket: Socket, data: Buffer, peer: { address: string; port: number }): void {
@@ -101,10 +103,10 @@ export class Probe {
     socket.send(JSON.stringify(answer), peer.port, peer.address);
   }
 
-  /** Sends from every endpoint to every target and waits for the answers. */
+  /** Sends from every endpoint to every target of its family and waits for the answers. */
   async run(): Promise<ProbeReport> {
-    const wanted = this.#endpoints.flatMap(({ name, socket }) =>
-      this.#order.targets.map((target) => ({ name, socket, target })),
+    const wanted = this.#endpoints.flatMap(({ name, socket, v6 }) =>
+      this.#order.targets.filter(({ ip }) => isV6(ip) === v6).map((target) => ({ name, socket, target })),
     );
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const open = wanted.filter(({ name, target }) => !this.#seenBy.has(`${name}>${target.name}`));

@@ -140,8 +140,11 @@ describe("N03 N04 the notes' mynet on node01", () => {
   });
 
   it("check finds it too", async () => {
-    const { code } = await suite.cluster.podwire("check", "pods");
+    const { code, stdout } = await suite.cluster.podwire("check", "pods");
     expect(code).toBe(1);
+    // What the node masquerades on its way to other nodes is what the model of the pod network forbids.
+    expect(stdout).toMatch(/^✗ no address is translated on the way/m);
+    expect(stdout).toMatch(/^ {4}default\/mine → default\/other: arrives from 192\.168\.1\.11$/m);
   });
 
   it("taking the file away heals: new pods are in the pod network again", async () => {

@@ -3,17 +3,17 @@ import { once } from "node:events";
 import { chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { freePort } from "#base/testing/ports.ts";
 import { type Result, run } from "#test/support/cluster.ts";
 import { Following, type Piped } from "#test/support/following.ts";
 import { makeStaging, type Staging } from "#test/support/staging.ts";
-import { makeUser, type User } from "#test/support/user.ts";
+import { people, type User } from "#test/support/user.ts";
 
 /** The notes' Corefile. */
 const COREFILE = ". {\n  hosts /etc/hosts\n}\n";
 
-describe.each(["root", "an ordinary user"])("D06 podwire dns, typed by %s", (who) => {
+people.describe("D06 podwire dns, typed by %s", ["root", "an ordinary user"], (who) => {
   let staging: Staging;
   let user: User | undefined;
   let folder: string;
@@ -21,9 +21,9 @@ describe.each(["root", "an ordinary user"])("D06 podwire dns, typed by %s", (who
 
   beforeAll(() => {
     staging = makeStaging();
-    if (who !== "root") user = makeUser({ subids: false });
+    user = people.user(who, { subids: false });
     folder = mkdtempSync(join(tmpdir(), "pw-dns-"));
-    chownSync(folder, user?.uid ?? 0, user?.gid ?? 0);
+    if (user) chownSync(folder, user.uid, user.gid);
     writeFileSync(join(folder, "Corefile"), COREFILE, { mode: 0o644 });
     writeFileSync(join(folder, "other"), ". {\n  hosts {\n    10.9.8.7 web.example\n  }\n}\n", { mode: 0o644 });
   });

@@ -157,5 +157,10 @@ describe("P01 P06 V01 V02 X01 IPv4 and IPv6 at once (part: dual stack)", () => {
     const { code, stdout } = await suite.cluster.podwire("check");
     expect(stdout).not.toContain("✗");
     expect(code).toBe(0);
+    // As many of one family as of the other: each pod, and each node, has an address of both.
+    for (const claim of ["every pod reaches every pod on its node", "every pod reaches every pod on other nodes"])
+      expect(stdout).toMatch(new RegExp(`✓ ${claim} \\(\\d+ paths: (\\d+) IPv4, \\1 IPv6\\)`));
+    expect(stdout).toMatch(/✓ nodes reach all pods \(\d+ paths: (\d+) IPv4, \1 IPv6\)/);
+    expect(stdout).toMatch(/✓ no address is translated on the way \(\d+ paths: (\d+) IPv4, \1 IPv6\)/);
   });
 });

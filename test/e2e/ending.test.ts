@@ -1,8 +1,8 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { processesOf } from "../support/host.ts";
 import { type Ending, WatchedCluster } from "../support/kills.ts";
 import { makeStaging, type Staging } from "../support/staging.ts";
-import { makeUser, type User } from "../support/user.ts";
+import { people, type User } from "../support/user.ts";
 
 /** Exit code of `podwire up` by how it is ended; null: the signal itself ends it. */
 const ENDINGS: readonly (readonly [Ending, number | null])[] = [
@@ -16,13 +16,13 @@ const ENDINGS: readonly (readonly [Ending, number | null])[] = [
 /** Processes without which a cluster cannot go on, by their place below `podwire up`. */
 const VICTIMS = ["the first process of the namespaces", "the lab's init", "the engine"] as const;
 
-describe.each(["root", "an ordinary user"])("a cluster of %s ends", (who) => {
+people.describe("a cluster of %s ends", ["root", "an ordinary user"], (who) => {
   let staging: Staging;
   let user: User | undefined;
   let cluster: WatchedCluster;
   beforeAll(() => {
     staging = makeStaging();
-    if (who !== "root") user = makeUser();
+    user = people.user(who);
   });
   afterEach(() => cluster.stop());
   afterAll(() => {

@@ -1,17 +1,17 @@
-import { afterAll, beforeAll, describe } from "vitest";
+import { afterAll, beforeAll } from "vitest";
 import { TestCluster } from "../support/cluster.ts";
 import { firstLightTests } from "../support/firstLight.ts";
 import { makeStaging, type Staging } from "../support/staging.ts";
-import { makeUser, type User } from "../support/user.ts";
+import { people, type User } from "../support/user.ts";
 
-describe.each(["root", "an ordinary user"])("first light as %s", (who) => {
+people.describe("first light as %s", ["root", "an ordinary user"], (who) => {
   let staging: Staging;
   let user: User | undefined;
   let cluster: TestCluster;
 
   beforeAll(async () => {
     staging = makeStaging();
-    if (who !== "root") user = makeUser();
+    user = people.user(who);
     cluster = new TestCluster({ staging, ...(user ? { user } : {}) });
     await cluster.ready();
     await cluster.podsReady();

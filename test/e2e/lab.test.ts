@@ -103,6 +103,56 @@ describe("a cluster's machines", () => {
     expect(stdout).not.toMatch(/veth-blue[^\n]*\n[^\n]*$/);
   });
 
+  it("C02 a bridge with several namespaces, NAT to the LAN and beyond, a port forward, typed on a node", async () => {
+    const cable = (name: string, address: string) => `
+      ip netns add ${name}; ip link add veth-${name} type veth peer name veth-${name}-br
+      ip link set veth-${name} netns ${name}; ip link set veth-${name}-br master v-net-0 up
+      ip -n ${name} addr add ${address}/24 dev veth-${name}; ip -n ${name} link set veth-${name} up; ip -n ${name} link set lo up`;
+    const bridge = `set -e; ip link add v-net-0 type bridge; ip link set dev v-net-0 up
+      ${[1, 2, 3, 4].map((i) => cable(["red", "blue", "orange", "gray"][i - 1] as string, `192.168.15.${i}`)).join("")}
+      ip -o link show master v-net-0`;
+    const made = await sh("controlplane", bridge);
+    expect({ code: made.code, stderr: made.stderr }).toEqual({ code: 0, stderr: "" });
+    expect(made.stdout.match(/^\d+: veth-\w+-br@/gm)).toHaveLength(4);
+    const from = (name: string, command: string) => sh("controlplane", `ip netns exec ${name} ${command}`);
+    for (const i of [1, 2, 4])
+      expect((await from("orange", `ping -c1 -W5 192.168.15.${i}`)).stdout).toContain("1 received");
+
+    // The host is not on the network until the bridge has an address.
+    expect((await sh("controlplane", "ping -c1 -W1 192.168.15.1")).stdout).not.toContain("1 received");
+    await sh("controlplane", "ip addr add 192.168.15.5/24 dev v-net-0");
+    expect((await sh("controlplane", "ping -c1 -W5 192.168.15.1")).stdout).toContain("1 received");
+
+    // The LAN: no route, then a route but addresses that nobody there knows, then translated ones.
+    const lan = "ping -c1 -W1 192.168.1.12";
+    const none = await from("blue", lan);
+    expect(none.stdout + none.stderr).toContain("Network is unreachable");
+    await from("blue", "ip route add 192.168.1.0/24 via 192.168.15.5");
+    await sh("controlplane", "echo 1 > /proc/sys/net/ipv4/ip_forward");
+    expect((await from("blue", lan)).stdout).toContain("100% packet loss");
+    const nat = await sh("controlplane", "iptables -t nat -A POSTROUTING -s 192.168.15.0/24 -j MASQUERADE");
+    expect(nat).toMatchObject({ code: 0, stderr: "" });
+    expect((await from("blue", "ping -c1 -W5 192.168.1.12")).stdout).toContain("1 received");
+
+    // Beyond the LAN: through the default route to the router, which says that there is nothing behind it.
+    const before = await from("blue", "ping -c1 -W1 203.0.113.1");
+    expect(before.stdout + before.stderr).toContain("Network is unreachable");
+    await from("blue", "ip route add default via 192.168.15.5");
+    expect((await from("blue", "ping -c1 -W5 203.0.113.1")).stdout).toMatch(/From 192\.168\.1\.1 .*Unreachable/);
+
+    // From outside: nobody listens on the host itself, then its port 80 is blue's.
+    const web = "timeout 5 sh -c 'echo served by blue | nc -l -p 80 -s 192.168.15.2' >/dev/null 2>&1 &";
+    const fetch = () => sh("node02", "nc -w 2 192.168.1.10 80 </dev/null");
+    expect((await fetch()).stdout).toBe("");
+    const dnat = "iptables -t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 192.168.15.2:80";
+    expect(await sh("controlplane", dnat)).toMatchObject({ code: 0, stderr: "" });
+    await from("blue", web);
+    expect((await fetch()).stdout).toBe("served by blue\n");
+    expect((await sh("controlplane", "iptables -t nat -S PREROUTING")).stdout).toContain(
+      "--dport 80 -j DNAT --to-destination 192.168.15.2:80",
+    );
+  });
+
   it("ping across nodes over a vxlan made by hand, pods' namespaces by hand (P06 part: by hand)", async () => {
     const node = (own: number, other: number) => `set -e
       ip link add flannel.1 type vxlan id 1 local 192.168.1.1${own} dev eth0 nolearning dstport 8472

@@ -13,10 +13,10 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Result, run, TestCluster } from "../support/cluster.ts";
 import { makeStaging, type Staging } from "../support/staging.ts";
-import { makeUser, type User } from "../support/user.ts";
+import { people, type User } from "../support/user.ts";
 
 /** Where control groups of version 2 are mounted on this machine; "" = nowhere. */
 const UNIFIED =
@@ -52,8 +52,9 @@ find /sys/fs/cgroup -type f | while read -r f; do (: >> "$f") 2>/dev/null && ech
 for f in /sys/fs/cgroup/cgroup.kill /sys/fs/cgroup/*/cgroup.kill; do echo 1 2>/dev/null > $f; done
 true`;
 
-describe.each(["root", "an ordinary user", "a user without subordinate ids"])(
+people.describe(
   "what runs beside a cluster of %s",
+  ["root", "an ordinary user", "a user without subordinate ids"],
   (who) => {
     let staging: Staging;
     let user: User | undefined;
@@ -85,7 +86,7 @@ describe.each(["root", "an ordinary user", "a user without subordinate ids"])(
     beforeAll(async () => {
       staging = makeStaging();
       folder = mkdtempSync(join(tmpdir(), "pw-"));
-      if (who !== "root") user = makeUser({ subids: who === "an ordinary user" });
+      user = people.user(who);
       if (user) chownSync(folder, user.uid, user.gid);
       if (user && UNIFIED) group = new DelegatedGroup(user);
       victim = spawn("sleep", ["1000"], { stdio: "ignore", ...identity() });

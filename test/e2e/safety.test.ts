@@ -19,7 +19,7 @@ import { TestCluster } from "../support/cluster.ts";
 import { descendants } from "../support/host.ts";
 import { addSessionKey } from "../support/keyring.ts";
 import { makeStaging, type Staging } from "../support/staging.ts";
-import { makeUser, type User } from "../support/user.ts";
+import { people, type User } from "../support/user.ts";
 
 const SECRET = `podwire-secret-${randomBytes(8).toString("hex")}`;
 
@@ -52,7 +52,7 @@ function link(path: string): string | undefined {
   }
 }
 
-describe.each(["root", "an ordinary user"])("a cluster of %s cannot reach this computer", (who) => {
+people.describe("a cluster of %s cannot reach this computer", ["root", "an ordinary user"], (who) => {
   let staging: Staging;
   let user: User | undefined;
   let cluster: TestCluster;
@@ -65,7 +65,7 @@ describe.each(["root", "an ordinary user"])("a cluster of %s cannot reach this c
 
   beforeAll(async () => {
     staging = makeStaging();
-    if (who !== "root") user = makeUser();
+    user = people.user(who);
     secret = join(user?.home ?? homedir(), ".ssh", SECRET);
     mkdirSync(dirname(secret), { recursive: true, mode: 0o700 });
     writeFileSync(secret, SECRET, { mode: 0o600 });

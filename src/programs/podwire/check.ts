@@ -86,7 +86,7 @@ async function probe(name: string, orders: readonly ProbeOrder[]): Promise<Probe
   }
 }
 
-/** `podwire check` @returns 0 when every finding is as it should be */
+/** `podwire check` @returns 0 when no finding is other than it should be */
 export async function runCheck(
   what: string,
   flags: { readonly name: string; readonly json?: boolean },
@@ -110,14 +110,19 @@ export async function runCheck(
     ...(what === "pods" ? [] : portFindings(cluster.nodes, cluster.services, reports)),
   ];
   process.stdout.write(flags.json ? `${JSON.stringify(findings, null, 2)}\n` : text(findings));
-  return findings.every((f) => f.ok) ? 0 : 1;
+  return findings.some((f) => f.ok === false) ? 1 : 0;
+}
+
+function mark({ ok }: Finding): string {
+  if (ok === null) return pc.yellow("–");
+  return ok ? pc.green("✓") : pc.red("✗");
 }
 
 function text(findings: readonly Finding[]): string {
   const lines = findings.flatMap((f) => {
     const shown = f.row === "K02" || !f.ok ? f.details : [];
     return [
-      `${f.ok ? pc.green("✓") : pc.red("✗")} ${f.claim}`,
+      `${mark(f)} ${f.claim}`,
       ...shown.slice(0, 10).map((d) => `    ${d}`),
       ...(shown.length > 10 ? [`    … and ${shown.length - 10} more`] : []),
     ];
