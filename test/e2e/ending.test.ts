@@ -45,7 +45,7 @@ people.describe("a cluster of %s ends", ["root", "an ordinary user"], (who) => {
     expect(await cluster.state()).toEqual([]);
   });
 
-  it.each(["certificates", "engine engine", "engine fabric", "engine machines", "api"])(
+  it.each(["certificates", "engine", "fabric", "machines", "api"])(
     "by Ctrl-C after the step `%s` of its start, without a word and without leaving anything",
     async (step) => {
       // Of many nodes each step lasts long enough to be met.

@@ -42,6 +42,8 @@ interface Events {
   step: [name: string, ms: number];
   /** The cluster cannot go on. */
   failed: [error: Error];
+  /** Another command asks for the end. */
+  down: [];
 }
 
 /** How a cluster is run. */
@@ -61,6 +63,7 @@ export class Cluster extends EventEmitter<Events> {
   #engine: EngineLink | undefined;
   #transport: Transport | undefined;
   #control: Server | undefined;
+  #exposer: NodePortExposer | undefined;
   #nodes: Informer<Node> | undefined;
   #pods: Informer<Pod> | undefined;
   #prefix = "";
@@ -91,6 +94,7 @@ export class Cluster extends EventEmitter<Events> {
     this.#apiPort = (range.api.address() as AddressInfo).port;
     const ingress = config.ingress === "none" ? undefined : await listenLocal(config.ingressPort, "--ingress-port");
     this.#ingressPort = (ingress?.address() as AddressInfo | undefined)?.port;
+    await this.#serve(state);
     const [engine, pki] = await Promise.all([
       EngineLink.start({ ...installation, state: state.disk }, "engine.cjs", join(state.path, "engine.log")),
       makePki({ apiNames: apiServerNames(config, `${range.prefix}.1`), nodes: config.nodes }),
@@ -99,10 +103,19 @@ export class Cluster extends EventEmitter<Events> {
     if (this.#abort.signal.aborted) await engine.stop();
     this.#abort.signal.throwIfAborted();
     engine.on("failed", (error) => this.#fail(error));
-    engine.on("phase", (name) => this.#step(`engine ${name}`));
+    engine.on("phase", (name) => this.#step(name));
     this.#step("certificates");
     await engine.sendListener(API_LISTENER, range.api);
     await this.#boot(engine, pki, log, ingress);
+  }
+
+  /** Lets other commands ask, from the first moment on. */
+  async #serve(state: StateDirectory): Promise<void> {
+    this.#control = await serveControl(state.socket, (request) => this.#answer(request));
+    state.write(
+      "state.json",
+      JSON.stringify({ pid: process.pid, address: this.#prefix, kubeconfig: state.kubeconfig, socket: state.socket }),
+    );
   }
 
   async #boot(engine: EngineLink, pki: ClusterPki, log: Logger, ingress: Server | undefined): Promise<void> {
@@ -120,16 +133,12 @@ export class Cluster extends EventEmitter<Events> {
         client: pki.admin,
       }),
     );
-    this.#control = await serveControl(state.socket, (request) => this.#answer(request));
-    state.write(
-      "state.json",
-      JSON.stringify({ pid: process.pid, address: this.#prefix, kubeconfig: state.kubeconfig, socket: state.socket }),
-    );
     await booted;
     await createAll(client, this.#addons());
     this.#step("api");
     this.#watch(client, log);
     const exposer = new NodePortExposer(config, this.#prefix, { client, engine, log, signal: this.#abort.signal });
+    this.#exposer = exposer;
     await Promise.all([exposer.start(), ingress && this.#forwardIngress(engine, ingress), this.#nodesReady()]);
     this.#step("nodes ready");
     await this.#load(client);
@@ -211,6 +220,7 @@ export class Cluster extends EventEmitter<Events> {
       nodes: this.#nodes?.list() ?? [],
       pods: this.#pods?.list() ?? [],
       processes: [...(this.#engine?.processes.values() ?? [])],
+      closed: this.#exposer?.failures ?? [],
       ...(this.#failure === undefined ? {} : { failure: this.#failure }),
     };
     const reasons = this.#started || this.#failure ? degradedReasons(input) : [];
@@ -231,15 +241,15 @@ export class Cluster extends EventEmitter<Events> {
   }
 
   async #answer(request: ControlRequest): Promise<unknown> {
-    const engine = this.#engine as EngineLink;
     switch (request.command) {
       case "status":
         return this.status();
       case "down":
         // The answer has to leave before the socket goes.
-        setImmediate(() => this.emit("failed", new Error("down")));
+        setImmediate(() => this.emit("down"));
         return null;
       case "enter": {
+        const engine = this.#running();
         const pid = engine.inits[request.machine];
         if (pid === undefined)
           throw Object.assign(
@@ -249,8 +259,13 @@ export class Cluster extends EventEmitter<Events> {
         return { lab: engine.initPid(), machine: pid };
       }
       case "signal":
-        return engine.signal(request.process, request.signal);
+        return this.#running().signal(request.process, request.signal);
     }
+  }
+
+  #running(): EngineLink {
+    if (this.#engine) return this.#engine;
+    throw Object.assign(new Error(`cluster "${this.#options.config.name}" is still starting`), { code: "Starting" });
   }
 
   #step(name: string): void {

@@ -71,7 +71,7 @@ function program(): Command {
   podwire
     .command("check")
     .description("prove with packets that the cluster's network is as it should be")
-    .argument("[what]", "pods (connectivity, row P01), ports (required ports), or all", "all")
+    .argument("[what]", "pods (connectivity), ports (required ports), or all", "all")
     .addOption(nameOption())
     .option("--json", "as JSON")
     .action(async (what: string, flags: { name: string; json?: boolean }) => {

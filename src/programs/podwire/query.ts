@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { PodwireError } from "#base/errors.ts";
 import { askControl, type ClusterStatus, type ControlRequest } from "#lab/parent/index.ts";
 import { clusterNames, readState, removeRemains } from "#lab/state/index.ts";
@@ -8,7 +9,6 @@ import { clusterNames, readState, removeRemains } from "#lab/state/index.ts";
  */
 export async function ask(name: string, request: ControlRequest): Promise<unknown> {
   const state = readState(name);
-  // Its lock tells whether it is still starting.
   if (!state) throw notRunning(name);
   try {
     return await askControl(state.socket, request);
@@ -87,5 +87,7 @@ function alive(pid: number): boolean {
 /** `podwire kubeconfig` */
 export async function runKubeconfig(flags: { readonly name: string }): Promise<void> {
   const status = (await ask(flags.name, { command: "status" })) as ClusterStatus;
+  if (!existsSync(status.kubeconfig))
+    throw new PodwireError("Starting", `cluster "${flags.name}" is still starting: it has no kubeconfig yet`);
   process.stdout.write(`${status.kubeconfig}\n`);
 }

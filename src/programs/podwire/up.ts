@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
-import pc from "picocolors";
 import { PodwireError } from "#base/errors.ts";
 import { endWithParent } from "#kernel/process/index.ts";
 import { type ClusterConfig, explainWithFile, parseConfigFile, resolveConfig } from "#lab/config/index.ts";
+import { obstacles, runDoctor } from "#lab/doctor/index.ts";
 import { Cluster, type ClusterStatus } from "#lab/parent/index.ts";
 import { installation } from "./installation.ts";
+import { Progress } from "./progress.ts";
 
 /** Flags of `podwire up`. */
 export interface UpFlags {
@@ -58,22 +59,26 @@ function followNpm(): void {
 export async function runUp(flags: UpFlags): Promise<number> {
   const config = readConfig(flags);
   const cluster = new Cluster({ config, installation: installation(), startedAt: startOfCommand() });
-  cluster.on("step", (name, ms) =>
-    process.stdout.write(`${pc.green("✓")} ${name.padEnd(18)} ${pc.dim(`${ms.toFixed(0).padStart(5)} ms`)}\n`),
-  );
+  const progress = new Progress(process.stdout, stepsOf(config));
+  cluster.on("step", (name, ms) => progress.done(name, ms));
   const ended = new Promise<number>((resolve) => {
     let ending = false;
     const end = (code: number, words = ""): void => {
       // What fails because it is being taken down is nobody's concern.
+      progress.end();
       if (!ending) process.stderr.write(words);
       ending = true;
       resolve(code);
     };
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => end(0));
-    cluster.on("failed", (error) => (error.message === "down" ? end(0) : end(1, `podwire: ${error.message}\n`)));
+    cluster.on("down", () => end(0));
+    cluster.on("failed", (error) => void explain(error).then((words) => end(1, words)));
   });
   const started = cluster.start().then(
-    () => process.stdout.write(summary(config, cluster.status())),
+    () => {
+      progress.end();
+      process.stdout.write(summary(config, cluster.status()));
+    },
     (error: unknown) => cluster.emit("failed", error as Error),
   );
   followNpm();
@@ -81,6 +86,19 @@ export async function runUp(flags: UpFlags): Promise<number> {
   await cluster.stop();
   await started;
   return code;
+}
+
+/** What a start goes through, in its order. */
+function stepsOf({ example }: ClusterConfig): string[] {
+  const steps = ["certificates", "engine", "fabric", "machines", "api", "nodes ready", "manifests"];
+  return example === "none" ? steps : [...steps, "first answer"];
+}
+
+/** The words for a failure: what the machine lacks, where that is why. */
+async function explain(error: Error): Promise<string> {
+  const lines = [error.message];
+  if (error instanceof PodwireError && error.code === "NamespacesRefused") lines.push(...obstacles(await runDoctor()));
+  return lines.map((line) => `podwire: ${line}\n`).join("");
 }
 
 function summary(config: ClusterConfig, status: ClusterStatus): string {
@@ -104,7 +122,6 @@ function summary(config: ClusterConfig, status: ClusterStatus): string {
     "  kubectl get nodes,pods -A -o wide",
     ...(ingress && config.example !== "none" ? [`  curl ${ingress}/wear`] : []),
     `  ./podwire shell ${worker}${name}`,
-    `  ./podwire exec${name} ${worker} -- ip route`,
     `  ./podwire check${name}`,
     "",
     "Ctrl-C ends it.",
