@@ -224,7 +224,7 @@ export function firstLightTests(cluster: () => TestCluster): void {
       "ps aux; netstat -nplt; netstat -tulp; ls /var/log; cat /etc/cni/net.d/* /var/lib/kubelet/config.yaml; ls /opt/cni/bin",
     );
     expect(stdout).toMatch(/kubelet --config=\/var\/lib\/kubelet\/config\.yaml/);
-    expect(stdout).toMatch(/:::10250|0\.0\.0\.0:10250/);
+    expect(stdout).toMatch(/^tcp\S* .*:10250 .*LISTEN +\d+\/kubelet *$/m);
     // Of this node alone: one kubelet, and nothing of the control plane.
     expect(stdout.match(/^.*\/kubelet --config=.*$/gm)).toHaveLength(1);
     expect(stdout).toContain("kubelet.log");

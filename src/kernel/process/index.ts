@@ -1,4 +1,5 @@
 /** Processes in namespaces: starting, adopting, terminals. */
+export { showCommandLine } from "./commandLine.ts";
 export type { ExitStatus } from "./exitWatcher.ts";
 export { keepDescriptors, leaveSessionKeyring } from "./inheritance.ts";
 export { endWithParent } from "./parentDeath.ts";

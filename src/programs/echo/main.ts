@@ -1,12 +1,13 @@
 import { parseArgs } from "node:util";
 import { errorMessage } from "#base/errors.ts";
 import { warmThreadPool } from "#kernel/namespaces/index.ts";
+import { showCommandLine } from "#kernel/process/index.ts";
 import { EchoServers, listenForAgents } from "#kubelet/echo/index.ts";
 
 /** The serving process of a node: answers for all its podwire/echo containers. Started by the node agent. */
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { socket: { type: "string", default: "/run/podwire/echo.sock" } } });
-  process.title = `podwire-echo --socket=${values.socket}`;
+  showCommandLine(["podwire-echo", `--socket=${values.socket}`]);
   await warmThreadPool();
   await listenForAgents(values.socket, new EchoServers());
   // The agent waits for this line, and then closes its end.

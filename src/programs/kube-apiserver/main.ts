@@ -6,6 +6,7 @@ import { errorMessage } from "#base/errors.ts";
 import { createLogger, type Logger } from "#base/log.ts";
 import { createFileLogger } from "#base/logFile.ts";
 import { startControllers } from "#controllers/index.ts";
+import { showCommandLine } from "#kernel/process/index.ts";
 import { type Flags, parseFlags } from "./flags.ts";
 import { serveHealth } from "./health.ts";
 
@@ -46,7 +47,7 @@ async function main(): Promise<void> {
   const args = process.argv.slice(2);
   const flags = parseFlags(args);
   // What `ps` shows; the notes look for the flags there (INVENTORY K03).
-  process.title = `kube-apiserver ${args.join(" ")}`;
+  showCommandLine(["kube-apiserver", ...args]);
   const log = createLogger("kube-apiserver");
   const options = serverOptions(flags);
   const server = createApiServer(options, { log });

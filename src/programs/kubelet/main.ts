@@ -9,6 +9,7 @@ import { nodeOrigins } from "#explain/index.ts";
 import { openConntrack } from "#kernel/conntrack/index.ts";
 import { openRtnetlink } from "#kernel/netlink/index.ts";
 import { openNftables } from "#kernel/nft/index.ts";
+import { showCommandLine } from "#kernel/process/index.ts";
 import { type AgentOptions, agentOptions, type NodeModule, processRun, startAgent } from "#kubelet/index.ts";
 import { type PodNetwork, readConfig, startPodNetwork } from "#network/index.ts";
 import { type ServiceProxy, startServiceProxy } from "#services/index.ts";
@@ -97,7 +98,7 @@ function startNetworking(options: AgentOptions, client: Client, signal: AbortSig
 async function main(): Promise<void> {
   const args = process.argv.slice(2);
   // What `ps` shows; upstream's program is looked for by this name.
-  process.title = `/usr/bin/kubelet ${args.join(" ")}`;
+  showCommandLine(["/usr/bin/kubelet", ...args]);
   const log = createLogger("kubelet");
   const options = agentOptions(args);
   const transport = http2Transport(await loadKubeconfig(options.kubeconfig));
