@@ -80,7 +80,7 @@ runMain(async () => {
     ...process.env,
     PODWIRE_TOOLS: tools,
     PODWIRE_RESULTS: results,
-    ...(kubectl ? { PODWIRE_TEST_KUBECTL: kubectl } : {}),
+    PODWIRE_TEST_KUBECTL: kubectl,
     ...(long ? { PODWIRE_LONG: "1" } : {}),
   };
   const code = await runTests(findNode(), env, chosen);

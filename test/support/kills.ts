@@ -89,9 +89,10 @@ export class WatchedCluster extends TestCluster {
 
   #leftNow(): Record<string, readonly string[]> {
     const now = hostState();
-    const entries = (Object.keys(now) as (keyof HostState)[]).map((key) => {
+    const entries = (Object.keys(this.#before) as (keyof HostState)[]).map((key) => {
       const before = new Set(this.#before[key]);
-      return [key, now[key].filter((line) => !before.has(line))] as const;
+      const lines = now[key] ?? [`the host's ${key} can no longer be read`];
+      return [key, lines.filter((line) => !before.has(line))] as const;
     });
     const own = [
       ["processes", processesOf(this.#marks, this.#belongings, this.#endedAt)],

@@ -12,7 +12,8 @@ export interface Staging {
   remove(): void;
 }
 
-function copy(from: string, to: string): void {
+/** Copies a file or a folder with its times. */
+export function copy(from: string, to: string): void {
   // Hard links where the file systems allow: 130 MB of Node need not be copied for every test.
   try {
     execFileSync("cp", ["-al", from, to], { stdio: "ignore" });

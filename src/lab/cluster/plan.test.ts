@@ -26,6 +26,16 @@ describe("K03 files of a node (part: what is written)", () => {
     });
   });
 
+  it("the control plane keeps pods away as long as there is another node for them", () => {
+    const taints = ({ files }: typeof plan, node: string): unknown =>
+      parse(files[node]?.["/var/lib/kubelet/config.yaml"] ?? "").registerWithTaints;
+    expect(taints(plan, "controlplane")).toEqual([
+      { key: "node-role.kubernetes.io/control-plane", effect: "NoSchedule" },
+    ]);
+    expect(taints(plan, "node01")).toEqual([]);
+    expect(taints(clusterPlan(resolveConfig({ nodes: 1 }), pki), "controlplane")).toEqual([]);
+  });
+
   it("/etc/kubernetes/manifests/kube-apiserver.yaml names the Service range", () => {
     const text = plan.files["controlplane"]?.["/etc/kubernetes/manifests/kube-apiserver.yaml"] ?? "";
     const pod = parse(text) as { spec: { containers: { command: string[] }[] } };

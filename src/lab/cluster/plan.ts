@@ -120,6 +120,12 @@ function flannelConfig(config: ClusterConfig): Record<string, unknown> {
   };
 }
 
+/** A control plane keeps pods away, unless there is no other node for them. */
+function taintsOf(config: ClusterConfig, node: NodeConfig): { key: string; effect: string }[] {
+  if (node.role !== "control-plane" || config.nodes.length === 1) return [];
+  return [{ key: "node-role.kubernetes.io/control-plane", effect: "NoSchedule" }];
+}
+
 /** KubeletConfiguration v1beta1 (kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1). */
 function kubeletConfig(config: ClusterConfig, node: NodeConfig): string {
   return `apiVersion: kubelet.config.k8s.io/v1beta1
@@ -142,7 +148,7 @@ resolvConf: /etc/resolv.conf
 staticPodPath: /etc/kubernetes/manifests
 tlsCertFile: /var/lib/kubelet/pki/kubelet.crt
 tlsPrivateKeyFile: /var/lib/kubelet/pki/kubelet.key
-registerWithTaints: ${node.role === "control-plane" ? '[{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]' : "[]"}
+registerWithTaints: ${JSON.stringify(taintsOf(config, node))}
 `;
 }
 
