@@ -46,7 +46,7 @@ export interface Finding {
   /** Row of the inventory that it belongs to. */
   readonly row: "P01" | "K02";
   readonly claim: string;
-  /** null: there was nothing to test, which proves nothing and contradicts nothing. */
+  /** null: there was nothing to test, or its absence has a reason: that proves nothing and contradicts nothing. */
   readonly ok: boolean | null;
   /** What contradicts it, or what was seen; one line each. */
   readonly details: readonly string[];
@@ -223,7 +223,7 @@ function portFinding(report: ProbeReport, { port, purpose, excuse }: RequiredPor
   return {
     row: "K02",
     claim: `${report.node} listens on ${port}, ${purpose}`,
-    ok: listener !== undefined || excuse !== undefined,
+    ok: listener ? true : excuse ? null : false,
     details,
   };
 }
