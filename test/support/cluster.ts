@@ -22,6 +22,8 @@ export interface TestClusterOptions {
   readonly flags?: readonly string[];
   /** Additional variables of its environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What starts it: a program with arguments that takes the command as further ones. */
+  readonly through?: readonly string[];
   /** Descriptors that it inherits as 3, 4, …, as from a careless shell. */
   readonly inherited?: readonly number[];
 }
@@ -39,7 +41,9 @@ export class TestCluster {
     const { user } = options;
     mkdirSync(this.temporary);
     for (const path of user ? [this.directory, this.temporary] : []) chownSync(path, user?.uid ?? 0, user?.gid ?? 0);
-    this.process = spawn(options.staging.node, [options.staging.podwire, "up", ...(options.flags ?? [])], {
+    const { node, podwire } = options.staging;
+    const [program = node, ...args] = [...(options.through ?? []), node, podwire, "up", ...(options.flags ?? [])];
+    this.process = spawn(program, args, {
       env: this.#environment(),
       cwd: "/",
       ...(user ? { uid: user.uid, gid: user.gid } : {}),
