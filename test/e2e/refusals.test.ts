@@ -125,6 +125,24 @@ describe("I03 K01 P01 V01 up refuses before anything starts (part: ranges, names
     await refused(["extra"], 2, /too many arguments/);
   });
 
+  it("a place for its state that cannot be written: the variable that names another", async () => {
+    const env = { ...environment(), XDG_STATE_HOME: "/proc/none" };
+    const { code, stdout, stderr } = await run(staging.node, [staging.podwire, "up"], { env });
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toMatch(
+      /^podwire: state cannot be kept in \/proc\/none\/podwire\/podwire \(.*\); set XDG_STATE_HOME .*\n$/,
+    );
+  });
+
+  it("a machine whose loopback device is down: the command that mends it", async () => {
+    const command = ["--net", "--", staging.node, staging.podwire, "up"];
+    expect(await run("unshare", command, { env: environment() })).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: "podwire: the loopback device is down, by which the cluster is reached; run: ip link set lo up\n",
+    });
+  });
+
   it("a port that was asked for and is taken", async () => {
     const local = await listening("127.0.0.1");
     await refused(

@@ -25,6 +25,8 @@ export interface TestClusterOptions {
   readonly launch?: readonly [string, ...string[]];
   /** Additional variables of its environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What starts it: a program with arguments that takes the command as further ones. */
+  readonly through?: readonly string[];
   /** Descriptors that it inherits as 3, 4, …, as from a careless shell. */
   readonly inherited?: readonly number[];
 }
@@ -42,8 +44,9 @@ export class TestCluster {
     const { user } = options;
     mkdirSync(this.temporary);
     for (const path of user ? [this.directory, this.temporary] : []) chownSync(path, user?.uid ?? 0, user?.gid ?? 0);
-    const { staging, launch = [staging.node, staging.podwire, "up"] } = options;
-    this.process = spawn(launch[0], [...launch.slice(1), ...(options.flags ?? [])], {
+    const { staging, through = [], launch = [staging.node, staging.podwire, "up"], flags = [] } = options;
+    const [program, ...args] = [...through, ...launch, ...flags] as [string, ...string[]];
+    this.process = spawn(program, args, {
       env: this.#environment(),
       cwd: "/",
       ...(user ? { uid: user.uid, gid: user.gid } : {}),

@@ -7,6 +7,8 @@ import { PodwireError } from "#base/errors.ts";
 import type { BootRequest, ForwardTarget, FromEngine, ProcessState, ToEngine } from "#lab/engine/index.ts";
 import { enterStage, LAB_ROOT, type StageSources } from "#lab/stage/index.ts";
 
+/** The first process of the lab. */
+const INIT = "/usr/bin/tini";
 /** How long the end of the lab's init may take before its parent is killed as well, in ms. */
 const REAP_MS = 1000;
 
@@ -20,6 +22,12 @@ interface Events {
 /** libuv's handle of a listening server: what can be sent to another process without accepting connections here. */
 function handleOf(server: Server): NonNullable<Parameters<ChildProcess["send"]>[1]> {
   return (server as unknown as { _handle: NonNullable<Parameters<ChildProcess["send"]>[1]> })._handle;
+}
+
+/** The last line of a log, for a message; nothing where there is none. */
+function lastWords(log: string): string {
+  const last = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n").at(-1) : "";
+  return last ? `: ${last}` : "";
 }
 
 /** @throws Error with code ESRCH when a process has no child */
@@ -54,7 +62,7 @@ export class EngineLink extends EventEmitter<Events> {
   /** Rejects when the engine has ended, however that came: nothing that waits for it may wait for ever. */
   readonly #gone: Promise<never>;
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, log: string) {
     super();
     this.#child = child;
     this.#gone = new Promise((_, reject) => {
@@ -66,7 +74,7 @@ export class EngineLink extends EventEmitter<Events> {
       if (!this.#ending)
         this.emit(
           "failed",
-          new PodwireError("EngineEnded", `the lab's engine ended (${signal ?? `exit code ${code}`})`),
+          new PodwireError("EngineEnded", `the lab's engine ended (${signal ?? `exit code ${code}`})${lastWords(log)}`),
         );
     });
   }
@@ -77,7 +85,9 @@ export class EngineLink extends EventEmitter<Events> {
    * @throws PodwireError with the refusing program's own words
    */
   static async start(sources: StageSources, engineFile: string, log: string): Promise<EngineLink> {
-    const init = `${LAB_ROOT}/usr/bin/tini`;
+    if (![sources.tools, ""].some((root) => existsSync(`${root}${INIT}`)))
+      throw new PodwireError("NoInit", "every machine needs tini, which is not here; run: podwire doctor");
+    const init = `${LAB_ROOT}${INIT}`;
     const fd = openSync(log, "a", 0o600);
     try {
       const { child } = await enterStage(
@@ -86,7 +96,7 @@ export class EngineLink extends EventEmitter<Events> {
         [`${LAB_ROOT}/node`, ...nodeOptions, `${LAB_ROOT}/dist/${engineFile}`],
         fd,
       );
-      return new EngineLink(child);
+      return new EngineLink(child, log);
     } catch (error) {
       const words = readFileSync(log, "utf8").trim();
       if (error instanceof PodwireError && words)

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { createServer, type Server } from "node:net";
+import { networkInterfaces } from "node:os";
 import { PodwireError } from "#base/errors.ts";
 
 /** 127.x.y.0/24 with x from 16 to 239: 0 and 1 are used by the system and by resolvers such as 127.0.0.53. */
@@ -39,9 +40,14 @@ export function* candidates(name: string): Generator<string> {
 /**
  * Takes a free 127.x.y.0/24 of the loopback network: the one whose .1 can be listened on at the API server's port.
  * The listener itself holds the range against other clusters.
- * @throws PodwireError "NoLoopback" when none is free, "PortTaken" when a port that was asked for is taken
+ * @throws PodwireError "NoLoopback" when none is free or the device is down, "PortTaken" when a port that was asked for is taken
  */
 export async function takeLoopback(name: string, apiPort: number | undefined): Promise<LoopbackRange> {
+  if (!Object.values(networkInterfaces()).some((of) => of?.some((a) => a.internal && a.family === "IPv4")))
+    throw new PodwireError(
+      "NoLoopback",
+      "the loopback device is down, by which the cluster is reached; run: ip link set lo up",
+    );
   let last: unknown;
   const port = apiPort ?? DEFAULT_API_PORT;
   for (const prefix of candidates(name)) {

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { isBundled } from "#base/entry.ts";
 import { PodwireError } from "#base/errors.ts";
@@ -10,7 +11,7 @@ import type { Installation } from "#lab/parent/index.ts";
 export function installation(): Installation {
   if (!isBundled)
     throw new PodwireError("NotBundled", "clusters run from the bundles; start podwire by ./podwire or npm start");
-  const tools = process.env["PODWIRE_TOOLS"];
+  const tools = join(process.env["PODWIRE_TOOLS"] || "/nonexistent", "root");
   const dist = dirname(resolve(process.argv[1] ?? ""));
-  return { program: dist, node: process.execPath, tools: tools ? join(tools, "root") : "", assets: dirname(dist) };
+  return { program: dist, node: process.execPath, tools: existsSync(tools) ? tools : "", assets: dirname(dist) };
 }

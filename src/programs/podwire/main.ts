@@ -105,6 +105,8 @@ function program(): Command {
 }
 
 async function main(): Promise<void> {
+  // Folders have to be entered again, whatever the caller's umask; what is private says so by its own mode.
+  process.umask(0o022);
   try {
     await program().parseAsync();
   } catch (error) {
