@@ -13,9 +13,15 @@ machines:
   c: { interfaces: { eth0: { segment: right, address: 192.168.2.5/24 } } }
 `;
 
+/** Runs shell scripts on a lab's machines with nothing of the tests' own environment, as `podwire exec` does. */
+function shellOf(lab: Lab): (machine: string, script: string) => ReturnType<Lab["exec"]> {
+  const shell = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "/bin/sh", "-c"];
+  return (machine, script) => lab.exec(machine, [...shell, script]);
+}
+
 describe("three hosts in a row", () => {
   const lab = new Lab(installation());
-  const sh = (machine: string, script: string) => lab.exec(machine, ["/bin/sh", "-c", script]);
+  const sh = shellOf(lab);
 
   beforeAll(() => lab.start(parseTopology(THREE_HOSTS, "three-hosts.yaml")));
   afterAll(() => lab.stop());
@@ -55,7 +61,7 @@ describe("three hosts in a row", () => {
 
 describe("a cluster's machines", () => {
   const lab = new Lab(installation());
-  const sh = (machine: string, script: string) => lab.exec(machine, ["/bin/sh", "-c", script]);
+  const sh = shellOf(lab);
 
   beforeAll(() => lab.start(clusterTopology(resolveConfig({})), { resolver: ["192.168.1.1"] }));
   afterAll(() => lab.stop());

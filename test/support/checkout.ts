@@ -24,5 +24,5 @@ export function addCheckout({ directory }: Staging): Launches {
 
 /** Makes a staging's checkout one that has to be built before it runs. */
 export function makeStale({ directory }: Staging): void {
-  rmSync(join(directory, "dist/stamp"));
+  rmSync(join(directory, "dist/stamp"), { force: true });
 }
