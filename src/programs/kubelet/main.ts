@@ -2,8 +2,7 @@ import { networkInterfaces } from "node:os";
 import { Client, http2Transport, loadKubeconfig, type Pod } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import { parseIp } from "#base/ip.ts";
-import { createLogger } from "#base/log.ts";
-import { createFileLogger } from "#base/logFile.ts";
+import { createFileLogger, createStderrLogger } from "#base/logFile.ts";
 import { Metrics } from "#base/metrics.ts";
 import { nodeOrigins } from "#explain/index.ts";
 import { openConntrack } from "#kernel/conntrack/index.ts";
@@ -98,8 +97,8 @@ async function main(): Promise<void> {
   const args = process.argv.slice(2);
   // What `ps` shows; upstream's program is looked for by this name.
   process.title = `/usr/bin/kubelet ${args.join(" ")}`;
-  const log = createLogger("kubelet");
   const options = agentOptions(args);
+  const log = createStderrLogger("kubelet", `${options.folders.log}/kubelet.log`);
   const transport = http2Transport(await loadKubeconfig(options.kubeconfig));
   const client = new Client(transport, { userAgent: "kubelet" });
   const stop = new AbortController();
