@@ -1,5 +1,5 @@
 import { networkInterfaces } from "node:os";
-import { Client, http2Transport, loadKubeconfig, type Pod } from "#api/index.ts";
+import { Client, http2Transport, kubernetesVersion, loadKubeconfig, type Pod } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import { parseIp } from "#base/ip.ts";
 import { createFileLogger, createStderrLogger } from "#base/logFile.ts";
@@ -12,8 +12,6 @@ import { type AgentOptions, agentOptions, type NodeModule, processRun, startAgen
 import { type PodNetwork, readConfig, startPodNetwork } from "#network/index.ts";
 import { type ServiceProxy, startServiceProxy } from "#services/index.ts";
 
-/** The version whose behaviour the service proxy follows. */
-const KUBERNETES_VERSION = "v1.36.0";
 const NET_CONF = "/etc/kube-flannel/net-conf.json";
 
 /** The interface that carries the node's address. */
@@ -44,7 +42,7 @@ function nodeModules({ folders }: AgentOptions, network: PodNetwork, proxy: Serv
     module(
       "kube-proxy",
       { "k8s-app": "kube-proxy" },
-      { name: "kube-proxy", image: `registry.k8s.io/kube-proxy:${KUBERNETES_VERSION}`, command: ["kube-proxy"] },
+      { name: "kube-proxy", image: `registry.k8s.io/kube-proxy:${kubernetesVersion}`, command: ["kube-proxy"] },
       () => proxy.status(),
     ),
     module(
