@@ -3,7 +3,7 @@ import { runChecks } from "./lib/checks.mjs";
 import { ensureModules } from "./lib/modules.mjs";
 import { runMain } from "./lib/say.mjs";
 
-runMain(async () => {
+await runMain(async () => {
   await ensureModules();
   const { failed } = await runChecks();
   return failed === 0 ? 0 : 1;

@@ -37,7 +37,7 @@ function replaceBy(node, argv) {
   });
 }
 
-runMain(async () => {
+await runMain(async () => {
   const [program, ...args] = process.argv.slice(2);
   if (program === undefined) throw new Refusal("which program? (node scripts/launch.mjs PROGRAM ARGS…)");
   await prepare(!args.includes("--no-install"));

@@ -9,7 +9,7 @@ import { ensureModules } from "./lib/modules.mjs";
 import { Refusal, runMain, say } from "./lib/say.mjs";
 import { ensureTools, missingPrograms, toolsDirectory } from "./lib/tools.mjs";
 
-runMain(async () => {
+await runMain(async () => {
   const args = process.argv.slice(2);
   const unknown = args.find((word) => !["--print-dir", "--again", "--no-install"].includes(word));
   if (unknown) throw new Refusal(`setup knows --print-dir, --again and --no-install, not ${unknown}`);

@@ -65,7 +65,7 @@ async function bundle() {
   }
 }
 
-runMain(async () => {
+await runMain(async () => {
   const args = process.argv.slice(2);
   const long = args.includes("--long");
   const chosen = args.filter((word) => word !== "--long");

@@ -41,11 +41,6 @@ export function isTooLargeVersion(error: unknown): boolean {
   return error.status.details?.causes?.some((cause) => cause.reason === "ResourceVersionTooLarge") ?? false;
 }
 
-/** The object is invalid: sending it again cannot help. */
-export function isInvalid(error: unknown): boolean {
-  return error instanceof ApiError && (error.code === 422 || error.code === 400);
-}
-
 /** The namespace is being deleted: nothing can be created in it (cause NamespaceTerminating of upstream's 403). */
 export function isNamespaceTerminating(error: unknown): boolean {
   if (!(error instanceof ApiError) || error.code !== 403) return false;

@@ -64,6 +64,22 @@ describe("event recorder", () => {
     expect(events()).toHaveLength(1);
   });
 
+  it("drops the newest while a thousand are under way, and says so once", async () => {
+    const api = new FakeApi();
+    const lines: string[] = [];
+    const heard = createLogger("test", { write: (line) => void lines.push(line) });
+    const recorder = createEventRecorder(new Client(api), { component: "kubelet" }, { log: heard });
+    for (let i = 0; i < 1100; i++) recorder.event(about, "Normal", "Pulled", `image ${i}`);
+    await recorder.flush();
+    const kept = api.all<Event>("/api/v1/events").map(({ message }) => message);
+    expect(kept).toHaveLength(1000);
+    expect(kept).not.toContain("image 1000");
+    expect(lines.filter((line) => line.includes("Events are dropped"))).toHaveLength(1);
+    recorder.event(about, "Normal", "Pulled", "after");
+    await recorder.flush();
+    expect(api.all<Event>("/api/v1/events")).toHaveLength(1001);
+  });
+
   it("never fails its caller", async () => {
     const { api, recorder } = setUp();
     api.onRequest = () => {

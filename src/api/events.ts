@@ -43,6 +43,17 @@ const patienceMs = 500;
 /** Equal events within this many distinct ones are counted instead of repeated (client-go's maxLruCacheEntries). */
 const rememberedEvents = 4096;
 
+/** Events under way at most; beyond them the newest are dropped: nothing may pile up while no API answers. */
+const maxRunning = 1000;
+
+/** One event about one object, however often it was recorded. */
+interface Entry {
+  name: string;
+  count: number;
+  /** Its sending so far. */
+  last: Promise<void>;
+}
+
 /**
  * A recorder of core/v1 Events. The same event about the same object raises `count` and `lastTimestamp` of the first
  * one, as client-go's correlator does.
@@ -53,59 +64,26 @@ export function createEventRecorder(
   deps: { readonly log: Logger; readonly now?: () => Date },
 ): EventRecorder {
   const now = deps.now ?? (() => new Date());
-  const sent = new Map<string, { name: string; count: number; last: Promise<void> }>();
+  const entries = new Entries();
+  const swarm = new Swarm();
   const running = new Set<Promise<void>>();
-  let sequence = 0;
-  let swarm: { readonly due: Promise<void>; readonly release: () => void } | undefined;
+  let dropping = false;
 
-  const beginSwarm = () => {
-    const { promise: due, resolve } = Promise.withResolvers<void>();
-    const release = (): void => {
-      clearTimeout(timer);
-      swarm = undefined;
-      resolve();
-    };
-    const timer = setTimeout(release, patienceMs);
-    return { due, release };
-  };
-
-  const send = async (entry: { name: string; count: number }, body: Event): Promise<void> => {
-    const namespace = body.metadata.namespace;
-    if (entry.count > 1) {
-      const patch = { count: entry.count, lastTimestamp: body.lastTimestamp };
-      try {
-        await client.patch(resources.events, entry.name, namespace, patch, { type: "merge" });
-        return;
-      } catch (error) {
-        if (!isNotFound(error)) throw error; // the first one has expired: a new one begins
-      }
-    }
-    await client.create(resources.events, body);
+  const hasRoom = (): boolean => {
+    const full = running.size >= maxRunning;
+    if (full && !dropping) deps.log.warn("Events are dropped: too many are under way", { limit: maxRunning });
+    dropping = full;
+    return !full;
   };
 
   const event: EventRecorder["event"] = (about, type, reason, message) => {
+    if (!hasRoom()) return;
     const time = now();
-    const key = JSON.stringify([
-      about.kind,
-      about.namespace,
-      about.name,
-      about.uid,
-      about.fieldPath,
-      type,
-      reason,
-      message,
-    ]);
-    const entry = sent.get(key) ?? { name: "", count: 0, last: Promise.resolve() };
-    entry.name ||= `${about.name}.${((BigInt(time.getTime()) << 20n) + BigInt(sequence++ & 0xfffff)).toString(16)}`;
-    entry.count++;
-    sent.delete(key);
-    sent.set(key, entry); // the newest are last, the oldest are forgotten
-    if (sent.size > rememberedEvents) sent.delete(sent.keys().next().value ?? "");
-    const body = eventBody(source, about, { type, reason, message, name: entry.name, count: entry.count, time });
-    const count = entry.count;
-    swarm ??= beginSwarm();
-    const work: Promise<void> = Promise.all([entry.last, swarm.due])
-      .then(() => send({ name: entry.name, count }, body))
+    const entry = entries.take(about, [type, reason, message], time);
+    const { name, count } = entry;
+    const body = eventBody(source, about, { type, reason, message, name, count, time });
+    const work: Promise<void> = Promise.all([entry.last, swarm.due()])
+      .then(() => send(client, body))
       .catch((error: unknown) => {
         deps.log.debug("Event was not recorded", { reason, about: about.name, error: errorMessage(error) });
       })
@@ -117,10 +95,73 @@ export function createEventRecorder(
   return {
     event,
     flush: async () => {
-      swarm?.release();
+      swarm.release();
       await Promise.all(running);
     },
   };
+}
+
+/** The events that were recorded last. */
+class Entries {
+  readonly #byKey = new Map<string, Entry>();
+  #sequence = 0;
+
+  /** The entry of an event, counted once more. */
+  take(about: ObjectReference, what: readonly string[], time: Date): Entry {
+    const { kind, namespace, name, uid, fieldPath } = about;
+    const key = JSON.stringify([kind, namespace, name, uid, fieldPath, ...what]);
+    const entry = this.#byKey.get(key) ?? { name: this.#nameOf(about, time), count: 0, last: Promise.resolve() };
+    entry.count++;
+    this.#byKey.delete(key);
+    this.#byKey.set(key, entry); // the newest are last, the oldest are forgotten
+    if (this.#byKey.size > rememberedEvents) this.#byKey.delete(this.#byKey.keys().next().value ?? "");
+    return entry;
+  }
+
+  #nameOf(about: ObjectReference, time: Date): string {
+    return `${about.name}.${((BigInt(time.getTime()) << 20n) + BigInt(this.#sequence++ & 0xfffff)).toString(16)}`;
+  }
+}
+
+/** Events that wait together: the first one's patience is that of all. */
+class Swarm {
+  #current: { readonly due: Promise<void>; readonly release: () => void } | undefined;
+
+  /** Resolves when the present swarm is sent; begins one when there is none. */
+  due(): Promise<void> {
+    this.#current ??= this.#begin();
+    return this.#current.due;
+  }
+
+  /** Sends the present swarm now. */
+  release(): void {
+    this.#current?.release();
+  }
+
+  #begin() {
+    const { promise: due, resolve } = Promise.withResolvers<void>();
+    const release = (): void => {
+      clearTimeout(timer);
+      this.#current = undefined;
+      resolve();
+    };
+    const timer = setTimeout(release, patienceMs);
+    return { due, release };
+  }
+}
+
+async function send(client: Client, body: Event): Promise<void> {
+  const { name, namespace } = body.metadata;
+  const { count, lastTimestamp } = body;
+  if ((count ?? 1) > 1) {
+    try {
+      await client.patch(resources.events, name, namespace, { count, lastTimestamp }, { type: "merge" });
+      return;
+    } catch (error) {
+      if (!isNotFound(error)) throw error; // the first one has expired: a new one begins
+    }
+  }
+  await client.create(resources.events, body);
 }
 
 function eventBody(

@@ -11,4 +11,5 @@ export * from "./resources.ts";
 export * from "./selectors.ts";
 export type * from "./transport.ts";
 export type * from "./types.ts";
+export * from "./version.ts";
 export * from "./workqueue.ts";

@@ -1,3 +1,4 @@
+import { kubernetesVersion } from "#api/index.ts";
 import type { ServiceRanges } from "./allocator.ts";
 import type { StoreOptions } from "./store/index.ts";
 
@@ -32,7 +33,7 @@ export const serverVersion = {
   emulationMinor: "36",
   minCompatibilityMajor: "1",
   minCompatibilityMinor: "35",
-  gitVersion: "v1.36.0",
+  gitVersion: kubernetesVersion,
   gitCommit: "",
   gitTreeState: "clean",
   buildDate: "1970-01-01T00:00:00Z",

@@ -1,6 +1,6 @@
 import { parseCidr } from "#base/ip.ts";
 import { isObject, type JsonObject } from "./config/json.ts";
-import { atLeast, CURRENT_VERSION } from "./config/versions.ts";
+import { atLeast } from "./config/versions.ts";
 import { CNI_ERROR, CniError } from "./errors.ts";
 
 /** An interface that a plugin made. `sandbox` is the namespace path, absent on the node's side. */
@@ -163,9 +163,4 @@ function optionalText<K extends string>(item: JsonObject, key: K): { [P in K]?: 
 function optionalNumber<K extends string>(item: JsonObject, key: K): { [P in K]?: number } {
   const value = item[key];
   return (typeof value === "number" ? { [key]: value } : {}) as { [P in K]?: number };
-}
-
-/** A result in the newest version, for caches and tests. */
-export function currentJson(result: CniResult): JsonObject {
-  return resultJson(result, CURRENT_VERSION);
 }

@@ -2,7 +2,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Backoff, goDuration, imageBackoff, restartBackoff } from "./backoff.ts";
+import { Backoff } from "#api/index.ts";
+import { goDuration, imageBackoff, restartBackoff } from "./backoff.ts";
 import { hasManyUsers, parseReference, repositoryName, TemplateImages } from "./images/index.ts";
 import { outsideOf } from "./network/index.ts";
 import { nodeStatus } from "./node/index.ts";
@@ -217,7 +218,7 @@ describe("K03 the kubelet's flags and configuration (part: reading them)", () =>
     const file = join(folder, "config.yaml");
     writeFileSync(
       file,
-      "kind: KubeletConfiguration\nclusterDNS: [10.96.0.10]\nauthentication: {x509: {clientCAFile: /ca}}\nport: 10999\n",
+      "kind: KubeletConfiguration\nclusterDNS: [10.96.0.10]\nauthentication: {x509: {clientCAFile: /ca}}\nport: 10999\ncontainerLogMaxSize: 1Mi\n",
     );
     const options = agentOptions([
       `--config=${file}`,
@@ -231,6 +232,7 @@ describe("K03 the kubelet's flags and configuration (part: reading them)", () =>
       labels: { "a/b": "", c: "d" },
       clusterDns: ["10.96.0.10"],
       clusterDomain: "cluster.local",
+      containerLogs: { maxBytes: 1024 * 1024, maxFiles: 5 },
       server: { port: 10999, clientCaFile: "/ca" },
     });
   });
@@ -239,6 +241,13 @@ describe("K03 the kubelet's flags and configuration (part: reading them)", () =>
     expect(() => parseKubeletConfig("kind: K\nclusterDNSS: []\n", "/c.yaml")).toThrow(
       '/c.yaml:2: unknown field "clusterDNSS"',
     );
+    const file = join(folder, "config.yaml");
+    const read = (text: string) => {
+      writeFileSync(file, `kind: KubeletConfiguration\n${text}\n`);
+      return agentOptions([`--config=${file}`, "--node-ip=1.2.3.4"]);
+    };
+    expect(() => read("containerLogMaxSize: much")).toThrow(`${file}: containerLogMaxSize: "much": `);
+    expect(() => read("containerLogMaxFiles: 1")).toThrow("containerLogMaxFiles: 1: must be an integer greater than 1");
     expect(() => agentOptions(["--nope"])).toThrow(AgentConfigError);
     expect(() => agentOptions(["--nope"])).toThrow(/--config, --kubeconfig/);
     expect(() => agentOptions(["--node-ip=1.2.3.4", "--network-plugin=kubenet"])).toThrow("there is only cni");

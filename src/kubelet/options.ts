@@ -3,7 +3,9 @@ import { hostname } from "node:os";
 import { parseArgs } from "node:util";
 import { isMap, parseDocument } from "yaml";
 import type { Taint } from "#api/index.ts";
-import { PodwireError } from "#base/errors.ts";
+import { errorMessage, PodwireError } from "#base/errors.ts";
+import { parseQuantity, scaledQuantity } from "#base/quantity.ts";
+import { defaultLogLimits, type LogLimits } from "./logs/index.ts";
 
 /** How a node agent runs. */
 export interface AgentOptions {
@@ -16,6 +18,8 @@ export interface AgentOptions {
   readonly clusterDomain: string;
   readonly resolvConf: string;
   readonly maxPods: number;
+  /** Default: upstream's. */
+  readonly containerLogs?: LogLimits;
   /** Folder of manifests that describe what runs in processes of this node. */
   readonly staticPodPath?: string;
   readonly server: {
@@ -68,6 +72,8 @@ interface KubeletConfig {
   readonly clusterDomain?: string;
   readonly resolvConf?: string;
   readonly maxPods?: number;
+  readonly containerLogMaxSize?: string;
+  readonly containerLogMaxFiles?: number;
   readonly staticPodPath?: string;
   readonly tlsCertFile?: string;
   readonly tlsPrivateKeyFile?: string;
@@ -85,6 +91,7 @@ const KEYS = new Set([
   ...["nodeStatusUpdateFrequency", "runtimeRequestTimeout", "shutdownGracePeriod", "shutdownGracePeriodCriticalPods"],
   ...["streamingConnectionIdleTimeout", "syncFrequency", "volumeStatsAggPeriod", "failSwapOn", "featureGates"],
   ...["crashLoopBackOff", "serverTLSBootstrap", "readOnlyPort"],
+  ...["containerLogMaxSize", "containerLogMaxFiles", "containerLogMaxWorkers", "containerLogMonitorInterval"],
 ]);
 
 /** A wrong flag or configuration file. */
@@ -138,6 +145,26 @@ function labelsOf(text: string): Record<string, string> {
   return Object.fromEntries(pairs.map((pair) => [pair.split("=")[0] ?? "", pair.slice(pair.indexOf("=") + 1)]));
 }
 
+/** @throws AgentConfigError */
+function bytesOf(text: string, field: string): number {
+  try {
+    return Number(scaledQuantity(parseQuantity(String(text)), 0));
+  } catch (error) {
+    throw new AgentConfigError(
+      `${field}: ${JSON.stringify(text)}: ${errorMessage(error)}; such as 10Mi, below 0: no limit`,
+    );
+  }
+}
+
+/** @throws AgentConfigError */
+function logLimits({ containerLogMaxSize, containerLogMaxFiles }: KubeletConfig, file: string): LogLimits {
+  const maxFiles = containerLogMaxFiles ?? defaultLogLimits.maxFiles;
+  if (!Number.isInteger(maxFiles) || maxFiles < 2)
+    throw new AgentConfigError(`${file}: containerLogMaxFiles: ${maxFiles}: must be an integer greater than 1`);
+  if (containerLogMaxSize === undefined) return { ...defaultLogLimits, maxFiles };
+  return { maxBytes: bytesOf(containerLogMaxSize, `${file}: containerLogMaxSize`), maxFiles };
+}
+
 /**
  * Options from a kubelet's command line and the configuration file that it names.
  * @throws AgentConfigError
@@ -161,6 +188,7 @@ export function agentOptions(args: readonly string[]): AgentOptions {
     clusterDomain: config.clusterDomain ?? "cluster.local",
     resolvConf: config.resolvConf ?? "/etc/resolv.conf",
     maxPods: config.maxPods ?? 110,
+    containerLogs: logLimits(config, flags.config ?? ""),
     ...(config.staticPodPath ? { staticPodPath: config.staticPodPath } : {}),
     server: {
       address: config.address ?? "0.0.0.0",

@@ -199,7 +199,8 @@ class Worker {
     const ends = subnets.map((subnet) => this.#device(own, subnet, external));
     // Under way while the kernel is worked on; awaited once this node is ready for its own pods.
     this.#told = this.#annotate(own, ends);
-    this.#told.catch(() => {});
+    // The pass awaits it and reports its failure, unless something else has failed before.
+    this.#told.catch((error: unknown) => log.debug("The node's annotations were not written", { error }));
     const direct = this.#config.directRouting
       ? rtnl.addresses(external.index).map(({ address }) => cidrNetwork(parseCidr(address)))
       : [];

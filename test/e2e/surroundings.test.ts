@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { TestCluster } from "../support/cluster.ts";
 import { makeStaging, type Staging } from "../support/staging.ts";
-import { makeUser, type User } from "../support/user.ts";
+import { people, type User } from "../support/user.ts";
 
 /** Variables of somebody's shell that would break a program which heeds them. */
 const ODD = {
@@ -22,13 +22,13 @@ const ODD = {
 /** A umask that lets nobody enter a folder, its owner included, and no standard input at all. */
 const UNKIND = ["/bin/sh", "-c", 'umask 0177; exec "$@" <&-', "sh"];
 
-describe.each(["root", "an ordinary user"])("a cluster of %s in odd surroundings", (who) => {
+people.describe("a cluster of %s in odd surroundings", ["root", "an ordinary user"], (who) => {
   let staging: Staging;
   let user: User | undefined;
   let cluster: TestCluster;
   beforeAll(() => {
     staging = makeStaging();
-    if (who !== "root") user = makeUser();
+    user = people.user(who);
   });
   afterAll(async () => {
     await cluster?.stop();

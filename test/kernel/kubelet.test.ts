@@ -396,6 +396,19 @@ describe("a killed agent", () => {
     expect((await machine.exec("counter", "echo alive")).stdout).toBe("alive\n");
   });
 
+  it("loses and repeats no line where full logs are put aside", async () => {
+    await machine.run("loud", toolbox("seq 1 400000; exec sleep 123457"));
+    const words = `cd /run/test/pods/default_loud_*/c && ls | grep -c '^0.log.[0-9]*-[0-9]*$' && cat $(ls -d 0.log.*) 0.log |
+      awk '{ printf "%s%s", $4, $3 == "F" ? "\\n" : "" }' | awk '$1 != NR { bad++ } END { print NR, bad + 0 }'`;
+    for (let i = 0; i < 2; i++) {
+      await machine.killAgent();
+      await machine.startAgent();
+    }
+    await machine.until("all lines, in two files or more", async () =>
+      /^[1-4]\n400000 0\n$/.test(machine.shell(`${words} || true`)),
+    );
+  });
+
   it("ends a pod that was deleted meanwhile", async () => {
     await machine.run("orphan", toolbox("exec sleep 123456"));
     await machine.killAgent();

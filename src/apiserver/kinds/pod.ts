@@ -1,12 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type {
-  V1ContainerStatus,
-  V1Pod,
-  V1PodSpec,
-  V1PriorityClass,
-  V1ServiceAccount,
-  V1Volume,
-} from "@kubernetes/client-node";
+import type { V1Pod, V1PodSpec, V1PriorityClass, V1ServiceAccount, V1Volume } from "@kubernetes/client-node";
 import { type FieldErrors, forbidden, StatusError } from "../errors.ts";
 import { cloneJson, equalJson } from "../object.ts";
 import { columns, defineKind } from "./define.ts";
@@ -241,9 +234,4 @@ export function alreadyBound(name: string, node: string): StatusError {
       kind: "pods/binding",
     },
   );
-}
-
-/** Statuses of a pod's containers, all kinds. */
-export function allStatuses(object: Pod): V1ContainerStatus[] {
-  return [...(object.status?.initContainerStatuses ?? []), ...(object.status?.containerStatuses ?? [])];
 }

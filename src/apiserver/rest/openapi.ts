@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { brotliDecompressSync } from "node:zlib";
+import { kubernetesVersion } from "#api/index.ts";
 import type { Kind } from "../kinds/definition.ts";
 import { apiVersionOf, type GroupVersion, type Registry } from "../kinds/registry.ts";
 import type { Dict } from "../object.ts";
@@ -75,7 +76,7 @@ export class OpenApi {
     builder.add("meta.v1.DeleteOptions");
     return {
       openapi: "3.0.0",
-      info: { title: "Kubernetes", version: "v1.36.0" },
+      info: { title: "Kubernetes", version: kubernetesVersion },
       paths,
       components: { schemas: builder.schemas },
     };

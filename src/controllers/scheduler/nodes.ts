@@ -19,13 +19,6 @@ export interface NodeView {
 /** The taint that a node which is not Ready has; the node controller sets it, and here it counts at once. */
 const notReady: Taint = { key: "node.kubernetes.io/not-ready", effect: "NoSchedule" };
 
-/** Puts nodes and the pods on them together. */
-export function viewNodes(nodes: readonly Node[], pods: readonly Pod[]): NodeView[] {
-  const byNode = new Map<string, Pod[]>(nodes.map(({ metadata }) => [metadata.name, []]));
-  for (const pod of pods) if (pod.spec.nodeName) byNode.get(pod.spec.nodeName)?.push(pod);
-  return nodes.map((node) => viewNode(node, byNode.get(node.metadata.name) ?? []));
-}
-
 /** One node with its pods. */
 export function viewNode(node: Node, on: readonly Pod[]): NodeView {
   const pods = on.filter((pod) => !isPodTerminal(pod));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Node, Pod, PodSpec } from "#api/index.ts";
-import { requestsOf, viewNodes } from "./nodes.ts";
+import { type NodeView, requestsOf, viewNode } from "./nodes.ts";
 import { schedule } from "./plan.ts";
 
 function node(
@@ -26,6 +26,15 @@ function pod(spec: Partial<PodSpec> = {}, labels: Record<string, string> = {}, o
     metadata: { name: `p${count++}`, namespace: "default", labels, ownerReferences },
     spec: { containers: [{ name: "c" }], ...spec },
   };
+}
+
+function viewNodes(nodes: readonly Node[], pods: readonly Pod[]): NodeView[] {
+  return nodes.map((node) =>
+    viewNode(
+      node,
+      pods.filter(({ spec }) => spec.nodeName === node.metadata.name),
+    ),
+  );
 }
 
 const cpu = (amount: string): Partial<PodSpec> => ({

@@ -1,6 +1,5 @@
 /** Network namespaces: making, entering, pinning; sysctls and sockets inside them. */
 export {
-  adoptNetns,
   currentNetns,
   inNetns,
   type Netns,

@@ -43,11 +43,6 @@ export function openNetns(path: string): Netns {
   return held(openSync(path, "r"));
 }
 
-/** Takes over an open descriptor of a namespace; `close()` closes it. */
-export function adoptNetns(fd: number): Netns {
-  return held(fd);
-}
-
 /**
  * The present namespace, to come back to. Coming back is tried at once: it is refused (EPERM) when the namespace
  * belongs to another user namespace, and then this thread must not leave.

@@ -14,7 +14,6 @@ export {
 } from "./messageReader.ts";
 export { MessageWriter } from "./messageWriter.ts";
 export * from "./model.ts";
-export { type RtnetlinkChange, type WatchKind, watchRtnetlink } from "./monitor.ts";
 export { isReady, type ReadinessWish, waitUntilReady } from "./ready.ts";
 export { openRtnetlink } from "./rtnetlink.ts";
 export { NetlinkSocket, type NetlinkSocketOptions } from "./socket.ts";

@@ -16,8 +16,6 @@ const DUMP_ATTEMPTS = 8;
 
 /** Settings of a {@link NetlinkSocket}; sizes in bytes. */
 export interface NetlinkSocketOptions {
-  /** Notification groups to join. */
-  readonly groups?: readonly number[];
   /** Wanted size of the receive queue (default 1 MiB; stock kernels grant an unprivileged process 416 KB). */
   readonly receiveBuffer?: number;
   /** Wanted size of the send queue, which limits one batch (default: the system's). */
@@ -33,7 +31,6 @@ export class NetlinkSocket {
   readonly fd: number;
   readonly #protocol: number;
   #closed = false;
-  #bound = false;
 
   /** @throws SysError */
   constructor(protocol: number, options: NetlinkSocketOptions = {}) {
@@ -44,25 +41,10 @@ export class NetlinkSocket {
       this.#option(SOL_NETLINK.LEVEL, SOL_NETLINK.EXT_ACK, 1);
       this.#size(SOL_SOCKET.RCVBUFFORCE, SOL_SOCKET.RCVBUF, options.receiveBuffer ?? 1 << 20);
       if (options.sendBuffer !== undefined) this.#size(SOL_SOCKET.SNDBUFFORCE, SOL_SOCKET.SNDBUF, options.sendBuffer);
-      for (const group of options.groups ?? []) this.join(group);
     } catch (error) {
       this.close();
       throw error;
     }
-  }
-
-  /** Takes a port number: a socket without one (sockaddr_nl, port 0 = any free) gets no notifications. */
-  #bind(): void {
-    const address = Buffer.alloc(12);
-    address.writeUInt16LE(AF.NETLINK, 0);
-    check(libc.bind(this.fd, address, address.length), "bind", `netlink ${this.#protocol}`);
-    this.#bound = true;
-  }
-
-  /** Joins a notification group by number (not by bit). */
-  join(group: number): void {
-    if (!this.#bound) this.#bind();
-    check(this.#option(SOL_NETLINK.LEVEL, SOL_NETLINK.ADD_MEMBERSHIP, group), "setsockopt", `netlink group ${group}`);
   }
 
   /**
@@ -77,7 +59,7 @@ export class NetlinkSocket {
     this.#send(writer);
     const failures: NetlinkFailure[] = [];
     let acknowledged = false;
-    for (const message of this.#drain(last).messages) {
+    for (const message of this.#drain(last)) {
       if (message.type !== NLMSG.ERROR) continue;
       const failure = parseFailure(message);
       if (failure) failures.push(failure);
@@ -95,7 +77,7 @@ export class NetlinkSocket {
   request(writer: MessageWriter): NetlinkMessage[] {
     this.#send(writer);
     const answers: NetlinkMessage[] = [];
-    for (const message of this.#drain().messages) {
+    for (const message of this.#drain()) {
       const failure = message.type === NLMSG.ERROR ? parseFailure(message) : undefined;
       if (failure) throw new NetlinkError([failure], () => "netlink request");
       if (message.type !== NLMSG.ERROR && message.type !== NLMSG.DONE) answers.push(message);
@@ -114,14 +96,6 @@ export class NetlinkSocket {
       const interrupted = this.#readDump(answers);
       if (!interrupted || attempt === DUMP_ATTEMPTS) return answers;
     }
-  }
-
-  /**
-   * Messages that are waiting, without blocking. For sockets that joined groups.
-   * `lost` says that the receive queue overflowed: read the tables afresh.
-   */
-  receive(): { readonly messages: NetlinkMessage[]; readonly lost: boolean } {
-    return this.#drain();
   }
 
   /** Closes the descriptor. More calls do nothing. */
@@ -148,19 +122,18 @@ export class NetlinkSocket {
   }
 
   /** What is waiting; nothing comes after the answer to the message `last` of a batch. */
-  #drain(last?: number): { messages: NetlinkMessage[]; lost: boolean } {
+  #drain(last?: number): NetlinkMessage[] {
     const messages: NetlinkMessage[] = [];
-    let lost = false;
     for (;;) {
       try {
         const buffer = this.#receive();
-        if (!buffer) return { messages, lost };
+        if (!buffer) return messages;
         messages.push(...parseMessages(buffer));
         const newest = messages.at(-1);
-        if (newest?.type === NLMSG.ERROR && newest.sequence === last) return { messages, lost };
+        if (newest?.type === NLMSG.ERROR && newest.sequence === last) return messages;
       } catch (error) {
+        // The queue has overflowed; who misses an answer says so.
         if (!isErrno(error, "ENOBUFS")) throw error;
-        lost = true;
       }
     }
   }

@@ -1,4 +1,3 @@
-import { isErrno } from "#kernel/ffi/index.ts";
 import type { Element } from "./model.ts";
 import type { Operation } from "./transaction.ts";
 
@@ -34,9 +33,4 @@ export class NftError extends Error implements NftErrorDetails {
     if (details.element) this.element = details.element;
     this.committedSends = details.committedSends;
   }
-}
-
-/** Whether what was to be changed or removed is not there. */
-export function isMissing(error: unknown): boolean {
-  return isErrno(error, "ENOENT");
 }

@@ -1,7 +1,7 @@
 /** nftables: a typed model that prints as nft text, goes out as raw netlink, and reads back; and a stateful fake. */
 export * from "./dataTypes.ts";
 export type { Nftables } from "./driver.ts";
-export { isMissing, NftError, type NftErrorDetails } from "./errors.ts";
+export { NftError, type NftErrorDetails } from "./errors.ts";
 export { FakeNftables } from "./fake.ts";
 export * from "./fields.ts";
 export { type NftablesOptions, openNftables } from "./kernel.ts";

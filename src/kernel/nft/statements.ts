@@ -1,5 +1,5 @@
 import { type Cidr, cidrBase, cidrMask } from "#base/ip.ts";
-import { concat, dataTypes, hostU32 } from "./dataTypes.ts";
+import { dataTypes, hostU32 } from "./dataTypes.ts";
 import { ct, type Field, metaFields } from "./fields.ts";
 import { type Comparison, type Expression, type NftSet, partTypes, type Statement } from "./model.ts";
 
@@ -20,17 +20,6 @@ export function inNetwork(field: Field, cidr: Cidr, operator: "==" | "!=" = "=="
     operator,
     value,
     ...(!isWhole && { mask: cidrMask(cidr).bytes }),
-  };
-}
-
-/** At least one of the connection state bits (`ctBits`) is set. */
-export function ctState(bits: number): Statement {
-  return {
-    kind: "match",
-    field: ct.state,
-    operator: "!=",
-    value: new Uint8Array(4),
-    mask: hostU32(bits),
   };
 }
 
@@ -114,11 +103,6 @@ export function jump(chain: { readonly name: string }): Statement {
 /** On in another chain, and not back. */
 export function goTo(chain: { readonly name: string }): Statement {
   return { kind: "verdict", verdict: { kind: "goto", chain: chain.name } };
-}
-
-/** An `inet_proto . inet_service` pair as key bytes. */
-export function protocolPort(protocol: number, port: number): Uint8Array {
-  return concat(Uint8Array.of(protocol), Uint8Array.of(port >> 8, port & 0xff));
 }
 
 /** Numbers of transport protocols (IANA). */

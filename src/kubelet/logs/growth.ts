@@ -1,4 +1,5 @@
 import { watch } from "node:fs";
+import { basename, dirname } from "node:path";
 
 /** A log that is being written, for those who follow it. */
 export interface LogGrowth {
@@ -10,10 +11,14 @@ export interface LogGrowth {
 
 /** A log file that others write and that never ends. */
 export function fileGrowth(path: string): LogGrowth {
+  const name = basename(path);
   return {
     ended: false,
     onChange(listener) {
-      const watcher = watch(path, () => listener());
+      // By its folder: the file itself is put aside when it is full, and for a moment there is none of its name.
+      const watcher = watch(dirname(path), (_event, changed) => {
+        if (changed === name) listener();
+      });
       watcher.on("error", () => listener());
       return () => watcher.close();
     },

@@ -1,9 +1,20 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ContainerLog, decodeEntry, encodeEntries, type LogOptions, logTime, readLog } from "./index.ts";
+import {
+  ContainerLog,
+  decodeEntry,
+  encodeEntries,
+  type LogOptions,
+  logTime,
+  olderLogs,
+  readLog,
+  recoverLog,
+  removeLog,
+} from "./index.ts";
+import { writeLedger } from "./ledger.ts";
 
 const TIME = "2026-11-21T04:00:00.000000001Z";
 let folder: string;
@@ -54,7 +65,7 @@ describe("L08 container logs in the CRI format (part: reading and writing)", () 
 
   it("reads tails, times, streams and limits", async () => {
     let ms = Date.parse("2026-11-21T04:00:00Z");
-    const log = new ContainerLog(join(folder, "0.log"), () => ms);
+    const log = new ContainerLog(join(folder, "0.log"), { now: () => ms });
     for (let i = 1; i <= 5; i++) {
       log.write(i % 2 ? "stdout" : "stderr", Buffer.from(`line ${i}\n`));
       ms += 1000;
@@ -103,5 +114,84 @@ describe("L08 container logs in the CRI format (part: reading and writing)", () 
     }
     expect(all).toBe("x\n");
     log.end();
+  });
+});
+
+describe("L08 container logs in the CRI format (part: full files are put aside)", () => {
+  const limits = { maxBytes: 400, maxFiles: 3 };
+  const at = () => Date.parse("2026-11-21T04:00:00Z");
+  const line = (i: number) => `line ${String(i).padStart(4, "0")}\n`;
+  const lines = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => line(from + i)).join("");
+  const texts = async (path: string) =>
+    (await Promise.all([...olderLogs(path), path].map((file) => text(file)))).join("");
+
+  it("keeps upstream's names, the newest files and whole lines", async () => {
+    const log = new ContainerLog(join(folder, "0.log"), { now: at, limits });
+    for (let i = 0; i < 100; i++) log.write("stdout", Buffer.from(line(i)));
+    log.end();
+    const names = readdirSync(folder).sort();
+    expect(names).toHaveLength(3);
+    expect(names[0]).toBe("0.log");
+    // Rotations of one second are told apart and stay in order.
+    for (const name of names.slice(1)) expect(name).toMatch(/^0\.log\.20261121-0400\d\d$/);
+    const kept = await texts(log.path);
+    expect(kept).toBe(lines(100 - kept.length / line(0).length, 100));
+    expect(kept.length).toBeGreaterThan(2 * 80);
+    for (const name of names) expect(statSync(join(folder, name)).size).toBeLessThan(500);
+    removeLog(log.path);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it("does not cut a line unless the output has no lines", async () => {
+    const log = new ContainerLog(join(folder, "0.log"), { now: at, limits: { maxBytes: 150, maxFiles: 50 } });
+    for (let i = 0; i < 30; i++) {
+      log.write("stdout", Buffer.from("half "));
+      log.write("stderr", Buffer.from("other\n"));
+      log.write("stdout", Buffer.from("whole\n"));
+    }
+    for (const file of olderLogs(log.path)) expect(await text(file, { stream: "stdout" })).toMatch(/^(half whole\n)+$/);
+    for (let i = 0; i < 50; i++) log.write("stdout", Buffer.from("x".repeat(20)));
+    log.end();
+    expect((await texts(log.path)).replaceAll(/[^x]/g, "")).toHaveLength(1000);
+    for (const file of olderLogs(log.path)) expect(statSync(file).size).toBeLessThan(450);
+  });
+
+  it("is followed over many files, by readers of any speed", async () => {
+    const log = new ContainerLog(join(folder, "0.log"), { now: at, limits: { maxBytes: 400, maxFiles: 100 } });
+    log.write("stdout", Buffer.from(line(0)));
+    const read = text(log.path, { follow: true }, log);
+    for (let i = 1; i < 300; i++) {
+      log.write("stdout", Buffer.from(line(i)));
+      // Sometimes several files are put aside before the reader looks again.
+      if (i % 29 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    log.end();
+    expect(await read).toBe(lines(0, 300));
+    expect(olderLogs(log.path).length).toBeGreaterThan(20);
+  });
+
+  it("tells its next writer what all its files have held", () => {
+    const path = join(folder, "0.log");
+    const ledger = join(folder, "io/logged.json");
+    const log = new ContainerLog(path, { now: at, limits, ledger });
+    let bytes = 0;
+    for (let i = 0; i < 100; i++) {
+      log.write("stdout", Buffer.from(line(i)));
+      log.write("stderr", Buffer.from("e\n"));
+      bytes += line(i).length;
+      expect(recoverLog(path, ledger)).toEqual({ stdout: bytes, stderr: 2 * (i + 1) });
+    }
+    log.end();
+    // Killed after the note, before the file was put aside; and after that, before the new one was made.
+    const written = { stdout: bytes, stderr: 200 };
+    writeLedger(ledger, { inode: statSync(path).ino, bytes: written });
+    expect(recoverLog(path, ledger)).toEqual(written);
+    renameSync(path, `${path}.20261121-050000`);
+    expect(recoverLog(path, ledger)).toEqual(written);
+    // The next writer goes on counting.
+    const next = new ContainerLog(path, { now: at, limits, ledger, written });
+    for (let i = 0; i < 20; i++) next.write("stdout", Buffer.from(line(i)));
+    next.end();
+    expect(recoverLog(path, ledger)).toEqual({ stdout: bytes + 20 * line(0).length, stderr: 200 });
   });
 });

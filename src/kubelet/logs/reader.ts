@@ -1,5 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { decodeEntry, type LogEntry } from "./cri.ts";
+import { bytesOf, type ReadPlace } from "./follow.ts";
 import type { LogGrowth } from "./growth.ts";
 
 /** What of a log is wanted (core/v1 PodLogOptions). */
@@ -46,47 +47,6 @@ function render(entry: LogEntry, timestamps: boolean): Buffer {
   return Buffer.concat(parts);
 }
 
-/** Waits until the log grows or ends, or the signal is aborted. */
-function changed(log: LogGrowth, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      stop();
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const stop = log.onChange(done);
-    signal.addEventListener("abort", done, { once: true });
-    if (signal.aborted || log.ended) done();
-  });
-}
-
-/** Bytes of the file from `offset`, and with a live log what is added until it ends. */
-async function* bytesOf(
-  file: FileHandle,
-  offset: number,
-  live: LogGrowth | undefined,
-  signal: AbortSignal,
-): AsyncGenerator<Buffer> {
-  let position = offset;
-  while (!signal.aborted) {
-    // Asked before the read: what was written before the end is then still read.
-    const last = !live || live.ended;
-    const buffer = Buffer.allocUnsafe(CHUNK);
-    const { bytesRead } = await file.read(buffer, 0, CHUNK, position);
-    position += bytesRead;
-    if (bytesRead > 0) yield buffer.subarray(0, bytesRead);
-    else if (last) return;
-    else await nextChange(file, position, live, signal);
-  }
-}
-
-/** As changed(), but not when the file has grown since it was read. */
-async function nextChange(file: FileHandle, position: number, live: LogGrowth, signal: AbortSignal): Promise<void> {
-  const change = changed(live, signal);
-  if ((await file.stat()).size > position) return;
-  await change;
-}
-
 async function* entriesOf(chunks: AsyncIterable<Buffer>, decode: LineDecoder): AsyncGenerator<LogEntry> {
   let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of chunks) {
@@ -102,7 +62,8 @@ async function* entriesOf(chunks: AsyncIterable<Buffer>, decode: LineDecoder): A
 }
 
 /**
- * The wanted part of a container's log as the bytes a client gets.
+ * The wanted part of a container's log as the bytes a client gets: of its newest file, as upstream, and when it is
+ * followed, of those that come after it.
  * @param live the log while it is being written; needed to follow it
  * @param decode reads the lines of a log that is not in the CRI format
  * @throws Error with code ENOENT when there is no such log
@@ -114,15 +75,15 @@ export async function* readLog(
   live?: LogGrowth,
   decode: LineDecoder = decodeEntry,
 ): AsyncGenerator<Buffer> {
-  const file = await open(path, "r");
+  const place: ReadPlace = { file: await open(path, "r"), position: 0 };
   try {
-    const { size } = await file.stat();
-    const offset = options.tailLines === undefined ? 0 : await tailOffset(file, size, options.tailLines);
+    const { size } = await place.file.stat();
+    if (options.tailLines !== undefined) place.position = await tailOffset(place.file, size, options.tailLines);
     let left = options.limitBytes ?? Number.POSITIVE_INFINITY;
     const pieces: Buffer[] = [];
     let held = 0;
     const following = options.follow ? live : undefined;
-    for await (const entry of entriesOf(bytesOf(file, offset, following, signal), decode)) {
+    for await (const entry of entriesOf(bytesOf(path, place, following, signal), decode)) {
       if (options.sinceMs !== undefined && Date.parse(entry.time) < options.sinceMs) continue;
       if (options.stream && entry.stream !== options.stream) continue;
       const text = render(entry, options.timestamps ?? false).subarray(0, left);
@@ -138,6 +99,6 @@ export async function* readLog(
     }
     if (held > 0) yield Buffer.concat(pieces);
   } finally {
-    await file.close();
+    await place.file.close();
   }
 }

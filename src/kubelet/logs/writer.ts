@@ -1,21 +1,49 @@
-import { closeSync, constants, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { encodeEntries, type LogStream, logTime } from "./cri.ts";
+import { type StreamBytes, writeLedger } from "./ledger.ts";
+import { defaultLogLimits, type LogLimits, putAside } from "./rotation.ts";
 
-/** The log file of one run of one container; readers that follow it are told when it grows and when it ends. */
+const NEWLINE = 0x0a;
+
+/** What a log is given besides its path. */
+export interface ContainerLogOptions {
+  /** In ms since 1970, with fractions. */
+  readonly now?: () => number;
+  readonly limits?: LogLimits;
+  /** Where is noted what was written, for recoverLog(); without it, nobody goes on with this log. */
+  readonly ledger?: string;
+  /** What earlier writers have put into it. */
+  readonly written?: StreamBytes;
+}
+
+/**
+ * The log of one run of one container; readers that follow it are told when it grows and when it ends. A file that is
+ * full is put aside, between two lines where the output has any.
+ */
 export class ContainerLog {
   readonly path: string;
-  readonly #fd: number;
   readonly #now: () => number;
+  readonly #limits: LogLimits;
+  readonly #ledger: string | undefined;
+  readonly #written: Record<LogStream, number>;
+  /** Streams whose last line is not complete. */
+  readonly #cut = new Set<LogStream>();
   readonly #listeners = new Set<() => void>();
+  #fd: number;
+  #size: number;
   #ended = false;
 
-  /** Opens the file for appending; makes it and its folder when missing. `now` is in ms since 1970. */
-  constructor(path: string, now: () => number = preciseNow) {
+  /** Opens the file for appending; makes it and its folder when missing. */
+  constructor(path: string, options: ContainerLogOptions = {}) {
     mkdirSync(dirname(path), { recursive: true });
     this.path = path;
-    this.#now = now;
-    this.#fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND, 0o640);
+    this.#now = options.now ?? preciseNow;
+    this.#limits = options.limits ?? defaultLogLimits;
+    this.#ledger = options.ledger;
+    this.#written = { ...(options.written ?? { stdout: 0, stderr: 0 }) };
+    this.#fd = openLog(path);
+    this.#size = fstatSync(this.#fd).size;
   }
 
   /** Nothing more will be written. */
@@ -29,7 +57,13 @@ export class ContainerLog {
    */
   write(stream: LogStream, chunk: Buffer): void {
     if (this.#ended || chunk.length === 0) return;
-    writeSync(this.#fd, encodeEntries(stream, chunk, logTime(this.#now())));
+    if (this.#isFull()) this.#rotate();
+    const entries = encodeEntries(stream, chunk, logTime(this.#now()));
+    writeSync(this.#fd, entries);
+    this.#size += entries.length;
+    this.#written[stream] += chunk.length;
+    if (chunk.at(-1) === NEWLINE) this.#cut.delete(stream);
+    else this.#cut.add(stream);
     this.#tell();
   }
 
@@ -47,9 +81,30 @@ export class ContainerLog {
     return () => this.#listeners.delete(listener);
   }
 
+  #isFull(): boolean {
+    const { maxBytes } = this.#limits;
+    if (maxBytes < 0 || this.#size < maxBytes) return false;
+    // Output that has no lines must be bounded too.
+    return this.#cut.size === 0 || this.#size >= 2 * maxBytes;
+  }
+
+  #rotate(): void {
+    const { ino: inode } = fstatSync(this.#fd);
+    if (this.#ledger !== undefined) writeLedger(this.#ledger, { inode, bytes: this.#written });
+    putAside(this.path, this.#limits.maxFiles, this.#now());
+    const full = this.#fd;
+    this.#fd = openLog(this.path);
+    this.#size = 0;
+    closeSync(full);
+  }
+
   #tell(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+function openLog(path: string): number {
+  return openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND, 0o640);
 }
 
 /** Milliseconds since 1970 with fractions of microseconds. */

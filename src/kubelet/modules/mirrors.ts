@@ -104,7 +104,17 @@ export class MirrorPods {
     if (mirror) {
       if (type === "DELETED") mirror.wasDeleted = true;
       this.#look(mirror);
-    } else if (type !== "DELETED") void this.#remove(object).catch(() => {});
+    } else if (type !== "DELETED") this.#removeStray(object);
+  }
+
+  /** A mirror pod of a module that this node does not have any more. */
+  #removeStray(pod: Pod): void {
+    this.#remove(pod).catch((error: unknown) => {
+      this.#deps.log.warn("A mirror pod without a module was not removed", {
+        pod: keyOf(pod),
+        error: errorMessage(error),
+      });
+    });
   }
 
   #look(mirror: Mirror): void {

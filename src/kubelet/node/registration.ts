@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  Backoff,
   type Client,
   isAlreadyExists,
   isNotFound,
@@ -11,7 +12,6 @@ import {
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { wholeSeconds } from "#base/time.ts";
-import { Backoff } from "../backoff.ts";
 import type { NetworkState } from "../network/index.ts";
 import { type MachineFacts, type NodeOptions, nodeObject, nodeStatus } from "./object.ts";
 
@@ -38,6 +38,8 @@ export class NodeRegistration {
   readonly #timers: NodeJS.Timeout[] = [];
   #node: Node | undefined;
   #lease: Lease | undefined;
+  /** When the cluster heard of the node last, in ms of performance.now(). */
+  #renewedAt = 0;
   #stopped = false;
   #writing: Promise<void> | undefined;
   #dirty = false;
@@ -51,6 +53,7 @@ export class NodeRegistration {
   async start(): Promise<Node> {
     const node = await this.#insist(() => this.#register());
     this.#node = node;
+    this.#renewedAt = performance.now();
     this.update();
     await this.#writing;
     void this.#renew();
@@ -58,6 +61,14 @@ export class NodeRegistration {
     this.#timers.push(setInterval(() => void this.#renew(), LEASE_RENEWAL_MS));
     this.#timers.push(setInterval(() => this.update(), STATUS_HEARTBEAT_MS));
     return node;
+  }
+
+  /** Why the cluster does not hear from this node; undefined when it does. */
+  problem(): string | undefined {
+    if (!this.#node) return "the node is not registered yet";
+    const silentMs = performance.now() - this.#renewedAt;
+    if (silentMs <= LEASE_SECONDS * 1000) return undefined;
+    return `the node's lease was not renewed for ${Math.floor(silentMs / 1000)} s`;
   }
 
   stop(): void {
@@ -124,6 +135,7 @@ export class NodeRegistration {
   async #renew(): Promise<void> {
     try {
       this.#lease = this.#lease ? await this.#renewed(this.#lease) : await this.#firstLease();
+      this.#renewedAt = performance.now();
     } catch (error) {
       this.#lease = undefined;
       if (!this.#stopped) this.#deps.log.debug("The node's lease was not renewed", { error: errorMessage(error) });

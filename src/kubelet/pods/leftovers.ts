@@ -1,6 +1,5 @@
-import { rmSync } from "node:fs";
 import type { Container, Pod } from "#api/index.ts";
-import { containerLogPath } from "../logs/index.ts";
+import { containerLogPath, removeLog } from "../logs/index.ts";
 import type { PodDeps } from "./deps.ts";
 import { unlinkLog } from "./logLinks.ts";
 import { removeMessageFile } from "./terminationMessage.ts";
@@ -19,5 +18,5 @@ export function forgetPreviousRun(
   void deps.runtime.remove(previousId);
   unlinkLog(deps.logFolders, pod, container.name, previousId);
   removeMessageFile(deps, pod, container, run - 1);
-  if (run >= 2) rmSync(containerLogPath(deps.logFolders, pod, container.name, run - 2), { force: true });
+  if (run >= 2) removeLog(containerLogPath(deps.logFolders, pod, container.name, run - 2));
 }

@@ -1,7 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Change, type Client, type Informer, isConflict, isNotFound, type Pod, resources } from "#api/index.ts";
+import {
+  Backoff,
+  type Change,
+  type Client,
+  type Informer,
+  isConflict,
+  isNotFound,
+  type Pod,
+  resources,
+} from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
-import { Backoff, setupBackoff } from "../backoff.ts";
+import { setupBackoff } from "../backoff.ts";
 import { isMirrorPod } from "../modules/index.ts";
 import type { PodDeps } from "./deps.ts";
 import type { PodRecord } from "./record.ts";

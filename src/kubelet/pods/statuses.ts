@@ -1,7 +1,15 @@
-import { ApiError, type Client, isConflict, isNotFound, type Pod, type PodStatus, resources } from "#api/index.ts";
+import {
+  ApiError,
+  Backoff,
+  type Client,
+  isConflict,
+  isNotFound,
+  type Pod,
+  type PodStatus,
+  resources,
+} from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
-import { Backoff } from "../backoff.ts";
 
 interface Entry {
   pod: Pod;

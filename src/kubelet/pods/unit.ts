@@ -224,7 +224,9 @@ export class ContainerUnit {
       if (this.#running !== running) return;
       this.#running = undefined;
       this.#health.stop();
-      await this.#deps.servers.remove(running.handle.id).catch(() => {});
+      await this.#deps.servers.remove(running.handle.id).catch((error: unknown) => {
+        this.#reporter.say("What served the container was not told of its end", { error });
+      });
       const reason = unknown ? "ContainerStatusUnknown" : exitCode === 0 ? "Completed" : "Error";
       const message = await this.#lastWords(exitCode);
       const more = { ...(message === undefined ? {} : { message }), ...(signal === undefined ? {} : { signal }) };

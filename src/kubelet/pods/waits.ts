@@ -1,6 +1,6 @@
-import type { Container, Pod } from "#api/index.ts";
+import { Backoff, type Container, type Pod } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
-import { Backoff, goDuration, imageBackoff, restartBackoff, setupBackoff } from "../backoff.ts";
+import { goDuration, imageBackoff, restartBackoff, setupBackoff } from "../backoff.ts";
 import { ImageError } from "../images/index.ts";
 import { ContainerConfigError } from "../spec/env.ts";
 import { VolumeError } from "../volumes/index.ts";

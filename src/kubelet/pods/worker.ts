@@ -1,9 +1,8 @@
 import { rm } from "node:fs/promises";
-import type { Pod, PodStatus } from "#api/index.ts";
-import { referenceTo, resources } from "#api/index.ts";
+import { Backoff, type Pod, type PodStatus, referenceTo, resources } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import { wholeSeconds } from "#base/time.ts";
-import { Backoff, setupBackoff } from "../backoff.ts";
+import { setupBackoff } from "../backoff.ts";
 import { podLogFolder } from "../logs/index.ts";
 import { unsupportedFields, unsupportedMessage } from "../spec/unsupported.ts";
 import type { PodView } from "../status/podStatus.ts";

@@ -2,7 +2,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readlinkSync,
 import { readdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Child, Spawner, SpawnRequest } from "#kernel/process/index.ts";
-import { ContainerLog, recoverLog } from "../logs/index.ts";
+import { ContainerLog, type LogLimits, recoverLog, type StreamBytes } from "../logs/index.ts";
 import { type RunningContainer, runningContainer } from "./container.ts";
 import { ImageLayers } from "./layers.ts";
 import { type ChildEnds, ContainerOutputs, closeEnds } from "./outputs.ts";
@@ -15,6 +15,8 @@ export interface RuntimeOptions {
   readonly folder: string;
   /** A reaping init that becomes a container's first process; absent: the container's program itself is it. */
   readonly init?: readonly string[];
+  /** How much of each container's log is kept. Default: upstream's. */
+  readonly logs?: LogLimits;
 }
 
 /** A command run in a container beside its own process. */
@@ -52,7 +54,7 @@ export class ProcessRuntime {
    */
   async start(spec: ContainerSpec): Promise<RunningContainer> {
     const folders = this.#prepare(spec);
-    const log = new ContainerLog(spec.logPath);
+    const log = this.#openLog(spec.id, spec.logPath);
     const outputs = new ContainerOutputs(this.#ioFolder(spec.id), log, this.#spawner.poll);
     const ends = spec.tty ? undefined : outputs.make(!spec.stdin ? "none" : spec.stdinOnce ? "once" : "kept");
     const netns = spec.netns === undefined ? undefined : openSync(spec.netns, "r");
@@ -76,8 +78,8 @@ export class ProcessRuntime {
   adopt(handle: ContainerHandle): RunningContainer | undefined {
     if (containerOfProcess(handle.pid, this.#containersFolder) !== handle.id) return undefined;
     const child = this.#spawner.adopt(handle.pid);
-    const logged = recoverLog(handle.logPath);
-    const log = new ContainerLog(handle.logPath);
+    const logged = recoverLog(handle.logPath, this.#ledger(handle.id));
+    const log = this.#openLog(handle.id, handle.logPath, logged);
     const outputs = new ContainerOutputs(this.#ioFolder(handle.id), log, this.#spawner.poll);
     outputs.connect(logged);
     return runningContainer(handle, child, log, outputs);
@@ -129,6 +131,19 @@ export class ProcessRuntime {
 
   #ioFolder(id: string): string {
     return `${this.#containersFolder}/${id}/io`;
+  }
+
+  #ledger(id: string): string {
+    return `${this.#ioFolder(id)}/logged.json`;
+  }
+
+  #openLog(id: string, path: string, written?: StreamBytes): ContainerLog {
+    const { logs } = this.#options;
+    return new ContainerLog(path, {
+      ledger: this.#ledger(id),
+      ...(logs ? { limits: logs } : {}),
+      ...(written ? { written } : {}),
+    });
   }
 
   #prepare(spec: ContainerSpec): RootFolders {

@@ -1,4 +1,5 @@
 import { stringify } from "yaml";
+import { kubernetesVersion } from "#api/index.ts";
 import { type ClusterConfig, controlPlane } from "#lab/config/index.ts";
 
 /** Port of the API server. */
@@ -6,7 +7,6 @@ export const API_PORT = 6443;
 /** Folder of the cluster's certificates and keys. */
 export const PKI = "/etc/kubernetes/pki";
 const MANIFESTS = "/etc/kubernetes/manifests";
-const VERSION = "v1.36.0";
 
 /** Flags of the API server and of the controllers that run in the same process, with upstream's names. */
 export function apiServerFlags(config: ClusterConfig): string[] {
@@ -88,7 +88,7 @@ function manifest({ name, flags, probe, annotations }: Component) {
       containers: [
         {
           command: [name, ...flags],
-          image: `registry.k8s.io/${name}:${VERSION}`,
+          image: `registry.k8s.io/${name}:${kubernetesVersion}`,
           livenessProbe: { httpGet: { ...probe, scheme: "HTTPS" }, periodSeconds: 10 },
           name,
         },

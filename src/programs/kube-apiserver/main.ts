@@ -4,7 +4,7 @@ import { Client } from "#api/index.ts";
 import { type ApiServerOptions, controllerUser, createApiServer } from "#apiserver/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import { createLogger, type Logger } from "#base/log.ts";
-import { createFileLogger } from "#base/logFile.ts";
+import { createFileLogger, createStderrLogger } from "#base/logFile.ts";
 import { startControllers } from "#controllers/index.ts";
 import { showCommandLine } from "#kernel/process/index.ts";
 import { type Flags, parseFlags } from "./flags.ts";
@@ -48,7 +48,9 @@ async function main(): Promise<void> {
   const flags = parseFlags(args);
   // What `ps` shows; the notes look for the flags there (INVENTORY K03).
   showCommandLine(["kube-apiserver", ...args]);
-  const log = createLogger("kube-apiserver");
+  const log = flags.logDir
+    ? createStderrLogger("kube-apiserver", join(flags.logDir, "kube-apiserver.log"))
+    : createLogger("kube-apiserver");
   const options = serverOptions(flags);
   const server = createApiServer(options, { log });
   await server.start();

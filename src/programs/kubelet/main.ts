@@ -1,9 +1,8 @@
 import { networkInterfaces } from "node:os";
-import { Client, http2Transport, loadKubeconfig, type Pod } from "#api/index.ts";
+import { Client, http2Transport, kubernetesVersion, loadKubeconfig, type Pod } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import { parseIp } from "#base/ip.ts";
-import { createLogger } from "#base/log.ts";
-import { createFileLogger } from "#base/logFile.ts";
+import { createFileLogger, createStderrLogger } from "#base/logFile.ts";
 import { Metrics } from "#base/metrics.ts";
 import { nodeOrigins } from "#explain/index.ts";
 import { openConntrack } from "#kernel/conntrack/index.ts";
@@ -14,8 +13,6 @@ import { type AgentOptions, agentOptions, type NodeModule, processRun, startAgen
 import { type PodNetwork, readConfig, startPodNetwork } from "#network/index.ts";
 import { type ServiceProxy, startServiceProxy } from "#services/index.ts";
 
-/** The version whose behaviour the service proxy follows. */
-const KUBERNETES_VERSION = "v1.36.0";
 const NET_CONF = "/etc/kube-flannel/net-conf.json";
 
 /** The interface that carries the node's address. */
@@ -46,7 +43,7 @@ function nodeModules({ folders }: AgentOptions, network: PodNetwork, proxy: Serv
     module(
       "kube-proxy",
       { "k8s-app": "kube-proxy" },
-      { name: "kube-proxy", image: `registry.k8s.io/kube-proxy:${KUBERNETES_VERSION}`, command: ["kube-proxy"] },
+      { name: "kube-proxy", image: `registry.k8s.io/kube-proxy:${kubernetesVersion}`, command: ["kube-proxy"] },
       () => proxy.status(),
     ),
     module(
@@ -99,8 +96,8 @@ async function main(): Promise<void> {
   const args = process.argv.slice(2);
   // What `ps` shows; upstream's program is looked for by this name.
   showCommandLine(["/usr/bin/kubelet", ...args]);
-  const log = createLogger("kubelet");
   const options = agentOptions(args);
+  const log = createStderrLogger("kubelet", `${options.folders.log}/kubelet.log`);
   const transport = http2Transport(await loadKubeconfig(options.kubeconfig));
   const client = new Client(transport, { userAgent: "kubelet" });
   const stop = new AbortController();

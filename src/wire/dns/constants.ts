@@ -84,7 +84,6 @@ function reversed(table: Readonly<Record<string, number>>): ReadonlyMap<number, 
 const typeNames = reversed(RecordType);
 const classNames = reversed(RecordClass);
 const rcodeNames = reversed(Rcode);
-const opcodeNames = reversed(Opcode);
 
 /** `A`, `SRV`, …; `TYPE65280` for a number without a name (RFC 3597 §5). */
 export function typeName(type: number): string {
@@ -101,19 +100,9 @@ export function className(recordClass: number): string {
   return classNames.get(recordClass) ?? `CLASS${recordClass}`;
 }
 
-/** The number of `IN`, `ch` or `CLASS4096`; undefined for other text. */
-export function classNumber(name: string): number | undefined {
-  return numberOf(RecordClass, "CLASS", name);
-}
-
 /** `NOERROR`, `NXDOMAIN`, …; `RCODE11` for a number without a name. */
 export function rcodeName(rcode: number): string {
   return rcodeNames.get(rcode) ?? `RCODE${rcode}`;
-}
-
-/** `QUERY`, `NOTIFY`, …; `OPCODE9` for a number without a name. */
-export function opcodeName(opcode: number): string {
-  return opcodeNames.get(opcode) ?? `OPCODE${opcode}`;
 }
 
 function numberOf(table: Readonly<Record<string, number>>, prefix: string, name: string): number | undefined {

@@ -84,11 +84,6 @@ export function labelsOf(name: string): string[] {
   return labels;
 }
 
-/** Number of labels; 0 for the root. */
-export function labelCount(name: string): number {
-  return labelsOf(name).length;
-}
-
 /** The name without its first label; the root's parent is the root. */
 export function parentName(name: string): string {
   const rest = name.slice(labelEnd(name, 0) + 1);

@@ -1,6 +1,6 @@
-import { hasCode } from "#base/errors.ts";
+import { errorMessage, hasCode } from "#base/errors.ts";
 import { cidrNth, formatIp, parseCidr } from "#base/ip.ts";
-import { CNI_ERROR, CniError } from "../../errors.ts";
+import { CNI_ERROR, CniError, toCniError } from "../../errors.ts";
 import type { CniPlugin, PluginCall, PluginDeps } from "../../plugin.ts";
 import type { CniResult, ResultIp, ResultRoute } from "../../result.ts";
 import { inSandbox, isNetnsGone } from "../sandbox.ts";
@@ -55,8 +55,19 @@ async function add(deps: PluginDeps, call: PluginCall): Promise<CniResult> {
     if (config.ipMasq) await masquerade(deps, call, ips);
     return { interfaces, ips: ips.map((ip) => ({ ...ip, interface: 2 })), routes, dns: assigned?.dns ?? {} };
   } catch (error) {
-    if (config.ipam) await deps.delegate("DEL", config.ipam.type, call).catch(() => undefined);
+    if (config.ipam) await giveBack(deps, call, config.ipam.type, error);
     throw error;
+  }
+}
+
+/** Gives back what IPAM has assigned. When that fails too, the error that it is done for says both. */
+async function giveBack(deps: PluginDeps, call: PluginCall, ipam: string, reason: unknown): Promise<void> {
+  try {
+    await deps.delegate("DEL", ipam, call);
+  } catch (error) {
+    const { code, message, details } = toCniError(reason);
+    const both = `${message}; its addresses were not given back: ${errorMessage(error)}`;
+    throw new CniError(code, both, details, reason);
   }
 }
 

@@ -6,8 +6,8 @@ import {
   type Chain,
   clearMarkBits,
   concat,
+  ct,
   ctBits,
-  ctState,
   ctStatus,
   dataTypes,
   type Element,
@@ -27,6 +27,7 @@ import {
   networkU16,
   numgen,
   type Rule,
+  type Statement,
   setMarkBits,
   type Table,
   Transaction,
@@ -47,6 +48,13 @@ export function exampleTable(family: "ip" | "ip6", learning = true) {
   const bytes = (v4: string, v6: string) => parseIp(family === "ip" ? v4 : v6).bytes;
   const service = [daddr, metaFields.l4proto, th.dport] as const;
   const client = [saddr, ...service] as const;
+  const isConnected: Statement = {
+    kind: "match",
+    field: ct.state,
+    operator: "!=",
+    value: new Uint8Array(4),
+    mask: hostU32(ctBits.established | ctBits.related),
+  };
 
   const endpoints: NftSet = {
     table,
@@ -187,7 +195,7 @@ export function exampleTable(family: "ip" | "ip6", learning = true) {
       kind: "masquerade",
       fullyRandom: true,
     }),
-    rule(chains.forward, ctState(ctBits.established | ctBits.related), { kind: "counter" }, goTo(chains.mark)),
+    rule(chains.forward, isConnected, { kind: "counter" }, goTo(chains.mark)),
     rule(chains.forward, match(metaFields.oifname, interfaceName("eth0")), {
       kind: "log",
       prefix: "out ",

@@ -1,0 +1,230 @@
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import {
+  createEventRecorder,
+  type EventRecorder,
+  Informer,
+  kubernetesVersion,
+  type Pod,
+  resources,
+  type Service,
+} from "#api/index.ts";
+import { appRoot, distDirectory, nodeOptions, programFile } from "#base/entry.ts";
+import { CniRuntime } from "#cni/index.ts";
+import type { Spawner } from "#kernel/process/index.ts";
+import type { AgentDeps } from "./agent.ts";
+import { EchoClient } from "./echo/index.ts";
+import { hasManyUsers, type ImageSource, TemplateImages } from "./images/index.ts";
+import { isMirrorPod, MirrorPods, type NodeModule, staticModules } from "./modules/index.ts";
+import { CniPodNetwork, NetworkWatch } from "./network/index.ts";
+import { machineFacts, NodeRegistration } from "./node/index.ts";
+import { ApiObjects } from "./objects.ts";
+import type { AgentOptions } from "./options.ts";
+import { PodManager, PodRecords, PodStatuses } from "./pods/index.ts";
+import { ProcessRuntime } from "./runtime/index.ts";
+import { KubeletServer } from "./server/index.ts";
+
+/** What all parts of an agent are made from. */
+export interface AgentBase {
+  readonly options: AgentOptions;
+  readonly deps: AgentDeps;
+  /** This node's pods. */
+  readonly pods: Informer<Pod>;
+  readonly services: Informer<Service>;
+  readonly events: EventRecorder;
+  readonly spawner: Spawner;
+}
+
+/** The parts of an agent, wired and not started. */
+export interface AgentParts {
+  readonly manager: PodManager;
+  readonly network: NetworkWatch;
+  readonly registration: NodeRegistration;
+  readonly mirrors: MirrorPods;
+  readonly server: KubeletServer;
+  readonly echo: EchoClient;
+  readonly statuses: PodStatuses;
+  readonly objects: ApiObjects;
+}
+
+/** The informers and the recorder; the informers are started. */
+export function makeBase(options: AgentOptions, deps: AgentDeps, spawner: Spawner, signal: AbortSignal): AgentBase {
+  const { client, log } = deps;
+  const { nodeName } = options;
+  const pods = new Informer<Pod>(
+    client,
+    resources.pods,
+    { fieldSelector: `spec.nodeName=${nodeName}` },
+    { log, signal },
+  );
+  const services = deps.services ?? new Informer<Service>(client, resources.services, {}, { log, signal });
+  for (const informer of [pods, services]) informer.start();
+  const events = createEventRecorder(client, { component: "kubelet", host: nodeName }, { log });
+  return { options, deps, pods, services, events, spawner };
+}
+
+/** Makes the parts and ties them together. */
+export function makeParts(base: AgentBase): AgentParts {
+  const { options, deps } = base;
+  const { client, log } = deps;
+  const { folders } = options;
+  const runtime = new ProcessRuntime(
+    {
+      folder: folders.run,
+      init: findInit(),
+      ...(options.containerLogs ? { logs: options.containerLogs } : {}),
+    },
+    base.spawner,
+  );
+  const images = deps.images ?? templateImages();
+  const cni = new CniRuntime(
+    { confDir: options.cniConfDir, binDirs: options.cniBinDirs, cacheDir: folders.cni },
+    { log: log.child("cni") },
+  );
+  const echo = makeEcho(base);
+  const statuses = new PodStatuses(client, log);
+  const objects = new ApiObjects(client, log);
+  const manager = makeManager(base, { runtime, images, cni, echo, statuses, objects });
+  const network = new NetworkWatch(options.cniConfDir, cni, log, () => {
+    registration.update();
+    manager.retry();
+  });
+  const registration = makeRegistration(base, network, images);
+  const mirrors = makeMirrors(base, statuses);
+  const problem = () => registration.problem() ?? network.state.problem;
+  const server = makeServer(base, { manager, runtime, mirrors, problem });
+  return { manager, network, registration, mirrors, server, echo, statuses, objects };
+}
+
+function makeEcho({ options: { folders }, deps }: AgentBase): EchoClient {
+  const command = [process.execPath, ...nodeOptions, programFile("echo")];
+  return new EchoClient({ socket: `${folders.run}/echo.sock`, command, log: `${folders.log}/echo.log` }, deps.log);
+}
+
+function makeManager(
+  { options, deps, services, events }: AgentBase,
+  parts: Pick<AgentParts, "echo" | "statuses" | "objects"> & {
+    readonly runtime: ProcessRuntime;
+    readonly images: ImageSource;
+    readonly cni: CniRuntime;
+  },
+): PodManager {
+  const { client, log } = deps;
+  const { folders } = options;
+  const { runtime, images, cni, echo, statuses, objects } = parts;
+  return new PodManager(
+    {
+      runtime,
+      images,
+      network: new CniPodNetwork(folders.netns, { cni, events, log }),
+      servers: echo,
+      objects,
+      events,
+      records: new PodRecords(`${folders.run}/pods`),
+      log: log.child("pods"),
+      node: nodeOf(options),
+      dns: {
+        clusterDns: options.clusterDns,
+        clusterDomain: options.clusterDomain,
+        nodeResolvConf: readFileSync(options.resolvConf, "utf8"),
+      },
+      nodeHosts: () => readFileSync("/etc/hosts", "utf8"),
+      services: () => services.synced.then(() => services.list()),
+      logFolders: logFoldersOf(options),
+      podsFolder: `${folders.kubelet}/pods`,
+      reportStatus: (pod, status) => statuses.report(pod, status),
+    },
+    client,
+    (uid) => statuses.forget(uid),
+  );
+}
+
+function makeRegistration({ options, deps }: AgentBase, network: NetworkWatch, images: ImageSource): NodeRegistration {
+  return new NodeRegistration(
+    {
+      ...nodeOf(options),
+      labels: options.labels,
+      taints: options.taints,
+      port: options.server.port,
+      version: kubernetesVersion.slice(1),
+      kubernetesVersion,
+      maxPods: options.maxPods,
+    },
+    {
+      client: deps.client,
+      log: deps.log,
+      facts: machineFacts(),
+      network: () => network.state,
+      images: () => images.list(),
+    },
+  );
+}
+
+function makeMirrors({ options, deps, pods, events }: AgentBase, statuses: PodStatuses): MirrorPods {
+  return new MirrorPods(nodeModules(options, deps), nodeOf(options), {
+    client: deps.client,
+    pods,
+    events,
+    log: deps.log.child("modules"),
+    reportStatus: (pod, status) => statuses.report(pod, status),
+  });
+}
+
+/** What runs on the node in processes: in this one, and in those that its manifests name. */
+function nodeModules(options: AgentOptions, deps: AgentDeps): NodeModule[] {
+  const { staticPodPath, folders } = options;
+  const own = deps.modules ?? [];
+  if (staticPodPath === undefined) return [...own];
+  return [...own, ...staticModules(staticPodPath, folders.log, nodeOf(options), deps.log)];
+}
+
+function makeServer(
+  { options, deps, pods }: AgentBase,
+  parts: Pick<AgentParts, "manager" | "mirrors"> & {
+    readonly runtime: ProcessRuntime;
+    readonly problem: () => string | undefined;
+  },
+): KubeletServer {
+  const { origins } = deps;
+  return new KubeletServer(serverOptions(options), {
+    pods: parts.manager,
+    runtime: parts.runtime,
+    logFolders: logFoldersOf(options),
+    modules: parts.mirrors,
+    metrics: () => deps.metrics?.text() ?? "",
+    problem: parts.problem,
+    ...(origins ? { origins: () => origins(pods.list().filter((pod) => !isMirrorPod(pod))) } : {}),
+    log: deps.log,
+  });
+}
+
+function serverOptions({ server }: AgentOptions) {
+  return {
+    address: server.address,
+    port: server.port,
+    cert: readFileSync(server.certFile, "utf8"),
+    key: readFileSync(server.keyFile, "utf8"),
+    clientCa: readFileSync(server.clientCaFile, "utf8"),
+    healthzAddress: server.healthzAddress,
+    healthzPort: server.healthzPort,
+  };
+}
+
+function nodeOf({ nodeName, addresses }: AgentOptions) {
+  return { name: nodeName, addresses };
+}
+
+function logFoldersOf({ folders }: AgentOptions) {
+  return { pods: folders.podLogs, containers: folders.containerLogs };
+}
+
+/** tini, or nothing: a container's program is then its own first process. */
+function findInit(): readonly string[] {
+  const found = ["/usr/bin/tini", "/usr/bin/tini-static", "/sbin/tini"].find((p) => existsSync(p));
+  return found ? [found, "--"] : [];
+}
+
+function templateImages(): TemplateImages {
+  const command = (program: string) => [process.execPath, ...nodeOptions, path.join(distDirectory, `${program}.cjs`)];
+  return new TemplateImages({ programs: { folder: appRoot, command }, manyUsers: hasManyUsers() });
+}
