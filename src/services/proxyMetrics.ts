@@ -1,72 +1,79 @@
 import type { Metrics } from "#base/metrics.ts";
 import type { FamilyTable } from "./familyTable.ts";
 
-/** The service proxy's metrics, under kube-proxy's names (pkg/proxy/metrics). Times in s. */
-export function proxyMetrics(metrics: Metrics) {
+/** The metrics themselves, under kube-proxy's names (pkg/proxy/metrics). */
+function proxyFamilies(metrics: Metrics) {
   const buckets = Array.from({ length: 15 }, (_, i) => 0.001 * 2 ** i);
-  const duration = metrics.histogram(
-    "kubeproxy_sync_proxy_rules_duration_seconds",
-    "SyncProxyRules latency in seconds",
-    buckets,
-  );
-  const full = metrics.histogram(
-    "kubeproxy_sync_full_proxy_rules_duration_seconds",
-    "SyncProxyRules latency in seconds for full resyncs",
-    buckets,
-  );
-  const partial = metrics.histogram(
-    "kubeproxy_sync_partial_proxy_rules_duration_seconds",
-    "SyncProxyRules latency in seconds for partial resyncs",
-    buckets,
-  );
-  const programming = metrics.histogram(
-    "kubeproxy_network_programming_duration_seconds",
-    "In cluster network programming latency in seconds",
-    buckets,
-  );
-  const lastSync = metrics.gauge(
-    "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
-    "The last time proxy rules were successfully synced",
-  );
-  const lastQueued = metrics.gauge(
-    "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds",
-    "The last time a sync of proxy rules was queued",
-  );
-  const failures = metrics.counter(
-    "kubeproxy_sync_proxy_rules_nftables_sync_failures_total",
-    "Cumulative proxy nftables sync failures",
-  );
-  const entries = metrics.gauge("podwire_services_map_elements", "Elements of the service maps");
-  const cleaned = metrics.counter(
-    "kubeproxy_conntrack_reconciler_deleted_entries_total",
-    "Cumulative conntrack flows deleted by conntrack reconciler",
-  );
+  return {
+    duration: metrics.histogram(
+      "kubeproxy_sync_proxy_rules_duration_seconds",
+      "SyncProxyRules latency in seconds",
+      buckets,
+    ),
+    full: metrics.histogram(
+      "kubeproxy_sync_full_proxy_rules_duration_seconds",
+      "SyncProxyRules latency in seconds for full resyncs",
+      buckets,
+    ),
+    partial: metrics.histogram(
+      "kubeproxy_sync_partial_proxy_rules_duration_seconds",
+      "SyncProxyRules latency in seconds for partial resyncs",
+      buckets,
+    ),
+    programming: metrics.histogram(
+      "kubeproxy_network_programming_duration_seconds",
+      "In cluster network programming latency in seconds",
+      buckets,
+    ),
+    lastSync: metrics.gauge(
+      "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
+      "The last time proxy rules were successfully synced",
+    ),
+    lastQueued: metrics.gauge(
+      "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds",
+      "The last time a sync of proxy rules was queued",
+    ),
+    failures: metrics.counter(
+      "kubeproxy_sync_proxy_rules_nftables_sync_failures_total",
+      "Cumulative proxy nftables sync failures",
+    ),
+    entries: metrics.gauge("podwire_services_map_elements", "Elements of the service maps"),
+    cleaned: metrics.counter(
+      "kubeproxy_conntrack_reconciler_deleted_entries_total",
+      "Cumulative conntrack flows deleted by conntrack reconciler",
+    ),
+  };
+}
+
+/** The service proxy's metrics. Times in s. */
+export function proxyMetrics(metrics: Metrics) {
+  const families = proxyFamilies(metrics);
   let queuedAt: number | undefined;
   return {
     /** An object changed. */
     changed(): void {
       queuedAt ??= performance.now();
-      lastQueued.set(Date.now() / 1000);
+      families.lastQueued.set(Date.now() / 1000);
     },
     /** Rules were changed; `started` in ms of performance.now(). */
     synced(started: number, isFull: boolean, tables: Readonly<Record<4 | 6, FamilyTable>>): void {
       const now = performance.now();
-      duration.observe((now - started) / 1000);
-      (isFull ? full : partial).observe((now - started) / 1000);
-      if (queuedAt !== undefined) programming.observe((now - queuedAt) / 1000);
+      families.duration.observe((now - started) / 1000);
+      (isFull ? families.full : families.partial).observe((now - started) / 1000);
+      if (queuedAt !== undefined) families.programming.observe((now - queuedAt) / 1000);
       queuedAt = undefined;
-      lastSync.set(Date.now() / 1000);
+      families.lastSync.set(Date.now() / 1000);
       for (const [version, table] of Object.entries(tables)) {
         for (const map of ["services", "endpoints"] as const) {
-          entries.set(table.size(map), { map, family: version === "4" ? "IPv4" : "IPv6" });
+          families.entries.set(table.size(map), { map, family: version === "4" ? "IPv4" : "IPv6" });
         }
       }
     },
     cleaned(flows: number): void {
-      cleaned.inc({}, flows);
+      families.cleaned.inc({}, flows);
     },
     failed(): void {
-      failures.inc();
+      families.failures.inc();
     },
   };
 }

@@ -209,7 +209,7 @@ describe("what a pod's spec says beyond its command", () => {
     expect(status?.conditions?.find((c) => c.type === "Ready")).toMatchObject({ status: "False", reason: "PodFailed" });
     expect(status?.containerStatuses?.[0]?.state?.terminated?.exitCode).toBe(143);
     expect(machine.shell("ps ax")).not.toContain("sleep 444444");
-    expect(eventsOf("late")).toContain(`DeadlineExceeded: ${message}`);
+    await expect.poll(() => eventsOf("late")).toContain(`DeadlineExceeded: ${message}`);
     await machine.delete("late");
   });
 
@@ -279,16 +279,34 @@ describe("what a pod's spec says beyond its command", () => {
       { ports: [{ containerPort: 80, hostPort: 8080 }], resources: { limits: { memory: "1Gi" } } },
       { hostPID: true },
     );
+    const said = () => eventsOf("odd").filter((e) => e.startsWith("UnsupportedFields"));
+    // Events wait for what is more urgent, and those that wait go with a killed agent.
+    await expect.poll(said).toHaveLength(1);
     await machine.killAgent();
     await machine.startAgent();
     await machine.exec("odd", "true");
-    expect(eventsOf("odd").filter((e) => e.startsWith("UnsupportedFields"))).toEqual([
+    expect(said()).toEqual([
       expect.stringMatching(
         /spec\.hostPID \(.*\); spec\.containers\[0\]\.ports\[0\]\.hostPort \(.*\); spec\.containers\[0\]\.resources\.limits \(/,
       ),
     ]);
     expect(eventsOf("inmate").filter((e) => e.startsWith("UnsupportedFields"))).toEqual([]);
     await machine.delete("odd", 1);
+  });
+});
+
+describe("/healthz of the node agent", () => {
+  const health = async () => {
+    const { status, body } = await machine.get("/healthz");
+    return `${status} ${body}`;
+  };
+
+  it("says what is wrong for as long as it is", async () => {
+    await expect.poll(health).toBe("200 ok");
+    machine.shell("mkdir /run/test/aside && mv /run/test/net.d/* /run/test/aside/");
+    await expect.poll(health).toBe("500 Network plugin returns error: cni plugin not initialized");
+    machine.shell("mv /run/test/aside/* /run/test/net.d/");
+    await expect.poll(health).toBe("200 ok");
   });
 });
 

@@ -1,4 +1,13 @@
-import { type DaemonSet, isNamespaceTerminating, isNotFound, keyOf, type Pod, resources } from "#api/index.ts";
+import {
+  type DaemonSet,
+  type Informer,
+  isNamespaceTerminating,
+  isNotFound,
+  keyOf,
+  type Node,
+  type Pod,
+  resources,
+} from "#api/index.ts";
 import type { ControllerContext } from "../context.ts";
 import { templateHash } from "../deployment/replicasets.ts";
 import { conditionOf, controllerOf, jsonEqual } from "../objects.ts";
@@ -36,21 +45,10 @@ export function daemonSetController(context: ControllerContext): void {
         throw error;
       }
       const after = read();
-      await writeStatus(daemonSet, after.status);
+      await writeStatus(context, daemonSets, daemonSet, after.status);
       return after.lookAgainMs;
     },
   });
-
-  const writeStatus = async (daemonSet: DaemonSet, status: NonNullable<DaemonSet["status"]>): Promise<void> => {
-    const newest = daemonSets.get(keyOf(daemonSet));
-    if (!newest || jsonEqual(newest.status, status)) return;
-    try {
-      const options = { subresource: "status" };
-      daemonSets.assume(await context.client.update(resources.daemonSets, { ...newest, status }, options));
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
-  };
 
   daemonSets.onChange(({ object }) => queue.add(keyOf(object)));
   pods.onChange(({ object }) => {
@@ -58,14 +56,30 @@ export function daemonSetController(context: ControllerContext): void {
     if (owner?.kind === "DaemonSet") queue.add(`${object.metadata.namespace}/${owner.name}`);
   });
   nodes.onChange(({ type, object, old }) => {
-    const relevant = (node: typeof object | undefined) => [
-      node?.metadata.labels,
-      node?.spec?.taints,
-      conditionOf(node?.status?.conditions, "Ready")?.status,
-    ];
     if (type === "MODIFIED" && jsonEqual(relevant(object), relevant(old))) return;
     for (const daemonSet of daemonSets.list()) queue.add(keyOf(daemonSet));
   });
+}
+
+/** What of a node decides which pods belong there. */
+function relevant(node: Node | undefined) {
+  return [node?.metadata.labels, node?.spec?.taints, conditionOf(node?.status?.conditions, "Ready")?.status];
+}
+
+async function writeStatus(
+  context: ControllerContext,
+  daemonSets: Informer<DaemonSet>,
+  daemonSet: DaemonSet,
+  status: NonNullable<DaemonSet["status"]>,
+): Promise<void> {
+  const newest = daemonSets.get(keyOf(daemonSet));
+  if (!newest || jsonEqual(newest.status, status)) return;
+  try {
+    const options = { subresource: "status" };
+    daemonSets.assume(await context.client.update(resources.daemonSets, { ...newest, status }, options));
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
 }
 
 /** Sends a pod to its node by affinity, so that the scheduler still checks whether it fits. */

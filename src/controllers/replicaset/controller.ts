@@ -1,6 +1,7 @@
 import {
   type Change,
   type Index,
+  type Informer,
   isNamespaceTerminating,
   isNotFound,
   keyOf,
@@ -49,20 +50,9 @@ export function replicaSetController(context: ControllerContext): void {
       failure = { reason: plan.create > 0 ? "FailedCreate" : "FailedDelete", message: errorMessage(error) };
     }
     const after = planReplicaSet(replicaSet, candidates(podsOf, replicaSet), context.now(), failure);
-    await writeStatus(replicaSet, after.status);
+    await writeStatus(context, replicaSets, replicaSet, after.status);
     if (failed !== undefined) throw failed;
     return after.lookAgainMs;
-  };
-
-  const writeStatus = async (replicaSet: ReplicaSet, status: NonNullable<ReplicaSet["status"]>): Promise<void> => {
-    const newest = replicaSets.get(keyOf(replicaSet)) ?? replicaSet;
-    if (jsonEqual(newest.status, status)) return;
-    try {
-      const written = { ...newest, status };
-      replicaSets.assume(await context.client.update(resources.replicaSets, written, { subresource: "status" }));
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
   };
 
   replicaSets.onChange(({ object }) => queue.add(keyOf(object)));
@@ -70,23 +60,40 @@ export function replicaSetController(context: ControllerContext): void {
     for (const pod of [change.object, ...(change.old ? [change.old] : [])]) {
       const owner = controllerOf(pod);
       if (owner?.kind === "ReplicaSet") queue.add(`${pod.metadata.namespace}/${owner.name}`);
-      else if (!owner) for (const key of matching(change, pod)) queue.add(key);
+      else if (!owner) for (const key of matching(replicaSets, change, pod)) queue.add(key);
     }
   });
-  /** ReplicaSets that an orphan would belong to. */
-  const matching = (change: Change<Pod>, pod: Pod): string[] => {
-    if (change.type === "DELETED" || pod.metadata.labels === undefined) return [];
-    return replicaSets
-      .list()
-      .filter((one) => one.metadata.namespace === pod.metadata.namespace)
-      .filter((one) => matchesSelector(one.spec.selector, pod.metadata.labels))
-      .map(keyOf);
-  };
 }
 
 /** Pods are found by their managing owner's uid, those without one by `orphans/NAMESPACE`. */
 export function podIndexValues(pod: Pod): readonly string[] {
   return [controllerOf(pod)?.uid ?? `orphans/${pod.metadata.namespace}`];
+}
+
+/** ReplicaSets that an orphan would belong to. */
+function matching(replicaSets: Informer<ReplicaSet>, change: Change<Pod>, pod: Pod): string[] {
+  if (change.type === "DELETED" || pod.metadata.labels === undefined) return [];
+  return replicaSets
+    .list()
+    .filter((one) => one.metadata.namespace === pod.metadata.namespace)
+    .filter((one) => matchesSelector(one.spec.selector, pod.metadata.labels))
+    .map(keyOf);
+}
+
+async function writeStatus(
+  context: ControllerContext,
+  replicaSets: Informer<ReplicaSet>,
+  replicaSet: ReplicaSet,
+  status: NonNullable<ReplicaSet["status"]>,
+): Promise<void> {
+  const newest = replicaSets.get(keyOf(replicaSet)) ?? replicaSet;
+  if (jsonEqual(newest.status, status)) return;
+  try {
+    const written = { ...newest, status };
+    replicaSets.assume(await context.client.update(resources.replicaSets, written, { subresource: "status" }));
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
 }
 
 function candidates(podsOf: Index<Pod>, replicaSet: ReplicaSet): Pod[] {

@@ -1,21 +1,23 @@
 import { parseCidr } from "#base/ip.ts";
 import { describeOperation } from "./describe.ts";
+import type { LinkRef, OriginIndex, Rtnetlink } from "./driver.ts";
 import { encodeOperation } from "./encode.ts";
 import { NetlinkError, type NetlinkFailure } from "./errors.ts";
 import { ERRNO, type FakeLink, FakeNamespace, Refusal } from "./fakeState.ts";
 import { randomMac } from "./mac.ts";
 import { MessageWriter } from "./messageWriter.ts";
 import type {
+  AddAltName,
+  AddFdb,
   AddLink,
+  AddNeighbour,
   Address,
+  DeleteGroup,
   FdbEntry,
   KernelRoute,
   Link,
-  LinkRef,
   Neighbour,
   Operation,
-  OriginIndex,
-  Rtnetlink,
   SetLink,
 } from "./model.ts";
 import { OriginRecorder } from "./origins.ts";
@@ -169,18 +171,12 @@ export class FakeRtnetlink implements Rtnetlink {
         if (state.get(operation.index).link.master === 0) throw new Refusal(ERRNO.EINVAL);
         return;
       case "add-altname":
-        if (state.find({ name: operation.altName })) throw new Refusal(ERRNO.EEXIST);
-        state.update(operation.index, { altNames: [...state.get(operation.index).link.altNames, operation.altName] });
-        return;
+        return this.#addAltName(operation);
       case "delete-link":
         state.remove(operation.index);
         return;
-      case "delete-group": {
-        const members = [...state.links.values()].filter(({ link }) => link.group === operation.group);
-        if (members.length === 0) throw new Refusal(ERRNO.ENODEV);
-        for (const { link } of members) if (state.links.has(link.index)) state.remove(link.index);
-        return;
-      }
+      case "delete-group":
+        return this.#deleteGroup(operation);
       case "add-address":
         state.addAddress(operation);
         return;
@@ -193,25 +189,38 @@ export class FakeRtnetlink implements Rtnetlink {
       case "delete-route":
         state.removeRoute(operation);
         return;
-      case "add-neighbour": {
-        const { index, ip, mac } = operation;
-        state
-          .get(index)
-          .neighbours.set(ip, { index, ip, mac: mac.toLowerCase(), state: operation.state ?? "permanent" });
-        return;
-      }
+      case "add-neighbour":
+        return this.#addNeighbour(operation);
       case "delete-neighbour":
         if (!state.get(operation.index).neighbours.delete(operation.ip)) throw new Refusal(ERRNO.ENOENT);
         return;
-      case "add-fdb": {
-        const { index, mac, dst } = operation;
-        state.get(index).fdb.set(mac.toLowerCase(), { index, mac: mac.toLowerCase(), dst });
-        return;
-      }
+      case "add-fdb":
+        return this.#addFdb(operation);
       case "delete-fdb":
         if (!state.get(operation.index).fdb.delete(operation.mac.toLowerCase())) throw new Refusal(ERRNO.ENOENT);
         return;
     }
+  }
+
+  #addAltName({ index, altName }: AddAltName): undefined {
+    const state = this.#state;
+    if (state.find({ name: altName })) throw new Refusal(ERRNO.EEXIST);
+    state.update(index, { altNames: [...state.get(index).link.altNames, altName] });
+  }
+
+  #deleteGroup({ group }: DeleteGroup): undefined {
+    const { links } = this.#state;
+    const members = [...links.values()].filter(({ link }) => link.group === group);
+    if (members.length === 0) throw new Refusal(ERRNO.ENODEV);
+    for (const { link } of members) if (links.has(link.index)) this.#state.remove(link.index);
+  }
+
+  #addNeighbour({ index, ip, mac, state = "permanent" }: AddNeighbour): undefined {
+    this.#state.get(index).neighbours.set(ip, { index, ip, mac: mac.toLowerCase(), state });
+  }
+
+  #addFdb({ index, mac, dst }: AddFdb): undefined {
+    this.#state.get(index).fdb.set(mac.toLowerCase(), { index, mac: mac.toLowerCase(), dst });
   }
 
   #addLink({ name, index, mac, mtu, group, up, master, kind }: AddLink): number {

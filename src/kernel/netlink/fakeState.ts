@@ -1,6 +1,7 @@
 import { cidrContains, cidrNetwork, formatCidr, parseCidr, parseIp } from "#base/ip.ts";
 import { RT } from "./constants.ts";
-import type { Address, FdbEntry, KernelRoute, Link, LinkRef, Neighbour, Route } from "./model.ts";
+import type { LinkRef } from "./driver.ts";
+import type { Address, FdbEntry, KernelRoute, Link, Neighbour, Route } from "./model.ts";
 
 /** A device of a fake namespace, with what hangs on it. */
 export interface FakeLink {

@@ -1,6 +1,7 @@
 /** Netlink: message codec, sockets, and typed route netlink with a stateful fake. */
 export * from "./constants.ts";
 export { describeOperation } from "./describe.ts";
+export type * from "./driver.ts";
 export { NetlinkError, type NetlinkFailure } from "./errors.ts";
 export { FakeNetwork, type FakeRtnetlink } from "./fake.ts";
 export { formatMac, parseMac, randomMac } from "./mac.ts";

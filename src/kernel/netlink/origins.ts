@@ -1,6 +1,7 @@
 import { parseNetwork } from "#base/ip.ts";
 import type { Origin } from "#base/origin.ts";
-import type { Address, FdbEntry, Neighbour, Operation, OriginIndex, Route } from "./model.ts";
+import type { OriginIndex } from "./driver.ts";
+import type { Address, FdbEntry, Neighbour, Operation, Route } from "./model.ts";
 
 const key = {
   route(route: Route): string {

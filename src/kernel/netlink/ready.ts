@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { formatIp, type Ip, parseCidr, parseIp } from "#base/ip.ts";
-import type { Address, Rtnetlink } from "./model.ts";
+import type { Rtnetlink } from "./driver.ts";
+import type { Address } from "./model.ts";
 
 /** What has to be ready in one namespace. */
 export interface ReadinessWish {

@@ -3,21 +3,12 @@ import { inNetns, type Netns } from "#kernel/namespaces/index.ts";
 import { FAMILY, IFLA, NETLINK, NLM_F, RT, RTM } from "./constants.ts";
 import { decodeAddress, decodeFdb, decodeGroup, decodeLink, decodeNeighbour, decodeRoute } from "./decode.ts";
 import { describeOperation } from "./describe.ts";
+import type { LinkRef, OriginIndex, Rtnetlink } from "./driver.ts";
 import { encodeOperation } from "./encode.ts";
 import { MAX_LINK_NAME } from "./encodeLink.ts";
 import { NetlinkError, type NetlinkFailure } from "./errors.ts";
 import { MessageWriter } from "./messageWriter.ts";
-import type {
-  Address,
-  FdbEntry,
-  KernelRoute,
-  Link,
-  LinkRef,
-  Neighbour,
-  Operation,
-  OriginIndex,
-  Rtnetlink,
-} from "./model.ts";
+import type { Address, FdbEntry, KernelRoute, Link, Neighbour, Operation } from "./model.ts";
 import { OriginRecorder } from "./origins.ts";
 import { NetlinkSocket } from "./socket.ts";
 

@@ -14,7 +14,7 @@ import {
   UDATA,
 } from "./constants.ts";
 import { type DataType, dataTypeById, dataTypes } from "./dataTypes.ts";
-import { readStatements, type SetShapes } from "./decodeRule.ts";
+import { readStatements } from "./decodeRule.ts";
 import {
   type Chain,
   type Element,
@@ -25,6 +25,7 @@ import {
   type Rule,
   type Table,
 } from "./model.ts";
+import type { SetShapes } from "./registers.ts";
 import { readVerdict } from "./ruleValues.ts";
 import { userdataComment } from "./userdata.ts";
 

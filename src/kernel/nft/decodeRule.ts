@@ -21,9 +21,8 @@ import {
   REG,
   REJECT,
 } from "./constants.ts";
-import { type DataType, padded } from "./dataTypes.ts";
 import { rejectMeaning } from "./encodeRule.ts";
-import { ctField, type Field, fibType, metaField, numgen, payloadField } from "./fields.ts";
+import { ctField, fibType, metaField, numgen, payloadField } from "./fields.ts";
 import {
   comparisons,
   type Expression,
@@ -34,21 +33,8 @@ import {
   type Statement,
   setOperations,
 } from "./model.ts";
+import { Registers, type SetShapes } from "./registers.ts";
 import { bytesOf, hostNumber, numberOf, prefixMatch, readVerdict, register, textOf } from "./ruleValues.ts";
-
-/** Key and data types of a table's sets, by name: how many registers a lookup reads and what it yields. */
-export type SetShapes = ReadonlyMap<string, { readonly key: readonly DataType[]; readonly data: readonly DataType[] }>;
-
-/** What a register holds while a rule is read. */
-type Held =
-  | Field
-  | Extract<Expression, { kind: "map" | "constant" }>
-  | {
-      readonly kind: "masked";
-      readonly field: Field;
-      readonly mask: Uint8Array;
-      readonly flip: Uint8Array;
-    };
 
 const BASES = ["link", "network", "transport"] as const;
 
@@ -68,13 +54,12 @@ export function readStatements(expressions: Buffer, family: Family, sets: SetSha
 
 class RuleReader {
   readonly statements: Statement[] = [];
-  readonly #registers = new Map<number, Held>();
+  readonly #registers: Registers;
   readonly #family: Family;
-  readonly #sets: SetShapes;
 
   constructor(family: Family, sets: SetShapes) {
     this.#family = family;
-    this.#sets = sets;
+    this.#registers = new Registers(sets);
   }
 
   expression(name: string, a: Attributes): void {
@@ -86,9 +71,12 @@ class RuleReader {
       case "ct":
         return this.#metaOrCt(a, CT, ctField);
       case "fib":
-        return this.#load(register(a, FIB.DREG), fibType(numberOf(a, FIB.FLAGS) & FIB.F_DADDR ? "daddr" : "saddr"));
+        return this.#registers.load(
+          register(a, FIB.DREG),
+          fibType(numberOf(a, FIB.FLAGS) & FIB.F_DADDR ? "daddr" : "saddr"),
+        );
       case "numgen":
-        return this.#load(
+        return this.#registers.load(
           register(a, NUMGEN.DREG),
           numgen(
             numberOf(a, NUMGEN.MODULUS),
@@ -118,7 +106,7 @@ class RuleReader {
           ? { kind: "masquerade", fullyRandom: true }
           : { kind: "masquerade" };
       case "redir": {
-        const port = this.#constant(register(a, REDIR.PROTO_MIN));
+        const port = this.#registers.constant(register(a, REDIR.PROTO_MIN));
         return {
           kind: "redirect",
           port: ((port[0] ?? 0) << 8) | (port[1] ?? 0),
@@ -153,12 +141,12 @@ class RuleReader {
     const target = register(a, PAYLOAD.DREG);
     if (!base || target === undefined) throw new RangeError("nftables payload statement is not in the model");
     const field = payloadField(this.#family, base, numberOf(a, PAYLOAD.OFFSET), numberOf(a, PAYLOAD.LEN));
-    this.#load(target, field);
+    this.#registers.load(target, field);
   }
 
   #metaOrCt(a: Attributes, keys: typeof META | typeof CT, field: (key: number) => MetaOrCt): void {
     const source = register(a, keys.SREG);
-    if (source === undefined) return this.#load(register(a, keys.DREG), field(numberOf(a, keys.KEY)));
+    if (source === undefined) return this.#registers.load(register(a, keys.DREG), field(numberOf(a, keys.KEY)));
     if (keys === META && numberOf(a, META.KEY) === META.KEY_NFTRACE) {
       this.statements.push({ kind: "trace" });
       return;
@@ -172,7 +160,7 @@ class RuleReader {
   }
 
   #assigned(source: number, target: MetaOrCt): Expression {
-    const held = this.#held(source);
+    const held = this.#registers.held(source);
     if (held.kind === "constant") return { ...held, types: [target.type] };
     if (held.kind !== "masked") return held;
     if (held.field.kind !== "meta" && held.field.kind !== "ct") throw new RangeError("bits of a payload assigned");
@@ -185,11 +173,11 @@ class RuleReader {
   }
 
   #bitwise(a: Attributes): void {
-    const held = this.#held(register(a, BITWISE.SREG));
+    const held = this.#registers.held(register(a, BITWISE.SREG));
     if (held.kind === "map" || held.kind === "constant" || held.kind === "masked") {
       throw new RangeError("nftables bit operation on a computed value is not in the model");
     }
-    this.#load(register(a, BITWISE.DREG), {
+    this.#registers.load(register(a, BITWISE.DREG), {
       kind: "masked",
       field: held,
       mask: bytesOf(a, BITWISE.MASK),
@@ -198,7 +186,7 @@ class RuleReader {
   }
 
   #cmp(a: Attributes): void {
-    const held = this.#held(register(a, CMP.SREG));
+    const held = this.#registers.held(register(a, CMP.SREG));
     const operator = comparisons[numberOf(a, CMP.OP)] ?? "==";
     const value = bytesOf(a, CMP.DATA);
     if (held.kind === "map" || held.kind === "constant") throw new RangeError("comparison of a computed value");
@@ -216,14 +204,14 @@ class RuleReader {
   #lookup(a: Attributes): void {
     const name = textOf(a, LOOKUP.SET);
     const target = register(a, LOOKUP.DREG);
-    const key = this.#key(register(a, LOOKUP.SREG), name);
+    const key = this.#registers.key(register(a, LOOKUP.SREG), name);
     if (target === REG.VERDICT) this.statements.push({ kind: "vmap", key, map: name });
     else if (target !== undefined)
-      this.#load(target, {
+      this.#registers.load(target, {
         kind: "map",
         key,
         map: name,
-        types: this.#shape(name).data,
+        types: this.#registers.shape(name).data,
       });
     else {
       const negate = (numberOf(a, LOOKUP.FLAGS) & LOOKUP.F_INV) !== 0;
@@ -242,7 +230,7 @@ class RuleReader {
     const verdict = data.get(DATA.VERDICT);
     if (target === REG.VERDICT && verdict) this.statements.push({ kind: "verdict", verdict: readVerdict(verdict) });
     else
-      this.#load(target, {
+      this.#registers.load(target, {
         kind: "constant",
         bytes: Uint8Array.from(data.get(DATA.VALUE) ?? []),
         types: [],
@@ -253,13 +241,13 @@ class RuleReader {
     const type = numberOf(a, NAT.TYPE) === NAT.DNAT ? "dnat" : "snat";
     const family = numberOf(a, NAT.FAMILY) === familyNumbers.ip ? "ip" : "ip6";
     const port = register(a, NAT.PROTO_MIN);
-    const held = this.#held(register(a, NAT.ADDR_MIN));
+    const held = this.#registers.held(register(a, NAT.ADDR_MIN));
     let to: NatTarget;
     if (held.kind === "map") to = held;
     else if (held.kind !== "constant") throw new RangeError("nat to a field is not in the model");
     else if (port === undefined) to = { kind: "address", address: held.bytes };
     else {
-      const bytes = this.#constant(port);
+      const bytes = this.#registers.constant(port);
       to = {
         kind: "address",
         address: held.bytes,
@@ -278,7 +266,7 @@ class RuleReader {
   #dynset(a: Attributes): Statement {
     const set = textOf(a, DYNSET.NAME);
     const data = register(a, DYNSET.DATA);
-    const held = data === undefined ? undefined : this.#held(data);
+    const held = data === undefined ? undefined : this.#registers.held(data);
     const timeout = a.get(DYNSET.TIMEOUT)?.readBigUInt64BE();
     if (held && (held.kind === "map" || held.kind === "constant" || held.kind === "masked")) {
       throw new RangeError("a computed value stored in a map is not in the model");
@@ -287,44 +275,9 @@ class RuleReader {
       kind: "setOperation",
       operation: setOperations[numberOf(a, DYNSET.OP)] ?? "add",
       set,
-      key: this.#key(register(a, DYNSET.KEY), set),
+      key: this.#registers.key(register(a, DYNSET.KEY), set),
       ...(held && { data: held }),
       ...(timeout && { timeoutMs: Number(timeout) }),
     };
-  }
-
-  #load(target: number | undefined, held: Held): void {
-    if (target === undefined) throw new RangeError("nftables expression without a register");
-    this.#registers.set(target, held);
-  }
-
-  #held(source: number | undefined): Held {
-    const held = source === undefined ? undefined : this.#registers.get(source);
-    if (!held) throw new RangeError(`nftables rule reads register ${source}, which nothing was loaded into`);
-    return held;
-  }
-
-  #constant(source: number | undefined): Uint8Array {
-    const held = this.#held(source);
-    if (held.kind !== "constant") throw new RangeError("nftables rule computes what the model has as a constant");
-    return held.bytes;
-  }
-
-  #shape(set: string) {
-    const shape = this.#sets.get(set);
-    if (!shape) throw new RangeError(`nftables rule uses set ${set}, which the table does not list`);
-    return shape;
-  }
-
-  #key(source: number | undefined, set: string): Field[] {
-    let at = source ?? 0;
-    return this.#shape(set).key.map((type) => {
-      const held = this.#held(at);
-      at += padded(type.length) / 4;
-      if (held.kind === "map" || held.kind === "constant" || held.kind === "masked") {
-        throw new RangeError("a computed value in a key is not in the model");
-      }
-      return held;
-    });
   }
 }
