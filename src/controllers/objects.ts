@@ -68,17 +68,6 @@ export function jsonEqual(a: unknown, b: unknown): boolean {
   return [...keys].every((key) => jsonEqual(left[key], right[key]));
 }
 
-/** JSON with sorted keys and without undefined members: equal values, equal text. */
-export function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item ?? null)).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
-  const members = Object.entries(value)
-    .filter(([, member]) => member !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`);
-  return `{${members.join(",")}}`;
-}
-
 /** RFC 3339 with whole seconds, as meta/v1 Time. */
 export function timeText(date: Date): string {
   return date.toISOString().replace(/\.\d+Z$/, "Z");

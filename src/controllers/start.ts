@@ -14,6 +14,7 @@ import { lifecycleController, subnetController } from "./nodes/controller.ts";
 import { replicaSetController } from "./replicaset/controller.ts";
 import { schedulerController } from "./scheduler/controller.ts";
 import { systemController } from "./system.ts";
+import { unattendedController } from "./unattended/controller.ts";
 
 /** The running controllers of a cluster. */
 export interface Controllers {
@@ -46,6 +47,7 @@ export async function startControllers({ options, ...deps }: StartControllers): 
     await context.start();
     // The garbage collector watches every kind: it begins when the first work is under way.
     garbageController(context, served);
+    unattendedController(context, served);
     context.start().catch((error: unknown) => {
       if (!stopping.signal.aborted) deps.log.error("Garbage collection did not start", { error: errorMessage(error) });
     });

@@ -62,8 +62,8 @@ describe("image names", () => {
       mode: 0o755,
     });
     expect(coredns.notice?.reason).toBe("ImageTemplate");
-    await expect(images.pull("busybox", "Always")).rejects.toThrow(
-      /no template has this name \(templates: podwire\/toolbox, podwire\/echo, nginx/,
+    await expect(images.pull("redis", "Always")).rejects.toThrow(
+      /no template has this name \(templates: podwire\/toolbox, busybox, podwire\/echo, nginx/,
     );
     await expect(images.pull("No Name", "Always")).rejects.toMatchObject({ reason: "InvalidImageName" });
   });

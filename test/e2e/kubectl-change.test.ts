@@ -191,4 +191,19 @@ describe("U01 kubectl create, apply, change, delete (part: what changes)", () =>
     expect(left.stderr).toContain("No resources found in brief namespace.");
     expect(await suite.kubectl.fails("create cm conf -n brief")).toContain('namespaces "brief" not found');
   });
+
+  it("what nothing acts on says so by an event", async () => {
+    await k(`create cronjob idle -n ${NS} --image=podwire/toolbox --schedule='* * * * *' -- date`);
+    await eventually(async () =>
+      expect((await suite.kubectl.events(NS, "idle")).join()).toContain(
+        "NoController: no controller of this cluster acts on CronJob objects yet: no Jobs are made for it",
+      ),
+    );
+  });
+
+  it("run -it --rm --image=busybox looks around", async () => {
+    expect(
+      await k(`run look -n ${NS} -i --rm --restart=Never --image=busybox:1.36 -- nslookup kubernetes.default`),
+    ).toMatch(/10\.96\.0\.1\b/);
+  });
 });

@@ -1,6 +1,8 @@
 import { request } from "node:http";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import type { TestCluster } from "./cluster.ts";
+import { checkout } from "./installation.ts";
 
 /** Answer of a plain HTTP request from the host. */
 interface Answer {
@@ -60,6 +62,12 @@ export function firstLightTests(cluster: () => TestCluster): void {
       ["node02", "Ready", "192.168.1.12"],
     ]);
     expect(await kubectl("describe", "node", "node01")).toContain("PodCIDR:");
+  });
+
+  it("the shop's manifests, applied by hand, are what is there already", async () => {
+    const said = await kubectl("apply", "-f", join(checkout, "examples/online-store"));
+    expect(said.trim().split("\n").length).toBeGreaterThan(7);
+    expect(said.replace(/^\S+ unchanged\n/gm, "")).toBe("");
   });
 
   it("status tells when the first answer came", async () => {

@@ -1,5 +1,6 @@
 import type { Deployment, IntOrString, PodTemplateSpec, ReplicaSet } from "#api/index.ts";
-import { canonicalJson, jsonEqual } from "../objects.ts";
+import { canonicalJson } from "#base/json.ts";
+import { jsonEqual } from "../objects.ts";
 
 /** Annotations by which kubectl and the controller keep a rollout's state (upstream's names). */
 export const annotations = {

@@ -65,6 +65,14 @@ function templates({ programs, manyUsers }: TemplateOptions): readonly Template[
     },
     {
       ...plain,
+      // The images that people reach for to look around in a cluster: the same tools, started as those images are.
+      name: "busybox",
+      repositories: ["busybox", "nicolaka/netshoot"],
+      entrypoint: [],
+      cmd: ["sh"],
+    },
+    {
+      ...plain,
       name: "podwire/echo",
       repositories: ["podwire/echo"],
       entrypoint: ["/usr/bin/sleep"],

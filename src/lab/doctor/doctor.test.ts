@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { wanted } from "../../../scripts/lib/tools.mjs";
 import { formatDoctor, judge, type MachineFacts, makeReport, obstacles, runDoctor, worst } from "./index.ts";
-import { countSubordinateIds, wantedPrograms } from "./probe.ts";
+import { countSubordinateIds, freeSubordinateId, wantedPrograms } from "./probe.ts";
 
 const good: MachineFacts = {
   kernel: "6.8.0-45-generic",
@@ -16,7 +16,7 @@ const good: MachineFacts = {
   maxUserNamespaces: 63000,
   appArmorRestricts: 0,
   idMappers: true,
-  subordinateIds: { uids: 65536, gids: 65536 },
+  subordinateIds: { uids: 65536, gids: 65536, free: 165536 },
   overlay: { ok: true },
   network: { veth: { ok: true }, vxlan: { ok: true } },
   bridgeNetfilter: true,
@@ -61,7 +61,13 @@ describe("doctor", () => {
       /profile podwire "\/opt\/podwire\/bin\/node"/,
     ],
     ["no newuidmap", "subordinate-ids", { idMappers: false }, "warn", /apt-get install uidmap/],
-    ["no ranges", "subordinate-ids", { subordinateIds: { uids: 0, gids: 0 } }, "warn", /usermod .* ada$/],
+    [
+      "no ranges",
+      "subordinate-ids",
+      { subordinateIds: { uids: 0, gids: 0, free: 165536 } },
+      "warn",
+      /usermod --add-subuids 165536-231071 --add-subgids 165536-231071 ada$/,
+    ],
     ["no overlay", "overlay", { overlay: { ok: false, error: "EPERM" } }, "fail", /^$/],
     [
       "no vxlan",
@@ -94,6 +100,8 @@ describe("doctor", () => {
 
   it("counts a user's ranges by name and by number", () => {
     expect(countSubordinateIds("ada:100000:65536\n1000:300000:10\nbob:1:5\n", "ada", 1000)).toBe(65546);
+    expect(freeSubordinateId("", "")).toBe(100000);
+    expect(freeSubordinateId("ada:100000:65536\n", "bob:165536:65536\n\nodd line\n")).toBe(231072);
   });
 
   it("looks for the programs that the set-up fetches", () => {

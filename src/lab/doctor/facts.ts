@@ -27,8 +27,8 @@ export interface MachineFacts {
   readonly appArmorRestricts: number | undefined;
   /** Paths of newuidmap and newgidmap, when both are there. */
   readonly idMappers: boolean;
-  /** Sizes of this user's ranges in /etc/subuid and /etc/subgid. */
-  readonly subordinateIds: { readonly uids: number; readonly gids: number };
+  /** Sizes of this user's ranges in /etc/subuid and /etc/subgid; the first id that is in nobody's range. */
+  readonly subordinateIds: { readonly uids: number; readonly gids: number; readonly free: number };
   /** Does an overlay mount inside a user namespace? */
   readonly overlay: Trial;
   /** Link kinds and nftables inside a network namespace, by name. */

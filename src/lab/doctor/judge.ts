@@ -80,9 +80,10 @@ function subordinateIds(facts: MachineFacts): Finding {
     const mend = "sudo apt-get install uidmap";
     return { id, verdict: "warn", says: "newuidmap and newgidmap are missing", costs, mend };
   }
-  const { uids, gids } = facts.subordinateIds;
+  const { uids, gids, free } = facts.subordinateIds;
   if (Math.min(uids, gids) >= idsWanted) return ok(id, `${uids} subordinate uids, ${gids} gids`);
-  const mend = `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${facts.user}`;
+  const range = `${free}-${free + idsWanted - 1}`;
+  const mend = `sudo usermod --add-subuids ${range} --add-subgids ${range} ${facts.user}`;
   const says = `${facts.user} has ${uids} subordinate uids and ${gids} gids, ${idsWanted} are wanted`;
   return { id, verdict: "warn", says, costs, mend };
 }
@@ -117,7 +118,7 @@ function bridgeNetfilter(facts: MachineFacts): Finding {
 function tun(facts: MachineFacts): Finding {
   if (facts.tun === "open") return ok("tun", "/dev/net/tun opens");
   const says = facts.tun === "absent" ? "there is no /dev/net/tun" : "/dev/net/tun may not be opened by this user";
-  const costs = "with --outside on, connections to the outside go through the slower way of the parent process";
+  const costs = "nothing today: the outside is off; a way to it would have to lead through the parent process";
   const mend = facts.tun === "absent" ? "sudo modprobe tun" : "sudo chmod 0666 /dev/net/tun";
   return { id: "tun", verdict: "warn", says, costs, mend };
 }

@@ -59,6 +59,19 @@ export function countSubordinateIds(text: string, user: string, uid: number): nu
     .reduce((sum, [, , count]) => sum + (Number(count) || 0), 0);
 }
 
+/** Where distributions begin to give out subordinate ids (login.defs(5), SUB_UID_MIN). */
+const firstSubordinateId = 100_000;
+
+/** The first id behind every range that files such as /etc/subuid give to anybody: a new range there overlaps none. */
+export function freeSubordinateId(...texts: readonly string[]): number {
+  const ends = texts
+    .flatMap((text) => text.split("\n"))
+    .map((line) => line.split(":"))
+    .map(([, first, count]) => Number(first) + Number(count))
+    .filter((end) => Number.isSafeInteger(end));
+  return Math.max(firstSubordinateId, ...ends);
+}
+
 function cgroupVersion(): MachineFacts["cgroups"] {
   try {
     if (statfsSync("/sys/fs/cgroup").type === cgroup2Magic) return "v2";
@@ -148,6 +161,7 @@ export async function probeMachine(tools: string): Promise<MachineFacts> {
     subordinateIds: {
       uids: countSubordinateIds(readText("/etc/subuid"), username, uid),
       gids: countSubordinateIds(readText("/etc/subgid"), username, uid),
+      free: freeSubordinateId(readText("/etc/subuid"), readText("/etc/subgid")),
     },
     overlay,
     network,

@@ -11,6 +11,10 @@ import {
   SOURCE_ANNOTATION,
 } from "#api/index.ts";
 import { PodwireError } from "#base/errors.ts";
+import { canonicalJson } from "#base/json.ts";
+
+/** What `kubectl apply` compares a manifest with (k8s.io/api/core/v1, LastAppliedConfigAnnotation). */
+const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
 
 /**
  * Reads the objects of manifests, each annotated with its file and line.
@@ -46,12 +50,22 @@ export function parseManifests(text: string, file: string): KubeObject[] {
     if (!object.kind || !object.apiVersion)
       throw new PodwireError("InvalidManifest", `${file}:${line}: an object needs apiVersion and kind`);
     const metadata = object.metadata ?? {};
-    objects.push({
-      ...object,
-      metadata: { ...metadata, annotations: { ...metadata.annotations, [SOURCE_ANNOTATION]: `${file}:${line}` } },
-    });
+    const annotations = {
+      ...metadata.annotations,
+      [SOURCE_ANNOTATION]: `${file}:${line}`,
+      [LAST_APPLIED]: applied(object),
+    };
+    objects.push({ ...object, metadata: { ...metadata, annotations } });
   }
   return objects;
+}
+
+/** An object as kubectl remembers it: a later `kubectl apply` of the same manifest finds it unchanged. */
+function applied(object: KubeObject): string {
+  const { metadata } = object;
+  const text = canonicalJson({ ...object, metadata: { ...metadata, annotations: metadata?.annotations ?? {} } });
+  // Go's encoding/json escapes these for HTML.
+  return `${text.replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`)}\n`;
 }
 
 /** The resource of an object, by its apiVersion and kind. @throws PodwireError "InvalidManifest" for unknown kinds */

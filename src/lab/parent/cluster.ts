@@ -211,6 +211,13 @@ export class Cluster extends EventEmitter<Events> {
     return `https://${this.#prefix}.1:${this.#apiPort}`;
   }
 
+  /** What of this computer makes the cluster poorer than it could be; a sentence each. */
+  get shortcomings(): readonly string[] {
+    return this.#engine?.ids.kind === "single"
+      ? ["this user has no subordinate ids: in pods, chown and servers that change their user fail (podwire doctor)"]
+      : [];
+  }
+
   /** What `podwire status` says. */
   status(): ClusterStatus {
     const { config } = this.#options;

@@ -5,7 +5,7 @@ import type { Server } from "node:net";
 import { nodeOptions } from "#base/entry.ts";
 import { PodwireError } from "#base/errors.ts";
 import type { BootRequest, ForwardTarget, FromEngine, ProcessState, ToEngine } from "#lab/engine/index.ts";
-import { enterStage, LAB_ROOT, type StageSources } from "#lab/stage/index.ts";
+import { enterStage, type IdPlan, LAB_ROOT, type StageSources } from "#lab/stage/index.ts";
 
 /** The first process of the lab. */
 const INIT = "/usr/bin/tini";
@@ -54,6 +54,8 @@ function parentOf(pid: string): number | undefined {
 /** The parent's end of the engine. */
 export class EngineLink extends EventEmitter<Events> {
   readonly #child: ChildProcess;
+  /** The user and group ids inside. */
+  readonly ids: IdPlan;
   /** By process name. */
   readonly processes = new Map<string, ProcessState>();
   /** Pids of the machines' inits as the engine sees them. */
@@ -62,9 +64,10 @@ export class EngineLink extends EventEmitter<Events> {
   /** Rejects when the engine has ended, however that came: nothing that waits for it may wait for ever. */
   readonly #gone: Promise<never>;
 
-  private constructor(child: ChildProcess, log: string) {
+  private constructor(child: ChildProcess, ids: IdPlan, log: string) {
     super();
     this.#child = child;
+    this.ids = ids;
     this.#gone = new Promise((_, reject) => {
       child.once("exit", () => reject(new PodwireError("EngineEnded", "the lab's engine has ended")));
     });
@@ -90,13 +93,13 @@ export class EngineLink extends EventEmitter<Events> {
     const init = `${LAB_ROOT}${INIT}`;
     const fd = openSync(log, "a", 0o600);
     try {
-      const { child } = await enterStage(
+      const { child, ids } = await enterStage(
         sources,
         init,
         [`${LAB_ROOT}/node`, ...nodeOptions, `${LAB_ROOT}/dist/${engineFile}`],
         fd,
       );
-      return new EngineLink(child, log);
+      return new EngineLink(child, ids, log);
     } catch (error) {
       const words = readFileSync(log, "utf8").trim();
       if (error instanceof PodwireError && words)

@@ -24,6 +24,7 @@ export async function commandOn(
     "USER=root",
     ...(term ? [`TERM=${term}`] : []),
     "LANG=C.UTF-8",
+    "KUBECONFIG=/etc/kubernetes/admin.conf",
   ];
   return [...machineCommand(lab, init, userInfo().uid), ...env, ...command];
 }

@@ -3,7 +3,7 @@ import { PodwireError } from "#base/errors.ts";
 import { endWithParent } from "#kernel/process/index.ts";
 import { type ClusterConfig, explainWithFile, parseConfigFile, resolveConfig } from "#lab/config/index.ts";
 import { obstacles, runDoctor } from "#lab/doctor/index.ts";
-import { Cluster, type ClusterStatus } from "#lab/parent/index.ts";
+import { Cluster } from "#lab/parent/index.ts";
 import { installation } from "./installation.ts";
 import { Progress } from "./progress.ts";
 
@@ -77,7 +77,7 @@ export async function runUp(flags: UpFlags): Promise<number> {
   const started = cluster.start().then(
     () => {
       progress.end();
-      process.stdout.write(summary(config, cluster.status()));
+      process.stdout.write(summary(config, cluster));
     },
     (error: unknown) => cluster.emit("failed", error as Error),
   );
@@ -101,7 +101,8 @@ async function explain(error: Error): Promise<string> {
   return lines.map((line) => `podwire: ${line}\n`).join("");
 }
 
-function summary(config: ClusterConfig, status: ClusterStatus): string {
+function summary(config: ClusterConfig, cluster: Cluster): string {
+  const status = cluster.status();
   const { urls } = status;
   const name = config.name === "podwire" ? "" : ` --name ${config.name}`;
   const worker = status.nodes[1]?.name ?? status.nodes[0]?.name ?? "";
@@ -115,7 +116,8 @@ function summary(config: ClusterConfig, status: ClusterStatus): string {
     `  kubeconfig   ${status.kubeconfig}`,
     `  API server   ${urls.api}`,
     ...(ingress ? [`  ingress      ${ingress}`] : []),
-    ...status.nodes.map((n) => `  ${n.name.padEnd(12)} ${n.address}  (NodePorts at ${n.hostAddress})`),
+    ...status.nodes.map((n) => `  ${n.name.padEnd(12)} ${n.address} inside, its NodePorts here at ${n.hostAddress}`),
+    ...cluster.shortcomings.map((words) => `\n! ${words}`),
     "",
     "Try:",
     `  export KUBECONFIG=$(./podwire kubeconfig${name})`,

@@ -1,0 +1,33 @@
+import { type KubeObject, type Resource, referenceTo } from "#api/index.ts";
+import type { ControllerContext } from "../context.ts";
+
+/** Kinds that are stored, validated and shown, while nothing acts on them yet; and what a person misses then. */
+const UNATTENDED: Readonly<Record<string, string>> = {
+  statefulsets: "no pods are made for it",
+  replicationcontrollers: "no pods are made for it",
+  cronjobs: "no Jobs are made for it",
+  horizontalpodautoscalers: "nothing is scaled",
+  networkpolicies: "no packet is dropped because of it",
+  persistentvolumeclaims: "no volume is bound to it",
+};
+
+/** Says of every object that is made, by an event on it, when nothing in this cluster will act on it. */
+export function unattendedController(context: ControllerContext, served: readonly Resource<KubeObject>[]): void {
+  const started = Math.floor(context.now().getTime() / 1000) * 1000;
+  for (const resource of served) {
+    const consequence = UNATTENDED[resource.plural];
+    if (consequence === undefined) continue;
+    context.informer(resource).onChange(({ type, object }) => {
+      // What was there before this process has been told already.
+      if (type !== "ADDED" || Date.parse(object.metadata.creationTimestamp ?? "") < started) return;
+      context
+        .recorder("podwire")
+        .event(
+          referenceTo(resource, object),
+          "Warning",
+          "NoController",
+          `no controller of this cluster acts on ${resource.kind} objects yet: ${consequence}`,
+        );
+    });
+  }
+}
