@@ -126,12 +126,14 @@ describe("I03 K01 P01 V01 up refuses before anything starts (part: ranges, names
   });
 
   it("a place for its state that cannot be written: the variable that names another", async () => {
-    const env = { ...environment(), XDG_STATE_HOME: file("state", "a file") };
-    const { code, stdout, stderr } = await run(staging.node, [staging.podwire, "up"], { env });
-    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
-    expect(stderr).toMatch(
-      /^podwire: state cannot be kept in \S+\/state\/podwire\/podwire \(.*\); set XDG_STATE_HOME .*\n$/,
-    );
+    for (const home of [file("state", "a file"), "/proc/none"]) {
+      const env = { ...environment(), XDG_STATE_HOME: home };
+      const { code, stdout, stderr } = await run(staging.node, [staging.podwire, "up"], { env });
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+      expect(stderr).toMatch(
+        /^podwire: state cannot be kept in \S+\/podwire\/podwire \(.*\); set XDG_STATE_HOME .*\n$/,
+      );
+    }
   });
 
   it("a machine whose loopback device is down: the command that mends it", async () => {

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { homedir, userInfo } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { PodwireError } from "#base/errors.ts";
 import { tryLock } from "#kernel/locks/index.ts";
 
@@ -115,7 +115,7 @@ export class StateDirectory {
 /** Makes the folder for its owner alone. @throws PodwireError "StateRefused" */
 function makePrivate(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeFolder(path);
     chmodSync(path, 0o700);
   } catch (error) {
     throw new PodwireError(
@@ -124,6 +124,21 @@ function makePrivate(path: string): void {
       {},
       error,
     );
+  }
+}
+
+/**
+ * Makes a folder and those above it. mkdirSync's own way of that never returns where a folder cannot hold others, as in
+ * /proc (Node 24.21).
+ * @throws Error of the system call, naming the path
+ */
+function makeFolder(path: string): void {
+  const parent = dirname(path);
+  if (!existsSync(parent)) makeFolder(parent);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
 }
 
