@@ -36,21 +36,24 @@ function readResults() {
   }
 }
 
-/** docs/test-long.md: the last run of the long tests. */
+/** docs/test-long.md, below its last heading: the last run of the long tests. */
 function writeLongPage(long, node) {
+  const page = path.join(root, "docs/test-long.md");
+  const heading = "## Last results";
+  const [text] = fs.readFileSync(page, "utf8").split(heading);
   const rows = long.map(
     ({ file, name, state, seconds }) =>
       `| ${name.replaceAll("|", "\\|")} | [${file}](../${file}) | ${state} | ${seconds.toFixed(1)} |`,
   );
-  const head = [
-    "# Long tests: the last run",
+  const results = [
+    heading,
     "",
     `Written by \`npm run test:long\` on ${new Date().toISOString().slice(0, 10)}, Node ${node}.`,
     "",
     "| test | file | result | seconds |",
     "| --- | --- | --- | --- |",
   ];
-  fs.writeFileSync(path.join(root, "docs/test-long.md"), `${[...head, ...rows].join("\n")}\n`);
+  fs.writeFileSync(page, `${text}${[...results, ...rows].join("\n")}\n`);
 }
 
 /** Sources that do not bundle are a failure among others: the unit tests run all the same. */

@@ -34,7 +34,13 @@ describe("a cluster started as people start it ends", () => {
   afterAll(() => staging.remove());
 
   const start = (way: keyof Launches): WatchedCluster => {
-    cluster = new WatchedCluster({ staging, launch: launches[way], flags: ["--example", "none", "--ingress", "none"] });
+    cluster = new WatchedCluster({
+      staging,
+      launch: launches[way],
+      flags: ["--example", "none", "--ingress", "none"],
+      // npm itself keeps compiled code in the folder of temporary files.
+      env: { NODE_DISABLE_COMPILE_CACHE: "1" },
+    });
     return cluster;
   };
   /** Kills a process of the cluster's; nothing may be left once the first of them has ended. */
