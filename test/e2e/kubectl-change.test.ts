@@ -193,7 +193,18 @@ describe("U01 kubectl create, apply, change, delete (part: what changes)", () =>
   });
 
   it("what nothing acts on says so by an event", async () => {
-    await k(`create cronjob idle -n ${NS} --image=podwire/toolbox --schedule='* * * * *' -- date`);
+    const schedule = ["--schedule", "* * * * *"];
+    await suite.kubectl.okWords([
+      "create",
+      "cronjob",
+      "idle",
+      "-n",
+      NS,
+      "--image=podwire/toolbox",
+      ...schedule,
+      "--",
+      "date",
+    ]);
     await eventually(async () =>
       expect((await suite.kubectl.events(NS, "idle")).join()).toContain(
         "NoController: no controller of this cluster acts on CronJob objects yet: no Jobs are made for it",

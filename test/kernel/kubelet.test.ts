@@ -267,9 +267,12 @@ describe("what a pod's spec says beyond its command", () => {
     });
     expect((await machine.get("/containerLogs/default/debugged/debug")).body).toContain((await status())?.podIP);
     expect(await status()).toMatchObject({ phase: "Running", containerStatuses: [{ ready: true, restartCount: 0 }] });
-    expect(eventsOf("debugged").filter((e) => e.startsWith("UnsupportedFields"))).toEqual([
-      "UnsupportedFields: Fields that this node does not act on: spec.ephemeralContainers[0].targetContainerName (each container has a process namespace of its own)",
-    ]);
+    const said = () => eventsOf("debugged").filter((e) => e.startsWith("UnsupportedFields"));
+    await expect
+      .poll(said, { timeout: 5000 })
+      .toEqual([
+        "UnsupportedFields: Fields that this node does not act on: spec.ephemeralContainers[0].targetContainerName (each container has a process namespace of its own)",
+      ]);
     await machine.delete("debugged", 1);
   });
 

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { Client } from "#api/index.ts";
 import { createLogger } from "#base/log.ts";
 import { type AgentOptions, defaultFolders, startAgent } from "#kubelet/index.ts";
@@ -32,5 +32,7 @@ const options: AgentOptions = {
 mkdirSync("/run/test", { recursive: true });
 const log = createLogger("kubelet", { level: "debug" });
 const agent = await startAgent(options, { client: new Client(unixTransport(api)), log });
-writeFileSync("/run/test/ready", String(process.pid));
+// Whole or not at all: who waits for it reads it at once.
+writeFileSync("/run/test/ready.new", String(process.pid));
+renameSync("/run/test/ready.new", "/run/test/ready");
 process.on("SIGTERM", () => void agent.stop().then(() => process.exit(0)));
