@@ -32,8 +32,6 @@ export default defineConfig({
   test: {
     env,
     pool: "forks",
-    // The default of a second is short on a small machine that has other work.
-    expect: { poll: { timeout: 15_000 } },
     // Bounds for what hangs, not for what is slow: a machine with two busy cores takes its time.
     testTimeout: 30_000,
     hookTimeout: 60_000,
