@@ -19,11 +19,14 @@ describe("up --nodes 1 --pods 5", () => {
     const nodes = (await suite.kubectl.ok("get nodes --no-headers")).trim().split("\n");
     expect(nodes).toEqual([expect.stringMatching(/^controlplane +Ready /)]);
     expect((await suite.cluster.status()).nodes.map(({ name }) => name)).toEqual(["controlplane"]);
-    const { items } = await suite.kubectl.json<Placed>("get pods -A");
-    const elsewhere = items.filter(
-      ({ spec, status }) => spec.nodeName !== "controlplane" || status.phase !== "Running",
-    );
-    expect(elsewhere).toEqual([]);
+    const all = async () => (await suite.kubectl.json<Placed>("get pods -A")).items;
+    // The last pods of the load may still be starting, and modules show as pods a little later.
+    await eventually(async () => {
+      const elsewhere = ({ spec, status }: Placed["items"][number]) =>
+        spec.nodeName !== "controlplane" || status.phase !== "Running";
+      expect((await all()).filter(elsewhere)).toEqual([]);
+    });
+    const items = await all();
     expect(new Set(items.map(({ metadata }) => metadata.namespace))).toEqual(
       new Set(["default", "app-space", "ingress-space", "kube-system"]),
     );
