@@ -9,6 +9,8 @@ const CHUNK = 64 * 1024;
 export interface ReadPlace {
   file: FileHandle;
   position: number;
+  /** Where a read that does not follow ends: what is written meanwhile must not lengthen a tail. */
+  readonly end: number;
 }
 
 /** Waits until the log grows or ends, or the signal is aborted. */
@@ -38,8 +40,10 @@ export async function* bytesOf(
   while (!signal.aborted) {
     // Asked before the read: what was written before the end is then still read.
     const last = !live || live.ended;
-    const buffer = Buffer.allocUnsafe(CHUNK);
-    const { bytesRead } = await place.file.read(buffer, 0, CHUNK, place.position);
+    const length = live ? CHUNK : Math.min(CHUNK, place.end - place.position);
+    if (length <= 0) return;
+    const buffer = Buffer.allocUnsafe(length);
+    const { bytesRead } = await place.file.read(buffer, 0, length, place.position);
     place.position += bytesRead;
     if (bytesRead > 0) yield buffer.subarray(0, bytesRead);
     else if (!live) return;

@@ -90,6 +90,19 @@ describe("L08 container logs in the CRI format (part: reading and writing)", () 
     expect(tail.split("\n")).toHaveLength(3001);
   });
 
+  it("gives a tail as it was when asked, though the log grows", async () => {
+    const log = new ContainerLog(join(folder, "0.log"));
+    for (let i = 0; i < 5000; i++) log.write("stdout", Buffer.from(`${i} ${"x".repeat(40)}\n`));
+    let tail = "";
+    for await (const chunk of readLog(log.path, { tailLines: 3000 }, new AbortController().signal)) {
+      log.write("stdout", Buffer.from("later\n"));
+      tail += chunk;
+    }
+    log.end();
+    expect(tail.split("\n")).toHaveLength(3001);
+    expect(tail).not.toContain("later");
+  });
+
   it("follows until the log ends", async () => {
     const log = new ContainerLog(join(folder, "0.log"));
     log.write("stdout", Buffer.from("before\n"));

@@ -75,10 +75,11 @@ export async function* readLog(
   live?: LogGrowth,
   decode: LineDecoder = decodeEntry,
 ): AsyncGenerator<Buffer> {
-  const place: ReadPlace = { file: await open(path, "r"), position: 0 };
+  const file = await open(path, "r");
+  const { size } = await file.stat();
+  const place: ReadPlace = { file, position: 0, end: size };
   try {
-    const { size } = await place.file.stat();
-    if (options.tailLines !== undefined) place.position = await tailOffset(place.file, size, options.tailLines);
+    if (options.tailLines !== undefined) place.position = await tailOffset(file, size, options.tailLines);
     let left = options.limitBytes ?? Number.POSITIVE_INFINITY;
     const pieces: Buffer[] = [];
     let held = 0;
