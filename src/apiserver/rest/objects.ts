@@ -45,12 +45,13 @@ export class Objects {
     this.#checkNamespace(kind, object);
     object = kind.toStored(object);
     kind.defaults(object);
+    // As upstream, ownership is of what was asked for and its defaults: what admission and storage add is nobody's.
+    this.#own(kind, undefined, object, options);
     kind.prepareCreate(object, context);
     const errors = new FieldErrors();
     validateMeta(kind, object, errors);
     kind.validate(object, errors, context);
     errors.throwIfAny(kind.kind, kind.group, object.metadata.name);
-    this.#own(kind, undefined, object, options);
     const key = keyOf(object.metadata.namespace, object.metadata.name);
     if (this.#store.get(kind.storage, key)) throw alreadyExists(kind, object.metadata.name);
     return options.dryRun ? object : this.#store.put(kind.storage, key, object).object;
@@ -77,6 +78,7 @@ export class Objects {
     this.#carryOver(kind, old, object, options.subresource);
     const context = this.#context(object, options);
     kind.defaults(object);
+    this.#own(kind, old, object, options);
     if (options.subresource === "") kind.prepareUpdate(object, old, context);
     const errors = new FieldErrors();
     validateMeta(kind, object, errors);
@@ -88,7 +90,6 @@ export class Objects {
     }
     errors.throwIfAny(kind.kind, kind.group, name);
     if (kind.generation && options.subresource !== "status") countGeneration(old, object);
-    this.#own(kind, old, object, options);
     if (equalJson(object, old)) return old;
     if (options.dryRun) return object;
     if (isGone(kind, object)) {
@@ -246,7 +247,12 @@ export class Objects {
       now: timestamp(),
       statusApart: kind.status && options.subresource === "",
     };
-    trackUpdate(this.#schema, kind.type, old && kind.fromStored(old), object, owner);
+    const written = kind.fromStored(object);
+    trackUpdate(this.#schema, kind.type, old && kind.fromStored(old), written, owner);
+    if (written === object) return;
+    const { managedFields } = written.metadata;
+    if (managedFields) object.metadata.managedFields = managedFields;
+    else delete object.metadata.managedFields;
   }
 
   #context(object: StoredObject, options: WriteOptions): WriteContext {
