@@ -22,6 +22,8 @@ export interface Sink {
   /** Bytes accepted and not yet sent. */
   readonly backlog: number;
   write(chunk: Uint8Array): void;
+  /** Takes an event of a watch as it is instead of its bytes: only where the client is in this process. */
+  event?(type: string, object: object): void;
   end(): void;
 }
 
