@@ -23,8 +23,8 @@ import { type Call, jsonReply, type Reply } from "./call.ts";
 import type { DeleteOptions } from "./deletion.ts";
 import type { KindCall } from "./handler.ts";
 import { includeObject, listPage } from "./list.ts";
+import { flag } from "./list-options.ts";
 import { keyOf, type Objects, type WriteOptions } from "./objects.ts";
-import { flag } from "./request-info.ts";
 import { columnsJson, partialMetadata, rowJson, tableJson } from "./table.ts";
 import { timestamp } from "./time.ts";
 
