@@ -119,16 +119,16 @@ function scalarProblem(field: Field, value: unknown): string | undefined {
 
 /** A value as structured-merge-diff prints it: Go's `%v` of the structure around it. */
 function shown(value: unknown): string {
-  return `&{${plain(value)}}`;
+  return `&{${goValue(value)}}`;
 }
 
 /** A value as Go's `%v` prints it. */
-function plain(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(plain).join(" ")}]`;
+export function goValue(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(goValue).join(" ")}]`;
   if (!isDict(value)) return value === null ? "<nil>" : String(value);
   return `map[${Object.keys(value)
     .sort()
-    .map((k) => `${k}:${plain(value[k])}`)
+    .map((k) => `${k}:${goValue(value[k])}`)
     .join(" ")}]`;
 }
 
