@@ -13,6 +13,7 @@ import { deletableResources } from "./namespaces/discovery.ts";
 import { lifecycleController, subnetController } from "./nodes/controller.ts";
 import { replicaSetController } from "./replicaset/controller.ts";
 import { schedulerController } from "./scheduler/controller.ts";
+import { statefulSetController } from "./statefulset/controller.ts";
 import { systemController } from "./system.ts";
 import { unattendedController } from "./unattended/controller.ts";
 
@@ -70,6 +71,7 @@ function startAll(context: ControllerContext, served: readonly Resource<KubeObje
   mirrorController(context);
   if (has("leases")) lifecycleController(context);
   namespaceController(context);
+  if (has("statefulsets", "controllerrevisions", "persistentvolumeclaims")) statefulSetController(context);
   if (has("daemonsets")) daemonSetController(context);
   if (has("jobs")) jobController(context);
 }
