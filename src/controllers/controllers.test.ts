@@ -287,7 +287,7 @@ describe("controllers together", () => {
           .sort(),
       [
         expect.stringMatching(
-          /^FailedScheduling: 0\/1 nodes are available: 1 node\(s\) had untolerated taint \{node-role.kubernetes.io\/control-plane: \}\. preemption: /,
+          /^FailedScheduling: 0\/1 nodes are available: 1 node\(s\) had untolerated taint\(s\)\. no new claims to deallocate, preemption: /,
         ),
         "Scheduled: Successfully assigned default/p to node01",
       ],

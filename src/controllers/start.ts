@@ -63,7 +63,7 @@ function startAll(context: ControllerContext, served: readonly Resource<KubeObje
   systemController(context);
   accountsController(context);
   subnetController(context);
-  schedulerController(context);
+  schedulerController(context, (plural) => has(plural));
   if (has("replicasets")) replicaSetController(context);
   if (has("deployments", "replicasets")) deploymentController(context);
   endpointsController(context);

@@ -110,6 +110,9 @@ export interface Volume {
     readonly defaultMode?: number;
   };
   readonly projected?: { readonly sources?: readonly VolumeProjection[]; readonly defaultMode?: number };
+  readonly persistentVolumeClaim?: { readonly claimName: string; readonly readOnly?: boolean };
+  /** A claim of the pod's own, named `<pod>-<volume>`. */
+  readonly ephemeral?: object;
 }
 
 /** One file of a ConfigMap or Secret volume. */
