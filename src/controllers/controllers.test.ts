@@ -375,7 +375,7 @@ describe("controllers together", () => {
         sum[reason] = (sum[reason] ?? 0) + count;
       return sum;
     };
-    const once = { ScalingReplicaSet: 2, SuccessfulCreate: 3, Scheduled: 3, SuccessfulDelete: 2 };
+    const once = { RegisteredNode: 1, ScalingReplicaSet: 2, SuccessfulCreate: 3, Scheduled: 3, SuccessfulDelete: 2 };
     await until(counts, once);
     await controllers.idle();
     expect(counts()).toEqual(once);

@@ -11,6 +11,8 @@ import { accountsController } from "./namespaces/accounts.ts";
 import { namespaceController } from "./namespaces/controller.ts";
 import { deletableResources } from "./namespaces/discovery.ts";
 import { lifecycleController, subnetController } from "./nodes/controller.ts";
+import { taintEvictionController } from "./nodes/evictionController.ts";
+import { podGcController } from "./nodes/podgcController.ts";
 import { replicaSetController } from "./replicaset/controller.ts";
 import { schedulerController } from "./scheduler/controller.ts";
 import { systemController } from "./system.ts";
@@ -69,6 +71,8 @@ function startAll(context: ControllerContext, served: readonly Resource<KubeObje
   endpointsController(context);
   mirrorController(context);
   if (has("leases")) lifecycleController(context);
+  taintEvictionController(context);
+  podGcController(context);
   namespaceController(context);
   if (has("daemonsets")) daemonSetController(context);
   if (has("jobs")) jobController(context);
