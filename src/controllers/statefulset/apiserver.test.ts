@@ -123,7 +123,7 @@ describe("StatefulSets with the API server", () => {
     );
     await cluster.until(() => cluster.names(resources.persistentVolumeClaims), ["data-web-0", "data-web-1"]);
     const waits =
-      "FailedScheduling: 0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.";
+      "FailedScheduling: 0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.";
     await cluster.until(() => cluster.events("web-0"), [waits]);
     await cluster.until(
       async () =>
