@@ -281,7 +281,9 @@ function generate(jar: string): void {
       const inline = model && f.type === 11 && !f.repeated && !base.has(f.name) ? "~" : "";
       const pointer = !f.repeated && pointerScalars(short, f.name) && code.length === 1 ? "*" : "";
       const required = model?.required.has(f.name) ? "!" : "";
-      parts.push(`${f.name}:${code}${inline}${pointer}${required}=${f.number}`);
+      // Protobuf's definition calls it uID, the JSON tag says uid.
+      const name = f.name === "uID" ? "uid" : f.name;
+      parts.push(`${name}:${code}${inline}${pointer}${required}=${f.number}`);
     }
     lines.push(`${short} ${parts.join(" ")}`);
     if (model) docs[short] = [model.description, Object.fromEntries([...model.fields].filter(([, d]) => d))];

@@ -92,6 +92,16 @@ export async function evict(deps: SubresourceDeps, request: KindCall): Promise<R
   const eviction = await readObject(call, expected, { validation: "Ignore", warn: () => {} });
   const pod = deps.store.get(kind.storage, keyOf(info.namespace, info.name))?.object;
   if (!pod) throw notFound(kind, info.name);
+  const { namespace, name } = info;
+  deps.objects.admit({
+    operation: "CREATE",
+    kind,
+    subresource: "eviction",
+    namespace,
+    name,
+    old: pod,
+    user: request.user,
+  });
   const phase = (pod.status as { phase?: string } | undefined)?.phase;
   if (phase !== "Succeeded" && phase !== "Failed" && !pod.metadata.deletionTimestamp) spendBudget(deps, pod);
   const options = (eviction.deleteOptions ?? {}) as Dict;
