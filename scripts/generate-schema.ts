@@ -318,7 +318,8 @@ function generate(jar: string): void {
   for (const m of served)
     write(
       shortName(m.name),
-      m.fields.map((f) => ({ name: f.name, code: typeCode(f, messages), number: f.number })),
+      // Protobuf's definition calls it uID, the JSON tag says uid.
+      m.fields.map((f) => ({ name: f.name === "uID" ? "uid" : f.name, code: typeCode(f, messages), number: f.number })),
     );
   for (const [short, text] of Object.entries(aggregator))
     write(
