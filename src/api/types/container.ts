@@ -109,6 +109,7 @@ export interface Volume {
     }[];
     readonly defaultMode?: number;
   };
+  readonly persistentVolumeClaim?: { readonly claimName: string; readonly readOnly?: boolean };
   readonly projected?: { readonly sources?: readonly VolumeProjection[]; readonly defaultMode?: number };
 }
 

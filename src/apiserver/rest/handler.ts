@@ -6,6 +6,7 @@ import type { Kind, User } from "../kinds/definition.ts";
 import type { Registry } from "../kinds/registry.ts";
 import { type Store, TooLargeError } from "../store/index.ts";
 import { type Call, jsonReply, type Reply } from "./call.ts";
+import { componentStatuses } from "./component-status.ts";
 import type { Discovery } from "./discovery.ts";
 import { getObject, listObjects } from "./list.ts";
 import { parseRequest, type RequestInfo } from "./request-info.ts";
@@ -87,12 +88,24 @@ export class Handler {
     }
     if (!user) throw unauthorized();
     const review = registry.review(info.group, info.version, info.resource);
+    if (review?.plural === "bindings") return this.#bind({ call, user, info, warnings });
     if (review) return reviews.answer(review, call, user, info);
     const kind = registry.kind(info.group, info.version, info.resource);
     if (!kind || (!kind.namespaced && info.namespace && kind.plural !== "namespaces")) throw noSuchPath();
     const scoped = kind.namespaced ? info : { ...info, namespace: "" };
     if (kind.warning && call.user === undefined) warnings.push(kind.warning);
     return this.#resource({ call, user, info: scoped, kind, warnings });
+  }
+
+  /** The older way to bind a pod: its name is the body's. */
+  #bind(request: Omit<KindCall, "kind">): Reply | Promise<Reply> {
+    const pods = this.#deps.registry.kind("", "v1", "pods");
+    if (!pods || request.info.name || !request.info.namespace) throw methodNotAllowed();
+    return this.#deps.subresources.answer({
+      ...request,
+      kind: pods,
+      info: { ...request.info, subresource: "binding" },
+    });
   }
 
   async #resource(request: KindCall): Promise<Reply> {
@@ -104,6 +117,7 @@ export class Handler {
         ? badRequest("an empty namespace may not be set during creation")
         : methodNotAllowed();
     }
+    if (kind.plural === "componentstatuses" && kind.group === "") return componentStatuses(request);
     if (info.subresource) return subresources.answer(request);
     switch (info.verb) {
       case "get":

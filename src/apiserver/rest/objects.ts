@@ -78,6 +78,7 @@ export class Objects {
     const context = this.#context(object, options);
     kind.defaults(object);
     if (options.subresource === "") kind.prepareUpdate(object, old, context);
+    if (writesStatus(options.subresource)) kind.prepareStatus(object, old, context, options.subresource);
     const errors = new FieldErrors();
     validateMeta(kind, object, errors);
     validateMetaUpdate(object, old, errors);
@@ -86,6 +87,7 @@ export class Objects {
       // Only a whole object can be compared with the old one.
       if (errors.causes.length === 0) kind.validateUpdate(object, old, errors);
     }
+    if (writesStatus(options.subresource)) kind.validateStatus(object, old, errors, options.subresource);
     errors.throwIfAny(kind.kind, kind.group, name);
     if (kind.generation && options.subresource !== "status") countGeneration(old, object);
     this.#own(kind, old, object, options);
@@ -219,7 +221,7 @@ export class Objects {
       if (was[field] === undefined) delete meta[field];
       else Object.assign(meta, { [field]: was[field] });
     }
-    if (subresource === "status") {
+    if (writesStatus(subresource)) {
       for (const field of Object.keys(object))
         if (!["status", "metadata", "apiVersion", "kind"].includes(field)) delete object[field];
       for (const [field, value] of Object.entries(old))
@@ -246,7 +248,12 @@ export class Objects {
       now: timestamp(),
       statusApart: kind.status && options.subresource === "",
     };
-    trackUpdate(this.#schema, kind.type, old && kind.fromStored(old), object, owner);
+    // Fields are owned in the version that was written.
+    const shown = kind.fromStored(object);
+    trackUpdate(this.#schema, kind.type, old && kind.fromStored(old), shown, owner);
+    const { managedFields } = shown.metadata;
+    if (managedFields) object.metadata.managedFields = managedFields;
+    else delete object.metadata.managedFields;
   }
 
   #context(object: StoredObject, options: WriteOptions): WriteContext {
@@ -261,6 +268,11 @@ export class Objects {
       name: object.metadata.name,
     };
   }
+}
+
+/** Subresources that write the status and nothing else. */
+function writesStatus(subresource: string): boolean {
+  return subresource === "status" || subresource === "approval";
 }
 
 /** `namespace/name`, or the name alone. */

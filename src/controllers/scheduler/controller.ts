@@ -14,7 +14,8 @@ import {
 import type { ControllerContext } from "../context.ts";
 import { conditionOf, isPodActive, isPodTerminal, jsonEqual, setCondition } from "../objects.ts";
 import { type NodeView, viewNode } from "./nodes.ts";
-import { schedule } from "./plan.ts";
+import { type Decision, schedule } from "./plan.ts";
+import { claimProblem, everywhere } from "./volumes.ts";
 
 /** The name in spec.schedulerName that this scheduler answers to. */
 export const schedulerName = "default-scheduler";
@@ -24,11 +25,12 @@ export function schedulerController(context: ControllerContext): void {
   const pods = context.informer(resources.pods);
   const nodes = context.informer(resources.nodes);
   const namespaces = context.informer(resources.namespaces);
+  const claims = context.informer(resources.persistentVolumeClaims);
   const scheduler = new Scheduler(context);
 
   const queue = context.control({
     name: "scheduler",
-    needs: [pods, nodes, namespaces],
+    needs: [pods, nodes, namespaces, claims],
     concurrency: 1, // decisions see those before them; the binding itself does not wait
     handle: async (key) => {
       const pod = pods.get(key);
@@ -47,6 +49,9 @@ export function schedulerController(context: ControllerContext): void {
     if (object.spec.nodeName && (type === "DELETED" || isPodTerminal(object) || !onlyStatusChanged(change))) {
       for (const waiting of scheduler.unschedulable) queue.add(waiting);
     }
+  });
+  claims.onChange(() => {
+    for (const waiting of scheduler.unschedulable) queue.add(waiting);
   });
   nodes.onChange((change) => {
     if (change.type === "MODIFIED" && change.old && !concernsScheduling(change.object, change.old)) return;
@@ -101,8 +106,7 @@ class Scheduler {
       this.#report(key, pod, "SchedulingGated", message);
       return;
     }
-    const namespaces = this.#context.informer(resources.namespaces);
-    const decision = schedule(pod, this.#views(), (name) => namespaces.get(name)?.metadata.labels ?? {});
+    const decision = this.#choose(pod);
     if (decision.node === undefined) {
       this.unschedulable.add(key);
       const about = referenceTo(resources.pods, pod);
@@ -114,6 +118,15 @@ class Scheduler {
     this.#assumed.set(key, { ...pod, spec: { ...pod.spec, nodeName: decision.node } });
     this.stale(decision.node);
     void this.#bind(key, pod, decision.node);
+  }
+
+  #choose(pod: Pod): Decision {
+    const views = this.#views();
+    const claims = this.#context.informer(resources.persistentVolumeClaims);
+    const problem = claimProblem(pod, (name) => claims.get(`${pod.metadata.namespace}/${name}`));
+    if (problem !== undefined && views.length > 0) return { message: everywhere(problem, views.length) };
+    const namespaces = this.#context.informer(resources.namespaces);
+    return schedule(pod, views, (name) => namespaces.get(name)?.metadata.labels ?? {});
   }
 
   /** The pod is gone, or the cache knows its node. */
