@@ -12,15 +12,18 @@ import { ensureTools } from "./lib/tools.mjs";
 
 const results = path.join(root, ".cache", "test-results.json");
 
+/** What an ordinary user needs to be root over namespaces of their own, with a /run to write to. */
+const asRootOfNamespaces = [
+  ..."unshare --user --map-root-user --mount --net --pid --ipc --uts --cgroup --time --fork --kill-child".split(" "),
+  ...["--mount-proc", "sh", "-c", 'mount -t tmpfs run /run && exec "$@"', "sh"],
+];
+
 /** Runs vitest under the Node that runs podwire; resolves to its exit code. */
-function runTests(node, env, args) {
+function runVitest(prefix, node, env, args) {
   const vitest = path.join(root, "node_modules/vitest/vitest.mjs");
   const reporters = ["--reporter=default", `--reporter=${path.join(root, "scripts/lib/reporter.mjs")}`];
-  const child = spawn(node, [vitest, "run", ...reporters, ...args], {
-    cwd: root,
-    env,
-    stdio: ["ignore", "inherit", "inherit"],
-  });
+  const [command, ...words] = [...prefix, node, vitest, "run", "--passWithNoTests", ...reporters, ...args];
+  const child = spawn(command, words, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   return new Promise((resolve, reject) => {
     child.on("error", reject);
@@ -34,6 +37,29 @@ function readResults() {
   } catch {
     return { passed: 0, failed: 1, skipped: 0, reasons: {}, long: [] };
   }
+}
+
+/** Runs vitest; adds its counts to `counts`. */
+async function countTests(counts, prefix, node, env, args) {
+  fs.rmSync(results, { force: true });
+  const code = await runVitest(prefix, node, env, args);
+  const own = readResults();
+  for (const key of ["passed", "failed", "skipped"]) counts[key] += own[key];
+  for (const [reason, count] of Object.entries(own.reasons))
+    counts.reasons[reason] = (counts.reasons[reason] ?? 0) + count;
+  counts.long.push(...own.long);
+  if (code !== 0 && own.failed === 0) counts.failed += 1;
+}
+
+/** Root runs everything at once; of an ordinary user, the tests of the kernel are root in namespaces of their own. */
+async function runTests(node, env, chosen) {
+  const counts = { passed: 0, failed: 0, skipped: 0, reasons: {}, long: [] };
+  if (process.getuid() === 0) await countTests(counts, [], node, env, chosen);
+  else {
+    await countTests(counts, asRootOfNamespaces, node, env, ["--project=kernel", ...chosen]);
+    await countTests(counts, [], node, env, ["--project=unit", "--project=e2e", ...chosen]);
+  }
+  return counts;
 }
 
 /** docs/test-long.md, below its last heading: the last run of the long tests. */
@@ -78,7 +104,6 @@ await runMain(async () => {
   const kubectl = await ensureKubectl();
   const checks = chosen.length > 0 ? { passed: 0, failed: 0 } : await runChecks();
   checks.failed += await bundle();
-  fs.rmSync(results, { force: true });
   const env = {
     ...process.env,
     PODWIRE_TOOLS: tools,
@@ -86,12 +111,10 @@ await runMain(async () => {
     PODWIRE_TEST_KUBECTL: kubectl,
     ...(long ? { PODWIRE_LONG: "1" } : {}),
   };
-  const code = await runTests(findNode(), env, chosen);
-  const counts = readResults();
+  const counts = await runTests(findNode(), env, chosen);
   if (long) writeLongPage(counts.long, process.versions.node);
   for (const [reason, count] of Object.entries(counts.reasons)) process.stdout.write(`skipped ${count}: ${reason}\n`);
   const failed = counts.failed + checks.failed;
-  const odd = code !== 0 && failed === 0 ? 1 : 0;
-  process.stdout.write(`${counts.passed + checks.passed} passed, ${failed + odd} failed, ${counts.skipped} skipped\n`);
-  return failed + odd === 0 ? 0 : 1;
+  process.stdout.write(`${counts.passed + checks.passed} passed, ${failed} failed, ${counts.skipped} skipped\n`);
+  return failed === 0 ? 0 : 1;
 });

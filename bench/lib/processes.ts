@@ -49,3 +49,10 @@ export function processName(pid: number): string {
       ?.replace(/\.cjs$|:$/g, "") ?? ""
   );
 }
+
+/** CPU time that a process has used so far, in ms: user and system, all threads (/proc/PID/stat, in 1/100 s). */
+export function cpuMs(pid: number): number {
+  const stat = readOf(pid, "stat") ?? "";
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}

@@ -95,7 +95,8 @@ class Http2Transport implements Transport {
 function keepAlive(session: http2.ClientHttp2Session, pingMs: number): void {
   let waiting = false;
   const timer = setInterval(() => {
-    if (session.connecting) return;
+    // Destroyed and not closed yet: its end is on its way.
+    if (session.connecting || session.destroyed) return;
     if (waiting) session.destroy(new Error("the API server does not answer pings"));
     else {
       waiting = true;

@@ -79,14 +79,15 @@ export class DnsServer {
   }
 
   /**
-   * Reads the Corefile, opens the ports and starts the plugins. Resolves when DNS is served; ready() may come later.
+   * Reads the Corefile, starts the plugins and opens the ports. Resolves when DNS is served; ready() may come later.
    * @throws CorefileError, bind errors, or a plugin's reason why it cannot start
    */
   async start(): Promise<void> {
     const next = await this.#prepare(this.#options.corefileText ?? (await this.#readCorefile()));
     try {
-      await this.#openPorts(next.sites);
+      // In this order, as CoreDNS: a port that answers before its plugins know anything would refuse what exists.
       await startAll(next.plugins);
+      await this.#openPorts(next.sites);
     } catch (error) {
       await stopAll(next.plugins);
       await this.#closePorts(() => true);

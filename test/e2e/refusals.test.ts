@@ -137,7 +137,8 @@ describe("I03 K01 P01 V01 up refuses before anything starts (part: ranges, names
   });
 
   it("a machine whose loopback device is down: the command that mends it", async () => {
-    const command = ["--net", "--", staging.node, staging.podwire, "up"];
+    const asRoot = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
+    const command = [...asRoot, "--net", "--", staging.node, staging.podwire, "up"];
     expect(await run("unshare", command, { env: environment() })).toEqual({
       code: 1,
       stdout: "",

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import type { V1Pod, V1PodSpec, V1PriorityClass, V1ServiceAccount, V1Volume } from "@kubernetes/client-node";
 import { type FieldErrors, forbidden, StatusError } from "../errors.ts";
 import { cloneJson, equalJson } from "../object.ts";
@@ -185,7 +185,14 @@ const suffixAlphabet = "bcdfghjklmnpqrstvwxz2456789";
 
 /** Five characters as generateName appends them (apimachinery rand.String: no vowels, no look-alikes). */
 export function randomSuffix(): string {
-  return [...randomBytes(5)].map((b) => suffixAlphabet[b % suffixAlphabet.length]).join("");
+  // Node keeps random numbers for UUIDs in store; randomBytes() goes to OpenSSL for each five (45 µs).
+  let number = Number.parseInt(randomUUID().slice(0, 8), 16);
+  let suffix = "";
+  for (let i = 0; i < 5; i++) {
+    suffix += suffixAlphabet[number % suffixAlphabet.length];
+    number = Math.floor(number / suffixAlphabet.length);
+  }
+  return suffix;
 }
 
 const mutable =

@@ -77,7 +77,7 @@ export class NodeProxy {
       await this.#exchange(target, request, response as ServerResponse);
     } catch (error) {
       if (response.headersSent) (response as ServerResponse).destroy();
-      else send(errorReply(asStatus(error)), response, call.method, new AbortController().signal);
+      else await send(errorReply(asStatus(error)), response, call.method, new AbortController().signal);
     }
   }
 

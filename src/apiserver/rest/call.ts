@@ -22,6 +22,8 @@ export interface Sink {
   /** Bytes accepted and not yet sent. */
   readonly backlog: number;
   write(chunk: Uint8Array): void;
+  /** Takes an event of a watch as it is instead of its bytes: only where the client is in this process. */
+  event?(type: string, object: object): void;
   end(): void;
 }
 
@@ -30,6 +32,8 @@ export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array;
+  /** A body that is made while it is sent, instead of `body`: between two pieces other requests get their turn. */
+  readonly pieces?: Iterable<string>;
   /** Set for answers that go on: called once the head is out, with a signal that ends with the client. */
   readonly stream?: (sink: Sink, signal: AbortSignal) => void;
 }
@@ -41,6 +45,32 @@ export function jsonReply(body: unknown, status = 200, headers: Record<string, s
     headers: { "content-type": "application/json", "cache-control": "no-cache, private", ...headers },
     body: `${typeof body === "string" ? body : JSON.stringify(body)}\n`,
   };
+}
+
+/** Pieces of a long answer are about this long, in characters. */
+const pieceLength = 128 << 10;
+
+/**
+ * An answer of JSON that is made piece by piece: a list of ten thousand objects would otherwise stop the server for
+ * a tenth of a second, and stand in memory whole for a client that reads slowly.
+ * @param items the elements of its last part, made one by one
+ */
+export function jsonPieces(head: string, items: Iterable<string>, tail: string): Reply {
+  const headers = { "content-type": "application/json", "cache-control": "no-cache, private" };
+  return { status: 200, headers, body: "", pieces: gather(head, items, `${tail}\n`) };
+}
+
+function* gather(head: string, items: Iterable<string>, tail: string): Generator<string> {
+  let piece = head;
+  let separator = "";
+  for (const item of items) {
+    piece += separator + item;
+    separator = ",";
+    if (piece.length < pieceLength) continue;
+    yield piece;
+    piece = "";
+  }
+  yield piece + tail;
 }
 
 /** An answer of plain text. */

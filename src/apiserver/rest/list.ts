@@ -3,11 +3,11 @@ import type { Kind } from "../kinds/definition.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
 import { CompactedError, type Entry, type Store } from "../store/index.ts";
 import { acceptedForm } from "./accept.ts";
-import { type Call, jsonReply, type Reply } from "./call.ts";
+import { type Call, jsonPieces, jsonReply, type Reply } from "./call.ts";
 import { keyOf } from "./objects.ts";
 import type { RequestInfo } from "./request-info.ts";
 import { type Selection, selectionOf } from "./select.ts";
-import { columnsJson, type IncludeObject, partialMetadata, rowJson, tableJson } from "./table.ts";
+import { columnsJson, type IncludeObject, partialMetadata, rowJson, tableJson, tableParts } from "./table.ts";
 
 /** The includeObject parameter. */
 export function includeObject(query: URLSearchParams): IncludeObject {
@@ -70,26 +70,36 @@ interface Page {
 /** GET of a collection. */
 export function listObjects(store: Store, kind: Kind, info: RequestInfo, call: Call): Reply {
   const page = listPage(store, kind, info);
+  const metadata = JSON.stringify(page.metadata);
   switch (acceptedForm(call.headers.accept)) {
     case "table": {
       const include = includeObject(info.query);
       const now = Date.now();
-      const rows = page.entries.map((e) => rowJson(kind, kind.fromStored(e.object), include, now));
-      return jsonReply(tableJson(page.metadata, columnsJson(kind), rows));
+      const row = (entry: Entry) => rowJson(kind, kind.fromStored(entry.object), include, now);
+      const [head, tail] = tableParts(page.metadata, columnsJson(kind));
+      return jsonPieces(head, map(page.entries, row), tail);
     }
-    case "metadata":
-      return jsonReply({
-        kind: "PartialObjectMetadataList",
-        apiVersion: "meta.k8s.io/v1",
-        metadata: page.metadata,
-        items: page.entries.map((e) => partialMetadata(e.object)),
-      });
+    case "metadata": {
+      const head = `{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":${metadata},"items":[`;
+      return jsonPieces(
+        head,
+        map(page.entries, (entry) => JSON.stringify(partialMetadata(entry.object))),
+        "]}",
+      );
+    }
     case "object": {
-      const items = page.entries.map((e) => entryJson(kind, e));
-      const head = `{"kind":"${kind.kind}List","apiVersion":"${apiVersionOf(kind)}","metadata":${JSON.stringify(page.metadata)}`;
-      return jsonReply(`${head},"items":[${items.join(",")}]}`);
+      const head = `{"kind":"${kind.kind}List","apiVersion":"${apiVersionOf(kind)}","metadata":${metadata},"items":[`;
+      return jsonPieces(
+        head,
+        map(page.entries, (entry) => entryJson(kind, entry)),
+        "]}",
+      );
     }
   }
+}
+
+function* map<T, U>(items: Iterable<T>, change: (item: T) => U): Generator<U> {
+  for (const item of items) yield change(item);
 }
 
 /** Selects and pages. Throws StatusError 400 and 410. */

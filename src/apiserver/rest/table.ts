@@ -19,9 +19,17 @@ export function rowJson(kind: Kind, object: StoredObject, include: IncludeObject
   return `{"cells":${cells},"object":${JSON.stringify(shown)}}`;
 }
 
-/** A Table as JSON; without columns for the later events of a watch. */
+/** A Table's JSON before and after its rows; without columns for the later events of a watch. */
+export function tableParts(metadata: object, columns: string | undefined): [head: string, tail: string] {
+  return [
+    `{${tableHead},"metadata":${JSON.stringify(metadata)},"columnDefinitions":${columns ?? "null"},"rows":[`,
+    "]}",
+  ];
+}
+
+/** A Table as JSON, whole. */
 export function tableJson(metadata: object, columns: string | undefined, rows: readonly string[]): string {
-  return `{${tableHead},"metadata":${JSON.stringify(metadata)},"columnDefinitions":${columns ?? "null"},"rows":[${rows.join(",")}]}`;
+  return tableParts(metadata, columns).join(rows.join(","));
 }
 
 /** meta/v1 PartialObjectMetadata. */

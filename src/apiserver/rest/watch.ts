@@ -90,7 +90,7 @@ class Watcher {
 
   initial(entry: Entry): void {
     if (!this.#inNamespace(entry) || !selected(this.#selection, entry)) return;
-    this.#send(eventLine("ADDED", this.#format.object(entry, this.#takeFirst())));
+    if (!this.#hand("ADDED", entry)) this.#send(eventLine("ADDED", this.#format.object(entry, this.#takeFirst())));
   }
 
   /** A change, seen through the selector: an object that comes to match is ADDED, one that ceases to is DELETED. */
@@ -105,6 +105,10 @@ class Watcher {
   }
 
   bookmark(revision: number, initialEnd: boolean): void {
+    if (this.#format.name === "object" && this.#sink.event) {
+      this.#sink.event("BOOKMARK", JSON.parse(this.#format.bookmark(revision, initialEnd)));
+      return;
+    }
     this.#send(eventLine("BOOKMARK", this.#format.bookmark(revision, initialEnd)));
   }
 
@@ -125,8 +129,16 @@ class Watcher {
     return first;
   }
 
+  /** Gives the object itself to a client in this process. @returns false when the client wants bytes */
+  #hand(type: string, entry: Entry): boolean {
+    if (this.#format.name !== "object" || !this.#sink.event) return false;
+    if (!this.#ended) this.#sink.event(type, this.#kind.fromStored(entry.object));
+    return true;
+  }
+
   /** The line of a change; all watchers of one form share the encoded bytes. */
   #encode(type: string, change: Change, entry: Entry): void {
+    if (this.#hand(type, entry)) return;
     const first = this.#takeFirst() && this.#format.columnsOnce;
     const key = `${type} ${this.#kind.group} ${this.#format.name}${first ? " first" : ""}`;
     let line = change.encodings.get(key);

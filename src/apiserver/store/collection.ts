@@ -5,6 +5,18 @@ const historyBytesLimit = 8 << 20;
 
 const sizeOf = (change: Change | undefined): number => change?.entry.json.length ?? 0;
 
+/** Where an entry with this key stands, or belongs. */
+function placeOf(sorted: readonly Entry[], key: string): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sorted[middle] as Entry).key < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 /** All objects of one resource, their order, and the changes that are still remembered. */
 export class Collection {
   readonly entries = new Map<string, Entry>();
@@ -16,7 +28,10 @@ export class Collection {
   /** Changes up to this revision are forgotten. */
   #compacted = 0;
   readonly #limit: number;
+  /** All entries by key; undefined until somebody lists them. */
   #sorted: Entry[] | undefined;
+  /** Somebody holds the array: it must not be changed any more. */
+  #sortedIsOut = false;
 
   constructor(historyLimit: number, compacted: number) {
     this.#limit = historyLimit;
@@ -34,7 +49,7 @@ export class Collection {
   apply(change: Change): void {
     if (change.type === "DELETED") this.entries.delete(change.entry.key);
     else this.entries.set(change.entry.key, change.entry);
-    this.#sorted = undefined;
+    if (this.#sorted) this.#keepSorted(this.#sorted, change);
     this.revision = change.revision;
     this.#history.push(change);
     this.#historyBytes += change.entry.json.length;
@@ -82,7 +97,18 @@ export class Collection {
   /** All entries by key: namespace first, then name, by code unit as etcd orders them. */
   sorted(): readonly Entry[] {
     this.#sorted ??= [...this.entries.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+    this.#sortedIsOut = true;
     return this.#sorted;
+  }
+
+  /** Sorting ten thousand entries anew for each list takes 25 ms, moving them by one place some microseconds. */
+  #keepSorted(sorted: Entry[], { type, entry, previous }: Change): void {
+    const own = this.#sortedIsOut ? sorted.slice() : sorted;
+    const place = placeOf(own, entry.key);
+    if (type === "DELETED") own.splice(place, 1);
+    else own.splice(place, previous ? 1 : 0, entry);
+    this.#sorted = own;
+    this.#sortedIsOut = false;
   }
 
   /** The entries as they were at a revision not yet forgotten, sorted. */

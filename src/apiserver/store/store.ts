@@ -57,7 +57,7 @@ export class Store {
   #liveBytes = 0;
 
   constructor(options: StoreOptions = {}) {
-    this.#historyLimit = options.historyLimit ?? 1024;
+    this.#historyLimit = options.historyLimit ?? 16_384;
     if (options.logFile) {
       this.#log = new AppendLog(options.logFile, options.durability ?? "process", (record) => this.#replay(record));
       for (const c of this.#collections.values()) for (const e of c.entries.values()) this.#liveBytes += e.json.length;
