@@ -170,9 +170,19 @@ export class FieldErrors {
     this.#add("FieldValueInvalid", field, `Invalid value: ${show(value)}${detail ? `: ${detail}` : ""}`);
   }
 
-  /** `Unsupported value: "x": supported values: "a", "b"`. */
-  unsupported(field: string, value: unknown, supported: readonly string[]): void {
-    const list = [...supported].sort().map((s) => JSON.stringify(s));
+  /** `Invalid value: "string": why`, for a value of another type than wanted. */
+  typeInvalid(field: string, value: unknown, detail: string): void {
+    this.#add("FieldValueTypeInvalid", field, `Invalid value: ${show(value)}: ${detail}`);
+  }
+
+  /** `Too many: 3: must have at most 2 items`. */
+  tooMany(field: string, actual: number, max: number): void {
+    this.#add("FieldValueTooMany", field, `Too many: ${actual}: must have at most ${max} items`);
+  }
+
+  /** `Unsupported value: "x": supported values: "a", "b"`, sorted unless the order means something. */
+  unsupported(field: string, value: unknown, supported: readonly string[], sorted = true): void {
+    const list = (sorted ? [...supported].sort() : supported).map((s) => JSON.stringify(s));
     this.#add(
       "FieldValueNotSupported",
       field,

@@ -5,6 +5,8 @@ import { Authority } from "./auth/authenticate.ts";
 import { Rbac } from "./auth/rbac.ts";
 import { TokenIssuer } from "./auth/tokens.ts";
 import { bootstrap } from "./bootstrap.ts";
+import { boundBacktracking } from "./custom/regexp.ts";
+import { Registrar } from "./custom/registrar.ts";
 import { EventExpiry } from "./event-expiry.ts";
 import type { User } from "./kinds/definition.ts";
 import { Registry } from "./kinds/registry.ts";
@@ -70,6 +72,9 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
   });
   const { advertiseAddress, securePort } = options;
   bootstrap({ store, objects, registry }, { advertiseAddress, securePort, serviceCidrs: options.services.cidrs });
+  boundBacktracking();
+  const registrar = new Registrar({ store, schema, objects, registry, log: deps.log });
+  registrar.start();
   const proxy = new NodeProxy({ store, handler, log: deps.log }, options.kubelet);
   const listener = new Listener(options, { handler, proxy, log: deps.log });
   const expiry = new EventExpiry(store);
@@ -83,6 +88,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     async stop() {
       paths.ready = false;
       expiry.stop();
+      registrar.stop();
       for (const local of locals) await local.close();
       await listener.stop();
       proxy.close();

@@ -58,6 +58,7 @@ export function watchObjects(store: Store, kind: Kind, info: RequestInfo, call: 
     };
     watcher.onEnd = cleanUp;
     signal.addEventListener("abort", cleanUp, { once: true });
+    kind.custom?.retired.addEventListener("abort", () => watcher.end(), { once: true, signal });
   };
   return { status: 200, headers: { "content-type": "application/json" }, body: "", stream };
 }
@@ -140,7 +141,7 @@ class Watcher {
   #encode(type: string, change: Change, entry: Entry): void {
     if (this.#hand(type, entry)) return;
     const first = this.#takeFirst() && this.#format.columnsOnce;
-    const key = `${type} ${this.#kind.group} ${this.#format.name}${first ? " first" : ""}`;
+    const key = `${type} ${apiVersionOf(this.#kind)} ${this.#format.name}${first ? " first" : ""}`;
     let line = change.encodings.get(key);
     if (!line) {
       line = eventLine(type, this.#format.object(entry, first));

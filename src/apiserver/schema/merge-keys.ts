@@ -49,6 +49,7 @@ policy.v1.PodDisruptionBudgetStatus conditions type
 autoscaling.v2.HorizontalPodAutoscalerStatus conditions type
 storage.v1.CSINodeSpec drivers name
 certificates.v1.CertificateSigningRequestStatus conditions - type
+apiextensions.v1.CustomResourceDefinitionStatus conditions - type
 `;
 
 /** Structures whose patch strategy is not to merge field by field. */

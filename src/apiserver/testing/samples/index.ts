@@ -1,4 +1,5 @@
 import { core } from "./core.ts";
+import { definitionSamples } from "./definitions.ts";
 import { others } from "./others.ts";
 import { pods } from "./pods.ts";
 import type { Sample } from "./sample.ts";
@@ -7,4 +8,4 @@ import { workloads } from "./workloads.ts";
 export type { Sample } from "./sample.ts";
 
 /** One row for every kind that is served. */
-export const samples: readonly Sample[] = [...core, ...pods, ...workloads, ...others];
+export const samples: readonly Sample[] = [...core, ...pods, ...workloads, ...others, ...definitionSamples];
