@@ -175,11 +175,6 @@ export class FieldErrors {
     this.#add("FieldValueTypeInvalid", field, `Invalid value: ${show(value)}: ${detail}`);
   }
 
-  /** `Too many: 3: must have at most 2 items`. */
-  tooMany(field: string, actual: number, max: number): void {
-    this.#add("FieldValueTooMany", field, `Too many: ${actual}: must have at most ${max} items`);
-  }
-
   /** `Unsupported value: "x": supported values: "a", "b"`, sorted unless the order means something. */
   unsupported(field: string, value: unknown, supported: readonly string[], sorted = true): void {
     const list = (sorted ? [...supported].sort() : supported).map((s) => JSON.stringify(s));
@@ -208,6 +203,11 @@ export class FieldErrors {
   /** `Too long: may not be more than n bytes`. */
   tooLong(field: string, max: number): void {
     this.#add("FieldValueTooLong", field, `Too long: may not be more than ${max} bytes`);
+  }
+
+  /** `Too many: 65: must have at most 64 items`. */
+  tooMany(field: string, actual: number, max: number): void {
+    this.#add("FieldValueTooMany", field, `Too many: ${actual}: must have at most ${max} items`);
   }
 
   #add(reason: string, field: string, message: string): void {

@@ -77,6 +77,8 @@ export function customKind(crd: Crd, version: CrdVersion, deps: CustomDeps): Kin
     nameRule: dnsSubdomain,
     validate: (object, errors, context) => validateCustom({ version, schema, rules }, object, errors, context),
     validateUpdate() {},
+    prepareStatus() {},
+    validateStatus() {},
     warning: warningOf(version, apiVersion, names.kind),
     fromStored: (object) => conversion.read(object),
     toStored: (object) => conversion.write(object, `${group}/${storage}`),

@@ -30,10 +30,10 @@ export class Discovery {
     const match = /^\/(?:api|apis\/([^/]+))(?:\/([^/]+))?$/.exec(clean);
     if (!match) return undefined;
     const versions = this.#registry.groups.filter((g) => g.group === (match[1] ?? ""));
-    const group = match[2] === undefined ? versions[0] : versions.find((g) => g.version === match[2]);
-    if (!group) return undefined;
+    const version = match[2] === undefined ? undefined : versions.find((g) => g.version === match[2]);
+    if (versions.length === 0 || (match[2] !== undefined && !version)) return undefined;
     return this.#cached(clean, call, "application/json", () =>
-      match[2] ? resourceList(group) : { kind: "APIGroup", apiVersion: "v1", ...groupInfo(versions) },
+      version ? resourceList(version) : { kind: "APIGroup", apiVersion: "v1", ...groupInfo(versions) },
     );
   }
 
@@ -54,18 +54,24 @@ export class Discovery {
   }
 
   #groupList(): object {
-    const groups = this.#registry.groups.filter((g) => g.group !== "");
-    return { kind: "APIGroupList", apiVersion: "v1", groups: byGroup(groups).map(groupInfo) };
+    return { kind: "APIGroupList", apiVersion: "v1", groups: this.#byGroup(false).map(groupInfo) };
+  }
+
+  /** The core group, or all others, each with its versions. */
+  #byGroup(core: boolean): GroupVersion[][] {
+    const groups = new Map<string, GroupVersion[]>();
+    for (const g of this.#registry.groups.filter((entry) => (entry.group === "") === core))
+      groups.set(g.group, [...(groups.get(g.group) ?? []), g]);
+    return [...groups.values()];
   }
 
   #aggregated(core: boolean): object {
-    const groups = this.#registry.groups.filter((g) => (g.group === "") === core);
     return {
       kind: "APIGroupDiscoveryList",
       apiVersion: "apidiscovery.k8s.io/v2",
       metadata: {},
-      items: byGroup(groups).map((versions) => ({
-        metadata: { ...(versions[0]?.group ? { name: versions[0].group } : {}), creationTimestamp: null },
+      items: this.#byGroup(core).map((versions) => ({
+        metadata: { ...(core ? {} : { name: versions[0]?.group }), creationTimestamp: null },
         versions: versions.map((g) => ({
           version: g.version,
           freshness: "Current",
@@ -83,13 +89,6 @@ function wantsAggregated(accept: string | undefined): boolean {
 
 function coreVersions(): object {
   return { kind: "APIVersions", versions: ["v1"], serverAddressByClientCIDRs: [] };
-}
-
-/** The versions of each group, in the order of the groups. */
-function byGroup(groups: readonly GroupVersion[]): GroupVersion[][] {
-  const out = new Map<string, GroupVersion[]>();
-  for (const g of groups) out.set(g.group, [...(out.get(g.group) ?? []), g]);
-  return [...out.values()];
 }
 
 function groupInfo(group: readonly GroupVersion[]): object {
