@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { DaemonSet, Job, KubeObject, Node, OwnerReference, Pod, ReplicaSet } from "#api/index.ts";
-import { planDaemonSet, targetNode } from "./daemonset/plan.ts";
+import type { Job, KubeObject, Node, OwnerReference, Pod, ReplicaSet } from "#api/index.ts";
 import { planDependent, planOwner } from "./garbage/plan.ts";
 import { planJob } from "./job/plan.ts";
 import { planNode } from "./nodes/lifecycle.ts";
@@ -97,51 +96,6 @@ describe("ReplicaSet plan", () => {
     const expected = ["unassigned", "pending", "unready", "new-ready", "old-ready", "dear"];
     expect(names(rankForRemoval(pods))).toEqual(expected);
     expect(names(rankForRemoval([...pods].reverse()))).toEqual(expected);
-  });
-});
-
-describe("DaemonSet plan", () => {
-  const node = (name: string, spec: Node["spec"] = {}): Node => ({
-    metadata: { name, labels: {} },
-    spec,
-    status: { conditions: [{ type: "Ready", status: "True" }] },
-  });
-  const daemonSet: DaemonSet = {
-    metadata: { name: "ds", uid: "o" },
-    spec: { selector: { matchLabels: { app: "a" } }, template: { spec: { containers: [] } } },
-  };
-  const tainted = { taints: [{ key: "x", effect: "NoSchedule" as const }] };
-
-  it("wants a pod on each node that tolerations allow, cordoned ones too", () => {
-    const nodes = [
-      node("n1"),
-      node("n2", { unschedulable: true, taints: [{ key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" }] }),
-      node("n3", tainted),
-    ];
-    expect(planDaemonSet(daemonSet, nodes, [], "h", now).create).toEqual(["n1", "n2"]);
-  });
-
-  it("keeps pods on nodes that got a NoSchedule taint, removes surplus and homeless ones, replaces old templates", () => {
-    const at = (name: string, nodeName: string, hash = "h") =>
-      pod(name, { labels: { "controller-revision-hash": hash } }, readyAt("2026-01-01T00:00:00Z"), { nodeName });
-    const pods = [at("a", "n1"), at("b", "n1"), at("c", "n3"), at("d", "gone"), at("e", "n2", "old")];
-    const plan = planDaemonSet(daemonSet, [node("n1"), node("n2"), node("n3", tainted)], pods, "h", now);
-    expect(plan.remove.map(({ metadata }) => metadata.name).sort()).toEqual(["b", "d", "e"]);
-    expect(plan.create).toEqual([]);
-    expect(plan.status).toMatchObject({
-      desiredNumberScheduled: 2,
-      currentNumberScheduled: 2,
-      numberMisscheduled: 1,
-      updatedNumberScheduled: 2,
-    });
-  });
-
-  it("knows a pod's node before it is bound", () => {
-    const matchFields = [{ key: "metadata.name", operator: "In" as const, values: ["n7"] }];
-    const affinity = {
-      nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchFields }] } },
-    };
-    expect(targetNode(pod("a", {}, {}, { affinity }))).toBe("n7");
   });
 });
 

@@ -77,6 +77,6 @@ function startAll(context: ControllerContext, served: readonly Resource<KubeObje
   if (has("poddisruptionbudgets", "deployments", "replicasets", "statefulsets", "replicationcontrollers")) {
     disruptionController(context);
   }
-  if (has("daemonsets")) daemonSetController(context);
+  if (has("daemonsets", "controllerrevisions")) daemonSetController(context);
   if (has("jobs")) jobController(context);
 }

@@ -1,4 +1,5 @@
 import type { V1DaemonSet } from "@kubernetes/client-node";
+import { equalJson } from "../object.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { immutable } from "./metadata.ts";
@@ -55,10 +56,23 @@ export const daemonSet = defineKind<DaemonSet>({
   },
   prepareCreate(o) {
     o.status = zeroDaemonSet();
+    setTemplateGeneration(o, 1);
+  },
+  prepareUpdate(o, old) {
+    const before = Number(old.metadata.annotations?.[generationAnnotation]) || 0;
+    const changed = !equalJson(o.spec?.template, old.spec?.template);
+    if (before > 0) setTemplateGeneration(o, changed ? before + 1 : before);
   },
   validate: validateWorkload,
   validateUpdate: (o, old, errors) => immutable(o.spec?.selector, old.spec?.selector, "spec.selector", errors),
 });
+
+/** The number of the template in apps/v1beta2, which apps/v1 keeps as an annotation. */
+const generationAnnotation = "deprecated.daemonset.template.generation";
+
+function setTemplateGeneration(o: DaemonSet, generation: number): void {
+  o.metadata.annotations = { ...o.metadata.annotations, [generationAnnotation]: String(generation) };
+}
 
 function zeroDaemonSet(): NonNullable<DaemonSet["status"]> {
   return { currentNumberScheduled: 0, desiredNumberScheduled: 0, numberMisscheduled: 0, numberReady: 0 };
