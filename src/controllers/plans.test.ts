@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Job, KubeObject, Node, OwnerReference, Pod, ReplicaSet } from "#api/index.ts";
+import type { KubeObject, Node, OwnerReference, Pod, ReplicaSet } from "#api/index.ts";
 import { planDependent, planOwner } from "./garbage/plan.ts";
-import { planJob } from "./job/plan.ts";
 import { planNode } from "./nodes/lifecycle.ts";
 import { allocateSubnets, subnetPools } from "./nodes/subnets.ts";
 import { planReplicaSet, rankForRemoval } from "./replicaset/plan.ts";
@@ -96,37 +95,6 @@ describe("ReplicaSet plan", () => {
     const expected = ["unassigned", "pending", "unready", "new-ready", "old-ready", "dear"];
     expect(names(rankForRemoval(pods))).toEqual(expected);
     expect(names(rankForRemoval([...pods].reverse()))).toEqual(expected);
-  });
-});
-
-describe("Job plan", () => {
-  const job = (spec: Partial<Job["spec"]>, status?: Job["status"]): Job => ({
-    metadata: { name: "j", uid: "o" },
-    spec: { completions: 3, parallelism: 2, template: { spec: { containers: [] } }, ...spec },
-    ...(status ? { status } : {}),
-  });
-  const ended = (name: string, phase: "Succeeded" | "Failed") => pod(name, {}, { phase });
-
-  it("keeps as many running as may and are needed", () => {
-    expect(planJob(job({}), [], now)).toMatchObject({ create: 2, remove: [] });
-    expect(planJob(job({}), [ended("a", "Succeeded"), ended("b", "Succeeded")], now)).toMatchObject({ create: 1 });
-    expect(planJob(job({}), [pod("a"), pod("b")], now)).toMatchObject({ create: 0, status: { active: 2 } });
-    expect(planJob(job({ suspend: true }), [pod("a")], now).remove).toHaveLength(1);
-  });
-
-  it("is complete with the last success and stays so", () => {
-    const pods = ["a", "b", "c"].map((name) => ended(name, "Succeeded"));
-    const { status, create } = planJob(job({}), pods, now);
-    expect([create, status.succeeded, status.completionTime]).toEqual([0, 3, "2026-01-01T00:01:00Z"]);
-    expect(status.conditions).toMatchObject([{ type: "Complete", status: "True" }]);
-    expect(planJob(job({}, status), [], now)).toMatchObject({ create: 0, remove: [] });
-  });
-
-  it("fails beyond the back-off limit and ends what runs", () => {
-    const pods = [ended("a", "Failed"), ended("b", "Failed"), pod("c")];
-    const plan = planJob(job({ backoffLimit: 1 }), pods, now);
-    expect(plan.status.conditions).toMatchObject([{ type: "Failed", reason: "BackoffLimitExceeded" }]);
-    expect(plan.remove).toHaveLength(1);
   });
 });
 

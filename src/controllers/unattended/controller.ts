@@ -3,7 +3,6 @@ import type { ControllerContext } from "../context.ts";
 
 /** Kinds that are stored, validated and shown, while nothing acts on them yet; and what a person misses then. */
 const UNATTENDED: Readonly<Record<string, string>> = {
-  cronjobs: "no Jobs are made for it",
   horizontalpodautoscalers: "nothing is scaled",
   networkpolicies: "no packet is dropped because of it",
   persistentvolumeclaims: "no volume is bound to it",
