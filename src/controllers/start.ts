@@ -1,6 +1,7 @@
 import type { KubeObject, Resource } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import { ControllerContext, type ControllerDeps, type ControllerHealth, type ControllerOptions } from "./context.ts";
+import { cronJobController } from "./cronjob/controller.ts";
 import { daemonSetController } from "./daemonset/controller.ts";
 import { deploymentController } from "./deployment/controller.ts";
 import { disruptionController } from "./disruption/controller.ts";
@@ -81,6 +82,7 @@ function startAll(context: ControllerContext, served: readonly Resource<KubeObje
   if (has("poddisruptionbudgets", "deployments", "replicasets", "statefulsets", "replicationcontrollers")) {
     disruptionController(context);
   }
-  if (has("daemonsets")) daemonSetController(context);
+  if (has("daemonsets", "controllerrevisions")) daemonSetController(context);
   if (has("jobs")) jobController(context);
+  if (has("jobs", "cronjobs")) cronJobController(context);
 }
