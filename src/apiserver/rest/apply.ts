@@ -31,7 +31,8 @@ export function applyObject(
   const { kind, info } = request;
   const { subresource, manager } = options;
   const { store, schema, objects } = deps;
-  const expected = { schema, apiVersion: apiVersionOf(kind), kind: kind.kind, type: kind.type };
+  const { type, decode } = kind;
+  const expected = { schema, apiVersion: apiVersionOf(kind), kind: kind.kind, type, decode };
   const configuration = readConfiguration(expected, request, body);
   const statusApart = kind.status && subresource === "";
   const owner = { manager, apiVersion: expected.apiVersion, subresource, now: timestamp(), statusApart };
@@ -71,7 +72,9 @@ function readConfiguration(expected: Expected, request: KindCall, body: Buffer):
   const meta = isDict(configuration.metadata) ? configuration.metadata : {};
   if (meta.managedFields !== undefined && meta.managedFields !== null)
     throw badRequest("metadata.managedFields must be nil");
-  validateConfiguration(expected.schema, expected.type, configuration);
+  // Of custom objects the structure knows less than their own schema does.
+  if (kind.custom) check(configuration, expected, strictness(request));
+  else validateConfiguration(expected.schema, expected.type, configuration);
   if (meta.name && meta.name !== info.name)
     throw badRequest(`the name of the object (${meta.name}) does not match the name on the URL (${info.name})`);
   if (kind.namespaced && meta.namespace && meta.namespace !== info.namespace)

@@ -1,4 +1,5 @@
 import { badRequest, invalid, type StatusError, unsupportedMediaType } from "../errors.ts";
+import type { Kind } from "../kinds/definition.ts";
 import { type Dict, isDict } from "../object.ts";
 import { resetsManagers } from "../patch/managed-fields.ts";
 import { decodeProtobuf } from "../proto/decode.ts";
@@ -20,6 +21,8 @@ export interface Expected {
   readonly apiVersion: string;
   readonly kind: string;
   readonly type: string;
+  /** Reads JSON where the table of structures does not tell the form. */
+  readonly decode?: Kind["decode"];
 }
 
 /** How strict decoding is, and where warnings go. */
@@ -33,6 +36,7 @@ export async function readObject(call: Call, expected: Expected, strictness: Str
   const bytes = await call.body();
   const type = (call.headers["content-type"] ?? "application/json").split(";")[0]?.trim();
   if (type === "application/vnd.kubernetes.protobuf") {
+    if (expected.decode) throw unsupportedMediaType(accepted.slice(0, 2));
     return check(decodeProtobuf(expected.schema, bytes, expected.type), expected, strictness);
   }
   if (type !== "application/json" && type !== "application/yaml") throw unsupportedMediaType(accepted);
@@ -150,7 +154,9 @@ function decodeStrictly(value: Dict, expected: Expected, decoding: Decoding): Di
   const { strictness, faults, dialect, refuse } = decoding;
   const unknown: string[] = [];
   try {
-    const decoded = decodeObject(expected.schema, expected.type, value, unknown, dialect);
+    const decoded = expected.decode
+      ? expected.decode(expected.schema, value, unknown)
+      : decodeObject(expected.schema, expected.type, value, unknown, dialect);
     if (resetsManagers(value)) (decoded.metadata as { managedFields?: unknown[] }).managedFields = [];
     if (strictness.validation === "Ignore") return decoded;
     // What is inside unknown fields is not looked at.

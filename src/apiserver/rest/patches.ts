@@ -1,4 +1,5 @@
 import { badRequest, type StatusError, unsupportedMediaType } from "../errors.ts";
+import type { Kind } from "../kinds/definition.ts";
 import { type Dict, isDict, type StoredObject } from "../object.ts";
 import { applyJsonPatch } from "../patch/json-patch.ts";
 import { goJson } from "../patch/last-applied.ts";
@@ -22,10 +23,12 @@ const patchTypes = {
 export type PatchType = keyof typeof patchTypes;
 
 /** The mechanism that the Content-Type names. Throws StatusError 415. */
-export function patchTypeOf(call: Call): PatchType {
+export function patchTypeOf(call: Call, kind: Kind): PatchType {
   const type = call.headers["content-type"]?.split(";")[0]?.trim() ?? "";
-  for (const [name, mediaType] of Object.entries(patchTypes)) if (type === mediaType) return name as PatchType;
-  throw unsupportedMediaType(Object.values(patchTypes));
+  // How custom objects merge strategically nothing says.
+  const taken = Object.entries(patchTypes).filter(([name]) => !kind.custom || name !== "strategic");
+  for (const [name, mediaType] of taken) if (type === mediaType) return name as PatchType;
+  throw unsupportedMediaType(taken.map(([, mediaType]) => mediaType));
 }
 
 /** A patch that is no server-side apply, ready to be applied any number of times. */

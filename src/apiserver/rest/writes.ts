@@ -52,7 +52,7 @@ export class Writes {
   /** PATCH of an object, or of its subresource. */
   async patch(request: KindCall, subresource = ""): Promise<Reply> {
     const { kind, info, call } = request;
-    const type = patchTypeOf(call);
+    const type = patchTypeOf(call, kind);
     const options = { ...writeOptions(request), subresource };
     const body = await call.body();
     if (type === "apply") {
@@ -72,7 +72,7 @@ export class Writes {
     const { kind, info, call } = request;
     const options = await readDeleteOptions(call, info.query, this.#schema);
     const dryRun = (options.dryRun ?? []).length > 0;
-    const { object, gone } = this.#objects.delete(kind, info.namespace, info.name, options, dryRun);
+    const { object, gone } = this.#objects.delete(kind, info.namespace, info.name, options, dryRun, request.user);
     await this.#store.settled();
     if (!gone || kind.plural === "pods") return this.#answer(request, kind.fromStored(object), 200);
     return jsonReply({
@@ -95,10 +95,12 @@ export class Writes {
     const options = await readDeleteOptions(call, info.query, this.#schema);
     const dryRun = (options.dryRun ?? []).length > 0;
     const { entries, metadata } = listPage(this.#store, kind, info);
-    const items = entries.map((e) => this.#objects.delete(kind, e.namespace, e.name, options, dryRun).object);
+    const items = entries.map(
+      (e) => this.#objects.delete(kind, e.namespace, e.name, options, dryRun, request.user).object,
+    );
     await this.#store.settled();
     return jsonReply({
-      kind: `${kind.kind}List`,
+      kind: kind.listKind,
       apiVersion: apiVersionOf(kind),
       metadata: { ...metadata, resourceVersion: String(this.#store.revision) },
       items: items.map((o) => kind.fromStored(o)),
@@ -106,7 +108,8 @@ export class Writes {
   }
 
   #expected(kind: Kind): Expected {
-    return { schema: this.#schema, apiVersion: apiVersionOf(kind), kind: kind.kind, type: kind.type };
+    const { type, decode } = kind;
+    return { schema: this.#schema, apiVersion: apiVersionOf(kind), kind: kind.kind, type, decode };
   }
 
   #answer(request: KindCall, object: StoredObject, status: number): Reply {

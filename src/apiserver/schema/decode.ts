@@ -108,6 +108,11 @@ function decodeOne(context: Context, type: ObjectType, field: Field, value: unkn
     case "FieldsV1":
     case "RawExtension":
       return value;
+    case "ExtraValue":
+      if (!Array.isArray(value)) throw mismatch(context, type, field, value, path);
+      for (const text of value)
+        if (typeof text !== "string") throw mismatch(context, type, { ...field, kind: "string" }, text, path);
+      return value;
   }
 }
 

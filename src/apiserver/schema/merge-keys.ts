@@ -67,6 +67,7 @@ flowcontrol.v1.ResourcePolicyRule apiGroups - =
 flowcontrol.v1.ResourcePolicyRule namespaces - =
 flowcontrol.v1.ResourcePolicyRule resources - =
 flowcontrol.v1.ResourcePolicyRule verbs - =
+apiextensions.v1.CustomResourceDefinitionStatus conditions - type
 admissionregistration.v1.MutatingWebhookConfiguration webhooks name
 admissionregistration.v1.ValidatingWebhookConfiguration webhooks name
 admissionregistration.v1.MutatingWebhook matchConditions name
@@ -76,6 +77,7 @@ admissionregistration.v1.ValidatingAdmissionPolicySpec matchConditions name
 admissionregistration.v1.ValidatingAdmissionPolicySpec variables name
 admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec validationActions - =
 admissionregistration.v1.ValidatingAdmissionPolicyStatus conditions - type
+apiregistration.v1.APIServiceStatus conditions type
 `;
 
 /** Structures whose patch strategy is not to merge field by field. */
@@ -93,7 +95,8 @@ const atomicTypes = new Set(
   core.v1.ScopeSelector core.v1.EndpointAddress core.v1.EndpointPort discovery.v1.EndpointPort
   networking.v1.ServiceBackendPort rbac.v1.RoleRef rbac.v1.Subject admissionregistration.v1.MatchResources
   admissionregistration.v1.NamedRuleWithOperations admissionregistration.v1.ParamKind
-  admissionregistration.v1.ParamRef admissionregistration.v1.Variable`.split(/\s+/),
+  admissionregistration.v1.ParamRef admissionregistration.v1.Variable
+  core.v1.ConfigMapNodeConfigSource authorization.v1.FieldSelectorAttributes core.v1.TypedObjectReference`.split(/\s+/),
 );
 
 /** Maps that one field manager owns as a whole (mapType=atomic). */

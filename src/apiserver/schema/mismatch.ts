@@ -66,6 +66,8 @@ function goElement(field: Field): string {
       return "intstr.IntOrString";
     case "Duration":
       return "string";
+    case "ExtraValue":
+      return "v1.ExtraValue";
     default:
       return field.kind;
   }
