@@ -1,6 +1,15 @@
 import { randomUUID } from "node:crypto";
 import type { AdmissionCheck, Admitted } from "../auth/admission.ts";
-import { alreadyExists, badRequest, conflict, FieldErrors, forbidden, notFound, StatusError } from "../errors.ts";
+import {
+  alreadyExists,
+  badRequest,
+  conflict,
+  FieldErrors,
+  forbidden,
+  noFreeName,
+  notFound,
+  StatusError,
+} from "../errors.ts";
 import type { Kind, ServiceAllocator, User, WriteContext } from "../kinds/definition.ts";
 import { validateMeta, validateMetaUpdate } from "../kinds/metadata.ts";
 import { randomSuffix } from "../kinds/pod.ts";
@@ -172,7 +181,7 @@ export class Objects {
       const name = prefix.slice(0, 58) + randomSuffix();
       if (!this.#store.get(kind.storage, keyOf(namespace, name))) return name;
     }
-    throw new StatusError(409, "AlreadyExists", `no free name was found for prefix ${prefix}, please retry`);
+    throw noFreeName(kind, prefix);
   }
 
   /** Throws StatusError when an admission plugin refuses a write. */
@@ -232,7 +241,7 @@ export class Objects {
       throw conflict(
         kind,
         name,
-        `Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${old.metadata.uid}`,
+        `StorageError: invalid object, Code: 4, Key: /registry/${kind.plural}/${keyOf(namespace, name)}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${old.metadata.uid}`,
       );
     }
     if (meta.resourceVersion && meta.resourceVersion !== "0" && meta.resourceVersion !== old.metadata.resourceVersion)
