@@ -1,5 +1,5 @@
 import { kubernetesVersion } from "#api/index.ts";
-import type { ServiceRanges } from "./allocator.ts";
+import type { ServiceRanges } from "./services/allocator.ts";
 import type { StoreOptions } from "./store/index.ts";
 
 /** How an API server is set up. Certificates and keys are PEM texts. */

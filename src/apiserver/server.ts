@@ -1,6 +1,5 @@
 import type { Transport } from "#api/index.ts";
 import type { Logger } from "#base/log.ts";
-import { StoreAllocator } from "./allocator.ts";
 import { Authority } from "./auth/authenticate.ts";
 import { Rbac } from "./auth/rbac.ts";
 import { TokenIssuer } from "./auth/tokens.ts";
@@ -21,6 +20,8 @@ import { Reviews } from "./rest/reviews.ts";
 import { Subresources } from "./rest/subresources.ts";
 import { Writes } from "./rest/writes.ts";
 import { Schema } from "./schema/schema.ts";
+import { StoreAllocator } from "./services/allocator.ts";
+import { AddressLedger } from "./services/ledger.ts";
 import { Store } from "./store/index.ts";
 
 /** A running API server. */
@@ -68,6 +69,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     paths: (path, call) => paths.answer(path, call),
     log: deps.log,
   });
+  const endLedger = new AddressLedger({ store, objects, registry }).start();
   const { advertiseAddress, securePort } = options;
   bootstrap({ store, objects, registry }, { advertiseAddress, securePort, serviceCidrs: options.services.cidrs });
   const proxy = new NodeProxy({ store, handler, log: deps.log }, options.kubelet);
@@ -83,6 +85,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     async stop() {
       paths.ready = false;
       expiry.stop();
+      endLedger();
       for (const local of locals) await local.close();
       await listener.stop();
       proxy.close();

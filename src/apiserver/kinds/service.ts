@@ -1,11 +1,12 @@
 import type { V1Service, V1ServicePort, V1ServiceSpec } from "@kubernetes/client-node";
 import { tryParseIp } from "#base/ip.ts";
-import { type FieldErrors, invalid } from "../errors.ts";
+import type { FieldErrors } from "../errors.ts";
 import { equalJson } from "../object.ts";
 import { columns, defineKind } from "./define.ts";
-import type { Stored, WriteContext } from "./definition.ts";
+import type { Stored } from "./definition.ts";
 import { dns1035Label, dnsLabel, dnsSubdomain, portName, portNumber } from "./names.ts";
 import { age, labelText, orNone } from "./print.ts";
+import { allocate, carryAllocations } from "./service-allocation.ts";
 
 type Service = Stored<V1Service>;
 
@@ -39,7 +40,7 @@ export const service = defineKind<Service>({
     allocate(o, undefined, context);
   },
   prepareUpdate(o, old, context) {
-    keepAddresses(o.spec as V1ServiceSpec, old.spec as V1ServiceSpec);
+    carryAllocations(o.spec as V1ServiceSpec, old.spec as V1ServiceSpec);
     allocate(o, old, context);
   },
   validate,
@@ -57,128 +58,11 @@ function defaults(o: Service): void {
     port.protocol ??= "TCP";
     port.targetPort ??= port.port;
   }
-  if (spec.type === "NodePort" || spec.type === "LoadBalancer") spec.externalTrafficPolicy ??= "Cluster";
-  else delete spec.externalTrafficPolicy;
+  const external = spec.type === "NodePort" || spec.type === "LoadBalancer" || (spec.externalIPs?.length ?? 0) > 0;
+  if (external && spec.type !== "ExternalName") spec.externalTrafficPolicy ??= "Cluster";
   if (spec.type !== "ExternalName") spec.internalTrafficPolicy ??= "Cluster";
   if (spec.type === "LoadBalancer") spec.allocateLoadBalancerNodePorts ??= true;
   o.status ??= { loadBalancer: {} };
-}
-
-/** What an update leaves out is kept: kubectl replace and apply send no addresses. */
-function keepAddresses(spec: V1ServiceSpec, old: V1ServiceSpec): void {
-  if (spec.type === "ExternalName" || old.type === "ExternalName") return;
-  if (!spec.clusterIP && !spec.clusterIPs?.length) {
-    if (old.clusterIP) spec.clusterIP = old.clusterIP;
-    if (old.clusterIPs) spec.clusterIPs = [...old.clusterIPs];
-  }
-  if (!spec.clusterIPs?.length && spec.clusterIP === old.clusterIP && old.clusterIPs)
-    spec.clusterIPs = [...old.clusterIPs];
-  if (!spec.ipFamilies?.length && old.ipFamilies) spec.ipFamilies = [...old.ipFamilies];
-  if (!spec.ipFamilyPolicy && old.ipFamilyPolicy) spec.ipFamilyPolicy = old.ipFamilyPolicy;
-  if (!needsNodePorts(spec) || !needsNodePorts(old)) return;
-  for (const port of spec.ports ?? []) {
-    const before = old.ports?.find((p) => p.port === port.port && p.protocol === port.protocol);
-    const taken = spec.ports?.some(
-      (p) => p !== port && p.nodePort === before?.nodePort && p.protocol === port.protocol,
-    );
-    if (before?.nodePort && !taken) port.nodePort ??= before.nodePort;
-  }
-}
-
-function needsNodePorts(spec: V1ServiceSpec): boolean {
-  return spec.type === "NodePort" || (spec.type === "LoadBalancer" && spec.allocateLoadBalancerNodePorts !== false);
-}
-
-const familyOf = (ip: string): "IPv4" | "IPv6" => (ip.includes(":") ? "IPv6" : "IPv4");
-
-/** Fills in addresses, families and node ports. Throws the 422 of an address or port that cannot be had. */
-function allocate(o: Service, old: Service | undefined, context: WriteContext): void {
-  const spec = o.spec as V1ServiceSpec;
-  const owner = `${o.metadata.namespace}/${o.metadata.name}`;
-  const fail = (field: string, value: unknown, text: string) =>
-    invalid("Service", "", o.metadata.name, [
-      { reason: "FieldValueInvalid", field, message: `Invalid value: ${JSON.stringify(value)}: ${text}` },
-    ]);
-  if (spec.type === "ExternalName") {
-    for (const field of ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] as const)
-      if (old) delete spec[field];
-    for (const port of spec.ports ?? []) if (old) delete port.nodePort;
-    return;
-  }
-  if (spec.clusterIPs?.length && !spec.clusterIP) spec.clusterIP = spec.clusterIPs[0] as string;
-  const asked = spec.clusterIPs?.length ? spec.clusterIPs : spec.clusterIP ? [spec.clusterIP] : [];
-  const families = chooseFamilies(spec, asked, context);
-  spec.ipFamilies = families;
-  if (asked[0] === "None") {
-    spec.clusterIP = "None";
-    spec.clusterIPs = ["None"];
-  } else {
-    const ips = families.map((family, i) => {
-      const ip = asked[i];
-      if (!ip) return context.allocator.allocateIp(family);
-      const problem = tryParseIp(ip) ? context.allocator.ipProblem(ip, owner) : undefined;
-      if (problem)
-        throw fail(
-          i === 0 ? "spec.clusterIPs" : `spec.clusterIPs[${i}]`,
-          spec.clusterIPs ?? [ip],
-          `failed to allocate IP ${ip}: ${problem}`,
-        );
-      return ip;
-    });
-    spec.clusterIP = ips[0] as string;
-    spec.clusterIPs = ips;
-  }
-  allocatePorts(o, owner, context, fail);
-}
-
-function chooseFamilies(spec: V1ServiceSpec, asked: readonly string[], context: WriteContext): ("IPv4" | "IPv6")[] {
-  const cluster = context.allocator.families;
-  const given = (spec.ipFamilies ?? []) as ("IPv4" | "IPv6")[];
-  const byAddress = asked.filter((ip) => ip !== "None").map(familyOf);
-  const first = given[0] ?? byAddress[0] ?? (cluster[0] as "IPv4" | "IPv6");
-  const both = (given.length || byAddress.length) > 1;
-  spec.ipFamilyPolicy ??= both ? "RequireDualStack" : "SingleStack";
-  if (spec.ipFamilyPolicy === "SingleStack") return [first];
-  const second = cluster.find((family) => family !== first);
-  if (!second && spec.ipFamilyPolicy === "RequireDualStack") {
-    throw invalid("Service", "", context.name, [
-      {
-        reason: "FieldValueInvalid",
-        field: "spec.ipFamilyPolicy",
-        message: 'Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services',
-      },
-    ]);
-  }
-  return second ? [first, second] : [first];
-}
-
-function allocatePorts(
-  o: Service,
-  owner: string,
-  context: WriteContext,
-  fail: (field: string, value: unknown, text: string) => Error,
-): void {
-  const spec = o.spec as V1ServiceSpec;
-  if (!needsNodePorts(spec)) {
-    // Ports of a type left behind are given back; a port asked for here is refused by validation.
-    for (const port of spec.ports ?? [])
-      if (spec.type === "ClusterIP" && port.nodePort && context.get("services", owner)) delete port.nodePort;
-    return;
-  }
-  const taken = new Set((spec.ports ?? []).flatMap((p) => (p.nodePort ? [p.nodePort] : [])));
-  spec.ports?.forEach((port, i) => {
-    if (port.nodePort) {
-      const problem = context.allocator.portProblem(port.nodePort, port.protocol as string, owner);
-      if (problem) throw fail(`spec.ports[${i}].nodePort`, port.nodePort, problem);
-      return;
-    }
-    // The same number serves TCP and UDP of one port number, as for DNS.
-    const twin = spec.ports?.find(
-      (p) => p !== port && p.port === port.port && p.protocol !== port.protocol && p.nodePort,
-    );
-    port.nodePort = twin?.nodePort ?? context.allocator.allocatePort(taken);
-    taken.add(port.nodePort);
-  });
 }
 
 function validate(o: Service, errors: FieldErrors): void {
@@ -210,7 +94,28 @@ function validate(o: Service, errors: FieldErrors): void {
     if (value && !["Cluster", "Local"].includes(value))
       errors.unsupported(`spec.${field}`, value, ["Cluster", "Local"]);
   }
+  validateTypeFields(spec, errors);
   validatePorts(spec, errors);
+}
+
+/** Fields that only some types have. */
+function validateTypeFields(spec: V1ServiceSpec, errors: FieldErrors): void {
+  const outside = spec.type === "NodePort" || spec.type === "LoadBalancer" || (spec.externalIPs?.length ?? 0) > 0;
+  if (spec.externalTrafficPolicy && (!outside || spec.type === "ExternalName"))
+    errors.invalid(
+      "spec.externalTrafficPolicy",
+      spec.externalTrafficPolicy,
+      "may only be set for externally-accessible services",
+    );
+  if (spec.healthCheckNodePort && !(spec.type === "LoadBalancer" && spec.externalTrafficPolicy === "Local"))
+    errors.invalid(
+      "spec.healthCheckNodePort",
+      spec.healthCheckNodePort,
+      "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+    );
+  for (const field of ["allocateLoadBalancerNodePorts", "loadBalancerClass"] as const)
+    if (spec.type !== "LoadBalancer" && spec[field] !== undefined)
+      errors.forbidden(`spec.${field}`, "may only be used when `type` is 'LoadBalancer'");
 }
 
 function validatePorts(spec: V1ServiceSpec, errors: FieldErrors): void {
