@@ -200,6 +200,11 @@ export class FieldErrors {
     this.#add("FieldValueTooLong", field, `Too long: may not be more than ${max} bytes`);
   }
 
+  /** `Too many: 65: must have at most 64 items`. */
+  tooMany(field: string, actual: number, max: number): void {
+    this.#add("FieldValueTooMany", field, `Too many: ${actual}: must have at most ${max} items`);
+  }
+
   #add(reason: string, field: string, message: string): void {
     this.causes.push({ reason, message, field });
   }

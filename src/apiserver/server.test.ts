@@ -34,13 +34,13 @@ function as(pair?: Pair, token?: string): Transport {
 }
 
 describe("who may ask", () => {
-  it("refuses the anonymous with 401, but answers health and version", async () => {
+  it("lets the anonymous see health and version, and nothing more", async () => {
     const nobody = as();
-    for (const path of ["/api/v1/pods", "/apis", "/openapi/v3", "/metrics"]) {
+    for (const path of ["/api/v1/pods", "/apis", "/openapi/v3", "/metrics", "/livez/ping"]) {
       const refused = await ask(nobody, "GET", path);
-      expect([refused.status, refused.body.reason]).toEqual([401, "Unauthorized"]);
+      expect([refused.status, refused.body.reason]).toEqual([403, "Forbidden"]);
     }
-    for (const path of ["/healthz", "/livez", "/readyz", "/version", "/livez/ping", "/readyz?verbose"]) {
+    for (const path of ["/healthz", "/livez", "/readyz", "/version", "/readyz?verbose"]) {
       expect((await ask(nobody, "GET", path)).status).toBe(200);
     }
     await nobody.close();
@@ -57,7 +57,11 @@ describe("who may ask", () => {
     const user = as(await test.authority.issue("jane", { organizations: ["team", "people"] }));
     const self = await ask(user, "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {});
     expect(self.body.status).toEqual({
-      userInfo: { username: "jane", groups: ["team", "people", "system:authenticated"] },
+      userInfo: {
+        username: "jane",
+        groups: ["team", "people", "system:authenticated"],
+        extra: { "authentication.kubernetes.io/credential-id": [expect.stringMatching(/^X509SHA256=[0-9a-f]{64}$/)] },
+      },
     });
     const refused = await ask(user, "GET", "/api/v1/namespaces/test/pods");
     expect(refused.body.message).toBe(

@@ -204,8 +204,8 @@ describe("controllers together", () => {
     await until(
       () => deployment()?.status?.conditions?.map(({ type, status, reason }) => [type, status, reason]),
       [
-        ["Progressing", "True", "NewReplicaSetAvailable"],
         ["Available", "True", "MinimumReplicasAvailable"],
+        ["Progressing", "True", "NewReplicaSetAvailable"],
       ],
     );
     expect(deployment()?.metadata.annotations?.["deployment.kubernetes.io/revision"]).toBe("2");

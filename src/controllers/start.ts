@@ -4,6 +4,7 @@ import { addressRepairController, serviceCidrController } from "./addresses/cont
 import { ControllerContext, type ControllerDeps, type ControllerHealth, type ControllerOptions } from "./context.ts";
 import { daemonSetController } from "./daemonset/controller.ts";
 import { deploymentController } from "./deployment/controller.ts";
+import { disruptionController } from "./disruption/controller.ts";
 import { endpointsController } from "./endpoints/controller.ts";
 import { mirrorController } from "./endpoints/mirror.ts";
 import { garbageController } from "./garbage/controller.ts";
@@ -14,8 +15,9 @@ import { deletableResources } from "./namespaces/discovery.ts";
 import { lifecycleController, subnetController } from "./nodes/controller.ts";
 import { taintEvictionController } from "./nodes/evictionController.ts";
 import { podGcController } from "./nodes/podgcController.ts";
-import { replicaSetController } from "./replicaset/controller.ts";
+import { replicaSetController, replicationController } from "./replicaset/controller.ts";
 import { schedulerController } from "./scheduler/controller.ts";
+import { statefulSetController } from "./statefulset/controller.ts";
 import { systemController } from "./system.ts";
 import { unattendedController } from "./unattended/controller.ts";
 
@@ -68,6 +70,7 @@ function startAll(context: ControllerContext, served: readonly Resource<KubeObje
   subnetController(context);
   schedulerController(context, (plural) => has(plural));
   if (has("replicasets")) replicaSetController(context);
+  if (has("replicationcontrollers")) replicationController(context);
   if (has("deployments", "replicasets")) deploymentController(context);
   if (has("ipaddresses", "servicecidrs")) {
     addressRepairController(context);
@@ -79,6 +82,10 @@ function startAll(context: ControllerContext, served: readonly Resource<KubeObje
   taintEvictionController(context);
   podGcController(context);
   namespaceController(context);
+  if (has("statefulsets", "controllerrevisions", "persistentvolumeclaims")) statefulSetController(context);
+  if (has("poddisruptionbudgets", "deployments", "replicasets", "statefulsets", "replicationcontrollers")) {
+    disruptionController(context);
+  }
   if (has("daemonsets")) daemonSetController(context);
   if (has("jobs")) jobController(context);
 }

@@ -109,8 +109,8 @@ export interface Volume {
     }[];
     readonly defaultMode?: number;
   };
-  readonly projected?: { readonly sources?: readonly VolumeProjection[]; readonly defaultMode?: number };
   readonly persistentVolumeClaim?: { readonly claimName: string; readonly readOnly?: boolean };
+  readonly projected?: { readonly sources?: readonly VolumeProjection[]; readonly defaultMode?: number };
   /** A claim of the pod's own, named `<pod>-<volume>`. */
   readonly ephemeral?: object;
 }

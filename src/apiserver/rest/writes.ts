@@ -132,7 +132,7 @@ export class Writes {
     const { kind, info, call } = request;
     const options = await readDeleteOptions(call, info.query, this.#schema);
     const dryRun = isDryRun(info.query) || options.dryRun?.includes("All") === true;
-    const { object, gone } = this.#objects.delete(kind, info.namespace, info.name, options, dryRun);
+    const { object, gone } = this.#objects.delete(kind, info.namespace, info.name, options, dryRun, request.user);
     await this.#store.settled();
     if (!gone || kind.plural === "pods") return this.#answer(request, kind.fromStored(object), 200);
     return jsonReply({
@@ -155,7 +155,9 @@ export class Writes {
     const options = await readDeleteOptions(call, info.query, this.#schema);
     const dryRun = isDryRun(info.query) || options.dryRun?.includes("All") === true;
     const { entries, metadata } = listPage(this.#store, kind, info);
-    const items = entries.map((e) => this.#objects.delete(kind, e.namespace, e.name, options, dryRun).object);
+    const items = entries.map(
+      (e) => this.#objects.delete(kind, e.namespace, e.name, options, dryRun, request.user).object,
+    );
     await this.#store.settled();
     return jsonReply({
       kind: `${kind.kind}List`,

@@ -49,6 +49,18 @@ policy.v1.PodDisruptionBudgetStatus conditions type
 autoscaling.v2.HorizontalPodAutoscalerStatus conditions type
 storage.v1.CSINodeSpec drivers name
 certificates.v1.CertificateSigningRequestStatus conditions - type
+admissionregistration.v1.ValidatingWebhookConfiguration webhooks name
+admissionregistration.v1.MutatingWebhookConfiguration webhooks name
+admissionregistration.v1.ValidatingWebhook matchConditions name
+admissionregistration.v1.MutatingWebhook matchConditions name
+admissionregistration.v1.ValidatingAdmissionPolicySpec matchConditions name
+admissionregistration.v1.ValidatingAdmissionPolicySpec variables name
+admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec validationActions - =
+admissionregistration.v1.ValidatingAdmissionPolicyStatus conditions - type
+admissionregistration.v1.MutatingAdmissionPolicySpec matchConditions name
+apiregistration.v1.APIServiceStatus conditions type
+flowcontrol.v1.FlowSchemaStatus conditions type
+flowcontrol.v1.PriorityLevelConfigurationStatus conditions type
 `;
 
 /** Structures whose patch strategy is not to merge field by field. */
@@ -64,7 +76,9 @@ const atomicTypes = new Set(
   core.v1.ObjectFieldSelector core.v1.ResourceFieldSelector core.v1.NodeSelector core.v1.NodeSelectorTerm
   core.v1.TopologySelectorTerm core.v1.ScopeSelector core.v1.ConfigMapNodeConfigSource rbac.v1.RoleRef rbac.v1.Subject
   core.v1.EndpointAddress core.v1.EndpointPort discovery.v1.EndpointPort
-  networking.v1.ServiceBackendPort authorization.v1.FieldSelectorAttributes core.v1.TypedObjectReference`.split(/\s+/),
+  networking.v1.ServiceBackendPort authorization.v1.FieldSelectorAttributes core.v1.TypedObjectReference
+  admissionregistration.v1.ParamKind admissionregistration.v1.ParamRef admissionregistration.v1.MatchResources
+  admissionregistration.v1.NamedRuleWithOperations`.split(/\s+/),
 );
 
 /** Maps that one field manager owns as a whole (mapType=atomic). */

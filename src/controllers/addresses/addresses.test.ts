@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { isNotFound, resources, type Service } from "#api/index.ts";
 import { parseCidr } from "#base/ip.ts";
-import { ControlPlane } from "../testing/cluster.ts";
+import { ControlPlane } from "../testing/plane.ts";
 import { addressFor, addressResources, type IpAddress, managedBy, managedByLabel, type ServiceCidr } from "./model.ts";
 import { checkAddress, checkService, type Lookup, planServiceCidr, protection } from "./plan.ts";
 
