@@ -25,6 +25,8 @@ export class EventExpiry {
 
   /** Removes what is too old at a moment, in milliseconds since 1970. */
   sweep(now: number): void {
+    // What cannot be kept cannot be removed either.
+    if (this.#store.failure) return;
     for (const { key, object } of this.#store.list("events")) {
       const { lastTimestamp, series } = object as { lastTimestamp?: string; series?: { lastObservedTime?: string } };
       const touched = series?.lastObservedTime ?? lastTimestamp ?? object.metadata.creationTimestamp;
