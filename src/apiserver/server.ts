@@ -48,6 +48,11 @@ export const controllerUser: User = {
 /** Puts an API server together: replays the log and creates what every cluster has; start() makes it reachable. */
 export function createApiServer(options: ApiServerOptions, deps: { log: Logger }): ApiServer {
   const store = new Store(options.store);
+  if (store.tornBytes > 0)
+    deps.log.warn("The end of the store's log was half written when the last process ended; it was cut off", {
+      file: options.store?.logFile,
+      bytes: store.tornBytes,
+    });
   const schema = new Schema();
   const registry = new Registry();
   const { tokens, rbac, authority, admission } = createAuth(store, options);
@@ -78,7 +83,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
   aggregation.start();
   const proxy = new NodeProxy({ store, handler, log: deps.log }, options.kubelet);
   const listener = new Listener(options, { handler, proxy, log: deps.log });
-  const expiry = new EventExpiry(store);
+  const expiry = new EventExpiry(store, options.eventTtlSeconds);
   const locals = new Set<LocalTransport>();
   return {
     async start() {
