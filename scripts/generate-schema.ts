@@ -319,7 +319,7 @@ function generate(jar: string): void {
     write(
       shortName(m.name),
       // Protobuf's definition calls it uID, the JSON tag says uid.
-      m.fields.map((f) => ({ name: f.name === "uID" ? "uid" : f.name, code: typeCode(f, messages), number: f.number })),
+      m.fields.map((f) => ({ name: jsonName(shortName(m.name), f.name), code: typeCode(f, messages), number: f.number })),
     );
   for (const [short, text] of Object.entries(aggregator))
     write(
@@ -348,3 +348,9 @@ function generate(jar: string): void {
 const jar = process.argv[2];
 if (!jar) throw new Error("usage: node scripts/generate-schema.ts path/to/client-java-proto.jar");
 generate(jar);
+
+/** A field's name in JSON where it is not the one in protobuf. */
+function jsonName(message: string, field: string): string {
+  if (message === "core.v1.DaemonEndpoint") return "Port";
+  return field === "uID" ? "uid" : field;
+}

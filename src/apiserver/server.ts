@@ -69,7 +69,10 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
   bootstrap({ store, objects, registry }, { advertiseAddress, securePort, serviceCidrs: options.services.cidrs });
   const aggregation = new RoleAggregation({ store, objects, registry }, ownWrite);
   aggregation.start();
-  const proxy = new NodeProxy({ store, handler, log: deps.log }, options.kubelet);
+  const proxy = new NodeProxy(
+    { store, handler, log: deps.log, ...(options.proxyable ? { proxyable: options.proxyable } : {}) },
+    options.kubelet,
+  );
   const listener = new Listener(options, { handler, proxy, log: deps.log });
   const expiry = new EventExpiry(store);
   const locals = new Set<LocalTransport>();
