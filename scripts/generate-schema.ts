@@ -319,7 +319,11 @@ function generate(jar: string): void {
     write(
       shortName(m.name),
       // Protobuf's definition calls it uID, the JSON tag says uid.
-      m.fields.map((f) => ({ name: jsonName(shortName(m.name), f.name), code: typeCode(f, messages), number: f.number })),
+      m.fields.map((f) => ({
+        name: jsonName(shortName(m.name), f.name),
+        code: typeCode(f, messages),
+        number: f.number,
+      })),
     );
   for (const [short, text] of Object.entries(aggregator))
     write(

@@ -21,6 +21,7 @@ import { endpoints } from "./endpoints.ts";
 import { event, eventV1 } from "./event.ts";
 import { flowSchema, priorityLevelConfiguration } from "./flow-control.ts";
 import { ingress, ingressClass } from "./ingress.ts";
+import { nodeMetrics, podMetrics } from "./metrics.ts";
 import { namespace } from "./namespace.ts";
 import { networkPolicy } from "./network-policy.ts";
 import { node } from "./node.ts";
@@ -94,6 +95,8 @@ export const kinds: readonly Kind[] = [
   endpointSlice,
   flowSchema,
   priorityLevelConfiguration,
+  nodeMetrics,
+  podMetrics,
 ];
 
 /** API groups with their versions in discovery's order, and the priority that their APIServices state. */
@@ -117,6 +120,7 @@ const groupOrder: readonly (readonly [group: string, versions: readonly string[]
   ["node.k8s.io", ["v1"], 16300],
   ["discovery.k8s.io", ["v1"], 16200],
   ["flowcontrol.apiserver.k8s.io", ["v1"], 16100],
+  ["metrics.k8s.io", ["v1beta1"], 100],
 ];
 
 /** One group and version with what it serves. */

@@ -9,6 +9,7 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { type Socket, connect as tcpConnect } from "node:net";
 import type { Duplex } from "node:stream";
+import { text } from "node:stream/consumers";
 import { connect as tlsConnect } from "node:tls";
 import { errorMessage } from "#base/errors.ts";
 import { goErrno } from "#base/goErrors.ts";
@@ -23,7 +24,7 @@ import { joinConnections } from "./join.ts";
 import { type AnyRequest, type AnyResponse, send, upgradeRefusal } from "./listener.ts";
 import { answerHeaders, authority, forwardedHeaders, requestHead } from "./proxy-headers.ts";
 import { isProxyable, proxyTarget } from "./proxy-targets.ts";
-import { checkMethod, isForwarded, type Target, targetOf } from "./targets.ts";
+import { checkMethod, isForwarded, nodeAddress, type Target, targetOf } from "./targets.ts";
 
 /** A connection that is not there after this time is given up, in ms (Go's default dialer). */
 const CONNECT_MS = 30_000;
@@ -67,6 +68,23 @@ export class NodeProxy {
   close(): void {
     this.#nodes.destroy();
     this.#plain.destroy();
+  }
+
+  /** Asks a node's agent for this server itself. Rejects for answers that are errors, and after so many ms. */
+  async ask(node: string, path: string, timeoutMs: number): Promise<string> {
+    const target = { ...nodeAddress(this.#deps.store, node), path, prefix: "" };
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const { host, port } = target;
+    const signal = AbortSignal.timeout(timeoutMs);
+    const request = httpsRequest({ host, port, path, signal, ...this.#tls(target), agent: this.#nodes }, (answer) => {
+      text(answer).then((body) => {
+        if (answer.statusCode === 200) resolve(body);
+        else reject(new Error(body.trim()));
+      }, reject);
+    });
+    request.on("error", reject);
+    request.end();
+    return promise;
   }
 
   /** Passes on a request whose answer is an ordinary one, logs for example. */

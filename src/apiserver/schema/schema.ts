@@ -1,4 +1,5 @@
 import { isAtomicMap, isAtomicType, type MergeRule, mergeRules } from "./merge-keys.ts";
+import { metricsStructure } from "./metrics-structure.ts";
 import { structure } from "./structure.ts";
 
 /**
@@ -66,7 +67,7 @@ export class Schema {
   readonly #rules = mergeRules();
 
   constructor() {
-    for (const line of structure.split("\n")) {
+    for (const line of [structure, metricsStructure].flatMap((table) => table.split("\n"))) {
       const space = line.indexOf(" ");
       if (space > 0) this.#lines.set(line.slice(0, space), line.slice(space + 1));
     }
