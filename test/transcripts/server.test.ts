@@ -50,5 +50,7 @@ describe("pages of transcripts", () => {
 // A page waits for its kubectl most of the time.
 describe.concurrent("server", () => {
   for (const page of pages)
-    describe.sequential(`U01 V03 ${page.name}: ${page.title} (part: without nodes)`, () => playPage(page, stage));
+    describe(`U01 V03 ${page.name}: ${page.title} (part: without nodes)`, { concurrent: false }, () =>
+      playPage(page, stage),
+    );
 });
