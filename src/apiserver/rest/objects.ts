@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { AdmissionCheck, Admitted } from "../auth/admission.ts";
 import { alreadyExists, badRequest, conflict, FieldErrors, forbidden, notFound, StatusError } from "../errors.ts";
 import type { Kind, ServiceAllocator, User, WriteContext } from "../kinds/definition.ts";
 import { validateMeta, validateMetaUpdate } from "../kinds/metadata.ts";
@@ -31,11 +32,18 @@ export class Objects {
   readonly #store: Store;
   readonly #schema: Schema;
   readonly #allocator: ServiceAllocator;
+  readonly #admission: readonly AdmissionCheck[];
 
-  constructor(deps: { store: Store; schema: Schema; allocator: ServiceAllocator }) {
+  constructor(deps: {
+    store: Store;
+    schema: Schema;
+    allocator: ServiceAllocator;
+    admission?: readonly AdmissionCheck[];
+  }) {
     this.#store = deps.store;
     this.#schema = deps.schema;
     this.#allocator = deps.allocator;
+    this.#admission = deps.admission ?? [];
   }
 
   /** Creates an object. `draft` belongs to the caller no more. Throws StatusError. */
@@ -45,12 +53,14 @@ export class Objects {
     this.#checkNamespace(kind, object);
     object = kind.toStored(object);
     kind.defaults(object);
+    // As upstream, ownership is of what was asked for and its defaults: what admission and storage add is nobody's.
+    this.#own(kind, undefined, object, options);
     kind.prepareCreate(object, context);
     const errors = new FieldErrors();
     validateMeta(kind, object, errors);
     kind.validate(object, errors, context);
     errors.throwIfAny(kind.kind, kind.group, object.metadata.name);
-    this.#own(kind, undefined, object, options);
+    this.#admit("CREATE", kind, object, undefined, options);
     const key = keyOf(object.metadata.namespace, object.metadata.name);
     if (this.#store.get(kind.storage, key)) throw alreadyExists(kind, object.metadata.name);
     return options.dryRun ? object : this.#store.put(kind.storage, key, object).object;
@@ -75,22 +85,23 @@ export class Objects {
     this.#checkIdentity(kind, old, draft, namespace, name);
     let object = kind.toStored(draft);
     this.#carryOver(kind, old, object, options.subresource);
-    const context = this.#context(object, options);
+    const context = { ...this.#context(object, options), old: kind.fromStored(old) };
     kind.defaults(object);
+    this.#own(kind, old, object, options);
     if (options.subresource === "") kind.prepareUpdate(object, old, context);
     if (writesStatus(options.subresource)) kind.prepareStatus(object, old, context, options.subresource);
     const errors = new FieldErrors();
     validateMeta(kind, object, errors);
     validateMetaUpdate(object, old, errors);
-    if (options.subresource === "" || options.subresource === "scale") {
+    if (options.subresource === "" || options.subresource === "scale" || kind.custom) {
       kind.validate(object, errors, context);
       // Only a whole object can be compared with the old one.
       if (errors.causes.length === 0) kind.validateUpdate(object, old, errors);
     }
     if (writesStatus(options.subresource)) kind.validateStatus(object, old, errors, options.subresource);
     errors.throwIfAny(kind.kind, kind.group, name);
-    if (kind.generation && options.subresource !== "status") countGeneration(old, object);
-    this.#own(kind, old, object, options);
+    this.#admit("UPDATE", kind, object, old, options);
+    if (kind.generation && options.subresource !== "status") countGeneration(kind, old, object);
     if (equalJson(object, old)) return old;
     if (options.dryRun) return object;
     if (isGone(kind, object)) {
@@ -101,18 +112,20 @@ export class Objects {
     return object;
   }
 
-  /** Begins or completes a deletion. */
+  /** Begins or completes a deletion, by a user where one asked for it. */
   delete(
     kind: Kind,
     namespace: string,
     name: string,
     options: DeleteOptions,
     dryRun: boolean,
+    user?: User,
   ): { object: StoredObject; gone: boolean } {
     const key = keyOf(namespace, name);
     const entry = this.#store.get(kind.storage, key);
     if (!entry) throw notFound(kind, name);
     const old = entry.object;
+    if (user) this.#admit("DELETE", kind, undefined, old, { user, subresource: "" });
     checkPreconditions(kind, old, options);
     const object = cloneJson(old);
     setPropagation(object, options);
@@ -160,6 +173,26 @@ export class Objects {
       if (!this.#store.get(kind.storage, keyOf(namespace, name))) return name;
     }
     throw new StatusError(409, "AlreadyExists", `no free name was found for prefix ${prefix}, please retry`);
+  }
+
+  /** Throws StatusError when an admission plugin refuses a write. */
+  admit(write: Admitted): void {
+    for (const check of this.#admission) check(write);
+  }
+
+  #admit(
+    operation: Admitted["operation"],
+    kind: Kind,
+    object: StoredObject | undefined,
+    old: StoredObject | undefined,
+    { user, subresource }: Pick<WriteOptions, "user" | "subresource">,
+  ): void {
+    const { name, namespace = "" } = (object ?? (old as StoredObject)).metadata;
+    this.admit({
+      ...{ operation, kind, namespace, name, user, subresource },
+      ...(object ? { object } : {}),
+      ...(old ? { old } : {}),
+    });
   }
 
   /** As the NamespaceLifecycle admission plugin. */
@@ -248,10 +281,10 @@ export class Objects {
       now: timestamp(),
       statusApart: kind.status && options.subresource === "",
     };
-    // Fields are owned in the version that was written.
-    const shown = kind.fromStored(object);
-    trackUpdate(this.#schema, kind.type, old && kind.fromStored(old), shown, owner);
-    const { managedFields } = shown.metadata;
+    const written = kind.fromStored(object);
+    trackUpdate(this.#schema, kind.type, old && kind.fromStored(old), written, owner);
+    if (written === object) return;
+    const { managedFields } = written.metadata;
     if (managedFields) object.metadata.managedFields = managedFields;
     else delete object.metadata.managedFields;
   }
@@ -266,6 +299,7 @@ export class Objects {
       list: (resource) => this.#store.list(resource),
       warn: options.warn,
       name: object.metadata.name,
+      schema: this.#schema,
     };
   }
 }
@@ -280,9 +314,9 @@ export function keyOf(namespace: string | undefined, name: string): string {
   return namespace ? `${namespace}/${name}` : name;
 }
 
-/** metadata.generation grows when anything but metadata and status changes. */
-function countGeneration(old: StoredObject, object: StoredObject): void {
-  const { metadata: _m, status: _s, ...before } = old;
-  const { metadata: _n, status: _t, ...after } = object;
-  if (!equalJson(before, after)) object.metadata.generation = (old.metadata.generation ?? 0) + 1;
+/** metadata.generation grows when anything but metadata and a status apart changes. */
+function countGeneration(kind: Kind, old: StoredObject, object: StoredObject): void {
+  const counted = ({ metadata: _, status, ...rest }: StoredObject): Dict => (kind.status ? rest : { ...rest, status });
+  if (!equalJson(counted(kind.toStored(kind.fromStored(old))), counted(object)))
+    object.metadata.generation = (old.metadata.generation ?? 0) + 1;
 }

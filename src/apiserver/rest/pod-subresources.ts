@@ -1,5 +1,4 @@
-import { matchesSelector } from "#api/index.ts";
-import { FieldErrors, methodNotAllowed, notFound, StatusError, tooManyRequests } from "../errors.ts";
+import { FieldErrors, methodNotAllowed, notFound, StatusError } from "../errors.ts";
 import { bindingConflict } from "../kinds/pod.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
 import { cloneJson, type Dict, type StoredObject } from "../object.ts";
@@ -88,60 +87,4 @@ function boundTo(pod: StoredObject, node: string, binding: Dict): StoredObject {
   };
   next.status = { ...status, conditions: [...others, condition] };
   return next;
-}
-
-/** Deletes a pod when every disruption budget over it allows one more. */
-export async function evict(deps: SubresourceDeps, request: KindCall): Promise<Reply> {
-  const { kind, info, call } = request;
-  if (info.verb !== "create") throw methodNotAllowed();
-  const expected = {
-    schema: deps.schema,
-    apiVersion: "policy/v1",
-    kind: "Eviction",
-    type: "policy.v1.Eviction",
-  };
-  const eviction = await readObject(call, expected, { validation: "Ignore", warn: () => {} });
-  const pod = deps.store.get(kind.storage, keyOf(info.namespace, info.name))?.object;
-  if (!pod) throw notFound(kind, info.name);
-  const phase = (pod.status as { phase?: string } | undefined)?.phase;
-  if (phase !== "Succeeded" && phase !== "Failed" && !pod.metadata.deletionTimestamp) spendBudget(deps, pod);
-  const options = (eviction.deleteOptions ?? {}) as Dict;
-  deps.objects.delete(kind, info.namespace, info.name, options, writeOptions(request).dryRun);
-  await deps.store.settled();
-  return jsonReply({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);
-}
-
-function spendBudget(deps: SubresourceDeps, pod: StoredObject): void {
-  const storage = "poddisruptionbudgets.policy";
-  const budgets = deps.store.list(storage).filter(({ object, namespace }) => {
-    const { selector } = (object.spec ?? {}) as { selector?: Parameters<typeof matchesSelector>[0] };
-    return namespace === pod.metadata.namespace && matchesSelector(selector, pod.metadata.labels);
-  });
-  if (budgets.length > 1)
-    throw new StatusError(
-      500,
-      "InternalError",
-      "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
-    );
-  const entry = budgets[0];
-  if (!entry) return;
-  const budget = cloneJson(entry.object);
-  const status = (budget.status ?? {}) as {
-    disruptionsAllowed?: number;
-    currentHealthy?: number;
-    desiredHealthy?: number;
-    disruptedPods?: Record<string, string>;
-  };
-  if ((status.disruptionsAllowed ?? 0) <= 0) {
-    const name = budget.metadata.name;
-    throw tooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", [
-      {
-        reason: "DisruptionBudget",
-        message: `The disruption budget ${name} needs ${status.desiredHealthy ?? 0} healthy pods and has ${status.currentHealthy ?? 0} currently`,
-      },
-    ]);
-  }
-  status.disruptionsAllowed = (status.disruptionsAllowed as number) - 1;
-  budget.status = status;
-  deps.store.put(storage, entry.key, budget);
 }

@@ -78,7 +78,7 @@ apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy whenDeleted:s=1 whenScal
 apps.v1.StatefulSetSpec replicas:i*=1 selector:meta.v1.LabelSelector!=2 template:core.v1.PodTemplateSpec!=3 volumeClaimTemplates:[]core.v1.PersistentVolumeClaim=4 serviceName:s=5 podManagementPolicy:s=6 updateStrategy:apps.v1.StatefulSetUpdateStrategy=7 revisionHistoryLimit:i*=8 minReadySeconds:i=9 persistentVolumeClaimRetentionPolicy:apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy=10 ordinals:apps.v1.StatefulSetOrdinals=11
 apps.v1.StatefulSetStatus observedGeneration:l=1 replicas:i!=2 readyReplicas:i=3 currentReplicas:i=4 updatedReplicas:i=5 currentRevision:s=6 updateRevision:s=7 collisionCount:i*=9 conditions:[]apps.v1.StatefulSetCondition=10 availableReplicas:i=11
 apps.v1.StatefulSetUpdateStrategy type:s=1 rollingUpdate:apps.v1.RollingUpdateStatefulSetStrategy=2
-authentication.v1.BoundObjectReference kind:s=1 apiVersion:s=2 name:s=3 uID:s=4
+authentication.v1.BoundObjectReference kind:s=1 apiVersion:s=2 name:s=3 uid:s=4
 authentication.v1.ExtraValue items:[]s=1
 authentication.v1.SelfSubjectReview apiVersion:s=0 kind:s=0 metadata:meta.v1.ObjectMeta=1 status:authentication.v1.SelfSubjectReviewStatus=2
 authentication.v1.SelfSubjectReviewStatus userInfo:authentication.v1.UserInfo=1
@@ -217,7 +217,7 @@ core.v1.ContainerStateTerminated exitCode:i!=1 signal:i=2 reason:s=3 message:s=4
 core.v1.ContainerStateWaiting reason:s=1 message:s=2
 core.v1.ContainerStatus name:s!=1 state:core.v1.ContainerState=2 lastState:core.v1.ContainerState=3 ready:b!=4 restartCount:i!=5 image:s!=6 imageID:s!=7 containerID:s=8 started:b*=9 allocatedResources:{}Quantity=10 resources:core.v1.ResourceRequirements=11 volumeMounts:[]core.v1.VolumeMountStatus=12 user:core.v1.ContainerUser=13 allocatedResourcesStatus:[]core.v1.ResourceStatus=14 stopSignal:s*=15
 core.v1.ContainerUser linux:core.v1.LinuxContainerUser=1
-core.v1.DaemonEndpoint port:i=1
+core.v1.DaemonEndpoint Port:i!=1
 core.v1.DownwardAPIProjection items:[]core.v1.DownwardAPIVolumeFile=1
 core.v1.DownwardAPIVolumeFile path:s!=1 fieldRef:core.v1.ObjectFieldSelector=2 resourceFieldRef:core.v1.ResourceFieldSelector=3 mode:i*=4
 core.v1.DownwardAPIVolumeSource items:[]core.v1.DownwardAPIVolumeFile=1 defaultMode:i*=2
