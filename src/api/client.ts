@@ -152,7 +152,7 @@ export class Client {
     });
     const path = resourcePath(of, options.namespace) + query;
     const answer = await this.#checked({ method: "GET", path, signal: options.signal });
-    for await (const line of readJsonLines(answer.body)) {
+    for await (const line of answer.events ?? readJsonLines(answer.body)) {
       const event = line as { type: string; object: KubeObject };
       if (event.type === "ERROR") throw new ApiError(event.object as unknown as Status);
       yield event as WatchEvent<T>;

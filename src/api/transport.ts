@@ -16,6 +16,11 @@ export interface ApiResponse {
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: AsyncIterable<Uint8Array>;
+  /**
+   * The events of a watch as they are, instead of `body`, where client and server share a process. The objects are the
+   * server's own: they must never be changed.
+   */
+  readonly events?: AsyncIterable<{ readonly type: string; readonly object: object }>;
 }
 
 /** A way to the API server: TLS from another process, or function calls inside the API server's own. */

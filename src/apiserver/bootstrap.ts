@@ -1,8 +1,8 @@
 import { cidrNth, formatIp, parseCidr } from "#base/ip.ts";
-import { type DefaultRole, defaultRoles } from "./auth/default-roles.ts";
+import { bootstrapRoles } from "./auth/bootstrap-roles.ts";
 import type { Registry } from "./kinds/registry.ts";
 import type { Dict } from "./object.ts";
-import { keyOf, type Objects } from "./rest/objects.ts";
+import { keyOf, type Objects, type WriteOptions } from "./rest/objects.ts";
 import type { Store } from "./store/index.ts";
 
 /** What the server itself puts into a cluster. */
@@ -13,8 +13,14 @@ export interface BootstrapOptions {
   readonly serviceCidrs: readonly string[];
 }
 
-const rbacGroup = "rbac.authorization.k8s.io";
-const system = { name: "system:apiserver", groups: ["system:masters"] };
+/** How this server itself writes. */
+export const ownWrite: WriteOptions = {
+  user: { name: "system:apiserver", groups: ["system:masters"] },
+  manager: "kube-apiserver",
+  dryRun: false,
+  subresource: "",
+  warn: () => {},
+};
 
 /** Creates what is missing: namespaces, roles, priority classes, Service `kubernetes` with its endpoints. */
 export function bootstrap(
@@ -26,12 +32,11 @@ export function bootstrap(
     if (!definition) throw new Error(`no kind ${kind} in ${apiVersion}`);
     const { name } = draft.metadata as { name: string };
     if (deps.store.get(definition.storage, keyOf(namespace, name))) return;
-    const write = { user: system, manager: "kube-apiserver", dryRun: false, subresource: "", warn: () => {} };
-    deps.objects.create(definition, namespace, { apiVersion, kind, ...draft }, write);
+    deps.objects.create(definition, namespace, { apiVersion, kind, ...draft }, ownWrite);
   };
   for (const name of ["kube-system", "kube-public", "kube-node-lease", "default"])
     ensure("v1", "Namespace", "", { metadata: { name } });
-  for (const role of defaultRoles) ensureRole(ensure, role);
+  bootstrapRoles(deps, ownWrite);
   ensure("scheduling.k8s.io/v1", "PriorityClass", "", {
     metadata: { name: "system-node-critical" },
     value: 2000001000,
@@ -47,31 +52,28 @@ export function bootstrap(
     metadata: { name: "kubernetes" },
     spec: { cidrs: [...options.serviceCidrs] },
   });
+  ensureApiServices(ensure, deps.registry);
   ensureKubernetesService(ensure, options);
 }
 
-type Ensure = (apiVersion: string, kind: string, namespace: string, draft: Dict) => void;
-
-function ensureRole(ensure: Ensure, role: DefaultRole): void {
-  const metadata = {
-    name: role.name,
-    labels: { ...role.labels },
-    annotations: { "rbac.authorization.kubernetes.io/autoupdate": "true" },
-  };
-  ensure(`${rbacGroup}/v1`, "ClusterRole", "", {
-    metadata: { ...metadata },
-    rules: structuredClone(role.rules) as unknown as Dict[],
-  });
-  if (role.boundTo.length === 0) return;
-  const subjects = role.boundTo.map((text) => {
-    const kind = text.slice(0, text.indexOf(":"));
-    const name = text.slice(kind.length + 1);
-    if (kind === "sa") return { kind: "ServiceAccount", namespace: name.split("/")[0], name: name.split("/")[1] };
-    return { kind: kind === "user" ? "User" : "Group", apiGroup: rbacGroup, name };
-  });
-  const roleRef = { apiGroup: rbacGroup, kind: "ClusterRole", name: role.name };
-  ensure(`${rbacGroup}/v1`, "ClusterRoleBinding", "", { metadata: structuredClone(metadata), subjects, roleRef });
+/** Each group and version that this server answers for has its APIService, as kube-aggregator registers them. */
+function ensureApiServices(ensure: Ensure, registry: Registry): void {
+  for (const { group, version, priority } of registry.groups) {
+    const versions = registry.groups.filter((g) => g.group === group).map((g) => g.version);
+    const versionPriority = group === "" ? 1 : 15 * (versions.length - versions.indexOf(version));
+    ensure("apiregistration.k8s.io/v1", "APIService", "", {
+      metadata: { name: `${version}.${group}`, labels: { "kube-aggregator.kubernetes.io/automanaged": "onstart" } },
+      spec: {
+        ...(group ? { group } : {}),
+        version,
+        groupPriorityMinimum: priority,
+        versionPriority,
+      },
+    });
+  }
 }
+
+type Ensure = (apiVersion: string, kind: string, namespace: string, draft: Dict) => void;
 
 /** Service `kubernetes` has the first address of the range. */
 function ensureKubernetesService(ensure: Ensure, options: BootstrapOptions): void {

@@ -45,7 +45,10 @@ const json = (type: string) => ({ "content-type": `application/${type}` });
 
 describe("U01 every kind: one table of create, invalid, immutable, patches, watch, Table (part: without kubectl)", () => {
   it("has a row for every kind that is served", () => {
-    const served = kinds.map((k) => `${k.group ? `${k.group}/` : ""}${k.version} ${k.kind}`);
+    // What is looked up and never stored cannot be created.
+    const served = kinds
+      .filter((k) => k.verbs.includes("create"))
+      .map((k) => `${k.group ? `${k.group}/` : ""}${k.version} ${k.kind}`);
     expect(samples.map((s) => `${s.apiVersion} ${s.kind}`).sort()).toEqual(served.sort());
   });
 

@@ -27,11 +27,10 @@ export class LocalTransport implements Transport {
       user: this.#user,
     };
     const reply = await this.#handler.handle(call);
-    return {
-      status: reply.status,
-      headers: reply.headers,
-      body: reply.stream ? streamed(reply, signal) : whole(reply),
-    };
+    const { status, headers } = reply;
+    if (!reply.stream) return { status, headers, body: whole(reply) };
+    const events = streamed(reply, signal);
+    return { status, headers, events, body: lines(events) };
   }
 
   async close(): Promise<void> {
@@ -44,20 +43,32 @@ async function* whole(reply: Reply): AsyncGenerator<Uint8Array> {
   if (reply.body.length > 0) yield typeof reply.body === "string" ? Buffer.from(reply.body) : reply.body;
 }
 
-/** A stream as an async iterable; leaving the loop ends the stream. */
-async function* streamed(reply: Reply, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const queue: Uint8Array[] = [];
+/** An event of a watch. */
+interface Event {
+  readonly type: string;
+  readonly object: object;
+}
+
+/** Events as they would go over a connection, for those who read the body of the answer. */
+async function* lines(events: AsyncIterable<Event>): AsyncGenerator<Uint8Array> {
+  for await (const event of events) yield Buffer.from(`${JSON.stringify(event)}\n`);
+}
+
+/** A watch as an async iterable; leaving the loop ends it. */
+async function* streamed(reply: Reply, signal: AbortSignal): AsyncGenerator<Event> {
+  const queue: Event[] = [];
   let ended = false;
-  let bytes = 0;
   let wake = () => {};
   const left = new AbortController();
   const sink: Sink = {
-    get backlog() {
-      return bytes;
-    },
+    // A client in this process is as fast as the server.
+    backlog: 0,
     write(chunk) {
-      bytes += chunk.length;
-      queue.push(chunk);
+      for (const line of Buffer.from(chunk).toString().split("\n")) if (line) queue.push(JSON.parse(line));
+      wake();
+    },
+    event(type, object) {
+      queue.push({ type, object });
       wake();
     },
     end() {
@@ -73,9 +84,7 @@ async function* streamed(reply: Reply, signal: AbortSignal): AsyncGenerator<Uint
   try {
     reply.stream?.(sink, AbortSignal.any([signal, left.signal]));
     for (;;) {
-      const batch = queue.splice(0);
-      bytes = 0;
-      yield* batch;
+      yield* queue.splice(0);
       if (queue.length > 0) continue;
       signal.throwIfAborted();
       if (ended) return;

@@ -1,6 +1,10 @@
 import { kubernetesVersion } from "#api/index.ts";
 import type { ServiceRanges } from "./allocator.ts";
+import type { AuthenticationOptions } from "./auth/authenticate.ts";
 import type { StoreOptions } from "./store/index.ts";
+
+/** Values of --authorization-mode. */
+export type AuthorizationMode = "Node" | "RBAC" | "AlwaysAllow" | "AlwaysDeny";
 
 /** How an API server is set up. Certificates and keys are PEM texts. */
 export interface ApiServerOptions {
@@ -16,9 +20,23 @@ export interface ApiServerOptions {
   readonly clientCa?: string;
   readonly serviceAccounts: {
     readonly issuer: string;
+    /** Issuers whose tokens count too. */
+    readonly otherIssuers?: readonly string[];
     readonly signingKey?: string;
     readonly verificationKeys?: readonly string[];
+    /** Audiences of this API; default: the issuers. */
+    readonly audiences?: readonly string[];
+    /** Where clients are told to get the keys; default: at the advertised address. */
+    readonly jwksUri?: string;
+    /** Longest life of a token in seconds; absent: as long as the API allows. */
+    readonly maxSeconds?: number;
+    /** Tokens that agents ask for by default live a year; default true. */
+    readonly extend?: boolean;
   };
+  /** Client credentials beside certificates and ServiceAccount tokens. */
+  readonly authentication?: AuthenticationOptions;
+  /** Who decides, in this order; default Node, RBAC. */
+  readonly authorization?: readonly AuthorizationMode[];
   /** How node agents are reached. Absent: logs, exec and proxies answer 503. */
   readonly kubelet?: { readonly cert: string; readonly key: string; readonly ca?: string };
   readonly services: ServiceRanges;

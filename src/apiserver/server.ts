@@ -1,10 +1,9 @@
 import type { Transport } from "#api/index.ts";
 import type { Logger } from "#base/log.ts";
 import { StoreAllocator } from "./allocator.ts";
-import { Authority } from "./auth/authenticate.ts";
-import { Rbac } from "./auth/rbac.ts";
-import { TokenIssuer } from "./auth/tokens.ts";
-import { bootstrap } from "./bootstrap.ts";
+import { RoleAggregation } from "./auth/aggregation.ts";
+import { createAuth } from "./auth/create.ts";
+import { bootstrap, ownWrite } from "./bootstrap.ts";
 import { EventExpiry } from "./event-expiry.ts";
 import type { User } from "./kinds/definition.ts";
 import { Registry } from "./kinds/registry.ts";
@@ -48,12 +47,10 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
   const store = new Store(options.store);
   const schema = new Schema();
   const registry = new Registry();
-  const { issuer, signingKey, verificationKeys = [] } = options.serviceAccounts;
-  const tokens = new TokenIssuer({ issuer, verificationKeys, ...(signingKey ? { signingKey } : {}) });
-  const rbac = new Rbac(store);
-  const authority = new Authority({ tokens, rbac, store });
+  const { tokens, rbac, authority, admission } = createAuth(store, options);
+  const { authorizer, authenticator } = authority;
   const allocator = new StoreAllocator(store, options.services);
-  const objects = new Objects({ store, schema, allocator });
+  const objects = new Objects({ store, schema, allocator, admission });
   const writes = new Writes({ store, schema, objects });
   const openApi = new OpenApi(registry, schema, serverVersion.gitVersion);
   const paths = new Paths({ store, tokens, openApi });
@@ -64,12 +61,14 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     store,
     writes,
     subresources: new Subresources({ store, schema, objects, writes, tokens }),
-    reviews: new Reviews({ schema, rbac, authority, issuer }),
+    reviews: new Reviews({ schema, rbac, authorizer, authenticator, audiences: tokens.audiences }),
     paths: (path, call) => paths.answer(path, call),
     log: deps.log,
   });
   const { advertiseAddress, securePort } = options;
   bootstrap({ store, objects, registry }, { advertiseAddress, securePort, serviceCidrs: options.services.cidrs });
+  const aggregation = new RoleAggregation({ store, objects, registry }, ownWrite);
+  aggregation.start();
   const proxy = new NodeProxy({ store, handler, log: deps.log }, options.kubelet);
   const listener = new Listener(options, { handler, proxy, log: deps.log });
   const expiry = new EventExpiry(store);
@@ -83,6 +82,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     async stop() {
       paths.ready = false;
       expiry.stop();
+      aggregation.stop();
       for (const local of locals) await local.close();
       await listener.stop();
       proxy.close();

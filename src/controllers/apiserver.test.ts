@@ -12,6 +12,7 @@ import {
   type Service,
 } from "#api/index.ts";
 import { type ApiServer, controllerUser, createApiServer } from "#apiserver/index.ts";
+import { frozen } from "#apiserver/testing/frozen.ts";
 import { createLogger } from "#base/log.ts";
 import { type ControllerOptions, startControllers } from "./index.ts";
 
@@ -44,7 +45,8 @@ function serve(): { server: ApiServer; client: Client } {
 }
 
 async function start(server: ApiServer) {
-  const client = new Client(server.localTransport(controllerUser), { userAgent: "kube-controller-manager" });
+  const transport = frozen(server.localTransport(controllerUser));
+  const client = new Client(transport, { userAgent: "kube-controller-manager" });
   const controllers = await startControllers({ client, log, options });
   cleanups.push(() => controllers.stop());
   return controllers;
@@ -146,7 +148,7 @@ describe("controllers with the API server", () => {
         const { items: events } = await client.list<Event>(resources.events);
         return new Set(events.map(({ reason }) => reason));
       },
-      new Set(["ScalingReplicaSet", "SuccessfulCreate", "SuccessfulDelete", "Scheduled"]),
+      new Set(["RegisteredNode", "ScalingReplicaSet", "SuccessfulCreate", "SuccessfulDelete", "Scheduled"]),
     );
     expect(warnings()).toEqual([]);
   });

@@ -13,6 +13,8 @@ import { accountsController } from "./namespaces/accounts.ts";
 import { namespaceController } from "./namespaces/controller.ts";
 import { deletableResources } from "./namespaces/discovery.ts";
 import { lifecycleController, subnetController } from "./nodes/controller.ts";
+import { taintEvictionController } from "./nodes/evictionController.ts";
+import { podGcController } from "./nodes/podgcController.ts";
 import { replicaSetController, replicationController } from "./replicaset/controller.ts";
 import { schedulerController } from "./scheduler/controller.ts";
 import { statefulSetController } from "./statefulset/controller.ts";
@@ -66,13 +68,15 @@ function startAll(context: ControllerContext, served: readonly Resource<KubeObje
   systemController(context);
   accountsController(context);
   subnetController(context);
-  schedulerController(context);
+  schedulerController(context, (plural) => has(plural));
   if (has("replicasets")) replicaSetController(context);
   if (has("replicationcontrollers")) replicationController(context);
   if (has("deployments", "replicasets")) deploymentController(context);
   endpointsController(context);
   mirrorController(context);
   if (has("leases")) lifecycleController(context);
+  taintEvictionController(context);
+  podGcController(context);
   namespaceController(context);
   if (has("statefulsets", "controllerrevisions", "persistentvolumeclaims")) statefulSetController(context);
   if (has("poddisruptionbudgets", "deployments", "replicasets", "statefulsets", "replicationcontrollers")) {

@@ -111,6 +111,8 @@ export interface Volume {
   };
   readonly persistentVolumeClaim?: { readonly claimName: string; readonly readOnly?: boolean };
   readonly projected?: { readonly sources?: readonly VolumeProjection[]; readonly defaultMode?: number };
+  /** A claim of the pod's own, named `<pod>-<volume>`. */
+  readonly ephemeral?: object;
 }
 
 /** One file of a ConfigMap or Secret volume. */

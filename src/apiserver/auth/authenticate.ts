@@ -1,117 +1,98 @@
-import { forbidden, StatusError, unauthorized } from "../errors.ts";
+import { unauthorized } from "../errors.ts";
 import type { User } from "../kinds/definition.ts";
 import type { Call } from "../rest/call.ts";
-import type { RequestInfo } from "../rest/request-info.ts";
 import type { Store } from "../store/index.ts";
-import type { Attributes, Rbac } from "./rbac.ts";
-import type { TokenIssuer } from "./tokens.ts";
+import { bootstrapUser } from "./bootstrap-tokens.ts";
+import type { TokenFile } from "./token-file.ts";
+import type { Lookup, TokenIssuer, Verified } from "./tokens.ts";
 
-/** Paths that answer without a name, as upstream's system:public-info-viewer. */
-const publicPaths = new Set(["/healthz", "/livez", "/readyz", "/version", "/version/"]);
+/** Who counts as nobody in particular. */
+export interface AnonymousOptions {
+  readonly enabled: boolean;
+  /** Only these paths; absent: all. */
+  readonly paths?: readonly string[];
+}
 
-/** Finds out who asks, and whether they may. */
-export class Authority {
+/** How requests are authenticated beside client certificates and ServiceAccount tokens. */
+export interface AuthenticationOptions {
+  /** Default: enabled for all paths, as kube-apiserver; what the anonymous may do is up to RBAC. */
+  readonly anonymous?: AnonymousOptions;
+  readonly tokenFile?: TokenFile;
+  /** Bootstrap tokens count (--enable-bootstrap-token-auth). */
+  readonly bootstrapTokens?: boolean;
+}
+
+/** The user without credentials. */
+export const anonymous: User = { name: "system:anonymous", groups: ["system:unauthenticated"] };
+
+const authenticated = "system:authenticated";
+const webSocketToken = "base64url.bearer.authorization.k8s.io.";
+
+/** Finds out who asks. */
+export class Authenticator {
   readonly #tokens: TokenIssuer;
-  readonly #rbac: Rbac;
   readonly #store: Store;
-  /** Verified tokens until their next check; signatures cost 0.1 ms each. */
-  readonly #verified = new Map<string, { user: User; until: number }>();
+  readonly #options: AuthenticationOptions;
 
-  constructor(deps: { tokens: TokenIssuer; rbac: Rbac; store: Store }) {
+  constructor(deps: { tokens: TokenIssuer; store: Store }, options: AuthenticationOptions) {
     this.#tokens = deps.tokens;
-    this.#rbac = deps.rbac;
     this.#store = deps.store;
+    this.#options = options;
   }
 
-  /** The user of a call; undefined on a public path without one. Throws StatusError 401 and 403. */
-  authenticate(call: Call, path: string): User | undefined {
-    const user = call.user ?? this.#bearer(call) ?? call.certificateUser?.();
-    if (user) return this.#impersonated(user, call);
-    if (publicPaths.has(path) || path.startsWith("/livez/") || path.startsWith("/readyz/")) return undefined;
-    throw unauthorized();
-  }
-
-  /** Throws the 403 of what the user may not do. */
-  authorize(user: User, info: RequestInfo): void {
-    const wanted = attributesOf(info);
-    if (this.#rbac.allows(user, wanted)) return;
-    throw refusal(user, wanted);
-  }
-
-  /** The user of a token for one of the audiences. */
-  verifyToken(token: string, audiences: readonly string[]): User | undefined {
-    return this.#tokens.verify(
-      token,
-      audiences,
-      Date.now(),
-      (plural, namespace, name) => this.#store.get(plural, `${namespace}/${name}`)?.object.metadata.uid,
-    );
-  }
-
-  #bearer(call: Call): User | undefined {
-    const header = call.headers.authorization;
-    if (!header) return undefined;
-    const token = /^Bearer +(\S+)$/i.exec(header)?.[1];
-    if (!token) throw unauthorized();
-    const now = Date.now();
-    const known = this.#verified.get(token);
-    if (known && known.until > now) return known.user;
-    const user = this.verifyToken(token, [this.#tokens.issuer]);
-    // A wrong token is refused even beside a right certificate.
-    if (!user) throw unauthorized();
-    if (this.#verified.size > 1000) this.#verified.clear();
-    this.#verified.set(token, { user, until: now + 10_000 });
-    return user;
-  }
-
-  #impersonated(user: User, call: Call): User {
-    const name = call.headers["impersonate-user"];
-    const groups = (call.headers["impersonate-group"] ?? "")
-      .split(",")
-      .map((g) => g.trim())
-      .filter(Boolean);
-    if (!name) {
-      if (groups.length > 0)
-        throw new StatusError(500, "InternalError", "Internal error occurred: requested impersonation without a user");
-      return user;
+  /**
+   * The user of a call. The first credential that is right counts; one that is wrong makes nobody anonymous.
+   * Throws StatusError 401.
+   */
+  authenticate(call: Call, path: string): User {
+    if (call.user) return call.user;
+    const certificate = call.certificateUser?.();
+    if (certificate) return withAuthenticated(certificate);
+    const token = bearerToken(call);
+    if (token !== undefined) {
+      const verified = this.verifyToken(token, this.#tokens.audiences);
+      if (verified && "user" in verified) return verified.user;
+      throw unauthorized();
     }
-    const ask = (resource: string, target: string) => {
-      const wanted: Attributes = {
-        verb: "impersonate",
-        resource,
-        subresource: "",
-        group: "",
-        namespace: "",
-        name: target,
-        path: "",
-      };
-      if (!this.#rbac.allows(user, wanted)) throw refusal(user, wanted);
-    };
-    ask("users", name);
-    for (const group of groups) ask("groups", group);
-    const account = /^system:serviceaccount:([^:]+):/.exec(name);
-    const implied = account ? ["system:serviceaccounts", `system:serviceaccounts:${account[1]}`] : [];
-    return { name, groups: [...new Set([...groups, ...implied, "system:authenticated"])] };
+    const { enabled, paths } = this.#options.anonymous ?? { enabled: true };
+    if (certificate === false || !enabled || (paths && !paths.includes(path))) throw unauthorized();
+    return anonymous;
   }
+
+  /** Whose a token is, for one of the audiences. */
+  verifyToken(token: string, audiences: readonly string[]): Verified | undefined {
+    const own = audiences.filter((a) => this.#tokens.audiences.includes(a));
+    const now = Date.now();
+    const known = this.#options.tokenFile?.user(token) ?? this.#bootstrap(token, now);
+    // These tokens know no audience: they are for this API alone.
+    if (known && own.length > 0) return { user: withAuthenticated(known), audiences: own };
+    const verified = this.#tokens.verify(token, audiences, now, this.#lookup);
+    if (!verified || "problem" in verified) return verified;
+    return { ...verified, user: withAuthenticated(verified.user) };
+  }
+
+  #bootstrap(token: string, now: number): User | undefined {
+    return this.#options.bootstrapTokens ? bootstrapUser(this.#store, token, now) : undefined;
+  }
+
+  #lookup: Lookup = (plural, namespace, name) =>
+    this.#store.get(plural, namespace ? `${namespace}/${name}` : name)?.object;
 }
 
-/** What authorisation is asked about a request. */
-export function attributesOf(info: RequestInfo): Attributes {
-  const { verb, resource, subresource, group, namespace, name, path } = info;
-  return { verb, resource: info.isResource ? resource : "", subresource, group, namespace, name, path };
+function withAuthenticated(user: User): User {
+  return user.groups.includes(authenticated) ? user : { ...user, groups: [...user.groups, authenticated] };
 }
 
-/** The 403 with upstream's text. */
-export function refusal(user: User, wanted: Attributes): StatusError {
-  const { verb, resource, subresource, group, namespace, name } = wanted;
-  if (resource === "") {
-    return new StatusError(403, "Forbidden", `forbidden: User "${user.name}" cannot ${verb} path "${wanted.path}"`, {});
+/** The token of the Authorization header, or of a browser's WebSocket, which can set no header. */
+function bearerToken(call: Call): string | undefined {
+  const header = call.headers.authorization?.trim();
+  if (header) {
+    const [scheme = "", token = ""] = header.split(/ +/);
+    return scheme.toLowerCase() === "bearer" && token !== "" ? token : undefined;
   }
-  const full = subresource ? `${resource}/${subresource}` : resource;
-  const scope = namespace ? `in the namespace "${namespace}"` : "at the cluster scope";
-  return forbidden(
-    { group, plural: resource },
-    name,
-    `User "${user.name}" cannot ${verb} resource "${full}" in API group "${group}" ${scope}`,
-  );
+  const protocol = call.headers["sec-websocket-protocol"]
+    ?.split(",")
+    .map((p) => p.trim())
+    .find((p) => p.startsWith(webSocketToken));
+  return protocol && Buffer.from(protocol.slice(webSocketToken.length), "base64url").toString();
 }

@@ -1,27 +1,8 @@
 import type { User } from "../kinds/definition.ts";
 import type { StoredObject } from "../object.ts";
 import type { Entry, Store } from "../store/index.ts";
-
-/** What somebody wants to do. */
-export interface Attributes {
-  readonly verb: string;
-  /** Empty resource: a path. */
-  readonly resource: string;
-  readonly subresource: string;
-  readonly group: string;
-  readonly namespace: string;
-  readonly name: string;
-  readonly path: string;
-}
-
-/** One rule of a role. */
-export interface PolicyRule {
-  readonly verbs?: readonly string[];
-  readonly apiGroups?: readonly string[];
-  readonly resources?: readonly string[];
-  readonly resourceNames?: readonly string[];
-  readonly nonResourceURLs?: readonly string[];
-}
+import type { Attributes, Authorizer, Decision } from "./attributes.ts";
+import { type PolicyRule, ruleAllows } from "./rules.ts";
 
 interface Subject {
   readonly kind: string;
@@ -29,76 +10,155 @@ interface Subject {
   readonly namespace?: string;
 }
 
+/** A reference to a role. */
+export interface RoleRef {
+  readonly kind: string;
+  readonly name: string;
+}
+
+/** A binding as it concerns one of its subjects. */
+interface Grant {
+  readonly name: string;
+  /** Empty for a ClusterRoleBinding. */
+  readonly namespace: string;
+  readonly role: RoleRef;
+  /** As upstream's reasons name the subject. */
+  readonly subject: string;
+}
+
 const rbacGroup = "rbac.authorization.k8s.io";
+const clusterBindings = `clusterrolebindings.${rbacGroup}`;
+const bindings = `rolebindings.${rbacGroup}`;
 
 /**
  * Role-based access control over the stored roles and bindings (apiserver plugin/pkg/auth/authorizer/rbac).
- * Members of system:masters may do everything.
+ *
+ * Bindings are indexed by namespace and subject and the index follows the store's changes, so a decision looks at the
+ * bindings of the user and of the user's groups only, however many others there are.
  */
-export class Rbac {
+export class Rbac implements Authorizer {
   readonly #store: Store;
+  /** `namespace subject` to grants by the binding's key. */
+  readonly #grants = new Map<string, Map<string, Grant>>();
+  readonly #seen = new Map<string, number>();
 
   constructor(store: Store) {
     this.#store = store;
   }
 
-  /** Whether the user may. */
-  allows(user: User, wanted: Attributes): boolean {
-    if (user.groups.includes("system:masters")) return true;
-    for (const rule of this.rulesFor(user, wanted.namespace)) if (ruleAllows(rule, wanted)) return true;
-    return false;
-  }
-
-  /** All rules that hold for a user in a namespace (empty: cluster-wide only). */
-  *rulesFor(user: User, namespace: string): Generator<PolicyRule> {
-    for (const { object } of this.#store.list(`clusterrolebindings.${rbacGroup}`)) {
-      if (hasSubject(object, user, "")) yield* this.#rules(object, "");
+  decide(user: User, wanted: Attributes): Decision {
+    const missing: string[] = [];
+    for (const grant of this.#grantsOf(user, wanted.namespace)) {
+      const rules = this.rulesOfRole(grant.role, grant.namespace);
+      if (typeof rules === "string") missing.push(rules);
+      else if (rules.some((rule) => ruleAllows(rule, wanted)))
+        return { allowed: true, reason: `RBAC: allowed by ${describe(grant)}` };
     }
-    if (!namespace) return;
-    for (const entry of this.#bindingsIn(namespace)) {
-      if (hasSubject(entry.object, user, namespace)) yield* this.#rules(entry.object, namespace);
+    return { allowed: false, reason: missing.length === 0 ? "" : `RBAC: ${aggregate(missing)}` };
+  }
+
+  /** All rules that hold for a user in a namespace (empty: cluster-wide only), and what could not be found out. */
+  rulesFor(user: User, namespace: string): { rules: PolicyRule[]; problem: string } {
+    const missing: string[] = [];
+    const rules: PolicyRule[] = [];
+    for (const grant of this.#grantsOf(user, namespace)) {
+      const found = this.rulesOfRole(grant.role, grant.namespace);
+      if (typeof found === "string") missing.push(found);
+      else rules.push(...found);
+    }
+    return { rules, problem: missing.length === 0 ? "" : aggregate(missing) };
+  }
+
+  /** The rules of a role, or the words for there being none. */
+  rulesOfRole(role: RoleRef, namespace: string): readonly PolicyRule[] | string {
+    const cluster = role.kind === "ClusterRole";
+    const found = cluster
+      ? this.#store.get(`clusterroles.${rbacGroup}`, role.name)
+      : this.#store.get(`roles.${rbacGroup}`, `${namespace}/${role.name}`);
+    if (!found) return `${cluster ? "clusterrole" : "role"}.${rbacGroup} "${role.name}" not found`;
+    return (found.object.rules ?? []) as readonly PolicyRule[];
+  }
+
+  *#grantsOf(user: User, namespace: string): Generator<Grant> {
+    this.#refresh(clusterBindings);
+    this.#refresh(bindings);
+    const subjects = [`u:${user.name}`, ...user.groups.map((group) => `g:${group}`)];
+    const seen = new Set<string>();
+    for (const space of namespace ? ["", namespace] : [""])
+      for (const subject of subjects)
+        for (const [key, grant] of this.#grants.get(`${space} ${subject}`) ?? []) {
+          // A binding that names a user and one of the user's groups counts once.
+          if (seen.has(`${space} ${key}`)) continue;
+          seen.add(`${space} ${key}`);
+          yield grant;
+        }
+  }
+
+  #refresh(resource: string): void {
+    const revision = this.#store.collectionRevision(resource);
+    const seen = this.#seen.get(resource) ?? -1;
+    if (revision === seen) return;
+    this.#seen.set(resource, revision);
+    const changes = seen < 0 ? undefined : this.#store.changesSince(resource, seen);
+    if (changes) {
+      for (const change of changes) {
+        if (change.previous) this.#forget(change.previous);
+        if (change.type !== "DELETED") this.#note(change.entry);
+      }
+      return;
+    }
+    const cluster = resource === clusterBindings;
+    for (const key of [...this.#grants.keys()]) if (key.startsWith(" ") === cluster) this.#grants.delete(key);
+    for (const entry of this.#store.list(resource)) this.#note(entry);
+  }
+
+  #note(entry: Entry): void {
+    for (const { index, grant } of grantsOf(entry.object)) {
+      let known = this.#grants.get(index);
+      if (!known) this.#grants.set(index, (known = new Map()));
+      known.set(entry.key, grant);
     }
   }
 
-  #bindingsIn(namespace: string): Entry[] {
-    return this.#store.list(`rolebindings.${rbacGroup}`).filter((e) => e.namespace === namespace);
-  }
-
-  #rules(binding: StoredObject, namespace: string): readonly PolicyRule[] {
-    const { kind, name } = binding.roleRef as { kind: string; name: string };
-    const role =
-      kind === "ClusterRole"
-        ? this.#store.get(`clusterroles.${rbacGroup}`, name)
-        : this.#store.get(`roles.${rbacGroup}`, `${namespace}/${name}`);
-    return (role?.object.rules ?? []) as readonly PolicyRule[];
+  #forget(entry: Entry): void {
+    for (const { index } of grantsOf(entry.object)) {
+      const known = this.#grants.get(index);
+      known?.delete(entry.key);
+      if (known?.size === 0) this.#grants.delete(index);
+    }
   }
 }
 
-function hasSubject(binding: StoredObject, user: User, namespace: string): boolean {
-  return ((binding.subjects ?? []) as readonly Subject[]).some((subject) => {
-    if (subject.kind === "User") return subject.name === user.name;
-    if (subject.kind === "Group") return user.groups.includes(subject.name);
-    return user.name === `system:serviceaccount:${subject.namespace ?? namespace}:${subject.name}`;
+function grantsOf(binding: StoredObject): { index: string; grant: Grant }[] {
+  const { name, namespace = "" } = binding.metadata;
+  const role = binding.roleRef as RoleRef;
+  return ((binding.subjects ?? []) as readonly Subject[]).flatMap((subject) => {
+    const id = idOf(subject, namespace);
+    if (!id) return [];
+    return [
+      { index: `${namespace} ${id}`, grant: { name, namespace, role, subject: subjectText(subject, namespace) } },
+    ];
   });
 }
 
-function ruleAllows(rule: PolicyRule, wanted: Attributes): boolean {
-  if (!includes(rule.verbs, wanted.verb)) return false;
-  if (wanted.resource === "") {
-    return (rule.nonResourceURLs ?? []).some(
-      (url) => url === "*" || url === wanted.path || (url.endsWith("*") && wanted.path.startsWith(url.slice(0, -1))),
-    );
-  }
-  if (!includes(rule.apiGroups, wanted.group)) return false;
-  if (!resourceMatches(rule.resources ?? [], wanted)) return false;
-  return !rule.resourceNames?.length || rule.resourceNames.includes(wanted.name);
+function idOf(subject: Subject, namespace: string): string | undefined {
+  if (subject.kind === "User") return `u:${subject.name}`;
+  if (subject.kind === "Group") return `g:${subject.name}`;
+  const home = subject.namespace || namespace;
+  return subject.kind === "ServiceAccount" && home ? `u:system:serviceaccount:${home}:${subject.name}` : undefined;
 }
 
-function includes(values: readonly string[] | undefined, value: string): boolean {
-  return values?.includes("*") === true || values?.includes(value) === true;
+function subjectText({ kind, name, namespace: own }: Subject, namespace: string): string {
+  return `${kind} "${kind === "ServiceAccount" ? `${name}/${own || namespace}` : name}"`;
 }
 
-function resourceMatches(resources: readonly string[], { resource, subresource }: Attributes): boolean {
-  const full = subresource ? `${resource}/${subresource}` : resource;
-  return resources.some((r) => r === "*" || r === full || (subresource !== "" && r === `*/${subresource}`));
+function describe({ name, namespace, role, subject }: Grant): string {
+  const binding = namespace ? `RoleBinding "${name}/${namespace}"` : `ClusterRoleBinding "${name}"`;
+  return `${binding} of ${role.kind} "${role.name}" to ${subject}`;
+}
+
+/** Several errors as k8s.io/apimachinery/pkg/util/errors puts them together. */
+function aggregate(errors: readonly string[]): string {
+  const unique = [...new Set(errors)];
+  return unique.length === 1 ? (unique[0] as string) : `[${unique.join(", ")}]`;
 }

@@ -47,6 +47,8 @@ export function defineKind<T extends StoredObject>(rules: KindRules<T>): Kind {
     nameRule: dnsSubdomain,
     validate: nothing,
     validateUpdate: nothing,
+    prepareStatus: nothing,
+    validateStatus: nothing,
     warning: undefined,
     fromStored: (object: StoredObject) => object,
     toStored: (object: StoredObject) => object,

@@ -110,6 +110,9 @@ export interface Kind {
   readonly nameRule: NameRule;
   validate(object: StoredObject, errors: FieldErrors, context: WriteContext): void;
   validateUpdate(object: StoredObject, old: StoredObject, errors: FieldErrors): void;
+  /** Completes a write of the status, or of another subresource that writes a part of it. */
+  prepareStatus(object: StoredObject, old: StoredObject, context: WriteContext, subresource: string): void;
+  validateStatus(object: StoredObject, old: StoredObject, errors: FieldErrors, subresource: string): void;
   /** A Warning that each answer of this kind carries. */
   readonly warning: string | undefined;
   /** Turns a stored object into this version, where the store keeps another. */
@@ -163,6 +166,8 @@ export interface KindRules<T extends StoredObject> {
   readonly nameRule?: NameRule;
   validate?(object: T, errors: FieldErrors, context: WriteContext): void;
   validateUpdate?(object: T, old: T, errors: FieldErrors): void;
+  prepareStatus?(object: T, old: T, context: WriteContext, subresource: string): void;
+  validateStatus?(object: T, old: T, errors: FieldErrors, subresource: string): void;
   readonly warning?: string;
   fromStored?(object: StoredObject): T;
   toStored?(object: T): StoredObject;

@@ -230,15 +230,10 @@ function validatePodUpdate(object: Pod, old: Pod, errors: FieldErrors): void {
   if (!equalJson(actual, expected)) errors.forbidden("spec", mutable);
 }
 
-/** 409 for a pod that is bound already. */
-export function alreadyBound(name: string, node: string): StatusError {
-  return new StatusError(
-    409,
-    "Conflict",
-    `Operation cannot be fulfilled on pods/binding "${name}": pod ${name} is already assigned to node "${node}"`,
-    {
-      name,
-      kind: "pods/binding",
-    },
-  );
+/** 409 for a pod that cannot be bound (any more). */
+export function bindingConflict(name: string, why: string): StatusError {
+  return new StatusError(409, "Conflict", `Operation cannot be fulfilled on pods/binding "${name}": ${why}`, {
+    name,
+    kind: "pods/binding",
+  });
 }

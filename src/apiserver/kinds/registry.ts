@@ -1,11 +1,25 @@
+import {
+  mutatingAdmissionPolicy,
+  mutatingAdmissionPolicyBinding,
+  mutatingWebhookConfiguration,
+  validatingAdmissionPolicy,
+  validatingAdmissionPolicyBinding,
+  validatingWebhookConfiguration,
+} from "./admission/index.ts";
+import { apiService } from "./api-service.ts";
+import { horizontalPodAutoscaler, horizontalPodAutoscalerV1 } from "./autoscaling/index.ts";
 import { cronJob, job } from "./batch.ts";
+import { certificateSigningRequest } from "./certificates/index.ts";
+import { componentStatus } from "./component-status.ts";
 import { configMap, secret, serviceAccount } from "./config.ts";
+import { csiDriver, csiNode, csiStorageCapacity, volumeAttachment, volumeAttributesClass } from "./csi.ts";
 import { daemonSet } from "./daemon-set.ts";
 import type { Kind } from "./definition.ts";
 import { deployment, replicaSet } from "./deployment.ts";
 import { endpointSlice } from "./endpoint-slice.ts";
 import { endpoints } from "./endpoints.ts";
 import { event, eventV1 } from "./event.ts";
+import { flowSchema, priorityLevelConfiguration } from "./flow-control.ts";
 import { ingress, ingressClass } from "./ingress.ts";
 import { namespace } from "./namespace.ts";
 import { networkPolicy } from "./network-policy.ts";
@@ -16,6 +30,7 @@ import { limitRange, resourceQuota } from "./quota.ts";
 import { clusterRole, clusterRoleBinding, role, roleBinding } from "./rbac.ts";
 import { replicationController } from "./replication-controller.ts";
 import { podTemplate, type Review, reviews } from "./reviews.ts";
+import { runtimeClass } from "./runtime-class.ts";
 import { service } from "./service.ts";
 import { ipAddress, serviceCidr } from "./service-cidr.ts";
 import { controllerRevision, statefulSet } from "./stateful-set.ts";
@@ -23,6 +38,7 @@ import { persistentVolume, persistentVolumeClaim, storageClass } from "./storage
 
 /** Every stored kind; the order is the order of discovery. */
 export const kinds: readonly Kind[] = [
+  componentStatus,
   configMap,
   endpoints,
   event,
@@ -38,14 +54,18 @@ export const kinds: readonly Kind[] = [
   secret,
   serviceAccount,
   service,
+  apiService,
   controllerRevision,
   daemonSet,
   deployment,
   replicaSet,
   statefulSet,
   eventV1,
+  horizontalPodAutoscaler,
+  horizontalPodAutoscalerV1,
   cronJob,
   job,
+  certificateSigningRequest,
   ingressClass,
   ingress,
   ipAddress,
@@ -56,27 +76,47 @@ export const kinds: readonly Kind[] = [
   clusterRole,
   roleBinding,
   role,
+  csiDriver,
+  csiNode,
+  csiStorageCapacity,
   storageClass,
+  volumeAttachment,
+  volumeAttributesClass,
+  mutatingAdmissionPolicy,
+  mutatingAdmissionPolicyBinding,
+  mutatingWebhookConfiguration,
+  validatingAdmissionPolicy,
+  validatingAdmissionPolicyBinding,
+  validatingWebhookConfiguration,
   priorityClass,
   lease,
+  runtimeClass,
   endpointSlice,
+  flowSchema,
+  priorityLevelConfiguration,
 ];
 
-/** API groups in discovery's order of preference. */
-const groupOrder = [
-  "",
-  "apps",
-  "events.k8s.io",
-  "authentication.k8s.io",
-  "authorization.k8s.io",
-  "batch",
-  "networking.k8s.io",
-  "policy",
-  "rbac.authorization.k8s.io",
-  "storage.k8s.io",
-  "scheduling.k8s.io",
-  "coordination.k8s.io",
-  "discovery.k8s.io",
+/** API groups with their versions in discovery's order, and the priority that their APIServices state. */
+const groupOrder: readonly (readonly [group: string, versions: readonly string[], priority: number])[] = [
+  ["", ["v1"], 18000],
+  ["apiregistration.k8s.io", ["v1"], 18000],
+  ["apps", ["v1"], 17800],
+  ["events.k8s.io", ["v1"], 17750],
+  ["authentication.k8s.io", ["v1"], 17700],
+  ["authorization.k8s.io", ["v1"], 17600],
+  ["autoscaling", ["v2", "v1"], 17500],
+  ["batch", ["v1"], 17400],
+  ["certificates.k8s.io", ["v1"], 17300],
+  ["networking.k8s.io", ["v1"], 17200],
+  ["policy", ["v1"], 17100],
+  ["rbac.authorization.k8s.io", ["v1"], 17000],
+  ["storage.k8s.io", ["v1"], 16800],
+  ["admissionregistration.k8s.io", ["v1"], 16700],
+  ["scheduling.k8s.io", ["v1"], 16600],
+  ["coordination.k8s.io", ["v1"], 16500],
+  ["node.k8s.io", ["v1"], 16300],
+  ["discovery.k8s.io", ["v1"], 16200],
+  ["flowcontrol.apiserver.k8s.io", ["v1"], 16100],
 ];
 
 /** One group and version with what it serves. */
@@ -85,10 +125,13 @@ export interface GroupVersion {
   readonly version: string;
   readonly kinds: readonly Kind[];
   readonly reviews: readonly Review[];
+  /** groupPriorityMinimum of its APIService. */
+  readonly priority: number;
 }
 
 /** The kinds by group, version and plural. */
 export class Registry {
+  /** One entry a group and version; the versions of a group stand together, the preferred one first. */
   readonly groups: readonly GroupVersion[];
   readonly #kinds = new Map<string, Kind>();
   readonly #reviews = new Map<string, Review>();
@@ -96,12 +139,15 @@ export class Registry {
   constructor() {
     for (const kind of kinds) this.#kinds.set(`${kind.group}/${kind.version}/${kind.plural}`, kind);
     for (const review of reviews) this.#reviews.set(`${review.group}/${review.version}/${review.plural}`, review);
-    this.groups = groupOrder.map((group) => ({
-      group,
-      version: "v1",
-      kinds: kinds.filter((k) => k.group === group),
-      reviews: reviews.filter((r) => r.group === group),
-    }));
+    this.groups = groupOrder.flatMap(([group, versions, priority]) =>
+      versions.map((version) => ({
+        group,
+        version,
+        kinds: kinds.filter((k) => k.group === group && k.version === version),
+        reviews: reviews.filter((r) => r.group === group && r.version === version),
+        priority,
+      })),
+    );
   }
 
   /** The kind of a path's group, version and resource. */

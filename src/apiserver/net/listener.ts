@@ -13,11 +13,11 @@ import type { TLSSocket } from "node:tls";
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { type StatusError, tooLarge } from "../errors.ts";
-import type { User } from "../kinds/definition.ts";
 import type { ApiServerOptions } from "../options.ts";
 import { bodyLimit } from "../rest/body.ts";
 import type { Call, Reply, Sink } from "../rest/call.ts";
 import type { Handler } from "../rest/handler.ts";
+import { type ShownCertificate, shownCertificate, userAt } from "./client-certificate.ts";
 import type { NodeProxy } from "./node-proxy.ts";
 
 /** A request over either version of HTTP. */
@@ -35,7 +35,7 @@ export class Listener {
   readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
   /** Users by TLS session, so that a certificate is looked at once per connection. */
-  readonly #users = new WeakMap<object, { user: User | undefined }>();
+  readonly #users = new WeakMap<object, ShownCertificate>();
   #address: { host: string; port: number } | undefined;
 
   constructor(
@@ -126,30 +126,32 @@ export class Listener {
       headers: request.headers as Readonly<Record<string, string | undefined>>,
       body: () => (body ??= readBody(request)),
       signal,
+      headerValues: (name) => headerValues(request, name),
       certificateUser: () => this.#certificateUser(request),
     };
   }
 
-  #certificateUser(request: AnyRequest): User | undefined {
+  #certificateUser(request: AnyRequest): ReturnType<typeof userAt> {
+    if (!this.#options.clientCa) return undefined;
     const session = "stream" in request ? request.stream.session : undefined;
     const key = session ?? request.socket;
     let known = this.#users.get(key);
     if (!known) {
-      known = { user: userOfSocket((session?.socket ?? request.socket) as TLSSocket) };
+      known = shownCertificate((session?.socket ?? request.socket) as TLSSocket);
       this.#users.set(key, known);
     }
-    return known.user;
+    return userAt(known, Date.now());
   }
 }
 
-/** The user of a verified client certificate: common name, organisations as groups. */
-function userOfSocket(socket: TLSSocket): User | undefined {
-  if (!socket.authorized) return undefined;
-  const { subject } = socket.getPeerCertificate();
-  const name = ([subject?.CN] as (string | string[] | undefined)[]).flat()[0];
-  if (!name) return undefined;
-  const groups = ([subject.O] as (string | string[] | undefined)[]).flat().filter((g) => g !== undefined);
-  return { name, groups: [...groups, "system:authenticated"] };
+/** All values of a header, in their order. */
+function headerValues(request: AnyRequest, name: string): string[] {
+  const values: string[] = [];
+  const { rawHeaders } = request;
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.toLowerCase() === name) values.push(rawHeaders[i + 1] as string);
+  }
+  return values;
 }
 
 async function readBody(request: AnyRequest): Promise<Buffer> {
@@ -198,14 +200,30 @@ async function sendPieces(pieces: Iterable<string>, out: ServerResponse, signal:
   out.end();
 }
 
+/**
+ * Where the events of a watch go. What is written in one turn of the event loop goes out as one: the more there is to
+ * do, the less each event costs.
+ */
 function sinkOf(response: AnyResponse): Sink {
-  const out = response as ServerResponse;
+  const out = "stream" in response ? response.stream : response;
+  let corked = false;
+  const uncork = (): void => {
+    corked = false;
+    out.uncork();
+  };
   return {
     get backlog() {
-      return "stream" in response ? (response.stream?.writableLength ?? 0) : out.writableLength;
+      return out.writableLength;
     },
-    write: (chunk) => void out.write(chunk),
-    end: () => void out.end(),
+    write(chunk) {
+      if (!corked) {
+        corked = true;
+        out.cork();
+        process.nextTick(uncork);
+      }
+      out.write(chunk);
+    },
+    end: () => void response.end(),
   };
 }
 

@@ -1,6 +1,7 @@
 import { parse as parseYaml } from "yaml";
 import { badRequest, StatusError, unsupportedMediaType } from "../errors.ts";
 import { type Dict, isDict } from "../object.ts";
+import { resetsManagers } from "../patch/managed-fields.ts";
 import { decodeProtobuf } from "../proto/decode.ts";
 import { decodeObject, TypeMismatch } from "../schema/decode.ts";
 import type { Schema } from "../schema/schema.ts";
@@ -81,6 +82,7 @@ function decodeChecked(value: Dict, expected: Expected, strictness: Strictness):
     );
   try {
     const decoded = decodeObject(expected.schema, expected.type, value, unknown);
+    if (resetsManagers(value)) (decoded.metadata as { managedFields?: unknown[] }).managedFields = [];
     const texts = unknown.map((path) => `unknown field "${path}"`);
     if (strictness.validation === "Strict" && texts.length > 0)
       throw cannot(`strict decoding error: ${texts.join(", ")}`);

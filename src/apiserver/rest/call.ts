@@ -7,14 +7,16 @@ export interface Call {
   readonly url: string;
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string | undefined>>;
+  /** Every value of a header that may come more than once; absent: `headers` has all there is. */
+  headerValues?(name: string): readonly string[];
   /** The whole body. Throws StatusError 413 when it is too long. */
   body(): Promise<Buffer>;
   /** Aborted when the client has gone. */
   readonly signal: AbortSignal;
   /** Known already for calls inside the process. */
   readonly user?: User;
-  /** The verified client certificate's user. */
-  certificateUser?(): User | undefined;
+  /** The user of the client certificate; undefined without one, false for one that proves nothing. */
+  certificateUser?(): User | undefined | false;
 }
 
 /** Where a streamed answer goes. */
@@ -22,6 +24,8 @@ export interface Sink {
   /** Bytes accepted and not yet sent. */
   readonly backlog: number;
   write(chunk: Uint8Array): void;
+  /** Takes an event of a watch as it is instead of its bytes: only where the client is in this process. */
+  event?(type: string, object: object): void;
   end(): void;
 }
 

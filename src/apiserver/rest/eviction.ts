@@ -40,6 +40,9 @@ export async function evict(deps: SubresourceDeps, request: KindCall): Promise<R
   const key = keyOf(info.namespace, info.name);
   const pod = deps.store.get(kind.storage, key)?.object;
   if (!pod) throw notFound(kind, info.name);
+  const { namespace } = info;
+  const attributes = { operation: "CREATE", kind, subresource: "eviction", namespace, name: info.name } as const;
+  deps.objects.admit({ ...attributes, old: pod, user: request.user });
   const options = (eviction.deleteOptions ?? {}) as DeleteOptions;
   const dryRun = writeOptions(request).dryRun || options.dryRun?.includes("All") === true;
   checkPreconditions(kind, pod, options);

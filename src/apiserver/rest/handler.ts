@@ -1,11 +1,12 @@
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
-import type { Authority } from "../auth/authenticate.ts";
-import { badRequest, internal, methodNotAllowed, noSuchPath, StatusError, unauthorized } from "../errors.ts";
+import type { Authority } from "../auth/authority.ts";
+import { badRequest, internal, methodNotAllowed, noSuchPath, StatusError } from "../errors.ts";
 import type { Kind, User } from "../kinds/definition.ts";
 import type { Registry } from "../kinds/registry.ts";
 import { type Store, TooLargeError } from "../store/index.ts";
 import { type Call, jsonReply, type Reply } from "./call.ts";
+import { componentStatuses } from "./component-status.ts";
 import type { Discovery } from "./discovery.ts";
 import { getObject, listObjects } from "./list.ts";
 import { parseRequest, type RequestInfo } from "./request-info.ts";
@@ -49,10 +50,10 @@ export class Handler {
   }
 
   /** Who asks and what for; throws StatusError when they may not. */
-  admit(call: Call): { user: User | undefined; info: RequestInfo } {
+  admit(call: Call): { user: User; info: RequestInfo } {
     const info = this.#parse(call);
     const user = this.#deps.authority.authenticate(call, info.path);
-    if (user) this.#deps.authority.authorize(user, info);
+    this.#deps.authority.authorize(user, info);
     return { user, info };
   }
 
@@ -78,21 +79,32 @@ export class Handler {
     }
   }
 
-  async #route(call: Call, user: User | undefined, info: RequestInfo, warnings: string[]): Promise<Reply> {
+  async #route(call: Call, user: User, info: RequestInfo, warnings: string[]): Promise<Reply> {
     const { registry, discovery, paths, reviews } = this.#deps;
     if (!info.isResource) {
       const reply = discovery.answer(info.path, call) ?? (await paths(info.path, call));
       if (reply) return reply;
       throw noSuchPath();
     }
-    if (!user) throw unauthorized();
     const review = registry.review(info.group, info.version, info.resource);
+    if (review?.plural === "bindings") return this.#bind({ call, user, info, warnings });
     if (review) return reviews.answer(review, call, user, info);
     const kind = registry.kind(info.group, info.version, info.resource);
     if (!kind || (!kind.namespaced && info.namespace && kind.plural !== "namespaces")) throw noSuchPath();
     const scoped = kind.namespaced ? info : { ...info, namespace: "" };
     if (kind.warning && call.user === undefined) warnings.push(kind.warning);
     return this.#resource({ call, user, info: scoped, kind, warnings });
+  }
+
+  /** The older way to bind a pod: its name is the body's. */
+  #bind(request: Omit<KindCall, "kind">): Reply | Promise<Reply> {
+    const pods = this.#deps.registry.kind("", "v1", "pods");
+    if (!pods || request.info.name || !request.info.namespace) throw methodNotAllowed();
+    return this.#deps.subresources.answer({
+      ...request,
+      kind: pods,
+      info: { ...request.info, subresource: "binding" },
+    });
   }
 
   async #resource(request: KindCall): Promise<Reply> {
@@ -104,6 +116,7 @@ export class Handler {
         ? badRequest("an empty namespace may not be set during creation")
         : methodNotAllowed();
     }
+    if (kind.plural === "componentstatuses" && kind.group === "") return componentStatuses(request);
     if (info.subresource) return subresources.answer(request);
     switch (info.verb) {
       case "get":
@@ -144,7 +157,9 @@ export class Handler {
 
 /** The answer of an error. */
 export function errorReply(error: StatusError): Reply {
-  return jsonReply(error.toStatus(), error.code, { ...error.headers });
+  const { retryAfterSeconds } = (error.details ?? {}) as { retryAfterSeconds?: number };
+  const retry: Record<string, string> = retryAfterSeconds ? { "retry-after": String(retryAfterSeconds) } : {};
+  return jsonReply(error.toStatus(), error.code, { ...retry, ...error.headers });
 }
 
 /** RFC 7234 5.5 with code 299, as kubectl prints it. */

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { AdmissionCheck, Admitted } from "../auth/admission.ts";
 import { alreadyExists, badRequest, conflict, FieldErrors, forbidden, notFound, StatusError } from "../errors.ts";
 import type { Kind, ServiceAllocator, User, WriteContext } from "../kinds/definition.ts";
 import { validateMeta, validateMetaUpdate } from "../kinds/metadata.ts";
@@ -31,11 +32,18 @@ export class Objects {
   readonly #store: Store;
   readonly #schema: Schema;
   readonly #allocator: ServiceAllocator;
+  readonly #admission: readonly AdmissionCheck[];
 
-  constructor(deps: { store: Store; schema: Schema; allocator: ServiceAllocator }) {
+  constructor(deps: {
+    store: Store;
+    schema: Schema;
+    allocator: ServiceAllocator;
+    admission?: readonly AdmissionCheck[];
+  }) {
     this.#store = deps.store;
     this.#schema = deps.schema;
     this.#allocator = deps.allocator;
+    this.#admission = deps.admission ?? [];
   }
 
   /** Creates an object. `draft` belongs to the caller no more. Throws StatusError. */
@@ -45,12 +53,14 @@ export class Objects {
     this.#checkNamespace(kind, object);
     object = kind.toStored(object);
     kind.defaults(object);
+    // As upstream, ownership is of what was asked for and its defaults: what admission and storage add is nobody's.
+    this.#own(kind, undefined, object, options);
     kind.prepareCreate(object, context);
     const errors = new FieldErrors();
     validateMeta(kind, object, errors);
     kind.validate(object, errors, context);
     errors.throwIfAny(kind.kind, kind.group, object.metadata.name);
-    this.#own(kind, undefined, object, options);
+    this.#admit("CREATE", kind, object, undefined, options);
     const key = keyOf(object.metadata.namespace, object.metadata.name);
     if (this.#store.get(kind.storage, key)) throw alreadyExists(kind, object.metadata.name);
     return options.dryRun ? object : this.#store.put(kind.storage, key, object).object;
@@ -77,7 +87,9 @@ export class Objects {
     this.#carryOver(kind, old, object, options.subresource);
     const context = this.#context(object, options);
     kind.defaults(object);
+    this.#own(kind, old, object, options);
     if (options.subresource === "") kind.prepareUpdate(object, old, context);
+    if (writesStatus(options.subresource)) kind.prepareStatus(object, old, context, options.subresource);
     const errors = new FieldErrors();
     validateMeta(kind, object, errors);
     validateMetaUpdate(object, old, errors);
@@ -86,9 +98,10 @@ export class Objects {
       // Only a whole object can be compared with the old one.
       if (errors.causes.length === 0) kind.validateUpdate(object, old, errors);
     }
+    if (writesStatus(options.subresource)) kind.validateStatus(object, old, errors, options.subresource);
     errors.throwIfAny(kind.kind, kind.group, name);
+    this.#admit("UPDATE", kind, object, old, options);
     if (kind.generation && options.subresource !== "status") countGeneration(old, object);
-    this.#own(kind, old, object, options);
     if (equalJson(object, old)) return old;
     if (options.dryRun) return object;
     if (isGone(kind, object)) {
@@ -99,18 +112,20 @@ export class Objects {
     return object;
   }
 
-  /** Begins or completes a deletion. */
+  /** Begins or completes a deletion, by a user where one asked for it. */
   delete(
     kind: Kind,
     namespace: string,
     name: string,
     options: DeleteOptions,
     dryRun: boolean,
+    user?: User,
   ): { object: StoredObject; gone: boolean } {
     const key = keyOf(namespace, name);
     const entry = this.#store.get(kind.storage, key);
     if (!entry) throw notFound(kind, name);
     const old = entry.object;
+    if (user) this.#admit("DELETE", kind, undefined, old, { user, subresource: "" });
     checkPreconditions(kind, old, options);
     const object = cloneJson(old);
     setPropagation(object, options);
@@ -158,6 +173,26 @@ export class Objects {
       if (!this.#store.get(kind.storage, keyOf(namespace, name))) return name;
     }
     throw new StatusError(409, "AlreadyExists", `no free name was found for prefix ${prefix}, please retry`);
+  }
+
+  /** Throws StatusError when an admission plugin refuses a write. */
+  admit(write: Admitted): void {
+    for (const check of this.#admission) check(write);
+  }
+
+  #admit(
+    operation: Admitted["operation"],
+    kind: Kind,
+    object: StoredObject | undefined,
+    old: StoredObject | undefined,
+    { user, subresource }: Pick<WriteOptions, "user" | "subresource">,
+  ): void {
+    const { name, namespace = "" } = (object ?? (old as StoredObject)).metadata;
+    this.admit({
+      ...{ operation, kind, namespace, name, user, subresource },
+      ...(object ? { object } : {}),
+      ...(old ? { old } : {}),
+    });
   }
 
   /** As the NamespaceLifecycle admission plugin. */
@@ -219,7 +254,7 @@ export class Objects {
       if (was[field] === undefined) delete meta[field];
       else Object.assign(meta, { [field]: was[field] });
     }
-    if (subresource === "status") {
+    if (writesStatus(subresource)) {
       for (const field of Object.keys(object))
         if (!["status", "metadata", "apiVersion", "kind"].includes(field)) delete object[field];
       for (const [field, value] of Object.entries(old))
@@ -246,7 +281,12 @@ export class Objects {
       now: timestamp(),
       statusApart: kind.status && options.subresource === "",
     };
-    trackUpdate(this.#schema, kind.type, old && kind.fromStored(old), object, owner);
+    const written = kind.fromStored(object);
+    trackUpdate(this.#schema, kind.type, old && kind.fromStored(old), written, owner);
+    if (written === object) return;
+    const { managedFields } = written.metadata;
+    if (managedFields) object.metadata.managedFields = managedFields;
+    else delete object.metadata.managedFields;
   }
 
   #context(object: StoredObject, options: WriteOptions): WriteContext {
@@ -261,6 +301,11 @@ export class Objects {
       name: object.metadata.name,
     };
   }
+}
+
+/** Subresources that write the status and nothing else. */
+function writesStatus(subresource: string): boolean {
+  return subresource === "status" || subresource === "approval";
 }
 
 /** `namespace/name`, or the name alone. */

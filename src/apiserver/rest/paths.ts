@@ -31,15 +31,22 @@ export class Paths {
       case "/version":
         return jsonReply(serverVersion);
       case "/openid/v1/jwks":
-        return jsonReply(tokens.keySet(), 200, { "content-type": "application/jwk-set+json" });
-      case "/.well-known/openid-configuration":
-        return jsonReply({
-          issuer: tokens.issuer,
-          jwks_uri: `${tokens.issuer}/openid/v1/jwks`,
-          response_types_supported: ["id_token"],
-          subject_types_supported: ["public"],
-          id_token_signing_alg_values_supported: ["RS256", "ES256"],
+        return jsonReply(tokens.keys.keySet(), 200, {
+          "content-type": "application/jwk-set+json",
+          "cache-control": "public, max-age=3600",
         });
+      case "/.well-known/openid-configuration":
+        return jsonReply(
+          {
+            issuer: tokens.issuer,
+            jwks_uri: tokens.options.jwksUri ?? `${tokens.issuer}/openid/v1/jwks`,
+            response_types_supported: ["id_token"],
+            subject_types_supported: ["public"],
+            id_token_signing_alg_values_supported: tokens.keys.algorithms,
+          },
+          200,
+          { "cache-control": "public, max-age=3600" },
+        );
       case "/metrics":
         return textReply(
           `# HELP podwire_store_revision Number of the last write.\n# TYPE podwire_store_revision counter\npodwire_store_revision ${store.revision}\n# HELP process_resident_memory_bytes Resident memory size in bytes.\n# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes ${process.memoryUsage.rss()}\n`,

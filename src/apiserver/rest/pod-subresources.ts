@@ -1,5 +1,5 @@
-import { badRequest, methodNotAllowed, notFound, StatusError } from "../errors.ts";
-import { alreadyBound } from "../kinds/pod.ts";
+import { FieldErrors, methodNotAllowed, notFound, StatusError } from "../errors.ts";
+import { bindingConflict } from "../kinds/pod.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
 import { cloneJson, type Dict, type StoredObject } from "../object.ts";
 import { check, parseJson, readObject } from "./body.ts";
@@ -41,24 +41,35 @@ export async function bind(deps: SubresourceDeps, request: KindCall): Promise<Re
   if (info.verb !== "create") throw methodNotAllowed();
   const expected = { schema: deps.schema, apiVersion: "v1", kind: "Binding", type: "core.v1.Binding" };
   const binding = await readObject(call, expected, { validation: "Ignore", warn: () => {} });
-  const node = (binding.target as { name?: string } | undefined)?.name;
-  if (!node) throw badRequest("target.name: Required value");
-  const key = keyOf(info.namespace, info.name);
+  const node = checkTarget(binding);
+  const name = info.name || (binding.metadata as { name?: string } | undefined)?.name || "";
+  const key = keyOf(info.namespace, name);
   const pod = deps.store.get(kind.storage, key)?.object;
-  if (!pod) throw notFound(kind, info.name);
+  if (!pod) throw notFound(kind, name);
   const spec = pod.spec as { nodeName?: string };
-  if (pod.metadata.deletionTimestamp !== undefined) throw alreadyBound(info.name, "(being deleted)");
-  if (spec.nodeName) throw alreadyBound(info.name, spec.nodeName);
+  if (pod.metadata.deletionTimestamp !== undefined)
+    throw bindingConflict(name, `pod ${name} is being deleted, cannot be assigned to a host`);
+  if (spec.nodeName) throw bindingConflict(name, `pod ${name} is already assigned to node "${spec.nodeName}"`);
   const { uid } = (binding.metadata ?? {}) as { uid?: string };
   if (uid && uid !== pod.metadata.uid)
     throw new StatusError(
       409,
       "Conflict",
-      `Operation cannot be fulfilled on pods "${info.name}": Precondition failed: UID in precondition: ${uid}, UID in object meta: ${pod.metadata.uid}`,
+      `Operation cannot be fulfilled on pods "${name}": Precondition failed: UID in precondition: ${uid}, UID in object meta: ${pod.metadata.uid}`,
     );
   if (!writeOptions(request).dryRun) deps.store.put(kind.storage, key, boundTo(pod, node, binding));
   await deps.store.settled();
   return jsonReply({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);
+}
+
+/** The node of a Binding (core ValidatePodBinding). Throws StatusError 422. */
+function checkTarget(binding: Dict): string {
+  const { kind = "", name = "" } = (binding.target ?? {}) as { kind?: string; name?: string };
+  const errors = new FieldErrors();
+  if (kind !== "" && kind !== "Node") errors.unsupported("target.kind", kind, ["Node", "<empty>"]);
+  if (name === "") errors.required("target.name");
+  errors.throwIfAny("Binding", "", (binding.metadata as { name?: string } | undefined)?.name ?? "");
+  return name;
 }
 
 function boundTo(pod: StoredObject, node: string, binding: Dict): StoredObject {

@@ -31,6 +31,8 @@ export class Subresources {
         return bind(this.#deps, request);
       case "eviction":
         return evict(this.#deps, request);
+      case "approval":
+        return this.#part(request, "approval");
       case "token":
         return issueToken(this.#deps, request);
       case "finalize":

@@ -2,6 +2,7 @@ import "reflect-metadata";
 import { generateKeyPairSync, webcrypto } from "node:crypto";
 import {
   BasicConstraintsExtension,
+  ExtendedKeyUsageExtension,
   SubjectAlternativeNameExtension,
   type X509Certificate,
   X509CertificateGenerator,
@@ -53,10 +54,13 @@ export class TestAuthority {
     return this.#ca.toString("pem");
   }
 
-  /** A certificate for a name; `organizations` become groups, `ips` and `names` the subject alternative names. */
+  /**
+   * A certificate for a name; `organizations` become groups, `ips` and `names` the subject alternative names, `uses`
+   * the extended key usage by object identifier; it ends after `seconds`.
+   */
   async issue(
     commonName: string,
-    options: { organizations?: string[]; ips?: string[]; names?: string[] } = {},
+    options: { organizations?: string[]; ips?: string[]; names?: string[]; uses?: string[]; seconds?: number } = {},
   ): Promise<Pair> {
     const keys = await keyPair();
     const alternatives = [
@@ -68,11 +72,14 @@ export class TestAuthority {
       subject: [{ CN: [commonName] }, ...(options.organizations ?? []).map((o) => ({ O: [o] }))],
       issuer: this.#ca.subject,
       notBefore: new Date(Date.now() - 60_000),
-      notAfter: new Date(Date.now() + 86_400_000),
+      notAfter: new Date(Date.now() + 1000 * (options.seconds ?? 86_400)),
       signingAlgorithm: algorithm,
       publicKey: keys.publicKey,
       signingKey: this.#keys.privateKey,
-      extensions: alternatives.length > 0 ? [new SubjectAlternativeNameExtension(alternatives)] : [],
+      extensions: [
+        ...(alternatives.length > 0 ? [new SubjectAlternativeNameExtension(alternatives)] : []),
+        ...(options.uses ? [new ExtendedKeyUsageExtension(options.uses)] : []),
+      ],
     });
     return { cert: cert.toString("pem"), key: await pem(keys.privateKey) };
   }

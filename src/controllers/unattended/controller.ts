@@ -3,6 +3,21 @@ import type { ControllerContext } from "../context.ts";
 
 /** Kinds that are stored, validated and shown, while nothing acts on them yet; and what a person misses then. */
 const UNATTENDED: Readonly<Record<string, string>> = {
+  certificatesigningrequests: "nothing signs it, approved or not",
+  csidrivers: "no volume is attached or mounted by it",
+  csinodes: "no volume is attached or mounted by it",
+  csistoragecapacities: "no volume is placed by it",
+  flowschemas: "no request is queued because of it",
+  limitranges: "nothing enforces it",
+  mutatingadmissionpolicies: "no request is changed by it",
+  mutatingadmissionpolicybindings: "no request is changed by it",
+  mutatingwebhookconfigurations: "its webhooks are not called",
+  prioritylevelconfigurations: "no request is queued because of it",
+  resourcequotas: "nothing enforces it",
+  validatingadmissionpolicies: "no request is refused by it",
+  validatingadmissionpolicybindings: "no request is refused by it",
+  validatingwebhookconfigurations: "its webhooks are not called",
+  volumeattachments: "no volume is attached",
   horizontalpodautoscalers: "nothing is scaled",
   networkpolicies: "no packet is dropped because of it",
   persistentvolumeclaims: "no volume is bound to it",

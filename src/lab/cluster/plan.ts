@@ -206,7 +206,6 @@ function kubeletProcess(node: NodeConfig): ProcessSpec {
       "--network-plugin=cni",
       "--cni-conf-dir=/etc/cni/net.d",
       "--cni-bin-dir=/opt/cni/bin",
-      ...(node.role === "control-plane" ? ["--node-labels=node-role.kubernetes.io/control-plane="] : []),
     ],
     env: { PATH, HOME: "/root" },
     log: "/var/log/kubelet.log",

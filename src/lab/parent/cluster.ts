@@ -15,7 +15,7 @@ import {
 } from "#api/index.ts";
 import { createLogger, type Logger } from "#base/log.ts";
 import { API_LISTENER, apiServerNames, clusterPlan } from "#lab/cluster/index.ts";
-import { type ClusterConfig, dnsServiceAddress } from "#lab/config/index.ts";
+import { type ClusterConfig, controlPlane, dnsServiceAddress } from "#lab/config/index.ts";
 import { createAll, readManifests } from "#lab/manifests/index.ts";
 import { type ClusterPki, kubeconfig, makePki } from "#lab/pki/index.ts";
 import type { StageSources } from "#lab/stage/index.ts";
@@ -139,7 +139,12 @@ export class Cluster extends EventEmitter<Events> {
     this.#watch(client, log);
     const exposer = new NodePortExposer(config, this.#prefix, { client, engine, log, signal: this.#abort.signal });
     this.#exposer = exposer;
-    await Promise.all([exposer.start(), ingress && this.#forwardIngress(engine, ingress), this.#nodesReady()]);
+    await Promise.all([
+      exposer.start(),
+      ingress && this.#forwardIngress(engine, ingress),
+      this.#nodesReady(),
+      this.#markControlPlane(client),
+    ]);
     this.#step("nodes ready");
     await this.#load(client);
     this.#started = true;
@@ -193,12 +198,27 @@ export class Cluster extends EventEmitter<Events> {
     this.#pods.start();
   }
 
+  /** Gives the control plane's node its role, as kubeadm does: a node may not take one by itself (NodeRestriction). */
+  async #markControlPlane(client: Client): Promise<void> {
+    const { name } = controlPlane(this.#options.config);
+    await this.#seen(() => this.#nodes?.list().some((node) => node.metadata.name === name) ?? false);
+    const labels = { "node-role.kubernetes.io/control-plane": "" };
+    await client.patch(resources.nodes, name, undefined, { metadata: { labels } }, { type: "merge" });
+  }
+
   /** Resolves when every node says that it is ready. */
   #nodesReady(): Promise<void> {
+    const { config } = this.#options;
+    const states = () => nodeStates(config, this.#nodes?.list() ?? [], () => "");
+    return this.#seen(() => states().every((n) => n.state === "Ready"));
+  }
+
+  /** Resolves when the nodes are such that a condition holds. */
+  #seen(condition: () => boolean): Promise<void> {
     const nodes = this.#nodes as Informer<Node>;
     return new Promise((resolve, reject) => {
       const check = (): void => {
-        if (nodeStates(this.#options.config, nodes.list(), () => "").every((n) => n.state === "Ready")) resolve();
+        if (condition()) resolve();
       };
       nodes.onChange(check);
       this.#abort.signal.addEventListener("abort", () => reject(this.#abort.signal.reason));

@@ -1,0 +1,74 @@
+import { matchesSelector } from "#api/index.ts";
+import type { Registry } from "../kinds/registry.ts";
+import { equalJson, type StoredObject } from "../object.ts";
+import type { Objects, WriteOptions } from "../rest/objects.ts";
+import type { Store } from "../store/index.ts";
+import type { PolicyRule } from "./rules.ts";
+
+const storage = "clusterroles.rbac.authorization.k8s.io";
+
+type Selector = Parameters<typeof matchesSelector>[0];
+
+/**
+ * Keeps the rules of ClusterRoles with an aggregationRule: all rules of the roles whose labels it selects
+ * (kubernetes.io/docs/reference/access-authn-authz/rbac/#aggregated-clusterroles). It follows the stored roles from
+ * start() on.
+ */
+export class RoleAggregation {
+  readonly #deps: { readonly store: Store; readonly objects: Objects; readonly registry: Registry };
+  readonly #options: WriteOptions;
+  #stop: (() => void) | undefined;
+
+  constructor(
+    deps: { readonly store: Store; readonly objects: Objects; readonly registry: Registry },
+    options: WriteOptions,
+  ) {
+    this.#deps = deps;
+    this.#options = { ...options, manager: "clusterrole-aggregation-controller" };
+  }
+
+  /** Brings all roles up to date, and again whenever one changes. */
+  start(): void {
+    this.#settle();
+    this.#stop = this.#deps.store.watch(storage, this.#deps.store.revision, () => this.#settle());
+  }
+
+  stop(): void {
+    this.#stop?.();
+  }
+
+  /** A gathered role may itself be gathered: goes on until nothing changes, or roles gather each other in a circle. */
+  #settle(): void {
+    const roles = this.#deps.store.list(storage).length;
+    for (let round = 0; round <= roles; round++) if (!this.#round()) return;
+  }
+
+  #round(): boolean {
+    const { store, objects, registry } = this.#deps;
+    const kind = registry.byKind("rbac.authorization.k8s.io/v1", "ClusterRole");
+    if (!kind) return false;
+    let changed = false;
+    const all = store.list(storage).map((entry) => entry.object);
+    for (const role of all) {
+      const rules = gathered(role, all);
+      if (!rules || equalJson(rules, role.rules ?? [])) continue;
+      objects.update(kind, "", role.metadata.name, (old) => ({ ...old, rules }), this.#options);
+      changed = true;
+    }
+    return changed;
+  }
+}
+
+/** The rules that a role gathers, each once; undefined for a role that gathers none. */
+function gathered(role: StoredObject, all: readonly StoredObject[]): PolicyRule[] | undefined {
+  const { clusterRoleSelectors } = (role.aggregationRule ?? {}) as { clusterRoleSelectors?: Selector[] };
+  if (!clusterRoleSelectors || role.metadata.deletionTimestamp !== undefined) return undefined;
+  const rules: PolicyRule[] = [];
+  for (const selector of clusterRoleSelectors)
+    for (const other of all) {
+      if (other.metadata.name === role.metadata.name || !matchesSelector(selector, other.metadata.labels)) continue;
+      for (const rule of (other.rules ?? []) as PolicyRule[])
+        if (!rules.some((known) => equalJson(known, rule))) rules.push(rule);
+    }
+  return rules;
+}
