@@ -174,9 +174,14 @@ export class FieldErrors {
     this.#add("FieldValueInvalid", field, `Invalid value: ${show(value)}${detail ? `: ${detail}` : ""}`);
   }
 
-  /** `Unsupported value: "x": supported values: "a", "b"`. */
-  unsupported(field: string, value: unknown, supported: readonly string[]): void {
-    const list = [...supported].sort().map((s) => JSON.stringify(s));
+  /** `Invalid value: "string": why`, for a value of another type than wanted. */
+  typeInvalid(field: string, value: unknown, detail: string): void {
+    this.#add("FieldValueTypeInvalid", field, `Invalid value: ${show(value)}: ${detail}`);
+  }
+
+  /** `Unsupported value: "x": supported values: "a", "b"`, sorted unless the order means something. */
+  unsupported(field: string, value: unknown, supported: readonly string[], sorted = true): void {
+    const list = (sorted ? [...supported].sort() : supported).map((s) => JSON.stringify(s));
     this.#add(
       "FieldValueNotSupported",
       field,

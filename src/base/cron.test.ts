@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { nextCron, parseCron } from "./cron.ts";
 
-const nextOf = (schedule: string, time: string, zone?: string) =>
+const next = (schedule: string, time: string, zone?: string) =>
   nextCron(parseCron(schedule), new Date(time), zone)?.toISOString();
 
 describe("schedules of cron", () => {
@@ -22,20 +22,20 @@ describe("schedules of cron", () => {
     ["@every 1h30m", "2026-01-01T00:00:10.5Z", "2026-01-01T01:30:10.000Z"],
   ];
   it.each(cases)("%s after %s", (schedule, time, expected) => {
-    expect(nextOf(schedule, time)).toBe(expected);
+    expect(next(schedule, time)).toBe(expected);
   });
 
   it("knows that some times never come", () => {
-    expect(nextOf("0 0 31 2 *", "2026-01-01T00:00:00Z")).toBeUndefined();
+    expect(next("0 0 31 2 *", "2026-01-01T00:00:00Z")).toBeUndefined();
   });
 
   it("goes by the clocks of a time zone, also when they are changed", () => {
-    expect(nextOf("0 9 * * *", "2026-01-01T00:00:00Z", "Asia/Tokyo")).toBe("2026-01-02T00:00:00.000Z");
-    expect(nextOf("0 9 * * *", "2026-07-01T00:00:00Z", "America/New_York")).toBe("2026-07-01T13:00:00.000Z");
+    expect(next("0 9 * * *", "2026-01-01T00:00:00Z", "Asia/Tokyo")).toBe("2026-01-02T00:00:00.000Z");
+    expect(next("0 9 * * *", "2026-07-01T00:00:00Z", "America/New_York")).toBe("2026-07-01T13:00:00.000Z");
     // 29 March 2026 in Berlin: 02:30 does not exist. 25 October: 02:30 comes twice.
-    expect(nextOf("30 2 * * *", "2026-03-28T12:00:00Z", "Europe/Berlin")).toBe("2026-03-30T00:30:00.000Z");
-    expect(nextOf("30 2 * * *", "2026-10-24T12:00:00Z", "Europe/Berlin")).toBe("2026-10-25T00:30:00.000Z");
-    expect(() => nextOf("0 9 * * *", "2026-01-01T00:00:00Z", "Mars/Base")).toThrow(RangeError);
+    expect(next("30 2 * * *", "2026-03-28T12:00:00Z", "Europe/Berlin")).toBe("2026-03-30T00:30:00.000Z");
+    expect(next("30 2 * * *", "2026-10-24T12:00:00Z", "Europe/Berlin")).toBe("2026-10-25T00:30:00.000Z");
+    expect(() => next("0 9 * * *", "2026-01-01T00:00:00Z", "Mars/Base")).toThrow(RangeError);
   });
 
   const bad: [string, string][] = [

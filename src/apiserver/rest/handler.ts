@@ -92,6 +92,7 @@ export class Handler {
     const kind = registry.kind(info.group, info.version, info.resource);
     if (!kind || (!kind.namespaced && info.namespace && kind.plural !== "namespaces")) throw noSuchPath();
     const scoped = kind.namespaced ? info : { ...info, namespace: "" };
+    refuseCustom(kind, info);
     if (kind.warning && call.user === undefined) warnings.push(kind.warning);
     return this.#resource({ call, user, info: scoped, kind, warnings });
   }
@@ -153,6 +154,19 @@ export class Handler {
     });
     return errorReply(internal(errorMessage(error)));
   }
+}
+
+/** Refuses what a definition's state does not allow. */
+function refuseCustom(kind: Kind, info: RequestInfo): void {
+  if (!kind.custom) return;
+  if (kind.custom.refusal) throw internal(kind.custom.refusal);
+  if (kind.custom.terminating && info.verb === "create")
+    throw new StatusError(
+      405,
+      "MethodNotAllowed",
+      "create not allowed while custom resource definition is terminating",
+      { group: kind.group, kind: kind.plural },
+    );
 }
 
 /** The answer of an error. */

@@ -69,7 +69,7 @@ export function listObjects(store: Store, kind: Kind, info: RequestInfo, call: C
       );
     }
     case "object": {
-      const head = `{"kind":"${kind.kind}List","apiVersion":"${apiVersionOf(kind)}","metadata":${metadata},"items":[`;
+      const head = `{"kind":"${kind.listKind}","apiVersion":"${apiVersionOf(kind)}","metadata":${metadata},"items":[`;
       return jsonPieces(
         head,
         map(page.entries, (entry) => entryJson(kind, entry)),

@@ -55,6 +55,7 @@ export function watchObjects(store: Store, kind: Kind, info: RequestInfo, call: 
       if (!(error instanceof CompactedError)) throw error;
       watcher.fail(expired(`too old resource version: ${error.requested} (${error.oldest})`));
     }
+    kind.custom?.retired.addEventListener("abort", () => watcher.end(), { once: true, signal });
   };
   return { status: 200, headers: { "content-type": "application/json" }, body: "", stream };
 }
@@ -167,7 +168,7 @@ class Watcher {
   #encode(type: string, change: Change, entry: Entry): void {
     if (this.#hand(type, entry)) return;
     const first = this.#takeFirst() && this.#format.columnsOnce;
-    const key = `${type} ${this.#kind.group} ${this.#format.name}${first ? " first" : ""}`;
+    const key = `${type} ${apiVersionOf(this.#kind)} ${this.#format.name}${first ? " first" : ""}`;
     let line = change.encodings.get(key);
     if (!line) {
       line = eventLine(type, this.#format.object(entry, first));

@@ -72,7 +72,7 @@ export class Writes {
   async patch(request: KindCall, subresource = ""): Promise<Reply> {
     const { kind, info, call } = request;
     const body = await call.body();
-    const type = mediaType(call);
+    const type = mediaType(call, kind);
     if (type === "application/apply-patch+yaml") return this.#apply(request, body, subresource);
     const patch = parseJson(body);
     const expected = this.#expected(kind);
@@ -178,7 +178,7 @@ export class Writes {
     );
     await this.#store.settled();
     return jsonReply({
-      kind: `${kind.kind}List`,
+      kind: kind.listKind,
       apiVersion: apiVersionOf(kind),
       metadata: { ...metadata, resourceVersion: String(this.#store.revision) },
       items: items.map((o) => kind.fromStored(o)),
@@ -186,7 +186,8 @@ export class Writes {
   }
 
   #expected(kind: Kind): Expected {
-    return { schema: this.#schema, apiVersion: apiVersionOf(kind), kind: kind.kind, type: kind.type };
+    const { type, decode } = kind;
+    return { schema: this.#schema, apiVersion: apiVersionOf(kind), kind: kind.kind, type, decode };
   }
 
   #answer(request: KindCall, object: StoredObject, status: number): Reply {
@@ -214,9 +215,11 @@ function gvkText(apiVersion: unknown, kind: unknown): string {
   return `${version.includes("/") ? version : `/${version}`}, Kind=${typeof kind === "string" ? kind : ""}`;
 }
 
-function mediaType(call: Call): string {
+function mediaType(call: Call, kind: Kind): string {
   const type = call.headers["content-type"]?.split(";")[0]?.trim() ?? "";
-  if (!patchTypes.includes(type)) throw unsupportedMediaType(patchTypes);
+  // How custom objects merge strategically nothing says.
+  const taken = kind.custom ? patchTypes.filter((t) => !t.includes("strategic")) : patchTypes;
+  if (!taken.includes(type)) throw unsupportedMediaType(taken);
   return type;
 }
 

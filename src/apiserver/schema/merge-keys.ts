@@ -67,6 +67,7 @@ flowcontrol.v1.ResourcePolicyRule apiGroups - =
 flowcontrol.v1.ResourcePolicyRule namespaces - =
 flowcontrol.v1.ResourcePolicyRule resources - =
 flowcontrol.v1.ResourcePolicyRule verbs - =
+apiextensions.v1.CustomResourceDefinitionStatus conditions - type
 admissionregistration.v1.MutatingWebhookConfiguration webhooks name
 admissionregistration.v1.ValidatingWebhookConfiguration webhooks name
 admissionregistration.v1.MutatingWebhook matchConditions name
