@@ -1,6 +1,6 @@
 import { kubernetesVersion } from "#api/index.ts";
-import type { ServiceRanges } from "./allocator.ts";
 import type { AuthenticationOptions } from "./auth/authenticate.ts";
+import type { ServiceRanges } from "./services/allocator.ts";
 import type { StoreOptions } from "./store/index.ts";
 
 /** Values of --authorization-mode. */

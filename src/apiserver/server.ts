@@ -1,6 +1,5 @@
 import type { Transport } from "#api/index.ts";
 import type { Logger } from "#base/log.ts";
-import { StoreAllocator } from "./allocator.ts";
 import { RoleAggregation } from "./auth/aggregation.ts";
 import { createAuth } from "./auth/create.ts";
 import { bootstrap, ownWrite } from "./bootstrap.ts";
@@ -22,6 +21,8 @@ import { Reviews } from "./rest/reviews.ts";
 import { Subresources } from "./rest/subresources.ts";
 import { Writes } from "./rest/writes.ts";
 import { Schema } from "./schema/schema.ts";
+import { StoreAllocator } from "./services/allocator.ts";
+import { AddressLedger } from "./services/ledger.ts";
 import { Store } from "./store/index.ts";
 
 /** A running API server. */
@@ -67,6 +68,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     paths: (path, call) => paths.answer(path, call),
     log: deps.log,
   });
+  const endLedger = new AddressLedger({ store, objects, registry }).start();
   const { advertiseAddress, securePort } = options;
   bootstrap({ store, objects, registry }, { advertiseAddress, securePort, serviceCidrs: options.services.cidrs });
   boundBacktracking();
@@ -88,6 +90,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
       paths.ready = false;
       expiry.stop();
       registrar.stop();
+      endLedger();
       aggregation.stop();
       for (const local of locals) await local.close();
       await listener.stop();

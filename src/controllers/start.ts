@@ -1,5 +1,6 @@
 import type { KubeObject, Resource } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
+import { addressRepairController, serviceCidrController } from "./addresses/controller.ts";
 import { ControllerContext, type ControllerDeps, type ControllerHealth, type ControllerOptions } from "./context.ts";
 import { cronJobController } from "./cronjob/controller.ts";
 import { daemonSetController } from "./daemonset/controller.ts";
@@ -72,6 +73,10 @@ function startAll(context: ControllerContext, served: readonly Resource<KubeObje
   if (has("replicasets")) replicaSetController(context);
   if (has("replicationcontrollers")) replicationController(context);
   if (has("deployments", "replicasets")) deploymentController(context);
+  if (has("ipaddresses", "servicecidrs")) {
+    addressRepairController(context);
+    serviceCidrController(context);
+  }
   endpointsController(context);
   mirrorController(context);
   if (has("leases")) lifecycleController(context);
