@@ -20,5 +20,4 @@ async function stage(): Promise<Stage> {
   return { kubeconfig, server: first.cluster.server, ca, kubectl: kubectl.program, stop: async () => {} };
 }
 
-for (const page of pagesOf("cluster"))
-  describe(`U01 U02 K01 ${page.name}: ${page.title}`, () => playPage(page, stage));
+for (const page of pagesOf("cluster")) describe(`U01 U02 K01 ${page.name}: ${page.title}`, () => playPage(page, stage));
