@@ -17,6 +17,7 @@ import { Handler } from "./rest/handler.ts";
 import { Objects } from "./rest/objects.ts";
 import { OpenApi } from "./rest/openapi.ts";
 import { Paths } from "./rest/paths.ts";
+import { ResourceMetrics } from "./rest/resource-metrics.ts";
 import { Reviews } from "./rest/reviews.ts";
 import { Subresources } from "./rest/subresources.ts";
 import { Writes } from "./rest/writes.ts";
@@ -71,6 +72,8 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     subresources: new Subresources({ store, schema, objects, writes, tokens }),
     reviews: new Reviews({ schema, rbac, authorizer, authenticator, audiences: tokens.audiences }),
     paths: (path, call) => paths.answer(path, call),
+    // Made below: it passes requests on for which this handler has decided who may.
+    metrics: new ResourceMetrics({ store, ask: (node, path, ms) => proxy.ask(node, path, ms), log: deps.log }),
     log: deps.log,
   });
   const endLedger = new AddressLedger({ store, objects, registry }).start();
@@ -81,7 +84,10 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
   registrar.start();
   const aggregation = new RoleAggregation({ store, objects, registry }, ownWrite);
   aggregation.start();
-  const proxy = new NodeProxy({ store, handler, log: deps.log }, options.kubelet);
+  const proxy = new NodeProxy(
+    { store, handler, log: deps.log, ...(options.proxyable ? { proxyable: options.proxyable } : {}) },
+    options.kubelet,
+  );
   const listener = new Listener(options, { handler, proxy, log: deps.log });
   const expiry = new EventExpiry(store, options.eventTtlSeconds);
   const locals = new Set<LocalTransport>();

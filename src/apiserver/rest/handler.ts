@@ -10,6 +10,7 @@ import { componentStatuses } from "./component-status.ts";
 import type { Discovery } from "./discovery.ts";
 import { getObject, listObjects } from "./list.ts";
 import { parseRequest, type RequestInfo } from "./request-info.ts";
+import type { ResourceMetrics } from "./resource-metrics.ts";
 import type { Reviews } from "./reviews.ts";
 import type { Subresources } from "./subresources.ts";
 import { watchObjects } from "./watch.ts";
@@ -38,6 +39,7 @@ export interface HandlerDeps {
   readonly subresources: Subresources;
   readonly reviews: Reviews;
   readonly paths: PathHandler;
+  readonly metrics: ResourceMetrics;
   readonly log: Logger;
 }
 
@@ -117,6 +119,7 @@ export class Handler {
         ? badRequest("an empty namespace may not be set during creation")
         : methodNotAllowed();
     }
+    if (kind.group === "metrics.k8s.io") return this.#deps.metrics.answer(request);
     if (kind.plural === "componentstatuses" && kind.group === "") return componentStatuses(request);
     if (["get", "list", "watch"].includes(info.verb)) await store.readable();
     if (info.subresource) return subresources.answer(request);
