@@ -13,6 +13,7 @@ import { jobController } from "./job/controller.ts";
 import { accountsController } from "./namespaces/accounts.ts";
 import { namespaceController } from "./namespaces/controller.ts";
 import { deletableResources } from "./namespaces/discovery.ts";
+import { tokensController } from "./namespaces/tokens.ts";
 import { lifecycleController, subnetController } from "./nodes/controller.ts";
 import { taintEvictionController } from "./nodes/evictionController.ts";
 import { podGcController } from "./nodes/podgcController.ts";
@@ -68,6 +69,7 @@ function startAll(context: ControllerContext, served: readonly Resource<KubeObje
   const has = (...plurals: string[]) => plurals.every((name) => served.some(({ plural }) => plural === name));
   systemController(context);
   accountsController(context);
+  tokensController(context);
   subnetController(context);
   schedulerController(context, (plural) => has(plural));
   if (has("replicasets")) replicaSetController(context);
