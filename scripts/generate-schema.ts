@@ -288,9 +288,10 @@ function typeLine(short: string, fields: readonly CodedField[], model: Model | u
   const parts = ["apiVersion", "kind"]
     .filter((name) => base.has(name) && !fields.some((f) => f.name === name))
     .map((name) => `${name}:s=0`);
+  const spelled = new Map([...base].map((name) => [name.toLowerCase(), name]));
   for (const { name: given, code, number } of fields) {
-    // A few protobuf names begin with a capital; the JSON's never do.
-    const name = given.replace(/^[A-Z]/, (c) => c.toLowerCase());
+    // A few protobuf names have other capitals than the JSON's: uID is uid there; Port of DaemonEndpoint is right.
+    const name = spelled.get(given.toLowerCase()) ?? given.replace(/^[A-Z]/, (c) => c.toLowerCase());
     const structure = /^[a-zA-Z]\w*\./.test(code) || /^[A-Z]/.test(code);
     const inline = model && structure && !base.has(name) ? "~" : "";
     const pointer = code.length === 1 && pointerScalars(short, name) ? "*" : "";
@@ -318,12 +319,7 @@ function generate(jar: string): void {
   for (const m of served)
     write(
       shortName(m.name),
-      // Protobuf's definition calls it uID, the JSON tag says uid.
-      m.fields.map((f) => ({
-        name: jsonName(shortName(m.name), f.name),
-        code: typeCode(f, messages),
-        number: f.number,
-      })),
+      m.fields.map((f) => ({ name: f.name, code: typeCode(f, messages), number: f.number })),
     );
   for (const [short, text] of Object.entries(aggregator))
     write(
@@ -352,9 +348,3 @@ function generate(jar: string): void {
 const jar = process.argv[2];
 if (!jar) throw new Error("usage: node scripts/generate-schema.ts path/to/client-java-proto.jar");
 generate(jar);
-
-/** A field's name in JSON where it is not the one in protobuf. */
-function jsonName(message: string, field: string): string {
-  if (message === "core.v1.DaemonEndpoint") return "Port";
-  return field === "uID" ? "uid" : field;
-}

@@ -1,6 +1,6 @@
 import { kubernetesVersion } from "#api/index.ts";
-import type { ServiceRanges } from "./allocator.ts";
 import type { AuthenticationOptions } from "./auth/authenticate.ts";
+import type { ServiceRanges } from "./services/allocator.ts";
 import type { StoreOptions } from "./store/index.ts";
 
 /** Values of --authorization-mode. */
@@ -42,6 +42,8 @@ export interface ApiServerOptions {
   /** Addresses that pods, endpoints and nodes may lead a proxy to. Default: none that is this machine's own. */
   readonly proxyable?: (address: string) => boolean;
   readonly services: ServiceRanges;
+  /** How long Events are kept after their last change; default an hour. */
+  readonly eventTtlSeconds?: number;
   readonly store?: StoreOptions;
 }
 

@@ -1,9 +1,10 @@
 import type { Transport } from "#api/index.ts";
 import type { Logger } from "#base/log.ts";
-import { StoreAllocator } from "./allocator.ts";
 import { RoleAggregation } from "./auth/aggregation.ts";
 import { createAuth } from "./auth/create.ts";
 import { bootstrap, ownWrite } from "./bootstrap.ts";
+import { boundBacktracking } from "./custom/regexp.ts";
+import { Registrar } from "./custom/registrar.ts";
 import { EventExpiry } from "./event-expiry.ts";
 import type { User } from "./kinds/definition.ts";
 import { Registry } from "./kinds/registry.ts";
@@ -21,6 +22,8 @@ import { Reviews } from "./rest/reviews.ts";
 import { Subresources } from "./rest/subresources.ts";
 import { Writes } from "./rest/writes.ts";
 import { Schema } from "./schema/schema.ts";
+import { StoreAllocator } from "./services/allocator.ts";
+import { AddressLedger } from "./services/ledger.ts";
 import { Store } from "./store/index.ts";
 
 /** A running API server. */
@@ -46,6 +49,11 @@ export const controllerUser: User = {
 /** Puts an API server together: replays the log and creates what every cluster has; start() makes it reachable. */
 export function createApiServer(options: ApiServerOptions, deps: { log: Logger }): ApiServer {
   const store = new Store(options.store);
+  if (store.tornBytes > 0)
+    deps.log.warn("The end of the store's log was half written when the last process ended; it was cut off", {
+      file: options.store?.logFile,
+      bytes: store.tornBytes,
+    });
   const schema = new Schema();
   const registry = new Registry();
   const { tokens, rbac, authority, admission } = createAuth(store, options);
@@ -68,8 +76,12 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     metrics: new ResourceMetrics({ store, ask: (node, path, ms) => proxy.ask(node, path, ms), log: deps.log }),
     log: deps.log,
   });
+  const endLedger = new AddressLedger({ store, objects, registry }).start();
   const { advertiseAddress, securePort } = options;
   bootstrap({ store, objects, registry }, { advertiseAddress, securePort, serviceCidrs: options.services.cidrs });
+  boundBacktracking();
+  const registrar = new Registrar({ store, schema, objects, registry, log: deps.log });
+  registrar.start();
   const aggregation = new RoleAggregation({ store, objects, registry }, ownWrite);
   aggregation.start();
   const proxy = new NodeProxy(
@@ -77,7 +89,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     options.kubelet,
   );
   const listener = new Listener(options, { handler, proxy, log: deps.log });
-  const expiry = new EventExpiry(store);
+  const expiry = new EventExpiry(store, options.eventTtlSeconds);
   const locals = new Set<LocalTransport>();
   return {
     async start() {
@@ -88,6 +100,8 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     async stop() {
       paths.ready = false;
       expiry.stop();
+      registrar.stop();
+      endLedger();
       aggregation.stop();
       for (const local of locals) await local.close();
       await listener.stop();

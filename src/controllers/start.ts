@@ -1,6 +1,8 @@
 import type { KubeObject, Resource } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
+import { addressRepairController, serviceCidrController } from "./addresses/controller.ts";
 import { ControllerContext, type ControllerDeps, type ControllerHealth, type ControllerOptions } from "./context.ts";
+import { cronJobController } from "./cronjob/controller.ts";
 import { daemonSetController } from "./daemonset/controller.ts";
 import { deploymentController } from "./deployment/controller.ts";
 import { disruptionController } from "./disruption/controller.ts";
@@ -71,6 +73,10 @@ function startAll(context: ControllerContext, served: readonly Resource<KubeObje
   if (has("replicasets")) replicaSetController(context);
   if (has("replicationcontrollers")) replicationController(context);
   if (has("deployments", "replicasets")) deploymentController(context);
+  if (has("ipaddresses", "servicecidrs")) {
+    addressRepairController(context);
+    serviceCidrController(context);
+  }
   endpointsController(context);
   mirrorController(context);
   if (has("leases")) lifecycleController(context);
@@ -81,6 +87,7 @@ function startAll(context: ControllerContext, served: readonly Resource<KubeObje
   if (has("poddisruptionbudgets", "deployments", "replicasets", "statefulsets", "replicationcontrollers")) {
     disruptionController(context);
   }
-  if (has("daemonsets")) daemonSetController(context);
+  if (has("daemonsets", "controllerrevisions")) daemonSetController(context);
   if (has("jobs")) jobController(context);
+  if (has("jobs", "cronjobs")) cronJobController(context);
 }

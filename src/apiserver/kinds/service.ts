@@ -1,11 +1,10 @@
 import type { V1Service, V1ServicePort, V1ServiceSpec } from "@kubernetes/client-node";
-import { tryParseIp } from "#base/ip.ts";
-import { type FieldErrors, invalid } from "../errors.ts";
-import { equalJson } from "../object.ts";
 import { columns, defineKind } from "./define.ts";
-import type { Stored, WriteContext } from "./definition.ts";
-import { dns1035Label, dnsLabel, dnsSubdomain, portName, portNumber } from "./names.ts";
+import type { Stored } from "./definition.ts";
+import { dns1035Label } from "./names.ts";
 import { age, labelText, orNone } from "./print.ts";
+import { allocate, carryAllocations } from "./service-allocation.ts";
+import { reachableFromOutside, validateService, validateServiceUpdate } from "./service-validate.ts";
 
 type Service = Stored<V1Service>;
 
@@ -39,11 +38,11 @@ export const service = defineKind<Service>({
     allocate(o, undefined, context);
   },
   prepareUpdate(o, old, context) {
-    keepAddresses(o.spec as V1ServiceSpec, old.spec as V1ServiceSpec);
+    carryAllocations(o.spec as V1ServiceSpec, old.spec as V1ServiceSpec);
     allocate(o, old, context);
   },
-  validate,
-  validateUpdate,
+  validate: validateService,
+  validateUpdate: validateServiceUpdate,
 });
 
 function defaults(o: Service): void {
@@ -55,204 +54,12 @@ function defaults(o: Service): void {
   else if (spec.sessionAffinity === "ClientIP") spec.sessionAffinityConfig ??= { clientIP: { timeoutSeconds: 10800 } };
   for (const port of spec.ports ?? []) {
     port.protocol ??= "TCP";
-    port.targetPort ??= port.port;
+    port.targetPort ||= port.port;
   }
-  if (spec.type === "NodePort" || spec.type === "LoadBalancer") spec.externalTrafficPolicy ??= "Cluster";
-  else delete spec.externalTrafficPolicy;
+  if (reachableFromOutside(spec)) spec.externalTrafficPolicy ??= "Cluster";
   if (spec.type !== "ExternalName") spec.internalTrafficPolicy ??= "Cluster";
   if (spec.type === "LoadBalancer") spec.allocateLoadBalancerNodePorts ??= true;
   o.status ??= { loadBalancer: {} };
-}
-
-/** What an update leaves out is kept: kubectl replace and apply send no addresses. */
-function keepAddresses(spec: V1ServiceSpec, old: V1ServiceSpec): void {
-  if (spec.type === "ExternalName" || old.type === "ExternalName") return;
-  if (!spec.clusterIP && !spec.clusterIPs?.length) {
-    if (old.clusterIP) spec.clusterIP = old.clusterIP;
-    if (old.clusterIPs) spec.clusterIPs = [...old.clusterIPs];
-  }
-  if (!spec.clusterIPs?.length && spec.clusterIP === old.clusterIP && old.clusterIPs)
-    spec.clusterIPs = [...old.clusterIPs];
-  if (!spec.ipFamilies?.length && old.ipFamilies) spec.ipFamilies = [...old.ipFamilies];
-  if (!spec.ipFamilyPolicy && old.ipFamilyPolicy) spec.ipFamilyPolicy = old.ipFamilyPolicy;
-  if (!needsNodePorts(spec) || !needsNodePorts(old)) return;
-  for (const port of spec.ports ?? []) {
-    const before = old.ports?.find((p) => p.port === port.port && p.protocol === port.protocol);
-    const taken = spec.ports?.some(
-      (p) => p !== port && p.nodePort === before?.nodePort && p.protocol === port.protocol,
-    );
-    if (before?.nodePort && !taken) port.nodePort ??= before.nodePort;
-  }
-}
-
-function needsNodePorts(spec: V1ServiceSpec): boolean {
-  return spec.type === "NodePort" || (spec.type === "LoadBalancer" && spec.allocateLoadBalancerNodePorts !== false);
-}
-
-const familyOf = (ip: string): "IPv4" | "IPv6" => (ip.includes(":") ? "IPv6" : "IPv4");
-
-/** Fills in addresses, families and node ports. Throws the 422 of an address or port that cannot be had. */
-function allocate(o: Service, old: Service | undefined, context: WriteContext): void {
-  const spec = o.spec as V1ServiceSpec;
-  const owner = `${o.metadata.namespace}/${o.metadata.name}`;
-  const fail = (field: string, value: unknown, text: string) =>
-    invalid("Service", "", o.metadata.name, [
-      { reason: "FieldValueInvalid", field, message: `Invalid value: ${JSON.stringify(value)}: ${text}` },
-    ]);
-  if (spec.type === "ExternalName") {
-    for (const field of ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] as const)
-      if (old) delete spec[field];
-    for (const port of spec.ports ?? []) if (old) delete port.nodePort;
-    return;
-  }
-  if (spec.clusterIPs?.length && !spec.clusterIP) spec.clusterIP = spec.clusterIPs[0] as string;
-  const asked = spec.clusterIPs?.length ? spec.clusterIPs : spec.clusterIP ? [spec.clusterIP] : [];
-  const families = chooseFamilies(spec, asked, context);
-  spec.ipFamilies = families;
-  if (asked[0] === "None") {
-    spec.clusterIP = "None";
-    spec.clusterIPs = ["None"];
-  } else {
-    const ips = families.map((family, i) => {
-      const ip = asked[i];
-      if (!ip) return context.allocator.allocateIp(family);
-      const problem = tryParseIp(ip) ? context.allocator.ipProblem(ip, owner) : undefined;
-      if (problem)
-        throw fail(
-          i === 0 ? "spec.clusterIPs" : `spec.clusterIPs[${i}]`,
-          spec.clusterIPs ?? [ip],
-          `failed to allocate IP ${ip}: ${problem}`,
-        );
-      return ip;
-    });
-    spec.clusterIP = ips[0] as string;
-    spec.clusterIPs = ips;
-  }
-  allocatePorts(o, owner, context, fail);
-}
-
-function chooseFamilies(spec: V1ServiceSpec, asked: readonly string[], context: WriteContext): ("IPv4" | "IPv6")[] {
-  const cluster = context.allocator.families;
-  const given = (spec.ipFamilies ?? []) as ("IPv4" | "IPv6")[];
-  const byAddress = asked.filter((ip) => ip !== "None").map(familyOf);
-  const first = given[0] ?? byAddress[0] ?? (cluster[0] as "IPv4" | "IPv6");
-  const both = (given.length || byAddress.length) > 1;
-  spec.ipFamilyPolicy ??= both ? "RequireDualStack" : "SingleStack";
-  if (spec.ipFamilyPolicy === "SingleStack") return [first];
-  const second = cluster.find((family) => family !== first);
-  if (!second && spec.ipFamilyPolicy === "RequireDualStack") {
-    throw invalid("Service", "", context.name, [
-      {
-        reason: "FieldValueInvalid",
-        field: "spec.ipFamilyPolicy",
-        message: 'Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services',
-      },
-    ]);
-  }
-  return second ? [first, second] : [first];
-}
-
-function allocatePorts(
-  o: Service,
-  owner: string,
-  context: WriteContext,
-  fail: (field: string, value: unknown, text: string) => Error,
-): void {
-  const spec = o.spec as V1ServiceSpec;
-  if (!needsNodePorts(spec)) {
-    // Ports of a type left behind are given back; a port asked for here is refused by validation.
-    for (const port of spec.ports ?? [])
-      if (spec.type === "ClusterIP" && port.nodePort && context.get("services", owner)) delete port.nodePort;
-    return;
-  }
-  const taken = new Set((spec.ports ?? []).flatMap((p) => (p.nodePort ? [p.nodePort] : [])));
-  spec.ports?.forEach((port, i) => {
-    if (port.nodePort) {
-      const problem = context.allocator.portProblem(port.nodePort, port.protocol as string, owner);
-      if (problem) throw fail(`spec.ports[${i}].nodePort`, port.nodePort, problem);
-      return;
-    }
-    // The same number serves TCP and UDP of one port number, as for DNS.
-    const twin = spec.ports?.find(
-      (p) => p !== port && p.port === port.port && p.protocol !== port.protocol && p.nodePort,
-    );
-    port.nodePort = twin?.nodePort ?? context.allocator.allocatePort(taken);
-    taken.add(port.nodePort);
-  });
-}
-
-function validate(o: Service, errors: FieldErrors): void {
-  const spec = o.spec as V1ServiceSpec;
-  const types = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
-  if (!types.includes(spec.type as string)) errors.unsupported("spec.type", spec.type, types);
-  const ports = spec.ports ?? [];
-  if (ports.length === 0 && spec.clusterIP !== "None" && spec.type !== "ExternalName") errors.required("spec.ports");
-  if (spec.type === "ExternalName") {
-    const name = (spec.externalName ?? "").replace(/\.$/, "");
-    if (!name) errors.required("spec.externalName");
-    else for (const problem of dnsSubdomain(name)) errors.invalid("spec.externalName", name, problem);
-    if (spec.clusterIP) errors.forbidden("spec.clusterIPs", "may not be set for ExternalName services");
-  }
-  if (!["ClientIP", "None"].includes(spec.sessionAffinity ?? ""))
-    errors.unsupported("spec.sessionAffinity", spec.sessionAffinity, ["ClientIP", "None"]);
-  if (spec.clusterIP === "None" && spec.type !== "ClusterIP")
-    errors.invalid("spec.clusterIPs[0]", "None", `may not be set to 'None' for ${spec.type} services`);
-  spec.clusterIPs?.forEach((ip, i) => {
-    if (ip !== "None" && !tryParseIp(ip))
-      errors.invalid(`spec.clusterIPs[${i}]`, ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
-  });
-  spec.externalIPs?.forEach((ip, i) => {
-    if (!tryParseIp(ip))
-      errors.invalid(`spec.externalIPs[${i}]`, ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
-  });
-  for (const field of ["externalTrafficPolicy", "internalTrafficPolicy"] as const) {
-    const value = spec[field];
-    if (value && !["Cluster", "Local"].includes(value))
-      errors.unsupported(`spec.${field}`, value, ["Cluster", "Local"]);
-  }
-  validatePorts(spec, errors);
-}
-
-function validatePorts(spec: V1ServiceSpec, errors: FieldErrors): void {
-  const ports = spec.ports ?? [];
-  const names = new Set<string>();
-  const keys = new Set<string>();
-  ports.forEach((port, i) => {
-    const path = `spec.ports[${i}]`;
-    if (ports.length > 1 && !port.name) errors.required(`${path}.name`);
-    else if (port.name) {
-      for (const problem of dnsLabel(port.name)) errors.invalid(`${path}.name`, port.name, problem);
-      if (names.has(port.name)) errors.duplicate(`${path}.name`, port.name);
-      names.add(port.name);
-    }
-    for (const problem of portNumber(port.port)) errors.invalid(`${path}.port`, port.port ?? 0, problem);
-    if (!["SCTP", "TCP", "UDP"].includes(port.protocol ?? ""))
-      errors.unsupported(`${path}.protocol`, port.protocol, ["SCTP", "TCP", "UDP"]);
-    if (typeof port.targetPort === "number")
-      for (const p of portNumber(port.targetPort)) errors.invalid(`${path}.targetPort`, port.targetPort, p);
-    if (typeof port.targetPort === "string")
-      for (const p of portName(port.targetPort)) errors.invalid(`${path}.targetPort`, port.targetPort, p);
-    if (port.nodePort && !["NodePort", "LoadBalancer"].includes(spec.type ?? "")) {
-      errors.forbidden(`${path}.nodePort`, `may not be used when \`type\` is '${spec.type}'`);
-    }
-    const key = `${port.protocol}/${port.port}`;
-    if (keys.has(key)) errors.duplicate(path, { protocol: port.protocol, port: port.port });
-    keys.add(key);
-  });
-}
-
-function validateUpdate(o: Service, old: Service, errors: FieldErrors): void {
-  const [now, before] = [o.spec as V1ServiceSpec, old.spec as V1ServiceSpec];
-  if (now.type === "ExternalName" || before.type === "ExternalName") return;
-  if (before.clusterIP && before.clusterIP !== now.clusterIP) {
-    errors.invalid("spec.clusterIPs[0]", now.clusterIPs, "may not change once set");
-  }
-  if (before.ipFamilies?.[0] && before.ipFamilies[0] !== now.ipFamilies?.[0]) {
-    errors.invalid("spec.ipFamilies[0]", now.ipFamilies?.[0], "may not change once set");
-  }
-  if (before.loadBalancerClass && !equalJson(before.loadBalancerClass, now.loadBalancerClass)) {
-    errors.invalid("spec.loadBalancerClass", now.loadBalancerClass, "may not change once set");
-  }
 }
 
 function externalIp(o: Service): string {

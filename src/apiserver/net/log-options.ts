@@ -1,5 +1,5 @@
 import { FieldErrors } from "../errors.ts";
-import { flag } from "../rest/request-info.ts";
+import { flag } from "../rest/list-options.ts";
 
 const STREAMS = ["All", "Stderr", "Stdout"];
 

@@ -104,13 +104,13 @@ function decodeMessage(schema: Schema, type: ObjectType, bytes: Buffer, depth: n
 
 /** Structures that are no pointers in Go are written even when empty; those left out in JSON say so by being empty. */
 function isAbsent(field: Field, value: unknown): boolean {
-  if (field.pointer || field.required) return false;
+  if (field.pointer || field.required || field.kind === "IntOrString") return false;
   return value === "" || value === 0 || value === false;
 }
 
 function decodeEntry(schema: Schema, field: Field, bytes: Buffer, out: Dict, depth: number): void {
   let key = "";
-  let value: unknown = field.kind === "struct" ? {} : "";
+  let value: unknown = field.kind === "struct" ? {} : field.kind === "ExtraValue" ? [] : "";
   for (const entry of readFields(bytes)) {
     if (entry.number === 1) key = String(entry.value);
     if (entry.number === 2) value = decodeValue(schema, field, entry.value, depth);
@@ -148,6 +148,8 @@ function decodeValue(schema: Schema, field: Field, value: Buffer | bigint, depth
     case "FieldsV1":
     case "RawExtension":
       return JSON.parse(text(value as Buffer, 1) || "{}");
+    case "ExtraValue":
+      return [...readFields(value as Buffer)].filter((f) => f.number === 1).map((f) => String(f.value));
   }
 }
 

@@ -1,10 +1,10 @@
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { Authority } from "../auth/authority.ts";
-import { badRequest, internal, methodNotAllowed, noSuchPath, StatusError } from "../errors.ts";
+import { badRequest, internal, methodNotAllowed, noSuchPath, StatusError, unavailable } from "../errors.ts";
 import type { Kind, User } from "../kinds/definition.ts";
 import type { Registry } from "../kinds/registry.ts";
-import { type Store, TooLargeError } from "../store/index.ts";
+import { type Store, StoreFailedError, TooLargeError } from "../store/index.ts";
 import { type Call, jsonReply, type Reply } from "./call.ts";
 import { componentStatuses } from "./component-status.ts";
 import type { Discovery } from "./discovery.ts";
@@ -94,6 +94,7 @@ export class Handler {
     const kind = registry.kind(info.group, info.version, info.resource);
     if (!kind || (!kind.namespaced && info.namespace && kind.plural !== "namespaces")) throw noSuchPath();
     const scoped = kind.namespaced ? info : { ...info, namespace: "" };
+    refuseCustom(kind, info);
     if (kind.warning && call.user === undefined) warnings.push(kind.warning);
     return this.#resource({ call, user, info: scoped, kind, warnings });
   }
@@ -120,6 +121,7 @@ export class Handler {
     }
     if (kind.group === "metrics.k8s.io") return this.#deps.metrics.answer(request);
     if (kind.plural === "componentstatuses" && kind.group === "") return componentStatuses(request);
+    if (["get", "list", "watch"].includes(info.verb)) await store.readable();
     if (info.subresource) return subresources.answer(request);
     switch (info.verb) {
       case "get":
@@ -148,6 +150,7 @@ export class Handler {
 
   #failure(error: unknown, call: Call): Reply {
     if (error instanceof StatusError) return errorReply(error);
+    if (error instanceof StoreFailedError) return errorReply(unavailable(error.message));
     if (error instanceof TooLargeError) return errorReply(new StatusError(413, "RequestEntityTooLarge", error.message));
     this.#deps.log.error("Request failed", {
       method: call.method,
@@ -158,9 +161,24 @@ export class Handler {
   }
 }
 
+/** Refuses what a definition's state does not allow. */
+function refuseCustom(kind: Kind, info: RequestInfo): void {
+  if (!kind.custom) return;
+  if (kind.custom.refusal) throw internal(kind.custom.refusal);
+  if (kind.custom.terminating && info.verb === "create")
+    throw new StatusError(
+      405,
+      "MethodNotAllowed",
+      "create not allowed while custom resource definition is terminating",
+      { group: kind.group, kind: kind.plural },
+    );
+}
+
 /** The answer of an error. */
 export function errorReply(error: StatusError): Reply {
-  return jsonReply(error.toStatus(), error.code, { ...error.headers });
+  const { retryAfterSeconds } = (error.details ?? {}) as { retryAfterSeconds?: number };
+  const retry: Record<string, string> = retryAfterSeconds ? { "retry-after": String(retryAfterSeconds) } : {};
+  return jsonReply(error.toStatus(), error.code, { ...retry, ...error.headers });
 }
 
 /** RFC 7234 5.5 with code 299, as kubectl prints it. */

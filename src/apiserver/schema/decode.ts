@@ -55,7 +55,9 @@ function decodeField(context: Context, type: ObjectType, field: Field, value: un
     return Object.keys(out).length === 0 ? undefined : out;
   }
   const decoded = decodeOne(context, type, field, value, path);
-  return isZero(decoded) && !field.pointer && !field.required ? undefined : decoded;
+  // An IntOrString is a struct in Go, which omitempty never leaves out: maxUnavailable: 0 is not 25 %.
+  if (field.pointer || field.required || field.kind === "IntOrString") return decoded;
+  return isZero(decoded) ? undefined : decoded;
 }
 
 function emptyOf(field: Field): unknown {
@@ -100,6 +102,10 @@ function decodeOne(context: Context, type: ObjectType, field: Field, value: unkn
       return value;
     case "FieldsV1":
     case "RawExtension":
+      return value;
+    case "ExtraValue":
+      if (!Array.isArray(value)) throw mismatch(type, field, value, path, "v1.ExtraValue");
+      for (const text of value) if (typeof text !== "string") throw mismatch(type, field, text, path, "string");
       return value;
   }
 }

@@ -20,7 +20,7 @@ export interface Background {
 }
 
 /** Milliseconds that one command may take. */
-const LIMIT = 90_000;
+const LIMIT = 60_000;
 
 /** One bash in a folder: variables and functions stay from command to command. */
 export class Shell {
@@ -28,6 +28,7 @@ export class Shell {
   readonly #folder: string;
   readonly #waiting = new Map<string, (rest: string) => void>();
   #count = 0;
+  #hung: string | undefined;
 
   /** @param folder where the commands run and their outputs are kept */
   constructor(folder: string, env: NodeJS.ProcessEnv) {
@@ -52,8 +53,12 @@ export class Shell {
 
   /** Resolves with what the shell prints after `name`. @throws Error when it takes too long */
   #told(name: string, what: string): Promise<string> {
+    if (this.#hung) return Promise.reject(new Error(`not typed, since this one did not end: ${this.#hung}`));
     return new Promise((resolve, reject) => {
-      const late = setTimeout(() => reject(new Error(`no end within ${LIMIT} ms: ${what}`)), LIMIT);
+      const late = setTimeout(() => {
+        this.#hung = what;
+        reject(new Error(`no end within ${LIMIT} ms: ${what}`));
+      }, LIMIT);
       this.#waiting.set(name, (rest) => {
         clearTimeout(late);
         resolve(rest);
@@ -100,8 +105,10 @@ export class Shell {
     return {
       read: () => ({ ...this.#outputs(name), exit: exit ?? 0 }),
       end: async () => {
-        const code = exit === undefined ? (process.kill(pid, "SIGTERM"), await ended, 0) : exit;
-        return { ...this.#outputs(name), exit: code };
+        if (exit !== undefined) return { ...this.#outputs(name), exit };
+        process.kill(pid, "SIGTERM");
+        await ended;
+        return { ...this.#outputs(name), exit: 0 };
       },
     };
   }
