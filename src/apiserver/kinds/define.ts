@@ -26,6 +26,7 @@ export function defineKind<T extends StoredObject>(rules: KindRules<T>): Kind {
   const ordinary = {
     version: "v1",
     singular: rules.kind.toLowerCase(),
+    listKind: `${rules.kind}List`,
     shortNames: [],
     categories: [],
     namespaced: true,
@@ -41,6 +42,8 @@ export function defineKind<T extends StoredObject>(rules: KindRules<T>): Kind {
     row: (object: StoredObject, now: number) => [object.metadata.name, age(object.metadata.creationTimestamp, now)],
     selectable: () => ({}),
     selectableFields: [],
+    decode: undefined,
+    custom: undefined,
     defaults: nothing,
     prepareCreate: nothing,
     prepareUpdate: nothing,

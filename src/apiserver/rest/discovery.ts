@@ -11,6 +11,8 @@ const statusVerbs = ["get", "patch", "update"];
 export class Discovery {
   readonly #registry: Registry;
   readonly #cache = new Map<string, { body: string; etag: string }>();
+  /** The registry's revision that the cache is of. */
+  #revision = 0;
 
   constructor(registry: Registry) {
     this.#registry = registry;
@@ -36,6 +38,10 @@ export class Discovery {
   }
 
   #cached(key: string, call: Call, type: string, make: () => object): Reply {
+    if (this.#revision !== this.#registry.revision) {
+      this.#cache.clear();
+      this.#revision = this.#registry.revision;
+    }
     let cached = this.#cache.get(key);
     if (!cached) {
       const body = JSON.stringify(make());

@@ -92,6 +92,7 @@ export class Handler {
     const kind = registry.kind(info.group, info.version, info.resource);
     if (!kind || (!kind.namespaced && info.namespace && kind.plural !== "namespaces")) throw noSuchPath();
     const scoped = kind.namespaced ? info : { ...info, namespace: "" };
+    refuseCustom(kind, info);
     if (kind.warning && call.user === undefined) warnings.push(kind.warning);
     return this.#resource({ call, user, info: scoped, kind, warnings });
   }
@@ -155,9 +156,24 @@ export class Handler {
   }
 }
 
+/** Refuses what a definition's state does not allow. */
+function refuseCustom(kind: Kind, info: RequestInfo): void {
+  if (!kind.custom) return;
+  if (kind.custom.refusal) throw internal(kind.custom.refusal);
+  if (kind.custom.terminating && info.verb === "create")
+    throw new StatusError(
+      405,
+      "MethodNotAllowed",
+      "create not allowed while custom resource definition is terminating",
+      { group: kind.group, kind: kind.plural },
+    );
+}
+
 /** The answer of an error. */
 export function errorReply(error: StatusError): Reply {
-  return jsonReply(error.toStatus(), error.code, { ...error.headers });
+  const { retryAfterSeconds } = (error.details ?? {}) as { retryAfterSeconds?: number };
+  const retry: Record<string, string> = retryAfterSeconds ? { "retry-after": String(retryAfterSeconds) } : {};
+  return jsonReply(error.toStatus(), error.code, { ...retry, ...error.headers });
 }
 
 /** RFC 7234 5.5 with code 299, as kubectl prints it. */

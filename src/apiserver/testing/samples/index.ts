@@ -1,4 +1,5 @@
 import { core } from "./core.ts";
+import { definitionSamples } from "./definitions.ts";
 import { extensions } from "./extensions.ts";
 import { others } from "./others.ts";
 import { pods } from "./pods.ts";
@@ -9,4 +10,12 @@ import { workloads } from "./workloads.ts";
 export type { Sample } from "./sample.ts";
 
 /** One row for every kind that is served. */
-export const samples: readonly Sample[] = [...core, ...pods, ...workloads, ...others, ...scaling, ...extensions];
+export const samples: readonly Sample[] = [
+  ...core,
+  ...pods,
+  ...workloads,
+  ...others,
+  ...scaling,
+  ...extensions,
+  ...definitionSamples,
+];
