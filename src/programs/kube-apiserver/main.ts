@@ -9,6 +9,7 @@ import { startControllers } from "#controllers/index.ts";
 import { showCommandLine } from "#kernel/process/index.ts";
 import { type Flags, parseFlags } from "./flags.ts";
 import { serveHealth } from "./health.ts";
+import { mayReadMetrics } from "./metrics-access.ts";
 
 const read = (path: string): string => readFileSync(path, "utf8");
 
@@ -76,7 +77,13 @@ async function main(): Promise<void> {
     const state = controllers.health();
     return { ok: state.ok, text: state.ok ? "ok" : JSON.stringify(state) };
   };
-  const closeHealth = serveHealth(options.tls, health, log);
+  const reviewer = new Client(server.localTransport(controllerUser), { userAgent: "kube-controller-manager" });
+  const closeHealth = serveHealth(options.tls, {
+    log,
+    health,
+    mayRead: (token) => mayReadMetrics(reviewer, token),
+    metrics: (program) => controllers.metrics(program === "kube-scheduler" ? "scheduler" : "controllers"),
+  });
   const stop = async (): Promise<void> => {
     closeHealth();
     await controllers.stop();
