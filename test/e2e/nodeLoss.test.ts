@@ -109,7 +109,13 @@ describe("a node that falls silent and returns", () => {
 
   it("answers at the ports of the controllers and the scheduler", async () => {
     await cluster.ok("create", "clusterrole", "metrics", "--verb=get", "--non-resource-url=/metrics");
-    await cluster.ok("create", "clusterrolebinding", "metrics", "--clusterrole=metrics", "--serviceaccount=default:default");
+    await cluster.ok(
+      "create",
+      "clusterrolebinding",
+      "metrics",
+      "--clusterrole=metrics",
+      "--serviceaccount=default:default",
+    );
     const token = (await cluster.ok("create", "token", "default")).trim();
     for (const [port, metric] of [
       [10_257, "workqueue_depth"],
