@@ -28,6 +28,8 @@ export interface Controllers {
   /** Ends all work and waits for what is under way. */
   stop(): Promise<void>;
   health(): ControllerHealth;
+  /** What the controllers or the scheduler count, in Prometheus' text format. */
+  metrics(of: "controllers" | "scheduler"): string;
   /** Resolves when no controller has anything to do; for tests. */
   idle(): Promise<void>;
 }
@@ -62,7 +64,12 @@ export async function startControllers({ options, ...deps }: StartControllers): 
     await stop();
     throw error;
   }
-  return { stop, health: () => context.health(), idle: () => context.idle() };
+  return {
+    stop,
+    health: () => context.health(),
+    metrics: (of) => context.metricsText(of),
+    idle: () => context.idle(),
+  };
 }
 
 function startAll(context: ControllerContext, served: readonly Resource<KubeObject>[]): void {
