@@ -41,7 +41,13 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["src/**/*.test.ts", "scripts/**/*.test.mjs", "test/docs/**/*.test.ts", "bench/**/*.test.ts"],
+          include: [
+            "src/**/*.test.ts",
+            "scripts/**/*.test.mjs",
+            "test/docs/**/*.test.ts",
+            "test/transcripts/**/*.test.ts",
+            "bench/**/*.test.ts",
+          ],
           exclude,
         },
       },

@@ -8,6 +8,7 @@ import { type ControlPlane, type Credentials, makeCredentials, startControlPlane
 import { cpuMs, proportionalSize } from "./lib/processes.ts";
 
 const pods = "/api/v1/namespaces/default/pods";
+const slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices";
 const table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 /** Clients that create at once, as the controllers of a busy cluster. */
 const writers = 64;
@@ -16,6 +17,8 @@ const watchers = 100;
 /** Watches that share one connection, as those of one client do. */
 const watchesPerConnection = 10;
 const updatesPerSecond = 500;
+/** EndpointSlices whose updates the watches follow. */
+const followed = 100;
 
 /** A pod as a Deployment makes it, about 1.2 kB; no scheduler takes it up. */
 function podOf(name: string): string {
@@ -84,18 +87,31 @@ async function create(clients: readonly Transport[], count: number, prefix: stri
   return (count * 1000) / (performance.now() - began);
 }
 
+/** A slice of a Service as each node's kube-proxy follows it, about 2 kB. */
+function sliceOf(name: string): string {
+  const endpoints = Array.from({ length: 10 }, (_, i) => ({
+    addresses: [`10.244.${i}.17`],
+    conditions: { ready: true, serving: true, terminating: false },
+    nodeName: `node0${i}`,
+    targetRef: { kind: "Pod", name: `${name}-${i}`, namespace: "default" },
+  }));
+  const labels = { "kubernetes.io/service-name": "none", "endpointslice.kubernetes.io/managed-by": "bench" };
+  const metadata = { name, namespace: "default", labels, annotations: { sent: "0" } };
+  return JSON.stringify({ metadata, addressType: "IPv4", endpoints, ports: [{ name: "http", port: 8080 }] });
+}
+
 const stamp = (): string => (performance.timeOrigin + performance.now()).toFixed(3);
 
-function touch(api: Transport, name: string): Promise<Reply> {
+function touch(api: Transport, path: string): Promise<Reply> {
   const patch = JSON.stringify({ metadata: { annotations: { sent: stamp() } } });
-  return send(api, "PATCH", `${pods}/${name}`, patch, "application/merge-patch+json");
+  return send(api, "PATCH", path, patch, "application/merge-patch+json");
 }
 
 /** Time of a whole list in milliseconds, each after a change, so that no two are the same. */
 async function list(api: Transport, accept: string, rounds: number): Promise<number> {
   const times: number[] = [];
   for (let i = 0; i < rounds; i++) {
-    await touch(api, `pod-${i}`);
+    await touch(api, `${pods}/pod-${i}`);
     const began = performance.now();
     const response = await api.request({ method: "GET", path: pods, headers: { accept } });
     if (response.status !== 200) throw new Error(`a list was answered by ${response.status}`);
@@ -108,7 +124,7 @@ async function list(api: Transport, accept: string, rounds: number): Promise<num
 const mark = Buffer.from('"sent":"');
 
 async function openWatch(api: Transport, revision: string, signal: AbortSignal): Promise<ApiResponse> {
-  const response = await api.request({ method: "GET", path: `${pods}?watch=1&resourceVersion=${revision}`, signal });
+  const response = await api.request({ method: "GET", path: `${slices}?watch=1&resourceVersion=${revision}`, signal });
   if (response.status !== 200) throw new Error(`a watch was answered by ${response.status}`);
   return response;
 }
@@ -143,10 +159,11 @@ interface Delays {
 
 /** Updates at a steady rate under many watches. */
 async function watch(server: ControlPlane, credentials: Credentials, api: Transport, seconds: number): Promise<Delays> {
+  for (let i = 0; i < followed; i++) await send(api, "POST", slices, sliceOf(`slice-${i}`));
   const clients = Array.from({ length: watchers / watchesPerConnection }, () => connect(server, credentials));
   const response = await api.request({
     method: "GET",
-    path: `${pods}?limit=1`,
+    path: `${slices}?limit=1`,
     headers: { accept: "application/json" },
   });
   let text = "";
@@ -163,7 +180,7 @@ async function watch(server: ControlPlane, credentials: Credentials, api: Transp
   const updates: Promise<Reply>[] = [];
   for (let sent = 0; sent < count; ) {
     for (const due = ((performance.now() - began) * updatesPerSecond) / 1000; sent < due && sent < count; sent++)
-      updates.push(touch(api, `pod-${sent % 1000}`));
+      updates.push(touch(api, `${slices}/slice-${sent % followed}`));
     await sleep(1);
   }
   await Promise.all(updates);

@@ -45,7 +45,23 @@ const qualified = new Set(
   meta.v1.PatchOptions.force meta.v1.Preconditions.uid meta.v1.Preconditions.resourceVersion meta.v1.ListMeta.remainingItemCount
   authentication.v1.TokenRequestSpec.expirationSeconds storage.v1.CSIDriverSpec.nodeAllocatableUpdatePeriodSeconds
   autoscaling.v1.HorizontalPodAutoscalerStatus.observedGeneration autoscaling.v2.HorizontalPodAutoscalerStatus.observedGeneration
-  policy.v1.PodDisruptionBudgetSpec.unhealthyPodEvictionPolicy coordination.v1.LeaseSpec.strategy`.split(/\s+/),
+  policy.v1.PodDisruptionBudgetSpec.unhealthyPodEvictionPolicy coordination.v1.LeaseSpec.strategy
+  storage.v1.VolumeAttachmentSource.persistentVolumeName storage.v1.VolumeError.errorCode storage.v1.VolumeNodeResources.count
+  admissionregistration.v1.ValidatingWebhook.failurePolicy admissionregistration.v1.ValidatingWebhook.matchPolicy
+  admissionregistration.v1.ValidatingWebhook.sideEffects admissionregistration.v1.ValidatingWebhook.timeoutSeconds
+  admissionregistration.v1.MutatingWebhook.failurePolicy admissionregistration.v1.MutatingWebhook.matchPolicy
+  admissionregistration.v1.MutatingWebhook.sideEffects admissionregistration.v1.MutatingWebhook.timeoutSeconds
+  admissionregistration.v1.MutatingWebhook.reinvocationPolicy admissionregistration.v1.Rule.scope
+  admissionregistration.v1.ServiceReference.path admissionregistration.v1.ServiceReference.port
+  admissionregistration.v1.WebhookClientConfig.url admissionregistration.v1.MatchResources.matchPolicy
+  admissionregistration.v1.ValidatingAdmissionPolicySpec.failurePolicy admissionregistration.v1.Validation.reason
+  admissionregistration.v1.MutatingAdmissionPolicySpec.failurePolicy
+  admissionregistration.v1.ParamRef.parameterNotFoundAction apiregistration.v1.ServiceReference.port
+  flowcontrol.v1.LimitedPriorityLevelConfiguration.nominalConcurrencyShares
+  flowcontrol.v1.LimitedPriorityLevelConfiguration.lendablePercent
+  flowcontrol.v1.LimitedPriorityLevelConfiguration.borrowingLimitPercent
+  flowcontrol.v1.ExemptPriorityLevelConfiguration.nominalConcurrencyShares
+  flowcontrol.v1.ExemptPriorityLevelConfiguration.lendablePercent`.split(/\s+/),
 );
 
 const never = new Set(

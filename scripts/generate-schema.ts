@@ -31,6 +31,8 @@ const packages = [
   "authorization.v1",
   "certificates.v1",
   "node.v1",
+  "admissionregistration.v1",
+  "flowcontrol.v1",
   "apidiscovery.v2",
   "meta.v1",
 ];
@@ -208,6 +210,21 @@ const groupPrefix: Record<string, string> = {
   storage: "Storage",
   rbac: "Rbac",
   authorization: "Authorization",
+  admissionregistration: "Admissionregistration",
+  apiregistration: "Apiregistration",
+  flowcontrol: "Flowcontrol",
+};
+
+/** `field:typeCode=number …` of types that the jar lacks (k8s.io/kube-aggregator/pkg/apis/apiregistration/v1). */
+const aggregator: Readonly<Record<string, string>> = {
+  "apiregistration.v1.APIService":
+    "metadata:meta.v1.ObjectMeta=1 spec:apiregistration.v1.APIServiceSpec=2 status:apiregistration.v1.APIServiceStatus=3",
+  "apiregistration.v1.APIServiceCondition": "type:s=1 status:s=2 lastTransitionTime:Time=3 reason:s=4 message:s=5",
+  "apiregistration.v1.APIServiceList": "metadata:meta.v1.ListMeta=1 items:[]apiregistration.v1.APIService=2",
+  "apiregistration.v1.APIServiceSpec":
+    "service:apiregistration.v1.ServiceReference=1 group:s=2 version:s=3 insecureSkipTLSVerify:b=4 caBundle:y=5 groupPriorityMinimum:i=7 versionPriority:i=8",
+  "apiregistration.v1.APIServiceStatus": "conditions:[]apiregistration.v1.APIServiceCondition=1",
+  "apiregistration.v1.ServiceReference": "namespace:s=1 name:s=2 port:i=3",
 };
 
 /** Reads names, required marks and descriptions of one class of the client; undefined where it has no such class. */
@@ -258,6 +275,32 @@ function typeCode(field: Field, messages: Map<string, Message>): string {
   return `${field.repeated ? "[]" : ""}${shortName(field.typeName)}`;
 }
 
+/** One field with its type in the table's code. */
+interface CodedField {
+  readonly name: string;
+  readonly code: string;
+  readonly number: number;
+}
+
+/** The fields of one type as the table has them. */
+function typeLine(short: string, fields: readonly CodedField[], model: Model | undefined): string {
+  const base = new Set(model?.names.values() ?? []);
+  const parts = ["apiVersion", "kind"]
+    .filter((name) => base.has(name) && !fields.some((f) => f.name === name))
+    .map((name) => `${name}:s=0`);
+  const spelled = new Map([...base].map((name) => [name.toLowerCase(), name]));
+  for (const { name: given, code, number } of fields) {
+    // A few protobuf names have other capitals than the JSON's: uID is uid there; Port of DaemonEndpoint is right.
+    const name = spelled.get(given.toLowerCase()) ?? given.replace(/^[A-Z]/, (c) => c.toLowerCase());
+    const structure = /^[a-zA-Z]\w*\./.test(code) || /^[A-Z]/.test(code);
+    const inline = model && structure && !base.has(name) ? "~" : "";
+    const pointer = code.length === 1 && pointerScalars(short, name) ? "*" : "";
+    const required = model?.required.has(name) ? "!" : "";
+    parts.push(`${name}:${code}${inline}${pointer}${required}=${number}`);
+  }
+  return parts.join(" ");
+}
+
 function generate(jar: string): void {
   const messages = readJar(jar);
   const served = [...messages.values()].filter(
@@ -268,26 +311,25 @@ function generate(jar: string): void {
   );
   const lines: string[] = [];
   const docs: Record<string, [string, Record<string, string>]> = {};
-  for (const m of served.sort((a, b) => (shortName(a.name) < shortName(b.name) ? -1 : 1))) {
-    const short = shortName(m.name);
+  const write = (short: string, fields: readonly CodedField[]): void => {
     const model = readModel(short);
-    const base = new Set(model?.names.values() ?? []);
-    const parts: string[] = [];
-    for (const name of ["apiVersion", "kind"]) {
-      if (base.has(name) && !m.fields.some((f) => f.name === name)) parts.push(`${name}:s=0`);
-    }
-    for (const f of m.fields) {
-      const code = typeCode(f, messages);
-      const inline = model && f.type === 11 && !f.repeated && !base.has(f.name) ? "~" : "";
-      const pointer = !f.repeated && pointerScalars(short, f.name) && code.length === 1 ? "*" : "";
-      const required = model?.required.has(f.name) ? "!" : "";
-      // Protobuf's definition calls it uID, the JSON tag says uid.
-      const name = f.name === "uID" ? "uid" : f.name;
-      parts.push(`${name}:${code}${inline}${pointer}${required}=${f.number}`);
-    }
-    lines.push(`${short} ${parts.join(" ")}`);
+    lines.push(`${short} ${typeLine(short, fields, model)}`);
     if (model) docs[short] = [model.description, Object.fromEntries([...model.fields].filter(([, d]) => d))];
-  }
+  };
+  for (const m of served)
+    write(
+      shortName(m.name),
+      m.fields.map((f) => ({ name: f.name, code: typeCode(f, messages), number: f.number })),
+    );
+  for (const [short, text] of Object.entries(aggregator))
+    write(
+      short,
+      text.split(" ").map((part) => {
+        const [, name = "", code = "", number] = /^(.+?):(.+)=(\d+)$/.exec(part) ?? [];
+        return { name, code, number: Number(number) };
+      }),
+    );
+  lines.sort((a, b) => ((a.split(" ")[0] as string) < (b.split(" ")[0] as string) ? -1 : 1));
   const out = new URL("../src/apiserver/schema/", import.meta.url);
   writeFileSync(
     new URL("structure.ts", out),

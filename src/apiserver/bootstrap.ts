@@ -52,7 +52,25 @@ export function bootstrap(
     metadata: { name: "kubernetes" },
     spec: { cidrs: [...options.serviceCidrs] },
   });
+  ensureApiServices(ensure, deps.registry);
   ensureKubernetesService(ensure, options);
+}
+
+/** Each group and version that this server answers for has its APIService, as kube-aggregator registers them. */
+function ensureApiServices(ensure: Ensure, registry: Registry): void {
+  for (const { group, version, priority } of registry.groups) {
+    const versions = registry.groups.filter((g) => g.group === group).map((g) => g.version);
+    const versionPriority = group === "" ? 1 : 15 * (versions.length - versions.indexOf(version));
+    ensure("apiregistration.k8s.io/v1", "APIService", "", {
+      metadata: { name: `${version}.${group}`, labels: { "kube-aggregator.kubernetes.io/automanaged": "onstart" } },
+      spec: {
+        ...(group ? { group } : {}),
+        version,
+        groupPriorityMinimum: priority,
+        versionPriority,
+      },
+    });
+  }
 }
 
 type Ensure = (apiVersion: string, kind: string, namespace: string, draft: Dict) => void;

@@ -25,6 +25,8 @@ export class StatusError extends Error {
   readonly reason: string;
   readonly details: Dict | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  /** Goes into the Status' metadata: where an expired list can go on. */
+  continue: string | undefined;
 
   constructor(code: number, reason: string, message: string, details?: Dict, headers: Record<string, string> = {}) {
     super(message);
@@ -39,10 +41,10 @@ export class StatusError extends Error {
     return {
       kind: "Status",
       apiVersion: "v1",
-      metadata: {},
+      metadata: this.continue === undefined ? {} : { continue: this.continue },
       status: "Failure",
       message: this.message,
-      reason: this.reason,
+      ...(this.reason ? { reason: this.reason } : {}),
       ...(this.details ? { details: this.details } : {}),
       code: this.code,
     };
@@ -120,9 +122,11 @@ export function methodNotAllowed(): StatusError {
   );
 }
 
-/** 410 for a watch or continue token older than the kept history. */
-export function expired(message: string): StatusError {
-  return new StatusError(410, "Expired", message);
+/** 410 for a watch or continue token older than the kept history; `token` is where the list can go on all the same. */
+export function expired(message: string, token?: string): StatusError {
+  const error = new StatusError(410, "Expired", message);
+  error.continue = token;
+  return error;
 }
 
 /** 413. */
@@ -170,9 +174,14 @@ export class FieldErrors {
     this.#add("FieldValueInvalid", field, `Invalid value: ${show(value)}${detail ? `: ${detail}` : ""}`);
   }
 
-  /** `Unsupported value: "x": supported values: "a", "b"`. */
-  unsupported(field: string, value: unknown, supported: readonly string[]): void {
-    const list = [...supported].sort().map((s) => JSON.stringify(s));
+  /** `Invalid value: "string": why`, for a value of another type than wanted. */
+  typeInvalid(field: string, value: unknown, detail: string): void {
+    this.#add("FieldValueTypeInvalid", field, `Invalid value: ${show(value)}: ${detail}`);
+  }
+
+  /** `Unsupported value: "x": supported values: "a", "b"`, sorted unless the order means something. */
+  unsupported(field: string, value: unknown, supported: readonly string[], sorted = true): void {
+    const list = (sorted ? [...supported].sort() : supported).map((s) => JSON.stringify(s));
     this.#add(
       "FieldValueNotSupported",
       field,
@@ -200,6 +209,11 @@ export class FieldErrors {
     this.#add("FieldValueTooLong", field, `Too long: may not be more than ${max} bytes`);
   }
 
+  /** `Too many: 65: must have at most 64 items`. */
+  tooMany(field: string, actual: number, max: number): void {
+    this.#add("FieldValueTooMany", field, `Too many: ${actual}: must have at most ${max} items`);
+  }
+
   #add(reason: string, field: string, message: string): void {
     this.causes.push({ reason, message, field });
   }
@@ -216,7 +230,7 @@ export function invalid(kind: string, group: string, name: string, causes: reado
   const text = texts.length === 1 ? texts[0] : `[${texts.join(", ")}]`;
   const subject = group ? `${kind}.${group}` : kind;
   return new StatusError(422, "Invalid", `${subject} "${name}" is invalid: ${text}`, {
-    name,
+    ...(name ? { name } : {}),
     ...(group ? { group } : {}),
     kind,
     causes,

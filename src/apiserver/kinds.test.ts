@@ -45,7 +45,10 @@ const json = (type: string) => ({ "content-type": `application/${type}` });
 
 describe("U01 every kind: one table of create, invalid, immutable, patches, watch, Table (part: without kubectl)", () => {
   it("has a row for every kind that is served", () => {
-    const served = kinds.map((k) => `${k.group ? `${k.group}/` : ""}${k.version} ${k.kind}`);
+    // What is looked up and never stored cannot be created.
+    const served = kinds
+      .filter((k) => k.verbs.includes("create"))
+      .map((k) => `${k.group ? `${k.group}/` : ""}${k.version} ${k.kind}`);
     expect(samples.map((s) => `${s.apiVersion} ${s.kind}`).sort()).toEqual(served.sort());
   });
 
@@ -67,7 +70,9 @@ describe("U01 every kind: one table of create, invalid, immutable, patches, watc
       expect(again.status).toBe(409);
       expect(again.body.message).toMatch(/"[^"]+" already exists$/);
       const read = await ask(api, "GET", one);
-      expect(read.body).toEqual(made.body);
+      // A definition's names have been accepted in the meantime.
+      const definition = sample.kind === "CustomResourceDefinition";
+      expect(definition ? read.body.spec : read.body).toEqual(definition ? made.body.spec : made.body);
     });
 
     it("says what is invalid", async () => {
@@ -169,7 +174,10 @@ describe("U01 every kind: one table of create, invalid, immutable, patches, watc
         const { body } = await ask(api, "GET", one);
         await ask(api, "PUT", `${one}/finalize`, { ...body, spec: { finalizers: [] } });
       }
-      expect((await watcher.next()).type).toBe("DELETED");
+      // A definition is changed while its objects are removed.
+      let last = await watcher.next();
+      while (sample.kind === "CustomResourceDefinition" && last.type === "MODIFIED") last = await watcher.next();
+      expect(last.type).toBe("DELETED");
       await watcher.stop();
       const gone = await ask(api, "GET", one);
       expect(gone.status).toBe(404);

@@ -4,6 +4,8 @@ import { StoreAllocator } from "./allocator.ts";
 import { RoleAggregation } from "./auth/aggregation.ts";
 import { createAuth } from "./auth/create.ts";
 import { bootstrap, ownWrite } from "./bootstrap.ts";
+import { boundBacktracking } from "./custom/regexp.ts";
+import { Registrar } from "./custom/registrar.ts";
 import { EventExpiry } from "./event-expiry.ts";
 import type { User } from "./kinds/definition.ts";
 import { Registry } from "./kinds/registry.ts";
@@ -72,6 +74,9 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
   });
   const { advertiseAddress, securePort } = options;
   bootstrap({ store, objects, registry }, { advertiseAddress, securePort, serviceCidrs: options.services.cidrs });
+  boundBacktracking();
+  const registrar = new Registrar({ store, schema, objects, registry, log: deps.log });
+  registrar.start();
   const aggregation = new RoleAggregation({ store, objects, registry }, ownWrite);
   aggregation.start();
   const proxy = new NodeProxy({ store, handler, log: deps.log }, options.kubelet);
@@ -87,6 +92,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     async stop() {
       paths.ready = false;
       expiry.stop();
+      registrar.stop();
       aggregation.stop();
       for (const local of locals) await local.close();
       await listener.stop();

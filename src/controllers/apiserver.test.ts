@@ -148,7 +148,7 @@ describe("controllers with the API server", () => {
         const { items: events } = await client.list<Event>(resources.events);
         return new Set(events.map(({ reason }) => reason));
       },
-      new Set(["ScalingReplicaSet", "SuccessfulCreate", "SuccessfulDelete", "Scheduled"]),
+      new Set(["RegisteredNode", "ScalingReplicaSet", "SuccessfulCreate", "SuccessfulDelete", "Scheduled"]),
     );
     expect(warnings()).toEqual([]);
   });

@@ -27,6 +27,10 @@ export interface ControllerOptions {
   readonly apiAddress: { readonly host: string; readonly port: number };
   /** A node whose lease was not renewed for so long is Unknown. Default 50 s (node-monitor-grace-period). */
   readonly nodeGraceMs?: number;
+  /** Pods of a node that is gone for so long are removed. Default 40 s. */
+  readonly podGcQuarantineMs?: number;
+  /** Ended pods that are kept, 0: all. Default 12,500 (terminated-pod-gc-threshold). */
+  readonly terminatedPodThreshold?: number;
 }
 
 /** What startControllers needs; the caller owns client and log. */

@@ -204,8 +204,8 @@ describe("controllers together", () => {
     await until(
       () => deployment()?.status?.conditions?.map(({ type, status, reason }) => [type, status, reason]),
       [
-        ["Progressing", "True", "NewReplicaSetAvailable"],
         ["Available", "True", "MinimumReplicasAvailable"],
+        ["Progressing", "True", "NewReplicaSetAvailable"],
       ],
     );
     expect(deployment()?.metadata.annotations?.["deployment.kubernetes.io/revision"]).toBe("2");
@@ -287,7 +287,7 @@ describe("controllers together", () => {
           .sort(),
       [
         expect.stringMatching(
-          /^FailedScheduling: 0\/1 nodes are available: 1 node\(s\) had untolerated taint \{node-role.kubernetes.io\/control-plane: \}\. preemption: /,
+          /^FailedScheduling: 0\/1 nodes are available: 1 node\(s\) had untolerated taint\(s\)\. no new claims to deallocate, preemption: /,
         ),
         "Scheduled: Successfully assigned default/p to node01",
       ],
@@ -375,7 +375,7 @@ describe("controllers together", () => {
         sum[reason] = (sum[reason] ?? 0) + count;
       return sum;
     };
-    const once = { ScalingReplicaSet: 2, SuccessfulCreate: 3, Scheduled: 3, SuccessfulDelete: 2 };
+    const once = { RegisteredNode: 1, ScalingReplicaSet: 2, SuccessfulCreate: 3, Scheduled: 3, SuccessfulDelete: 2 };
     await until(counts, once);
     await controllers.idle();
     expect(counts()).toEqual(once);

@@ -1,8 +1,10 @@
 import type { KubeObject, Resource } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import { ControllerContext, type ControllerDeps, type ControllerHealth, type ControllerOptions } from "./context.ts";
+import { cronJobController } from "./cronjob/controller.ts";
 import { daemonSetController } from "./daemonset/controller.ts";
 import { deploymentController } from "./deployment/controller.ts";
+import { disruptionController } from "./disruption/controller.ts";
 import { endpointsController } from "./endpoints/controller.ts";
 import { mirrorController } from "./endpoints/mirror.ts";
 import { garbageController } from "./garbage/controller.ts";
@@ -11,8 +13,11 @@ import { accountsController } from "./namespaces/accounts.ts";
 import { namespaceController } from "./namespaces/controller.ts";
 import { deletableResources } from "./namespaces/discovery.ts";
 import { lifecycleController, subnetController } from "./nodes/controller.ts";
-import { replicaSetController } from "./replicaset/controller.ts";
+import { taintEvictionController } from "./nodes/evictionController.ts";
+import { podGcController } from "./nodes/podgcController.ts";
+import { replicaSetController, replicationController } from "./replicaset/controller.ts";
 import { schedulerController } from "./scheduler/controller.ts";
+import { statefulSetController } from "./statefulset/controller.ts";
 import { systemController } from "./system.ts";
 import { unattendedController } from "./unattended/controller.ts";
 
@@ -63,13 +68,21 @@ function startAll(context: ControllerContext, served: readonly Resource<KubeObje
   systemController(context);
   accountsController(context);
   subnetController(context);
-  schedulerController(context);
+  schedulerController(context, (plural) => has(plural));
   if (has("replicasets")) replicaSetController(context);
+  if (has("replicationcontrollers")) replicationController(context);
   if (has("deployments", "replicasets")) deploymentController(context);
   endpointsController(context);
   mirrorController(context);
   if (has("leases")) lifecycleController(context);
+  taintEvictionController(context);
+  podGcController(context);
   namespaceController(context);
-  if (has("daemonsets")) daemonSetController(context);
+  if (has("statefulsets", "controllerrevisions", "persistentvolumeclaims")) statefulSetController(context);
+  if (has("poddisruptionbudgets", "deployments", "replicasets", "statefulsets", "replicationcontrollers")) {
+    disruptionController(context);
+  }
+  if (has("daemonsets", "controllerrevisions")) daemonSetController(context);
   if (has("jobs")) jobController(context);
+  if (has("jobs", "cronjobs")) cronJobController(context);
 }

@@ -22,7 +22,10 @@ import { ApiObjects } from "./objects.ts";
 import type { AgentOptions } from "./options.ts";
 import { PodManager, PodRecords, PodStatuses } from "./pods/index.ts";
 import { ProcessRuntime } from "./runtime/index.ts";
-import { KubeletServer } from "./server/index.ts";
+import { KubeletAccess, KubeletServer } from "./server/index.ts";
+
+/** The common name of the certificate that API servers show to node agents (kubeadm's). */
+const API_SERVER = "kube-apiserver-kubelet-client";
 
 /** What all parts of an agent are made from. */
 export interface AgentBase {
@@ -186,7 +189,9 @@ function makeServer(
   },
 ): KubeletServer {
   const { origins } = deps;
+  const access = new KubeletAccess({ nodeName: options.nodeName, apiServer: API_SERVER }, deps.client);
   return new KubeletServer(serverOptions(options), {
+    access,
     pods: parts.manager,
     runtime: parts.runtime,
     logFolders: logFoldersOf(options),

@@ -109,7 +109,10 @@ export interface Volume {
     }[];
     readonly defaultMode?: number;
   };
+  readonly persistentVolumeClaim?: { readonly claimName: string; readonly readOnly?: boolean };
   readonly projected?: { readonly sources?: readonly VolumeProjection[]; readonly defaultMode?: number };
+  /** A claim of the pod's own, named `<pod>-<volume>`. */
+  readonly ephemeral?: object;
 }
 
 /** One file of a ConfigMap or Secret volume. */

@@ -63,6 +63,9 @@ export interface PodAffinityTerm {
   readonly namespaces?: readonly string[];
   readonly namespaceSelector?: LabelSelector;
   readonly topologyKey: string;
+  /** Keys of the incoming pod's labels whose values the others must have, or must not have. */
+  readonly matchLabelKeys?: readonly string[];
+  readonly mismatchLabelKeys?: readonly string[];
 }
 
 /** core/v1 TopologySpreadConstraint. */
@@ -71,4 +74,8 @@ export interface TopologySpreadConstraint {
   readonly topologyKey: string;
   readonly whenUnsatisfiable: "DoNotSchedule" | "ScheduleAnyway";
   readonly labelSelector?: LabelSelector;
+  readonly minDomains?: number;
+  readonly nodeAffinityPolicy?: "Honor" | "Ignore";
+  readonly nodeTaintsPolicy?: "Honor" | "Ignore";
+  readonly matchLabelKeys?: readonly string[];
 }

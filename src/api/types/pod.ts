@@ -34,6 +34,7 @@ export interface PodSpec {
   readonly schedulerName?: string;
   readonly priorityClassName?: string;
   readonly priority?: number;
+  readonly preemptionPolicy?: "PreemptLowerPriority" | "Never";
   readonly serviceAccountName?: string;
   readonly automountServiceAccountToken?: boolean;
   readonly enableServiceLinks?: boolean;

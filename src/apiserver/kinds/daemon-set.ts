@@ -1,9 +1,12 @@
 import type { V1DaemonSet } from "@kubernetes/client-node";
+import type { FieldErrors } from "../errors.ts";
+import { equalJson } from "../object.ts";
+import { nonNegative } from "./checks.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { immutable } from "./metadata.ts";
 import { age, containerColumns, labelText, selectorText } from "./print.ts";
-import { ensureSpec, validateWorkload } from "./workload.ts";
+import { ensureSpec, validateShare, validateWorkload } from "./workload.ts";
 
 type DaemonSet = Stored<V1DaemonSet>;
 
@@ -55,10 +58,50 @@ export const daemonSet = defineKind<DaemonSet>({
   },
   prepareCreate(o) {
     o.status = zeroDaemonSet();
+    setTemplateGeneration(o, 1);
   },
-  validate: validateWorkload,
+  prepareUpdate(o, old) {
+    const before = Number(old.metadata.annotations?.[generationAnnotation]) || 0;
+    const changed = !equalJson(o.spec?.template, old.spec?.template);
+    if (before > 0) setTemplateGeneration(o, changed ? before + 1 : before);
+  },
+  validate(o, errors) {
+    validateWorkload(o, errors, "daemonset", "DaemonSet");
+    nonNegative(o.spec?.minReadySeconds, "spec.minReadySeconds", errors);
+    nonNegative(o.spec?.revisionHistoryLimit, "spec.revisionHistoryLimit", errors);
+    validateStrategy(o, errors);
+  },
   validateUpdate: (o, old, errors) => immutable(o.spec?.selector, old.spec?.selector, "spec.selector", errors),
 });
+
+function validateStrategy(o: DaemonSet, errors: FieldErrors): void {
+  const { type, rollingUpdate } = o.spec?.updateStrategy ?? {};
+  const path = "spec.updateStrategy";
+  if (type !== "RollingUpdate" && type !== "OnDelete") {
+    errors.unsupported(`${path}.type`, type ?? "", ["OnDelete", "RollingUpdate"]);
+    return;
+  }
+  if (type === "OnDelete") return;
+  if (!rollingUpdate) {
+    errors.required(`${path}.rollingUpdate`);
+    return;
+  }
+  const { maxUnavailable, maxSurge } = rollingUpdate;
+  validateShare(maxUnavailable, `${path}.rollingUpdate.maxUnavailable`, errors, "100%");
+  validateShare(maxSurge, `${path}.rollingUpdate.maxSurge`, errors, "100%");
+  const some = (value: unknown) => Number.parseInt(String(value ?? 0), 10) > 0;
+  if (some(maxUnavailable) && some(maxSurge))
+    errors.invalid(`${path}.rollingUpdate.maxSurge`, maxSurge, "may not be set when maxUnavailable is non-zero");
+  if (!some(maxUnavailable) && !some(maxSurge))
+    errors.required(`${path}.rollingUpdate.maxUnavailable`, "cannot be 0 when maxSurge is 0");
+}
+
+/** The number of the template in apps/v1beta2, which apps/v1 keeps as an annotation. */
+const generationAnnotation = "deprecated.daemonset.template.generation";
+
+function setTemplateGeneration(o: DaemonSet, generation: number): void {
+  o.metadata.annotations = { ...o.metadata.annotations, [generationAnnotation]: String(generation) };
+}
 
 function zeroDaemonSet(): NonNullable<DaemonSet["status"]> {
   return { currentNumberScheduled: 0, desiredNumberScheduled: 0, numberMisscheduled: 0, numberReady: 0 };

@@ -1,5 +1,6 @@
 import type { FieldErrors } from "../errors.ts";
-import type { Meta, StoredObject } from "../object.ts";
+import type { Dict, Meta, StoredObject } from "../object.ts";
+import type { Schema } from "../schema/schema.ts";
 import type { Entry } from "../store/index.ts";
 
 /** Who asks. */
@@ -41,6 +42,9 @@ export interface WriteContext {
   warn(text: string): void;
   /** The object's name, for errors. */
   readonly name: string;
+  /** What the object was, in the version of the request; undefined at creation. */
+  readonly old?: StoredObject;
+  readonly schema: Schema;
 }
 
 /** One column of a Table. */
@@ -57,6 +61,27 @@ export interface Column {
 export interface ScaleRules {
   /** The label selector in its text form. */
   selector(object: StoredObject): string;
+  /** Where a definition says where the numbers are. */
+  readonly custom?: {
+    /** The path of spec's number, for errors. */
+    readonly path: string;
+    replicas(object: StoredObject): number | undefined;
+    current(object: StoredObject): number | undefined;
+    /** A copy of the object with another number. */
+    withReplicas(object: StoredObject, count: number): Dict;
+  };
+}
+
+/** What only kinds of custom objects have. */
+export interface CustomRules {
+  /** The schema of the kind's version (JSONSchemaProps). */
+  readonly schema: Dict;
+  /** Aborted when the definition changes or goes: watches end. */
+  readonly retired: AbortSignal;
+  /** Why no request can be served, where a conversion would be needed that is not there. */
+  readonly refusal: string | undefined;
+  /** The definition is being deleted: nothing can be created. */
+  readonly terminating: boolean;
 }
 
 /** What deletion does beyond removing the object. */
@@ -74,6 +99,7 @@ export interface Kind {
   readonly group: string;
   readonly version: string;
   readonly kind: string;
+  readonly listKind: string;
   readonly plural: string;
   readonly singular: string;
   readonly shortNames: readonly string[];
@@ -100,6 +126,13 @@ export interface Kind {
   /** Field selectors beside metadata.name and metadata.namespace. */
   selectable(object: StoredObject): Readonly<Record<string, string>>;
   readonly selectableFields: readonly string[];
+  /**
+   * Brings JSON into the form that is kept, where the table of structures does not tell it; such kinds take no
+   * protobuf. Throws TypeMismatch.
+   * @param unknown collects the paths of unknown fields
+   */
+  readonly decode: ((schema: Schema, value: Dict, unknown: string[]) => Dict) | undefined;
+  readonly custom: CustomRules | undefined;
   /** Sets defaults in place. */
   defaults(object: StoredObject): void;
   /** Completes an object that is to be created, after the defaults. */
@@ -110,6 +143,9 @@ export interface Kind {
   readonly nameRule: NameRule;
   validate(object: StoredObject, errors: FieldErrors, context: WriteContext): void;
   validateUpdate(object: StoredObject, old: StoredObject, errors: FieldErrors): void;
+  /** Completes a write of the status, or of another subresource that writes a part of it. */
+  prepareStatus(object: StoredObject, old: StoredObject, context: WriteContext, subresource: string): void;
+  validateStatus(object: StoredObject, old: StoredObject, errors: FieldErrors, subresource: string): void;
   /** A Warning that each answer of this kind carries. */
   readonly warning: string | undefined;
   /** Turns a stored object into this version, where the store keeps another. */
@@ -157,12 +193,15 @@ export interface KindRules<T extends StoredObject> {
   row?(object: T, now: number): unknown[];
   selectable?(object: T): Record<string, string>;
   readonly selectableFields?: readonly string[];
+  readonly decode?: Kind["decode"];
   defaults?(object: T): void;
   prepareCreate?(object: T, context: WriteContext): void;
   prepareUpdate?(object: T, old: T, context: WriteContext): void;
   readonly nameRule?: NameRule;
   validate?(object: T, errors: FieldErrors, context: WriteContext): void;
   validateUpdate?(object: T, old: T, errors: FieldErrors): void;
+  prepareStatus?(object: T, old: T, context: WriteContext, subresource: string): void;
+  validateStatus?(object: T, old: T, errors: FieldErrors, subresource: string): void;
   readonly warning?: string;
   fromStored?(object: StoredObject): T;
   toStored?(object: T): StoredObject;

@@ -22,7 +22,8 @@ export function validateMeta(kind: Kind, object: StoredObject, errors: FieldErro
   if (meta.labels) validateLabels(meta.labels, "metadata.labels", errors);
   validateAnnotations(meta.annotations ?? {}, errors);
   validateOwners(meta, errors);
-  for (const finalizer of meta.finalizers ?? []) validateFinalizer(finalizer, errors);
+  // Definitions and custom objects may have finalizers of any name, and a deleted definition has one.
+  for (const finalizer of meta.finalizers ?? []) validateFinalizer(finalizer, kind.decode !== undefined, errors);
 }
 
 /** Validates keys and values of labels. */
@@ -67,9 +68,9 @@ function validateOwners(meta: Meta, errors: FieldErrors): void {
 
 const standardFinalizers = new Set(["orphan", "foregroundDeletion", "kubernetes"]);
 
-function validateFinalizer(finalizer: string, errors: FieldErrors): void {
+function validateFinalizer(finalizer: string, free: boolean, errors: FieldErrors): void {
   for (const problem of qualifiedName(finalizer)) errors.invalid("metadata.finalizers", finalizer, problem);
-  if (!finalizer.includes("/") && !standardFinalizers.has(finalizer)) {
+  if (!free && !finalizer.includes("/") && !standardFinalizers.has(finalizer)) {
     errors.invalid(
       "metadata.finalizers",
       finalizer,

@@ -41,8 +41,9 @@ const review = (group: string, kind: string, type: string, namespaced = false): 
   type,
 });
 
-/** The questions that are answered; rest/reviews.ts has the answers. */
+/** The questions that are answered by rest/reviews.ts, and Binding, which is carried out by rest/pod-subresources.ts. */
 export const reviews: readonly Review[] = [
+  review("", "Binding", "core.v1.Binding", true),
   review("authentication.k8s.io", "SelfSubjectReview", "authentication.v1.SelfSubjectReview"),
   review("authentication.k8s.io", "TokenReview", "authentication.v1.TokenReview"),
   review("authorization.k8s.io", "LocalSubjectAccessReview", "authorization.v1.LocalSubjectAccessReview", true),

@@ -200,14 +200,30 @@ async function sendPieces(pieces: Iterable<string>, out: ServerResponse, signal:
   out.end();
 }
 
+/**
+ * Where the events of a watch go. What is written in one turn of the event loop goes out as one: the more there is to
+ * do, the less each event costs.
+ */
 function sinkOf(response: AnyResponse): Sink {
-  const out = response as ServerResponse;
+  const out = "stream" in response ? response.stream : response;
+  let corked = false;
+  const uncork = (): void => {
+    corked = false;
+    out.uncork();
+  };
   return {
     get backlog() {
-      return "stream" in response ? (response.stream?.writableLength ?? 0) : out.writableLength;
+      return out.writableLength;
     },
-    write: (chunk) => void out.write(chunk),
-    end: () => void out.end(),
+    write(chunk) {
+      if (!corked) {
+        corked = true;
+        out.cork();
+        process.nextTick(uncork);
+      }
+      out.write(chunk);
+    },
+    end: () => void response.end(),
   };
 }
 

@@ -1,6 +1,8 @@
 import { parse as parseYaml } from "yaml";
 import { badRequest, StatusError, unsupportedMediaType } from "../errors.ts";
+import type { Kind } from "../kinds/definition.ts";
 import { type Dict, isDict } from "../object.ts";
+import { resetsManagers } from "../patch/managed-fields.ts";
 import { decodeProtobuf } from "../proto/decode.ts";
 import { decodeObject, TypeMismatch } from "../schema/decode.ts";
 import type { Schema } from "../schema/schema.ts";
@@ -17,6 +19,8 @@ export interface Expected {
   readonly apiVersion: string;
   readonly kind: string;
   readonly type: string;
+  /** Reads JSON where the table of structures does not tell the form. */
+  readonly decode?: Kind["decode"];
 }
 
 /** How strict decoding is, and where warnings go. */
@@ -30,6 +34,7 @@ export async function readObject(call: Call, expected: Expected, strictness: Str
   const bytes = await call.body();
   const type = (call.headers["content-type"] ?? "application/json").split(";")[0]?.trim();
   if (type === "application/vnd.kubernetes.protobuf") {
+    if (expected.decode) throw unsupportedMediaType(accepted.slice(0, 2));
     return check(decodeProtobuf(expected.schema, bytes, expected.type), expected, strictness);
   }
   if (type === "application/json") return check(parseJson(bytes), expected, strictness);
@@ -80,7 +85,10 @@ function decodeChecked(value: Dict, expected: Expected, strictness: Strictness):
       `${expected.kind} in version "${expected.apiVersion.split("/").at(-1)}" cannot be handled as a ${expected.kind}: ${why}`,
     );
   try {
-    const decoded = decodeObject(expected.schema, expected.type, value, unknown);
+    const decoded = expected.decode
+      ? expected.decode(expected.schema, value, unknown)
+      : decodeObject(expected.schema, expected.type, value, unknown);
+    if (resetsManagers(value)) (decoded.metadata as { managedFields?: unknown[] }).managedFields = [];
     const texts = unknown.map((path) => `unknown field "${path}"`);
     if (strictness.validation === "Strict" && texts.length > 0)
       throw cannot(`strict decoding error: ${texts.join(", ")}`);

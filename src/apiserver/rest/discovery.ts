@@ -11,6 +11,8 @@ const statusVerbs = ["get", "patch", "update"];
 export class Discovery {
   readonly #registry: Registry;
   readonly #cache = new Map<string, { body: string; etag: string }>();
+  /** The registry's revision that the cache is of. */
+  #revision = 0;
 
   constructor(registry: Registry) {
     this.#registry = registry;
@@ -27,14 +29,19 @@ export class Discovery {
     }
     const match = /^\/(?:api|apis\/([^/]+))(?:\/([^/]+))?$/.exec(clean);
     if (!match) return undefined;
-    const group = this.#registry.groups.find((g) => g.group === (match[1] ?? ""));
-    if (!group || (match[2] !== undefined && match[2] !== group.version)) return undefined;
+    const versions = this.#registry.groups.filter((g) => g.group === (match[1] ?? ""));
+    const version = match[2] === undefined ? undefined : versions.find((g) => g.version === match[2]);
+    if (versions.length === 0 || (match[2] !== undefined && !version)) return undefined;
     return this.#cached(clean, call, "application/json", () =>
-      match[2] ? resourceList(group) : { kind: "APIGroup", apiVersion: "v1", ...groupInfo(group) },
+      version ? resourceList(version) : { kind: "APIGroup", apiVersion: "v1", ...groupInfo(versions) },
     );
   }
 
   #cached(key: string, call: Call, type: string, make: () => object): Reply {
+    if (this.#revision !== this.#registry.revision) {
+      this.#cache.clear();
+      this.#revision = this.#registry.revision;
+    }
     let cached = this.#cache.get(key);
     if (!cached) {
       const body = JSON.stringify(make());
@@ -47,25 +54,29 @@ export class Discovery {
   }
 
   #groupList(): object {
-    const groups = this.#registry.groups.filter((g) => g.group !== "");
-    return { kind: "APIGroupList", apiVersion: "v1", groups: groups.map(groupInfo) };
+    return { kind: "APIGroupList", apiVersion: "v1", groups: this.#byGroup(false).map(groupInfo) };
+  }
+
+  /** The core group, or all others, each with its versions. */
+  #byGroup(core: boolean): GroupVersion[][] {
+    const groups = new Map<string, GroupVersion[]>();
+    for (const g of this.#registry.groups.filter((entry) => (entry.group === "") === core))
+      groups.set(g.group, [...(groups.get(g.group) ?? []), g]);
+    return [...groups.values()];
   }
 
   #aggregated(core: boolean): object {
-    const groups = this.#registry.groups.filter((g) => (g.group === "") === core);
     return {
       kind: "APIGroupDiscoveryList",
       apiVersion: "apidiscovery.k8s.io/v2",
       metadata: {},
-      items: groups.map((g) => ({
-        metadata: { ...(g.group ? { name: g.group } : {}), creationTimestamp: null },
-        versions: [
-          {
-            version: g.version,
-            freshness: "Current",
-            resources: [...g.kinds.map(aggregatedKind), ...g.reviews.map(aggregatedReview)],
-          },
-        ],
+      items: this.#byGroup(core).map((versions) => ({
+        metadata: { ...(core ? {} : { name: versions[0]?.group }), creationTimestamp: null },
+        versions: versions.map((g) => ({
+          version: g.version,
+          freshness: "Current",
+          resources: [...g.kinds.map(aggregatedKind), ...g.reviews.map(aggregatedReview)],
+        })),
       })),
     };
   }
@@ -80,9 +91,9 @@ function coreVersions(): object {
   return { kind: "APIVersions", versions: ["v1"], serverAddressByClientCIDRs: [] };
 }
 
-function groupInfo(g: GroupVersion): object {
-  const version = { groupVersion: apiVersionOf(g), version: g.version };
-  return { name: g.group, versions: [version], preferredVersion: version };
+function groupInfo(group: readonly GroupVersion[]): object {
+  const versions = group.map((g) => ({ groupVersion: apiVersionOf(g), version: g.version }));
+  return { name: group[0]?.group, versions, preferredVersion: versions[0] };
 }
 
 function resourceList(g: GroupVersion): object {

@@ -6,6 +6,7 @@ import type { Kind, User } from "../kinds/definition.ts";
 import type { Registry } from "../kinds/registry.ts";
 import { type Store, StoreFailedError, TooLargeError } from "../store/index.ts";
 import { type Call, jsonReply, type Reply } from "./call.ts";
+import { componentStatuses } from "./component-status.ts";
 import type { Discovery } from "./discovery.ts";
 import { getObject, listObjects } from "./list.ts";
 import { parseRequest, type RequestInfo } from "./request-info.ts";
@@ -86,12 +87,25 @@ export class Handler {
       throw noSuchPath();
     }
     const review = registry.review(info.group, info.version, info.resource);
+    if (review?.plural === "bindings") return this.#bind({ call, user, info, warnings });
     if (review) return reviews.answer(review, call, user, info);
     const kind = registry.kind(info.group, info.version, info.resource);
     if (!kind || (!kind.namespaced && info.namespace && kind.plural !== "namespaces")) throw noSuchPath();
     const scoped = kind.namespaced ? info : { ...info, namespace: "" };
+    refuseCustom(kind, info);
     if (kind.warning && call.user === undefined) warnings.push(kind.warning);
     return this.#resource({ call, user, info: scoped, kind, warnings });
+  }
+
+  /** The older way to bind a pod: its name is the body's. */
+  #bind(request: Omit<KindCall, "kind">): Reply | Promise<Reply> {
+    const pods = this.#deps.registry.kind("", "v1", "pods");
+    if (!pods || request.info.name || !request.info.namespace) throw methodNotAllowed();
+    return this.#deps.subresources.answer({
+      ...request,
+      kind: pods,
+      info: { ...request.info, subresource: "binding" },
+    });
   }
 
   async #resource(request: KindCall): Promise<Reply> {
@@ -104,6 +118,7 @@ export class Handler {
         : methodNotAllowed();
     }
     if (["get", "list", "watch"].includes(info.verb)) await store.readable();
+    if (kind.plural === "componentstatuses" && kind.group === "") return componentStatuses(request);
     if (info.subresource) return subresources.answer(request);
     switch (info.verb) {
       case "get":
@@ -143,9 +158,24 @@ export class Handler {
   }
 }
 
+/** Refuses what a definition's state does not allow. */
+function refuseCustom(kind: Kind, info: RequestInfo): void {
+  if (!kind.custom) return;
+  if (kind.custom.refusal) throw internal(kind.custom.refusal);
+  if (kind.custom.terminating && info.verb === "create")
+    throw new StatusError(
+      405,
+      "MethodNotAllowed",
+      "create not allowed while custom resource definition is terminating",
+      { group: kind.group, kind: kind.plural },
+    );
+}
+
 /** The answer of an error. */
 export function errorReply(error: StatusError): Reply {
-  return jsonReply(error.toStatus(), error.code, { ...error.headers });
+  const { retryAfterSeconds } = (error.details ?? {}) as { retryAfterSeconds?: number };
+  const retry: Record<string, string> = retryAfterSeconds ? { "retry-after": String(retryAfterSeconds) } : {};
+  return jsonReply(error.toStatus(), error.code, { ...retry, ...error.headers });
 }
 
 /** RFC 7234 5.5 with code 299, as kubectl prints it. */

@@ -53,13 +53,14 @@ export class Objects {
     this.#checkNamespace(kind, object);
     object = kind.toStored(object);
     kind.defaults(object);
+    // As upstream, ownership is of what was asked for and its defaults: what admission and storage add is nobody's.
+    this.#own(kind, undefined, object, options);
     kind.prepareCreate(object, context);
     const errors = new FieldErrors();
     validateMeta(kind, object, errors);
     kind.validate(object, errors, context);
     errors.throwIfAny(kind.kind, kind.group, object.metadata.name);
     this.#admit("CREATE", kind, object, undefined, options);
-    this.#own(kind, undefined, object, options);
     const key = keyOf(object.metadata.namespace, object.metadata.name);
     if (this.#store.get(kind.storage, key)) throw alreadyExists(kind, object.metadata.name);
     return options.dryRun ? object : this.#store.put(kind.storage, key, object).object;
@@ -84,21 +85,23 @@ export class Objects {
     this.#checkIdentity(kind, old, draft, namespace, name);
     let object = kind.toStored(draft);
     this.#carryOver(kind, old, object, options.subresource);
-    const context = this.#context(object, options);
+    const context = { ...this.#context(object, options), old: kind.fromStored(old) };
     kind.defaults(object);
+    this.#own(kind, old, object, options);
     if (options.subresource === "") kind.prepareUpdate(object, old, context);
+    if (writesStatus(options.subresource)) kind.prepareStatus(object, old, context, options.subresource);
     const errors = new FieldErrors();
     validateMeta(kind, object, errors);
     validateMetaUpdate(object, old, errors);
-    if (options.subresource === "" || options.subresource === "scale") {
+    if (options.subresource === "" || options.subresource === "scale" || kind.custom) {
       kind.validate(object, errors, context);
       // Only a whole object can be compared with the old one.
       if (errors.causes.length === 0) kind.validateUpdate(object, old, errors);
     }
+    if (writesStatus(options.subresource)) kind.validateStatus(object, old, errors, options.subresource);
     errors.throwIfAny(kind.kind, kind.group, name);
     this.#admit("UPDATE", kind, object, old, options);
-    if (kind.generation && options.subresource !== "status") countGeneration(old, object);
-    this.#own(kind, old, object, options);
+    if (kind.generation && options.subresource !== "status") countGeneration(kind, old, object);
     if (equalJson(object, old)) return old;
     if (options.dryRun) return object;
     if (isGone(kind, object)) {
@@ -251,7 +254,7 @@ export class Objects {
       if (was[field] === undefined) delete meta[field];
       else Object.assign(meta, { [field]: was[field] });
     }
-    if (subresource === "status") {
+    if (writesStatus(subresource)) {
       for (const field of Object.keys(object))
         if (!["status", "metadata", "apiVersion", "kind"].includes(field)) delete object[field];
       for (const [field, value] of Object.entries(old))
@@ -278,7 +281,12 @@ export class Objects {
       now: timestamp(),
       statusApart: kind.status && options.subresource === "",
     };
-    trackUpdate(this.#schema, kind.type, old && kind.fromStored(old), object, owner);
+    const written = kind.fromStored(object);
+    trackUpdate(this.#schema, kind.type, old && kind.fromStored(old), written, owner);
+    if (written === object) return;
+    const { managedFields } = written.metadata;
+    if (managedFields) object.metadata.managedFields = managedFields;
+    else delete object.metadata.managedFields;
   }
 
   #context(object: StoredObject, options: WriteOptions): WriteContext {
@@ -291,8 +299,14 @@ export class Objects {
       list: (resource) => this.#store.list(resource),
       warn: options.warn,
       name: object.metadata.name,
+      schema: this.#schema,
     };
   }
+}
+
+/** Subresources that write the status and nothing else. */
+function writesStatus(subresource: string): boolean {
+  return subresource === "status" || subresource === "approval";
 }
 
 /** `namespace/name`, or the name alone. */
@@ -300,9 +314,9 @@ export function keyOf(namespace: string | undefined, name: string): string {
   return namespace ? `${namespace}/${name}` : name;
 }
 
-/** metadata.generation grows when anything but metadata and status changes. */
-function countGeneration(old: StoredObject, object: StoredObject): void {
-  const { metadata: _m, status: _s, ...before } = old;
-  const { metadata: _n, status: _t, ...after } = object;
-  if (!equalJson(before, after)) object.metadata.generation = (old.metadata.generation ?? 0) + 1;
+/** metadata.generation grows when anything but metadata and a status apart changes. */
+function countGeneration(kind: Kind, old: StoredObject, object: StoredObject): void {
+  const counted = ({ metadata: _, status, ...rest }: StoredObject): Dict => (kind.status ? rest : { ...rest, status });
+  if (!equalJson(counted(kind.toStored(kind.fromStored(old))), counted(object)))
+    object.metadata.generation = (old.metadata.generation ?? 0) + 1;
 }

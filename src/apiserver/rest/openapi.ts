@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { brotliDecompressSync } from "node:zlib";
 import { kubernetesVersion } from "#api/index.ts";
-import type { Kind } from "../kinds/definition.ts";
+import type { CustomRules, Kind } from "../kinds/definition.ts";
 import { apiVersionOf, type GroupVersion, type Registry } from "../kinds/registry.ts";
 import type { Dict } from "../object.ts";
 import { type Field, openApiName, type Schema } from "../schema/schema.ts";
@@ -34,13 +34,14 @@ export class OpenApi {
     const match = /^\/openapi\/v3\/(?:api|apis\/([^/]+))\/([^/]+)\/?$/.exec(path);
     const group = this.#registry.groups.find((g) => match && g.group === (match[1] ?? "") && g.version === match[2]);
     if (!group) return undefined;
+    const hash = this.#hashOf(group);
     const headers = {
-      etag: `"${this.#hash}"`,
+      etag: `"${hash}"`,
       vary: "Accept",
       "cache-control": "public, immutable",
       expires: new Date(Date.now() + 31_536_000_000).toUTCString(),
     };
-    if (call.headers["if-none-match"] === `"${this.#hash}"`) return { status: 304, headers, body: "" };
+    if (call.headers["if-none-match"] === `"${hash}"`) return { status: 304, headers, body: "" };
     return jsonReply(await this.#document(group), 200, headers);
   }
 
@@ -48,9 +49,18 @@ export class OpenApi {
     const paths: Dict = {};
     for (const g of this.#registry.groups) {
       const path = g.group ? `apis/${g.group}/${g.version}` : `api/${g.version}`;
-      paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${this.#hash}` };
+      paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${this.#hashOf(g)}` };
     }
     return paths;
+  }
+
+  /** What changes with the content of a group's document. */
+  #hashOf(group: GroupVersion): string {
+    const custom = group.kinds.filter((kind) => kind.custom);
+    if (custom.length === 0) return this.#hash;
+    const hash = createHash("sha256").update(this.#hash);
+    for (const kind of custom) hash.update(kind.type).update(JSON.stringify(kind.custom?.schema));
+    return hash.digest("hex").slice(0, 32).toUpperCase();
   }
 
   async #document(group: GroupVersion): Promise<object> {
@@ -97,8 +107,13 @@ class SchemaBuilder {
   }
 
   /** Adds a type and all that it refers to. */
-  add(type: string, gvk?: Gvk): void {
+  add(type: string, gvk?: Gvk & { readonly custom?: CustomRules | undefined }): void {
     const name = openApiName(type);
+    if (gvk?.custom) {
+      this.add("meta.v1.ObjectMeta");
+      this.schemas[name] = customSchema(gvk.custom.schema, gvk);
+      return;
+    }
     const known = this.schemas[name] as Dict | undefined;
     if (gvk && known) known["x-kubernetes-group-version-kind"] = [gvkOf(gvk)];
     if (known) return;
@@ -127,7 +142,7 @@ class SchemaBuilder {
     this.add("meta.v1.ListMeta");
     const text = { type: "string" };
     this.schemas[openApiName(`${kind.type}List`)] = {
-      description: `${kind.kind}List is a list of ${kind.plural}`,
+      description: `${kind.listKind} is a list of ${kind.kind}`,
       type: "object",
       required: ["items"],
       properties: {
@@ -136,7 +151,7 @@ class SchemaBuilder {
         metadata: { allOf: [ref("meta.v1.ListMeta")], default: {} },
         items: { type: "array", items: ref(kind.type) },
       },
-      "x-kubernetes-group-version-kind": [{ ...gvkOf(kind), kind: `${kind.kind}List` }],
+      "x-kubernetes-group-version-kind": [{ ...gvkOf(kind), kind: kind.listKind }],
     };
   }
 
@@ -199,6 +214,8 @@ function scalarSchema(builder: SchemaBuilder, field: Field): Dict {
         format: "int-or-string",
         description: "A number or a text.",
       });
+    case "ExtraValue":
+      return { type: "array", items: { type: "string" } };
     default:
       return builder.addSpecial(field.kind, { type: "object", description: "Any object." });
   }
@@ -229,10 +246,34 @@ const patchBodies = [
   "application/strategic-merge-patch+json",
 ];
 
-function operation(action: string, kind: Gvk, type: string): Dict {
+const typeMetaText = {
+  apiVersion:
+    "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+  kind: "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+  metadata:
+    "Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata",
+};
+
+/** The schema of custom objects with what every object has. */
+function customSchema(schema: Dict, gvk: Gvk): Dict {
+  const text = (description: string) => ({ description, type: "string" });
+  const metadata = { description: typeMetaText.metadata, allOf: [ref("meta.v1.ObjectMeta")] };
+  return {
+    ...schema,
+    properties: {
+      ...(schema.properties as Dict | undefined),
+      apiVersion: text(typeMetaText.apiVersion),
+      kind: text(typeMetaText.kind),
+      metadata,
+    },
+    "x-kubernetes-group-version-kind": [gvkOf(gvk)],
+  };
+}
+
+function operation(action: string, kind: Gvk & { readonly custom?: CustomRules | undefined }, type: string): Dict {
   const writing = action !== "get" && action !== "list";
   const content = (types: readonly string[], schema: Dict) => Object.fromEntries(types.map((t) => [t, { schema }]));
-  const body = action === "patch" ? content(patchBodies, { type: "object" }) : content(bodyTypes, ref(type));
+  const body = action === "patch" ? content(bodiesOf(kind), { type: "object" }) : content(bodyTypes, ref(type));
   return {
     parameters: writing
       ? ["dryRun", "fieldManager", "fieldValidation", ...(action === "patch" ? ["force"] : [])].map(query)
@@ -242,6 +283,11 @@ function operation(action: string, kind: Gvk, type: string): Dict {
     "x-kubernetes-action": action,
     "x-kubernetes-group-version-kind": gvkOf(kind),
   };
+}
+
+/** What a patch may be; custom objects do not merge strategically. */
+function bodiesOf(kind: { readonly custom?: CustomRules | undefined }): readonly string[] {
+  return kind.custom ? patchBodies.filter((type) => !type.includes("strategic")) : patchBodies;
 }
 
 function kindPaths(kind: Kind): Dict {

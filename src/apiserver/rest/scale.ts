@@ -1,4 +1,4 @@
-import { notFound, StatusError } from "../errors.ts";
+import { internal, notFound, StatusError } from "../errors.ts";
 import type { Kind } from "../kinds/definition.ts";
 import type { Dict, StoredObject } from "../object.ts";
 import { check, parseJson, readObject } from "./body.ts";
@@ -13,7 +13,7 @@ export async function scale(deps: SubresourceDeps, request: KindCall): Promise<R
   const { kind, info, call } = request;
   const entry = deps.store.get(kind.storage, keyOf(info.namespace, info.name));
   if (!entry) throw notFound(kind, info.name);
-  if (info.verb === "get") return jsonReply(scaleOf(kind, entry.object));
+  if (info.verb === "get") return jsonReply(scaleOf(kind, kind.fromStored(entry.object)));
   const expected = {
     schema: deps.schema,
     apiVersion: "autoscaling/v1",
@@ -35,11 +35,9 @@ export async function scale(deps: SubresourceDeps, request: KindCall): Promise<R
         `Scale.autoscaling "${info.name}" is invalid: spec.replicas: Invalid value: ${replicas}: must be greater than or equal to 0`,
       );
     const asked = (next.metadata as { resourceVersion?: string } | undefined)?.resourceVersion;
-    return {
-      ...old,
-      metadata: { ...old.metadata, ...(asked ? { resourceVersion: asked } : {}) },
-      spec: { ...(old.spec as Dict), replicas },
-    };
+    const metadata = { ...old.metadata, ...(asked ? { resourceVersion: asked } : {}) };
+    if (kind.scale?.custom) return { ...kind.scale.custom.withReplicas(old, replicas), metadata };
+    return { ...old, metadata, spec: { ...(old.spec as Dict), replicas } };
   };
   const object = deps.objects.update(kind, info.namespace, info.name, change, {
     ...writeOptions(request),
@@ -49,7 +47,20 @@ export async function scale(deps: SubresourceDeps, request: KindCall): Promise<R
   return jsonReply(scaleOf(kind, object));
 }
 
+function countsOf(kind: Kind, object: StoredObject): { replicas: number; current: number } {
+  const { custom } = kind.scale ?? {};
+  if (!custom)
+    return {
+      replicas: (object.spec as { replicas?: number }).replicas ?? 0,
+      current: (object.status as { replicas?: number } | undefined)?.replicas ?? 0,
+    };
+  const replicas = custom.replicas(object);
+  if (replicas === undefined) throw internal(`the spec replicas field "${custom.path}" does not exist`);
+  return { replicas, current: custom.current(object) ?? 0 };
+}
+
 function scaleOf(kind: Kind, object: StoredObject): StoredObject {
+  const counts = countsOf(kind, object);
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
   const selector = kind.scale?.selector(object) ?? "";
   const meta = {
@@ -63,9 +74,9 @@ function scaleOf(kind: Kind, object: StoredObject): StoredObject {
     kind: "Scale",
     apiVersion: "autoscaling/v1",
     metadata: meta,
-    spec: { replicas: (object.spec as { replicas?: number }).replicas ?? 0 },
+    spec: { replicas: counts.replicas },
     status: {
-      replicas: (object.status as { replicas?: number } | undefined)?.replicas ?? 0,
+      replicas: counts.current,
       ...(selector ? { selector } : {}),
     },
   };

@@ -3,9 +3,10 @@ import { apiVersionOf } from "../kinds/registry.ts";
 import type { Dict } from "../object.ts";
 import { readObject } from "./body.ts";
 import { jsonReply, type Reply } from "./call.ts";
+import { evict } from "./eviction.ts";
 import type { KindCall } from "./handler.ts";
 import { getObject } from "./list.ts";
-import { bind, evict, podPart } from "./pod-subresources.ts";
+import { bind, podPart } from "./pod-subresources.ts";
 import { scale } from "./scale.ts";
 import type { SubresourceDeps } from "./subresource-deps.ts";
 import { issueToken } from "./token-request.ts";
@@ -30,6 +31,8 @@ export class Subresources {
         return bind(this.#deps, request);
       case "eviction":
         return evict(this.#deps, request);
+      case "approval":
+        return this.#part(request, "approval");
       case "token":
         return issueToken(this.#deps, request);
       case "finalize":

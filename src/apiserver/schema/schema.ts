@@ -1,3 +1,4 @@
+import { definitionStructure } from "./apiextensions.ts";
 import { isAtomicMap, isAtomicType, type MergeRule, mergeRules } from "./merge-keys.ts";
 import { structure } from "./structure.ts";
 
@@ -19,7 +20,9 @@ export type FieldKind =
   | "Quantity"
   | "IntOrString"
   | "FieldsV1"
-  | "RawExtension";
+  | "RawExtension"
+  /** A list of strings; on the protobuf wire a message of its own, so that it can be a map's value. */
+  | "ExtraValue";
 
 /** One field of a structure, by its JSON name. */
 export interface Field {
@@ -38,6 +41,8 @@ export interface Field {
   readonly merge: MergeRule;
   /** Owned as a whole in server-side apply. */
   readonly atomic: boolean;
+  /** The value of a field that is left out, where a schema says it. */
+  readonly default?: unknown;
 }
 
 /** A structure: its JSON fields (inlined ones included) and its protobuf fields. */
@@ -63,10 +68,11 @@ const special = new Set(["Time", "MicroTime", "Duration", "Quantity", "IntOrStri
 export class Schema {
   readonly #lines = new Map<string, string>();
   readonly #types = new Map<string, ObjectType>();
+  readonly #custom = new Map<string, (name: string) => ObjectType | undefined>();
   readonly #rules = mergeRules();
 
   constructor() {
-    for (const line of structure.split("\n")) {
+    for (const line of [...structure.split("\n"), ...definitionStructure.split("\n")]) {
       const space = line.indexOf(" ");
       if (space > 0) this.#lines.set(line.slice(0, space), line.slice(space + 1));
     }
@@ -76,11 +82,28 @@ export class Schema {
   type(name: string): ObjectType {
     const known = this.#types.get(name);
     if (known) return known;
+    const custom = this.#custom.get(name.split("#")[0] as string)?.(name);
+    if (custom) {
+      this.#types.set(name, custom);
+      return custom;
+    }
     const line = this.#lines.get(name);
     if (line === undefined) throw new Error(`unknown API type ${name}`);
     const type = this.#parse(name, line);
     this.#types.set(name, type);
     return type;
+  }
+
+  /** Adds a structure that is made from a schema, with those below it, which are named `root#…`. */
+  define(root: string, make: (name: string) => ObjectType | undefined): void {
+    this.forget(root);
+    this.#custom.set(root, make);
+  }
+
+  /** Removes what define() added. */
+  forget(root: string): void {
+    this.#custom.delete(root);
+    for (const name of this.#types.keys()) if (name === root || name.startsWith(`${root}#`)) this.#types.delete(name);
   }
 
   /** Whether a structure is known. */
@@ -104,7 +127,7 @@ export class Schema {
     const match = /^([^:]+):(\[\]|\{\})?([A-Za-z0-9.]+)([~*!]*)=(\d+)$/.exec(text);
     if (!match) throw new Error(`bad field ${text} of ${owner} in the type table`);
     const [, name = "", shape, code = "", flags = "", number] = match;
-    const kind = scalars[code] ?? (special.has(code) ? (code as FieldKind) : "struct");
+    const kind = kindOf(code);
     const merge = this.#rules.get(`${owner}.${name}`) ?? {};
     const whole = shape === "[]" ? !merge.applyKeys : shape === "{}" ? isAtomicMap(owner, name) : isAtomicType(code);
     return {
@@ -122,8 +145,15 @@ export class Schema {
   }
 }
 
+function kindOf(code: string): FieldKind {
+  if (special.has(code)) return code as FieldKind;
+  return scalars[code] ?? (code.endsWith(".ExtraValue") ? "ExtraValue" : "struct");
+}
+
 /** `core.v1.Pod` → `io.k8s.api.core.v1.Pod`, the name in OpenAPI documents. */
 export function openApiName(type: string): string {
+  if (type.startsWith("custom/")) return type.slice("custom/".length);
+  if (type.startsWith("apiextensions.")) return `io.k8s.apiextensions-apiserver.pkg.apis.${type}`;
   if (type.startsWith("meta.")) return `io.k8s.apimachinery.pkg.apis.${type}`;
   if (type === "Quantity") return "io.k8s.apimachinery.pkg.api.resource.Quantity";
   if (type === "IntOrString") return "io.k8s.apimachinery.pkg.util.intstr.IntOrString";

@@ -4,6 +4,8 @@ import {
   isNamespaceTerminating,
   isNotFound,
   keyOf,
+  matchesSelector,
+  type OwnerReference,
   type Pod,
   type ReplicaSet,
   referenceTo,
@@ -11,11 +13,11 @@ import {
 } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import type { ControllerContext } from "../context.ts";
-import { conditionOf, controllerOf, isPodTerminal, jsonEqual } from "../objects.ts";
+import { conditionOf, controllerOf, controllerReference, isPodTerminal, jsonEqual } from "../objects.ts";
 import { podIndexValues } from "../replicaset/controller.ts";
 import { type DeploymentPlan, planDeployment, type Scale, sizeAnnotations } from "./plan.ts";
-import { annotations } from "./replicasets.ts";
-import { deploymentStatus } from "./status.ts";
+import { annotations, findNew } from "./replicasets.ts";
+import { deploymentStatus, type RolloutEvent } from "./status.ts";
 
 /** Rolls Deployments out by creating and sizing ReplicaSets. */
 export function deploymentController(context: ControllerContext): void {
@@ -36,6 +38,7 @@ export function deploymentController(context: ControllerContext): void {
     for (const one of [object, ...(old ? [old] : [])]) {
       const owner = controllerOf(one);
       if (owner?.kind === "Deployment") queue.add(`${one.metadata.namespace}/${owner.name}`);
+      if (!owner) for (const above of deployments.list()) if (isFreeFor(above, one)) queue.add(keyOf(above));
     }
   });
   // Recreate waits for the last old pod to vanish, which no ReplicaSet's status shows.
@@ -48,6 +51,16 @@ export function deploymentController(context: ControllerContext): void {
   });
 }
 
+/** Whether a ReplicaSet that nobody owns would be the Deployment's. */
+function isFreeFor({ metadata, spec }: Deployment, replicaSet: ReplicaSet): boolean {
+  return (
+    metadata.namespace === replicaSet.metadata.namespace &&
+    controllerOf(replicaSet) === undefined &&
+    replicaSet.metadata.deletionTimestamp === undefined &&
+    matchesSelector(spec.selector, replicaSet.metadata.labels)
+  );
+}
+
 class Rollout {
   readonly #context: ControllerContext;
   readonly #owned: { get(uid: string): ReplicaSet[] };
@@ -55,25 +68,58 @@ class Rollout {
 
   constructor(context: ControllerContext) {
     this.#context = context;
-    this.#owned = context.informer(resources.replicaSets).index((one) => [controllerOf(one)?.uid ?? ""]);
+    const ownerOf = (one: ReplicaSet) => [controllerOf(one)?.uid ?? `free/${one.metadata.namespace}`];
+    this.#owned = context.informer(resources.replicaSets).index(ownerOf);
     this.#podsOf = context.informer(resources.pods).index(podIndexValues);
   }
 
   async sync(deployment: Deployment): Promise<number | undefined> {
+    await this.#claim(deployment);
     const owned = this.#owned.get(deployment.metadata.uid ?? "");
     const plan = planDeployment(deployment, owned, this.#oldPodsLeft(deployment, owned));
     let current = plan.current;
     try {
       if (plan.create) current = await this.#create(deployment, plan.create);
+      const { minReadySeconds } = plan;
+      if (current && minReadySeconds !== undefined) await this.#patch(current, { spec: { minReadySeconds } });
       for (const change of plan.annotate) await this.#annotate(change.replicaSet, change.annotations);
       for (const scale of plan.scale) await this.#scale(deployment, scale);
       for (const replicaSet of plan.remove) await this.#remove(replicaSet);
       await this.#noteRevision(deployment, plan);
     } catch (error) {
       if (isNamespaceTerminating(error)) return;
+      if (plan.create && !current) await this.#noteFailure(deployment, error);
       throw error;
     }
-    return await this.#writeStatus(deployment, current, plan.create !== undefined);
+    return await this.#writeStatus(deployment, current, plan.create && { type: "created" });
+  }
+
+  /** Takes matching ReplicaSets that nobody owns, lets go of own ones that match no more. */
+  async #claim(deployment: Deployment): Promise<void> {
+    const { uid = "", namespace, deletionTimestamp } = deployment.metadata;
+    if (deletionTimestamp !== undefined) return;
+    for (const one of this.#owned.get(`free/${namespace}`).filter((each) => isFreeFor(deployment, each))) {
+      const reference = controllerReference(resources.deployments, deployment);
+      await this.#setOwners(one, [...(one.metadata.ownerReferences ?? []), reference]);
+    }
+    for (const one of this.#owned.get(uid)) {
+      if (matchesSelector(deployment.spec.selector, one.metadata.labels)) continue;
+      await this.#setOwners(
+        one,
+        (one.metadata.ownerReferences ?? []).filter((owner) => owner.uid !== uid),
+      );
+    }
+  }
+
+  async #setOwners(replicaSet: ReplicaSet, ownerReferences: readonly OwnerReference[]): Promise<void> {
+    const { uid, resourceVersion } = replicaSet.metadata;
+    await this.#patch(replicaSet, { metadata: { uid, resourceVersion, ownerReferences } });
+  }
+
+  /** Says on the Deployment why its ReplicaSet cannot be created. */
+  async #noteFailure(deployment: Deployment, error: unknown): Promise<void> {
+    const message = errorMessage(error);
+    await this.#writeStatus(deployment, undefined, { type: "failed", message });
   }
 
   /** Whether pods of older templates exist that have not come to their end. */
@@ -97,6 +143,9 @@ class Rollout {
         this.#event(deployment, "Warning", "ReplicaSetCreateError", message);
         throw error;
       }
+      const { name, namespace } = replicaSet.metadata;
+      const there = await this.#context.client.get(resources.replicaSets, name, namespace);
+      if (controllerOf(there)?.uid === deployment.metadata.uid && findNew(deployment, [there])) return there;
       // Another template with the same hash has the name: the next attempt takes another hash.
       const collisionCount = (deployment.status?.collisionCount ?? 0) + 1;
       const status = { ...deployment.status, collisionCount };
@@ -143,7 +192,7 @@ class Rollout {
   async #writeStatus(
     deployment: Deployment,
     current: ReplicaSet | undefined,
-    created: boolean,
+    event: RolloutEvent | undefined,
   ): Promise<number | undefined> {
     const deployments = this.#context.informer(resources.deployments);
     const newest = deployments.get(keyOf(deployment));
@@ -156,7 +205,7 @@ class Rollout {
       spec: deployment.spec,
       metadata: { ...newest.metadata, generation: deployment.metadata.generation ?? 0 },
     };
-    const { status, lookAgainMs } = deploymentStatus(basis, fresh, owned, this.#context.now(), created);
+    const { status, lookAgainMs } = deploymentStatus(basis, fresh, owned, this.#context.now(), event);
     if (!jsonEqual(status, newest.status)) {
       try {
         const written = { ...newest, status };

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Deployment, DeploymentSpec, ReplicaSet } from "#api/index.ts";
+import type { Deployment, DeploymentSpec, DeploymentStatus, ReplicaSet } from "#api/index.ts";
 import { planDeployment, sizeAnnotations } from "./plan.ts";
 import { annotations, limits, templateHash, total } from "./replicasets.ts";
 import { deploymentStatus } from "./status.ts";
@@ -223,7 +223,7 @@ describe("Deployment status", () => {
     const world = new World();
     world.step(wanted);
     const name = world.replicaSets[0]?.metadata.name;
-    const first = deploymentStatus(wanted, world.replicaSets[0], world.replicaSets, at(0), true);
+    const first = deploymentStatus(wanted, world.replicaSets[0], world.replicaSets, at(0), { type: "created" });
     expect(first.status.conditions).toMatchObject([
       {
         type: "Progressing",
@@ -246,7 +246,7 @@ describe("Deployment status", () => {
       world.replicaSets,
       at(1),
     );
-    expect(second.status.conditions?.[0]).toMatchObject({
+    expect(second.status.conditions?.[1]).toMatchObject({
       reason: "ReplicaSetUpdated",
       message: `ReplicaSet "${name}" is progressing.`,
       lastTransitionTime: "2026-01-01T00:00:00Z",
@@ -261,8 +261,8 @@ describe("Deployment status", () => {
     expect(third.status).toMatchObject({ replicas: 3, updatedReplicas: 3, readyReplicas: 3, availableReplicas: 3 });
     expect(third.status.unavailableReplicas).toBeUndefined();
     expect(third.status.conditions).toMatchObject([
-      { reason: "NewReplicaSetAvailable", message: `ReplicaSet "${name}" has successfully progressed.` },
       { reason: "MinimumReplicasAvailable", message: "Deployment has minimum availability." },
+      { reason: "NewReplicaSetAvailable", message: `ReplicaSet "${name}" has successfully progressed.` },
     ]);
     expect(third.lookAgainMs).toBeUndefined();
   });
@@ -272,10 +272,58 @@ describe("Deployment status", () => {
     const world = new World();
     world.step(wanted);
     const [current] = world.replicaSets;
-    const { status } = deploymentStatus(wanted, current, world.replicaSets, at(0), true);
+    const { status } = deploymentStatus(wanted, current, world.replicaSets, at(0), { type: "created" });
     const early = deploymentStatus({ ...wanted, status }, current, world.replicaSets, at(59));
     expect(early.lookAgainMs).toBe(1000);
     const late = deploymentStatus({ ...wanted, status }, current, world.replicaSets, at(60));
-    expect(late.status.conditions?.[0]).toMatchObject({ status: "False", reason: "ProgressDeadlineExceeded" });
+    expect(late.status.conditions?.[1]).toMatchObject({ status: "False", reason: "ProgressDeadlineExceeded" });
+  });
+
+  const progress = (status: DeploymentStatus) => status.conditions?.find(({ type }) => type === "Progressing");
+
+  it("begins the deadline anew when it is resumed, and knows none at its highest value", () => {
+    const world = new World();
+    const wanted = deployment("one", { progressDeadlineSeconds: 60 });
+    world.step(wanted);
+    const [current] = world.replicaSets;
+    const sets = world.replicaSets;
+    const first = deploymentStatus(wanted, current, sets, at(0), { type: "created" }).status;
+    const paused = { ...wanted, spec: { ...wanted.spec, paused: true }, status: first };
+    const second = deploymentStatus(paused, current, sets, at(10)).status;
+    expect(progress(second)).toMatchObject({ status: "Unknown", reason: "DeploymentPaused" });
+    const third = deploymentStatus({ ...wanted, status: second }, current, sets, at(500));
+    expect(progress(third.status)).toMatchObject({ status: "Unknown", reason: "DeploymentResumed" });
+    expect(third.lookAgainMs).toBe(60_000);
+    const endless = deployment("one", { progressDeadlineSeconds: 2147483647 });
+    expect(progress(deploymentStatus(endless, current, sets, at(0), { type: "created" }).status)).toBeUndefined();
+  });
+
+  it("stays complete when a pod fails later", () => {
+    const world = new World();
+    const wanted = deployment("one", { progressDeadlineSeconds: 60 });
+    world.run(wanted);
+    const done = deploymentStatus(wanted, world.replicaSets[0], world.replicaSets, at(0)).status;
+    const broken = world.replicaSets.map((one) => ({
+      ...one,
+      status: { replicas: 3, readyReplicas: 2, availableReplicas: 2 },
+    }));
+    const later = deploymentStatus({ ...wanted, status: done }, broken[0], broken, at(500)).status;
+    expect(progress(later)).toMatchObject({ status: "True", reason: "NewReplicaSetAvailable" });
+  });
+
+  it("shows what keeps a ReplicaSet from creating pods, and for how many pods it waits to end", () => {
+    const world = new World();
+    const wanted = deployment("one");
+    world.step(wanted);
+    const failure = { type: "ReplicaFailure", status: "True", reason: "FailedCreate", message: "forbidden" } as const;
+    const sets = world.replicaSets.map((one) => ({
+      ...one,
+      status: { replicas: 0, terminatingReplicas: 2, conditions: [failure] },
+    }));
+    const { status } = deploymentStatus(wanted, sets[0], sets, at(0));
+    expect(status.conditions?.at(-1)).toMatchObject(failure);
+    expect(status.terminatingReplicas).toBe(2);
+    const healed = deploymentStatus({ ...wanted, status }, world.replicaSets[0], world.replicaSets, at(1)).status;
+    expect(healed.conditions?.map(({ type }) => type)).not.toContain("ReplicaFailure");
   });
 });

@@ -24,6 +24,8 @@ export interface DeploymentPlan {
   /** Annotations that a present ReplicaSet lacks. */
   readonly annotate: readonly { readonly replicaSet: ReplicaSet; readonly annotations: Record<string, string> }[];
   readonly scale: readonly Scale[];
+  /** The current ReplicaSet's minReadySeconds differ: these are wanted. */
+  readonly minReadySeconds?: number;
   /** Old revisions beyond the history limit. */
   readonly remove: readonly ReplicaSet[];
   /** The revision to note on the Deployment. */
@@ -44,7 +46,12 @@ export function planDeployment(
   const current = findNew(deployment, replicaSets);
   const old = replicaSets.filter((one) => one !== current);
   const revision = nextRevision(current, old);
-  const base = { annotate: [], scale: [], remove: [], revision, ...(current ? { current } : {}) };
+  const { minReadySeconds = 0 } = deployment.spec;
+  const base = {
+    ...{ annotate: [], scale: [], remove: [], revision },
+    ...(current ? { current } : {}),
+    ...(current && (current.spec.minReadySeconds ?? 0) !== minReadySeconds ? { minReadySeconds } : {}),
+  };
   if (deployment.metadata.deletionTimestamp !== undefined) return base;
   const annotate = annotationChanges(deployment, current, replicaSets, revision);
   if (deployment.spec.paused || isScaling(deployment, replicaSets)) {

@@ -1,5 +1,6 @@
 import type { Deployment, IntOrString, PodTemplateSpec, ReplicaSet } from "#api/index.ts";
 import { canonicalJson } from "#base/json.ts";
+import { safeHash } from "../history/hash.ts";
 import { jsonEqual } from "../objects.ts";
 
 /** Annotations by which kubectl and the controller keep a rollout's state (upstream's names). */
@@ -31,17 +32,9 @@ function withoutHash(template: PodTemplateSpec): unknown {
   return { metadata: { labels, annotations: notes }, spec: template.spec };
 }
 
-/**
- * The hash of a template: FNV-1a over its JSON with sorted keys, in upstream's letters (no vowels, so no words).
- * Upstream hashes Go's memory layout, so its values cannot be had; they mean nothing outside of one cluster.
- */
+/** The hash of a template: of its JSON with sorted keys. */
 export function templateHash(template: PodTemplateSpec, collisions: number): string {
-  const letters = "bcdfghjklmnpqrstvwxz2456789";
-  let hash = 0x811c9dc5;
-  for (const byte of Buffer.from(`${canonicalJson(template)}${collisions || ""}`)) {
-    hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  }
-  return [...String(hash)].map((digit) => letters[digit.charCodeAt(0) % letters.length]).join("");
+  return safeHash(`${canonicalJson(template)}${collisions || ""}`);
 }
 
 /** `25%` of a number of replicas (rounded up or down), or the number itself. */

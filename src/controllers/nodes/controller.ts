@@ -2,6 +2,7 @@ import { isConflict, isNotFound, type Lease, type Node, type Pod, referenceTo, r
 import type { ControllerContext } from "../context.ts";
 import { conditionOf, isPodReady, jsonEqual, setCondition } from "../objects.ts";
 import { settleAll } from "../podcontrol.ts";
+import { type EvictionRule, evictionRules } from "./disruption.ts";
 import { planNode } from "./lifecycle.ts";
 import { allocateSubnets, podCidrsOf, subnetPools } from "./subnets.ts";
 
@@ -55,6 +56,10 @@ export function lifecycleController(context: ControllerContext): void {
   const graceMs = context.options.nodeGraceMs ?? 50_000;
   /** When each node was last heard of, by this process's clock: clocks of nodes may differ. */
   const heard = new Map<string, number>();
+  const silenceOf = (name: string): number => {
+    const now = context.now().getTime();
+    return now - (heard.get(name) ?? now);
+  };
 
   const queue = context.control({
     name: "node-lifecycle",
@@ -62,10 +67,10 @@ export function lifecycleController(context: ControllerContext): void {
     handle: async (name) => {
       const node = nodes.get(name);
       if (!node) return void heard.delete(name);
-      const now = context.now();
-      const silentMs = now.getTime() - (heard.get(name) ?? now.getTime());
+      const silentMs = silenceOf(name);
       const silent = silentMs >= graceMs;
-      await write(context, node, silent);
+      const isReady = (one: Node) => readiness(one) === "True" && silenceOf(one.metadata.name) < graceMs;
+      await write(context, node, silent, evictionRules(nodes.list(), isReady)(node));
       const ready = conditionOf(node.status?.conditions, "Ready")?.status;
       if (silent || (ready !== undefined && ready !== "True")) await markNotReady(context, podsOn.get(name));
       return silent ? undefined : graceMs - silentMs + 1;
@@ -76,8 +81,22 @@ export function lifecycleController(context: ControllerContext): void {
     heard.set(name, context.now().getTime());
     queue.add(name);
   };
+  const recorder = context.recorder("node-controller");
+  let started = false;
+  nodes.synced.then(
+    () => (started = true),
+    () => {}, // stopped before the first sync
+  );
   nodes.onChange(({ type, object, old }) => {
     const { name } = object.metadata;
+    const about = referenceTo(resources.nodes, object);
+    if (type === "ADDED" && started)
+      recorder.event(about, "Normal", "RegisteredNode", `Node ${name} event: Registered Node ${name} in Controller`);
+    if (type === "DELETED")
+      recorder.event(about, "Normal", "RemovingNode", `Node ${name} event: Removing Node ${name} from Controller`);
+    // Whether pods are evicted depends on how many others are lost.
+    if (type !== "MODIFIED" || readiness(object) !== readiness(old))
+      for (const other of nodes.list()) if (readiness(other) !== "True") queue.add(other.metadata.name);
     // What this controller wrote itself is no sign of life.
     const alive = type === "ADDED" || !jsonEqual(heartbeats(object), heartbeats(old));
     if (alive && type !== "DELETED") hear(name);
@@ -88,14 +107,18 @@ export function lifecycleController(context: ControllerContext): void {
   });
 }
 
+function readiness(node: Node | undefined): string | undefined {
+  return conditionOf(node?.status?.conditions, "Ready")?.status;
+}
+
 function heartbeats(node: Node | undefined): unknown {
   return node?.status?.conditions?.map(({ type, lastHeartbeatTime }) => [type, lastHeartbeatTime]);
 }
 
-async function write(context: ControllerContext, node: Node, silent: boolean): Promise<void> {
+async function write(context: ControllerContext, node: Node, silent: boolean, rule: EvictionRule): Promise<void> {
   const nodes = context.informer(resources.nodes);
   const { name, uid, resourceVersion } = node.metadata;
-  const plan = planNode(node, silent, context.now());
+  const plan = planNode(node, silent, context.now(), rule);
   try {
     if (plan.conditions) {
       const patch = { metadata: { uid, resourceVersion }, status: { conditions: plan.conditions } };

@@ -1,5 +1,6 @@
 import type { Condition, Node, Taint, TaintEffect } from "#api/index.ts";
 import { conditionOf, jsonEqual, timeText } from "../objects.ts";
+import type { EvictionRule } from "./disruption.ts";
 
 /** What a node's life asks for now. */
 export interface NodePlan {
@@ -25,22 +26,24 @@ const managedKeys = new Set([
 ]);
 
 /** Compares a node with what its conditions and its silence mean. */
-export function planNode(node: Node, silent: boolean, now: Date): NodePlan {
+export function planNode(node: Node, silent: boolean, now: Date, rule: EvictionRule = "evict"): NodePlan {
   const conditions = silent ? unknownConditions(node, now) : (node.status?.conditions ?? []);
   const present = node.spec?.taints ?? [];
-  const taints = wantedTaints(conditions, node.spec?.unschedulable ?? false, present, now);
+  const taints = wantedTaints({ conditions, unschedulable: node.spec?.unschedulable ?? false, present, rule }, now);
   return {
     ...(jsonEqual(taints, present) ? {} : { taints }),
     ...(jsonEqual(conditions, node.status?.conditions ?? []) ? {} : { conditions }),
   };
 }
 
-function wantedTaints(
-  conditions: readonly Condition[],
-  unschedulable: boolean,
-  present: readonly Taint[],
-  now: Date,
-): Taint[] {
+interface TaintInput {
+  readonly conditions: readonly Condition[];
+  readonly unschedulable: boolean;
+  readonly present: readonly Taint[];
+  readonly rule: EvictionRule;
+}
+
+function wantedTaints({ conditions, unschedulable, present, rule }: TaintInput, now: Date): Taint[] {
   const wanted = new Map<string, { key: string; effect: TaintEffect }>();
   const want = (key: string, effect: TaintEffect) => wanted.set(`${key}:${effect}`, { key, effect });
   for (const [type, byStatus] of Object.entries(conditionTaints)) {
@@ -48,7 +51,9 @@ function wantedTaints(
     const key = condition && byStatus[condition.status];
     if (key === undefined) continue;
     want(key, "NoSchedule");
-    if (evictingKeys.includes(key)) want(key, "NoExecute");
+    const begun = present.some((taint) => taint.key === key && taint.effect === "NoExecute");
+    const evicts = rule === "evict" || (rule === "hold" && begun);
+    if (evicts && evictingKeys.includes(key)) want(key, "NoExecute");
   }
   if (unschedulable) want(unschedulableTaint, "NoSchedule");
   const kept = present.filter(({ key, effect }) => !managedKeys.has(key) || wanted.delete(`${key}:${effect}`));

@@ -1,5 +1,5 @@
 import { type Condition, matchesSelector, type Pod, type ReplicaSet } from "#api/index.ts";
-import { availableInMs, conditionOf, controllerOf, isPodActive, isPodReady } from "../objects.ts";
+import { availableInMs, conditionOf, controllerOf, isPodActive, isPodReady, isPodTerminal } from "../objects.ts";
 
 /** What to do for one ReplicaSet. */
 export interface ReplicaSetPlan {
@@ -18,13 +18,15 @@ export interface ReplicaSetPlan {
 
 /**
  * Compares a ReplicaSet with the pods of its namespace that it owns or matches.
- * `failure` is the message of a create or delete that failed just now (condition ReplicaFailure).
+ * `failure` is the message of a create or delete that failed just now (condition ReplicaFailure); `related` are pods of
+ * ReplicaSets with the same owner: their nodes are doubled up first.
  */
 export function planReplicaSet(
   replicaSet: ReplicaSet,
   pods: readonly Pod[],
   now: Date,
   failure?: { readonly reason: string; readonly message: string },
+  related: readonly Pod[] = [],
 ): ReplicaSetPlan {
   const { uid, deletionTimestamp } = replicaSet.metadata;
   const matches = (pod: Pod) => matchesSelector(replicaSet.spec.selector, pod.metadata.labels);
@@ -42,8 +44,11 @@ export function planReplicaSet(
     adopt,
     release,
     create: deleting ? 0 : Math.max(0, -surplus),
-    remove: deleting || surplus <= 0 ? [] : rankForRemoval(mine).slice(0, surplus),
-    status: statusOf(replicaSet, mine, availability, failure, now),
+    remove: deleting || surplus <= 0 ? [] : rankForRemoval(mine, [...mine, ...related]).slice(0, surplus),
+    status: {
+      ...statusOf(replicaSet, mine, availability, failure, now),
+      terminatingReplicas: owned.filter((pod) => !isPodTerminal(pod) && pod.metadata.deletionTimestamp).length,
+    },
     ...(Number.isFinite(soonest) ? { lookAgainMs: soonest } : {}),
   };
 }
@@ -79,11 +84,11 @@ function statusOf(
 
 /**
  * The order in which pods may go: those that serve least, first. Rules and their order are Kubernetes'
- * (k8s.io/kubernetes pkg/controller ActivePodsWithRanks).
+ * (k8s.io/kubernetes pkg/controller ActivePodsWithRanks). `onNodes` are all pods that serve the same.
  */
-export function rankForRemoval(pods: readonly Pod[]): Pod[] {
+export function rankForRemoval(pods: readonly Pod[], onNodes: readonly Pod[] = pods): Pod[] {
   const perNode = new Map<string, number>();
-  for (const pod of pods) {
+  for (const pod of onNodes.filter(isPodActive)) {
     const node = pod.spec.nodeName;
     if (node) perNode.set(node, (perNode.get(node) ?? 0) + 1);
   }

@@ -1,57 +1,86 @@
 import {
-  type Binding,
   type Change,
   type Condition,
-  type Index,
+  type Informer,
   isConflict,
   isNotFound,
+  type KubeObject,
   keyOf,
   type Node,
   type Pod,
+  type Resource,
   referenceTo,
   resources,
+  type WorkQueue,
 } from "#api/index.ts";
 import type { ControllerContext } from "../context.ts";
 import { conditionOf, isPodActive, isPodTerminal, jsonEqual, setCondition } from "../objects.ts";
-import { type NodeView, viewNode } from "./nodes.ts";
+import { bindPod } from "./bind.ts";
+import { ClusterView, storageResources } from "./cluster.ts";
+import type { Help } from "./filters.ts";
 import { schedule } from "./plan.ts";
+import { SchedulingQueue } from "./queue.ts";
 
 /** The name in spec.schedulerName that this scheduler answers to. */
 export const schedulerName = "default-scheduler";
 
-/** Binds pods without a node. Pods that fit nowhere wait for a change of nodes or pods; nothing is retried on a clock. */
-export function schedulerController(context: ControllerContext): void {
+/** Decisions made in one go, in ms, before others get their turn. */
+const longestRunMs = 8;
+
+/** Before a decision that could not be written is made again, in ms. */
+const retryMs = 20;
+
+/** The turn that is about no pod in particular; pods' keys have a slash. */
+const wholeLine = "line";
+
+/**
+ * Binds pods without a node. Pods that fit nowhere wait for what may help them: a change of nodes, pods, namespaces or
+ * storage; nothing is retried on a clock.
+ * @param has whether the API serves a resource, by its plural
+ */
+export function schedulerController(context: ControllerContext, has: (plural: string) => boolean = () => false): void {
   const pods = context.informer(resources.pods);
   const nodes = context.informer(resources.nodes);
   const namespaces = context.informer(resources.namespaces);
-  const scheduler = new Scheduler(context);
+  const services = context.informer(resources.services);
+  const storage = Object.values(storageResources)
+    .filter(({ plural }) => has(plural))
+    .map((of): Informer<KubeObject> => context.informer<KubeObject>(of as Resource<KubeObject>));
+  const scheduler = new Scheduler(context, has);
 
   const queue = context.control({
     name: "scheduler",
-    needs: [pods, nodes, namespaces],
+    needs: [pods, nodes, namespaces, services, ...storage],
     concurrency: 1, // decisions see those before them; the binding itself does not wait
-    handle: async (key) => {
-      const pod = pods.get(key);
-      if (pod && isPending(pod)) scheduler.decide(key, pod);
-    },
+    handle: (turn) => scheduler.work(turn),
   });
-  scheduler.onFailure = (key) => queue.addAfter(key, 20);
+  scheduler.attach(queue);
 
-  pods.onChange((change) => {
-    const { type, object } = change;
-    const key = keyOf(object);
-    if (object.spec.nodeName) scheduler.stale(object.spec.nodeName);
-    if (type === "DELETED" || object.spec.nodeName) scheduler.forget(key);
-    if (type !== "DELETED" && isPending(object) && !onlyStatusChanged(change)) queue.add(key);
-    // Room was made, or a pod that others want to be near (or away from) has come or changed its labels.
-    if (object.spec.nodeName && (type === "DELETED" || isPodTerminal(object) || !onlyStatusChanged(change))) {
-      for (const waiting of scheduler.unschedulable) queue.add(waiting);
-    }
+  pods.onChange((change) => followPod(scheduler, change));
+  nodes.onChange(({ type, object, old }) => {
+    if (type === "MODIFIED" && old && !concernsScheduling(object, old)) return;
+    scheduler.help(type === "DELETED" ? ["company"] : ["node"]);
   });
-  nodes.onChange((change) => {
-    if (change.type === "MODIFIED" && change.old && !concernsScheduling(change.object, change.old)) return;
-    for (const waiting of scheduler.unschedulable) queue.add(waiting);
+  namespaces.onChange(({ object, old }) => {
+    if (!jsonEqual(object.metadata.labels, old?.metadata.labels)) scheduler.help(["company"]);
   });
+  for (const informer of storage) informer.onChange(() => scheduler.help(["storage"]));
+}
+
+function followPod(scheduler: Scheduler, change: Change<Pod>): void {
+  const { type, object } = change;
+  const key = keyOf(object);
+  const placed = object.spec.nodeName !== undefined && object.spec.nodeName !== "";
+  if (placed) scheduler.cluster.stale(object.spec.nodeName ?? "");
+  if (type === "DELETED" || placed) scheduler.forget(key);
+  if (type !== "DELETED" && isPending(object)) {
+    if (!onlyStatusChanged(change)) scheduler.add(object);
+    return;
+  }
+  if (!placed) return;
+  // Room was made, or a pod that others want to be near (or away from) has come or changed its labels.
+  if (type === "DELETED" || isPodTerminal(object)) scheduler.help(["room", "company"]);
+  else if (!onlyStatusChanged(change)) scheduler.help(["company"]);
 }
 
 /** A pod that waits for this scheduler. */
@@ -62,7 +91,12 @@ function isPending(pod: Pod): boolean {
 /** A change that the scheduler's own condition, or a kubelet, made. */
 function onlyStatusChanged({ object, old }: Change<Pod>): boolean {
   if (!old) return false;
-  return jsonEqual(object.spec, old.spec) && jsonEqual(object.metadata.labels, old.metadata.labels);
+  const { labels, deletionTimestamp } = object.metadata;
+  return (
+    jsonEqual(object.spec, old.spec) &&
+    jsonEqual(labels, old.metadata.labels) &&
+    deletionTimestamp === old.metadata.deletionTimestamp
+  );
 }
 
 /** Heartbeats change a node often; these parts decide where pods may go. */
@@ -78,97 +112,92 @@ function concernsScheduling(a: Node, b: Node): boolean {
 }
 
 class Scheduler {
-  /** Pods that fitted nowhere at their last attempt. */
-  readonly unschedulable = new Set<string>();
-  /** Called when a decision could not be written. */
-  onFailure: (key: string) => void = () => {};
+  readonly cluster: ClusterView;
   readonly #context: ControllerContext;
-  /** Decisions that the cache does not show yet: pods as they will be. */
-  readonly #assumed = new Map<string, Pod>();
-  readonly #podsOn: Index<Pod>;
-  readonly #viewed = new Map<string, NodeView>();
+  readonly #line = new SchedulingQueue();
+  #turns: WorkQueue | undefined;
 
-  constructor(context: ControllerContext) {
+  constructor(context: ControllerContext, has: (plural: string) => boolean) {
     this.#context = context;
-    this.#podsOn = context.informer(resources.pods).index(({ spec }) => [spec.nodeName ?? ""]);
+    this.cluster = new ClusterView(context, has);
+  }
+
+  /** Where turns are asked for. */
+  attach(turns: WorkQueue): void {
+    this.#turns = turns;
+  }
+
+  /** Puts a pod in line. */
+  add(pod: Pod): void {
+    const key = keyOf(pod);
+    this.#line.add(key, pod.spec.priority ?? 0);
+    this.#turns?.add(wholeLine);
+  }
+
+  /** Something has changed that may help pods which fitted nowhere. */
+  help(help: readonly Help[]): void {
+    for (const { key, afterMs } of this.#line.helped(help, performance.now())) {
+      if (afterMs > 0) this.#turns?.addAfter(key, afterMs);
+      else this.#addAgain(key);
+    }
+  }
+
+  /** Decides on all pods in line; a turn that names a pod puts that back first. */
+  async work(turn: string): Promise<void> {
+    if (turn !== wholeLine) this.#addAgain(turn);
+    let since = performance.now();
+    for (let key = this.#line.take(); key !== undefined; key = this.#line.take()) {
+      const pod = this.#context.informer(resources.pods).get(key);
+      if (pod && isPending(pod)) this.#decide(key, pod);
+      if (performance.now() - since < longestRunMs) continue;
+      await new Promise<void>((done) => setImmediate(done));
+      since = performance.now();
+    }
+  }
+
+  /** The pod is gone, or the cache knows its node. */
+  forget(key: string): void {
+    this.cluster.forget(key);
+    this.#line.forget(key);
+  }
+
+  #addAgain(key: string): void {
+    const pod = this.#context.informer(resources.pods).get(key);
+    if (pod && isPending(pod)) this.add(pod);
   }
 
   /** Decides and starts to write the decision; the next pod is decided on top of it. */
-  decide(key: string, pod: Pod): void {
-    if (this.#assumed.has(key)) return;
+  #decide(key: string, pod: Pod): void {
+    if (this.cluster.isAssumed(key)) return;
     if ((pod.spec.schedulingGates ?? []).length > 0) {
       const message = "Scheduling is blocked due to non-empty scheduling gates";
       this.#report(key, pod, "SchedulingGated", message);
       return;
     }
-    const namespaces = this.#context.informer(resources.namespaces);
-    const decision = schedule(pod, this.#views(), (name) => namespaces.get(name)?.metadata.labels ?? {});
+    const decision = schedule(this.cluster.pod(pod), this.cluster.nodes(), this.cluster.around(pod));
     if (decision.node === undefined) {
-      this.unschedulable.add(key);
+      this.#line.refuse(key, decision.help, performance.now());
       const about = referenceTo(resources.pods, pod);
       this.#context.recorder(schedulerName).event(about, "Warning", "FailedScheduling", decision.message);
       this.#report(key, pod, "Unschedulable", decision.message);
       return;
     }
-    this.unschedulable.delete(key);
-    this.#assumed.set(key, { ...pod, spec: { ...pod.spec, nodeName: decision.node } });
-    this.stale(decision.node);
+    this.cluster.assume(key, pod, decision.node);
     void this.#bind(key, pod, decision.node);
   }
 
-  /** The pod is gone, or the cache knows its node. */
-  forget(key: string): void {
-    const node = this.#assumed.get(key)?.spec.nodeName;
-    if (node !== undefined) this.stale(node);
-    this.#assumed.delete(key);
-    this.unschedulable.delete(key);
-  }
-
-  /** What is on a node has changed: its view is made anew when it is next needed. */
-  stale(node: string): void {
-    this.#viewed.delete(node);
-  }
-
-  #views(): NodeView[] {
-    return this.#context
-      .informer(resources.nodes)
-      .list()
-      .map((node) => {
-        const { name } = node.metadata;
-        const present = this.#viewed.get(name);
-        if (present?.node === node) return present;
-        const assumed = [...this.#assumed.values()].filter((pod) => pod.spec.nodeName === name);
-        const pods = new Map([...assumed, ...this.#podsOn.get(name)].map((pod) => [keyOf(pod), pod]));
-        const view = viewNode(node, [...pods.values()]);
-        this.#viewed.set(name, view);
-        return view;
-      });
-  }
-
   async #bind(key: string, pod: Pod, node: string): Promise<void> {
-    const { name, namespace, uid } = pod.metadata;
-    const binding: Binding = {
-      apiVersion: "v1",
-      kind: "Binding",
-      metadata: {
-        name,
-        ...(namespace === undefined ? {} : { namespace }),
-        ...(uid === undefined ? {} : { uid }),
-      },
-      target: { apiVersion: "v1", kind: "Node", name: node },
-    };
+    const { name, namespace } = pod.metadata;
     try {
-      const options = { subresource: "binding", ...(namespace === undefined ? {} : { namespace }) };
-      await this.#context.client.post(resources.pods, name, binding, options);
+      await bindPod(this.#context.client, pod, node);
       const about = referenceTo(resources.pods, pod);
       const message = `Successfully assigned ${namespace}/${name} to ${node}`;
       this.#context.recorder(schedulerName).event(about, "Normal", "Scheduled", message);
     } catch (error) {
-      this.#assumed.delete(key);
-      this.stale(node);
+      this.cluster.forget(key);
       if (this.#context.signal.aborted || isNotFound(error) || isConflict(error)) return; // gone, or bound by another
       this.#context.schedulerLog.warn("Binding failed", { pod: key, node, error });
-      this.onFailure(key);
+      this.#turns?.addAfter(key, retryMs);
     }
   }
 
@@ -189,7 +218,7 @@ class Scheduler {
       await this.#context.client.patch(resources.pods, name, namespace, patch, options);
     } catch (error) {
       if (this.#context.signal.aborted || isNotFound(error)) return;
-      if (isConflict(error)) this.onFailure(key);
+      if (isConflict(error)) this.#turns?.addAfter(key, retryMs);
       else this.#context.schedulerLog.warn("Cannot note why a pod waits", { pod: key, error });
     }
   }

@@ -1,204 +1,124 @@
-import {
-  matchesMap,
-  matchesRequirement,
-  matchesSelector,
-  type NodeSelectorTerm,
-  type Pod,
-  type PodAffinityTerm,
-  type Taint,
-  type Toleration,
-  type TopologySpreadConstraint,
-} from "#api/index.ts";
-import type { NodeView } from "./nodes.ts";
-import { requestsOf } from "./nodes.ts";
+import type { Taint } from "#api/index.ts";
+import { breaksCompany, type Company, companyOf } from "./company.ts";
+import type { HostPort, NodeView, PodView } from "./nodes.ts";
+import { breaksSpread, spreadsOf } from "./spread.ts";
+import { isTolerated, matchesNode, type NamespaceLabels } from "./terms.ts";
+import { type Claims, claimsOf, reaches, type Storage } from "./volumes.ts";
+
+export { isTolerated, matchesTerm } from "./terms.ts";
+
+/** What may help a pod that was refused. */
+export type Help = "node" | "room" | "company" | "storage";
 
 /** Why a node cannot take a pod. `helpless`: no other pod's end would change that. */
 export interface Refusal {
   readonly reason: string;
   readonly helpless: boolean;
+  readonly help: Help;
 }
 
-/** What filters may look at. */
-export interface FilterInput {
-  readonly pod: Pod;
-  readonly view: NodeView;
-  readonly all: readonly NodeView[];
-  /** Labels of namespaces, for selectors over namespaces. */
-  readonly namespaceLabels: (namespace: string) => Readonly<Record<string, string>>;
+/** What filters look at: one pod against the cluster, computed once for all nodes. */
+export interface Cycle {
+  readonly pod: PodView;
+  readonly spreads: ReturnType<typeof spreadsOf>;
+  readonly company: Company;
+  readonly claims: Claims;
 }
 
-type Filter = (input: FilterInput) => readonly Refusal[];
+/** Computes what concerns the whole cluster. */
+export function beginCycle(
+  pod: PodView,
+  all: readonly NodeView[],
+  namespaceLabels: NamespaceLabels,
+  storage: Storage,
+): Cycle {
+  return {
+    pod,
+    spreads: spreadsOf(pod, all),
+    company: companyOf(pod, all, namespaceLabels),
+    claims: claimsOf(pod.pod, storage),
+  };
+}
 
-const helpless = (reason: string): Refusal[] => [{ reason, helpless: true }];
-const solvable = (reason: string): Refusal[] => [{ reason, helpless: false }];
+type Filter = (cycle: Cycle, node: NodeView) => readonly Refusal[];
+
+const helpless = (reason: string, help: Help = "node"): Refusal[] => [{ reason, helpless: true, help }];
+const solvable = (reason: string, help: Help = "room"): Refusal[] => [{ reason, helpless: false, help }];
 
 /** The reasons of the first filter that refuses, none when the node fits. Texts and order are kube-scheduler's. */
-export function refusals(input: FilterInput): readonly Refusal[] {
+export function refusals(cycle: Cycle, node: NodeView): readonly Refusal[] {
   for (const filter of filters) {
-    const found = filter(input);
+    const found = filter(cycle, node);
     if (found.length > 0) return found;
   }
   return [];
 }
 
-const unschedulable: Filter = ({ pod, view }) => {
-  if (!view.node.spec?.unschedulable) return [];
+const unschedulable: Filter = ({ pod }, { node }) => {
+  if (!node.spec?.unschedulable) return [];
   const taint: Taint = { key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" };
-  return isTolerated(taint, pod.spec.tolerations) ? [] : helpless("node(s) were unschedulable");
+  return isTolerated(taint, pod.pod.spec.tolerations) ? [] : helpless("node(s) were unschedulable");
 };
 
-const taints: Filter = ({ pod, view }) => {
-  const taint = view.taints.find((one) => one.effect !== "PreferNoSchedule" && !isTolerated(one, pod.spec.tolerations));
-  return taint ? helpless(`node(s) had untolerated taint {${taint.key}: ${taint.value ?? ""}}`) : [];
+const taints: Filter = ({ pod }, node) => {
+  const { tolerations } = pod.pod.spec;
+  const against = node.taints.some((one) => one.effect !== "PreferNoSchedule" && !isTolerated(one, tolerations));
+  return against ? helpless("node(s) had untolerated taint(s)") : [];
 };
 
-const nodeAffinity: Filter = ({ pod, view }) => {
-  const terms = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
-  const selected = matchesMap(pod.spec.nodeSelector ?? {}, view.labels);
-  const accepted = terms === undefined || terms.some((term) => matchesTerm(term, view));
-  return selected && accepted ? [] : helpless("node(s) didn't match Pod's node affinity/selector");
-};
+const nodeAffinity: Filter = ({ pod }, node) =>
+  matchesNode(pod.pod, node) ? [] : helpless("node(s) didn't match Pod's node affinity/selector");
 
-const hostPorts: Filter = ({ pod, view }) => {
-  const wanted = hostPortsOf(pod);
-  if (wanted.length === 0) return [];
-  const taken = view.pods.flatMap(hostPortsOf);
-  const clash = wanted.some((one) =>
-    taken.some(
-      (other) =>
-        one.port === other.port &&
-        one.protocol === other.protocol &&
-        (one.ip === other.ip || one.ip === "0.0.0.0" || other.ip === "0.0.0.0"),
-    ),
+const hostPorts: Filter = ({ pod }, node) => {
+  if (pod.hostPorts.length === 0) return [];
+  const clash = node.pods.some((other) =>
+    other.hostPorts.some((taken) => pod.hostPorts.some((one) => clashes(one, taken))),
   );
   return clash ? solvable("node(s) didn't have free ports for the requested pod ports") : [];
 };
 
-const fit: Filter = ({ pod, view }) => {
+function clashes(a: HostPort, b: HostPort): boolean {
+  const [anyA, anyB] = [a, b].map(({ ip }) => ip === "0.0.0.0" || ip === "::");
+  return a.port === b.port && a.protocol === b.protocol && (a.ip === b.ip || anyA === true || anyB === true);
+}
+
+const fit: Filter = ({ pod }, node) => {
   const found: Refusal[] = [];
-  const { pods: room } = view.allocatable;
-  if (room !== undefined && (view.pods.length + 1) * 1000 > room)
-    found.push({ reason: "Too many pods", helpless: false });
-  for (const [resource, amount] of Object.entries(requestsOf(pod))) {
-    const capacity = view.allocatable[resource] ?? 0;
-    if (amount === 0 || amount <= capacity - (view.requested[resource] ?? 0)) continue;
-    found.push({ reason: `Insufficient ${resource}`, helpless: amount > capacity });
+  // A node that does not say how many pods it takes takes any number.
+  const { pods: room = Number.POSITIVE_INFINITY } = node.allocatable;
+  if ((node.pods.length + 1) * 1000 > room) found.push({ reason: "Too many pods", helpless: false, help: "room" });
+  for (const [resource, amount] of Object.entries(pod.requests)) {
+    const capacity = node.allocatable[resource] ?? 0;
+    if (amount === 0 || amount <= capacity - (node.requested[resource] ?? 0)) continue;
+    found.push({ reason: `Insufficient ${resource}`, helpless: amount > capacity, help: "room" });
   }
   return found;
 };
 
-const spread: Filter = ({ pod, view, all }) => {
-  for (const constraint of pod.spec.topologySpreadConstraints ?? []) {
-    if (constraint.whenUnsatisfiable !== "DoNotSchedule") continue;
-    const domain = view.labels[constraint.topologyKey];
-    if (domain === undefined) {
-      return helpless("node(s) didn't match pod topology spread constraints (missing required label)");
-    }
-    const counts = domainCounts(constraint, pod, all);
-    const self = matchesSelector(constraint.labelSelector, pod.metadata.labels) ? 1 : 0;
-    const lowest = Math.min(...counts.values());
-    if ((counts.get(domain) ?? 0) + self - lowest > constraint.maxSkew) {
-      return solvable("node(s) didn't match pod topology spread constraints");
-    }
-  }
-  return [];
+const volumes: Filter = ({ claims }, node) => {
+  if (!reaches(claims, node)) return helpless("node(s) didn't match PersistentVolume's node affinity");
+  return claims.late ? helpless("node(s) didn't find available persistent volumes to bind", "storage") : [];
 };
 
-const podAffinity: Filter = (input) => {
-  const { pod, all } = input;
-  const terms = pod.spec.affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
-  const met = terms.every((term) => {
-    if (podsInDomain(term, input).some((other) => selects(term, pod, other, input))) return true;
-    // The first of a group may come anywhere: nobody matches yet, but the pod itself would.
-    const anywhere = all.some((view) => view.pods.some((other) => selects(term, pod, other, input)));
-    return !anywhere && input.view.labels[term.topologyKey] !== undefined && selects(term, pod, pod, input);
-  });
-  if (!met) return helpless("node(s) didn't match pod affinity rules");
-  const against = pod.spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
-  if (against.some((term) => podsInDomain(term, input).some((other) => selects(term, pod, other, input)))) {
-    return solvable("node(s) didn't match pod anti-affinity rules");
+const spread: Filter = ({ spreads }, node) => {
+  const text = "node(s) didn't match pod topology spread constraints";
+  const broken = breaksSpread(spreads, node);
+  if (broken === "missing") return helpless(`${text} (missing required label)`);
+  return broken === "skewed" ? solvable(text, "company") : [];
+};
+
+const company: Filter = (cycle, node) => {
+  switch (breaksCompany(cycle.company, cycle.pod, node)) {
+    case "affinity":
+      return helpless("node(s) didn't match pod affinity rules", "company");
+    case "anti-affinity":
+      return solvable("node(s) didn't match pod anti-affinity rules", "company");
+    case "existing":
+      return solvable("node(s) didn't satisfy existing pods anti-affinity rules", "company");
+    default:
+      return [];
   }
-  const unwelcome = all.some((view) =>
-    view.pods.some((other) =>
-      (other.spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).some(
-        (term) => sameDomain(term.topologyKey, view, input.view) && selects(term, other, pod, input),
-      ),
-    ),
-  );
-  return unwelcome ? solvable("node(s) didn't satisfy existing pods anti-affinity rules") : [];
 };
 
 /** In the order in which kube-scheduler's default plugins run. */
-const filters: readonly Filter[] = [unschedulable, taints, nodeAffinity, hostPorts, fit, spread, podAffinity];
-
-/** Whether one of the tolerations covers the taint. */
-export function isTolerated(taint: Taint, tolerations: readonly Toleration[] = []): boolean {
-  return tolerations.some(
-    ({ key, operator = "Equal", value = "", effect }) =>
-      (!effect || effect === taint.effect) &&
-      (key ? key === taint.key : operator === "Exists") &&
-      (operator === "Exists" || value === (taint.value ?? "")),
-  );
-}
-
-/** Whether a node meets a term; an empty term is met by none. */
-export function matchesTerm(term: NodeSelectorTerm, view: NodeView): boolean {
-  const { matchExpressions = [], matchFields = [] } = term;
-  if (matchExpressions.length + matchFields.length === 0) return false;
-  const fields = { "metadata.name": view.name };
-  return (
-    matchExpressions.every((one) => matchesRequirement({ ...one, values: one.values ?? [] }, view.labels)) &&
-    matchFields.every((one) => matchesRequirement({ ...one, values: one.values ?? [] }, fields))
-  );
-}
-
-/** Matching pods per value of a topology label, over nodes that the pod could use. */
-export function domainCounts(
-  constraint: TopologySpreadConstraint,
-  pod: Pod,
-  all: readonly NodeView[],
-): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const view of all) {
-    const domain = view.labels[constraint.topologyKey];
-    if (domain === undefined || nodeAffinity({ pod, view, all, namespaceLabels: () => ({}) }).length > 0) continue;
-    const matching = view.pods.filter(
-      (other) =>
-        other.metadata.namespace === pod.metadata.namespace &&
-        other.metadata.deletionTimestamp === undefined &&
-        matchesSelector(constraint.labelSelector, other.metadata.labels),
-    );
-    counts.set(domain, (counts.get(domain) ?? 0) + matching.length);
-  }
-  return counts;
-}
-
-/** Whether a term of `owner` selects `other`: by labels, in the term's namespaces (the owner's own by default). */
-export function selects(
-  term: PodAffinityTerm,
-  owner: Pod,
-  other: Pod,
-  input: Pick<FilterInput, "namespaceLabels">,
-): boolean {
-  if (!matchesSelector(term.labelSelector, other.metadata.labels)) return false;
-  const namespace = other.metadata.namespace ?? "";
-  const { namespaces = [], namespaceSelector } = term;
-  if (namespaces.length === 0 && !namespaceSelector) return namespace === owner.metadata.namespace;
-  return namespaces.includes(namespace) || matchesSelector(namespaceSelector, input.namespaceLabels(namespace));
-}
-
-function podsInDomain(term: PodAffinityTerm, { view, all }: FilterInput): Pod[] {
-  return all.filter((other) => sameDomain(term.topologyKey, other, view)).flatMap((other) => other.pods);
-}
-
-function sameDomain(key: string, a: NodeView, b: NodeView): boolean {
-  return a.labels[key] !== undefined && a.labels[key] === b.labels[key];
-}
-
-function hostPortsOf(pod: Pod): { ip: string; port: number; protocol: string }[] {
-  return pod.spec.containers.flatMap((container) =>
-    (container.ports ?? [])
-      .filter(({ hostPort }) => hostPort)
-      .map(({ hostPort = 0, hostIP, protocol = "TCP" }) => ({ ip: hostIP || "0.0.0.0", port: hostPort, protocol })),
-  );
-}
+const filters: readonly Filter[] = [unschedulable, taints, nodeAffinity, hostPorts, fit, volumes, spread, company];

@@ -1,75 +1,109 @@
 import type { Node, Pod, Taint } from "#api/index.ts";
-import { parseQuantity, scaledQuantity } from "#base/quantity.ts";
 import { conditionOf, isPodTerminal } from "../objects.ts";
+import { type Amounts, amountsOf, requestsOf, scoredRequestsOf } from "./requests.ts";
+import { type Labels, type PodTerm, preferredTerms, requiredTerms, type WeightedTerm } from "./terms.ts";
 
-/** A node with what is on it, as the scheduler sees it. */
+/** A port of the node that a pod takes. */
+export interface HostPort {
+  readonly ip: string;
+  readonly port: number;
+  readonly protocol: string;
+}
+
+/** What placing needs to know of a pod. */
+export interface PodView {
+  readonly pod: Pod;
+  readonly namespace: string;
+  readonly labels: Labels;
+  readonly priority: number;
+  readonly requests: Amounts;
+  /** Requests as scores count them: never nothing. */
+  readonly scored: { readonly cpu: number; readonly memory: number };
+  readonly hostPorts: readonly HostPort[];
+  /** Required terms. */
+  readonly affinity: readonly PodTerm[];
+  readonly antiAffinity: readonly PodTerm[];
+  readonly preferred: readonly WeightedTerm[];
+  readonly terminating: boolean;
+}
+
+/** What placing needs to know of a node and the pods on it. */
 export interface NodeView {
   readonly node: Node;
   readonly name: string;
-  readonly labels: Readonly<Record<string, string>>;
+  readonly labels: Labels;
   readonly taints: readonly Taint[];
-  /** Pods that are or will be there and have not come to their end. */
-  readonly pods: readonly Pod[];
-  /** Requests of those pods in thousandths, by resource. */
-  readonly requested: Readonly<Record<string, number>>;
-  /** What the node can give, in thousandths, by resource. */
-  readonly allocatable: Readonly<Record<string, number>>;
+  readonly allocatable: Amounts;
+  readonly requested: Amounts;
+  readonly scored: { readonly cpu: number; readonly memory: number };
+  /** Pods that have not come to their end. */
+  readonly pods: readonly PodView[];
+  /** Those of them with terms about other pods. */
+  readonly withTerms: readonly PodView[];
 }
 
-/** The taint that a node which is not Ready has; the node controller sets it, and here it counts at once. */
-const notReady: Taint = { key: "node.kubernetes.io/not-ready", effect: "NoSchedule" };
-
-/** One node with its pods. */
-export function viewNode(node: Node, on: readonly Pod[]): NodeView {
-  const pods = on.filter((pod) => !isPodTerminal(pod));
-  const requested: Record<string, number> = {};
-  for (const pod of pods) {
-    for (const [resource, amount] of Object.entries(requestsOf(pod))) {
-      requested[resource] = (requested[resource] ?? 0) + amount;
-    }
-  }
-  const allocatable = Object.entries(node.status?.allocatable ?? node.status?.capacity ?? {});
-  const taints = node.spec?.taints ?? [];
-  const ready = conditionOf(node.status?.conditions, "Ready")?.status === "True";
+/** A pod's view. */
+export function viewPod(pod: Pod): PodView {
+  const { affinity } = pod.spec;
   return {
-    node,
-    name: node.metadata.name,
-    labels: node.metadata.labels ?? {},
-    taints: ready || taints.some(({ key }) => key === notReady.key) ? taints : [...taints, notReady],
-    pods,
-    requested,
-    allocatable: Object.fromEntries(allocatable.map(([resource, amount]) => [resource, thousandths(amount)])),
+    pod,
+    namespace: pod.metadata.namespace ?? "",
+    labels: pod.metadata.labels ?? {},
+    priority: pod.spec.priority ?? 0,
+    requests: requestsOf(pod),
+    scored: scoredRequestsOf(pod),
+    hostPorts: hostPortsOf(pod),
+    affinity: requiredTerms(pod, affinity?.podAffinity),
+    antiAffinity: requiredTerms(pod, affinity?.podAntiAffinity),
+    preferred: preferredTerms(pod),
+    terminating: pod.metadata.deletionTimestamp !== undefined,
   };
-}
-
-/** The API server has refused what is no quantity. */
-function thousandths(amount: string): number {
-  return Number(scaledQuantity(parseQuantity(amount), -3));
 }
 
 /**
- * What a pod asks for: the sum of its containers, or the biggest init container with the sidecars before it where
- * that is more, and the overhead. Thousandths, by resource.
+ * A node's view. A node that is not ready and does not carry the taint for it yet counts as if it did: a kubelet
+ * registers before it is ready.
+ * @param of makes pods' views; a caller that keeps them spares the work
  */
-export function requestsOf(pod: Pod): Record<string, number> {
-  const sum: Record<string, number> = {};
-  const peak: Record<string, number> = {};
-  const add = (to: Record<string, number>, amounts: Readonly<Record<string, string>> | undefined) => {
-    for (const [resource, amount] of Object.entries(amounts ?? {})) {
-      to[resource] = (to[resource] ?? 0) + thousandths(amount);
-    }
+export function viewNode(node: Node, pods: readonly Pod[], of: (pod: Pod) => PodView = viewPod): NodeView {
+  const ready = conditionOf(node.status?.conditions, "Ready")?.status === "True";
+  const taints = node.spec?.taints ?? [];
+  const notReady = { key: "node.kubernetes.io/not-ready", effect: "NoSchedule" } as const;
+  const known = taints.some(({ key }) => key === notReady.key || key === "node.kubernetes.io/unreachable");
+  const bare = {
+    node,
+    name: node.metadata.name,
+    labels: node.metadata.labels ?? {},
+    taints: ready || known ? taints : [...taints, notReady],
+    allocatable: amountsOf(node.status?.allocatable ?? node.status?.capacity),
   };
-  for (const container of pod.spec.initContainers ?? []) {
-    const requests = container.resources?.requests;
-    if (container.restartPolicy === "Always") add(sum, requests);
-    else {
-      const at = { ...sum };
-      add(at, requests);
-      for (const [resource, amount] of Object.entries(at)) peak[resource] = Math.max(peak[resource] ?? 0, amount);
-    }
+  return holding(bare, pods.filter((pod) => !isPodTerminal(pod)).map(of));
+}
+
+/** The same node with other pods on it. */
+export function holding(
+  node: Pick<NodeView, "node" | "name" | "labels" | "taints" | "allocatable">,
+  pods: readonly PodView[],
+): NodeView {
+  const requested: Record<string, number> = {};
+  const scored = { cpu: 0, memory: 0 };
+  for (const view of pods) {
+    for (const [resource, amount] of Object.entries(view.requests))
+      requested[resource] = (requested[resource] ?? 0) + amount;
+    scored.cpu += view.scored.cpu;
+    scored.memory += view.scored.memory;
   }
-  for (const container of pod.spec.containers) add(sum, container.resources?.requests);
-  for (const [resource, amount] of Object.entries(peak)) sum[resource] = Math.max(sum[resource] ?? 0, amount);
-  add(sum, pod.spec.overhead);
-  return sum;
+  const withTerms = pods.filter((view) => view.affinity.length + view.antiAffinity.length + view.preferred.length > 0);
+  return { ...node, requested, scored, pods, withTerms };
+}
+
+function hostPortsOf(pod: Pod): HostPort[] {
+  // Sidecars hold theirs for the pod's life; other init containers are past when the pod serves, but upstream counts
+  // only restartable ones as well.
+  const sidecars = (pod.spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always");
+  return [...pod.spec.containers, ...sidecars].flatMap((container) =>
+    (container.ports ?? [])
+      .filter(({ hostPort }) => hostPort)
+      .map(({ hostPort = 0, hostIP, protocol = "TCP" }) => ({ ip: hostIP || "0.0.0.0", port: hostPort, protocol })),
+  );
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Node, Pod, PodSpec } from "#api/index.ts";
-import { type NodeView, requestsOf, viewNode } from "./nodes.ts";
-import { schedule } from "./plan.ts";
+import { type NodeView, viewNode } from "./nodes.ts";
+import { type Surroundings, schedule } from "./plan.ts";
+import { requestsOf } from "./requests.ts";
 
 function node(
   name: string,
@@ -41,10 +42,10 @@ const cpu = (amount: string): Partial<PodSpec> => ({
   containers: [{ name: "c", resources: { requests: { cpu: amount } } }],
 });
 const on = (name: string, one: Pod): Pod => ({ ...one, spec: { ...one.spec, nodeName: name } });
-const place = (one: Pod, nodes: Node[], pods: Pod[] = []) => {
-  const decision = schedule(one, viewNodes(nodes, pods));
+const place = (one: Pod, nodes: Node[], pods: Pod[] = [], around: Surroundings = {}) => {
+  const decision = schedule(one, viewNodes(nodes, pods), around);
   // The order in which nodes and pods are known must not matter.
-  expect(schedule(one, viewNodes([...nodes].reverse(), [...pods].reverse()))).toEqual(decision);
+  expect(schedule(one, viewNodes([...nodes].reverse(), [...pods].reverse()), around)).toEqual(decision);
   return decision;
 };
 
@@ -53,12 +54,13 @@ describe("scheduler plan", () => {
     expect(place(pod(), []).message).toBe("no nodes available to schedule pods");
   });
 
-  it("spreads replicas of one owner over the nodes", () => {
+  it("spreads replicas of one controller over the nodes", () => {
     const nodes = [node("n1"), node("n2"), node("n3")];
     const pods: Pod[] = [];
     for (let i = 0; i < 6; i++) {
-      const next = pod({}, {}, "rs");
-      pods.push(on(place(next, nodes, pods).node ?? "", next));
+      const next = pod({}, { app: "web" }, "rs");
+      const siblings = { matchLabels: { app: "web" } };
+      pods.push(on(place(next, nodes, pods, { siblings }).node ?? "", next));
     }
     expect(pods.map(({ spec }) => spec.nodeName)).toEqual(["n1", "n2", "n3", "n1", "n2", "n3"]);
   });
@@ -73,9 +75,8 @@ describe("scheduler plan", () => {
     ];
     const taken = [on("n3", pod(cpu("800m")))];
     expect(place(pod(cpu("500m")), nodes, taken).message).toBe(
-      "0/5 nodes are available: 1 node(s) had untolerated taint {a: b}, " +
-        "1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }, 1 node(s) were unschedulable, " +
-        "2 Insufficient cpu. preemption: 0/5 nodes are available: " +
+      "0/5 nodes are available: 1 node(s) were unschedulable, 2 Insufficient cpu, " +
+        "2 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/5 nodes are available: " +
         "1 No preemption victims found for incoming pod, 4 Preemption is not helpful for scheduling.",
     );
   });

@@ -11,4 +11,4 @@ export {
   sysctlPath,
   unpinNetns,
 } from "./netns.ts";
-export { connectTcp, listenTcp, localPort, socketAddress, udpSocket, warmThreadPool } from "./sockets.ts";
+export { connectedTcp, connectTcp, listenTcp, localPort, socketAddress, udpSocket, warmThreadPool } from "./sockets.ts";

@@ -114,3 +114,21 @@ export function localPort(fd: number): number {
   check(libc.getsockname(fd, address, length), "getsockname");
   return address.readUInt16BE(2);
 }
+
+/**
+ * As {@link connectTcp}, once the connection is there. Each direction of it ends on its own.
+ * @throws Error with code ECONNREFUSED, EHOSTUNREACH, …
+ */
+export function connectedTcp(netns: Pick<Netns, "fd">, address: string, port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTcp(netns, address, port);
+    socket.allowHalfOpen = true;
+    socket.once("error", reject);
+    // Nothing is sent by this; it is done when the socket can be written to, as connect(2) tells it.
+    socket.write("", (error) => {
+      if (error) return;
+      socket.off("error", reject);
+      resolve(socket);
+    });
+  });
+}

@@ -1,7 +1,7 @@
 import { resizePty } from "#kernel/process/index.ts";
 import type { RunningContainer } from "../runtime/index.ts";
 import type { StreamOptions } from "./requests.ts";
-import type { StreamSession } from "./session.ts";
+import { type ClientStreams, writeSlowly } from "./streams.ts";
 
 /** End-of-file character of a terminal. */
 const LINE_END = 4;
@@ -14,7 +14,7 @@ export async function runAttach(
   running: RunningContainer,
   once: boolean,
   options: StreamOptions,
-  session: StreamSession,
+  session: ClientStreams,
 ): Promise<void> {
   const { outputs, pty } = running;
   const wanted = { stdout: options.stdout, stderr: options.stderr };
@@ -28,8 +28,9 @@ export async function runAttach(
     else outputs.input?.write(Buffer.of(LINE_END));
   };
   session.listen({
-    onStdin: (data) => {
-      if (options.stdin && outputs.input && !outputs.input.destroyed) outputs.input.write(data);
+    onStdin: (data, resume) => {
+      if (!options.stdin || !outputs.input || outputs.input.destroyed) return true;
+      return writeSlowly(outputs.input, data, resume);
     },
     onStdinEnd: endInput,
     onResize: (columns, rows) => {

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import { ReadStream } from "node:tty";
@@ -5,12 +6,14 @@ import { errorMessage } from "#base/errors.ts";
 import { type Child, makePipe, resizePty } from "#kernel/process/index.ts";
 import { type ContainerUnit, containerSecurity, type PodWorker } from "../pods/index.ts";
 import type { ProcessRuntime, RunningContainer } from "../runtime/index.ts";
+import { OutputPump } from "./outputPump.ts";
+import { programFault, startFailure, viewOf } from "./program.ts";
 import type { StreamOptions } from "./requests.ts";
-import type { StreamSession } from "./session.ts";
+import { type ClientStreams, writeSlowly } from "./streams.ts";
 
 const SIGHUP = 1;
 const SIGKILL = 9;
-/** After a command's end, output that its background processes hold open is read for this long, in ms. */
+/** After a command's end, output that its background processes hold open is read until it is silent so long, in ms. */
 const DRAIN_MS = 200;
 const LINE_END = 4;
 
@@ -27,14 +30,14 @@ export async function runExec(
   unit: ContainerUnit,
   running: RunningContainer,
   options: StreamOptions,
-  session: StreamSession,
+  session: ClientStreams,
 ): Promise<void> {
   try {
     const { child, streams } = await start(runtime, worker, unit, running, options);
     connect(child, streams, session);
-    const drained = Promise.all(streams.outputs.map(([stream, socket]) => forward(stream, socket, session)));
+    const pumps = streams.outputs.map(([stream, socket]) => new OutputPump(stream, socket, session));
     const { code, signal } = await child.exit;
-    await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, DRAIN_MS))]);
+    await Promise.all(pumps.map((pump) => pump.drained(DRAIN_MS)));
     for (const [, socket] of streams.outputs) socket.destroy();
     streams.stdin?.destroy();
     session.end({ exitCode: code ?? 128 + (signal ?? SIGKILL) });
@@ -52,6 +55,8 @@ async function start(
 ): Promise<{ child: Child; streams: CommandStreams }> {
   const [program, ...args] = command;
   if (program === undefined) throw new Error("the command is empty");
+  const fault = programFault(program, viewOf(running.handle.pid));
+  if (fault !== undefined) throw new Error(startFailure(randomBytes(32).toString("hex"), fault));
   const { user, capabilities } = containerSecurity(worker.pod, unit.container, {});
   const request = {
     argv: [program, ...args] as [string, ...string[]],
@@ -84,11 +89,11 @@ async function start(
 }
 
 /** From the client to the command. */
-function connect(child: Child, { stdin, outputs }: CommandStreams, session: StreamSession): void {
+function connect(child: Child, { stdin, outputs }: CommandStreams, session: ClientStreams): void {
   const pty = child.pty;
   stdin?.on("error", () => {});
   session.listen({
-    onStdin: (data) => stdin?.write(data),
+    onStdin: (data, resume) => stdin === undefined || writeSlowly(stdin, data, resume),
     // A terminal has no end; its end-of-file character says the same.
     onStdinEnd: () => (pty === undefined ? stdin?.end() : stdin?.write(Buffer.of(LINE_END))),
     onResize: (columns, rows) => {
@@ -100,18 +105,5 @@ function connect(child: Child, { stdin, outputs }: CommandStreams, session: Stre
       // As the end of a terminal's line; what ignores it goes on, as with every container runtime.
       if (pty !== undefined) child.kill(SIGHUP);
     },
-  });
-}
-
-/** From the command to the client; resolves at the end of the stream. */
-function forward(stream: "stdout" | "stderr", socket: Socket, session: StreamSession): Promise<void> {
-  return new Promise((resolve) => {
-    socket.on("close", () => resolve());
-    // Reading a terminal whose other end is closed gives EIO: that is its end.
-    socket.on("error", () => socket.destroy());
-    socket.on("end", () => socket.destroy());
-    socket.on("data", (chunk: Buffer) => {
-      if (!session.send(stream, chunk, () => socket.resume())) socket.pause();
-    });
   });
 }

@@ -3,11 +3,14 @@ import type { LogOptions } from "../logs/index.ts";
 /** A request of the API server that is not what its path promises: HTTP status and text. */
 export class RequestError extends Error {
   readonly status: number;
+  /** More headers of the answer. */
+  readonly headers: Readonly<Record<string, string>>;
 
-  constructor(status: number, message: string) {
+  constructor(status: number, message: string, headers: Readonly<Record<string, string>> = {}) {
     super(message);
     this.name = "RequestError";
     this.status = status;
+    this.headers = headers;
   }
 }
 

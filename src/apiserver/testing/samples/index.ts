@@ -1,10 +1,21 @@
 import { core } from "./core.ts";
+import { definitionSamples } from "./definitions.ts";
+import { extensions } from "./extensions.ts";
 import { others } from "./others.ts";
 import { pods } from "./pods.ts";
 import type { Sample } from "./sample.ts";
+import { scaling } from "./scaling.ts";
 import { workloads } from "./workloads.ts";
 
 export type { Sample } from "./sample.ts";
 
 /** One row for every kind that is served. */
-export const samples: readonly Sample[] = [...core, ...pods, ...workloads, ...others];
+export const samples: readonly Sample[] = [
+  ...core,
+  ...pods,
+  ...workloads,
+  ...others,
+  ...scaling,
+  ...extensions,
+  ...definitionSamples,
+];

@@ -1,0 +1,284 @@
+import type { FieldErrors } from "../errors.ts";
+import type { WriteContext } from "../kinds/definition.ts";
+import { dns1035Label, dnsSubdomain } from "../kinds/names.ts";
+import type { Schema } from "../schema/schema.ts";
+import { compileRules } from "./cel/rules.ts";
+import { validateDefaults } from "./default-rules.ts";
+import { parseJsonPath } from "./jsonpath.ts";
+import { type Crd, type CrdColumn, type CrdNames, type CrdVersion, conditionIs } from "./model.ts";
+import { validateStructural } from "./structural.ts";
+
+/** Validation of definitions: apiextensions-apiserver pkg/apis/apiextensions/validation/validation.go. */
+
+const approvalAnnotation = "api-approved.kubernetes.io";
+
+/** Validates a definition. Rules that cannot be enforced become warnings. */
+export function validateDefinition(crd: Crd, errors: FieldErrors, context: WriteContext): void {
+  const { spec } = crd;
+  if (!spec) {
+    errors.required("spec.group");
+    return;
+  }
+  const names = (spec.names ?? {}) as CrdNames;
+  if (crd.metadata.name !== `${names.plural ?? ""}.${spec.group ?? ""}`)
+    errors.invalid("metadata.name", crd.metadata.name, 'must be spec.names.plural+"."+spec.group');
+  validateApproval(crd, errors);
+  validateGroup(spec.group ?? "", errors);
+  if (!spec.scope) errors.required("spec.scope");
+  else if (!["Cluster", "Namespaced"].includes(spec.scope))
+    errors.unsupported("spec.scope", spec.scope, ["Cluster", "Namespaced"]);
+  validateVersions(spec.versions ?? [], errors);
+  for (const field of ["plural", "singular", "kind", "listKind"] as const)
+    if (!names[field]) errors.required(`spec.names.${field}`);
+  validateNames(names, "spec.names", errors);
+  validateConversion(crd, errors);
+  if (spec.preserveUnknownFields)
+    errors.invalid(
+      "spec.preserveUnknownFields",
+      true,
+      "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead",
+    );
+  (spec.versions ?? []).forEach((version, i) => {
+    validateVersion(version, `spec.versions[${i}]`, errors, context.schema);
+  });
+  if (errors.causes.length === 0) warnOfRules(crd, context);
+}
+
+function warnOfRules(crd: Crd, context: WriteContext): void {
+  crd.spec.versions.forEach((version, i) => {
+    const path = `spec.versions[${i}].schema.openAPIV3Schema`;
+    const { problems } = compileRules(version.schema?.openAPIV3Schema ?? {}, path);
+    for (const { where, rule, why } of problems)
+      context.warn(`${where}: this rule cannot be evaluated here and is not enforced: ${JSON.stringify(rule)}: ${why}`);
+  });
+}
+
+/** Groups of the Kubernetes community need an approval. */
+export function isProtectedGroup(group: string): boolean {
+  return /(^|\.)(k8s|kubernetes)\.io$/.test(group);
+}
+
+/** What a protected group's approval says: approved in a URL, knowingly not approved, or nothing. */
+export function approvalOf(crd: Crd): { state: "approved" | "unapproved" | "missing" | "invalid"; value: string } {
+  const value = crd.metadata.annotations?.[approvalAnnotation] ?? "";
+  if (value === "") return { state: "missing", value };
+  if (value.startsWith("unapproved")) return { state: "unapproved", value };
+  return { state: URL.canParse(value) ? "approved" : "invalid", value };
+}
+
+function validateApproval(crd: Crd, errors: FieldErrors): void {
+  if (!isProtectedGroup(crd.spec.group ?? "")) return;
+  const { state, value } = approvalOf(crd);
+  const path = `metadata.annotations[${approvalAnnotation}]`;
+  if (state === "missing")
+    errors.required(
+      path,
+      `protected groups must have approval annotation "${approvalAnnotation}", see https://github.com/kubernetes/enhancements/pull/1111`,
+    );
+  if (state === "invalid")
+    errors.invalid(
+      path,
+      value,
+      `protected groups must have approval annotation "${approvalAnnotation}" with either a URL or a reason starting with "unapproved", see https://github.com/kubernetes/enhancements/pull/1111`,
+    );
+}
+
+function validateGroup(group: string, errors: FieldErrors): void {
+  if (!group) {
+    errors.required("spec.group");
+    return;
+  }
+  const problems = dnsSubdomain(group);
+  if (problems.length > 0) errors.invalid("spec.group", group, problems.join(","));
+  else if (!group.includes(".")) errors.invalid("spec.group", group, "should be a domain with at least one dot");
+}
+
+function validateVersions(versions: readonly CrdVersion[], errors: FieldErrors): void {
+  versions.forEach(({ name = "" }, i) => {
+    const problems = dns1035Label(name);
+    if (problems.length > 0) errors.invalid(`spec.versions[${i}].name`, name, problems.join(","));
+  });
+  // The whole list would make the message unreadable.
+  const shown = versions.map(({ name, served, storage }) => ({ name, served, storage }));
+  if (new Set(versions.map((v) => v.name)).size < versions.length)
+    errors.invalid("spec.versions", shown, "must contain unique version names");
+  if (versions.filter((v) => v.storage).length !== 1)
+    errors.invalid("spec.versions", shown, "must have exactly one version marked as storage version");
+}
+
+/** Validates spec.names or status.acceptedNames. */
+export function validateNames(names: CrdNames, path: string, errors: FieldErrors): void {
+  const mixed = "may have mixed case, but should otherwise match: ";
+  const check = (field: string, value: string | undefined, mixedCase: boolean) => {
+    const problems = value ? dns1035Label(mixedCase ? value.toLowerCase() : value) : [];
+    if (problems.length > 0)
+      errors.invalid(`${path}.${field}`, value, `${mixedCase ? mixed : ""}${problems.join(",")}`);
+  };
+  check("plural", names.plural, false);
+  check("singular", names.singular, false);
+  check("kind", names.kind, true);
+  check("listKind", names.listKind, true);
+  for (const field of ["shortNames", "categories"] as const)
+    names[field]?.forEach((name, i) => {
+      const problems = dns1035Label(name);
+      if (problems.length > 0) errors.invalid(`${path}.${field}[${i}]`, name, problems.join(","));
+    });
+  if (names.kind && names.kind === names.listKind)
+    errors.invalid(`${path}.listKind`, names.listKind, "kind and listKind may not be the same");
+}
+
+function validateConversion(crd: Crd, errors: FieldErrors): void {
+  const { strategy, webhook } = crd.spec.conversion ?? { strategy: "None" };
+  if (!strategy) errors.required("spec.conversion.strategy");
+  else if (strategy !== "None" && strategy !== "Webhook")
+    errors.unsupported("spec.conversion.strategy", strategy, ["None", "Webhook"]);
+  if (strategy === "Webhook") {
+    if (!webhook?.clientConfig)
+      errors.required("spec.conversion.webhookClientConfig", "required when strategy is set to Webhook");
+  } else if (webhook) {
+    errors.forbidden("spec.conversion.webhook", "should not be set when strategy is not set to Webhook");
+  }
+}
+
+function validateVersion(version: CrdVersion, path: string, errors: FieldErrors, types: Schema): void {
+  const schema = version.schema?.openAPIV3Schema;
+  const at = `${path}.schema.openAPIV3Schema`;
+  validateDeprecation(version, path, errors);
+  if (!schema) errors.required(at, "schemas are required");
+  else {
+    const before = errors.causes.length;
+    validateStructural(schema, at, errors);
+    if (errors.causes.length === before) validateDefaults(types, schema, at, errors);
+  }
+  validateScale(version, `${path}.subresources.scale`, errors);
+  version.additionalPrinterColumns?.forEach((column, i) => {
+    validateColumn(column, `${path}.additionalPrinterColumns[${i}]`, errors);
+  });
+  validateSelectable(version, `${path}.selectableFields`, errors);
+}
+
+function validateDeprecation(version: CrdVersion, path: string, errors: FieldErrors): void {
+  const { deprecated, deprecationWarning: text } = version;
+  const at = `${path}.deprecationWarning`;
+  if (text === undefined) return;
+  if (!deprecated) errors.invalid(at, text, "can only be set for deprecated versions");
+  if (text === "") errors.invalid(at, text, "must not be empty");
+  if (Buffer.byteLength(text) > 256) errors.invalid(at, text, "must be <= 256 characters long");
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  if (/[\u0000-\u001f\u007f]/.test(text)) errors.invalid(at, text, "must only contain printable UTF-8 characters");
+}
+
+function validateScale(version: CrdVersion, path: string, errors: FieldErrors): void {
+  const scale = version.subresources?.scale;
+  if (!scale) return;
+  const check = (field: keyof typeof scale, roots: readonly string[], needed: boolean) => {
+    const value = scale[field] ?? "";
+    const names = roots.map((r) => `.${r}`).join(" or ");
+    if (value === "") {
+      if (needed) errors.required(`${path}.${field}`);
+    } else if (!plainPath(value)) errors.invalid(`${path}.${field}`, value, "must be a json path in the dot notation");
+    else if (!roots.some((root) => value.startsWith(`.${root}.`)))
+      errors.invalid(`${path}.${field}`, value, `should be a json path under ${names}`);
+  };
+  check("specReplicasPath", ["spec"], true);
+  check("statusReplicasPath", ["status"], true);
+  check("labelSelectorPath", ["spec", "status"], false);
+}
+
+/** The names of a path's fields when it is a plain one that begins with a dot. */
+function plainPath(path: string): readonly string[] | undefined {
+  try {
+    return path.startsWith(".") ? parseJsonPath(path).fields : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const columnTypes = ["boolean", "date", "integer", "number", "string"];
+const columnFormats = ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"];
+
+function validateColumn(column: CrdColumn, path: string, errors: FieldErrors): void {
+  const { name, type, format, jsonPath } = column;
+  if (!name) errors.required(`${path}.name`);
+  if (!type) errors.required(`${path}.type`, `must be one of ${columnTypes.join(",")}`);
+  else if (!columnTypes.includes(type)) errors.invalid(`${path}.type`, type, `must be one of ${columnTypes.join(",")}`);
+  if (format && !columnFormats.includes(format))
+    errors.invalid(`${path}.format`, format, `must be one of ${columnFormats.join(",")}`);
+  if (!jsonPath) errors.required(`${path}.jsonPath`);
+  else validateSimplePath(jsonPath, `${path}.jsonPath`, errors);
+}
+
+function validateSimplePath(jsonPath: string, path: string, errors: FieldErrors): void {
+  if (!jsonPath.startsWith(".")) {
+    errors.invalid(path, jsonPath, "must be a simple json path starting with .");
+    return;
+  }
+  try {
+    parseJsonPath(jsonPath);
+  } catch (error) {
+    errors.invalid(path, jsonPath, `is an invalid path: ${(error as Error).message}`);
+  }
+}
+
+function validateSelectable(version: CrdVersion, path: string, errors: FieldErrors): void {
+  const fields = version.selectableFields ?? [];
+  if (fields.length > 8) errors.tooMany(path, fields.length, 8);
+  const seen = new Set<string>();
+  fields.forEach(({ jsonPath }, i) => {
+    const at = `${path}[${i}].jsonPath`;
+    if (!jsonPath) errors.required(at);
+    else if (seen.has(jsonPath)) errors.duplicate(at, jsonPath);
+    else {
+      const names = plainPath(jsonPath);
+      const schema = names?.reduce(
+        (s, name) => s?.properties?.[name],
+        version.schema?.openAPIV3Schema as { properties?: Record<string, never>; type?: string } | undefined,
+      );
+      if (!names) errors.invalid(at, jsonPath, "is an invalid path: does not start with .");
+      else if (names[0] === "metadata") errors.invalid(at, jsonPath, "must not point to fields in metadata");
+      else if (!["string", "boolean", "integer"].includes(schema?.type ?? ""))
+        errors.invalid(
+          at,
+          jsonPath,
+          schema
+            ? "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed."
+            : "is an invalid path: does not refer to a valid field",
+        );
+    }
+    seen.add(jsonPath);
+  });
+}
+
+/** Validates what an update may not change. */
+export function validateDefinitionUpdate(crd: Crd, old: Crd, errors: FieldErrors): void {
+  const same = (field: string, now: unknown, before: unknown) => {
+    if (now !== before) errors.invalid(field, now ?? "", "field is immutable");
+  };
+  if (conditionIs(old, "Established")) {
+    same("spec.scope", crd.spec.scope, old.spec.scope);
+    same("spec.names.kind", crd.spec.names.kind, old.spec.names.kind);
+  }
+  same("spec.group", crd.spec.group, old.spec.group);
+  same("spec.names.plural", crd.spec.names.plural, old.spec.names.plural);
+  validateStored(crd, errors);
+}
+
+/** Versions in which objects may be stored cannot leave the definition. */
+function validateStored(crd: Crd, errors: FieldErrors): void {
+  const stored = crd.status?.storedVersions ?? [];
+  const names = crd.spec.versions.map((v) => v.name);
+  stored.forEach((version, i) => {
+    if (!names.includes(version))
+      errors.invalid(
+        `status.storedVersions[${i}]`,
+        version,
+        "missing from spec.versions; " +
+          version +
+          " was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in " +
+          version +
+          " and removes " +
+          version +
+          " from status.storedVersions",
+      );
+  });
+}

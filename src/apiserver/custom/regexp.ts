@@ -1,0 +1,145 @@
+import { setFlagsFromString } from "node:v8";
+
+/**
+ * Makes V8 go over to its linear engine where a pattern backtracks too much, so that a pattern from a definition and
+ * a value from a client cannot hold up the server. It holds for the whole process.
+ */
+export function boundBacktracking(): void {
+  setFlagsFromString("--enable-experimental-regexp-engine-on-excessive-backtracks");
+}
+
+const posixClasses: Readonly<Record<string, string>> = {
+  alnum: "0-9A-Za-z",
+  alpha: "A-Za-z",
+  ascii: "\\x00-\\x7F",
+  blank: "\\t ",
+  cntrl: "\\x00-\\x1F\\x7F",
+  digit: "0-9",
+  graph: "!-~",
+  lower: "a-z",
+  print: " -~",
+  punct: "!-\\/:-@[-`{-~",
+  space: "\\t\\n\\v\\f\\r ",
+  upper: "A-Z",
+  word: "0-9A-Za-z_",
+  xdigit: "0-9A-Fa-f",
+};
+
+/**
+ * A Go regular expression (RE2 syntax, github.com/google/re2/wiki/Syntax) as a JavaScript one. Throws SyntaxError for
+ * what is none, or cannot be said in JavaScript.
+ */
+export function compileRegExp(pattern: string): RegExp {
+  let flags = "";
+  let rest = pattern;
+  const lead = /^\(\?([ims]+)\)/.exec(rest);
+  if (lead) {
+    flags = [...new Set(lead[1] as string)].join("");
+    rest = rest.slice(lead[0].length);
+  }
+  const source = translate(rest);
+  // Unicode classes need the flag, which the linear engine does not have.
+  if (/\\[pP]\{/.test(source)) flags += "u";
+  return new RegExp(source, flags);
+}
+
+function translate(pattern: string): string {
+  let out = "";
+  for (let i = 0; i < pattern.length; ) {
+    const rest = pattern.slice(i, i + 12);
+    let step: readonly [text: string, length: number];
+    if (pattern[i] === "\\") step = escaped(pattern, i);
+    else if (pattern[i] === "[") step = characterClass(pattern, i);
+    else if (rest.startsWith("(?P<")) step = ["(?<", 4];
+    else if (/^\(\?(=|!|<=|<!)/.test(rest)) throw new SyntaxError("invalid or unsupported Perl syntax: `(?`");
+    else step = [pattern[i] as string, 1];
+    out += step[0];
+    i += step[1];
+  }
+  return out;
+}
+
+/** What a backslash begins outside of a class. */
+function escaped(pattern: string, at: number): readonly [string, number] {
+  const next = pattern[at + 1];
+  if (next === undefined) throw new SyntaxError("trailing backslash at end of expression: ``");
+  if (next === "Q") {
+    const end = pattern.indexOf("\\E", at + 2);
+    const text = pattern.slice(at + 2, end < 0 ? undefined : end);
+    return [text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"), text.length + (end < 0 ? 2 : 4)];
+  }
+  if (next === "A") return ["(?<![\\s\\S])", 2];
+  if (next === "z") return ["(?![\\s\\S])", 2];
+  if (next === "x" && pattern[at + 2] === "{") return braced(pattern, at);
+  if (next === "p" || next === "P") return unicodeClass(pattern, at);
+  if (/[1-9]/.test(next) || next === "k") throw new SyntaxError(`invalid escape sequence: \`\\${next}\``);
+  if (/[A-Za-z]/.test(next) && !/[aftnrvdDsSwWbBx]/.test(next))
+    throw new SyntaxError(`invalid escape sequence: \`\\${next}\``);
+  if (next === "a") return ["\\x07", 2];
+  if (next === "s") return ["[\\t\\n\\f\\r ]", 2];
+  if (next === "S") return ["[^\\t\\n\\f\\r ]", 2];
+  return [`\\${next}`, 2];
+}
+
+/** `\x{10FFFF}`. */
+function braced(pattern: string, at: number): readonly [string, number] {
+  const match = /^\\x\{([0-9A-Fa-f]{1,6})\}/.exec(pattern.slice(at));
+  if (!match) throw new SyntaxError("invalid escape sequence: `\\x`");
+  const code = Number.parseInt(match[1] as string, 16);
+  if (code > 0x10ffff) throw new SyntaxError("invalid escape sequence: `\\x`");
+  const units = [...String.fromCodePoint(code)].flatMap((c) => c.split(""));
+  const text = units.map((u) => `\\u${u.charCodeAt(0).toString(16).padStart(4, "0")}`).join("");
+  return [text, match[0].length];
+}
+
+/** `\pL` and `\p{Greek}`. */
+function unicodeClass(pattern: string, at: number): readonly [string, number] {
+  const match = /^\\([pP])(?:\{(\^?)(\w+)\}|(\w))/.exec(pattern.slice(at));
+  if (!match) throw new SyntaxError("invalid character class range: `\\p`");
+  const negated = (match[1] === "P") !== (match[2] === "^");
+  const name = match[3] ?? (match[4] as string);
+  // Scripts have names of several letters, categories of one or two.
+  const property = name.length > 2 ? `Script=${name}` : name;
+  return [`\\${negated ? "P" : "p"}{${property}}`, match[0].length];
+}
+
+/** A bracketed class; posix names inside become ranges. */
+function characterClass(pattern: string, start: number): readonly [string, number] {
+  let at = start + 1;
+  let out = "[";
+  if (pattern[at] === "^") {
+    out += "^";
+    at++;
+  }
+  // A bracket right at the beginning stands for itself.
+  if (pattern[at] === "]") {
+    out += "\\]";
+    at++;
+  }
+  for (; at < pattern.length && pattern[at] !== "]"; ) {
+    const posix = /^\[:(\^?)(\w+):\]/.exec(pattern.slice(at, at + 14));
+    if (posix) {
+      const ranges = posixClasses[posix[2] as string];
+      if (!ranges || posix[1]) throw new SyntaxError(`invalid character class range: \`${posix[0]}\``);
+      out += ranges;
+      at += posix[0].length;
+    } else if (pattern[at] === "\\") {
+      const [text, length] = classEscape(pattern, at);
+      out += text;
+      at += length;
+    } else {
+      out += pattern[at] === "[" ? "\\[" : pattern[at];
+      at++;
+    }
+  }
+  if (at >= pattern.length) throw new SyntaxError(`missing closing ]: \`${pattern.slice(start)}\``);
+  return [`${out}]`, at + 1 - start];
+}
+
+function classEscape(pattern: string, at: number): readonly [string, number] {
+  const next = pattern[at + 1] ?? "";
+  if (next === "s") return ["\\t\\n\\f\\r ", 2];
+  if (next === "b" || next === "B" || next === "A" || next === "z")
+    throw new SyntaxError(`invalid escape sequence: \`\\${next}\``);
+  return escaped(pattern, at);
+}

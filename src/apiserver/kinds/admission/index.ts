@@ -1,0 +1,7 @@
+export {
+  mutatingAdmissionPolicy,
+  mutatingAdmissionPolicyBinding,
+  validatingAdmissionPolicy,
+  validatingAdmissionPolicyBinding,
+} from "./policies.ts";
+export { mutatingWebhookConfiguration, validatingWebhookConfiguration } from "./webhooks.ts";

@@ -1,0 +1,1 @@
+export { horizontalPodAutoscaler, horizontalPodAutoscalerV1 } from "./autoscaler.ts";

@@ -1,0 +1,1 @@
+export { certificateSigningRequest } from "./signing-request.ts";

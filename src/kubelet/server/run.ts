@@ -1,0 +1,47 @@
+import type { ServerResponse } from "node:http";
+import type { CommandEnd } from "#wire/websocket/index.ts";
+import type { ProcessRuntime } from "../runtime/index.ts";
+import { runExec } from "./exec.ts";
+import { findContainer, type PodFinder } from "./find.ts";
+import { type ContainerPath, RequestError } from "./requests.ts";
+
+/**
+ * `/run/…?cmd=`: runs a command and answers with what it printed, whole, as upstream's kubelet does. A command that
+ * fails is an error 500 with its output in front.
+ */
+export async function serveRun(
+  deps: PodFinder & { readonly runtime: ProcessRuntime },
+  path: ContainerPath,
+  query: URLSearchParams,
+  response: ServerResponse,
+): Promise<void> {
+  const { worker, unit, running } = findContainer(deps, path);
+  const command = (query.get("cmd") ?? "").split(" ").filter((word) => word !== "");
+  if (command.length === 0) throw new RequestError(400, "a command is needed: ?cmd=");
+  const output: Buffer[] = [];
+  let end: CommandEnd | undefined;
+  await runExec(
+    deps.runtime,
+    worker,
+    unit,
+    running,
+    { command, stdin: false, stdout: true, stderr: true, tty: false },
+    {
+      listen: () => {},
+      send: (_stream, data) => {
+        output.push(data);
+        return true;
+      },
+      end: (how) => {
+        end = how;
+      },
+    },
+  );
+  const text = Buffer.concat(output);
+  if (end && "exitCode" in end && end.exitCode === 0) {
+    response.writeHead(200, { "content-type": "text/plain; charset=utf-8" }).end(text);
+    return;
+  }
+  const fault = end && "error" in end ? end.error : `command exited with ${end?.exitCode}`;
+  throw new RequestError(500, `${text.toString()}${fault}`);
+}
