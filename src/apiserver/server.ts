@@ -18,6 +18,7 @@ import { Handler } from "./rest/handler.ts";
 import { Objects } from "./rest/objects.ts";
 import { OpenApi } from "./rest/openapi.ts";
 import { Paths } from "./rest/paths.ts";
+import { RequestMetrics } from "./rest/request-metrics.ts";
 import { Reviews } from "./rest/reviews.ts";
 import { Subresources } from "./rest/subresources.ts";
 import { Writes } from "./rest/writes.ts";
@@ -60,7 +61,8 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
   const objects = new Objects({ store, schema, allocator, admission });
   const writes = new Writes({ store, schema, objects });
   const openApi = new OpenApi(registry, schema, serverVersion.gitVersion);
-  const paths = new Paths({ store, tokens, openApi });
+  const metrics = new RequestMetrics(registry);
+  const paths = new Paths({ store, tokens, openApi, metrics });
   const handler = new Handler({
     authority,
     registry,
@@ -70,6 +72,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     subresources: new Subresources({ store, schema, objects, writes, tokens }),
     reviews: new Reviews({ schema, rbac, authorizer, authenticator, audiences: tokens.audiences }),
     paths: (path, call) => paths.answer(path, call),
+    metrics,
     log: deps.log,
   });
   const { advertiseAddress, securePort } = options;
