@@ -288,9 +288,10 @@ function typeLine(short: string, fields: readonly CodedField[], model: Model | u
   const parts = ["apiVersion", "kind"]
     .filter((name) => base.has(name) && !fields.some((f) => f.name === name))
     .map((name) => `${name}:s=0`);
+  const spelled = new Map([...base].map((name) => [name.toLowerCase(), name]));
   for (const { name: given, code, number } of fields) {
-    // A few protobuf names begin with a capital; the JSON's never do.
-    const name = given.replace(/^[A-Z]/, (c) => c.toLowerCase());
+    // A few protobuf names have other capitals than the JSON's: uID is uid there; Port of DaemonEndpoint is right.
+    const name = spelled.get(given.toLowerCase()) ?? given.replace(/^[A-Z]/, (c) => c.toLowerCase());
     const structure = /^[a-zA-Z]\w*\./.test(code) || /^[A-Z]/.test(code);
     const inline = model && structure && !base.has(name) ? "~" : "";
     const pointer = code.length === 1 && pointerScalars(short, name) ? "*" : "";
@@ -318,8 +319,7 @@ function generate(jar: string): void {
   for (const m of served)
     write(
       shortName(m.name),
-      // Protobuf's definition calls it uID, the JSON tag says uid.
-      m.fields.map((f) => ({ name: f.name === "uID" ? "uid" : f.name, code: typeCode(f, messages), number: f.number })),
+      m.fields.map((f) => ({ name: f.name, code: typeCode(f, messages), number: f.number })),
     );
   for (const [short, text] of Object.entries(aggregator))
     write(

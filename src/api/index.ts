@@ -6,6 +6,7 @@ export * from "./errors.ts";
 export * from "./events.ts";
 export * from "./http2.ts";
 export * from "./kubeconfig.ts";
+export { labelKeyProblems, labelValueProblems } from "./label-names.ts";
 export * from "./reflector.ts";
 export * from "./resources.ts";
 export * from "./selectors.ts";

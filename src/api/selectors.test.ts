@@ -36,8 +36,32 @@ describe("label selectors", () => {
 
   it.each(["=web", "app in web", "app in (", "a b", ",", "app=web,", "app=%%", "a/b/c=x", "app>x", "!", "app=(a)"])(
     "refuses %j",
-    (text) => expect(() => parseSelector(text)).toThrow(/parse requirement|must be an integer/),
+    (text) => expect(() => parseSelector(text)).toThrow(/parse requirement|must be an integer|expected: /),
   );
+
+  // Recorded from k8s.io/apimachinery v0.36.6.
+  it.each([
+    ["app=web,", "found '', expected: identifier after ','"],
+    ["(a)", "found '(', expected: !, identifier, or 'end of string'"],
+    ["a b", "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"],
+    ["a in b", "unable to parse requirement: found 'b' expected: '('"],
+    ["a in (b", "unable to parse requirement: found '', expected: ',' or ')'"],
+    ["a=b c", "found 'c', expected: ',' or 'end of string'"],
+    [
+      "a>x",
+      `unable to parse requirement: values[0]: Invalid value: "x": for 'Gt', 'Lt' operators, the value must be an integer`,
+    ],
+    [
+      "a=-",
+      `unable to parse requirement: values[0][a]: Invalid value: "-": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')`,
+    ],
+    [
+      "a/=b",
+      `unable to parse requirement: <nil>: Invalid value: "a/": name part must be non-empty; name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')`,
+    ],
+  ])("refuses %j with apimachinery's words", (text, message) => {
+    expect(() => parseSelector(text)).toThrow(expect.objectContaining({ message }));
+  });
 
   it("gives the same answer as text and as object", () => {
     const selector = {
@@ -79,9 +103,9 @@ describe("label selectors", () => {
 describe("field selectors", () => {
   it("parses equality, inequality and escapes", () => {
     expect(parseFieldSelector("spec.nodeName=node01,status.phase!=Running,a==b\\,c\\=d\\\\")).toEqual([
+      { field: "a", value: "b,c=d\\", equal: true },
       { field: "spec.nodeName", value: "node01", equal: true },
       { field: "status.phase", value: "Running", equal: false },
-      { field: "a", value: "b,c=d\\", equal: true },
     ]);
     expect(parseFieldSelector("")).toEqual([]);
   });

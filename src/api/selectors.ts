@@ -1,4 +1,5 @@
 import { PodwireError } from "#base/errors.ts";
+import { labelKeyProblems, labelValueProblems } from "./label-names.ts";
 import type { LabelSelector } from "./types.ts";
 
 /** Labels of an object; absent means none. */
@@ -88,14 +89,15 @@ export interface FieldRequirement {
  */
 export function parseFieldSelector(text: string): FieldRequirement[] {
   return splitTerms(text)
+    .sort()
     .filter((term) => term !== "")
     .map((term) => {
-      const match = /^(?<field>[^=!]*)(?<operator>!=|==|=)(?<value>.*)$/s.exec(term);
+      const match = /^(?<field>.*?)(?<operator>!=|==|=)(?<value>.*)$/s.exec(term);
       if (!match?.groups) {
         throw new PodwireError("InvalidSelector", `invalid selector: '${text}'; can't understand '${term}'`);
       }
       const { field = "", operator, value = "" } = match.groups;
-      return { field, equal: operator !== "!=", value: unescapeValue(value, text) };
+      return { field, equal: operator !== "!=", value: unescapeValue(value) };
     });
 }
 
@@ -114,10 +116,14 @@ function splitTerms(text: string): string[] {
   return [...terms, term];
 }
 
-function unescapeValue(value: string, whole: string): string {
-  return value.replace(/\\(.?)|[,=]/gs, (found, escaped: string | undefined) => {
+function unescapeValue(value: string): string {
+  return value.replace(/\\(.?)|[,=]/gsu, (found, escaped: string | undefined) => {
     if (escaped === "," || escaped === "=" || escaped === "\\") return escaped;
-    throw new PodwireError("InvalidSelector", `invalid field selector: ${whole}: invalid escape or character ${found}`);
+    const why =
+      escaped === undefined
+        ? `unescaped character in value: ${found.codePointAt(0)}`
+        : `invalid escape sequence: ${found}`;
+    throw new PodwireError("InvalidSelector", `invalid field selector: ${why}`);
   });
 }
 
@@ -125,7 +131,10 @@ const tokenPattern = /\s*(?:(?<symbol>==|!=|[=!(),<>])|(?<word>[^\s=!(),<>]+))/y
 
 type Token = { readonly kind: "symbol" | "word" | "end"; readonly text: string };
 
-/** Recursive descent over at most two tokens of look-ahead. */
+/**
+ * Recursive descent with one token of look-ahead. The messages are those of apimachinery's labels.Parser, odd ones
+ * too, since clients show them.
+ */
 class SelectorParser {
   readonly #text: string;
   readonly #tokens: Token[] = [];
@@ -144,93 +153,112 @@ class SelectorParser {
 
   parse(): Requirement[] {
     const requirements: Requirement[] = [];
-    if (this.#peek().kind === "end") return requirements;
     for (;;) {
-      requirements.push(this.#requirement());
-      const token = this.#take();
+      const token = this.#peek();
       if (token.kind === "end") return requirements;
-      if (token.text !== ",") this.#fail(token, "',' or 'end of string'");
-      // No comma at the very end, as upstream.
-      if (this.#peek().kind === "end") this.#fail(this.#peek(), "identifier after ','");
+      if (!startsRequirement(token)) this.#fail(`found '${token.text}', expected: !, identifier, or 'end of string'`);
+      requirements.push(this.#requirement());
+      const after = this.#take();
+      if (after.kind === "end") return requirements;
+      if (!isSymbol(after, ",")) this.#fail(`found '${after.text}', expected: ',' or 'end of string'`);
+      const next = this.#peek();
+      if (!startsRequirement(next)) this.#fail(`found '${next.text}', expected: identifier after ','`);
     }
   }
 
   #requirement(): Requirement {
-    if (this.#peek().text === "!" && this.#peek().kind === "symbol") {
-      this.#take();
-      return { key: this.#key(), operator: "DoesNotExist", values: [] };
-    }
-    const key = this.#key();
-    const token = this.#peek();
-    if (token.kind === "end" || (token.kind === "symbol" && token.text === ",")) {
-      return { key, operator: "Exists", values: [] };
-    }
-    this.#take();
-    switch (token.text) {
-      case "=":
-      case "==":
-        return { key, operator: "In", values: [this.#value()] };
-      case "!=":
-        return { key, operator: "NotIn", values: [this.#value()] };
-      case "in":
-        return { key, operator: "In", values: this.#set() };
-      case "notin":
-        return { key, operator: "NotIn", values: this.#set() };
-      case ">":
-        return { key, operator: "Gt", values: [this.#integer()] };
-      case "<":
-        return { key, operator: "Lt", values: [this.#integer()] };
-      default:
-        return this.#fail(token, "in, notin, =, ==, !=, gt, lt");
-    }
+    const absent = isSymbol(this.#peek(), "!");
+    if (absent) this.#take();
+    const { kind, text: key } = this.#take();
+    if (kind !== "word") this.#failRequirement(`found '${key}', expected: identifier`);
+    const problems = labelKeyProblems(key);
+    if (problems.length > 0) this.#failRequirement(invalidValue("<nil>", key, problems));
+    if (absent) return { key, operator: "DoesNotExist", values: [] };
+    const next = this.#peek();
+    if (next.kind === "end" || isSymbol(next, ",")) return { key, operator: "Exists", values: [] };
+    const operator = this.#operator();
+    const values = operator.many ? this.#set() : [this.#value()];
+    this.#check(key, operator.name, values);
+    return { key, operator: operator.name, values };
   }
 
-  #key(): string {
-    const token = this.#take();
-    if (token.kind !== "word") this.#fail(token, "identifier");
-    if (!isLabelKey(token.text)) {
-      throw new PodwireError("InvalidSelector", `unable to parse requirement: <nil>: Invalid value: "${token.text}"`);
+  #operator(): { name: Requirement["operator"]; many: boolean } {
+    const { text } = this.#take();
+    switch (text) {
+      case "=":
+      case "==":
+        return { name: "In", many: false };
+      case "!=":
+        return { name: "NotIn", many: false };
+      case "in":
+        return { name: "In", many: true };
+      case "notin":
+        return { name: "NotIn", many: true };
+      case ">":
+        return { name: "Gt", many: false };
+      case "<":
+        return { name: "Lt", many: false };
+      default:
+        return this.#failRequirement(`found '${text}', expected: in, notin, =, ==, !=, gt, lt`);
     }
-    return token.text;
   }
 
   /** A value may be empty: `a=` and `a=,b`. */
   #value(): string {
     const token = this.#peek();
-    if (token.kind === "end" || (token.kind === "symbol" && token.text === ",")) return "";
-    if (token.kind !== "word") this.#fail(token, "identifier");
-    return this.#checkedValue(this.#take().text);
-  }
-
-  #integer(): string {
-    const text = this.#value();
-    if (!isInteger(text)) {
-      throw new PodwireError("InvalidSelector", "for 'Gt', 'Lt' operators, the value must be an integer");
-    }
-    return text;
+    if (token.kind === "end" || isSymbol(token, ",")) return "";
+    if (token.kind !== "word") this.#failRequirement(`found '${token.text}', expected: identifier`);
+    return this.#take().text;
   }
 
   #set(): string[] {
     const open = this.#take();
-    if (open.text !== "(") this.#fail(open, "'('");
+    if (!isSymbol(open, "(")) this.#failRequirement(`found '${open.text}' expected: '('`);
+    const first = this.#peek();
+    if (isSymbol(first, ")")) {
+      this.#take();
+      return [""];
+    }
+    if (first.kind !== "word" && !isSymbol(first, ","))
+      this.#failRequirement(`found '${first.text}', expected: ',', ')' or identifier`);
+    const values = this.#list();
+    if (!isSymbol(this.#take(), ")")) this.#failRequirement(`found '${first.text}', expected: ')'`);
+    return [...new Set(values)].sort();
+  }
+
+  /** Values up to the closing parenthesis; an empty one wherever there is nothing between commas. */
+  #list(): string[] {
     const values: string[] = [];
-    let expectValue = true;
     for (;;) {
       const token = this.#take();
       if (token.kind === "word") {
-        values.push(this.#checkedValue(token.text));
-        expectValue = false;
-      } else if (token.text === "," || token.text === ")") {
-        if (expectValue) values.push("");
-        if (token.text === ")") return [...new Set(values)].sort();
-        expectValue = true;
-      } else this.#fail(token, "',', ')' or identifier");
+        values.push(token.text);
+        const next = this.#peek();
+        if (isSymbol(next, ")")) return values;
+        if (!isSymbol(next, ",")) this.#failRequirement(`found '${next.text}', expected: ',' or ')'`);
+      } else if (isSymbol(token, ",")) {
+        if (values.length === 0) values.push("");
+        const next = this.#peek();
+        if (isSymbol(next, ")")) return [...values, ""];
+        if (isSymbol(next, ",")) values.push("");
+      } else this.#failRequirement(`found '${token.text}', expected: ',', or identifier`);
     }
   }
 
-  #checkedValue(text: string): string {
-    if (isLabelValue(text)) return text;
-    throw new PodwireError("InvalidSelector", `unable to parse requirement: values[0]: Invalid value: "${text}"`);
+  #check(key: string, operator: Requirement["operator"], values: readonly string[]): void {
+    const errors: string[] = [];
+    if (operator === "Gt" || operator === "Lt") {
+      for (const [i, value] of values.entries()) {
+        const why = "for 'Gt', 'Lt' operators, the value must be an integer";
+        if (!isInteger(value)) errors.push(invalidValue(`values[${i}]`, value, [why]));
+      }
+    }
+    for (const [i, value] of values.entries()) {
+      const problems = labelValueProblems(value);
+      if (problems.length > 0) errors.push(invalidValue(`values[${i}][${key}]`, value, problems));
+    }
+    if (errors.length === 1) this.#failRequirement(errors[0] as string);
+    if (errors.length > 1) this.#failRequirement(`[${errors.join(", ")}]`);
   }
 
   #peek(): Token {
@@ -243,27 +271,25 @@ class SelectorParser {
     return token;
   }
 
-  #fail(token: Token, expected: string): never {
-    const message = `unable to parse requirement: found '${token.text}', expected: ${expected}`;
+  #failRequirement(message: string): never {
+    return this.#fail(`unable to parse requirement: ${message}`);
+  }
+
+  #fail(message: string): never {
     throw new PodwireError("InvalidSelector", message, { selector: this.#text });
   }
 }
 
-/** `[prefix/]name`: a DNS subdomain and 63 characters of letters, digits, `-_.`, letters or digits at both ends. */
-export function isLabelKey(key: string): boolean {
-  const parts = key.split("/");
-  const name = parts.at(-1) ?? "";
-  if (parts.length > 2 || !/^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/.test(name)) return false;
-  const prefix = parts.length === 2 ? (parts[0] ?? "") : undefined;
-  return (
-    prefix === undefined ||
-    (prefix.length <= 253 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(prefix))
-  );
+function isSymbol(token: Token, text: string): boolean {
+  return token.kind === "symbol" && token.text === text;
 }
 
-/** Empty, or 63 characters of letters, digits, `-_.` with letters or digits at both ends. */
-export function isLabelValue(value: string): boolean {
-  return /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/.test(value);
+function startsRequirement(token: Token): boolean {
+  return token.kind === "word" || isSymbol(token, "!");
+}
+
+function invalidValue(path: string, value: string, problems: readonly string[]): string {
+  return `${path}: Invalid value: ${JSON.stringify(value)}: ${problems.join("; ")}`;
 }
 
 function isInteger(text: string | undefined): text is string {

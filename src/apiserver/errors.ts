@@ -25,6 +25,8 @@ export class StatusError extends Error {
   readonly reason: string;
   readonly details: Dict | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  /** Goes into the Status' metadata: where an expired list can go on. */
+  continue: string | undefined;
 
   constructor(code: number, reason: string, message: string, details?: Dict, headers: Record<string, string> = {}) {
     super(message);
@@ -39,10 +41,10 @@ export class StatusError extends Error {
     return {
       kind: "Status",
       apiVersion: "v1",
-      metadata: {},
+      metadata: this.continue === undefined ? {} : { continue: this.continue },
       status: "Failure",
       message: this.message,
-      reason: this.reason,
+      ...(this.reason ? { reason: this.reason } : {}),
       ...(this.details ? { details: this.details } : {}),
       code: this.code,
     };
@@ -120,9 +122,11 @@ export function methodNotAllowed(): StatusError {
   );
 }
 
-/** 410 for a watch or continue token older than the kept history. */
-export function expired(message: string): StatusError {
-  return new StatusError(410, "Expired", message);
+/** 410 for a watch or continue token older than the kept history; `token` is where the list can go on all the same. */
+export function expired(message: string, token?: string): StatusError {
+  const error = new StatusError(410, "Expired", message);
+  error.continue = token;
+  return error;
 }
 
 /** 413. */
@@ -226,7 +230,7 @@ export function invalid(kind: string, group: string, name: string, causes: reado
   const text = texts.length === 1 ? texts[0] : `[${texts.join(", ")}]`;
   const subject = group ? `${kind}.${group}` : kind;
   return new StatusError(422, "Invalid", `${subject} "${name}" is invalid: ${text}`, {
-    name,
+    ...(name ? { name } : {}),
     ...(group ? { group } : {}),
     kind,
     causes,

@@ -28,6 +28,9 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
+/** Configurations that do not fit their type: upstream answers these with code 500 and no reason. */
+const typedErrors = /"message":"failed to (create typed patch object|merge config)/;
+
 /** Sends a request; a 5xx or a logged failure is a bug. */
 async function survives(method: string, path: string, body?: unknown, type = "application/json"): Promise<void> {
   failures.length = 0;
@@ -35,8 +38,10 @@ async function survives(method: string, path: string, body?: unknown, type = "ap
   const sent = body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) };
   const response = await api.request({ method, path, headers: { "content-type": type }, signal, ...sent });
   // A watch goes on for ever: its head is all that is looked at.
-  if (!path.includes("watch")) for await (const _ of response.body);
-  expect({ path, failures, status: response.status >= 500 && response.status !== 504 }).toEqual({
+  let text = "";
+  if (!path.includes("watch")) for await (const chunk of response.body) text += Buffer.from(chunk).toString();
+  const failed = response.status >= 500 && response.status !== 504 && !typedErrors.test(text);
+  expect({ path, failures, status: failed }).toEqual({
     path,
     failures: [],
     status: false,

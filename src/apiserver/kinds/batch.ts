@@ -5,7 +5,7 @@ import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { immutable } from "./metadata.ts";
 import { defaultPodTemplate } from "./pod-defaults.ts";
-import { validatePodTemplate } from "./pod-validate.ts";
+import { validatePodTemplate } from "./podspec/index.ts";
 import { age, containerColumns, humanDuration, selectorText } from "./print.ts";
 
 type Job = Stored<V1Job>;

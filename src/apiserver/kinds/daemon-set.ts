@@ -1,9 +1,11 @@
 import type { V1DaemonSet } from "@kubernetes/client-node";
+import type { FieldErrors } from "../errors.ts";
+import { nonNegative } from "./checks.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { immutable } from "./metadata.ts";
 import { age, containerColumns, labelText, selectorText } from "./print.ts";
-import { ensureSpec, validateWorkload } from "./workload.ts";
+import { ensureSpec, validateShare, validateWorkload } from "./workload.ts";
 
 type DaemonSet = Stored<V1DaemonSet>;
 
@@ -56,9 +58,36 @@ export const daemonSet = defineKind<DaemonSet>({
   prepareCreate(o) {
     o.status = zeroDaemonSet();
   },
-  validate: validateWorkload,
+  validate(o, errors) {
+    validateWorkload(o, errors, "daemonset", "DaemonSet");
+    nonNegative(o.spec?.minReadySeconds, "spec.minReadySeconds", errors);
+    nonNegative(o.spec?.revisionHistoryLimit, "spec.revisionHistoryLimit", errors);
+    validateStrategy(o, errors);
+  },
   validateUpdate: (o, old, errors) => immutable(o.spec?.selector, old.spec?.selector, "spec.selector", errors),
 });
+
+function validateStrategy(o: DaemonSet, errors: FieldErrors): void {
+  const { type, rollingUpdate } = o.spec?.updateStrategy ?? {};
+  const path = "spec.updateStrategy";
+  if (type !== "RollingUpdate" && type !== "OnDelete") {
+    errors.unsupported(`${path}.type`, type ?? "", ["OnDelete", "RollingUpdate"]);
+    return;
+  }
+  if (type === "OnDelete") return;
+  if (!rollingUpdate) {
+    errors.required(`${path}.rollingUpdate`);
+    return;
+  }
+  const { maxUnavailable, maxSurge } = rollingUpdate;
+  validateShare(maxUnavailable, `${path}.rollingUpdate.maxUnavailable`, errors, "100%");
+  validateShare(maxSurge, `${path}.rollingUpdate.maxSurge`, errors, "100%");
+  const some = (value: unknown) => Number.parseInt(String(value ?? 0), 10) > 0;
+  if (some(maxUnavailable) && some(maxSurge))
+    errors.invalid(`${path}.rollingUpdate.maxSurge`, maxSurge, "may not be set when maxUnavailable is non-zero");
+  if (!some(maxUnavailable) && !some(maxSurge))
+    errors.required(`${path}.rollingUpdate.maxUnavailable`, "cannot be 0 when maxSurge is 0");
+}
 
 function zeroDaemonSet(): NonNullable<DaemonSet["status"]> {
   return { currentNumberScheduled: 0, desiredNumberScheduled: 0, numberMisscheduled: 0, numberReady: 0 };

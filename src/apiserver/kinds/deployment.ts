@@ -1,4 +1,5 @@
 import type { V1Deployment, V1ReplicaSet } from "@kubernetes/client-node";
+import { nonNegative } from "./checks.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { immutable } from "./metadata.ts";
@@ -10,6 +11,7 @@ import {
   scaleInfo,
   scaleOf,
   validateReplicas,
+  validateShare,
   validateWorkload,
 } from "./workload.ts";
 
@@ -61,6 +63,8 @@ export const deployment = defineKind<Deployment>({
       errors.unsupported("spec.strategy.type", strategy?.type, ["Recreate", "RollingUpdate"]);
     } else if (strategy.rollingUpdate) {
       const { maxSurge, maxUnavailable } = strategy.rollingUpdate;
+      validateShare(maxUnavailable, "spec.strategy.rollingUpdate.maxUnavailable", errors, "100%");
+      validateShare(maxSurge, "spec.strategy.rollingUpdate.maxSurge", errors);
       if (Number.parseInt(String(maxSurge), 10) === 0 && Number.parseInt(String(maxUnavailable), 10) === 0) {
         errors.invalid(
           "spec.strategy.rollingUpdate.maxUnavailable",
@@ -69,6 +73,8 @@ export const deployment = defineKind<Deployment>({
         );
       }
     }
+    for (const field of ["minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"] as const)
+      nonNegative(spec?.[field], `spec.${field}`, errors);
     if ((spec?.progressDeadlineSeconds ?? 600) <= (spec?.minReadySeconds ?? 0)) {
       errors.invalid(
         "spec.progressDeadlineSeconds",
@@ -105,6 +111,7 @@ export const replicaSet = defineKind<ReplicaSet>({
   validate(o, errors) {
     validateWorkload(o, errors);
     validateReplicas(o.spec?.replicas, errors);
+    nonNegative(o.spec?.minReadySeconds, "spec.minReadySeconds", errors);
   },
   validateUpdate: (o, old, errors) => immutable(o.spec?.selector, old.spec?.selector, "spec.selector", errors),
 });

@@ -59,40 +59,7 @@ export function wildcardSubdomain(name: string): string[] {
   ];
 }
 
-const qualifiedPart = /^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/;
-const qualifiedText =
-  "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-
-/** A label or annotation key. */
-export function qualifiedName(key: string): string[] {
-  const parts = key.split("/");
-  const problems: string[] = [];
-  if (parts.length > 2) {
-    return [
-      `a qualified name ${qualifiedText} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`,
-    ];
-  }
-  const name = parts.at(-1) as string;
-  if (parts.length === 2) {
-    if (parts[0] === "") problems.push("prefix part must be non-empty");
-    else problems.push(...dnsSubdomain(parts[0] as string).map((p) => `prefix part ${p}`));
-  }
-  if (name === "") problems.push("name part must be non-empty");
-  else if (name.length > 63) problems.push("name part must be no more than 63 characters");
-  if (name === "" || !qualifiedPart.test(name)) problems.push(`name part ${qualifiedText}`);
-  return problems;
-}
-
-/** A label's value. */
-export function labelValue(value: string): string[] {
-  const problems = value.length > 63 ? ["must be no more than 63 characters"] : [];
-  if (value !== "" && !qualifiedPart.test(value)) {
-    problems.push(
-      "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
-    );
-  }
-  return problems;
-}
+export { labelKeyProblems as qualifiedName, labelValueProblems as labelValue } from "#api/index.ts";
 
 /** A key of a ConfigMap or Secret: a file name. */
 export function configKey(key: string): string[] {

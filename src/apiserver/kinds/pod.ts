@@ -1,12 +1,19 @@
 import { randomUUID } from "node:crypto";
-import type { V1Pod, V1PodSpec, V1PriorityClass, V1ServiceAccount, V1Volume } from "@kubernetes/client-node";
-import { type FieldErrors, forbidden, StatusError } from "../errors.ts";
+import type {
+  V1Pod,
+  V1PodSpec,
+  V1PriorityClass,
+  V1RuntimeClass,
+  V1ServiceAccount,
+  V1Volume,
+} from "@kubernetes/client-node";
+import { type FieldErrors, forbidden, invalid, StatusError } from "../errors.ts";
 import { cloneJson, equalJson } from "../object.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored, WriteContext } from "./definition.ts";
 import { defaultPodSpec } from "./pod-defaults.ts";
 import { podRow } from "./pod-print.ts";
-import { validatePodSpec } from "./pod-validate.ts";
+import { validatePodSpec } from "./podspec/index.ts";
 
 type Pod = Stored<V1Pod>;
 
@@ -71,9 +78,12 @@ export const pod = defineKind<Pod>({
   },
   prepareCreate(object, context) {
     const spec = object.spec as V1PodSpec;
+    if (spec.ephemeralContainers?.length)
+      throw createForbids(object, "spec.ephemeralContainers", "cannot be set on create");
     object.status = { phase: "Pending", qosClass: qosClass(spec) };
     addTolerations(spec);
     addPriority(object, spec, context);
+    addRuntime(object, spec, context);
     addServiceAccount(object, spec, context);
   },
   prepareUpdate(object, old) {
@@ -81,7 +91,7 @@ export const pod = defineKind<Pod>({
     if (object.status && !object.status.qosClass && old.status?.qosClass) object.status.qosClass = old.status.qosClass;
   },
   validate(object, errors) {
-    validatePodSpec(object.spec, "spec", errors);
+    validatePodSpec(object.spec, "spec", errors, object.metadata.name);
   },
   validateUpdate: validatePodUpdate,
 });
@@ -130,6 +140,36 @@ function addPriority(object: Pod, spec: V1PodSpec, context: WriteContext): void 
   if (chosen) spec.priorityClassName = chosen.metadata.name;
   spec.priority = chosen?.value ?? 0;
   spec.preemptionPolicy ??= chosen?.preemptionPolicy ?? "PreemptLowerPriority";
+}
+
+/** 422 for a field that only a subresource sets. */
+function createForbids(object: Pod, field: string, why: string): StatusError {
+  return invalid("Pod", "", object.metadata.name, [
+    { reason: "FieldValueForbidden", message: `Forbidden: ${why}`, field },
+  ]);
+}
+
+/** As the RuntimeClass admission plugin: the class must exist, what it costs and where it runs is added. */
+function addRuntime(object: Pod, spec: V1PodSpec, context: WriteContext): void {
+  if (!spec.runtimeClassName) return;
+  const refuse = (why: string) => forbidden(podResource, object.metadata.name, `pod rejected: ${why}`);
+  const found = context.get("runtimeclasses.node.k8s.io", spec.runtimeClassName)?.object;
+  const chosen = found as Stored<V1RuntimeClass> | undefined;
+  if (!chosen) throw refuse(`RuntimeClass "${spec.runtimeClassName}" not found`);
+  const overhead = chosen.overhead?.podFixed;
+  if (spec.overhead && !equalJson(spec.overhead, overhead))
+    throw refuse("Pod's Overhead doesn't match RuntimeClass's defined Overhead");
+  if (overhead) spec.overhead = { ...overhead };
+  const { nodeSelector, tolerations } = chosen.scheduling ?? {};
+  for (const [key, value] of Object.entries(nodeSelector ?? {})) {
+    if ((spec.nodeSelector?.[key] ?? value) !== value)
+      throw refuse(
+        `conflict: runtimeClass.scheduling.nodeSelector[${key}] = ${value}; pod.spec.nodeSelector[${key}] = ${spec.nodeSelector?.[key]}`,
+      );
+  }
+  if (nodeSelector) spec.nodeSelector = { ...spec.nodeSelector, ...nodeSelector };
+  const added = (tolerations ?? []).filter((t) => !spec.tolerations?.some((own) => equalJson(own, t)));
+  if (added.length > 0) spec.tolerations = [...(spec.tolerations ?? []), ...cloneJson(added)];
 }
 
 /** As the ServiceAccount admission plugin: the account must exist, its token is mounted. */
@@ -204,6 +244,15 @@ function validatePodUpdate(object: Pod, old: Pod, errors: FieldErrors): void {
     errors.forbidden("spec.containers", "pod updates may not add or remove containers");
     return;
   }
+  if ((now.initContainers?.length ?? 0) !== (before.initContainers?.length ?? 0)) {
+    errors.forbidden("spec.initContainers", "pod updates may not add or remove containers");
+    return;
+  }
+  validateDeadline(now.activeDeadlineSeconds, before.activeDeadlineSeconds, errors);
+  for (const { name } of now.schedulingGates ?? []) {
+    if (!before.schedulingGates?.some((gate) => gate.name === name))
+      errors.forbidden("spec.schedulingGates", `only deletion is allowed, but found new scheduling gate '${name}'`);
+  }
   // Compared with what may change taken over from the old pod.
   const masked = cloneJson(now);
   masked.containers.forEach((c, i) => {
@@ -220,6 +269,8 @@ function validatePodUpdate(object: Pod, old: Pod, errors: FieldErrors): void {
   );
   if (!added)
     errors.forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds");
+  if ((before.terminationGracePeriodSeconds ?? 0) < 0 && masked.terminationGracePeriodSeconds === 1)
+    masked.terminationGracePeriodSeconds = before.terminationGracePeriodSeconds as number;
   // The scheduler's binding is the one way to set a node.
   const expected = { ...before } as Record<string, unknown>;
   const actual = { ...masked } as Record<string, unknown>;
@@ -228,6 +279,14 @@ function validatePodUpdate(object: Pod, old: Pod, errors: FieldErrors): void {
     delete actual[field];
   }
   if (!equalJson(actual, expected)) errors.forbidden("spec", mutable);
+}
+
+/** A pod's time may be cut short, never lengthened. */
+function validateDeadline(now: number | undefined, before: number | undefined, errors: FieldErrors): void {
+  if (before === undefined || now === before) return;
+  const path = "spec.activeDeadlineSeconds";
+  if (now === undefined) errors.invalid(path, now, "must not update from a positive integer to nil value");
+  else if (now > before) errors.invalid(path, now, "must be less than or equal to previous value");
 }
 
 /** 409 for a pod that cannot be bound (any more). */

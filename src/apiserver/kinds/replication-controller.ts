@@ -1,8 +1,9 @@
 import type { V1ReplicationController } from "@kubernetes/client-node";
+import { nonNegative } from "./checks.ts";
 import { defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { defaultPodTemplate } from "./pod-defaults.ts";
-import { validatePodTemplate } from "./pod-validate.ts";
+import { validatePodTemplate } from "./podspec/index.ts";
 import { labelText } from "./print.ts";
 import { replicatorColumns, replicatorRow, scaleInfo, validateReplicas } from "./workload.ts";
 
@@ -38,8 +39,24 @@ export const replicationController = defineKind<ReplicationController>({
   },
   validate(o, errors) {
     validateReplicas(o.spec?.replicas, errors);
-    if (!o.spec?.selector) errors.required("spec.selector");
-    if (!o.spec?.template) errors.required("spec.template");
-    else validatePodTemplate(o.spec.template, "spec.template", errors);
+    nonNegative(o.spec?.minReadySeconds, "spec.minReadySeconds", errors);
+    const { selector, template } = o.spec ?? {};
+    if (Object.keys(selector ?? {}).length === 0) errors.required("spec.selector");
+    if (!template) {
+      errors.required("spec.template");
+      return;
+    }
+    const labels = template.metadata?.labels ?? {};
+    if (!Object.entries(selector ?? {}).every(([key, value]) => labels[key] === value))
+      errors.invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`");
+    validatePodTemplate(template, "spec.template", errors);
+    const { restartPolicy, activeDeadlineSeconds } = template.spec ?? {};
+    if (restartPolicy && restartPolicy !== "Always")
+      errors.unsupported("spec.template.spec.restartPolicy", restartPolicy, ["Always"]);
+    if (activeDeadlineSeconds !== undefined)
+      errors.forbidden(
+        "spec.template.spec.activeDeadlineSeconds",
+        "activeDeadlineSeconds in ReplicationController is not Supported",
+      );
   },
 });

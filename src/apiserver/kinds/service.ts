@@ -1,11 +1,12 @@
 import type { V1Service, V1ServicePort, V1ServiceSpec } from "@kubernetes/client-node";
 import { tryParseIp } from "#base/ip.ts";
-import { type FieldErrors, invalid } from "../errors.ts";
+import { invalid } from "../errors.ts";
 import { equalJson } from "../object.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored, WriteContext } from "./definition.ts";
-import { dns1035Label, dnsLabel, dnsSubdomain, portName, portNumber } from "./names.ts";
+import { dns1035Label } from "./names.ts";
 import { age, labelText, orNone } from "./print.ts";
+import { reachableFromOutside, validateService, validateServiceUpdate } from "./service-validate.ts";
 
 type Service = Stored<V1Service>;
 
@@ -39,11 +40,12 @@ export const service = defineKind<Service>({
     allocate(o, undefined, context);
   },
   prepareUpdate(o, old, context) {
+    dropTypeFields(o.spec as V1ServiceSpec, old.spec as V1ServiceSpec);
     keepAddresses(o.spec as V1ServiceSpec, old.spec as V1ServiceSpec);
     allocate(o, old, context);
   },
-  validate,
-  validateUpdate,
+  validate: validateService,
+  validateUpdate: validateServiceUpdate,
 });
 
 function defaults(o: Service): void {
@@ -57,11 +59,20 @@ function defaults(o: Service): void {
     port.protocol ??= "TCP";
     port.targetPort ??= port.port;
   }
-  if (spec.type === "NodePort" || spec.type === "LoadBalancer") spec.externalTrafficPolicy ??= "Cluster";
-  else delete spec.externalTrafficPolicy;
+  if (reachableFromOutside(spec)) spec.externalTrafficPolicy ??= "Cluster";
   if (spec.type !== "ExternalName") spec.internalTrafficPolicy ??= "Cluster";
   if (spec.type === "LoadBalancer") spec.allocateLoadBalancerNodePorts ??= true;
   o.status ??= { loadBalancer: {} };
+}
+
+/** Fields that only the old type had, and that the client merely sends back, go with it (dropTypeDependentFields). */
+function dropTypeFields(spec: V1ServiceSpec, old: V1ServiceSpec): void {
+  const same = (field: keyof V1ServiceSpec) => equalJson(spec[field], old[field]);
+  if (reachableFromOutside(old) && !reachableFromOutside(spec) && same("externalTrafficPolicy"))
+    delete spec.externalTrafficPolicy;
+  if (old.type !== "LoadBalancer" || spec.type === "LoadBalancer") return;
+  for (const field of ["allocateLoadBalancerNodePorts", "loadBalancerClass", "healthCheckNodePort"] as const)
+    if (same(field)) delete spec[field];
 }
 
 /** What an update leaves out is kept: kubectl replace and apply send no addresses. */
@@ -179,80 +190,6 @@ function allocatePorts(
     port.nodePort = twin?.nodePort ?? context.allocator.allocatePort(taken);
     taken.add(port.nodePort);
   });
-}
-
-function validate(o: Service, errors: FieldErrors): void {
-  const spec = o.spec as V1ServiceSpec;
-  const types = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
-  if (!types.includes(spec.type as string)) errors.unsupported("spec.type", spec.type, types);
-  const ports = spec.ports ?? [];
-  if (ports.length === 0 && spec.clusterIP !== "None" && spec.type !== "ExternalName") errors.required("spec.ports");
-  if (spec.type === "ExternalName") {
-    const name = (spec.externalName ?? "").replace(/\.$/, "");
-    if (!name) errors.required("spec.externalName");
-    else for (const problem of dnsSubdomain(name)) errors.invalid("spec.externalName", name, problem);
-    if (spec.clusterIP) errors.forbidden("spec.clusterIPs", "may not be set for ExternalName services");
-  }
-  if (!["ClientIP", "None"].includes(spec.sessionAffinity ?? ""))
-    errors.unsupported("spec.sessionAffinity", spec.sessionAffinity, ["ClientIP", "None"]);
-  if (spec.clusterIP === "None" && spec.type !== "ClusterIP")
-    errors.invalid("spec.clusterIPs[0]", "None", `may not be set to 'None' for ${spec.type} services`);
-  spec.clusterIPs?.forEach((ip, i) => {
-    if (ip !== "None" && !tryParseIp(ip))
-      errors.invalid(`spec.clusterIPs[${i}]`, ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
-  });
-  spec.externalIPs?.forEach((ip, i) => {
-    if (!tryParseIp(ip))
-      errors.invalid(`spec.externalIPs[${i}]`, ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
-  });
-  for (const field of ["externalTrafficPolicy", "internalTrafficPolicy"] as const) {
-    const value = spec[field];
-    if (value && !["Cluster", "Local"].includes(value))
-      errors.unsupported(`spec.${field}`, value, ["Cluster", "Local"]);
-  }
-  validatePorts(spec, errors);
-}
-
-function validatePorts(spec: V1ServiceSpec, errors: FieldErrors): void {
-  const ports = spec.ports ?? [];
-  const names = new Set<string>();
-  const keys = new Set<string>();
-  ports.forEach((port, i) => {
-    const path = `spec.ports[${i}]`;
-    if (ports.length > 1 && !port.name) errors.required(`${path}.name`);
-    else if (port.name) {
-      for (const problem of dnsLabel(port.name)) errors.invalid(`${path}.name`, port.name, problem);
-      if (names.has(port.name)) errors.duplicate(`${path}.name`, port.name);
-      names.add(port.name);
-    }
-    for (const problem of portNumber(port.port)) errors.invalid(`${path}.port`, port.port ?? 0, problem);
-    if (!["SCTP", "TCP", "UDP"].includes(port.protocol ?? ""))
-      errors.unsupported(`${path}.protocol`, port.protocol, ["SCTP", "TCP", "UDP"]);
-    if (typeof port.targetPort === "number")
-      for (const p of portNumber(port.targetPort)) errors.invalid(`${path}.targetPort`, port.targetPort, p);
-    if (typeof port.targetPort === "string")
-      for (const p of portName(port.targetPort)) errors.invalid(`${path}.targetPort`, port.targetPort, p);
-    if (port.nodePort && !["NodePort", "LoadBalancer"].includes(spec.type ?? "")) {
-      errors.forbidden(`${path}.nodePort`, `may not be used when \`type\` is '${spec.type}'`);
-    }
-    const key = `${port.protocol}/${port.port}`;
-    if (keys.has(key)) errors.duplicate(path, { protocol: port.protocol, port: port.port });
-    keys.add(key);
-  });
-}
-
-function validateUpdate(o: Service, old: Service, errors: FieldErrors): void {
-  const [now, before] = [o.spec as V1ServiceSpec, old.spec as V1ServiceSpec];
-  if (now.type === "ExternalName" || before.type === "ExternalName") return;
-  if (before.clusterIP && before.clusterIP !== now.clusterIP) {
-    errors.invalid("spec.clusterIPs[0]", now.clusterIPs, "may not change once set");
-  }
-  if (before.ipFamilies?.[0] && before.ipFamilies[0] !== now.ipFamilies?.[0]) {
-    errors.invalid("spec.ipFamilies[0]", now.ipFamilies?.[0], "may not change once set");
-  }
-  if (before.loadBalancerClass && !equalJson(before.loadBalancerClass, now.loadBalancerClass)) {
-    errors.invalid("spec.loadBalancerClass", now.loadBalancerClass, "may not change once set");
-  }
 }
 
 function externalIp(o: Service): string {

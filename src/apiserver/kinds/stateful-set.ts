@@ -1,8 +1,11 @@
 import type { V1ControllerRevision, V1StatefulSet } from "@kubernetes/client-node";
+import type { FieldErrors } from "../errors.ts";
+import { form, nonNegative, oneOf } from "./checks.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
+import { dnsSubdomain } from "./names.ts";
 import { age, containerColumns } from "./print.ts";
-import { ensureSpec, scaleInfo, scaleOf, validateWorkload } from "./workload.ts";
+import { ensureSpec, scaleInfo, scaleOf, validateShare, validateWorkload } from "./workload.ts";
 
 type StatefulSet = Stored<V1StatefulSet>;
 
@@ -52,7 +55,10 @@ export const statefulSet = defineKind<StatefulSet>({
   prepareCreate(o) {
     o.status = { availableReplicas: 0, replicas: 0 };
   },
-  validate: validateWorkload,
+  validate(o, errors) {
+    validateWorkload(o, errors, "statefulset", "StatefulSet");
+    validateStateful(o, errors);
+  },
   validateUpdate(o, old, errors) {
     const rest = (s: StatefulSet) => {
       const {
@@ -70,6 +76,33 @@ export const statefulSet = defineKind<StatefulSet>({
     if (JSON.stringify(rest(o)) !== JSON.stringify(rest(old))) errors.forbidden("spec", statefulMutable);
   },
 });
+
+function validateStateful({ spec }: StatefulSet, errors: FieldErrors): void {
+  if (!["OrderedReady", "Parallel"].includes(spec?.podManagementPolicy ?? ""))
+    errors.invalid("spec.podManagementPolicy", spec?.podManagementPolicy, "must be 'OrderedReady' or 'Parallel'");
+  const { type = "", rollingUpdate } = spec?.updateStrategy ?? {};
+  if (type !== "RollingUpdate" && type !== "OnDelete")
+    errors.invalid("spec.updateStrategy", spec?.updateStrategy, "must be 'RollingUpdate' or 'OnDelete'");
+  else if (type === "OnDelete" && rollingUpdate)
+    errors.invalid(
+      "spec.updateStrategy.rollingUpdate",
+      rollingUpdate,
+      "only allowed for updateStrategy 'RollingUpdate'",
+    );
+  nonNegative(rollingUpdate?.partition, "spec.updateStrategy.rollingUpdate.partition", errors);
+  validateShare(rollingUpdate?.maxUnavailable, "spec.updateStrategy.rollingUpdate.maxUnavailable", errors, "100%");
+  for (const field of ["whenDeleted", "whenScaled"] as const)
+    oneOf(
+      spec?.persistentVolumeClaimRetentionPolicy?.[field],
+      ["Delete", "Retain"],
+      `spec.persistentVolumeClaimRetentionPolicy.${field}`,
+      errors,
+    );
+  nonNegative(spec?.replicas, "spec.replicas", errors);
+  nonNegative(spec?.minReadySeconds, "spec.minReadySeconds", errors);
+  nonNegative(spec?.ordinals?.start, "spec.ordinals.start", errors);
+  if (spec?.serviceName) form(spec.serviceName, dnsSubdomain(spec.serviceName), "spec.serviceName", errors);
+}
 
 /** apps/v1 ControllerRevision: the history of DaemonSets and StatefulSets. */
 export const controllerRevision = defineKind<Stored<V1ControllerRevision>>({

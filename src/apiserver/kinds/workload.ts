@@ -1,10 +1,10 @@
 import type { V1LabelSelector, V1PodTemplateSpec } from "@kubernetes/client-node";
 import { formatSelector, matchesSelector } from "#api/index.ts";
 import type { FieldErrors } from "../errors.ts";
+import { nonNegative, validateLabelSelector } from "./checks.ts";
 import { columns } from "./define.ts";
-import { validateLabels } from "./metadata.ts";
 import { defaultPodTemplate } from "./pod-defaults.ts";
-import { validatePodTemplate } from "./pod-validate.ts";
+import { validatePodTemplate } from "./podspec/index.ts";
 import { age, containerColumns } from "./print.ts";
 
 /** How the scale subresource finds the selector of a workload. */
@@ -46,7 +46,18 @@ export function replicatorRow(
 
 /** A number of pods that a kind shall keep. */
 export function validateReplicas(replicas: number | undefined, errors: FieldErrors): void {
-  if ((replicas ?? 0) < 0) errors.invalid("spec.replicas", replicas, "must be greater than or equal to 0");
+  nonNegative(replicas, "spec.replicas", errors);
+}
+
+const percentForm =
+  "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')";
+
+/** A number of pods or a share of them (ValidatePositiveIntOrPercent, IsNotMoreThan100Percent). */
+export function validateShare(value: unknown, path: string, errors: FieldErrors, most?: "100%"): void {
+  if (typeof value === "number") nonNegative(value, path, errors);
+  if (typeof value !== "string") return;
+  if (!/^[0-9]+%$/.test(value)) errors.invalid(path, value, percentForm);
+  else if (most && Number.parseInt(value, 10) > 100) errors.invalid(path, value, "must not be greater than 100%");
 }
 
 type Workload = { spec?: { selector?: V1LabelSelector; template?: V1PodTemplateSpec } };
@@ -59,33 +70,34 @@ export function ensureSpec<S extends object>(o: { spec?: S; [field: string]: unk
   return o.spec;
 }
 
-/** Selector, template and their fit. */
-export function validateWorkload(o: Workload, errors: FieldErrors): void {
+/**
+ * Selector, template and their fit.
+ * @param kind what upstream calls the kind where the selector selects everything, and where a deadline is set
+ */
+export function validateWorkload(o: Workload, errors: FieldErrors, kind = "deployment", title = "ReplicaSet"): void {
   const selector = o.spec?.selector;
   if (!selector) errors.required("spec.selector");
-  else validateSelector(selector, errors);
+  else validateSelector(selector, kind, errors);
   const labels = o.spec?.template?.metadata?.labels;
-  if (selector && !matchesSelector(selector as never, labels)) {
+  if (selector && validOperators(selector) && !matchesSelector(selector as never, labels)) {
     errors.invalid("spec.template.metadata.labels", labels ?? null, "`selector` does not match template `labels`");
   }
-  const restart = o.spec?.template?.spec?.restartPolicy;
-  if (restart && restart !== "Always") errors.unsupported("spec.template.spec.restartPolicy", restart, ["Always"]);
   validatePodTemplate(o.spec?.template, "spec.template", errors);
+  const pod = o.spec?.template?.spec;
+  if (pod?.restartPolicy && pod.restartPolicy !== "Always")
+    errors.unsupported("spec.template.spec.restartPolicy", pod.restartPolicy, ["Always"]);
+  if (pod?.activeDeadlineSeconds !== undefined)
+    errors.forbidden("spec.template.spec.activeDeadlineSeconds", `activeDeadlineSeconds in ${title} is not Supported`);
 }
 
-function validateSelector(selector: V1LabelSelector, errors: FieldErrors): void {
+/** A selector with operators that are none selects nothing that can be said. */
+function validOperators({ matchExpressions = [] }: V1LabelSelector): boolean {
+  return matchExpressions.every((e) => ["DoesNotExist", "Exists", "In", "NotIn"].includes(e.operator));
+}
+
+function validateSelector(selector: V1LabelSelector, kind: string, errors: FieldErrors): void {
   const { matchLabels = {}, matchExpressions = [] } = selector;
-  if (Object.keys(matchLabels).length + matchExpressions.length === 0) {
-    errors.invalid("spec.selector", selector, "empty selector is invalid for deployment");
-  }
-  validateLabels(matchLabels, "spec.selector.matchLabels", errors);
-  const operators = ["DoesNotExist", "Exists", "In", "NotIn"];
-  matchExpressions.forEach((e, i) => {
-    const path = `spec.selector.matchExpressions[${i}]`;
-    if (!operators.includes(e.operator))
-      errors.invalid(`${path}.operator`, e.operator, "not a valid selector operator");
-    else if (e.operator.endsWith("In") && !e.values?.length) {
-      errors.required(`${path}.values`, "must be specified when `operator` is 'In' or 'NotIn'");
-    }
-  });
+  validateLabelSelector(selector, "spec.selector", errors);
+  if (Object.keys(matchLabels).length + matchExpressions.length === 0)
+    errors.invalid("spec.selector", selector, `empty selector is invalid for ${kind}`);
 }

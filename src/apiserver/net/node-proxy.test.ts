@@ -181,7 +181,7 @@ describe("U02 logs, exec, attach, port-forward (part: the way through the API se
     });
     nobody.write(`POST ${pod}/exec?command=sh HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n`);
     const text = await new Promise<string>((resolve) => nobody.once("data", (chunk) => resolve(chunk.toString())));
-    expect(text).toMatch(/^HTTP\/1\.1 401 Unauthorized\r\n.*"reason":"Unauthorized"/s);
+    expect(text).toMatch(/^HTTP\/1\.1 403 Forbidden\r\n.*"reason":"Forbidden"/s);
     nobody.destroy();
     expect((await ask(admin, "POST", `${pod}/exec?container=a&command=sh`)).body.message).toBe(
       "Upgrade request required",

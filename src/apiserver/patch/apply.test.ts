@@ -142,8 +142,8 @@ describe("server-side apply", () => {
     const entries = body.metadata.managedFields?.map((m) => [m.manager, m.operation, m.subresource]);
     expect(entries).toEqual([
       ["one", "Apply", undefined],
-      ["scaler", "Update", "scale"],
       ["controller", "Update", "status"],
+      ["scaler", "Update", "scale"],
     ]);
     expect(owned(body, "scaler")).toEqual({ "f:spec": { "f:replicas": {} } });
     expect(owned(body, "controller")).toEqual({ "f:status": { "f:replicas": {} } });
@@ -159,7 +159,7 @@ describe("server-side apply", () => {
     await ask(api, "POST", `${path}?fieldManager=maker`, configuration("f", { replicas: 3, minReadySeconds: 1 }));
     const refused = await apply("f", configuration("f", { replicas: 4, minReadySeconds: 2 }), "one");
     expect(refused.body.message).toBe(
-      'Apply failed with 2 conflicts: conflicts with "maker" using apps/v1:\n- .spec.replicas\n- .spec.minReadySeconds',
+      'Apply failed with 2 conflicts: conflicts with "maker" using apps/v1:\n- .spec.minReadySeconds\n- .spec.replicas',
     );
   });
 
@@ -186,6 +186,8 @@ describe("server-side apply", () => {
       "one",
       "&fieldValidation=Strict",
     );
-    expect(strict.body.message).toContain('strict decoding error: unknown field "spec.bogus"');
+    expect(strict.body.message).toBe(
+      "failed to create typed patch object (/h; apps/v1, Kind=Deployment): .spec.bogus: field not declared in schema",
+    );
   });
 });

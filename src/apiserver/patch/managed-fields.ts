@@ -1,8 +1,20 @@
 import { StatusError } from "../errors.ts";
-import { type Dict, equalJson, type FieldSet, isDict, type ManagedFieldsEntry, type StoredObject } from "../object.ts";
+import { type Dict, type FieldSet, isDict, type StoredObject } from "../object.ts";
 import type { Schema } from "../schema/schema.ts";
-import { compare, difference, fieldsOf, intersection, isEmpty, paths, rootNode, union } from "./field-set.ts";
-import { mergeApplied, prune } from "./merge-applied.ts";
+import { isEmpty, paths, union } from "./field-set.ts";
+import { annotatedManager, followAnnotation, remainingConflict } from "./last-applied.ts";
+import {
+  capManagers,
+  identityOf,
+  isReset,
+  type Managed,
+  type Managers,
+  readManagers,
+  writeManagers,
+} from "./managers.ts";
+import { DuplicateItem } from "./merge-applied.ts";
+import { rootNode } from "./typed.ts";
+import { type AppliedObject, ApplyConflict, applyToObject, type Ground, updateManagers } from "./updater.ts";
 
 /** Who writes which part of an object. */
 export interface FieldOwner {
@@ -15,58 +27,28 @@ export interface FieldOwner {
   readonly statusApart: boolean;
 }
 
-/** Metadata that nobody owns. */
-const unowned = new Set([
-  "name",
-  "namespace",
-  "uid",
-  "resourceVersion",
-  "creationTimestamp",
-  "generation",
-  "selfLink",
-  "managedFields",
-  "deletionTimestamp",
-  "deletionGracePeriodSeconds",
-]);
+/** Manager of what an object had before anybody applied to it. */
+const firstManager = "before-first-apply";
 
-/** The part of an object whose fields an owner can own. */
-function ownable(object: Dict | undefined, owner: FieldOwner): Dict {
+function groundOf(schema: Schema, type: string, owner: FieldOwner): Ground {
+  const owns =
+    owner.subresource === "status"
+      ? (field: string) => field === "status" || field === "metadata"
+      : (field: string) => !owner.statusApart || field !== "status";
+  return { schema, root: rootNode(schema, type), owns };
+}
+
+/** An object as far as fields are compared: its managers are no fields of their own. */
+function compared(object: StoredObject | undefined): Dict {
   if (!object) return {};
-  const { apiVersion: _a, kind: _k, metadata, status, ...rest } = object;
-  if (owner.subresource === "status") return status === undefined ? {} : { status };
-  const meta: Dict = {};
-  for (const [key, value] of Object.entries(isDict(metadata) ? metadata : {})) if (!unowned.has(key)) meta[key] = value;
-  return { ...rest, metadata: meta, ...(owner.statusApart || status === undefined ? {} : { status }) };
+  const { managedFields: _, ...metadata } = object.metadata;
+  return { ...object, metadata };
 }
 
-function isOwners(entry: ManagedFieldsEntry, owner: FieldOwner, operation: "Apply" | "Update"): boolean {
-  return (
-    entry.manager === owner.manager &&
-    entry.operation === operation &&
-    (entry.subresource ?? "") === owner.subresource &&
-    (operation === "Apply" || entry.apiVersion === owner.apiVersion)
-  );
-}
-
-function newEntry(owner: FieldOwner, operation: "Apply" | "Update", fieldsV1: FieldSet): ManagedFieldsEntry {
-  return {
-    manager: owner.manager,
-    operation,
-    apiVersion: owner.apiVersion,
-    time: owner.now,
-    fieldsType: "FieldsV1",
-    fieldsV1,
-    ...(owner.subresource ? { subresource: owner.subresource } : {}),
-  };
-}
-
-function store(object: StoredObject, entries: readonly ManagedFieldsEntry[]): void {
-  const kept = entries.filter((e) => !isEmpty(e.fieldsV1 ?? {}));
-  if (kept.length > 0) object.metadata.managedFields = [...kept];
-  else delete object.metadata.managedFields;
-}
-
-/** Notes in metadata.managedFields what an ordinary write changed. Changes `object` only. */
+/**
+ * Notes in metadata.managedFields what an ordinary write changed; an object whose managers were forgotten stays
+ * without. Changes `object` only.
+ */
 export function trackUpdate(
   schema: Schema,
   type: string,
@@ -74,24 +56,38 @@ export function trackUpdate(
   object: StoredObject,
   owner: FieldOwner,
 ): void {
-  const given = object.metadata.managedFields ?? old?.metadata.managedFields ?? [];
-  // A list with one empty entry is the documented way to drop all ownership.
-  const entries = given.length === 1 && Object.keys(given[0] as object).length === 0 ? [] : given;
-  const { changed, removed } = compare(schema, ownable(old, owner), ownable(object, owner), rootNode(schema, type));
-  if (isEmpty(changed) && isEmpty(removed)) {
-    store(object, entries);
+  const managers = managersFor(old, object, owner);
+  if (managers.size === 0 && old) {
+    store(object, managers);
     return;
   }
-  const touched = union(changed, removed);
-  const mine = entries.find((e) => isOwners(e, owner, "Update"));
-  const fields = difference(union(mine?.fieldsV1 ?? {}, changed), removed);
-  const next = entries.map((e) => {
-    if (e === mine) return newEntry(owner, "Update", fields);
-    const rest = difference(e.fieldsV1 ?? {}, touched);
-    return equalJson(rest, e.fieldsV1) ? e : { ...e, fieldsV1: rest };
-  });
-  if (!mine) next.push(newEntry(owner, "Update", fields));
-  store(object, next);
+  const ground = groundOf(schema, type, owner);
+  store(object, capManagers(updated(ground, compared(old), compared(object), managers, owner)));
+}
+
+/** The managers that a write starts from: those in its body, so that they can be edited, else the live ones. */
+function managersFor(old: StoredObject | undefined, object: StoredObject, owner: FieldOwner): Managers {
+  const live = () => readManagers(old?.metadata.managedFields) ?? new Map<string, Managed>();
+  if (owner.subresource !== "") return live();
+  const given = object.metadata.managedFields;
+  if (isReset(given)) return new Map();
+  const managers = readManagers(given);
+  return managers && managers.size > 0 ? managers : live();
+}
+
+function updated(ground: Ground, before: Dict, after: Dict, managers: Managers, owner: FieldOwner): Managers {
+  const { manager, apiVersion, subresource, now } = owner;
+  const { managers: rest, taken } = updateManagers(ground, before, after, managers);
+  if (isEmpty(taken)) return rest;
+  const self = { manager, operation: "Update" as const, apiVersion, subresource, time: now };
+  const id = identityOf(self);
+  return new Map(rest).set(id, { ...self, set: union(rest.get(id)?.set ?? {}, taken) });
+}
+
+function store(object: StoredObject, managers: Managers): void {
+  const entries = writeManagers(managers);
+  if (entries) object.metadata.managedFields = entries;
+  else delete object.metadata.managedFields;
 }
 
 /** What a server-side apply makes of the live object, before defaults. */
@@ -113,52 +109,76 @@ export function applyConfiguration(
   owner: FieldOwner,
   force: boolean,
 ): Applied {
-  const node = rootNode(schema, type);
-  const entries = entriesOf(live, owner);
-  const mine = entries.find((e) => isOwners(e, owner, "Apply"));
-  const others = entries.filter((e) => e !== mine);
-  const wanted = fieldsOf(schema, ownable(configuration, owner), node);
-  const liveDict = (live ?? {}) as Dict;
-  const merged = mergeApplied(schema, liveDict, configuration, node) as Dict;
-  const { changed } = compare(schema, ownable(live, owner), ownable(merged, owner), node);
-  const conflicts = others
-    .map((entry) => ({ entry, fields: paths(intersection(entry.fieldsV1 ?? {}, intersection(changed, wanted))) }))
-    .filter(({ fields }) => fields.length > 0);
-  if (conflicts.length > 0 && !force) throw conflictError(conflicts);
-  const taken = others.map((e) => ({ entry: e, fields: difference(e.fieldsV1 ?? {}, intersection(changed, wanted)) }));
-  const kept = taken.reduce((set, t) => union(set, t.fields), wanted);
-  const object = mine?.fieldsV1 ? (prune(schema, merged, mine.fieldsV1, kept, node) as Dict) : merged;
+  const ground = groundOf(schema, type, owner);
+  const before = compared(live);
+  const managers = managersOfLive(ground, live, owner);
+  const { manager, apiVersion, subresource, now } = owner;
+  const self = { manager, operation: "Apply" as const, apiVersion, subresource };
+  const id = identityOf(self);
+  const run = (forced: boolean): AppliedObject =>
+    applyToObject(ground, before, configuration, managers, { id, self, force: forced });
+  const { object, managers: next } = unlessConflicting(ground, live, owner, run, force);
+  const time = object ? now : managers.get(id)?.time;
   const finish = (finished: StoredObject) => {
-    const same = mine && equalJson(mine.fieldsV1, wanted) && mine.apiVersion === owner.apiVersion;
-    const rest = taken.map(({ entry, fields }) =>
-      equalJson(fields, entry.fieldsV1) ? entry : { ...entry, fieldsV1: fields },
-    );
-    store(finished, [same ? mine : newEntry(owner, "Apply", wanted), ...rest]);
+    const mine = next.get(id);
+    store(finished, mine ? new Map(next).set(id, { ...mine, ...(time ? { time } : {}) }) : next);
   };
-  return { object, finish };
+  const result = object ?? before;
+  if (manager === annotatedManager) followAnnotation(result, configuration);
+  return { object: result, finish };
 }
 
-/** The entries of the live object; one that predates tracking counts as written by `before-first-apply`. */
-function entriesOf(live: StoredObject | undefined, owner: FieldOwner): readonly ManagedFieldsEntry[] {
-  return live?.metadata.managedFields?.filter((e) => e.manager !== undefined || owner.manager === "") ?? [];
+/** Applies; what conflicts only with kubectl's own client-side applies is taken over. Throws the 409. */
+function unlessConflicting(
+  ground: Ground,
+  live: StoredObject | undefined,
+  owner: FieldOwner,
+  run: (force: boolean) => AppliedObject,
+  force: boolean,
+): AppliedObject {
+  try {
+    return run(force);
+  } catch (error) {
+    if (error instanceof DuplicateItem) throw new StatusError(500, "", `failed to merge config: ${error.message}`);
+    if (!(error instanceof ApplyConflict)) throw error;
+    if (owner.manager !== annotatedManager || !live) throw conflictError(error.conflicts);
+    const rest = remainingConflict(ground, live, error, owner.apiVersion);
+    if (rest) throw conflictError(rest.conflicts);
+    return run(true);
+  }
 }
 
-function conflictError(conflicts: readonly { entry: ManagedFieldsEntry; fields: readonly string[] }[]): StatusError {
-  const count = conflicts.reduce((sum, c) => sum + c.fields.length, 0);
-  const texts = conflicts.map(({ entry, fields }) => {
-    const who = managerText(entry);
-    if (fields.length === 1) return `conflict with ${who}: ${fields[0]}`;
-    return `conflicts with ${who}:\n${fields.map((f) => `- ${f}`).join("\n")}`;
-  });
-  const causes = conflicts.flatMap(({ entry, fields }) =>
-    fields.map((field) => ({ reason: "FieldManagerConflict", message: `conflict with ${managerText(entry)}`, field })),
+/** The managers of the live object; all that an object without any holds belongs to `before-first-apply`. */
+function managersOfLive(ground: Ground, live: StoredObject | undefined, owner: FieldOwner): Managers {
+  const managers = readManagers(live?.metadata.managedFields) ?? new Map<string, Managed>();
+  if (managers.size > 0 || !live) return managers;
+  return updated(ground, {}, compared(live), managers, { ...owner, manager: firstManager });
+}
+
+function conflictError(conflicts: ReadonlyMap<string, FieldSet>): StatusError {
+  const all = [...conflicts]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([id, set]) => ({ who: managerText(id), fields: paths(set) }));
+  const causes = all.flatMap(({ who, fields }) =>
+    fields.map((field) => ({ reason: "FieldManagerConflict", message: `conflict with ${who}`, field })),
   );
-  const plural = count === 1 ? "conflict" : "conflicts";
-  return new StatusError(409, "Conflict", `Apply failed with ${count} ${plural}: ${texts.join("\n")}`, { causes });
+  const text =
+    causes.length === 1
+      ? `1 conflict: ${causes[0]?.message}: ${causes[0]?.field}`
+      : `${causes.length} conflicts: ${all
+          .map(({ who, fields }) => [`conflicts with ${who}:`, ...fields.map((f) => `- ${f}`)].join("\n"))
+          .join("\n")}`;
+  return new StatusError(409, "Conflict", `Apply failed with ${text}`, { causes });
 }
 
-function managerText(entry: ManagedFieldsEntry): string {
-  const sub = entry.subresource ? ` with subresource "${entry.subresource}"` : "";
-  const using = entry.operation === "Update" ? ` using ${entry.apiVersion}` : "";
-  return `"${entry.manager}"${sub}${using}`;
+function managerText(identity: string): string {
+  const { manager = "", operation, apiVersion, subresource } = JSON.parse(identity) as Partial<Managed>;
+  const sub = subresource ? ` with subresource "${subresource}"` : "";
+  return `"${manager}"${sub}${operation === "Update" ? ` using ${apiVersion}` : ""}`;
+}
+
+/** Whether a body gives a list of managers at all: an empty one means something, and decoding drops it. */
+export function resetsManagers(value: unknown): boolean {
+  const metadata = isDict(value) ? value.metadata : undefined;
+  return isDict(metadata) && Array.isArray(metadata.managedFields) && metadata.managedFields.length === 0;
 }

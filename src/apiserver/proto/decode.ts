@@ -110,7 +110,7 @@ function isAbsent(field: Field, value: unknown): boolean {
 
 function decodeEntry(schema: Schema, field: Field, bytes: Buffer, out: Dict, depth: number): void {
   let key = "";
-  let value: unknown = field.kind === "struct" ? {} : "";
+  let value: unknown = field.kind === "struct" ? {} : field.kind === "ExtraValue" ? [] : "";
   for (const entry of readFields(bytes)) {
     if (entry.number === 1) key = String(entry.value);
     if (entry.number === 2) value = decodeValue(schema, field, entry.value, depth);
@@ -148,6 +148,8 @@ function decodeValue(schema: Schema, field: Field, value: Buffer | bigint, depth
     case "FieldsV1":
     case "RawExtension":
       return JSON.parse(text(value as Buffer, 1) || "{}");
+    case "ExtraValue":
+      return [...readFields(value as Buffer)].filter((f) => f.number === 1).map((f) => String(f.value));
   }
 }
 

@@ -2,6 +2,7 @@ import { parse as parseYaml } from "yaml";
 import { badRequest, StatusError, unsupportedMediaType } from "../errors.ts";
 import type { Kind } from "../kinds/definition.ts";
 import { type Dict, isDict } from "../object.ts";
+import { resetsManagers } from "../patch/managed-fields.ts";
 import { decodeProtobuf } from "../proto/decode.ts";
 import { decodeObject, TypeMismatch } from "../schema/decode.ts";
 import type { Schema } from "../schema/schema.ts";
@@ -87,6 +88,7 @@ function decodeChecked(value: Dict, expected: Expected, strictness: Strictness):
     const decoded = expected.decode
       ? expected.decode(expected.schema, value, unknown)
       : decodeObject(expected.schema, expected.type, value, unknown);
+    if (resetsManagers(value)) (decoded.metadata as { managedFields?: unknown[] }).managedFields = [];
     const texts = unknown.map((path) => `unknown field "${path}"`);
     if (strictness.validation === "Strict" && texts.length > 0)
       throw cannot(`strict decoding error: ${texts.join(", ")}`);

@@ -171,7 +171,9 @@ function refuseCustom(kind: Kind, info: RequestInfo): void {
 
 /** The answer of an error. */
 export function errorReply(error: StatusError): Reply {
-  return jsonReply(error.toStatus(), error.code, { ...error.headers });
+  const { retryAfterSeconds } = (error.details ?? {}) as { retryAfterSeconds?: number };
+  const retry: Record<string, string> = retryAfterSeconds ? { "retry-after": String(retryAfterSeconds) } : {};
+  return jsonReply(error.toStatus(), error.code, { ...retry, ...error.headers });
 }
 
 /** RFC 7234 5.5 with code 299, as kubectl prints it. */

@@ -4,6 +4,8 @@ import { apiVersionOf } from "../kinds/registry.ts";
 import { CompactedError, type Entry, type Store } from "../store/index.ts";
 import { acceptedForm } from "./accept.ts";
 import { type Call, jsonPieces, jsonReply, type Reply } from "./call.ts";
+import { type Continue, decodeContinue, encodeContinue } from "./continue.ts";
+import { type ListOptions, listOptions } from "./list-options.ts";
 import { keyOf } from "./objects.ts";
 import type { RequestInfo } from "./request-info.ts";
 import { type Selection, selectionOf } from "./select.ts";
@@ -13,7 +15,9 @@ import { columnsJson, type IncludeObject, partialMetadata, rowJson, tableJson, t
 export function includeObject(query: URLSearchParams): IncludeObject {
   const value = query.get("includeObject") || "Metadata";
   if (value === "None" || value === "Metadata" || value === "Object") return value;
-  throw badRequest(`unrecognized includeObject value: "${value}"`);
+  throw badRequest(
+    `includeObject: Invalid value: ${JSON.stringify(value)}: must be 'Metadata', 'Object', 'None', or empty`,
+  );
 }
 
 /** An entry's JSON in a kind's own version. */
@@ -36,29 +40,6 @@ export function getObject(store: Store, kind: Kind, info: RequestInfo, call: Cal
     case "object":
       return jsonReply(entryJson(kind, entry));
   }
-}
-
-/** Where a chunked list goes on: the snapshot's revision and the last key. */
-interface Continue {
-  readonly revision: number;
-  readonly after: string;
-}
-
-function encodeContinue(token: Continue): string {
-  return Buffer.from(JSON.stringify({ v: "meta.k8s.io/v1", rv: token.revision, start: token.after })).toString(
-    "base64url",
-  );
-}
-
-function decodeContinue(text: string): Continue {
-  try {
-    const { v, rv, start } = JSON.parse(Buffer.from(text, "base64url").toString("utf8"));
-    if (v === "meta.k8s.io/v1" && Number.isInteger(rv) && rv > 0 && typeof start === "string")
-      return { revision: rv, after: start };
-  } catch {
-    // Falls through to the refusal below.
-  }
-  throw badRequest("continue key is not valid: the token was not made by this server");
 }
 
 /** The objects of a list and the metadata of the answer. */
@@ -102,31 +83,28 @@ function* map<T, U>(items: Iterable<T>, change: (item: T) => U): Generator<U> {
   for (const item of items) yield change(item);
 }
 
-/** Selects and pages. Throws StatusError 400 and 410. */
+/** Selects and pages. Throws StatusError 400, 410, 422 and 504. */
 export function listPage(store: Store, kind: Kind, info: RequestInfo): Page {
+  const options = listOptions(info.query, false);
   const selection = selectionOf(kind, info);
-  const limit = Number(info.query.get("limit") ?? "0") || 0;
-  const token = info.query.get("continue");
-  const from = token ? decodeContinue(token) : undefined;
-  const revision = from?.revision ?? exactRevision(store, info.query) ?? store.revision;
-  if (!from) checkRevision(store, info.query);
-  const all = snapshot(store, kind, revision, from !== undefined);
+  const { limit } = options;
+  const from = options.continue ? decodeContinue(options.continue) : undefined;
+  const revision = revisionOf(store, options, from);
+  const all = snapshot(store, kind, revision, from);
+  const prefix = selection.namespace ? `${selection.namespace}/` : "";
   const entries: Entry[] = [];
-  let position = from
-    ? upperBound(all, from.after)
-    : selection.namespace
-      ? upperBound(all, `${selection.namespace}/`)
-      : 0;
+  let position = lowerBound(all, prefix + (from?.start ?? ""));
   for (; position < all.length; position++) {
     const entry = all[position] as Entry;
-    if (selection.namespace && !entry.key.startsWith(`${selection.namespace}/`)) break;
+    if (prefix && !entry.key.startsWith(prefix)) break;
     if (limit > 0 && entries.length === limit) break;
     if (selected(selection, entry)) entries.push(entry);
   }
   const metadata: Page["metadata"] = { resourceVersion: String(revision) };
   const more = limit > 0 && entries.length === limit && rest(all, position, selection);
   if (more) {
-    metadata.continue = encodeContinue({ revision, after: (entries.at(-1) as Entry).key });
+    const last = (entries.at(-1) as Entry).key.slice(prefix.length);
+    metadata.continue = encodeContinue({ revision, start: `${last}\0` });
     if (selection.everything && !selection.name) metadata.remainingItemCount = more;
   }
   return { entries, metadata };
@@ -142,61 +120,52 @@ export function selected(selection: Selection, entry: Entry): boolean {
 function rest(all: readonly Entry[], position: number, selection: Selection): number {
   if (!selection.namespace) return all.length - position;
   // `0` is the character after `/`.
-  return Math.max(0, upperBound(all, `${selection.namespace}0`) - position);
+  return Math.max(0, lowerBound(all, `${selection.namespace}0`) - position);
 }
 
-/** First position whose key is greater. */
-function upperBound(all: readonly Entry[], key: string): number {
+/** First position whose key is not smaller. */
+function lowerBound(all: readonly Entry[], key: string): number {
   let low = 0;
   let high = all.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((all[middle] as Entry).key <= key) low = middle + 1;
+    if ((all[middle] as Entry).key < key) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
-function snapshot(store: Store, kind: Kind, revision: number, continued: boolean): readonly Entry[] {
+const tooOld =
+  "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+
+function snapshot(store: Store, kind: Kind, revision: number, from: Continue | undefined): readonly Entry[] {
   try {
     return revision === store.revision ? store.list(kind.storage) : store.listAt(kind.storage, revision);
   } catch (error) {
     if (!(error instanceof CompactedError)) throw error;
-    if (!continued) throw expired(`The resourceVersion for the provided list is too old.`);
-    throw expired(
-      "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.",
-    );
+    if (!from) throw expired("The resourceVersion for the provided list is too old.");
+    throw expired(tooOld, encodeContinue({ revision: -1, start: from.start }));
   }
 }
 
-/** The revision of resourceVersionMatch=Exact, or of a limited list that names one. */
-function exactRevision(store: Store, query: URLSearchParams): number | undefined {
-  const match = query.get("resourceVersionMatch");
-  const text = query.get("resourceVersion") ?? "";
-  const revision = parseRevision(text);
-  if (match === "Exact") {
-    if (!revision)
-      throw badRequest(
-        'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch "Exact" is forbidden for resourceVersion "0"',
-      );
-    return Math.min(revision, store.revision);
+/**
+ * The revision that a list shows: that of its continue token, an exact one where it is asked for (or where a limit
+ * comes with a revision and no rule), else the newest, which must not be older than the one named.
+ */
+function revisionOf(store: Store, options: ListOptions, from: Continue | undefined): number {
+  const asked = parseRevision(options.resourceVersion);
+  if (from) {
+    if (asked > 0) throw badRequest("specifying resource version is not allowed when using continue");
+    return from.revision > 0 ? from.revision : store.revision;
   }
-  if (match && match !== "NotOlderThan")
-    throw badRequest(
-      `ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Unsupported value: "${match}": supported values: "Exact", "NotOlderThan", ""`,
-    );
-  return undefined;
-}
-
-/** A revision from the future cannot be served: the client is told to come back. */
-function checkRevision(store: Store, query: URLSearchParams): void {
-  const revision = parseRevision(query.get("resourceVersion") ?? "");
-  if (revision > store.revision) throw futureRevision(revision, store.revision);
+  if (asked > store.revision) throw futureRevision(asked, store.revision);
+  if (options.match === "Exact") return asked;
+  return options.match === "" && options.limit > 0 && asked > 0 ? asked : store.revision;
 }
 
 /** 504 with the cause by which clients know to retry with another revision. */
 export function futureRevision(asked: number, current: number): StatusError {
-  return new StatusError(504, "Timeout", `Too large resource version: ${asked}, current: ${current}`, {
+  return new StatusError(504, "Timeout", `Timeout: Too large resource version: ${asked}, current: ${current}`, {
     causes: [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }],
     retryAfterSeconds: 1,
   });
@@ -206,6 +175,8 @@ export function futureRevision(asked: number, current: number): StatusError {
 export function parseRevision(text: string): number {
   if (text === "") return 0;
   if (!/^\d{1,15}$/.test(text))
-    throw badRequest(`Invalid value: "${text}": strconv.ParseUint: parsing "${text}": invalid syntax`);
+    throw badRequest(
+      `resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
+    );
   return Number(text);
 }

@@ -53,13 +53,14 @@ export class Objects {
     this.#checkNamespace(kind, object);
     object = kind.toStored(object);
     kind.defaults(object);
+    // As upstream, ownership is of what was asked for and its defaults: what admission and storage add is nobody's.
+    this.#own(kind, undefined, object, options);
     kind.prepareCreate(object, context);
     const errors = new FieldErrors();
     validateMeta(kind, object, errors);
     kind.validate(object, errors, context);
     errors.throwIfAny(kind.kind, kind.group, object.metadata.name);
     this.#admit("CREATE", kind, object, undefined, options);
-    this.#own(kind, undefined, object, options);
     const key = keyOf(object.metadata.namespace, object.metadata.name);
     if (this.#store.get(kind.storage, key)) throw alreadyExists(kind, object.metadata.name);
     return options.dryRun ? object : this.#store.put(kind.storage, key, object).object;
@@ -86,6 +87,7 @@ export class Objects {
     this.#carryOver(kind, old, object, options.subresource);
     const context = { ...this.#context(object, options), old: kind.fromStored(old) };
     kind.defaults(object);
+    this.#own(kind, old, object, options);
     if (options.subresource === "") kind.prepareUpdate(object, old, context);
     if (writesStatus(options.subresource)) kind.prepareStatus(object, old, context, options.subresource);
     const errors = new FieldErrors();
@@ -100,7 +102,6 @@ export class Objects {
     errors.throwIfAny(kind.kind, kind.group, name);
     this.#admit("UPDATE", kind, object, old, options);
     if (kind.generation && options.subresource !== "status") countGeneration(kind, old, object);
-    this.#own(kind, old, object, options);
     if (equalJson(object, old)) return old;
     if (options.dryRun) return object;
     if (isGone(kind, object)) {
@@ -280,10 +281,10 @@ export class Objects {
       now: timestamp(),
       statusApart: kind.status && options.subresource === "",
     };
-    // Fields are owned in the version that was written.
-    const shown = kind.fromStored(object);
-    trackUpdate(this.#schema, kind.type, old && kind.fromStored(old), shown, owner);
-    const { managedFields } = shown.metadata;
+    const written = kind.fromStored(object);
+    trackUpdate(this.#schema, kind.type, old && kind.fromStored(old), written, owner);
+    if (written === object) return;
+    const { managedFields } = written.metadata;
     if (managedFields) object.metadata.managedFields = managedFields;
     else delete object.metadata.managedFields;
   }

@@ -224,6 +224,8 @@ function scalarSchema(builder: SchemaBuilder, field: Field): Dict {
         format: "int-or-string",
         description: "A number or a text.",
       });
+    case "ExtraValue":
+      return { type: "array", items: { type: "string" } };
     default:
       return builder.addSpecial(field.kind, { type: "object", description: "Any object." });
   }

@@ -1,3 +1,5 @@
+import { flag } from "./list-options.ts";
+
 /** What a request is about, as authorisation sees it (apiserver/pkg/endpoints/request/requestinfo.go). */
 export interface RequestInfo {
   readonly isResource: boolean;
@@ -47,6 +49,9 @@ export function parseRequest(method: string, url: string): RequestInfo {
   const rest = parts.slice(core ? 1 : 2);
   const version = rest.shift();
   if (version === undefined || rest.length === 0) return plain;
+  // The old way to watch: /api/v1/watch/namespaces/x/pods/y.
+  const old = rest[0] === "watch" && rest.length > 1;
+  if (old) rest.shift();
   let namespace = "";
   // /namespaces/x/status and /finalize are of the namespace itself, any other third part is a resource inside it.
   if (rest[0] === "namespaces" && rest.length >= 2) {
@@ -55,22 +60,15 @@ export function parseRequest(method: string, url: string): RequestInfo {
     if (inside) rest.splice(0, 2);
   }
   const [resource = "", name = "", subresource = "", ...more] = rest;
-  const verb = resourceVerb(method, name, query);
+  const verb = old && method === "GET" ? "watch" : resourceVerb(method, name, query);
   return { isResource: true, verb, path, query, group, version, namespace, resource, name, subresource, rest: more };
 }
 
 function resourceVerb(method: string, name: string, query: URLSearchParams): string {
   if (method === "GET" || method === "HEAD") {
-    const watch = query.get("watch");
-    if (watch !== null && watch !== "false" && watch !== "0") return "watch";
-    return name ? "get" : "list";
+    if (name) return "get";
+    return flag(query, "watch") ? "watch" : "list";
   }
   const verb = writeVerbs[method] ?? "";
   return verb === "delete" && !name ? "deletecollection" : verb;
-}
-
-/** Whether a query parameter says yes. */
-export function flag(query: URLSearchParams, name: string): boolean {
-  const value = query.get(name);
-  return value === "true" || value === "1" || value === "";
 }

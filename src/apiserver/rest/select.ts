@@ -2,7 +2,6 @@ import { matchesRequirements, parseFieldSelector, parseSelector } from "#api/ind
 import { errorMessage } from "#base/errors.ts";
 import { badRequest } from "../errors.ts";
 import type { Kind } from "../kinds/definition.ts";
-import { apiVersionOf } from "../kinds/registry.ts";
 import type { StoredObject } from "../object.ts";
 import type { RequestInfo } from "./request-info.ts";
 
@@ -28,7 +27,9 @@ export function selectionOf(kind: Kind, info: RequestInfo): Selection {
     for (const { field } of comparisons) {
       if (!known.has(field))
         throw badRequest(
-          `Unable to find "${apiVersionOf(kind)}, Resource=${kind.plural}" that match label selector "${labels}", field selector "${fields}": field label not supported: ${field}`,
+          kind.selectableFields.length > 0
+            ? `field label not supported: ${field}`
+            : `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`,
         );
     }
     const byName = comparisons.find((c) => c.field === "metadata.name" && c.equal)?.value ?? "";

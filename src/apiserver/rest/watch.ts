@@ -1,4 +1,4 @@
-import { expired } from "../errors.ts";
+import { expired, type StatusError } from "../errors.ts";
 import type { Kind } from "../kinds/definition.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
 import type { StoredObject } from "../object.ts";
@@ -6,7 +6,8 @@ import { type Change, CompactedError, type Entry, type Store } from "../store/in
 import { acceptedForm } from "./accept.ts";
 import type { Call, Reply, Sink } from "./call.ts";
 import { entryJson, futureRevision, includeObject, parseRevision, selected } from "./list.ts";
-import { flag, type RequestInfo } from "./request-info.ts";
+import { type ListOptions, listOptions } from "./list-options.ts";
+import type { RequestInfo } from "./request-info.ts";
 import { type Selection, selectionOf } from "./select.ts";
 import { columnsJson, partialMetadata, rowJson, tableJson } from "./table.ts";
 
@@ -15,6 +16,9 @@ const backlogLimit = 16 << 20;
 
 /** How often a quiet watch tells the client the current revision. */
 const bookmarkMs = 60_000;
+
+/** How long before its end a watch sends a last bookmark. */
+const lastBookmarkMs = 2000;
 
 /** Longest watch without timeoutSeconds: 30 to 60 minutes, as --min-request-timeout. */
 const defaultTimeoutMs = 1_800_000;
@@ -29,48 +33,63 @@ interface Format {
   bookmark(revision: number, initialEnd: boolean): string;
 }
 
-/** Serves a watch. Throws StatusError 410 for a revision that is forgotten. */
+/** Serves a watch. What is forgotten is told by an ERROR event with code 410. Throws StatusError 400, 422 and 504. */
 export function watchObjects(store: Store, kind: Kind, info: RequestInfo, call: Call): Reply {
+  const options = listOptions(info.query, true);
   const selection = selectionOf(kind, info);
   const format = formatOf(kind, info, call);
-  const initial = flag(info.query, "sendInitialEvents");
-  const asked = parseRevision(info.query.get("resourceVersion") ?? "");
+  const asked = parseRevision(options.resourceVersion);
   if (asked > store.revision) throw futureRevision(asked, store.revision);
-  const timeout = Number(info.query.get("timeoutSeconds") ?? "0") * 1000 || defaultTimeoutMs * (1 + Math.random());
-  const bookmarks = flag(info.query, "allowWatchBookmarks");
-  // Revision 0 or none: what there is comes first, as events.
-  const listFirst = initial || (asked === 0 && info.query.get("sendInitialEvents") === null);
-  if (!listFirst) checkRemembered(store, kind, asked);
   const stream = (sink: Sink, signal: AbortSignal) => {
     const watcher = new Watcher(kind, selection, format, sink);
-    const from = listFirst ? store.revision : asked || store.revision;
-    if (listFirst) {
-      for (const entry of store.list(kind.storage)) watcher.initial(entry);
-      if (initial && bookmarks) watcher.bookmark(from, true);
-    }
-    const stop = store.watch(kind.storage, from, (change) => watcher.change(change));
-    const ticker = bookmarks ? setInterval(() => watcher.bookmark(store.revision, false), bookmarkMs) : undefined;
-    const end = setTimeout(() => watcher.end(), timeout);
-    const cleanUp = () => {
+    const timers = startTimers(store, watcher, options);
+    let stop = () => {};
+    watcher.onEnd = () => {
       stop();
-      clearInterval(ticker);
-      clearTimeout(end);
+      timers();
     };
-    watcher.onEnd = cleanUp;
-    signal.addEventListener("abort", cleanUp, { once: true });
+    signal.addEventListener("abort", () => watcher.onEnd(), { once: true });
+    try {
+      stop = follow(store, kind, watcher, asked, options);
+    } catch (error) {
+      if (!(error instanceof CompactedError)) throw error;
+      watcher.fail(expired(`too old resource version: ${error.requested} (${error.oldest})`));
+    }
     kind.custom?.retired.addEventListener("abort", () => watcher.end(), { once: true, signal });
   };
   return { status: 200, headers: { "content-type": "application/json" }, body: "", stream };
 }
 
-function checkRemembered(store: Store, kind: Kind, revision: number): void {
-  try {
-    if (revision > 0) store.watch(kind.storage, revision, () => {})();
-  } catch (error) {
-    if (error instanceof CompactedError)
-      throw expired(`too old resource version: ${error.requested} (${error.oldest})`);
-    throw error;
-  }
+/** Sends what there is, where that is wanted, and then the changes. Throws CompactedError. @returns ends it */
+function follow(store: Store, kind: Kind, watcher: Watcher, asked: number, options: ListOptions): () => void {
+  const initial = options.sendInitialEvents;
+  // Revision 0 or none: what there is comes first, as events.
+  const listFirst = initial ?? asked === 0;
+  const from = listFirst ? store.revision : asked || store.revision;
+  if (listFirst) for (const entry of store.list(kind.storage)) watcher.initial(entry);
+  if (initial && options.allowWatchBookmarks) watcher.bookmark(from, true);
+  return store.watch(kind.storage, from, (change) => watcher.change(change));
+}
+
+/** Longest time that a timer can be set to. */
+const longestTimer = 2 ** 31 - 1;
+
+/** Bookmarks every minute and shortly before the end, and the end. @returns stops them */
+function startTimers(store: Store, watcher: Watcher, options: ListOptions): () => void {
+  const { timeoutSeconds, allowWatchBookmarks } = options;
+  const timeout = timeoutSeconds ? timeoutSeconds * 1000 : defaultTimeoutMs * (1 + Math.random());
+  const end = setTimeout(() => watcher.end(), Math.min(timeout, longestTimer));
+  if (!allowWatchBookmarks) return () => clearTimeout(end);
+  // Only what watchers have been told of may be marked.
+  const mark = () => watcher.bookmark(store.published, false);
+  const ticker = setInterval(mark, bookmarkMs);
+  const last = setTimeout(mark, Math.min(timeout - lastBookmarkMs, longestTimer));
+  if (timeout <= lastBookmarkMs) clearTimeout(last);
+  return () => {
+    clearTimeout(end);
+    clearTimeout(last);
+    clearInterval(ticker);
+  };
 }
 
 class Watcher {
@@ -111,6 +130,14 @@ class Watcher {
       return;
     }
     this.#send(eventLine("BOOKMARK", this.#format.bookmark(revision, initialEnd)));
+  }
+
+  /** Ends the watch with an ERROR event. */
+  fail(error: StatusError): void {
+    const status = error.toStatus();
+    if (this.#sink.event) this.#sink.event("ERROR", status);
+    else this.#send(eventLine("ERROR", JSON.stringify(status)));
+    this.end();
   }
 
   end(): void {

@@ -6,6 +6,7 @@ import { applyJsonPatch } from "../patch/json-patch.ts";
 import { type Applied, applyConfiguration } from "../patch/managed-fields.ts";
 import { applyMergePatch } from "../patch/merge-patch.ts";
 import { applyStrategicPatch } from "../patch/strategic.ts";
+import { validateConfiguration } from "../patch/typed-validate.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { Store } from "../store/index.ts";
 import { acceptedForm } from "./accept.ts";
@@ -22,8 +23,8 @@ import { type Call, jsonReply, type Reply } from "./call.ts";
 import type { DeleteOptions } from "./deletion.ts";
 import type { KindCall } from "./handler.ts";
 import { includeObject, listPage } from "./list.ts";
+import { flag } from "./list-options.ts";
 import { keyOf, type Objects, type WriteOptions } from "./objects.ts";
-import { flag } from "./request-info.ts";
 import { columnsJson, partialMetadata, rowJson, tableJson } from "./table.ts";
 import { timestamp } from "./time.ts";
 
@@ -94,13 +95,7 @@ export class Writes {
         "Invalid",
         'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
       );
-    const configuration = check(parseYamlBody(body), this.#expected(kind), strictness(request));
-    const meta = (configuration.metadata ??= {}) as { name?: string; namespace?: string; managedFields?: unknown };
-    if (meta.managedFields !== undefined) throw badRequest("metadata.managedFields must be nil");
-    if (meta.name && meta.name !== info.name)
-      throw badRequest(`the name of the object (${meta.name}) does not match the name on the URL (${info.name})`);
-    meta.name = info.name;
-    if (kind.namespaced) meta.namespace ??= info.namespace;
+    const configuration = this.#configuration(request, body);
     const owner = {
       manager,
       apiVersion: apiVersionOf(kind),
@@ -109,8 +104,10 @@ export class Writes {
       statusApart: kind.status && subresource === "",
     };
     const force = flag(info.query, "force");
-    const merge = (live: StoredObject | undefined) =>
-      applyConfiguration(this.#schema, kind.type, live, configuration, owner, force);
+    const merge = (live: StoredObject | undefined): Applied => {
+      const made = applyConfiguration(this.#schema, kind.type, live, configuration, owner, force);
+      return { ...made, object: check(made.object, this.#expected(kind), { validation: "Ignore", warn: () => {} }) };
+    };
     const exists = this.#store.get(kind.storage, keyOf(info.namespace, info.name)) !== undefined;
     if (!exists && subresource) throw notFound(kind, info.name);
     let applied: Applied | undefined;
@@ -125,6 +122,27 @@ export class Writes {
       : this.#objects.create(kind, info.namespace, cloneJson((applied as Applied).object), options);
     await this.#store.settled();
     return this.#answer(request, kind.fromStored(object), exists ? 200 : 201);
+  }
+
+  /** The applied configuration as it was written, found to fit its type. */
+  #configuration(request: KindCall, body: Buffer): Dict {
+    const { kind, info } = request;
+    const { apiVersion, kind: kindName } = this.#expected(kind);
+    const given = parseYamlBody(body);
+    if (!isDict(given)) throw badRequest("error decoding YAML: an object is wanted");
+    if (given.apiVersion !== apiVersion || given.kind !== kindName)
+      throw badRequest(`invalid object type: ${gvkText(given.apiVersion, given.kind)}`);
+    const configuration = cloneJson(given);
+    const meta = isDict(configuration.metadata) ? configuration.metadata : {};
+    if (meta.managedFields !== undefined && meta.managedFields !== null)
+      throw badRequest("metadata.managedFields must be nil");
+    validateConfiguration(this.#schema, kind.type, configuration);
+    if (meta.name && meta.name !== info.name)
+      throw badRequest(`the name of the object (${meta.name}) does not match the name on the URL (${info.name})`);
+    configuration.metadata = { ...meta, name: info.name, ...(kind.namespaced ? { namespace: info.namespace } : {}) };
+    if (kind.namespaced && meta.namespace && meta.namespace !== info.namespace)
+      throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+    return configuration;
   }
 
   /** DELETE of an object. */
@@ -189,6 +207,12 @@ export class Writes {
       }
     }
   }
+}
+
+/** `apps/v1, Kind=Deployment`, as Go prints a kind. */
+function gvkText(apiVersion: unknown, kind: unknown): string {
+  const version = typeof apiVersion === "string" ? apiVersion : "";
+  return `${version.includes("/") ? version : `/${version}`}, Kind=${typeof kind === "string" ? kind : ""}`;
 }
 
 function mediaType(call: Call, kind: Kind): string {

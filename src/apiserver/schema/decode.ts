@@ -101,6 +101,10 @@ function decodeOne(context: Context, type: ObjectType, field: Field, value: unkn
     case "FieldsV1":
     case "RawExtension":
       return value;
+    case "ExtraValue":
+      if (!Array.isArray(value)) throw mismatch(type, field, value, path, "v1.ExtraValue");
+      for (const text of value) if (typeof text !== "string") throw mismatch(type, field, text, path, "string");
+      return value;
   }
 }
 

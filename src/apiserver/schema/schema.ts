@@ -20,7 +20,9 @@ export type FieldKind =
   | "Quantity"
   | "IntOrString"
   | "FieldsV1"
-  | "RawExtension";
+  | "RawExtension"
+  /** A list of strings; on the protobuf wire a message of its own, so that it can be a map's value. */
+  | "ExtraValue";
 
 /** One field of a structure, by its JSON name. */
 export interface Field {
@@ -125,7 +127,7 @@ export class Schema {
     const match = /^([^:]+):(\[\]|\{\})?([A-Za-z0-9.]+)([~*!]*)=(\d+)$/.exec(text);
     if (!match) throw new Error(`bad field ${text} of ${owner} in the type table`);
     const [, name = "", shape, code = "", flags = "", number] = match;
-    const kind = scalars[code] ?? (special.has(code) ? (code as FieldKind) : "struct");
+    const kind = kindOf(code);
     const merge = this.#rules.get(`${owner}.${name}`) ?? {};
     const whole = shape === "[]" ? !merge.applyKeys : shape === "{}" ? isAtomicMap(owner, name) : isAtomicType(code);
     return {
@@ -141,6 +143,11 @@ export class Schema {
       atomic: whole,
     };
   }
+}
+
+function kindOf(code: string): FieldKind {
+  if (special.has(code)) return code as FieldKind;
+  return scalars[code] ?? (code.endsWith(".ExtraValue") ? "ExtraValue" : "struct");
 }
 
 /** `core.v1.Pod` → `io.k8s.api.core.v1.Pod`, the name in OpenAPI documents. */

@@ -217,7 +217,7 @@ core.v1.ContainerStateTerminated exitCode:i!=1 signal:i=2 reason:s=3 message:s=4
 core.v1.ContainerStateWaiting reason:s=1 message:s=2
 core.v1.ContainerStatus name:s!=1 state:core.v1.ContainerState=2 lastState:core.v1.ContainerState=3 ready:b!=4 restartCount:i!=5 image:s!=6 imageID:s!=7 containerID:s=8 started:b*=9 allocatedResources:{}Quantity=10 resources:core.v1.ResourceRequirements=11 volumeMounts:[]core.v1.VolumeMountStatus=12 user:core.v1.ContainerUser=13 allocatedResourcesStatus:[]core.v1.ResourceStatus=14 stopSignal:s*=15
 core.v1.ContainerUser linux:core.v1.LinuxContainerUser=1
-core.v1.DaemonEndpoint port:i=1
+core.v1.DaemonEndpoint Port:i!=1
 core.v1.DownwardAPIProjection items:[]core.v1.DownwardAPIVolumeFile=1
 core.v1.DownwardAPIVolumeFile path:s!=1 fieldRef:core.v1.ObjectFieldSelector=2 resourceFieldRef:core.v1.ResourceFieldSelector=3 mode:i*=4
 core.v1.DownwardAPIVolumeSource items:[]core.v1.DownwardAPIVolumeFile=1 defaultMode:i*=2

@@ -70,6 +70,11 @@ export class Store {
     return this.#revision;
   }
 
+  /** Revision of the last write that watchers have been told of. */
+  get published(): number {
+    return this.#published;
+  }
+
   /** The newest version of an object. */
   get(resource: string, key: string): Entry | undefined {
     return this.#collections.get(resource)?.entries.get(key);

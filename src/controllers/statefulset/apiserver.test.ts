@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { isNotFound, type Pod, resources, type StatefulSet } from "#api/index.ts";
+import { isNotFound, type KubeObject, type Pod, resources, type StatefulSet } from "#api/index.ts";
 import { InProcessCluster } from "../testing/cluster.ts";
 
 let cluster: InProcessCluster;
@@ -134,9 +134,17 @@ describe("StatefulSets with the API server", () => {
     );
     // Somebody plays the provisioner.
     for (const name of ["data-web-0", "data-web-1"]) {
-      const bound = { status: { phase: "Bound" } };
-      const options = { type: "merge", subresource: "status" } as const;
-      await cluster.client.patch(resources.persistentVolumeClaims, name, "default", bound, options);
+      const volumes = {
+        group: "",
+        version: "v1",
+        kind: "PersistentVolume",
+        plural: "persistentvolumes",
+        namespaced: false,
+      };
+      const spec = { capacity: { storage: "1Gi" }, accessModes: ["ReadWriteOnce"], hostPath: { path: "/data" } };
+      await cluster.client.create(volumes, { metadata: { name: `for-${name}` }, spec } as KubeObject);
+      const bound = { spec: { volumeName: `for-${name}` } };
+      await cluster.client.patch(resources.persistentVolumeClaims, name, "default", bound, { type: "merge" });
     }
     await cluster.until(async () => (await status())?.availableReplicas, 2);
     await cluster.patch(resources.statefulSets, "web", { spec: { replicas: 1 } });

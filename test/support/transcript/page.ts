@@ -81,7 +81,8 @@ function stepsOf(lines: readonly string[], first: number): Step[] {
     if (typed) begin(KINDS[typed[1] as keyof typeof KINDS], typed[2] ?? "");
     else if (text === "$fg") begin("end", "fg");
     else if (!last) throw new Error(`line ${line}: output before a command`);
-    else if (text.startsWith("> ") && last.stdout.length + last.stderr.length === 0) last.command += `\n${text.slice(2)}`;
+    else if (text.startsWith("> ") && last.stdout.length + last.stderr.length === 0)
+      last.command += `\n${text.slice(2)}`;
     else if (exit) last.exit = exit[1] === "‹number›" ? Number.NaN : Number(exit[1]);
     else if (text === "!" || text.startsWith("! ")) last.stderr.push(text.slice(2));
     else last.stdout.push(text);

@@ -100,8 +100,10 @@ export class Shell {
     return {
       read: () => ({ ...this.#outputs(name), exit: exit ?? 0 }),
       end: async () => {
-        const code = exit === undefined ? (process.kill(pid, "SIGTERM"), await ended, 0) : exit;
-        return { ...this.#outputs(name), exit: code };
+        if (exit !== undefined) return { ...this.#outputs(name), exit };
+        process.kill(pid, "SIGTERM");
+        await ended;
+        return { ...this.#outputs(name), exit: 0 };
       },
     };
   }

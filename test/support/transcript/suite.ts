@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { pageFolder, type PageFolder, type PageServer } from "./folder.ts";
+import { type PageFolder, type PageServer, pageFolder } from "./folder.ts";
 import { type Page, readPage, type Section } from "./page.ts";
 import { Session } from "./session.ts";
 
@@ -57,5 +57,6 @@ export function playPage(page: Page, start: () => Promise<Stage>): void {
 async function playSection(session: Session, section: Section): Promise<void> {
   const { expected, actual } = await session.play(section);
   if (section.missing === undefined) expect(actual).toBe(expected);
-  else if (actual === expected) throw new Error(`It has arrived: take the line "Not there yet" away (${section.missing})`);
+  else if (actual === expected)
+    throw new Error(`It has arrived: take the line "Not there yet" away (${section.missing})`);
 }

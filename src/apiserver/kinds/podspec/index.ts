@@ -1,0 +1,1 @@
+export { validatePodSpec, validatePodTemplate } from "./spec.ts";
