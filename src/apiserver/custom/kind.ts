@@ -170,13 +170,16 @@ function validateCustom(judged: Judged, object: StoredObject, errors: FieldError
   const found = new FieldErrors();
   new SchemaValidator().validate(schema, withoutMetadata(object), old && withoutMetadata(old), found);
   validateEmbedded(schema, object, "", found);
-  validateListTypes(schema, object, "", found);
+  const oldLists = new FieldErrors();
+  if (old) validateListTypes(schema, old, "", oldLists);
+  // An object that had repeated items already may keep them.
+  if (oldLists.causes.length === 0) validateListTypes(schema, object, "", found);
   if (version.subresources?.scale) validateScalePaths(version.subresources.scale, object, found);
   if (rules.tree) {
     if (found.causes.some((c) => blocking.has(c.reason)))
       found.invalid(
         "<nil>",
-        "null",
+        null,
         "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation",
       );
     else new RuleEvaluation(rules, found).object(object, old);
