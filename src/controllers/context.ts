@@ -72,6 +72,7 @@ export class ControllerContext {
   readonly schedulerMetrics = new Metrics();
   readonly #samplers: (() => void)[] = [];
   readonly #informers = new Map<string, Informer<KubeObject>>();
+  readonly #passing = new Set<Promise<void>>();
   readonly #recorders = new Map<string, EventRecorder>();
   readonly #controllers: RunningController[] = [];
 
@@ -93,6 +94,20 @@ export class ControllerContext {
       this.#informers.set(key, informer);
     }
     return informer as unknown as Informer<T>;
+  }
+
+  /**
+   * An informer of a kind that may go: it starts at once, nobody else has it, and `end` ends it. Other than with
+   * informer() it is no fault of the process when its watch breaks.
+   */
+  passing<T extends KubeObject>(of: Resource<T>): { readonly informer: Informer<T>; end(): void } {
+    const own = new AbortController();
+    const signal = AbortSignal.any([this.signal, own.signal]);
+    const informer = new Informer<T>(this.client, of, {}, { log: this.log, signal });
+    informer.start();
+    const ended = informer.ended().finally(() => this.#passing.delete(ended));
+    this.#passing.add(ended);
+    return { informer, end: () => own.abort(new Error(`${of.plural} are no longer served`)) };
   }
 
   /** The recorder of a component, such as `replicaset-controller`. */
@@ -127,6 +142,7 @@ export class ControllerContext {
   /** Waits for what still runs after the signal was aborted. */
   async ended(): Promise<void> {
     await Promise.all([...this.#informers.values()].map((informer) => informer.ended()));
+    await Promise.all(this.#passing);
     await Promise.all(this.#controllers.map(({ queue }) => queue.ended()));
     await Promise.all([...this.#recorders.values()].map((recorder) => recorder.flush()));
   }
