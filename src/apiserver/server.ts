@@ -17,6 +17,7 @@ import { Handler } from "./rest/handler.ts";
 import { Objects } from "./rest/objects.ts";
 import { OpenApi } from "./rest/openapi.ts";
 import { Paths } from "./rest/paths.ts";
+import { ResourceMetrics } from "./rest/resource-metrics.ts";
 import { Reviews } from "./rest/reviews.ts";
 import { Subresources } from "./rest/subresources.ts";
 import { Writes } from "./rest/writes.ts";
@@ -48,6 +49,11 @@ export const controllerUser: User = {
 /** Puts an API server together: replays the log and creates what every cluster has; start() makes it reachable. */
 export function createApiServer(options: ApiServerOptions, deps: { log: Logger }): ApiServer {
   const store = new Store(options.store);
+  if (store.tornBytes > 0)
+    deps.log.warn("The end of the store's log was half written when the last process ended; it was cut off", {
+      file: options.store?.logFile,
+      bytes: store.tornBytes,
+    });
   const schema = new Schema();
   const registry = new Registry();
   const { tokens, rbac, authority, admission } = createAuth(store, options);
@@ -66,6 +72,8 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     subresources: new Subresources({ store, schema, objects, writes, tokens }),
     reviews: new Reviews({ schema, rbac, authorizer, authenticator, audiences: tokens.audiences }),
     paths: (path, call) => paths.answer(path, call),
+    // Made below: it passes requests on for which this handler has decided who may.
+    metrics: new ResourceMetrics({ store, ask: (node, path, ms) => proxy.ask(node, path, ms), log: deps.log }),
     log: deps.log,
   });
   const endLedger = new AddressLedger({ store, objects, registry }).start();
@@ -76,9 +84,12 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
   registrar.start();
   const aggregation = new RoleAggregation({ store, objects, registry }, ownWrite);
   aggregation.start();
-  const proxy = new NodeProxy({ store, handler, log: deps.log }, options.kubelet);
+  const proxy = new NodeProxy(
+    { store, handler, log: deps.log, ...(options.proxyable ? { proxyable: options.proxyable } : {}) },
+    options.kubelet,
+  );
   const listener = new Listener(options, { handler, proxy, log: deps.log });
-  const expiry = new EventExpiry(store);
+  const expiry = new EventExpiry(store, options.eventTtlSeconds);
   const locals = new Set<LocalTransport>();
   return {
     async start() {
@@ -89,8 +100,8 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     async stop() {
       paths.ready = false;
       expiry.stop();
-      endLedger();
       registrar.stop();
+      endLedger();
       aggregation.stop();
       for (const local of locals) await local.close();
       await listener.stop();

@@ -2,6 +2,7 @@ import type { KubeObject, Resource } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import { addressRepairController, serviceCidrController } from "./addresses/controller.ts";
 import { ControllerContext, type ControllerDeps, type ControllerHealth, type ControllerOptions } from "./context.ts";
+import { cronJobController } from "./cronjob/controller.ts";
 import { daemonSetController } from "./daemonset/controller.ts";
 import { deploymentController } from "./deployment/controller.ts";
 import { disruptionController } from "./disruption/controller.ts";
@@ -12,6 +13,7 @@ import { jobController } from "./job/controller.ts";
 import { accountsController } from "./namespaces/accounts.ts";
 import { namespaceController } from "./namespaces/controller.ts";
 import { deletableResources } from "./namespaces/discovery.ts";
+import { tokensController } from "./namespaces/tokens.ts";
 import { lifecycleController, subnetController } from "./nodes/controller.ts";
 import { taintEvictionController } from "./nodes/evictionController.ts";
 import { podGcController } from "./nodes/podgcController.ts";
@@ -74,6 +76,7 @@ function startAll(context: ControllerContext, served: readonly Resource<KubeObje
   const has = (...plurals: string[]) => plurals.every((name) => served.some(({ plural }) => plural === name));
   systemController(context);
   accountsController(context);
+  tokensController(context);
   subnetController(context);
   schedulerController(context, (plural) => has(plural));
   if (has("replicasets")) replicaSetController(context);
@@ -93,6 +96,7 @@ function startAll(context: ControllerContext, served: readonly Resource<KubeObje
   if (has("poddisruptionbudgets", "deployments", "replicasets", "statefulsets", "replicationcontrollers")) {
     disruptionController(context);
   }
-  if (has("daemonsets")) daemonSetController(context);
+  if (has("daemonsets", "controllerrevisions")) daemonSetController(context);
   if (has("jobs")) jobController(context);
+  if (has("jobs", "cronjobs")) cronJobController(context);
 }

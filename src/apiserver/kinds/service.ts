@@ -54,7 +54,7 @@ function defaults(o: Service): void {
   else if (spec.sessionAffinity === "ClientIP") spec.sessionAffinityConfig ??= { clientIP: { timeoutSeconds: 10800 } };
   for (const port of spec.ports ?? []) {
     port.protocol ??= "TCP";
-    port.targetPort ??= port.port;
+    port.targetPort ||= port.port;
   }
   if (reachableFromOutside(spec)) spec.externalTrafficPolicy ??= "Cluster";
   if (spec.type !== "ExternalName") spec.internalTrafficPolicy ??= "Cluster";

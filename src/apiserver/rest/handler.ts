@@ -1,15 +1,16 @@
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { Authority } from "../auth/authority.ts";
-import { badRequest, internal, methodNotAllowed, noSuchPath, StatusError } from "../errors.ts";
+import { badRequest, internal, methodNotAllowed, noSuchPath, StatusError, unavailable } from "../errors.ts";
 import type { Kind, User } from "../kinds/definition.ts";
 import type { Registry } from "../kinds/registry.ts";
-import { type Store, TooLargeError } from "../store/index.ts";
+import { type Store, StoreFailedError, TooLargeError } from "../store/index.ts";
 import { type Call, jsonReply, type Reply } from "./call.ts";
 import { componentStatuses } from "./component-status.ts";
 import type { Discovery } from "./discovery.ts";
 import { getObject, listObjects } from "./list.ts";
 import { parseRequest, type RequestInfo } from "./request-info.ts";
+import type { ResourceMetrics } from "./resource-metrics.ts";
 import type { Reviews } from "./reviews.ts";
 import type { Subresources } from "./subresources.ts";
 import { watchObjects } from "./watch.ts";
@@ -38,6 +39,7 @@ export interface HandlerDeps {
   readonly subresources: Subresources;
   readonly reviews: Reviews;
   readonly paths: PathHandler;
+  readonly metrics: ResourceMetrics;
   readonly log: Logger;
 }
 
@@ -117,7 +119,9 @@ export class Handler {
         ? badRequest("an empty namespace may not be set during creation")
         : methodNotAllowed();
     }
+    if (kind.group === "metrics.k8s.io") return this.#deps.metrics.answer(request);
     if (kind.plural === "componentstatuses" && kind.group === "") return componentStatuses(request);
+    if (["get", "list", "watch"].includes(info.verb)) await store.readable();
     if (info.subresource) return subresources.answer(request);
     switch (info.verb) {
       case "get":
@@ -146,6 +150,7 @@ export class Handler {
 
   #failure(error: unknown, call: Call): Reply {
     if (error instanceof StatusError) return errorReply(error);
+    if (error instanceof StoreFailedError) return errorReply(unavailable(error.message));
     if (error instanceof TooLargeError) return errorReply(new StatusError(413, "RequestEntityTooLarge", error.message));
     this.#deps.log.error("Request failed", {
       method: call.method,
