@@ -210,8 +210,8 @@ export class FieldErrors {
   }
 
   /** `Duplicate value: "x"`. */
-  duplicate(field: string, value: unknown): void {
-    this.#add("FieldValueDuplicate", field, `Duplicate value: ${show(value)}`);
+  duplicate(field: string, value: unknown, detail = ""): void {
+    this.#add("FieldValueDuplicate", field, `Duplicate value: ${show(value)}${detail ? `: ${detail}` : ""}`);
   }
 
   /** `Forbidden: why`. */

@@ -57,7 +57,6 @@ describe("discovery", () => {
     expect((await get("/openapi/v3/apis/apps/v1")).headers["cache-control"]).not.toContain("immutable");
     const old = await get("/openapi/v3/apis/apps/v1?hash=OLD");
     expect([old.status, old.headers.location]).toEqual([301, url]);
-    expect((await get("/openapi/v2")).status).toBe(404);
     const document = named.body as unknown as { components: { schemas: Record<string, { description?: string }> } };
     expect(document.components.schemas["io.k8s.api.apps.v1.DeploymentSpec"]?.description).toBe(
       "DeploymentSpec is the specification of the desired behavior of the Deployment.",

@@ -16,6 +16,7 @@ import { randomSuffix } from "../kinds/pod.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
 import { cloneJson, type Dict, equalJson, type StoredObject } from "../object.ts";
 import { trackUpdate } from "../patch/managed-fields.ts";
+import { sameButTimes } from "../patch/managers.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { Entry, Store } from "../store/index.ts";
 import { beginDeletion, checkPreconditions, type DeleteOptions, isGone, setPropagation } from "./deletion.ts";
@@ -111,7 +112,7 @@ export class Objects {
     errors.throwIfAny(kind.kind, kind.group, name);
     this.#admit("UPDATE", kind, object, old, options);
     if (kind.generation && options.subresource !== "status") countGeneration(kind, old, object);
-    if (equalJson(object, old)) return old;
+    if (sameButTimes(object, old)) return old;
     if (options.dryRun) return object;
     if (isGone(kind, object)) {
       const removed = this.#store.remove(kind.storage, key) as Entry;

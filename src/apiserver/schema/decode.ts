@@ -62,7 +62,9 @@ function decodeField(context: Context, type: ObjectType, field: Field, value: un
     return Object.keys(out).length === 0 ? undefined : out;
   }
   const decoded = decodeOne(context, type, field, value, path);
-  return isZero(decoded) && !field.pointer && !field.required ? undefined : decoded;
+  // An IntOrString is a struct in Go, which omitempty never leaves out: maxUnavailable: 0 is not 25 %.
+  if (field.pointer || field.required || field.kind === "IntOrString") return decoded;
+  return isZero(decoded) ? undefined : decoded;
 }
 
 function emptyOf(field: Field): unknown {
