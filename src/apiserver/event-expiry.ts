@@ -1,16 +1,16 @@
 import type { Store } from "./store/index.ts";
 
-/** How long an Event is kept after its last change (kube-apiserver's --event-ttl). */
-const lifeMs = 3_600_000;
 const sweepMs = 60_000;
 
-/** Removes Events that nothing has touched for an hour. */
+/** Removes Events that nothing has touched for some time (kube-apiserver's --event-ttl, an hour by default). */
 export class EventExpiry {
   readonly #store: Store;
+  readonly #lifeMs: number;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(store: Store) {
+  constructor(store: Store, seconds = 3600) {
     this.#store = store;
+    this.#lifeMs = 1000 * seconds;
   }
 
   /** Sweeps every minute until stop(). */
@@ -25,10 +25,12 @@ export class EventExpiry {
 
   /** Removes what is too old at a moment, in milliseconds since 1970. */
   sweep(now: number): void {
+    // What cannot be kept cannot be removed either.
+    if (this.#store.failure) return;
     for (const { key, object } of this.#store.list("events")) {
       const { lastTimestamp, series } = object as { lastTimestamp?: string; series?: { lastObservedTime?: string } };
       const touched = series?.lastObservedTime ?? lastTimestamp ?? object.metadata.creationTimestamp;
-      if (touched !== undefined && Date.parse(touched) < now - lifeMs) this.#store.remove("events", key);
+      if (touched !== undefined && Date.parse(touched) < now - this.#lifeMs) this.#store.remove("events", key);
     }
   }
 }

@@ -10,6 +10,7 @@ import {
   type WorkQueueOptions,
 } from "#api/index.ts";
 import type { Logger } from "#base/log.ts";
+import { Metrics } from "#base/metrics.ts";
 
 /** What the controllers are told about the cluster. */
 export interface ControllerOptions {
@@ -66,6 +67,10 @@ export class ControllerContext {
   readonly log: Logger;
   readonly schedulerLog: Logger;
   readonly now: () => Date;
+  /** What the controllers count, and what the scheduler does: elsewhere two programs. */
+  readonly metrics = new Metrics();
+  readonly schedulerMetrics = new Metrics();
+  readonly #samplers: (() => void)[] = [];
   readonly #informers = new Map<string, Informer<KubeObject>>();
   readonly #passing = new Set<Promise<void>>();
   readonly #recorders = new Map<string, EventRecorder>();
@@ -148,6 +153,22 @@ export class ControllerContext {
     for (let working = busy(); working.length > 0; working = busy()) {
       await Promise.all(working.map(({ queue }) => queue.idle()));
     }
+  }
+
+  /** Calls a function that sets gauges, each time before metrics are read. */
+  sample(sampler: () => void): void {
+    this.#samplers.push(sampler);
+  }
+
+  /** The metrics in Prometheus' text format. */
+  metricsText(of: "controllers" | "scheduler"): string {
+    const depth = this.metrics.gauge("workqueue_depth", "Current depth of workqueue");
+    for (const { name, queue } of this.#controllers) {
+      const { waiting } = queue.stats();
+      depth.set(waiting, { name: name.replaceAll("-", "_") });
+    }
+    for (const sampler of this.#samplers) sampler();
+    return (of === "controllers" ? this.metrics : this.schedulerMetrics).text();
   }
 
   /** For /readyz and `status`: which controllers run, and what hinders them. */

@@ -1,8 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { DaemonSet, Job, KubeObject, Node, OwnerReference, Pod, ReplicaSet } from "#api/index.ts";
-import { planDaemonSet, targetNode } from "./daemonset/plan.ts";
-import { planDependent, planOwner } from "./garbage/plan.ts";
-import { planJob } from "./job/plan.ts";
+import type { KubeObject, Node, OwnerReference, Pod, ReplicaSet } from "#api/index.ts";
+import { invalidOwnerText, planDependent, planOwner, reachOf } from "./garbage/plan.ts";
 import { planNode } from "./nodes/lifecycle.ts";
 import { allocateSubnets, subnetPools } from "./nodes/subnets.ts";
 import { planReplicaSet, rankForRemoval } from "./replicaset/plan.ts";
@@ -100,82 +98,6 @@ describe("ReplicaSet plan", () => {
   });
 });
 
-describe("DaemonSet plan", () => {
-  const node = (name: string, spec: Node["spec"] = {}): Node => ({
-    metadata: { name, labels: {} },
-    spec,
-    status: { conditions: [{ type: "Ready", status: "True" }] },
-  });
-  const daemonSet: DaemonSet = {
-    metadata: { name: "ds", uid: "o" },
-    spec: { selector: { matchLabels: { app: "a" } }, template: { spec: { containers: [] } } },
-  };
-  const tainted = { taints: [{ key: "x", effect: "NoSchedule" as const }] };
-
-  it("wants a pod on each node that tolerations allow, cordoned ones too", () => {
-    const nodes = [
-      node("n1"),
-      node("n2", { unschedulable: true, taints: [{ key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" }] }),
-      node("n3", tainted),
-    ];
-    expect(planDaemonSet(daemonSet, nodes, [], "h", now).create).toEqual(["n1", "n2"]);
-  });
-
-  it("keeps pods on nodes that got a NoSchedule taint, removes surplus and homeless ones, replaces old templates", () => {
-    const at = (name: string, nodeName: string, hash = "h") =>
-      pod(name, { labels: { "controller-revision-hash": hash } }, readyAt("2026-01-01T00:00:00Z"), { nodeName });
-    const pods = [at("a", "n1"), at("b", "n1"), at("c", "n3"), at("d", "gone"), at("e", "n2", "old")];
-    const plan = planDaemonSet(daemonSet, [node("n1"), node("n2"), node("n3", tainted)], pods, "h", now);
-    expect(plan.remove.map(({ metadata }) => metadata.name).sort()).toEqual(["b", "d", "e"]);
-    expect(plan.create).toEqual([]);
-    expect(plan.status).toMatchObject({
-      desiredNumberScheduled: 2,
-      currentNumberScheduled: 2,
-      numberMisscheduled: 1,
-      updatedNumberScheduled: 2,
-    });
-  });
-
-  it("knows a pod's node before it is bound", () => {
-    const matchFields = [{ key: "metadata.name", operator: "In" as const, values: ["n7"] }];
-    const affinity = {
-      nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchFields }] } },
-    };
-    expect(targetNode(pod("a", {}, {}, { affinity }))).toBe("n7");
-  });
-});
-
-describe("Job plan", () => {
-  const job = (spec: Partial<Job["spec"]>, status?: Job["status"]): Job => ({
-    metadata: { name: "j", uid: "o" },
-    spec: { completions: 3, parallelism: 2, template: { spec: { containers: [] } }, ...spec },
-    ...(status ? { status } : {}),
-  });
-  const ended = (name: string, phase: "Succeeded" | "Failed") => pod(name, {}, { phase });
-
-  it("keeps as many running as may and are needed", () => {
-    expect(planJob(job({}), [], now)).toMatchObject({ create: 2, remove: [] });
-    expect(planJob(job({}), [ended("a", "Succeeded"), ended("b", "Succeeded")], now)).toMatchObject({ create: 1 });
-    expect(planJob(job({}), [pod("a"), pod("b")], now)).toMatchObject({ create: 0, status: { active: 2 } });
-    expect(planJob(job({ suspend: true }), [pod("a")], now).remove).toHaveLength(1);
-  });
-
-  it("is complete with the last success and stays so", () => {
-    const pods = ["a", "b", "c"].map((name) => ended(name, "Succeeded"));
-    const { status, create } = planJob(job({}), pods, now);
-    expect([create, status.succeeded, status.completionTime]).toEqual([0, 3, "2026-01-01T00:01:00Z"]);
-    expect(status.conditions).toMatchObject([{ type: "Complete", status: "True" }]);
-    expect(planJob(job({}, status), [], now)).toMatchObject({ create: 0, remove: [] });
-  });
-
-  it("fails beyond the back-off limit and ends what runs", () => {
-    const pods = [ended("a", "Failed"), ended("b", "Failed"), pod("c")];
-    const plan = planJob(job({ backoffLimit: 1 }), pods, now);
-    expect(plan.status.conditions).toMatchObject([{ type: "Failed", reason: "BackoffLimitExceeded" }]);
-    expect(plan.remove).toHaveLength(1);
-  });
-});
-
 describe("node subnets", () => {
   const node = (name: string, ...podCIDRs: string[]): Node => ({ metadata: { name }, spec: { podCIDRs } });
 
@@ -263,23 +185,47 @@ describe("garbage plan", () => {
   const state = ({ uid }: OwnerReference) => uid as "solid" | "absent" | "waiting";
 
   it("keeps what has an owner, unlinks dead ones, deletes what has none left", () => {
-    expect(planDependent(object([]), state, false)).toEqual({ action: "keep" });
-    expect(planDependent(object([link("solid")]), state, false)).toEqual({ action: "keep" });
-    expect(planDependent(object([link("solid"), link("absent")]), state, false)).toMatchObject({
+    expect(planDependent(object([]), state, [])).toEqual({ action: "keep" });
+    expect(planDependent(object([link("solid")]), state, [])).toEqual({ action: "keep" });
+    expect(planDependent(object([link("solid"), link("absent")]), state, [])).toMatchObject({
       action: "unlink",
       ownerReferences: [{ uid: "solid" }],
     });
-    expect(planDependent(object([link("absent")]), state, false)).toEqual({
+    expect(planDependent(object([link("absent")]), state, [])).toEqual({
       action: "delete",
       propagationPolicy: "Background",
     });
-    expect(planDependent(object([link("waiting", true)]), state, true)).toEqual({
+    expect(planDependent(object([link("waiting", true)]), state, [object([])])).toEqual({
       action: "delete",
       propagationPolicy: "Foreground",
     });
-    expect(planDependent(object([link("absent")], ["orphan"]), state, true)).toMatchObject({
+    expect(planDependent(object([link("absent")], ["orphan"]), state, [object([])])).toMatchObject({
       propagationPolicy: "Orphan",
     });
+  });
+
+  it("ends circles of owners that would wait for each other", () => {
+    const above: KubeObject = {
+      metadata: { name: "a", uid: "waiting", deletionTimestamp: "now", finalizers: ["foregroundDeletion"] },
+    };
+    expect(planDependent(object([link("waiting", true)]), state, [above])).toEqual({
+      action: "delete",
+      propagationPolicy: "Foreground",
+      ownerReferences: [link("waiting", false)],
+    });
+  });
+
+  it("looks for owners in the dependent's namespace only", () => {
+    const inside = { metadata: { name: "x", namespace: "one" } };
+    const at = (namespace: string) => ({ metadata: { name: "o", namespace } });
+    expect(reachOf(inside, true, at("one"))).toBe("possible");
+    expect(reachOf(inside, true, undefined)).toBe("possible");
+    expect(reachOf(inside, true, at("two"))).toBe("absent");
+    expect(reachOf(inside, false, { metadata: { name: "node" } })).toBe("possible");
+    expect(reachOf(object([]), true, at("one"))).toBe("unresolvable");
+    expect(invalidOwnerText(inside, link("o"))).toBe(
+      'ownerRef [v1/K, namespace: one, name: o, uid: o] does not exist in namespace "one"',
+    );
   });
 
   it("serves foreground and orphan deletion step by step", () => {

@@ -39,6 +39,8 @@ export class RoleAggregation {
 
   /** A gathered role may itself be gathered: goes on until nothing changes, or roles gather each other in a circle. */
   #settle(): void {
+    // The next change after the store works again comes back to this.
+    if (this.#deps.store.failure) return;
     const roles = this.#deps.store.list(storage).length;
     for (let round = 0; round <= roles; round++) if (!this.#round()) return;
   }

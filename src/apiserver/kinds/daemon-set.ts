@@ -1,5 +1,6 @@
 import type { V1DaemonSet } from "@kubernetes/client-node";
 import type { FieldErrors } from "../errors.ts";
+import { equalJson } from "../object.ts";
 import { nonNegative } from "./checks.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
@@ -57,6 +58,12 @@ export const daemonSet = defineKind<DaemonSet>({
   },
   prepareCreate(o) {
     o.status = zeroDaemonSet();
+    setTemplateGeneration(o, 1);
+  },
+  prepareUpdate(o, old) {
+    const before = Number(old.metadata.annotations?.[generationAnnotation]) || 0;
+    const changed = !equalJson(o.spec?.template, old.spec?.template);
+    if (before > 0) setTemplateGeneration(o, changed ? before + 1 : before);
   },
   validate(o, errors) {
     validateWorkload(o, errors, "daemonset", "DaemonSet");
@@ -87,6 +94,13 @@ function validateStrategy(o: DaemonSet, errors: FieldErrors): void {
     errors.invalid(`${path}.rollingUpdate.maxSurge`, maxSurge, "may not be set when maxUnavailable is non-zero");
   if (!some(maxUnavailable) && !some(maxSurge))
     errors.required(`${path}.rollingUpdate.maxUnavailable`, "cannot be 0 when maxSurge is 0");
+}
+
+/** The number of the template in apps/v1beta2, which apps/v1 keeps as an annotation. */
+const generationAnnotation = "deprecated.daemonset.template.generation";
+
+function setTemplateGeneration(o: DaemonSet, generation: number): void {
+  o.metadata.annotations = { ...o.metadata.annotations, [generationAnnotation]: String(generation) };
 }
 
 function zeroDaemonSet(): NonNullable<DaemonSet["status"]> {

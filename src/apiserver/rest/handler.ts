@@ -1,15 +1,17 @@
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { Authority } from "../auth/authority.ts";
-import { badRequest, internal, methodNotAllowed, noSuchPath, StatusError } from "../errors.ts";
+import { badRequest, internal, methodNotAllowed, noSuchPath, StatusError, unavailable } from "../errors.ts";
 import type { Kind, User } from "../kinds/definition.ts";
 import type { Registry } from "../kinds/registry.ts";
-import { type Store, TooLargeError } from "../store/index.ts";
+import { type Store, StoreFailedError, TooLargeError } from "../store/index.ts";
 import { type Call, jsonReply, type Reply } from "./call.ts";
 import { componentStatuses } from "./component-status.ts";
 import type { Discovery } from "./discovery.ts";
 import { getObject, listObjects } from "./list.ts";
 import { parseRequest, type RequestInfo } from "./request-info.ts";
+import type { RequestMetrics } from "./request-metrics.ts";
+import type { ResourceMetrics } from "./resource-metrics.ts";
 import type { Reviews } from "./reviews.ts";
 import type { Subresources } from "./subresources.ts";
 import { watchObjects } from "./watch.ts";
@@ -38,6 +40,8 @@ export interface HandlerDeps {
   readonly subresources: Subresources;
   readonly reviews: Reviews;
   readonly paths: PathHandler;
+  readonly resourceMetrics: ResourceMetrics;
+  readonly metrics: RequestMetrics;
   readonly log: Logger;
 }
 
@@ -50,8 +54,7 @@ export class Handler {
   }
 
   /** Who asks and what for; throws StatusError when they may not. */
-  admit(call: Call): { user: User; info: RequestInfo } {
-    const info = this.#parse(call);
+  admit(call: Call, info = this.#parse(call)): { user: User; info: RequestInfo } {
     const user = this.#deps.authority.authenticate(call, info.path);
     this.#deps.authority.authorize(user, info);
     return { user, info };
@@ -59,15 +62,17 @@ export class Handler {
 
   /** Answers a request. Never rejects. */
   async handle(call: Call): Promise<Reply> {
+    const end = this.#deps.metrics.begin(call);
     const warnings: string[] = [];
+    let info: RequestInfo | undefined;
     try {
-      const { user, info } = this.admit(call);
+      info = this.#parse(call);
+      const { user } = this.admit(call, info);
       const reply = await this.#route(call, user, info, warnings);
-      return warnings.length === 0
-        ? reply
-        : { ...reply, headers: { ...reply.headers, warning: warnings.map(warningText).join(", ") } };
+      const said = warnings.map(warningText).join(", ");
+      return end(info, said === "" ? reply : { ...reply, headers: { ...reply.headers, warning: said } });
     } catch (error) {
-      return this.#failure(error, call);
+      return end(info, this.#failure(error, call));
     }
   }
 
@@ -117,7 +122,9 @@ export class Handler {
         ? badRequest("an empty namespace may not be set during creation")
         : methodNotAllowed();
     }
+    if (kind.group === "metrics.k8s.io") return this.#deps.resourceMetrics.answer(request);
     if (kind.plural === "componentstatuses" && kind.group === "") return componentStatuses(request);
+    if (["get", "list", "watch"].includes(info.verb)) await store.readable();
     if (info.subresource) return subresources.answer(request);
     switch (info.verb) {
       case "get":
@@ -146,6 +153,7 @@ export class Handler {
 
   #failure(error: unknown, call: Call): Reply {
     if (error instanceof StatusError) return errorReply(error);
+    if (error instanceof StoreFailedError) return errorReply(unavailable(error.message));
     if (error instanceof TooLargeError) return errorReply(new StatusError(413, "RequestEntityTooLarge", error.message));
     this.#deps.log.error("Request failed", {
       method: call.method,

@@ -1,3 +1,4 @@
 export { type Change, Entry } from "./entry.ts";
 export type { Durability } from "./log.ts";
-export { CompactedError, Store, type StoreOptions, TooLargeError } from "./store.ts";
+export { LogDamagedError } from "./log-format.ts";
+export { CompactedError, Store, StoreFailedError, type StoreOptions, TooLargeError } from "./store.ts";

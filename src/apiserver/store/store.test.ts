@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -120,7 +120,7 @@ describe("store: the log", () => {
   });
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-  it.each(["process", "machine"] as const)(
+  it.each(["process", "disk"] as const)(
     "returns objects and revisions after a restart (durability %s)",
     async (durability) => {
       const store = new Store({ logFile: file, durability });
@@ -162,7 +162,11 @@ describe("store: the log", () => {
       fc.property(fc.nat(bytes.length), (length) => {
         writeFileSync(file, bytes.subarray(0, length));
         const again = new Store({ logFile: file });
-        const whole = bytes.subarray(0, length).toString().split("\n").length - 1;
+        const whole =
+          bytes
+            .subarray(0, length)
+            .toString()
+            .match(/^\w+ \d+ P .*\n/gm)?.length ?? 0;
         expect(again.count("a")).toBe(whole);
         again.put("a", "next", object("next", 1));
         again.close();
@@ -172,37 +176,5 @@ describe("store: the log", () => {
       }),
       { seed: 11, numRuns: 60 },
     );
-  });
-
-  it("drops a record whose bytes were damaged, and what follows it", () => {
-    const store = new Store({ logFile: file });
-    store.put("a", "1", object("1", 1));
-    store.put("a", "2", object("2", 2));
-    store.close();
-    const text = readFileSync(file, "utf8");
-    writeFileSync(file, text.replace('"value":2', '"value":3'));
-    const again = new Store({ logFile: file });
-    expect(again.list("a").map((e) => e.key)).toEqual(["1"]);
-    again.close();
-    truncateSync(file, 0);
-    appendFileSync(file, "nonsense\n");
-    expect(new Store({ logFile: file }).revision).toBe(1);
-  });
-
-  it("rewrites a log that is mostly past, and forgets that past", async () => {
-    const store = new Store({ logFile: file });
-    const big = "x".repeat(200_000);
-    for (let i = 0; i < 60; i++) {
-      store.put("a", "1", { ...object("1", i), big });
-      await store.settled();
-    }
-    const { revision } = store;
-    store.close();
-    expect(readFileSync(file).length).toBeLessThan(9_000_000);
-    const again = new Store({ logFile: file });
-    expect(again.revision).toBe(revision);
-    expect(again.get("a", "1")?.object.value).toBe(59);
-    expect(() => again.watch("a", 5, () => {})).toThrow(CompactedError);
-    again.close();
   });
 });

@@ -1,7 +1,8 @@
 import type { StoredObject } from "../object.ts";
 import { Collection } from "./collection.ts";
 import { type Change, Entry } from "./entry.ts";
-import { AppendLog, type Durability, type LogRecord } from "./log.ts";
+import { AppendLog, type Durability, type LogOptions } from "./log.ts";
+import type { LogRecord } from "./log-format.ts";
 
 /** How a store keeps and remembers. */
 export interface StoreOptions {
@@ -11,6 +12,17 @@ export interface StoreOptions {
   readonly durability?: Durability;
   /** Changes remembered per resource for watches that start in the past. Default 1024. */
   readonly historyLimit?: number;
+  /** The disk, and how often it is tried again: for tests of failures. */
+  readonly log?: Pick<LogOptions, "files" | "retryMs">;
+  /** The log is rewritten when it is this many bytes long and mostly past. Default 8 MiB. */
+  readonly rewriteFrom?: number;
+}
+
+/** Nothing is kept at present: the log cannot be written. What was not acknowledged may or may not be there later. */
+export class StoreFailedError extends Error {
+  constructor(cause: Error) {
+    super(`the store cannot keep anything at present: ${cause.message}`);
+  }
 }
 
 /** The revision asked for is no longer remembered. */
@@ -35,9 +47,6 @@ export class TooLargeError extends Error {
   }
 }
 
-/** The log is rewritten when it is this many bytes long and mostly past. */
-const rewriteFrom = 8 << 20;
-
 /**
  * All objects under one revision counter, which starts at 1 and grows by one with each write.
  *
@@ -53,16 +62,34 @@ export class Store {
   /** Revision of the last change that the log has and the watchers saw. */
   #published = 0;
   #queue: Change[] = [];
-  #waiting: { revision: number; resolve: () => void }[] = [];
+  #waiting: { revision: number; resolve: () => void; reject: (error: Error) => void }[] = [];
   #liveBytes = 0;
+  readonly #rewriteFrom: number;
 
   constructor(options: StoreOptions = {}) {
+    this.#rewriteFrom = options.rewriteFrom ?? 8 << 20;
     this.#historyLimit = options.historyLimit ?? 16_384;
     if (options.logFile) {
-      this.#log = new AppendLog(options.logFile, options.durability ?? "process", (record) => this.#replay(record));
+      this.#log = new AppendLog(options.logFile, {
+        durability: options.durability ?? "process",
+        replay: (record) => this.#replay(record),
+        kept: (revision) => this.#publish(revision),
+        failed: (error) => this.#failed(error),
+        ...options.log,
+      });
       for (const c of this.#collections.values()) for (const e of c.entries.values()) this.#liveBytes += e.json.length;
     }
     this.#published = this.#revision;
+  }
+
+  /** Why nothing is kept at present; undefined when all is well. */
+  get failure(): Error | undefined {
+    return this.#log?.failure;
+  }
+
+  /** Bytes at the end of the log that a crash had left half written, and that were cut off when it was opened. */
+  get tornBytes(): number {
+    return this.#log?.torn ?? 0;
   }
 
   /** Revision of the last write. */
@@ -90,6 +117,16 @@ export class Store {
     return this.#collections.get(resource)?.entries.size ?? 0;
   }
 
+  /** Every resource with the number of its objects. */
+  *counts(): Generator<readonly [resource: string, count: number]> {
+    for (const [resource, { entries }] of this.#collections) yield [resource, entries.size];
+  }
+
+  /** Size of the log's file; 0 without one. */
+  get logBytes(): number {
+    return this.#log?.bytes ?? 0;
+  }
+
   /** Revision of the last write to a resource, 0 before the first. */
   collectionRevision(resource: string): number {
     return this.#collections.get(resource)?.revision ?? 0;
@@ -110,9 +147,10 @@ export class Store {
 
   /**
    * Stores an object under the next revision, which is written to its resourceVersion. The object belongs to the
-   * store afterwards. Throws TooLargeError.
+   * store afterwards. Throws TooLargeError, StoreFailedError.
    */
   put(resource: string, key: string, object: StoredObject): Entry {
+    this.#checkWritable();
     const collection = this.#collection(resource);
     const previous = collection.entries.get(key);
     const revision = this.#revision + 1;
@@ -132,11 +170,15 @@ export class Store {
     return entry;
   }
 
-  /** Removes an object; its last version carries the revision of the removal. Undefined when there is none. */
+  /**
+   * Removes an object; its last version carries the revision of the removal. Undefined when there is none. Throws
+   * StoreFailedError.
+   */
   remove(resource: string, key: string): Entry | undefined {
     const collection = this.#collection(resource);
     const previous = collection.entries.get(key);
     if (!previous) return undefined;
+    this.#checkWritable();
     const revision = ++this.#revision;
     const last = previous.object;
     const object = { ...last, metadata: { ...last.metadata, resourceVersion: String(revision) } };
@@ -161,11 +203,23 @@ export class Store {
     return () => collection.watchers.delete(listener);
   }
 
-  /** Resolves when everything written so far counts as kept and watchers have been told. */
+  /**
+   * Resolves when everything written so far counts as kept and watchers have been told; rejects with StoreFailedError
+   * when it could not be kept.
+   */
   settled(): Promise<void> {
     if (this.#published >= this.#revision) return Promise.resolve();
+    if (this.failure) return Promise.reject(new StoreFailedError(this.failure));
     const revision = this.#revision;
-    return new Promise((resolve) => this.#waiting.push({ revision, resolve }));
+    return new Promise((resolve, reject) => this.#waiting.push({ revision, resolve, reject }));
+  }
+
+  /**
+   * What a reader has to wait for, so that it never sees what a crash may take away again; undefined when there is
+   * nothing such.
+   */
+  readable(): Promise<void> | undefined {
+    return this.#log === undefined || this.#published >= this.#revision ? undefined : this.settled();
   }
 
   /** Forgets the changes up to now: watches from before get CompactedError. */
@@ -194,7 +248,7 @@ export class Store {
     if (this.#log) {
       const { revision, resource, entry, type } = change;
       const record = { revision, resource, key: entry.key };
-      this.#log.append(type === "DELETED" ? record : { ...record, json: entry.json }, () => this.#publish(revision));
+      this.#log.append(type === "DELETED" ? record : { ...record, json: entry.json });
       return;
     }
     if (this.#queue.length === 1) setImmediate(() => this.#publish(this.#revision));
@@ -202,6 +256,7 @@ export class Store {
 
   /** Tells watchers and waiters of all changes up to a revision. */
   #publish(revision: number): void {
+    if (revision <= this.#published) return;
     let count = 0;
     while (count < this.#queue.length && (this.#queue[count] as Change).revision <= revision) count++;
     const ready = this.#queue.splice(0, count);
@@ -215,22 +270,24 @@ export class Store {
     while (this.#waiting.length > 0 && (this.#waiting[0] as { revision: number }).revision <= revision) {
       this.#waiting.shift()?.resolve();
     }
-    if (this.#queue.length === 0) this.#rewriteLogIfLong();
+    this.#rewriteLogIfLong();
+  }
+
+  #failed(error: Error | undefined): void {
+    if (!error) return;
+    for (const { reject } of this.#waiting.splice(0)) reject(new StoreFailedError(error));
+  }
+
+  #checkWritable(): void {
+    if (this.failure) throw new StoreFailedError(this.failure);
   }
 
   #rewriteLogIfLong(): void {
     const log = this.#log;
-    if (log && log.bytes > rewriteFrom && log.bytes > 4 * this.#liveBytes) log.rewrite(this.#snapshot());
-  }
-
-  *#snapshot(): Generator<LogRecord> {
-    // The first record carries the counter, which may be ahead of every object that is left.
-    yield { revision: this.#revision, resource: "-", key: "-", json: "{}", snapshot: true };
-    for (const [resource, collection] of this.#collections) {
-      for (const { key, revision, json } of collection.entries.values()) {
-        yield { revision, resource, key, json, snapshot: true };
-      }
-    }
+    if (!log?.rewritable || log.bytes < this.#rewriteFrom || log.bytes < 4 * this.#liveBytes) return;
+    // Entries never change: noting which there are is all that has to happen at one moment.
+    const all = [...this.#collections].map(([resource, { entries }]) => ({ resource, entries: [...entries.values()] }));
+    log.rewrite(snapshotOf(this.#revision, all));
   }
 
   #replay(record: LogRecord): void {
@@ -265,5 +322,19 @@ export class Store {
       previous,
       encodings: new Map(),
     });
+  }
+}
+
+/** Everything there is at a revision, as records. */
+function* snapshotOf(
+  revision: number,
+  all: readonly { readonly resource: string; readonly entries: readonly Entry[] }[],
+): Generator<LogRecord> {
+  // The first record carries the counter, which may be ahead of every object that is left.
+  yield { revision, resource: "-", key: "-", json: "{}", snapshot: true };
+  for (const { resource, entries } of all) {
+    for (const entry of entries) {
+      yield { revision: entry.revision, resource, key: entry.key, json: entry.json, snapshot: true };
+    }
   }
 }

@@ -1,8 +1,8 @@
-import { type DaemonSet, matchesMap, type Node, type Pod, type Toleration } from "#api/index.ts";
-import { resolveCount } from "../deployment/replicasets.ts";
-import { availableInMs, controllerOf, isPodActive, isPodReady } from "../objects.ts";
+import { type DaemonSet, matchesMap, matchesSelector, type Node, type Pod, type Toleration } from "#api/index.ts";
+import { availableInMs, controllerOf, isPodActive, isPodReady, isPodTerminal } from "../objects.ts";
 import { isTolerated, matchesTerm } from "../scheduler/filters.ts";
 import { type NodeView, viewNode } from "../scheduler/nodes.ts";
+import { planUpdate } from "./update.ts";
 
 /** Tolerations that daemon pods have without asking, since they belong to the node (upstream's list). */
 export const daemonTolerations: readonly Toleration[] = [
@@ -18,14 +18,20 @@ const hostNetworkTolerations: readonly Toleration[] = [
   { key: "node.kubernetes.io/network-unavailable", operator: "Exists", effect: "NoSchedule" },
 ];
 
-/** The annotation by which a pod shows the template it was made from. */
+/** The label by which a pod shows the template it was made from. */
 export const templateHashLabel = "controller-revision-hash";
 
 /** What to do for one DaemonSet. */
 export interface DaemonSetPlan {
-  /** Nodes without a pod that shall have one. */
+  /** Pods without an owner that match: take them. */
+  readonly adopt: readonly Pod[];
+  /** Own pods whose labels no longer match: let go. */
+  readonly release: readonly Pod[];
+  /** Nodes that shall have one more pod. */
   readonly create: readonly string[];
   readonly remove: readonly Pod[];
+  /** Those of `remove` that came to their end by themselves. */
+  readonly ended: readonly Pod[];
   readonly status: NonNullable<DaemonSet["status"]>;
   readonly lookAgainMs?: number;
 }
@@ -37,8 +43,9 @@ export function tolerationsOf(daemonSet: DaemonSet): Toleration[] {
 }
 
 /**
- * One pod on every node that the template's selector, affinity and tolerations allow.
- * @param pods those that the DaemonSet owns
+ * One pod on every node that the template's selector, affinity and tolerations allow; a second one, where an update
+ * may surge.
+ * @param pods of the namespace that the DaemonSet owns, or that nobody does
  * @param hash of the present template
  */
 export function planDaemonSet(
@@ -48,36 +55,85 @@ export function planDaemonSet(
   hash: string,
   now: Date,
 ): DaemonSetPlan {
-  const mine = pods.filter((pod) => controllerOf(pod)?.uid === daemonSet.metadata.uid);
-  const views = nodes.map((node) => viewNode(node, []));
-  const tolerations = tolerationsOf(daemonSet);
-  const eligible = new Set(views.filter((view) => mayRun(daemonSet, view, tolerations)).map(({ name }) => name));
-  const byNode = new Map<string, Pod[]>();
-  for (const pod of mine) {
-    const node = targetNode(pod);
-    byNode.set(node, [...(byNode.get(node) ?? []), pod]);
-  }
-  const kept: Pod[] = [];
-  const remove: Pod[] = [];
-  for (const [node, group] of byNode) {
-    const [best, ...surplus] = group.filter(isPodActive).sort(readyThenOldest);
-    // A pod that has failed is deleted, and made anew once it is gone.
-    const ended = group.filter((pod) => !isPodActive(pod) && pod.metadata.deletionTimestamp === undefined);
-    const stays = eligible.has(node) || (best !== undefined && mayStay(daemonSet, views, node, tolerations));
-    if (best && stays) kept.push(best);
-    remove.push(...surplus, ...ended, ...(best && !stays ? [best] : []));
-  }
-  remove.push(...outdated(daemonSet, kept, hash, eligible.size));
-  const create = [...eligible].filter((node) => !byNode.has(node)).sort();
   const deleting = daemonSet.metadata.deletionTimestamp !== undefined;
-  const waits = kept.map((pod) => availableInMs(pod, daemonSet.spec.minReadySeconds ?? 0, now));
+  const claim = claimPods(daemonSet, pods);
+  const byNode = Map.groupBy(claim.mine, targetNode);
+  const places = placesOf(daemonSet, nodes);
+  const placed = place(byNode, places, (pod) => pod.metadata.labels?.[templateHashLabel] === hash);
+  const update = planUpdate({ daemonSet, kept: placed.kept, hash, desired: places.wanted.size, now });
+  const missing = [...places.wanted].filter((node) => !byNode.has(node)).sort();
+  const waits = claim.mine.map((pod) => availableInMs(pod, daemonSet.spec.minReadySeconds ?? 0, now));
   const soonest = Math.min(...(waits.filter((ms) => ms !== undefined && ms > 0) as number[]));
+  const none = { adopt: [], release: [], create: [], remove: [], ended: [] };
+  const work = {
+    adopt: claim.adopt,
+    release: claim.release,
+    create: [...missing, ...update.surge],
+    remove: [...placed.remove, ...placed.ended, ...update.remove],
+    ended: placed.ended,
+  };
   return {
-    create: deleting ? [] : create,
-    remove: deleting ? [] : remove,
-    status: statusOf(daemonSet, kept, eligible, hash, waits),
+    ...(deleting ? none : work),
+    status: statusOf(daemonSet, byNode, places.wanted, hash, now),
     ...(Number.isFinite(soonest) ? { lookAgainMs: soonest } : {}),
   };
+}
+
+function claimPods(daemonSet: DaemonSet, pods: readonly Pod[]) {
+  const matches = (pod: Pod) => matchesSelector(daemonSet.spec.selector, pod.metadata.labels);
+  const owned = pods.filter((pod) => controllerOf(pod)?.uid === daemonSet.metadata.uid);
+  const adopt = pods.filter((pod) => !controllerOf(pod) && isPodActive(pod) && matches(pod));
+  const release = owned.filter((pod) => !matches(pod) && pod.metadata.deletionTimestamp === undefined);
+  return { adopt, release, mine: [...owned.filter(matches), ...adopt] };
+}
+
+/** Names of the nodes that shall have a pod, and of those where a running one may stay. */
+function placesOf(daemonSet: DaemonSet, nodes: readonly Node[]) {
+  const tolerations = tolerationsOf(daemonSet);
+  const selected = nodes.map((node) => viewNode(node, [])).filter((view) => selectsNode(daemonSet, view));
+  const free = (effects: readonly string[]) =>
+    new Set(
+      selected
+        .filter(({ taints }) => taints.every((one) => !effects.includes(one.effect) || isTolerated(one, tolerations)))
+        .map(({ name }) => name),
+    );
+  // A running pod stays on a node that has since got a NoSchedule taint.
+  return { wanted: free(["NoSchedule", "NoExecute"]), mayStay: free(["NoExecute"]) };
+}
+
+function selectsNode(daemonSet: DaemonSet, view: NodeView): boolean {
+  const { nodeName, nodeSelector = {}, affinity } = daemonSet.spec.template.spec;
+  if (nodeName && nodeName !== view.name) return false;
+  const terms = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
+  return (
+    matchesMap(nodeSelector, view.labels) && (terms === undefined || terms.some((term) => matchesTerm(term, view)))
+  );
+}
+
+/** Sorts pods out: per node at most one of the present template and one older stay. */
+function place(
+  byNode: ReadonlyMap<string, readonly Pod[]>,
+  places: { readonly mayStay: ReadonlySet<string> },
+  isNew: (pod: Pod) => boolean,
+) {
+  const kept = new Map<string, readonly Pod[]>();
+  const remove: Pod[] = [];
+  const ended: Pod[] = [];
+  for (const [node, group] of byNode) {
+    const going = (pod: Pod) => pod.metadata.deletionTimestamp !== undefined;
+    // A pod that has ended is deleted, and made anew once it is gone.
+    ended.push(...group.filter((pod) => isPodTerminal(pod) && !going(pod)));
+    const active = group.filter(isPodActive).sort(readyThenOldest);
+    const [newest, ...moreNew] = active.filter(isNew);
+    const [oldest, ...moreOld] = active.filter((pod) => !isNew(pod));
+    const pair = [newest, oldest].filter((pod) => pod !== undefined);
+    if (!places.mayStay.has(node)) remove.push(...active);
+    else {
+      remove.push(...moreNew, ...moreOld);
+      kept.set(node, [...pair, ...group.filter(going)]);
+    }
+  }
+  return { kept, remove, ended };
 }
 
 /** The node a daemon pod is for: where it is, or where its affinity sends it. */
@@ -87,68 +143,39 @@ export function targetNode(pod: Pod): string {
   return terms?.[0]?.matchFields?.find(({ key }) => key === "metadata.name")?.values?.[0] ?? "";
 }
 
-function mayRun(daemonSet: DaemonSet, view: NodeView, tolerations: readonly Toleration[]): boolean {
-  const tolerated = view.taints.every(
-    (taint) => taint.effect === "PreferNoSchedule" || isTolerated(taint, tolerations),
-  );
-  return tolerated && selectsNode(daemonSet, view);
-}
-
-/** A running pod stays on a node that has since got a NoSchedule taint. */
-function mayStay(
-  daemonSet: DaemonSet,
-  views: readonly NodeView[],
-  node: string,
-  tolerations: readonly Toleration[],
-): boolean {
-  const view = views.find(({ name }) => name === node);
-  if (!view || !selectsNode(daemonSet, view)) return false;
-  return view.taints.every((taint) => taint.effect !== "NoExecute" || isTolerated(taint, tolerations));
-}
-
-function selectsNode(daemonSet: DaemonSet, view: NodeView): boolean {
-  const { nodeSelector = {}, affinity } = daemonSet.spec.template.spec;
-  const terms = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
-  return (
-    matchesMap(nodeSelector, view.labels) && (terms === undefined || terms.some((term) => matchesTerm(term, view)))
-  );
-}
-
-/** Pods of an older template that may go now: as many at a time as may be unavailable. */
-function outdated(daemonSet: DaemonSet, kept: readonly Pod[], hash: string, desired: number): Pod[] {
-  if (daemonSet.spec.updateStrategy?.type === "OnDelete") return [];
-  const old = kept.filter((pod) => pod.metadata.labels?.[templateHashLabel] !== hash);
-  const { maxUnavailable } = daemonSet.spec.updateStrategy?.rollingUpdate ?? {};
-  const allowed = Math.max(1, resolveCount(maxUnavailable ?? 1, "1", desired, true));
-  const unready = old.filter((pod) => !isPodReady(pod));
-  const missing = desired - kept.filter(isPodReady).length;
-  const ready = old.filter(isPodReady).slice(0, Math.max(0, allowed - missing));
-  return [...unready, ...ready];
-}
-
 function readyThenOldest(a: Pod, b: Pod): number {
   const ready = Number(isPodReady(b)) - Number(isPodReady(a));
-  return ready || ((a.metadata.creationTimestamp ?? "") < (b.metadata.creationTimestamp ?? "") ? -1 : 1);
+  return ready || byCreation(a, b);
 }
 
+function byCreation(a: Pod, b: Pod): number {
+  const key = ({ metadata }: Pod) => `${metadata.creationTimestamp ?? ""} ${metadata.name}`;
+  return key(a) < key(b) ? -1 : 1;
+}
+
+/** Counted by the oldest pod of each node, as upstream does. */
 function statusOf(
   daemonSet: DaemonSet,
-  kept: readonly Pod[],
-  eligible: ReadonlySet<string>,
+  byNode: ReadonlyMap<string, readonly Pod[]>,
+  wanted: ReadonlySet<string>,
   hash: string,
-  waits: readonly (number | undefined)[],
+  now: Date,
 ): NonNullable<DaemonSet["status"]> {
-  const onEligible = kept.filter((pod) => eligible.has(targetNode(pod)));
-  const available = waits.filter((ms) => ms === 0).length;
-  const updated = kept.filter((pod) => pod.metadata.labels?.[templateHashLabel] === hash).length;
+  const first = (node: string) => [...(byNode.get(node) ?? [])].sort(byCreation)[0];
+  const pods = [...wanted].map(first).filter((pod) => pod !== undefined);
+  const ready = pods.filter(isPodReady);
+  const { minReadySeconds = 0 } = daemonSet.spec;
+  const available = ready.filter((pod) => availableInMs(pod, minReadySeconds, now) === 0).length;
+  const updated = pods.filter((pod) => pod.metadata.labels?.[templateHashLabel] === hash).length;
   return {
-    currentNumberScheduled: onEligible.length,
-    numberMisscheduled: kept.length - onEligible.length,
-    desiredNumberScheduled: eligible.size,
-    numberReady: kept.filter(isPodReady).length,
+    currentNumberScheduled: pods.length,
+    numberMisscheduled: [...byNode.keys()].filter((node) => !wanted.has(node)).length,
+    desiredNumberScheduled: wanted.size,
+    numberReady: ready.length,
     observedGeneration: daemonSet.metadata.generation ?? 0,
     ...(updated > 0 ? { updatedNumberScheduled: updated } : {}),
     ...(available > 0 ? { numberAvailable: available } : {}),
-    ...(eligible.size > available ? { numberUnavailable: eligible.size - available } : {}),
+    ...(wanted.size > available ? { numberUnavailable: wanted.size - available } : {}),
+    ...(daemonSet.status?.collisionCount ? { collisionCount: daemonSet.status.collisionCount } : {}),
   };
 }

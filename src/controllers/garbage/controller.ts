@@ -6,13 +6,23 @@ import {
   keyOf,
   type OwnerReference,
   type Resource,
+  referenceTo,
   resources,
   type WorkQueue,
 } from "#api/index.ts";
 import type { ControllerContext } from "../context.ts";
 import { followDefinitions } from "../custom/follow.ts";
 import { settleAll } from "../podcontrol.ts";
-import { foregroundFinalizer, type OwnerState, orphanFinalizer, planDependent, planOwner } from "./plan.ts";
+import {
+  foregroundFinalizer,
+  invalidOwnerText,
+  isDeletingDependents,
+  type OwnerState,
+  orphanFinalizer,
+  planDependent,
+  planOwner,
+  reachOf,
+} from "./plan.ts";
 
 interface Watched {
   readonly resource: Resource<KubeObject>;
@@ -51,14 +61,14 @@ export function garbageController(
     },
   });
   const follow = (watched: Watched) => {
-    watched.informer.onChange(({ type, object }) => {
+    watched.informer.onChange(({ type, object, old }) => {
       const { ownerReferences = [], deletionTimestamp, uid = "" } = object.metadata;
       if (type === "DELETED") {
         graph.gone.add(uid);
         for (const found of graph.dependents(uid)) queue.add(graph.itemOf(found));
       } else if (ownerReferences.length > 0 || deletionTimestamp) queue.add(graph.itemOf({ watched, object }));
       // An owner may wait for this one to go or to be let go.
-      for (const owner of ownerReferences) {
+      for (const owner of [...ownerReferences, ...(old?.metadata.ownerReferences ?? [])]) {
         const above = graph.byUid(owner.uid);
         if (above?.object.metadata.deletionTimestamp !== undefined) queue.add(graph.itemOf(above));
       }
@@ -175,17 +185,24 @@ async function collectDependent(context: ControllerContext, graph: Graph, { watc
   const owners = object.metadata.ownerReferences ?? [];
   if (owners.length === 0 || object.metadata.deletionTimestamp !== undefined) return;
   const states = new Map<string, OwnerState>();
-  for (const owner of owners) states.set(owner.uid, await ownerState(context, graph, owner, object));
-  const hasDependents = graph.dependents(object.metadata.uid ?? "").length > 0;
-  const plan = planDependent(object, ({ uid }) => states.get(uid) ?? "solid", hasDependents);
+  for (const owner of owners) states.set(owner.uid, await ownerState(context, graph, owner, { watched, object }));
+  const dependents = graph.dependents(object.metadata.uid ?? "").map((found) => found.object);
+  const plan = planDependent(object, ({ uid }) => states.get(uid) ?? "solid", dependents);
   const { name, namespace, uid, resourceVersion } = object.metadata;
   try {
     if (plan.action === "unlink") {
       const patch = { metadata: { uid, resourceVersion, ownerReferences: plan.ownerReferences } };
       await context.client.patch(watched.resource, name, namespace, patch, { type: "merge" });
     } else if (plan.action === "delete") {
+      let version = resourceVersion;
+      if (plan.ownerReferences) {
+        const patch = { metadata: { uid, resourceVersion, ownerReferences: plan.ownerReferences } };
+        const patched = await context.client.patch(watched.resource, name, namespace, patch, { type: "merge" });
+        version = patched.metadata.resourceVersion;
+      }
       // The version makes sure that no owner was added in between.
-      const body = { propagationPolicy: plan.propagationPolicy, preconditions: { uid, resourceVersion } };
+      const preconditions = { uid, resourceVersion: version };
+      const body = { propagationPolicy: plan.propagationPolicy, preconditions };
       await context.client.delete(watched.resource, name, namespace, body);
     }
   } catch (error) {
@@ -198,9 +215,16 @@ async function ownerState(
   context: ControllerContext,
   graph: Graph,
   owner: OwnerReference,
-  dependent: KubeObject,
+  { watched, object: dependent }: Found,
 ): Promise<OwnerState> {
   const known = graph.byUid(owner.uid);
+  const reach = reachOf(dependent, (known?.watched.resource ?? graph.resourceOf(owner))?.namespaced, known?.object);
+  if (reach !== "possible") {
+    const about = referenceTo(watched.resource, dependent);
+    const message = invalidOwnerText(dependent, owner);
+    context.recorder("garbage-collector-controller").event(about, "Warning", "OwnerRefInvalidNamespace", message);
+    return reach === "absent" ? "absent" : "solid";
+  }
   if (known) return stateOf(known.object);
   if (graph.gone.has(owner.uid)) return "absent";
   const of = graph.resourceOf(owner);
@@ -217,8 +241,7 @@ async function ownerState(
 }
 
 function stateOf({ metadata }: KubeObject): OwnerState {
-  const waiting = metadata.deletionTimestamp !== undefined && metadata.finalizers?.includes(foregroundFinalizer);
-  return waiting ? "waiting" : "solid";
+  return isDeletingDependents({ metadata }) ? "waiting" : "solid";
 }
 
 async function serveOwner(

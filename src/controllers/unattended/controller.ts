@@ -18,7 +18,6 @@ const UNATTENDED: Readonly<Record<string, string>> = {
   validatingadmissionpolicybindings: "no request is refused by it",
   validatingwebhookconfigurations: "its webhooks are not called",
   volumeattachments: "no volume is attached",
-  cronjobs: "no Jobs are made for it",
   horizontalpodautoscalers: "nothing is scaled",
   networkpolicies: "no packet is dropped because of it",
   persistentvolumeclaims: "no volume is bound to it",

@@ -7,6 +7,7 @@ import { apiServerNames, clusterPlan } from "./index.ts";
 const pair = { cert: "CERT\n", key: "KEY\n" };
 const pki: ClusterPki = {
   ca: "CA\n",
+  kept: { authority: pair, serviceAccountKey: "PRIV\n" },
   apiserver: pair,
   apiserverKubeletClient: pair,
   admin: pair,

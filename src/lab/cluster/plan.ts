@@ -50,8 +50,14 @@ function apiUrl(config: ClusterConfig): string {
   return `https://${address.includes(":") ? `[${address}]` : address}:${API_PORT}`;
 }
 
+/** How a cluster is kept. */
+export interface PlanOptions {
+  /** What the API server acknowledges is on the disk; else it outlives the killed process alone. */
+  readonly durable?: boolean;
+}
+
 /** Everything the engine has to build for a cluster. Pure: no clock, no I/O. */
-export function clusterPlan(config: ClusterConfig, pki: ClusterPki): BootRequest {
+export function clusterPlan(config: ClusterConfig, pki: ClusterPki, options: PlanOptions = {}): BootRequest {
   const topology = clusterTopology(config);
   const plane = controlPlane(config);
   const files: Record<string, Files> = {};
@@ -66,7 +72,7 @@ export function clusterPlan(config: ClusterConfig, pki: ClusterPki): BootRequest
     files,
     listeners: [listener],
     stateMounts: { [plane.name]: STATE_MOUNT },
-    processes: [apiServerProcess(config), ...config.nodes.map(kubeletProcess)],
+    processes: [apiServerProcess(config, options), ...config.nodes.map(kubeletProcess)],
     resolver: routerAddresses(config),
   };
 }
@@ -169,7 +175,7 @@ function controlPlaneFiles(config: ClusterConfig, pki: ClusterPki): Files {
   };
 }
 
-function apiServerProcess(config: ClusterConfig): ProcessSpec {
+function apiServerProcess(config: ClusterConfig, { durable = false }: PlanOptions): ProcessSpec {
   const plane = controlPlane(config);
   return {
     name: "kube-apiserver",
@@ -183,6 +189,7 @@ function apiServerProcess(config: ClusterConfig): ProcessSpec {
       "--listen-fd=4",
       `--node-order=${config.nodes.map((n) => n.name).join(",")}`,
       `--data-dir=${STATE_MOUNT}`,
+      `--durability=${durable ? "disk" : "process"}`,
       "--log-dir=/var/log",
     ],
     env: { PATH, HOME: "/root" },

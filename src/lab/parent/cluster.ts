@@ -24,9 +24,10 @@ import { type ControlRequest, serveControl } from "./control.ts";
 import { EngineLink } from "./engineLink.ts";
 import { hostAddressOf, NodePortExposer } from "./exposer.ts";
 import { firstAnswer } from "./firstAnswer.ts";
+import type { KeptState } from "./kept.ts";
 import { echoPods } from "./load.ts";
 import { listenLocal, takeLoopback } from "./loopback.ts";
-import { type ClusterStatus, degradedReasons, nodeStates } from "./status.ts";
+import { type ClusterStatus, degradedReasons, nodeStates, reportedSince } from "./status.ts";
 
 /** NodePort of the ingress controller's Service (manifests/ingress.yaml; INVENTORY G01). */
 const INGRESS_NODE_PORT = 30080;
@@ -50,6 +51,8 @@ interface Events {
 export interface ClusterOptions {
   readonly config: ClusterConfig;
   readonly installation: Installation;
+  /** Where the cluster is kept beyond its end; absent: it goes with it. */
+  readonly kept?: KeptState;
   /** performance.now() of the moment from which durations count. */
   readonly startedAt: number;
 }
@@ -71,6 +74,7 @@ export class Cluster extends EventEmitter<Events> {
   #ingressPort: number | undefined;
   #firstAnswerMs: number | undefined;
   #started = false;
+  readonly #bootedAt = Date.now();
   #failure: string | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -85,7 +89,7 @@ export class Cluster extends EventEmitter<Events> {
    * @throws PodwireError; what was begun is taken down by `stop()`
    */
   async start(): Promise<void> {
-    const { config, installation } = this.#options;
+    const { config, installation, kept } = this.#options;
     const state = StateDirectory.open(config.name);
     this.#state = state;
     const log = createLogger("podwire", { write: logWriter(state) });
@@ -96,9 +100,15 @@ export class Cluster extends EventEmitter<Events> {
     this.#ingressPort = (ingress?.address() as AddressInfo | undefined)?.port;
     await this.#serve(state);
     const [engine, pki] = await Promise.all([
-      EngineLink.start({ ...installation, state: state.disk }, "engine.cjs", join(state.path, "engine.log")),
-      makePki({ apiNames: apiServerNames(config, `${range.prefix}.1`), nodes: config.nodes }),
+      EngineLink.start(
+        { ...installation, state: kept?.directory.disk ?? state.disk },
+        "engine.cjs",
+        join(state.path, "engine.log"),
+      ),
+      makePki({ apiNames: apiServerNames(config, `${range.prefix}.1`), nodes: config.nodes }, kept?.keys()),
     ]);
+    kept?.keepKeys(pki.kept);
+    kept?.note(false);
     this.#engine = engine;
     if (this.#abort.signal.aborted) await engine.stop();
     this.#abort.signal.throwIfAborted();
@@ -122,7 +132,8 @@ export class Cluster extends EventEmitter<Events> {
     const { config } = this.#options;
     const state = this.#state as StateDirectory;
     const client = this.#connect(pki);
-    const booted = engine.boot(clusterPlan(config, pki));
+    const { kept } = this.#options;
+    const booted = engine.boot(clusterPlan(config, pki, { durable: kept !== undefined }));
     state.write(
       "kubeconfig",
       kubeconfig({
@@ -134,7 +145,7 @@ export class Cluster extends EventEmitter<Events> {
       }),
     );
     await booted;
-    await createAll(client, this.#addons());
+    if (!kept?.resumed) await createAll(client, this.#addons());
     this.#step("api");
     this.#watch(client, log);
     const exposer = new NodePortExposer(config, this.#prefix, { client, engine, log, signal: this.#abort.signal });
@@ -146,7 +157,8 @@ export class Cluster extends EventEmitter<Events> {
       this.#markControlPlane(client),
     ]);
     this.#step("nodes ready");
-    await this.#load(client);
+    if (!kept?.resumed) await this.#load(client);
+    kept?.note(true);
     this.#started = true;
   }
 
@@ -209,7 +221,9 @@ export class Cluster extends EventEmitter<Events> {
   /** Resolves when every node says that it is ready. */
   #nodesReady(): Promise<void> {
     const { config } = this.#options;
-    const states = () => nodeStates(config, this.#nodes?.list() ?? [], () => "");
+    // A kept node's state is of its last life until its agent has reported.
+    const reported = () => (this.#nodes?.list() ?? []).filter((node) => reportedSince(node, this.#bootedAt));
+    const states = () => nodeStates(config, reported(), () => "");
     return this.#seen(() => states().every((n) => n.state === "Ready"));
   }
 
@@ -318,6 +332,7 @@ export class Cluster extends EventEmitter<Events> {
     await this.#transport?.close();
     await this.#engine?.stop();
     this.#state?.remove();
+    this.#options.kept?.directory.close();
   }
 }
 

@@ -73,6 +73,12 @@ function notReadyMessage(node: Node | undefined): string {
   return message ? ` (${message})` : "";
 }
 
+/** Whether a node's agent has said how it is since a moment, in milliseconds since 1970; it says so in whole seconds. */
+export function reportedSince(node: Node, moment: number): boolean {
+  const heartbeat = node.status?.conditions?.find((c) => c.type === "Ready")?.lastHeartbeatTime;
+  return heartbeat !== undefined && Date.parse(heartbeat) >= Math.floor(moment / 1000) * 1000;
+}
+
 /** State of each node, in the configuration's order. */
 export function nodeStates(
   config: ClusterConfig,

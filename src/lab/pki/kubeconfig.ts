@@ -1,4 +1,4 @@
-import type { KeyPair } from "./pki.ts";
+import type { KeyPair } from "./authority.ts";
 
 /** What a kubeconfig file says. */
 export interface KubeconfigRequest {

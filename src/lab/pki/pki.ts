@@ -1,16 +1,12 @@
-import { generateKeyPairSync, type KeyPairKeyObjectResult } from "node:crypto";
-import { type CertificateRequest, type Issuer, issueCertificate } from "#wire/x509/index.ts";
-
-/** A certificate and its private key, PEM. */
-export interface KeyPair {
-  readonly cert: string;
-  readonly key: string;
-}
+import { createPublicKey } from "node:crypto";
+import { type KeyPair, newKeys, openAuthority, pem } from "./authority.ts";
 
 /** The certificates of a cluster, as kubeadm lays them out under /etc/kubernetes/pki. */
 export interface ClusterPki {
-  /** PEM of the certificate authority; its key never leaves the process that made it. */
+  /** PEM of the certificate authority. */
   readonly ca: string;
+  /** What a cluster that is kept puts aside; no machine of the cluster gets the authority's key. */
+  readonly kept: KeptKeys;
   readonly apiserver: KeyPair;
   readonly apiserverKubeletClient: KeyPair;
   readonly admin: KeyPair;
@@ -27,40 +23,19 @@ export interface PkiRequest {
   readonly nodes: readonly { readonly name: string; readonly addresses: readonly string[] }[];
 }
 
-const YEAR_MS = 365 * 24 * 3600 * 1000;
-/** Clocks of clients may be behind by this much. */
-const SKEW_MS = 3600 * 1000;
-
-const newKeys = (): KeyPairKeyObjectResult => generateKeyPairSync("ec", { namedCurve: "P-256" });
-
-const pem = (key: KeyPairKeyObjectResult["privateKey"]): string =>
-  key.export({ type: key.type === "private" ? "pkcs8" : "spki", format: "pem" }).toString();
-
-/** An authority whose key lives only here; `issue` makes a key and its certificate for one year. */
-function newAuthority(): {
-  readonly cert: string;
-  issue(what: Omit<CertificateRequest, "publicKey" | Times>): KeyPair;
-} {
-  const keys = newKeys();
-  const issuer: Issuer = { name: { commonName: "kubernetes" }, ...keys };
-  const notBefore = new Date(Date.now() - SKEW_MS);
-  const until = (years: number): Date => new Date(Date.now() + years * YEAR_MS);
-  const own = { subject: issuer.name, publicKey: keys.publicKey, authority: true, notBefore, notAfter: until(10) };
-  return {
-    cert: issueCertificate(own, issuer),
-    issue(what) {
-      const { publicKey, privateKey } = newKeys();
-      const cert = issueCertificate({ ...what, publicKey, notBefore, notAfter: until(1) }, issuer);
-      return { cert, key: pem(privateKey) };
-    },
-  };
+/** What stays the same when a cluster is started again: trust in its certificates and tokens hangs on it. PEM. */
+export interface KeptKeys {
+  readonly authority: KeyPair;
+  /** Private key that signs ServiceAccount tokens. */
+  readonly serviceAccountKey: string;
 }
 
-type Times = "notBefore" | "notAfter";
-
-/** Makes all certificates of a cluster (ECDSA P-256, one year); takes a few milliseconds. */
-export function makePki(request: PkiRequest): ClusterPki {
-  const authority = newAuthority();
+/**
+ * Makes all certificates of a cluster (ECDSA P-256, one year), of an authority that was kept where there is one; takes
+ * a few milliseconds.
+ */
+export function makePki(request: PkiRequest, kept?: KeptKeys): ClusterPki {
+  const authority = openAuthority(kept?.authority);
   const client = (commonName: string): KeyPair =>
     authority.issue({ subject: { organization: "system:masters", commonName }, purposes: ["client"] });
   const node = ({ name, addresses }: PkiRequest["nodes"][number]): KeyPair =>
@@ -69,9 +44,10 @@ export function makePki(request: PkiRequest): ClusterPki {
       names: [name, ...addresses],
       purposes: ["server", "client"],
     });
-  const serviceAccount = newKeys();
+  const serviceAccountKey = kept?.serviceAccountKey ?? pem(newKeys().privateKey);
   return {
     ca: authority.cert,
+    kept: { authority: { cert: authority.cert, key: authority.key }, serviceAccountKey },
     apiserver: authority.issue({
       subject: { commonName: "kube-apiserver" },
       names: request.apiNames,
@@ -80,6 +56,6 @@ export function makePki(request: PkiRequest): ClusterPki {
     apiserverKubeletClient: client("kube-apiserver-kubelet-client"),
     admin: client("kubernetes-admin"),
     nodes: Object.fromEntries(request.nodes.map((entry) => [entry.name, node(entry)])),
-    serviceAccount: { publicKey: pem(serviceAccount.publicKey), privateKey: pem(serviceAccount.privateKey) },
+    serviceAccount: { publicKey: pem(createPublicKey(serviceAccountKey)), privateKey: serviceAccountKey },
   };
 }

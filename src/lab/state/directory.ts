@@ -113,7 +113,7 @@ export class StateDirectory {
 }
 
 /** Makes the folder for its owner alone. @throws PodwireError "StateRefused" */
-function makePrivate(path: string): void {
+export function makePrivate(path: string): void {
   try {
     makeFolder(path);
     chmodSync(path, 0o700);

@@ -1,4 +1,5 @@
 /** What a cluster keeps on disk, and how other commands find it. */
+export { DataDirectory } from "./dataDirectory.ts";
 export {
   clusterNames,
   readState,

@@ -1,85 +1,119 @@
-import { Command, InvalidArgumentError } from "commander";
+import { FlagReader } from "./flagReader.ts";
 
-/** Flags of `kube-apiserver`, with upstream's names; those of the controllers and the scheduler beside them. */
+/** Values of --durability. */
+export type DurabilityFlag = "process" | "disk";
+/** Values of --authorization-mode. */
+export type ModeFlag = "Node" | "RBAC" | "AlwaysAllow" | "AlwaysDeny";
+
+/** The command line of `kube-apiserver`, with upstream's names; those of the controllers and the scheduler beside them. */
 export interface Flags {
-  readonly advertiseAddress: string;
-  readonly bindAddress: string;
   readonly securePort: number;
+  readonly bindAddress?: string;
+  readonly advertiseAddress?: string;
   readonly listenFd: readonly number[];
+  readonly certDir?: string;
+  readonly tls?: { readonly certFile: string; readonly keyFile: string };
   readonly clientCaFile?: string;
-  readonly tlsCertFile: string;
-  readonly tlsPrivateKeyFile: string;
-  readonly kubeletClientCertificate?: string;
-  readonly kubeletClientKey?: string;
+  readonly tokenAuthFile?: string;
+  readonly bootstrapTokens: boolean;
+  readonly anonymousAuth?: boolean;
+  readonly authenticationConfig?: string;
+  readonly serviceAccountIssuers: readonly string[];
+  readonly serviceAccountSigningKeyFile?: string;
+  readonly serviceAccountKeyFiles: readonly string[];
+  readonly serviceAccountJwksUri?: string;
+  readonly serviceAccountMaxSeconds?: number;
+  readonly serviceAccountExtend: boolean;
+  readonly apiAudiences: readonly string[];
+  readonly authorizationMode: readonly ModeFlag[];
+  readonly kubelet?: { readonly certFile: string; readonly keyFile: string };
   readonly kubeletCertificateAuthority?: string;
-  readonly serviceAccountIssuer: string;
-  readonly serviceAccountKeyFile: readonly string[];
-  readonly serviceAccountSigningKeyFile: string;
   readonly serviceClusterIpRange: readonly string[];
   readonly serviceNodePortRange: readonly [first: number, last: number];
   readonly clusterCidr: readonly string[];
+  readonly controllers: boolean;
   readonly nodeOrder: readonly string[];
   readonly dataDir?: string;
+  readonly durability: DurabilityFlag;
+  readonly eventTtlSeconds: number;
+  readonly verbosity: number;
   readonly logDir?: string;
+  /** Flags that were given and change nothing, each with the reason. */
+  readonly ignored: readonly string[];
 }
 
-const list = (text: string): string[] => text.split(",").map((part) => part.trim());
-const append =
-  <T>(parse: (text: string) => T) =>
-  (text: string, before: readonly T[] = []): T[] => [...before, parse(text)];
+/** A command line that is not understood; or, with code 0, one that asked for the help or the version. */
+export { FlagError } from "./flagReader.ts";
 
-function port(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > 65_535) throw new InvalidArgumentError("allowed is 0 to 65535");
-  return value;
-}
+const durabilities: readonly string[] = ["process", "disk"];
+const modes: readonly string[] = ["Node", "RBAC", "AlwaysAllow", "AlwaysDeny"];
 
-function portRange(text: string): [number, number] {
-  const [first, last] = text.split("-").map(port);
-  if (first === undefined || last === undefined || last < first)
-    throw new InvalidArgumentError("allowed is FIRST-LAST, such as 30000-32767");
-  return [first, last];
-}
-
-/** Reads the command line. Unknown flags end the process with a message, as commander does. */
+/** Reads the command line. @throws FlagError */
 export function parseFlags(argv: readonly string[]): Flags {
-  const command = new Command("kube-apiserver")
-    .description("The Kubernetes API of a podwire cluster, with the controllers and the scheduler in the same process.")
-    .requiredOption("--advertise-address <ip>", "address under which members of the cluster reach this server")
-    .option("--bind-address <ip>", "address to listen on when no descriptor is handed over", "0.0.0.0")
-    .option("--secure-port <port>", "port to listen on", port, 6443)
-    .option(
-      "--listen-fd <n>",
-      "descriptor of a listening socket that was handed over; may be repeated",
-      append(Number),
-      [],
-    )
-    .option("--client-ca-file <file>", "authority of client certificates")
-    .requiredOption("--tls-cert-file <file>", "serving certificate")
-    .requiredOption("--tls-private-key-file <file>", "its key")
-    .option("--kubelet-client-certificate <file>", "certificate shown to node agents")
-    .option("--kubelet-client-key <file>", "its key")
-    .option(
-      "--kubelet-certificate-authority <file>",
-      "authority of the node agents' certificates; default --client-ca-file",
-    )
-    .option(
-      "--service-account-issuer <url>",
-      "issuer of ServiceAccount tokens",
-      "https://kubernetes.default.svc.cluster.local",
-    )
-    .option("--service-account-key-file <file>", "public key that verifies tokens; may be repeated", append(String), [])
-    .requiredOption("--service-account-signing-key-file <file>", "private key that signs tokens")
-    .option("--service-cluster-ip-range <cidrs>", "addresses of Services", list, ["10.96.0.0/12"])
-    .option("--service-node-port-range <range>", "NodePorts", portRange, [30_000, 32_767])
-    .option("--cluster-cidr <cidrs>", "addresses of pods (kube-controller-manager)", list, ["10.244.0.0/16"])
-    .option("--node-order <names>", "nodes whose position is the number of their pod subnet", list, [])
-    .option("--data-dir <folder>", "folder of the log that makes objects outlive the process; absent: memory only")
-    .option("--log-dir <folder>", "folder of the logs of controllers and scheduler; absent: with this server's own log")
-    .option("--allow-privileged <bool>", "accepted for compatibility: pods decide")
-    .option("--authorization-mode <modes>", "accepted for compatibility: always Node,RBAC", (modes: string) => {
-      if (modes !== "Node,RBAC" && modes !== "RBAC") throw new InvalidArgumentError("allowed is Node,RBAC");
-      return modes;
-    });
-  return command.parse(argv as string[], { from: "user" }).opts<Flags>();
+  const flags = new FlagReader(argv);
+  const issuers = flags.list("service-account-issuer");
+  const optional = {
+    bindAddress: flags.text("bind-address"),
+    advertiseAddress: flags.text("advertise-address"),
+    certDir: flags.text("cert-dir"),
+    tls: pair(flags, "tls-cert-file", "tls-private-key-file"),
+    clientCaFile: flags.text("client-ca-file"),
+    tokenAuthFile: flags.text("token-auth-file"),
+    anonymousAuth: flags.bool("anonymous-auth"),
+    authenticationConfig: flags.text("authentication-config"),
+    serviceAccountSigningKeyFile: flags.text("service-account-signing-key-file"),
+    serviceAccountJwksUri: flags.text("service-account-jwks-uri"),
+    serviceAccountMaxSeconds: flags.number("service-account-max-token-expiration"),
+    kubelet: pair(flags, "kubelet-client-certificate", "kubelet-client-key"),
+    kubeletCertificateAuthority: flags.text("kubelet-certificate-authority"),
+    dataDir: flags.text("data-dir"),
+    logDir: flags.text("log-dir"),
+  };
+  const given = Object.entries(optional).filter(([, value]) => value !== undefined);
+  return {
+    ...(Object.fromEntries(given) as { [K in keyof typeof optional]?: NonNullable<(typeof optional)[K]> }),
+    securePort: flags.number("secure-port") ?? 6443,
+    listenFd: flags.list("listen-fd").map(Number),
+    bootstrapTokens: flags.bool("enable-bootstrap-token-auth") ?? false,
+    serviceAccountIssuers: issuers.length > 0 ? issuers : ["https://kubernetes.default.svc.cluster.local"],
+    serviceAccountKeyFiles: flags.list("service-account-key-file"),
+    serviceAccountExtend: flags.bool("service-account-extend-token-expiration") ?? true,
+    apiAudiences: flags.list("api-audiences"),
+    authorizationMode: modesOf(flags),
+    serviceClusterIpRange: orElse(flags.list("service-cluster-ip-range"), "10.96.0.0/12"),
+    serviceNodePortRange: portRange(flags),
+    clusterCidr: orElse(flags.list("cluster-cidr"), "10.244.0.0/16"),
+    controllers: flags.oneOf("controllers", ["*", "none"]) !== "none",
+    nodeOrder: flags.list("node-order"),
+    durability: (flags.oneOf("durability", durabilities) ?? "disk") as DurabilityFlag,
+    eventTtlSeconds: flags.number("event-ttl") ?? 3600,
+    verbosity: flags.number("v") ?? 2,
+    ignored: flags.ignored,
+  };
+}
+
+const orElse = (values: string[], value: string): string[] => (values.length > 0 ? values : [value]);
+
+/** Two files that are nothing without each other. */
+function pair(flags: FlagReader, cert: string, key: string): { certFile: string; keyFile: string } | undefined {
+  const [certFile, keyFile] = [flags.text(cert), flags.text(key)];
+  if ((certFile === undefined) !== (keyFile === undefined))
+    throw flags.error(certFile === undefined ? cert : key, `needed with --${certFile === undefined ? key : cert}`);
+  return certFile !== undefined && keyFile !== undefined ? { certFile, keyFile } : undefined;
+}
+
+function modesOf(flags: FlagReader): ModeFlag[] {
+  const given = orElse(flags.list("authorization-mode"), "Node,RBAC").flatMap((text) => text.split(","));
+  const unknown = given.find((mode) => !modes.includes(mode));
+  if (unknown !== undefined) throw flags.error("authorization-mode", `"${unknown}"; allowed are ${modes.join(", ")}`);
+  return given as ModeFlag[];
+}
+
+function portRange(flags: FlagReader): [number, number] {
+  const text = flags.text("service-node-port-range") ?? "30000-32767";
+  const [, first, last] = /^(\d+)-(\d+)$/.exec(text) ?? [];
+  const range: [number, number] = [Number(first), Number(last)];
+  if (!(range[0] >= 1 && range[0] <= range[1] && range[1] <= 65_535))
+    throw flags.error("service-node-port-range", `"${text}"; allowed is FIRST-LAST, such as 30000-32767`);
+  return range;
 }

@@ -1,4 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { nodeOptions, programFile } from "#base/entry.ts";
 import { PodwireError } from "#base/errors.ts";
 import { checkName, defaults } from "#lab/config/index.ts";
 import { runExec, runShell } from "./enter.ts";
@@ -42,6 +43,7 @@ function program(): Command {
     .option("--pods <n>", "start this many additional echo pods", integer)
     .option("--api-port <port>", "port of the API server, at the cluster's own 127.x.y.1", integer)
     .option("--ingress-port <port>", "port of the ingress on 127.0.0.1", integer)
+    .option("--data-dir <folder>", "keep the cluster in this folder beyond its end; up again with it goes on")
     .option("--no-install", "install nothing, use what the machine has")
     .action(async (flags: UpFlags) => process.exit(await runUp(flags)));
   podwire.command("down").description("take a cluster down").addOption(nameOption()).action(runDown);
@@ -96,6 +98,17 @@ function program(): Command {
     .action(async (flags: string[]) => {
       const { runDns } = await import("../dns/run.ts");
       process.exit(await runDns(flags));
+    });
+  podwire
+    .command("kube-apiserver [flags...]")
+    .description("serve the Kubernetes API alone; flags are kube-apiserver's own (--secure-port, --data-dir, …)")
+    .helpOption(false)
+    .allowUnknownOption()
+    .passThroughOptions()
+    .action((flags: string[]) => {
+      // The program takes this one's place: signals and exit codes are its own.
+      const file = programFile("kube-apiserver");
+      process.execve?.(process.execPath, [process.execPath, ...nodeOptions, file, ...flags], process.env);
     });
   for (const command of podwire.commands) {
     const names = command.options.map((option) => option.long).join(", ");

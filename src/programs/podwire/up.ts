@@ -1,9 +1,16 @@
 import { readFileSync } from "node:fs";
 import { PodwireError } from "#base/errors.ts";
 import { endWithParent } from "#kernel/process/index.ts";
-import { type ClusterConfig, explainWithFile, parseConfigFile, resolveConfig } from "#lab/config/index.ts";
+import {
+  type ClusterConfig,
+  type ClusterInput,
+  explainWithFile,
+  parseConfigFile,
+  resolveConfig,
+} from "#lab/config/index.ts";
 import { obstacles, runDoctor } from "#lab/doctor/index.ts";
-import { Cluster } from "#lab/parent/index.ts";
+import { Cluster, KeptState } from "#lab/parent/index.ts";
+import { DataDirectory } from "#lab/state/index.ts";
 import { installation } from "./installation.ts";
 import { Progress } from "./progress.ts";
 
@@ -20,12 +27,27 @@ export interface UpFlags {
   readonly pods?: number;
   readonly apiPort?: number;
   readonly ingressPort?: number;
+  readonly dataDir?: string;
 }
 
-/** The configuration from flags and file. @throws PodwireError "InvalidConfig" with file and line of what a file says */
-function readConfig(flags: UpFlags): ClusterConfig {
+/** What is to be run, and where it is kept. */
+interface Wanted {
+  readonly config: ClusterConfig;
+  readonly kept?: KeptState;
+}
+
+/**
+ * The configuration from flags, file and what a data directory keeps.
+ * @throws PodwireError "InvalidConfig" with file and line of what a file says, "DataRefused", "DataInUse"
+ */
+function readConfig({ dataDir, ...flags }: UpFlags): Wanted {
   const { config: file, ...given } = flags;
-  if (file === undefined) return resolveConfig(given);
+  const make = (input: ClusterInput): Wanted => {
+    if (dataDir === undefined) return { config: resolveConfig(input) };
+    const kept = new KeptState(DataDirectory.open(dataDir), input);
+    return { config: kept.config, kept };
+  };
+  if (file === undefined) return make(given);
   let text: string;
   try {
     text = readFileSync(file, "utf8");
@@ -34,7 +56,7 @@ function readConfig(flags: UpFlags): ClusterConfig {
   }
   const input = { ...parseConfigFile(text, file), ...given };
   try {
-    return resolveConfig(input);
+    return make(input);
   } catch (error) {
     throw explainWithFile(error, text, file, Object.keys(given));
   }
@@ -57,9 +79,10 @@ function followNpm(): void {
 
 /** Brings a cluster up, stays until a signal, takes it down. @returns the exit code */
 export async function runUp(flags: UpFlags): Promise<number> {
-  const config = readConfig(flags);
-  const cluster = new Cluster({ config, installation: installation(), startedAt: startOfCommand() });
-  const progress = new Progress(process.stdout, stepsOf(config));
+  const { config, kept } = readConfig(flags);
+  const startedAt = startOfCommand();
+  const cluster = new Cluster({ config, installation: installation(), startedAt, ...(kept ? { kept } : {}) });
+  const progress = new Progress(process.stdout, stepsOf(config, kept?.resumed ?? false));
   cluster.on("step", (name, ms) => progress.done(name, ms));
   const ended = new Promise<number>((resolve) => {
     let ending = false;
@@ -89,8 +112,10 @@ export async function runUp(flags: UpFlags): Promise<number> {
 }
 
 /** What a start goes through, in its order. */
-function stepsOf({ example }: ClusterConfig): string[] {
-  const steps = ["certificates", "engine", "fabric", "machines", "api", "nodes ready", "manifests"];
+function stepsOf({ example }: ClusterConfig, resumed: boolean): string[] {
+  const early = ["certificates", "engine", "fabric", "machines", "api", "nodes ready"];
+  if (resumed) return early;
+  const steps = [...early, "manifests"];
   return example === "none" ? steps : [...steps, "first answer"];
 }
 

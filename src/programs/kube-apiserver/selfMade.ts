@@ -1,0 +1,130 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { homedir, hostname, networkInterfaces } from "node:os";
+import { join, resolve } from "node:path";
+import { firstAddress } from "#apiserver/index.ts";
+import { type Authority, type KeyPair, kubeconfig, newKeys, openAuthority, pem } from "#lab/pki/index.ts";
+import type { Flags } from "./flags.ts";
+
+/** Certificates and keys that the command line names or that were made. PEM. */
+export interface Credentials {
+  readonly tls: KeyPair;
+  /** Authorities of client certificates. */
+  readonly clientCa: string;
+  readonly signingKey: string;
+  readonly verificationKeys: readonly string[];
+  /** What node agents are shown, and who signed theirs. */
+  readonly kubelet?: KeyPair & { readonly ca?: string };
+  /** The authority behind the serving certificate, for pods and kubeconfigs. */
+  readonly servingCa: string;
+  /** Writes an administrator's kubeconfig for a server's URL where the authority is ours. @returns its path */
+  writeKubeconfig(server: string): string | undefined;
+}
+
+const read = (path: string): string => readFileSync(path, "utf8");
+
+/** The address that members of the cluster reach this server under. */
+export function advertisedAddress({ advertiseAddress, bindAddress }: Flags): string {
+  if (advertiseAddress) return advertiseAddress;
+  if (bindAddress && bindAddress !== "0.0.0.0" && bindAddress !== "::") return bindAddress;
+  if (!bindAddress) return "127.0.0.1";
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return all.find((a) => !a.internal && a.family === "IPv4")?.address ?? "127.0.0.1";
+}
+
+/** Where what is missing is made. */
+function certDir({ certDir: given, dataDir }: Flags): string {
+  if (given) return resolve(given);
+  if (dataDir) return resolve(dataDir, "pki");
+  return join(process.env["XDG_STATE_HOME"] || join(homedir(), ".local", "state"), "podwire-apiserver");
+}
+
+/** Reads what the flags name, and makes the rest in --cert-dir. @throws Error of the file system, naming the file */
+export function credentials(flags: Flags): Credentials {
+  const folder = new CertFolder(certDir(flags));
+  const { tls, clientCaFile, kubelet } = flags;
+  const clientCa = clientCaFile ? read(clientCaFile) : folder.authority().cert;
+  const kubeletCa = flags.kubeletCertificateAuthority ?? clientCaFile;
+  return {
+    tls: tls ? { cert: read(tls.certFile), key: read(tls.keyFile) } : folder.serving(servingNames(flags)),
+    clientCa,
+    signingKey: flags.serviceAccountSigningKeyFile ? read(flags.serviceAccountSigningKeyFile) : folder.signingKey(),
+    verificationKeys: flags.serviceAccountKeyFiles.map(read),
+    ...(kubelet
+      ? {
+          kubelet: {
+            cert: read(kubelet.certFile),
+            key: read(kubelet.keyFile),
+            ...(kubeletCa ? { ca: read(kubeletCa) } : {}),
+          },
+        }
+      : {}),
+    servingCa: tls ? clientCa : folder.authority().cert,
+    writeKubeconfig: (server) => (clientCaFile || tls ? undefined : folder.kubeconfig(server)),
+  };
+}
+
+function servingNames(flags: Flags): string[] {
+  const service = [
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+  ];
+  const addresses = ["127.0.0.1", advertisedAddress(flags), ...flags.serviceClusterIpRange.map(firstAddress)];
+  const bound = flags.bindAddress && !["0.0.0.0", "::"].includes(flags.bindAddress) ? [flags.bindAddress] : [];
+  return [...new Set([hostname(), "localhost", ...service, ...addresses, ...bound])];
+}
+
+/** A folder (0700) with an authority and what it signed, files 0600. The authority and the token key are kept. */
+class CertFolder {
+  readonly #path: string;
+  #authority: Authority | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  authority(): Authority {
+    if (!this.#authority) {
+      const [cert, key] = ["ca.crt", "ca.key"].map((name) => this.#read(name));
+      this.#authority = openAuthority(cert && key ? { cert, key } : undefined);
+      this.#write("ca.crt", this.#authority.cert);
+      this.#write("ca.key", this.#authority.key);
+    }
+    return this.#authority;
+  }
+
+  serving(names: readonly string[]): KeyPair {
+    const pair = this.authority().issue({ subject: { commonName: "kube-apiserver" }, names, purposes: ["server"] });
+    this.#write("apiserver.crt", pair.cert);
+    this.#write("apiserver.key", pair.key);
+    return pair;
+  }
+
+  signingKey(): string {
+    const key = this.#read("sa.key") ?? pem(newKeys().privateKey);
+    this.#write("sa.key", key);
+    return key;
+  }
+
+  kubeconfig(server: string): string {
+    const subject = { organization: "system:masters", commonName: "kubernetes-admin" };
+    const client = this.authority().issue({ subject, purposes: ["client"] });
+    const ca = this.authority().cert;
+    this.#write("admin.conf", kubeconfig({ cluster: "podwire", user: "kubernetes-admin", server, ca, client }));
+    return join(this.#path, "admin.conf");
+  }
+
+  #read(name: string): string | undefined {
+    const file = join(this.#path, name);
+    return existsSync(file) ? read(file) : undefined;
+  }
+
+  #write(name: string, content: string): void {
+    mkdirSync(this.#path, { recursive: true, mode: 0o700 });
+    chmodSync(this.#path, 0o700);
+    const file = join(this.#path, name);
+    writeFileSync(`${file}.new`, content, { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  }
+}
