@@ -24,7 +24,7 @@ beforeAll(() => {
 afterAll(() => server.stop());
 
 /** Upstream too answers with 500 to an applied configuration that does not fit, and to a scale without a number. */
-const upstreams = /failed to create typed patch object|the spec replicas field/;
+const upstreams = /failed to (create typed patch object|merge config)|the spec replicas field/;
 
 /** Sends a request; a 5xx or a logged failure is a bug. @returns the status */
 async function survives(method: string, path: string, body?: unknown, type = "application/json"): Promise<number> {
