@@ -9,6 +9,7 @@ import { type Call, jsonReply, type Reply } from "./call.ts";
 import { componentStatuses } from "./component-status.ts";
 import type { Discovery } from "./discovery.ts";
 import { getObject, listObjects } from "./list.ts";
+import { pretty, wantsPretty } from "./pretty.ts";
 import { parseRequest, type RequestInfo } from "./request-info.ts";
 import type { ResourceMetrics } from "./resource-metrics.ts";
 import type { Reviews } from "./reviews.ts";
@@ -64,7 +65,8 @@ export class Handler {
     const warnings: string[] = [];
     try {
       const { user, info } = this.admit(call);
-      const reply = await this.#route(call, user, info, warnings);
+      const made = await this.#route(call, user, info, warnings);
+      const reply = wantsPretty(call) ? pretty(made) : made;
       return warnings.length === 0
         ? reply
         : { ...reply, headers: { ...reply.headers, warning: warnings.map(warningText).join(", ") } };

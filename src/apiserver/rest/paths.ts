@@ -3,6 +3,7 @@ import { serverVersion } from "../options.ts";
 import type { Store } from "../store/index.ts";
 import { type Call, jsonReply, type Reply, textReply } from "./call.ts";
 import type { OpenApi } from "./openapi.ts";
+import { pretty } from "./pretty.ts";
 
 const checks = ["ping", "log", "etcd", "informer-sync", "poststarthook/rbac/bootstrap-roles"];
 
@@ -40,7 +41,7 @@ export class Paths {
           ],
         });
       case "/version":
-        return jsonReply(serverVersion);
+        return pretty(jsonReply(serverVersion));
       case "/openid/v1/jwks":
         return jsonReply(tokens.keys.keySet(), 200, {
           "content-type": "application/jwk-set+json",
