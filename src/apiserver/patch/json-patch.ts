@@ -64,9 +64,9 @@ function origin({ from, op }: Operation): string {
   return from;
 }
 
-/** Upstream says no more either (errors.NewGenericServerResponse of 422). */
+/** The 422 of a patch that does not fit, which as upstream does not say why. */
 function unfit(): StatusError {
-  return new StatusError(422, "Invalid", "the server rejected our request due to an error in our request");
+  return new StatusError(422, "Invalid", "the server rejected our request due to an error in our request", {});
 }
 
 function tokens(path: string): string[] {

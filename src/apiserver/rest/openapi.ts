@@ -18,6 +18,7 @@ export class OpenApi {
   readonly #registry: Registry;
   readonly #schema: Schema;
   readonly #hash: string;
+  readonly #kindHashes = new WeakMap<Kind, string>();
 
   constructor(registry: Registry, schema: Schema, version: string) {
     this.#registry = registry;
@@ -57,8 +58,17 @@ export class OpenApi {
     const custom = group.kinds.filter((kind) => kind.custom);
     if (custom.length === 0) return this.#hash;
     const hash = createHash("sha256").update(this.#hash);
-    for (const kind of custom) hash.update(kind.type).update(JSON.stringify(kind.custom?.schema));
+    for (const kind of custom) hash.update(this.#hashOfKind(kind));
     return hash.digest("hex").slice(0, 32).toUpperCase();
+  }
+
+  #hashOfKind(kind: Kind): string {
+    let hash = this.#kindHashes.get(kind);
+    if (!hash) {
+      hash = createHash("sha256").update(kind.type).update(JSON.stringify(kind.custom?.schema)).digest("hex");
+      this.#kindHashes.set(kind, hash);
+    }
+    return hash;
   }
 
   async #document(group: GroupVersion): Promise<object> {
