@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { brotliDecompressSync } from "node:zlib";
 import { kubernetesVersion } from "#api/index.ts";
+import type { Kind } from "../kinds/definition.ts";
 import type { GroupVersion, Registry } from "../kinds/registry.ts";
 import type { Dict } from "../object.ts";
 import type { Schema } from "../schema/schema.ts";
@@ -11,7 +12,8 @@ import { type Descriptions, SchemaBuilder } from "./openapi-schemas.ts";
 import { swagger, swaggerMessage, swaggerMessageType } from "./swagger.ts";
 
 /**
- * OpenAPI v2 whole, and v3: an index, and one document per group and version, made when asked for. They hold what kubectl reads:
+ * OpenAPI v2 whole, and v3: an index, and one document per group and version, made when asked for. They hold what
+ * kubectl reads:
  * schemas with merge keys and descriptions, and operations with their kind, patch types and fieldValidation.
  */
 export class OpenApi {
