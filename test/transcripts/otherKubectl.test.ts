@@ -24,7 +24,9 @@ function found(): { path: string; version: string } | undefined {
 
 const other = found();
 const name = other ? `the machine's kubectl ${other.version}` : "another kubectl, which this machine has not";
-for (const page of pagesOf("any"))
-  describe.skipIf(!other)(`U01 ${page.name}: ${page.title}, by ${name} (part: a dozen commands)`, () =>
-    playPage(page, () => serverStage(other?.path ?? "kubectl")),
-  );
+describe("U01 pages of transcripts by the machine's own kubectl (part: another version)", () => {
+  for (const page of pagesOf("any"))
+    describe.skipIf(!other)(`${page.name}: ${page.title}, by ${name}`, () =>
+      playPage(page, () => serverStage(other?.path ?? "kubectl")),
+    );
+});

@@ -6,7 +6,7 @@ import { pagesOf, playPage } from "#test/support/transcript/suite.ts";
 const kubectl = process.env["PODWIRE_TEST_KUBECTL"] ?? "kubectl";
 const pages = pagesOf("server");
 
-describe("pages of transcripts", () => {
+describe("what stands in the pages", () => {
   const sections = [...pages, ...pagesOf("cluster")].flatMap(({ sections }) => sections);
 
   it("every section says where its texts are from", () => {
@@ -20,9 +20,7 @@ describe("pages of transcripts", () => {
 });
 
 // A page waits for its kubectl most of the time.
-describe.concurrent("server", () => {
+describe.concurrent("U01 V03 pages of transcripts (part: without nodes)", () => {
   for (const page of pages)
-    describe(`U01 V03 ${page.name}: ${page.title} (part: without nodes)`, { concurrent: false }, () =>
-      playPage(page, () => serverStage(kubectl)),
-    );
+    describe(`${page.name}: ${page.title}`, { concurrent: false }, () => playPage(page, () => serverStage(kubectl)));
 });
