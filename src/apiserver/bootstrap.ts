@@ -3,6 +3,7 @@ import { bootstrapRoles } from "./auth/bootstrap-roles.ts";
 import type { Registry } from "./kinds/registry.ts";
 import type { Dict } from "./object.ts";
 import { keyOf, type Objects, type WriteOptions } from "./rest/objects.ts";
+import { addressDraft } from "./services/ledger.ts";
 import type { Store } from "./store/index.ts";
 
 /** What the server itself puts into a cluster. */
@@ -78,11 +79,17 @@ type Ensure = (apiVersion: string, kind: string, namespace: string, draft: Dict)
 /** Service `kubernetes` has the first address of the range. */
 function ensureKubernetesService(ensure: Ensure, options: BootstrapOptions): void {
   const labels = { component: "apiserver", provider: "kubernetes" };
-  const cidr = options.serviceCidrs[0] as string;
+  const clusterIP = firstAddress(options.serviceCidrs[0] as string);
+  ensure(
+    "networking.k8s.io/v1",
+    "IPAddress",
+    "",
+    addressDraft(clusterIP, { namespace: "default", name: "kubernetes" }),
+  );
   ensure("v1", "Service", "default", {
     metadata: { name: "kubernetes", labels },
     spec: {
-      clusterIP: firstAddress(cidr),
+      clusterIP,
       ports: [{ name: "https", port: 443, protocol: "TCP", targetPort: options.securePort }],
     },
   });

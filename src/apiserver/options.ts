@@ -1,6 +1,6 @@
 import { kubernetesVersion } from "#api/index.ts";
-import type { ServiceRanges } from "./allocator.ts";
 import type { AuthenticationOptions } from "./auth/authenticate.ts";
+import type { ServiceRanges } from "./services/allocator.ts";
 import type { StoreOptions } from "./store/index.ts";
 
 /** Values of --authorization-mode. */
@@ -39,6 +39,8 @@ export interface ApiServerOptions {
   readonly authorization?: readonly AuthorizationMode[];
   /** How node agents are reached. Absent: logs, exec and proxies answer 503. */
   readonly kubelet?: { readonly cert: string; readonly key: string; readonly ca?: string };
+  /** Addresses that pods, endpoints and nodes may lead a proxy to. Default: none that is this machine's own. */
+  readonly proxyable?: (address: string) => boolean;
   readonly services: ServiceRanges;
   /** How long Events are kept after their last change; default an hour. */
   readonly eventTtlSeconds?: number;

@@ -1,6 +1,5 @@
 import type { Transport } from "#api/index.ts";
 import type { Logger } from "#base/log.ts";
-import { StoreAllocator } from "./allocator.ts";
 import { RoleAggregation } from "./auth/aggregation.ts";
 import { createAuth } from "./auth/create.ts";
 import { bootstrap, ownWrite } from "./bootstrap.ts";
@@ -19,10 +18,13 @@ import { Objects } from "./rest/objects.ts";
 import { OpenApi } from "./rest/openapi.ts";
 import { Paths } from "./rest/paths.ts";
 import { RequestMetrics } from "./rest/request-metrics.ts";
+import { ResourceMetrics } from "./rest/resource-metrics.ts";
 import { Reviews } from "./rest/reviews.ts";
 import { Subresources } from "./rest/subresources.ts";
 import { Writes } from "./rest/writes.ts";
 import { Schema } from "./schema/schema.ts";
+import { StoreAllocator } from "./services/allocator.ts";
+import { AddressLedger } from "./services/ledger.ts";
 import { Store } from "./store/index.ts";
 
 /** A running API server. */
@@ -72,9 +74,12 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     subresources: new Subresources({ store, schema, objects, writes, tokens }),
     reviews: new Reviews({ schema, rbac, authorizer, authenticator, audiences: tokens.audiences }),
     paths: (path, call) => paths.answer(path, call),
+    // Made below: it passes requests on for which this handler has decided who may.
+    resourceMetrics: new ResourceMetrics({ store, ask: (node, path, ms) => proxy.ask(node, path, ms), log: deps.log }),
     metrics,
     log: deps.log,
   });
+  const endLedger = new AddressLedger({ store, objects, registry }).start();
   const { advertiseAddress, securePort } = options;
   bootstrap({ store, objects, registry }, { advertiseAddress, securePort, serviceCidrs: options.services.cidrs });
   boundBacktracking();
@@ -82,7 +87,10 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
   registrar.start();
   const aggregation = new RoleAggregation({ store, objects, registry }, ownWrite);
   aggregation.start();
-  const proxy = new NodeProxy({ store, handler, log: deps.log }, options.kubelet);
+  const proxy = new NodeProxy(
+    { store, handler, log: deps.log, ...(options.proxyable ? { proxyable: options.proxyable } : {}) },
+    options.kubelet,
+  );
   const listener = new Listener(options, { handler, proxy, log: deps.log });
   const expiry = new EventExpiry(store, options.eventTtlSeconds);
   const locals = new Set<LocalTransport>();
@@ -96,6 +104,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
       paths.ready = false;
       expiry.stop();
       registrar.stop();
+      endLedger();
       aggregation.stop();
       for (const local of locals) await local.close();
       await listener.stop();

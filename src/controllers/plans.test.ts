@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { KubeObject, Node, OwnerReference, Pod, ReplicaSet } from "#api/index.ts";
-import { planDependent, planOwner } from "./garbage/plan.ts";
+import { invalidOwnerText, planDependent, planOwner, reachOf } from "./garbage/plan.ts";
 import { planNode } from "./nodes/lifecycle.ts";
 import { allocateSubnets, subnetPools } from "./nodes/subnets.ts";
 import { planReplicaSet, rankForRemoval } from "./replicaset/plan.ts";
@@ -185,23 +185,47 @@ describe("garbage plan", () => {
   const state = ({ uid }: OwnerReference) => uid as "solid" | "absent" | "waiting";
 
   it("keeps what has an owner, unlinks dead ones, deletes what has none left", () => {
-    expect(planDependent(object([]), state, false)).toEqual({ action: "keep" });
-    expect(planDependent(object([link("solid")]), state, false)).toEqual({ action: "keep" });
-    expect(planDependent(object([link("solid"), link("absent")]), state, false)).toMatchObject({
+    expect(planDependent(object([]), state, [])).toEqual({ action: "keep" });
+    expect(planDependent(object([link("solid")]), state, [])).toEqual({ action: "keep" });
+    expect(planDependent(object([link("solid"), link("absent")]), state, [])).toMatchObject({
       action: "unlink",
       ownerReferences: [{ uid: "solid" }],
     });
-    expect(planDependent(object([link("absent")]), state, false)).toEqual({
+    expect(planDependent(object([link("absent")]), state, [])).toEqual({
       action: "delete",
       propagationPolicy: "Background",
     });
-    expect(planDependent(object([link("waiting", true)]), state, true)).toEqual({
+    expect(planDependent(object([link("waiting", true)]), state, [object([])])).toEqual({
       action: "delete",
       propagationPolicy: "Foreground",
     });
-    expect(planDependent(object([link("absent")], ["orphan"]), state, true)).toMatchObject({
+    expect(planDependent(object([link("absent")], ["orphan"]), state, [object([])])).toMatchObject({
       propagationPolicy: "Orphan",
     });
+  });
+
+  it("ends circles of owners that would wait for each other", () => {
+    const above: KubeObject = {
+      metadata: { name: "a", uid: "waiting", deletionTimestamp: "now", finalizers: ["foregroundDeletion"] },
+    };
+    expect(planDependent(object([link("waiting", true)]), state, [above])).toEqual({
+      action: "delete",
+      propagationPolicy: "Foreground",
+      ownerReferences: [link("waiting", false)],
+    });
+  });
+
+  it("looks for owners in the dependent's namespace only", () => {
+    const inside = { metadata: { name: "x", namespace: "one" } };
+    const at = (namespace: string) => ({ metadata: { name: "o", namespace } });
+    expect(reachOf(inside, true, at("one"))).toBe("possible");
+    expect(reachOf(inside, true, undefined)).toBe("possible");
+    expect(reachOf(inside, true, at("two"))).toBe("absent");
+    expect(reachOf(inside, false, { metadata: { name: "node" } })).toBe("possible");
+    expect(reachOf(object([]), true, at("one"))).toBe("unresolvable");
+    expect(invalidOwnerText(inside, link("o"))).toBe(
+      'ownerRef [v1/K, namespace: one, name: o, uid: o] does not exist in namespace "one"',
+    );
   });
 
   it("serves foreground and orphan deletion step by step", () => {

@@ -23,6 +23,7 @@ import type { AgentOptions } from "./options.ts";
 import { PodManager, PodRecords, PodStatuses } from "./pods/index.ts";
 import { ProcessRuntime } from "./runtime/index.ts";
 import { KubeletAccess, KubeletServer } from "./server/index.ts";
+import { NodeStats } from "./stats/index.ts";
 
 /** The common name of the certificate that API servers show to node agents (kubeadm's). */
 const API_SERVER = "kube-apiserver-kubelet-client";
@@ -197,6 +198,7 @@ function makeServer(
     logFolders: logFoldersOf(options),
     modules: parts.mirrors,
     metrics: () => deps.metrics?.text() ?? "",
+    stats: new NodeStats({ name: options.nodeName, startedAt: new Date().toISOString() }, parts.manager),
     problem: parts.problem,
     ...(origins ? { origins: () => origins(pods.list().filter((pod) => !isMirrorPod(pod))) } : {}),
     log: deps.log,

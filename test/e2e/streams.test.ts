@@ -162,7 +162,16 @@ describe.each(["WebSocket", "SPDY"] as const)("U02 kubectl exec, attach, run and
     expect([once.code, once.stdout]).toEqual([4, expect.stringContaining("through\n")]);
     await eventually(async () => expect(await suite.kubectl.fails(`get pod ${name} -n ${NS}`)).toContain("not found"));
     const reader = `reader-${transport.toLowerCase()}`;
-    await k(`run ${reader} -n ${NS} --image=podwire/toolbox --stdin --restart=Never --command -- head -1`);
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: reader, namespace: NS },
+      spec: {
+        restartPolicy: "Never",
+        containers: [{ name: "c", image: "podwire/toolbox", command: ["head", "-1"], stdin: true }],
+      },
+    };
+    await k("create -f -", JSON.stringify(pod));
     await k(`wait --for=condition=Ready pod/${reader} -n ${NS} --timeout=60s`);
     const { stdout } = await kubectl.terminal(`echo echoed | kubectl attach -i -n ${NS} ${reader}`);
     expect(stdout).toContain("echoed");

@@ -47,5 +47,10 @@ describe("pages of transcripts", () => {
   });
 });
 
-for (const page of pages)
-  describe(`U01 V03 ${page.name}: ${page.title} (part: without nodes)`, () => playPage(page, stage));
+// A page waits for its kubectl most of the time.
+describe.concurrent("server", () => {
+  for (const page of pages)
+    describe(`U01 V03 ${page.name}: ${page.title} (part: without nodes)`, { concurrent: false }, () =>
+      playPage(page, stage),
+    );
+});

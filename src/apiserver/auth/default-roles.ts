@@ -79,6 +79,8 @@ system:aggregate-to-view +view
   read extensions daemonsets,daemonsets/status,deployments,deployments/scale,deployments/status,ingresses,ingresses/status,replicasets,replicasets/scale,replicasets/status,replicationcontrollers/scale,networkpolicies
   read policy poddisruptionbudgets,poddisruptionbudgets/status
   read networking.k8s.io networkpolicies,ingresses,ingresses/status
+system:aggregated-metrics-reader +admin +edit +view
+  read metrics.k8s.io nodes,pods
 system:discovery = group:system:authenticated
   get /livez /readyz /healthz /version /version/ /openapi /openapi/* /api /api/* /apis /apis/*
 system:public-info-viewer = group:system:authenticated group:system:unauthenticated

@@ -1,11 +1,10 @@
 import { randomUUID } from "node:crypto";
-import type { V1CronJob, V1Job, V1PodTemplateSpec } from "@kubernetes/client-node";
-import type { FieldErrors } from "../errors.ts";
+import type { V1CronJob, V1Job } from "@kubernetes/client-node";
+import { validateCompletions, validateCronJob, validateJob, validateOwnSelector } from "./batch-validate.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { immutable } from "./metadata.ts";
 import { defaultPodTemplate } from "./pod-defaults.ts";
-import { validatePodTemplate } from "./podspec/index.ts";
 import { age, containerColumns, humanDuration, selectorText } from "./print.ts";
 
 type Job = Stored<V1Job>;
@@ -66,22 +65,18 @@ export const job = defineKind<Job>({
     o.spec.template.metadata ??= {};
     o.spec.template.metadata.labels = { ...o.spec.template.metadata.labels, ...labels };
   },
-  validate: (o, errors) => validateJob(o.spec, "spec", errors),
+  validate(o, errors) {
+    validateJob(o.spec, "spec", errors);
+    validateOwnSelector(o, errors);
+  },
   validateUpdate(o, old, errors) {
-    immutable(o.spec?.completions, old.spec?.completions, "spec.completions", errors);
+    validateCompletions(o.spec, old.spec, errors);
     immutable(o.spec?.selector, old.spec?.selector, "spec.selector", errors);
     if (!old.spec?.suspend) immutable(o.spec?.template, old.spec?.template, "spec.template", errors);
-    immutable(o.spec?.completionMode, old.spec?.completionMode, "spec.completionMode", errors);
+    for (const field of ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy"] as const)
+      immutable(o.spec?.[field], old.spec?.[field], `spec.${field}`, errors);
   },
 });
-
-function validateJob(spec: { template?: V1PodTemplateSpec } | undefined, path: string, errors: FieldErrors): void {
-  validatePodTemplate(spec?.template, `${path}.template`, errors);
-  const restart = spec?.template?.spec?.restartPolicy;
-  if (restart === "Always") {
-    errors.required(`${path}.template.spec.restartPolicy`, 'valid values: "OnFailure", "Never"');
-  }
-}
 
 function jobState(o: Job): string {
   const has = (type: string) => o.status?.conditions?.some((c) => c.type === type && c.status === "True");
@@ -146,7 +141,6 @@ export const cronJob = defineKind<Stored<V1CronJob>>({
     o.status ??= {};
   },
   validate(o, errors) {
-    if (!o.spec?.schedule) errors.required("spec.schedule");
-    validateJob(o.spec?.jobTemplate?.spec, "spec.jobTemplate.spec", errors);
+    validateCronJob(o, errors);
   },
 });

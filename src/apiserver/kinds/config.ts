@@ -40,7 +40,8 @@ export const configMap = defineKind<ConfigMap>({
       if (o.binaryData?.[key] !== undefined)
         errors.invalid(`data[${key}]`, key, "duplicate of key present in binaryData");
     }
-    if (size > dataLimit) errors.tooLong("", dataLimit);
+    // Upstream builds the path from an empty name.
+    if (size > dataLimit) errors.tooLong("[]", dataLimit);
   },
   validateUpdate(o, old, errors) {
     frozen(o, old, ["data", "binaryData"], errors);
@@ -94,8 +95,7 @@ export const secret = defineKind<Secret>({
       size += (value.length * 3) / 4;
     }
     if (size > dataLimit) errors.tooLong("data", dataLimit);
-    for (const key of requiredKeys[o.type ?? ""] ?? [])
-      if (o.data?.[key] === undefined) errors.required(`data[${key}]`);
+    validateSecretType(o, errors);
     if (
       o.type === "kubernetes.io/service-account-token" &&
       !o.metadata.annotations?.["kubernetes.io/service-account.name"]
@@ -108,6 +108,25 @@ export const secret = defineKind<Secret>({
     frozen(o, old, ["data"], errors);
   },
 });
+
+const redacted = "<secret contents redacted>";
+
+/** What a Secret of a known type has to hold. */
+function validateSecretType(o: Secret, errors: FieldErrors): void {
+  for (const key of requiredKeys[o.type ?? ""] ?? []) if (o.data?.[key] === undefined) errors.required(`data[${key}]`);
+  if (o.type === "kubernetes.io/basic-auth" && o.data?.username === undefined && o.data?.password === undefined) {
+    errors.required("data[username]");
+    errors.required("data[password]");
+  }
+  for (const key of [".dockerconfigjson", ".dockercfg"]) {
+    if (o.type !== `kubernetes.io/${key.slice(1)}` || o.data?.[key] === undefined) continue;
+    try {
+      JSON.parse(Buffer.from(o.data[key], "base64").toString());
+    } catch {
+      errors.invalid(`data[${key}]`, redacted, "invalid character in JSON text");
+    }
+  }
+}
 
 type ServiceAccount = Stored<V1ServiceAccount>;
 

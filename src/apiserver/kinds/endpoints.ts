@@ -1,7 +1,13 @@
-import type { V1Endpoints } from "@kubernetes/client-node";
+import type { V1EndpointAddress, V1Endpoints } from "@kubernetes/client-node";
+import { tryParseIp } from "#base/ip.ts";
+import type { FieldErrors } from "../errors.ts";
+import { form, oneOf } from "./checks.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
+import { dnsLabel, dnsSubdomain, portNumber } from "./names.ts";
+import { badIp } from "./podspec/names.ts";
 import { age, shortList } from "./print.ts";
+import { specialUses } from "./service-validate.ts";
 
 type Endpoints = Stored<V1Endpoints>;
 
@@ -23,12 +29,29 @@ export const endpoints = defineKind<Endpoints>({
       const path = `subsets[${i}]`;
       if (!subset.addresses?.length && !subset.notReadyAddresses?.length)
         errors.required(path, "must specify `addresses` or `notReadyAddresses`");
-      subset.addresses?.forEach((a, j) => {
-        if (!a.ip) errors.required(`${path}.addresses[${j}].ip`);
+      for (const field of ["addresses", "notReadyAddresses"] as const)
+        subset[field]?.forEach((a, j) => {
+          validateAddress(a, `${path}.${field}[${j}]`, errors);
+        });
+      subset.ports?.forEach((port, j) => {
+        const at = `${path}.ports[${j}]`;
+        if (!port.name) {
+          if ((subset.ports?.length ?? 0) > 1) errors.required(`${at}.name`);
+        } else form(port.name, dnsLabel(port.name), `${at}.name`, errors);
+        for (const problem of portNumber(port.port)) errors.invalid(`${at}.port`, port.port ?? 0, problem);
+        oneOf(port.protocol, ["SCTP", "TCP", "UDP"], `${at}.protocol`, errors);
       });
     });
   },
 });
+
+function validateAddress(a: V1EndpointAddress, path: string, errors: FieldErrors): void {
+  const ip = tryParseIp(a.ip ?? "");
+  if (!ip) errors.invalid(`${path}.ip`, a.ip ?? "", badIp);
+  else for (const why of specialUses(ip)) errors.invalid(`${path}.ip`, a.ip, why);
+  if (a.hostname) form(a.hostname, dnsLabel(a.hostname), `${path}.hostname`, errors);
+  if (a.nodeName) form(a.nodeName, dnsSubdomain(a.nodeName), `${path}.nodeName`, errors);
+}
 
 function endpointText(o: Endpoints): string {
   const items = (o.subsets ?? []).flatMap((subset) => {

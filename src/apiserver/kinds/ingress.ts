@@ -1,6 +1,13 @@
-import type { V1HTTPIngressPath, V1Ingress, V1IngressBackend, V1IngressClass } from "@kubernetes/client-node";
+import type {
+  V1HTTPIngressPath,
+  V1Ingress,
+  V1IngressBackend,
+  V1IngressClass,
+  V1IngressClassParametersReference,
+} from "@kubernetes/client-node";
 import { tryParseIp } from "#base/ip.ts";
-import type { FieldErrors } from "../errors.ts";
+import { type FieldErrors, invalid } from "../errors.ts";
+import { oneOfOrNone } from "./checks.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { immutable } from "./metadata.ts";
@@ -38,6 +45,15 @@ export const ingress = defineKind<Ingress>({
   },
   prepareCreate(o, context) {
     o.status = { loadBalancer: {} };
+    const annotated = o.metadata.annotations?.["kubernetes.io/ingress.class"];
+    if (annotated && o.spec?.ingressClassName)
+      throw invalid("Ingress", group, o.metadata.name, [
+        {
+          reason: "FieldValueInvalid",
+          field: "annotations.kubernetes.io/ingress.class",
+          message: `Invalid value: ${JSON.stringify(annotated)}: can not be set when the class field is also set`,
+        },
+      ]);
     if (o.spec?.ingressClassName || o.metadata.annotations?.["kubernetes.io/ingress.class"]) return;
     // As the DefaultIngressClass admission plugin: the newest class that is marked as the default.
     const classes = context.list("ingressclasses.networking.k8s.io").map((e) => e.object);
@@ -145,6 +161,17 @@ export const ingressClass = defineKind<Stored<V1IngressClass>>({
     if (controller === "") errors.required("spec.controller");
     else if (!/^[^/]+\/.+$/.test(controller))
       errors.invalid("spec.controller", controller, 'must be a domain-prefixed path (such as "acme.io/foo")');
+    if (o.spec?.parameters) validateParameters(o.spec.parameters, "spec.parameters", errors);
   },
   validateUpdate: (o, old, errors) => immutable(o.spec?.controller, old.spec?.controller, "spec.controller", errors),
 });
+
+function validateParameters(p: V1IngressClassParametersReference, path: string, errors: FieldErrors): void {
+  if (!p.kind) errors.required(`${path}.kind`);
+  if (!p.name) errors.required(`${path}.name`);
+  oneOfOrNone(p.scope, ["Cluster", "Namespace"], `${path}.scope`, errors);
+  if (p.scope === "Namespace" && !p.namespace)
+    errors.required(`${path}.namespace`, "`parameters.scope` is set to 'Namespace'");
+  if (p.scope === "Cluster" && p.namespace)
+    errors.forbidden(`${path}.namespace`, "`parameters.scope` is set to 'Cluster'");
+}

@@ -1,6 +1,8 @@
-import type { V1NetworkPolicy } from "@kubernetes/client-node";
+import type { V1IPBlock, V1NetworkPolicy } from "@kubernetes/client-node";
+import { cidrContains, parseCidr } from "#base/ip.ts";
 import type { FieldErrors } from "../errors.ts";
-import { isCidr } from "./cidr.ts";
+import { validateLabelSelector } from "./checks.ts";
+import { badCidr, isCidr } from "./cidr.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { portName, portNumber } from "./names.ts";
@@ -29,6 +31,8 @@ export const networkPolicy = defineKind<Stored<V1NetworkPolicy>>({
 
 function validatePolicy(o: Stored<V1NetworkPolicy>, errors: FieldErrors): void {
   const types = o.spec?.policyTypes ?? [];
+  validateLabelSelector(o.spec?.podSelector, "spec.podSelector", errors);
+  if (types.length > 2) errors.invalid("spec.policyTypes", types, "may not specify more than two policyTypes");
   types.forEach((type, i) => {
     if (type !== "Ingress" && type !== "Egress")
       errors.unsupported(`spec.policyTypes[${i}]`, type, ["Egress", "Ingress"]);
@@ -61,14 +65,33 @@ function validatePolicy(o: Stored<V1NetworkPolicy>, errors: FieldErrors): void {
     peers?.forEach((peer, i) => {
       const at = `${path}.${field}[${i}]`;
       if (Object.keys(peer).length === 0) errors.required(at, "must specify a peer");
+      validateLabelSelector(peer.podSelector, `${at}.podSelector`, errors);
+      validateLabelSelector(peer.namespaceSelector, `${at}.namespaceSelector`, errors);
       if (!peer.ipBlock) return;
       if (peer.podSelector || peer.namespaceSelector)
         errors.forbidden(at, "may not specify both ipBlock and another peer");
-      for (const [j, cidr] of [peer.ipBlock.cidr, ...(peer.ipBlock.except ?? [])].entries()) {
-        const where = j === 0 ? `${at}.ipBlock.cidr` : `${at}.ipBlock.except[${j - 1}]`;
-        if (!isCidr(cidr))
-          errors.invalid(where, cidr ?? "", "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
-      }
+      validateBlock(peer.ipBlock, `${at}.ipBlock`, errors);
     });
   }
+}
+
+function validateBlock({ cidr, except }: V1IPBlock, path: string, errors: FieldErrors): void {
+  if (!cidr) {
+    errors.required(`${path}.cidr`);
+    return;
+  }
+  if (!isCidr(cidr)) {
+    errors.invalid(`${path}.cidr`, cidr, badCidr);
+    return;
+  }
+  const whole = parseCidr(cidr);
+  except?.forEach((text, i) => {
+    const at = `${path}.except[${i}]`;
+    if (!isCidr(text)) errors.invalid(at, text, badCidr);
+    else {
+      const part = parseCidr(text);
+      if (!cidrContains(whole, part) || part.prefix <= whole.prefix)
+        errors.invalid(at, text, "must be a strict subset of `cidr`");
+    }
+  });
 }

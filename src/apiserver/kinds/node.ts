@@ -1,7 +1,9 @@
 import type { V1Node } from "@kubernetes/client-node";
 import { equalJson } from "../object.ts";
+import { badCidr, isCidr } from "./cidr.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
+import { validateTaints } from "./node-taints.ts";
 import { age, orNone } from "./print.ts";
 
 type Node = Stored<V1Node>;
@@ -40,6 +42,12 @@ export const node = defineKind<Node>({
   },
   prepareUpdate: (o) => taintUnschedulable(o),
   prepareCreate: (o) => taintUnschedulable(o),
+  validate(o, errors) {
+    validateTaints(o.spec?.taints, "metadata.taints", errors);
+    o.spec?.podCIDRs?.forEach((cidr, i) => {
+      if (!isCidr(cidr)) errors.invalid(`spec.podCIDRs[${i}]`, cidr, badCidr);
+    });
+  },
   validateUpdate(o, old, errors) {
     const [now, before] = [o.spec?.podCIDRs ?? [], old.spec?.podCIDRs ?? []];
     if (before.length > 0 && !equalJson(now, before))

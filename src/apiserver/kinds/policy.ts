@@ -1,8 +1,11 @@
 import type { V1Lease, V1PodDisruptionBudget, V1PriorityClass } from "@kubernetes/client-node";
+import { forbidden } from "../errors.ts";
+import { nonNegative, oneOfOrNone, validateLabelSelector } from "./checks.ts";
 import { columns, defineKind } from "./define.ts";
-import type { Stored } from "./definition.ts";
+import type { Stored, WriteContext } from "./definition.ts";
 import { immutable } from "./metadata.ts";
 import { age } from "./print.ts";
+import { validateShare } from "./workload.ts";
 
 /** coordination.k8s.io/v1 Lease. */
 export const lease = defineKind<Stored<V1Lease>>({
@@ -16,6 +19,7 @@ export const lease = defineKind<Stored<V1Lease>>({
     if (o.spec?.leaseDurationSeconds !== undefined && o.spec.leaseDurationSeconds <= 0) {
       errors.invalid("spec.leaseDurationSeconds", o.spec.leaseDurationSeconds, "must be greater than 0");
     }
+    nonNegative(o.spec?.leaseTransitions, "spec.leaseTransitions", errors);
   },
 });
 
@@ -43,20 +47,15 @@ export const podDisruptionBudget = defineKind<Stored<V1PodDisruptionBudget>>({
     if (minAvailable !== undefined && maxUnavailable !== undefined) {
       errors.invalid("spec", o.spec, "minAvailable and maxUnavailable cannot be both set");
     }
-    for (const [field, value] of [
-      ["minAvailable", minAvailable],
-      ["maxUnavailable", maxUnavailable],
-    ] as const) {
-      if (typeof value === "number" && value < 0)
-        errors.invalid(`spec.${field}`, value, "must be greater than or equal to 0");
-      if (typeof value === "string" && !/^\d+%$/.test(value)) {
-        errors.invalid(
-          `spec.${field}`,
-          value,
-          "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
-        );
-      }
-    }
+    validateShare(minAvailable, "spec.minAvailable", errors, "100%");
+    validateShare(maxUnavailable, "spec.maxUnavailable", errors, "100%");
+    validateLabelSelector(o.spec?.selector, "spec.selector", errors);
+    oneOfOrNone(
+      o.spec?.unhealthyPodEvictionPolicy,
+      ["AlwaysAllow", "IfHealthyBudget"],
+      "spec.unhealthyPodEvictionPolicy",
+      errors,
+    );
   },
 });
 
@@ -80,6 +79,8 @@ export const priorityClass = defineKind<Stored<V1PriorityClass>>({
   defaults(o) {
     o.preemptionPolicy ??= "PreemptLowerPriority";
   },
+  prepareCreate: onlyDefault,
+  prepareUpdate: (o, _old, context) => onlyDefault(o, context),
   validate(o, errors) {
     const system = o.metadata.name.startsWith("system-");
     const known = o.metadata.name === "system-node-critical" || o.metadata.name === "system-cluster-critical";
@@ -96,3 +97,16 @@ export const priorityClass = defineKind<Stored<V1PriorityClass>>({
     immutable(o.preemptionPolicy, old.preemptionPolicy, "preemptionPolicy", errors);
   },
 });
+
+/** As the Priority admission plugin: one class at most is the default. */
+function onlyDefault(o: Stored<V1PriorityClass>, context: WriteContext): void {
+  if (!o.globalDefault) return;
+  const classes = context.list("priorityclasses.scheduling.k8s.io").map((e) => e.object);
+  const other = classes.find((c) => c.globalDefault === true && c.metadata.name !== o.metadata.name);
+  if (other)
+    throw forbidden(
+      { group: "scheduling.k8s.io", plural: "priorityclasses" },
+      o.metadata.name,
+      `PriorityClass ${other.metadata.name} is already marked as default. Only one default can exist`,
+    );
+}

@@ -22,6 +22,7 @@ import { endpoints } from "./endpoints.ts";
 import { event, eventV1 } from "./event.ts";
 import { flowSchema, priorityLevelConfiguration } from "./flow-control.ts";
 import { ingress, ingressClass } from "./ingress.ts";
+import { nodeMetrics, podMetrics } from "./metrics.ts";
 import { namespace } from "./namespace.ts";
 import { networkPolicy } from "./network-policy.ts";
 import { node } from "./node.ts";
@@ -96,6 +97,8 @@ export const kinds: readonly Kind[] = [
   flowSchema,
   priorityLevelConfiguration,
   customResourceDefinition,
+  nodeMetrics,
+  podMetrics,
 ];
 
 /** API groups with their versions in discovery's order, and the priority that their APIServices state. */
@@ -120,6 +123,7 @@ const groupOrder: readonly (readonly [group: string, versions: readonly string[]
   ["node.k8s.io", ["v1"], 16300],
   ["discovery.k8s.io", ["v1"], 16200],
   ["flowcontrol.apiserver.k8s.io", ["v1"], 16100],
+  ["metrics.k8s.io", ["v1beta1"], 100],
 ];
 
 /** One group and version with what it serves. */

@@ -25,7 +25,13 @@ export const serviceCidr = defineKind<Stored<V1ServiceCIDR>>({
         errors.invalid(`spec.cidrs[${i}]`, cidr, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
     });
   },
-  validateUpdate: (o, old, errors) => immutable(o.spec?.cidrs, old.spec?.cidrs, "spec.cidrs", errors),
+  validateUpdate(o, old, errors) {
+    const [now, before] = [o.spec?.cidrs ?? [], old.spec?.cidrs ?? []];
+    // A second family may be added, nothing else.
+    if (before.length === 1 && now.length === 2) immutable(now[0], before[0], "spec.cidrs[0]", errors);
+    else if (before.length !== now.length) immutable(now, before, "spec.cidrs", errors);
+    else for (const [i, cidr] of now.entries()) immutable(cidr, before[i], `spec.cidrs[${i}]`, errors);
+  },
 });
 
 /** networking.k8s.io/v1 IPAddress. */
@@ -40,13 +46,9 @@ export const ipAddress = defineKind<Stored<V1IPAddress>>({
   nameRule: (name) => (tryParseIp(name) ? [] : ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]),
   columns: columns("Name", "ParentRef", "Age"),
   row(o, now) {
-    const parent = o.spec?.parentRef;
-    const path = [parent?.resource, parent?.namespace, parent?.name].filter(Boolean).join("/");
-    return [
-      o.metadata.name,
-      parent?.group ? `${parent.group}/${path}` : path || "<none>",
-      age(o.metadata.creationTimestamp, now),
-    ];
+    const { group = "", resource, namespace, name } = o.spec?.parentRef ?? {};
+    const of = [group ? `${resource}.${group}` : resource, namespace, name].filter(Boolean).join("/");
+    return [o.metadata.name, of || "<none>", age(o.metadata.creationTimestamp, now)];
   },
   validate(o, errors) {
     if (!o.spec?.parentRef?.resource) errors.required("spec.parentRef.resource");

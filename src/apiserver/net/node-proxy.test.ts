@@ -1,18 +1,21 @@
-import { createServer as createHttpServer, type Server } from "node:http";
+import { createServer as createHttpServer, type IncomingHttpHeaders, type Server } from "node:http";
 import { createServer as createHttpsServer, request as httpsRequest } from "node:https";
 import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { type TLSSocket, connect as tlsConnect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { http2Transport, type Transport } from "#api/index.ts";
 import { type Pair, TestAuthority } from "../testing/certificates.ts";
 import { ask } from "../testing/client.ts";
 import { startTestServer, type TestServer } from "../testing/server.ts";
+import { isProxyable } from "./proxy-targets.ts";
 
 let test: TestServer;
 let admin: Transport;
 let pair: Pair;
 let kubelet: Server;
 let backend: Server;
+let forwardedHeaders: IncomingHttpHeaders = {};
 let seen: { url: string; client: string; authorization: string | undefined }[] = [];
 
 /** A node agent that answers logs and echoes what comes after an upgrade. */
@@ -46,11 +49,15 @@ beforeAll(async () => {
   const authority = await TestAuthority.create();
   const client = await authority.issue("apiserver-kubelet-client");
   kubelet = await startKubelet(authority, await authority.issue("node01", { ips: ["127.0.0.1"] }));
-  backend = createHttpServer((request, response) =>
-    response.end(`${request.method} ${request.url} ${request.headers.authorization}`),
-  );
+  backend = createHttpServer((request, response) => {
+    forwardedHeaders = request.headers;
+    const to = new URL(request.url ?? "/", "http://backend").searchParams.get("to");
+    if (to !== null) response.writeHead(302, { location: to }).end();
+    else if (request.url === "/echo") request.pipe(response);
+    else response.end(`${request.method} ${request.url} ${request.headers.authorization}`);
+  });
   await new Promise<void>((resolve) => backend.listen(0, "127.0.0.1", resolve));
-  test = await startTestServer({ kubelet: { ...client, ca: authority.cert } });
+  test = await startTestServer({ kubelet: { ...client, ca: authority.cert }, proxyable: () => true });
   pair = await test.authority.issue("admin", { organizations: ["system:masters"] });
   admin = http2Transport({
     server: `https://127.0.0.1:${test.server.address?.port}`,
@@ -85,7 +92,12 @@ beforeAll(async () => {
   await ask(admin, "POST", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", {
     metadata: { name: "s-1", labels: { "kubernetes.io/service-name": "s" } },
     addressType: "IPv4",
-    endpoints: [{ addresses: ["127.0.0.1"] }],
+    endpoints: [
+      { addresses: ["127.0.0.1"], targetRef: { kind: "Pod", namespace: "default", name: "p" } },
+      // Somebody's own: no pod has this address.
+      { addresses: ["127.0.0.9"], targetRef: { kind: "Pod", namespace: "default", name: "p" } },
+      { addresses: ["127.0.0.9"] },
+    ],
     ports: [{ port: (backend.address() as AddressInfo).port }],
   });
 });
@@ -145,8 +157,11 @@ describe("U02 logs, exec, attach, port-forward (part: the way through the API se
     expect(unclear.body.message).toBe("a container name must be specified for pod p, choose one of: [a b]");
     expect((await ask(admin, "GET", `${pod}/log?container=z`)).body.message).toBe("container z is not valid for pod p");
     expect((await ask(admin, "GET", "/api/v1/namespaces/default/pods/nope/log")).status).toBe(404);
+    // As upstream: nothing was logged yet, which is no error.
     const unbound = await ask(admin, "GET", "/api/v1/namespaces/default/pods/unbound/log?container=a");
-    expect(unbound.body.message).toBe("pod unbound does not have a host assigned");
+    expect(unbound.status).toBe(200);
+    const refused = await upgrade("/api/v1/namespaces/default/pods/unbound/exec?container=a&command=x");
+    expect(refused.status).toBe(400);
   });
 
   it("joins an upgraded connection byte for byte, both ways, megabytes of it", async () => {
@@ -181,7 +196,9 @@ describe("U02 logs, exec, attach, port-forward (part: the way through the API se
     });
     nobody.write(`POST ${pod}/exec?command=sh HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n`);
     const text = await new Promise<string>((resolve) => nobody.once("data", (chunk) => resolve(chunk.toString())));
-    expect(text).toMatch(/^HTTP\/1\.1 403 Forbidden\r\n.*"reason":"Forbidden"/s);
+    expect(text).toMatch(
+      /^HTTP\/1\.1 403 Forbidden\r\n.*User \\"system:anonymous\\" cannot create resource \\"pods\/exec\\"/s,
+    );
     nobody.destroy();
     expect((await ask(admin, "POST", `${pod}/exec?container=a&command=sh`)).body.message).toBe(
       "Upgrade request required",
@@ -202,20 +219,122 @@ describe("U02 logs, exec, attach, port-forward (part: the way through the API se
   });
 });
 
-describe("proxy to pods, services and nodes", () => {
-  it("passes plain requests on", async () => {
+describe("U01 kubectl logs (part: options that cannot be)", () => {
+  it.each([
+    ["tailLines=-1", "tailLines: Invalid value: -1: must be greater than or equal to 0"],
+    ["limitBytes=0", "limitBytes: Invalid value: 0: must be greater than 0"],
+    ["sinceSeconds=0", "sinceSeconds: Invalid value: 0: must be greater than 0"],
+    [
+      "sinceSeconds=5&sinceTime=2026-01-01T00:00:00Z",
+      "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified",
+    ],
+    ["stream=Both", 'stream: Unsupported value: "Both": supported values: "All", "Stderr", "Stdout"'],
+    ["stream=Stdout&tailLines=1", "Forbidden: `tailLines` and specific `stream` are mutually exclusive for now"],
+  ])("%s", async (query, message) => {
+    const answer = await ask(admin, "GET", `/api/v1/namespaces/default/pods/p/log?container=a&${query}`);
+    expect([answer.status, answer.body.message]).toEqual([422, `PodLogOptions "p" is invalid: ${message}`]);
+  });
+});
+
+describe("U01 kubectl proxy, get --raw (part: proxy to pods, services and nodes)", () => {
+  const namespace = "/api/v1/namespaces/default";
+
+  it("passes plain requests on, as they were written", async () => {
     const port = (backend.address() as AddressInfo).port;
-    const namespace = "/api/v1/namespaces/default";
-    expect((await ask(admin, "GET", `${namespace}/pods/p:${port}/proxy/x/y?z=1`)).body.message).toBe(
-      "GET /x/y?z=1 undefined",
-    );
-    expect((await ask(admin, "GET", `${namespace}/services/s/proxy/`)).body.message).toBe("GET / undefined");
-    expect((await ask(admin, "GET", `${namespace}/services/s:nope/proxy/`)).status).toBe(503);
+    const got = await ask(admin, "GET", `${namespace}/pods/p:${port}/proxy/x//y%2Fz/?q=a+b;c&q=%20`);
+    expect(got.body.message).toBe("GET /x//y%2Fz/?q=a+b;c&q=%20 undefined");
+    for (const name of ["s", "s:80", "http:s:80"])
+      expect((await ask(admin, "GET", `${namespace}/services/${name}/proxy/`)).body.message).toBe("GET / undefined");
     expect((await ask(admin, "GET", "/api/v1/nodes/node01/proxy/healthz")).body.message).toBe("line 1\nline 2\n");
   });
 
-  it("says what it could not reach", async () => {
-    const answer = await ask(admin, "GET", "/api/v1/namespaces/default/pods/p:1/proxy/");
-    expect([answer.status, answer.body.message]).toEqual([500, expect.stringContaining("dial tcp 127.0.0.1:1: ")]);
+  it("says who asked, where and how", async () => {
+    const port = (backend.address() as AddressInfo).port;
+    forwardedHeaders = {};
+    await ask(admin, "GET", `${namespace}/pods/p:${port}/proxy/x?y=1`, undefined, { "x-forwarded-for": "10.0.0.1" });
+    expect(forwardedHeaders).toMatchObject({
+      "x-forwarded-for": "10.0.0.1, 127.0.0.1",
+      "x-forwarded-proto": "https",
+      "x-forwarded-uri": `${namespace}/pods/p:${port}/proxy/x`,
+      "x-forwarded-host": expect.stringContaining("127.0.0.1:"),
+      host: `127.0.0.1:${port}`,
+    });
+  });
+
+  it("sends a path without its slash to the one with it", async () => {
+    const answer = await raw(`${namespace}/services/s/proxy?a=1`);
+    expect([answer.status, answer.location]).toEqual([301, `${namespace}/services/s/proxy/?a=1`]);
+  });
+
+  it("keeps redirects below the proxy", async () => {
+    const port = (backend.address() as AddressInfo).port;
+    const base = `${namespace}/pods/p:${port}/proxy`;
+    const at = async (location: string) => (await raw(`${base}/redirect?to=${encodeURIComponent(location)}`)).location;
+    expect(await at("/login")).toBe(`${base}/login`);
+    expect(await at(`http://127.0.0.1:${port}/login?x=1`)).toBe(`${base}/login?x=1`);
+    expect(await at("http://elsewhere/login")).toBe("http://elsewhere/login");
+    expect(await at("login")).toBe("login");
+    expect(await at(`${base}/there`)).toBe(`${base}/there`);
+  });
+
+  it("streams bodies both ways", async () => {
+    const port = (backend.address() as AddressInfo).port;
+    const body = "0123456789abcdef".repeat(1 << 18);
+    const answer = await raw(`${namespace}/pods/p:${port}/proxy/echo`, "PUT", body);
+    expect(answer.body === body).toBe(true);
+  });
+
+  it("says what it could not find or reach", async () => {
+    const message = async (path: string) => {
+      const { status, body } = await ask(admin, "GET", path);
+      return [status, body.message];
+    };
+    expect(await message(`${namespace}/services/s:nope/proxy/`)).toEqual([
+      503,
+      'no endpoints available for service "s:nope"',
+    ]);
+    expect(await message(`${namespace}/services/s:81/proxy/`)).toEqual([
+      503,
+      'no service port 81 found for service "s"',
+    ]);
+    expect(await message(`${namespace}/services/none/proxy/`)).toEqual([404, 'services "none" not found']);
+    expect(await message(`${namespace}/pods/ftp:p:80/proxy/`)).toEqual([400, 'invalid pod request "ftp:p:80"']);
+    expect(await message(`${namespace}/pods/p:1/proxy/`)).toEqual([
+      503,
+      "error trying to reach service: dial tcp 127.0.0.1:1: connect: connection refused",
+    ]);
+  });
+
+  it("leads nowhere but to other machines", () => {
+    for (const address of [
+      "127.0.0.1",
+      "::1",
+      "169.254.169.254",
+      "fe80::1",
+      "224.0.0.1",
+      "0.0.0.0",
+      "::ffff:127.0.0.1",
+      "",
+    ])
+      expect([address, isProxyable(address)]).toEqual([address, false]);
+    for (const address of ["10.244.1.5", "192.168.1.10", "fd00::5", "2001:db8::1"])
+      expect([address, isProxyable(address)]).toEqual([address, true]);
   });
 });
+
+/** A request over HTTP/1.1 with its answer as it came. */
+function raw(
+  path: string,
+  method = "GET",
+  body?: string,
+): Promise<{ status: number; location: string | undefined; body: string }> {
+  return new Promise((resolve, reject) => {
+    const options = { ca: test.authority.cert, ...pair, method };
+    const request = httpsRequest(`https://127.0.0.1:${test.server.address?.port}${path}`, options, (answer) => {
+      const { statusCode: status = 0, headers } = answer;
+      void text(answer).then((got) => resolve({ status, location: headers.location, body: got }), reject);
+    });
+    request.on("error", reject);
+    request.end(body);
+  });
+}

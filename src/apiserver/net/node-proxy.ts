@@ -1,4 +1,5 @@
 import {
+  type ClientRequest,
   Agent as HttpAgent,
   request as httpRequest,
   type IncomingMessage,
@@ -8,47 +9,46 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { type Socket, connect as tcpConnect } from "node:net";
 import type { Duplex } from "node:stream";
+import { text } from "node:stream/consumers";
 import { connect as tlsConnect } from "node:tls";
 import { errorMessage } from "#base/errors.ts";
+import { goErrno } from "#base/goErrors.ts";
 import type { Logger } from "#base/log.ts";
 import { badRequest, internal, StatusError, unavailable } from "../errors.ts";
 import type { ApiServerOptions } from "../options.ts";
-import type { Call } from "../rest/call.ts";
+import { type Call, type Reply, textReply } from "../rest/call.ts";
 import { errorReply, type Handler } from "../rest/handler.ts";
-import { parseRequest, type RequestInfo } from "../rest/request-info.ts";
+import { parseRequest } from "../rest/request-info.ts";
 import type { Store } from "../store/index.ts";
+import { joinConnections } from "./join.ts";
 import { type AnyRequest, type AnyResponse, send, upgradeRefusal } from "./listener.ts";
-import { checkMethod, isForwarded, type Target, targetOf } from "./targets.ts";
+import { answerHeaders, authority, forwardedHeaders, requestHead } from "./proxy-headers.ts";
+import { isProxyable, proxyTarget } from "./proxy-targets.ts";
+import { checkMethod, isForwarded, nodeAddress, type Target, targetOf } from "./targets.ts";
 
-/** Headers that belong to one connection or to this server. */
-const dropped = new Set([
-  "connection",
-  "keep-alive",
-  "transfer-encoding",
-  "upgrade",
-  "host",
-  "authorization",
-  "http2-settings",
-  "te",
-  "trailer",
-  "proxy-authorization",
-  "proxy-connection",
-]);
+/** A connection that is not there after this time is given up, in ms (Go's default dialer). */
+const CONNECT_MS = 30_000;
+
+/** What the proxy works with. */
+export interface NodeProxyDeps {
+  readonly store: Store;
+  readonly handler: Handler;
+  readonly log: Logger;
+  /** Which addresses pods and endpoints may lead to. Default: those that are no part of this machine. */
+  readonly proxyable?: (address: string) => boolean;
+}
 
 /**
  * Passes logs, exec, attach, port-forward and proxy requests on: authorised here, then byte for byte to the node's
  * agent, the pod or the Service's endpoint.
  */
 export class NodeProxy {
-  readonly #deps: { readonly store: Store; readonly handler: Handler; readonly log: Logger };
+  readonly #deps: NodeProxyDeps;
   readonly #kubelet: ApiServerOptions["kubelet"];
   readonly #nodes: HttpsAgent;
   readonly #plain = new HttpAgent({ keepAlive: true, maxFreeSockets: 8, timeout: 30_000 });
 
-  constructor(
-    deps: { readonly store: Store; readonly handler: Handler; readonly log: Logger },
-    kubelet: ApiServerOptions["kubelet"],
-  ) {
+  constructor(deps: NodeProxyDeps, kubelet: ApiServerOptions["kubelet"]) {
     this.#deps = deps;
     this.#kubelet = kubelet;
     this.#nodes = new HttpsAgent({ keepAlive: true, maxFreeSockets: 8, timeout: 30_000 });
@@ -70,14 +70,35 @@ export class NodeProxy {
     this.#plain.destroy();
   }
 
+  /** Asks a node's agent for this server itself. Rejects for answers that are errors, and after so many ms. */
+  async ask(node: string, path: string, timeoutMs: number): Promise<string> {
+    const target = { ...nodeAddress(this.#deps.store, node), path, prefix: "" };
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const { host, port } = target;
+    const signal = AbortSignal.timeout(timeoutMs);
+    const request = httpsRequest({ host, port, path, signal, ...this.#tls(target), agent: this.#nodes }, (answer) => {
+      text(answer).then((body) => {
+        if (answer.statusCode === 200) resolve(body);
+        else reject(new Error(body.trim()));
+      }, reject);
+    });
+    request.on("error", reject);
+    request.end();
+    return promise;
+  }
+
   /** Passes on a request whose answer is an ordinary one, logs for example. */
   async forward(call: Call, request: AnyRequest, response: AnyResponse): Promise<void> {
+    const reply = (answer: Reply) => send(answer, response, call.method, new AbortController().signal);
     try {
-      const target = this.#admit(call, false);
-      await this.#exchange(target, request, response as ServerResponse);
+      const target = await this.#admit(call, false);
+      // The log of a pod that has no node yet.
+      if (!target) await reply(textReply(""));
+      else if (target.prefix && !call.url.startsWith(`${target.prefix}/`)) await reply(withSlash(call.url));
+      else await this.#exchange(target, request, response as ServerResponse);
     } catch (error) {
       if (response.headersSent) (response as ServerResponse).destroy();
-      else await send(errorReply(asStatus(error)), response, call.method, new AbortController().signal);
+      else await reply(errorReply(asStatus(error)));
     }
   }
 
@@ -85,20 +106,25 @@ export class NodeProxy {
   async upgrade(call: Call, request: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
     try {
       if (!this.wants(call)) throw new StatusError(400, "BadRequest", "this path does not upgrade connections");
-      const target = this.#admit(call, true);
+      const target = await this.#admit(call, true);
+      if (!target) throw badRequest("a log does not upgrade connections");
       const server = await this.#connect(target, client);
       server.write(requestHead(request, target));
       if (head.length > 0) server.write(head);
-      join(client, server);
+      joinConnections(client, server);
     } catch (error) {
       client.end(upgradeRefusal(asStatus(error)));
     }
   }
 
-  #admit(call: Call, upgrading: boolean): Target {
-    const { info } = this.#deps.handler.admit(call) as { info: RequestInfo };
+  async #admit(call: Call, upgrading: boolean): Promise<Target | undefined> {
+    const { handler, store, proxyable = isProxyable } = this.#deps;
+    const { info } = await handler.admit(call);
     checkMethod(info, call.method, upgrading);
-    return targetOf(this.#deps.store, info);
+    if (info.subresource === "proxy") return proxyTarget(store, info, call.url, proxyable);
+    // Since 1.35 a WebSocket, which begins with GET, needs what a POST needs (AuthorizePodWebsocketUpgradeCreatePermission).
+    if (upgrading && call.method === "GET") await handler.admit({ ...call, method: "POST" });
+    return targetOf(store, info);
   }
 
   #exchange(target: Target, request: AnyRequest, response: ServerResponse): Promise<void> {
@@ -108,7 +134,7 @@ export class NodeProxy {
       port: target.port,
       method: request.method ?? "GET",
       path: target.path,
-      headers: { ...forwardedHeaders(request), host: `${target.host}:${target.port}` },
+      headers: { ...forwardedHeaders(request, target), host: authority(target.host, target.port) },
     };
     const onAnswer = (answer: IncomingMessage) => {
       if (target.errorsAsStatus && (answer.statusCode ?? 500) >= 300) {
@@ -125,6 +151,7 @@ export class NodeProxy {
       target.security === "plain"
         ? httpRequest({ ...options, agent: this.#plain }, onAnswer)
         : httpsRequest({ ...options, ...this.#tls(target), agent: this.#nodes }, onAnswer);
+    giveUp(out, CONNECT_MS);
     out.on("error", (error) => reject(unreachable(target, error)));
     response.on("close", () => {
       out.destroy();
@@ -141,7 +168,7 @@ export class NodeProxy {
       throw unavailable("no client certificate for node agents is configured (--kubelet-client-certificate)");
     const { cert, key, ca } = this.#kubelet;
     // As kube-apiserver: without --kubelet-certificate-authority the node's serving certificate is not checked.
-    return { cert, key, ...(ca ? { ca } : {}), rejectUnauthorized: ca !== undefined };
+    return { cert, key, ...(ca ? { ca } : {}), rejectUnauthorized: ca !== undefined && !target.unverified };
   }
 
   #connect(target: Target, client: Duplex): Promise<Socket> {
@@ -149,31 +176,51 @@ export class NodeProxy {
     const where = { host: target.host, port: target.port };
     const socket =
       target.security === "plain"
-        ? tcpConnect({ ...where, noDelay: true })
+        ? tcpConnect({ ...where, noDelay: true, allowHalfOpen: true })
         : tlsConnect({ ...where, ...this.#tls(target), ALPNProtocols: ["http/1.1"] });
     socket.setNoDelay(true);
-    socket.once(target.security === "plain" ? "connect" : "secureConnect", () => resolve(socket));
+    const timer = setTimeout(() => socket.destroy(new Error("i/o timeout")), CONNECT_MS);
+    socket.once("close", () => clearTimeout(timer));
+    socket.once(target.security === "plain" ? "connect" : "secureConnect", () => {
+      clearTimeout(timer);
+      resolve(socket);
+    });
     socket.once("error", (error) => reject(unreachable(target, error)));
     client.once("close", () => socket.destroy());
     return promise;
   }
 }
 
-/** Copies both ways with back-pressure; half-closed stays half-closed, an error ends both. */
-function join(a: Duplex, b: Duplex): void {
-  a.pipe(b);
-  b.pipe(a);
-  for (const [one, other] of [
-    [a, b],
-    [b, a],
-  ] as const) {
-    one.on("error", () => other.destroy());
-    one.on("close", () => other.destroy());
-  }
+/** Gives a request up that is not connected in time. */
+function giveUp(request: ClientRequest, ms: number): void {
+  const timer = setTimeout(() => request.destroy(new Error("i/o timeout")), ms);
+  const stop = () => clearTimeout(timer);
+  request.on("socket", (socket) => {
+    if (socket.connecting) socket.once("connect", stop);
+    else stop();
+  });
+  request.on("close", stop);
 }
 
+/** Relative references of a proxied page need the slash (apimachinery/pkg/util/proxy, UpgradeAwareHandler). */
+function withSlash(url: string): Reply {
+  const mark = url.indexOf("?");
+  const location = mark < 0 ? `${url}/` : `${url.slice(0, mark)}/${url.slice(mark)}`;
+  return { status: 301, headers: { location }, body: "" };
+}
+
+/** What stands between this server and a target, in upstream's words for logs, streams and proxies. */
 function unreachable(target: Target, error: Error): StatusError {
-  return internal(`error trying to reach service: dial tcp ${target.host}:${target.port}: ${errorMessage(error)}`);
+  const dial = `dial tcp ${authority(target.host, target.port)}: ${connecting(error)}`;
+  if (target.prefix !== "") return unavailable(`error trying to reach service: ${dial}`);
+  if (!target.errorsAsStatus) return new StatusError(500, "", `error dialing backend: ${dial}`);
+  const url = `https://${authority(target.host, target.port)}${target.path}`;
+  return new StatusError(500, "", `Get ${JSON.stringify(url)}: ${dial}`);
+}
+
+function connecting(error: Error): string {
+  const words = goErrno(error);
+  return "code" in error && words !== error.message ? `connect: ${words}` : words;
 }
 
 /** A node's error as kube-apiserver words it: its text is the message (apiserver/pkg/registry/generic/rest). */
@@ -188,45 +235,4 @@ async function answerError(answer: IncomingMessage): Promise<StatusError> {
 
 function asStatus(error: unknown): StatusError {
   return error instanceof StatusError ? error : internal(errorMessage(error));
-}
-
-function forwardedHeaders(request: AnyRequest): Record<string, string | string[]> {
-  const out: Record<string, string | string[]> = {};
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (value !== undefined && !name.startsWith(":") && !dropped.has(name) && !name.startsWith("impersonate-"))
-      out[name] = value;
-  }
-  return out;
-}
-
-/** Headers of one connection stay here; a redirect is put under the path that the client knows. */
-function answerHeaders(answer: IncomingMessage, target: Target): Record<string, string | string[]> {
-  const out: Record<string, string | string[]> = {};
-  for (const [name, value] of Object.entries(answer.headers))
-    if (value !== undefined && !dropped.has(name)) out[name] = value;
-  const location = answer.headers.location;
-  if (location?.startsWith("/") && target.prefix) out.location = `${target.prefix}${location}`;
-  return out;
-}
-
-/** The request as it goes to the target: its own path and host, the client's upgrade headers, no credentials. */
-function requestHead(request: IncomingMessage, target: Target): string {
-  const lines = [`${request.method} ${target.path} HTTP/1.1`, `Host: ${target.host}:${target.port}`];
-  for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
-    const name = request.rawHeaders[i] as string;
-    const lower = name.toLowerCase();
-    if (lower === "host" || lower === "authorization" || lower.startsWith("impersonate-")) continue;
-    lines.push(`${name}: ${withoutTokens(lower, request.rawHeaders[i + 1] as string)}`);
-  }
-  return `${lines.join("\r\n")}\r\n\r\n`;
-}
-
-/** Browsers carry a bearer token as a WebSocket subprotocol, which is for this server alone. */
-function withoutTokens(name: string, value: string): string {
-  if (name !== "sec-websocket-protocol") return value;
-  return value
-    .split(",")
-    .map((p) => p.trim())
-    .filter((p) => !p.startsWith("base64url.bearer.authorization.k8s.io."))
-    .join(", ");
 }

@@ -1,7 +1,8 @@
-import { badRequest, methodNotAllowed, noSuchPath, notFound, StatusError, unavailable } from "../errors.ts";
+import { badRequest, methodNotAllowed, noSuchPath, notFound, StatusError } from "../errors.ts";
 import type { StoredObject } from "../object.ts";
 import type { RequestInfo } from "../rest/request-info.ts";
 import type { Store } from "../store/index.ts";
+import { checkLogOptions, skipsVerification } from "./log-options.ts";
 
 /** Where a forwarded request goes. */
 export interface Target {
@@ -15,6 +16,8 @@ export interface Target {
   readonly prefix: string;
   /** Errors are put into a Status of this server (logs), instead of being passed on as they are. */
   readonly errorsAsStatus?: boolean;
+  /** The client does not care whether the node's serving certificate is right. */
+  readonly unverified?: boolean;
 }
 
 /** Subresources that are passed on to somebody else. */
@@ -34,29 +37,37 @@ export function isForwarded(info: RequestInfo): boolean {
   );
 }
 
-/** Finds where to pass a request on to. Throws StatusError. */
-export function targetOf(store: Store, info: RequestInfo): Target {
-  if (info.subresource === "proxy") return proxyTarget(store, info);
+/**
+ * Finds the node agent that answers for a pod. Throws StatusError.
+ * @returns undefined for the log of a pod that has no node yet: it is empty
+ */
+export function targetOf(store: Store, info: RequestInfo): Target | undefined {
+  if (info.subresource === "log") checkLogOptions(info.query, info.name);
   const pod = store.get("pods", `${info.namespace}/${info.name}`)?.object;
   if (!pod) throw notFound({ group: "", plural: "pods" }, info.name);
-  const { nodeName, containers = [] } = pod.spec as { nodeName?: string; containers?: { name: string }[] };
-  if (!nodeName) throw badRequest(`pod ${info.name} does not have a host assigned`);
-  const node = nodeAddress(store, nodeName);
   const base = `${encodeURIComponent(info.namespace)}/${encodeURIComponent(info.name)}`;
-  if (info.subresource === "portforward") {
-    return { ...node, path: `/portForward/${base}${queryText(info.query, "")}`, prefix: "" };
-  }
-  const container = chooseContainer(
-    pod,
-    containers.map((c) => c.name),
-    info,
-  );
-  const action = info.subresource === "log" ? "containerLogs" : info.subresource;
+  if (info.subresource === "portforward")
+    return { ...nodeOf(store, pod), path: `/portForward/${base}${queryText(info.query)}`, prefix: "" };
+  const container = encodeURIComponent(chooseContainer(pod, info));
   const query = new URLSearchParams(info.query);
   query.delete("container");
-  if (info.subresource !== "log") nodeStreamNames(query);
-  const path = `/${action}/${base}/${encodeURIComponent(container)}${queryText(query, "")}`;
-  return { ...node, path, prefix: "", ...(info.subresource === "log" ? { errorsAsStatus: true } : {}) };
+  if (info.subresource !== "log") {
+    nodeStreamNames(query);
+    const path = `/${info.subresource}/${base}/${container}${queryText(query)}`;
+    return { ...nodeOf(store, pod), path, prefix: "" };
+  }
+  if ((pod.spec as { nodeName?: string }).nodeName === undefined) return undefined;
+  const unverified = skipsVerification(query);
+  query.delete("insecureSkipTLSVerifyBackend");
+  const path = `/containerLogs/${base}/${container}${queryText(query)}`;
+  return { ...nodeOf(store, pod), path, prefix: "", errorsAsStatus: true, ...(unverified ? { unverified } : {}) };
+}
+
+/** The agent of a pod's node. */
+function nodeOf(store: Store, pod: StoredObject) {
+  const { nodeName } = pod.spec as { nodeName?: string };
+  if (!nodeName) throw badRequest(`pod ${pod.metadata.name} does not have a host assigned`);
+  return nodeAddress(store, nodeName);
 }
 
 /** A kubelet calls the streams input, output and error (k8s.io/kubelet/pkg/cri/streaming/remotecommand). */
@@ -73,9 +84,16 @@ function nodeStreamNames(query: URLSearchParams): void {
   else query.delete("tty");
 }
 
-function chooseContainer(pod: StoredObject, names: readonly string[], info: RequestInfo): string {
+interface Containers {
+  readonly containers?: readonly { name: string }[];
+  readonly initContainers?: readonly { name: string }[];
+  readonly ephemeralContainers?: readonly { name: string }[];
+}
+
+function chooseContainer(pod: StoredObject, info: RequestInfo): string {
   const asked = info.query.get("container");
-  const spec = pod.spec as { initContainers?: { name: string }[]; ephemeralContainers?: { name: string }[] };
+  const spec = pod.spec as Containers;
+  const names = (spec.containers ?? []).map((c) => c.name);
   const init = (spec.initContainers ?? []).map((c) => c.name);
   const all = [...names, ...init, ...(spec.ephemeralContainers ?? []).map((c) => c.name)];
   const pick = asked || (names.length === 1 ? names[0] : undefined);
@@ -87,8 +105,8 @@ function chooseContainer(pod: StoredObject, names: readonly string[], info: Requ
   );
 }
 
-/** The agent of a node. */
-function nodeAddress(store: Store, name: string): { host: string; port: number; security: "node" } {
+/** The agent of a node. Throws StatusError. */
+export function nodeAddress(store: Store, name: string): { host: string; port: number; security: "node" } {
   const node = store.get("nodes", name)?.object;
   if (!node) throw notFound({ group: "", plural: "nodes" }, name);
   const status = (node.status ?? {}) as {
@@ -102,77 +120,9 @@ function nodeAddress(store: Store, name: string): { host: string; port: number; 
   return { host, port: status.daemonEndpoints?.kubeletEndpoint?.Port || 10250, security: "node" };
 }
 
-function queryText(query: URLSearchParams, drop: string): string {
-  const copy = new URLSearchParams(query);
-  if (drop) copy.delete(drop);
-  const text = copy.toString();
+function queryText(query: URLSearchParams): string {
+  const text = query.toString();
   return text ? `?${text}` : "";
-}
-
-/** `[scheme:]name[:port]`. */
-function proxyName(text: string): { scheme: string; name: string; port: string } {
-  const parts = text.split(":");
-  const scheme = parts.length === 3 ? (parts.shift() as string) : "";
-  if (parts.length > 2 || !["", "http", "https"].includes(scheme)) throw badRequest(`invalid proxy request "${text}"`);
-  return { scheme, name: parts[0] as string, port: parts[1] ?? "" };
-}
-
-function proxyTarget(store: Store, info: RequestInfo): Target {
-  const { scheme, name, port } = proxyName(info.name);
-  const below = info.rest.map(encodeURIComponent).join("/");
-  const slash = info.path.endsWith("/") && below !== "" ? "/" : "";
-  const path = `/${below}${slash}${queryText(info.query, "")}`;
-  const prefix = info.path.slice(0, info.path.indexOf("/proxy") + "/proxy".length);
-  if (info.resource === "nodes") return { ...nodeAddress(store, name), path, prefix };
-  const security = scheme === "https" ? "tls" : "plain";
-  const place =
-    info.resource === "pods"
-      ? podPlace(store, info.namespace, name, port)
-      : servicePlace(store, info.namespace, name, port);
-  return { ...place, security, path, prefix };
-}
-
-function podPlace(store: Store, namespace: string, name: string, port: string): { host: string; port: number } {
-  const pod = store.get("pods", `${namespace}/${name}`)?.object;
-  if (!pod) throw notFound({ group: "", plural: "pods" }, name);
-  const spec = pod.spec as { containers?: { ports?: { name?: string; containerPort: number }[] }[] };
-  const ports = (spec.containers ?? []).flatMap((c) => c.ports ?? []);
-  const number = /^\d+$/.test(port)
-    ? Number(port)
-    : port
-      ? ports.find((p) => p.name === port)?.containerPort
-      : (ports[0]?.containerPort ?? 80);
-  const host = (pod.status as { podIP?: string } | undefined)?.podIP;
-  if (!host || !number) throw badRequest(`address not allowed: pod ${name} has no such address`);
-  return { host, port: number };
-}
-
-/** An endpoint of a Service: this server does not stand behind the service proxy of a node. */
-function servicePlace(store: Store, namespace: string, name: string, port: string): { host: string; port: number } {
-  const service = store.get("services", `${namespace}/${name}`)?.object;
-  if (!service) throw notFound({ group: "", plural: "services" }, name);
-  const ports = (service.spec as { ports?: { name?: string; port: number }[] }).ports ?? [];
-  const wanted = port
-    ? ports.find((p) => p.name === port || String(p.port) === port)
-    : ports.length === 1
-      ? ports[0]
-      : undefined;
-  if (!wanted) throw unavailable(`no service port "${port}" found for service "${name}"`);
-  const slices = store
-    .list("endpointslices.discovery.k8s.io")
-    .filter((e) => e.namespace === namespace && e.object.metadata.labels?.["kubernetes.io/service-name"] === name);
-  const places = slices.flatMap(({ object }) => endpointsOf(object, wanted.name ?? ""));
-  const place = places[Math.floor(Math.random() * places.length)];
-  if (!place) throw unavailable(`no endpoints available for service "${name}"`);
-  return place;
-}
-
-function endpointsOf(slice: StoredObject, portName: string): { host: string; port: number }[] {
-  const ports = (slice.ports ?? []) as { name?: string; port?: number }[];
-  const port = ports.find((p) => (p.name ?? "") === portName)?.port;
-  const endpoints = (slice.endpoints ?? []) as { addresses: string[]; conditions?: { ready?: boolean } }[];
-  if (port === undefined) return [];
-  return endpoints.filter((e) => e.conditions?.ready !== false).map((e) => ({ host: e.addresses[0] as string, port }));
 }
 
 /** Refuses methods that a forwarded subresource does not have. Throws StatusError 405. */

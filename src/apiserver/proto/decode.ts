@@ -104,7 +104,7 @@ function decodeMessage(schema: Schema, type: ObjectType, bytes: Buffer, depth: n
 
 /** Structures that are no pointers in Go are written even when empty; those left out in JSON say so by being empty. */
 function isAbsent(field: Field, value: unknown): boolean {
-  if (field.pointer || field.required) return false;
+  if (field.pointer || field.required || field.kind === "IntOrString") return false;
   return value === "" || value === 0 || value === false;
 }
 

@@ -11,6 +11,7 @@ import type { Discovery } from "./discovery.ts";
 import { getObject, listObjects } from "./list.ts";
 import { parseRequest, type RequestInfo } from "./request-info.ts";
 import type { RequestMetrics } from "./request-metrics.ts";
+import type { ResourceMetrics } from "./resource-metrics.ts";
 import type { Reviews } from "./reviews.ts";
 import type { Subresources } from "./subresources.ts";
 import { watchObjects } from "./watch.ts";
@@ -39,6 +40,7 @@ export interface HandlerDeps {
   readonly subresources: Subresources;
   readonly reviews: Reviews;
   readonly paths: PathHandler;
+  readonly resourceMetrics: ResourceMetrics;
   readonly metrics: RequestMetrics;
   readonly log: Logger;
 }
@@ -120,8 +122,9 @@ export class Handler {
         ? badRequest("an empty namespace may not be set during creation")
         : methodNotAllowed();
     }
-    if (["get", "list", "watch"].includes(info.verb)) await store.readable();
+    if (kind.group === "metrics.k8s.io") return this.#deps.resourceMetrics.answer(request);
     if (kind.plural === "componentstatuses" && kind.group === "") return componentStatuses(request);
+    if (["get", "list", "watch"].includes(info.verb)) await store.readable();
     if (info.subresource) return subresources.answer(request);
     switch (info.verb) {
       case "get":

@@ -29,7 +29,7 @@ export class Paths {
   /** Answers a path; undefined when it is none of these. */
   async answer(path: string, call: Call): Promise<Reply | undefined> {
     const { store, tokens, openApi } = this.#deps;
-    if (path.startsWith("/openapi/v3")) return openApi.answer(path, call);
+    if (path === "/openapi/v2" || path.startsWith("/openapi/v3")) return openApi.answer(path, call);
     if (/^\/(livez|healthz|readyz)(\/|$)/.test(path)) {
       const query = new URLSearchParams(call.url.split("?")[1] ?? "");
       return healthReply(this.#checks, path, query);
@@ -37,7 +37,18 @@ export class Paths {
     switch (path.replace(/\/$/, "")) {
       case "":
         return jsonReply({
-          paths: ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v3", "/readyz", "/version"],
+          paths: [
+            "/api",
+            "/api/v1",
+            "/apis",
+            "/healthz",
+            "/livez",
+            "/metrics",
+            "/openapi/v2",
+            "/openapi/v3",
+            "/readyz",
+            "/version",
+          ],
         });
       case "/version":
         return jsonReply(serverVersion);

@@ -1,5 +1,6 @@
 import { definitionStructure } from "./apiextensions.ts";
 import { isAtomicMap, isAtomicType, type MergeRule, mergeRules } from "./merge-keys.ts";
+import { metricsStructure } from "./metrics-structure.ts";
 import { structure } from "./structure.ts";
 
 /**
@@ -72,7 +73,7 @@ export class Schema {
   readonly #rules = mergeRules();
 
   constructor() {
-    for (const line of [...structure.split("\n"), ...definitionStructure.split("\n")]) {
+    for (const line of [structure, definitionStructure, metricsStructure].flatMap((table) => table.split("\n"))) {
       const space = line.indexOf(" ");
       if (space > 0) this.#lines.set(line.slice(0, space), line.slice(space + 1));
     }

@@ -7,16 +7,22 @@ import {
   isNotFound,
   keyOf,
   matchesMap,
+  type Node,
   type Pod,
+  referenceTo,
   resources,
   type Service,
 } from "#api/index.ts";
 import type { ControllerContext } from "../context.ts";
 import { jsonEqual } from "../objects.ts";
 import { settleAll } from "../podcontrol.ts";
+import { asksForTopology, withHints } from "./hints.ts";
 import { planEndpoints } from "./legacy.ts";
 import { endpointGroups, isSelecting } from "./model.ts";
 import { managedBy, managedByLabel, planSlices, serviceNameLabel } from "./slices.ts";
+import { TriggerTimes } from "./trigger.ts";
+
+const zoneLabel = "topology.kubernetes.io/zone";
 
 /** Keeps EndpointSlices and Endpoints of Services with selectors. */
 export function endpointsController(context: ControllerContext): void {
@@ -52,6 +58,16 @@ export function endpointsController(context: ControllerContext): void {
     if (name !== undefined && isOurs(object)) queue.add(`${object.metadata.namespace}/${name}`);
   });
   endpoints.onChange(({ object }) => queue.add(keyOf(object)));
+  nodes.onChange(({ type, object, old }) => {
+    if (type === "MODIFIED" && jsonEqual(placeOf(object), placeOf(old))) return;
+    for (const key of writer.servicesOn(object.metadata.name)) queue.add(key);
+  });
+}
+
+/** What of a node stands in endpoints, or decides how they are shared out. */
+function placeOf(node: Node | undefined): unknown {
+  const ready = node?.status?.conditions?.find(({ type }) => type === "Ready")?.status;
+  return [node?.metadata.labels?.[zoneLabel], node?.status?.allocatable?.["cpu"], ready];
 }
 
 /** Whether a pod's change can change endpoints: most status updates cannot. */
@@ -76,11 +92,17 @@ function isOurs(slice: EndpointSlice): boolean {
 class EndpointsWriter {
   readonly #context: ControllerContext;
   readonly #podsIn: { get(namespace: string): Pod[] };
+  readonly #podsOn: { get(node: string): Pod[] };
   readonly #servicesIn: { get(namespace: string): Service[] };
   readonly #slicesOf: { get(serviceKey: string): EndpointSlice[] };
 
+  readonly #triggerTimes = new TriggerTimes();
+  /** Services whose endpoints carry hints by topology, with why they do not. */
+  readonly #topology = new Map<string, string>();
+
   constructor(context: ControllerContext) {
     this.#context = context;
+    this.#podsOn = context.informer(resources.pods).index(({ spec }) => [spec.nodeName ?? ""]);
     this.#podsIn = context.informer(resources.pods).index(({ metadata }) => [metadata.namespace ?? ""]);
     this.#servicesIn = context.informer(resources.services).index(({ metadata }) => [metadata.namespace ?? ""]);
     this.#slicesOf = context
@@ -98,6 +120,13 @@ class EndpointsWriter {
     return selecting.map(keyOf);
   }
 
+  /** Services with pods on a node, and those that share their endpoints out among all zones. */
+  servicesOn(node: string): string[] {
+    const keys = this.#podsOn.get(node).flatMap((object) => this.servicesOf({ type: "ADDED", object }));
+    const shared = this.#context.informer(resources.services).list().filter(asksForTopology).map(keyOf);
+    return [...new Set([...keys, ...shared])];
+  }
+
   async sync(service: Service): Promise<void> {
     if (service.metadata.deletionTimestamp !== undefined) return;
     // Slices and Endpoints of Services without a selector belong to whoever made them.
@@ -106,24 +135,36 @@ class EndpointsWriter {
     const pods = this.#podsIn
       .get(service.metadata.namespace ?? "")
       .filter((pod) => matchesMap(selector, pod.metadata.labels));
-    await settleAll([this.#writeSlices(service, pods), this.#writeEndpoints(service, pods)]);
+    const triggerTime = this.#triggerTimes.next(keyOf(service), service, pods);
+    await settleAll([this.#writeSlices(service, pods, triggerTime), this.#writeEndpoints(service, pods, triggerTime)]);
   }
 
   /** The Service is gone: so are its slices and Endpoints, without waiting for the garbage collector. */
   async cleanUp(key: string): Promise<void> {
+    this.#triggerTimes.forget(key);
+    this.#topology.delete(key);
     await this.#removeSlices(key);
     const endpoints = this.#context.informer(resources.endpoints).get(key);
     if (endpoints?.metadata.labels?.["endpoints.kubernetes.io/managed-by"] !== "endpoint-controller") return;
     await this.#delete(resources.endpoints, endpoints);
   }
 
-  async #writeSlices(service: Service, pods: readonly Pod[]): Promise<void> {
+  async #writeSlices(service: Service, pods: readonly Pod[], triggerTime: string | undefined): Promise<void> {
     const informer = this.#context.informer(resources.endpointSlices);
     const nodes = this.#context.informer(resources.nodes);
     const { client } = this.#context;
-    const groups = endpointGroups(service, pods, (name) => nodes.get(name));
+    const bare = endpointGroups(service, pods, (name) => nodes.get(name));
+    const hinted = withHints(service, bare, asksForTopology(service) ? nodes.list() : []);
+    this.#sayTopology(service, hinted.topology, hinted.problem);
     const existing = this.#slicesOf.get(keyOf(service)).filter(isOurs);
-    const plan = planSlices(service, groups, existing);
+    const plan = planSlices(service, hinted.groups, existing, triggerTime);
+    const changes = this.#context.metrics.counter(
+      "endpoint_slice_controller_changes",
+      "Number of EndpointSlice changes",
+    );
+    for (const [operation, slices] of Object.entries(plan)) {
+      if (slices.length > 0) changes.inc({ operation: operation === "remove" ? "delete" : operation }, slices.length);
+    }
     // New endpoints are there before old ones go.
     await settleAll([
       ...plan.create.map(async (slice) => informer.assume(await client.create(resources.endpointSlices, slice))),
@@ -132,10 +173,28 @@ class EndpointsWriter {
     await settleAll(plan.remove.map((slice) => this.#delete(resources.endpointSlices, slice)));
   }
 
-  async #writeEndpoints(service: Service, pods: readonly Pod[]): Promise<void> {
+  /** Says once when hints by topology begin or end, or why there are none. */
+  #sayTopology(service: Service, given: boolean, problem: string | undefined): void {
+    const key = keyOf(service);
+    const before = this.#topology.get(key);
+    const now = problem ?? (given ? "" : undefined);
+    if (now === before) return;
+    if (now === undefined) this.#topology.delete(key);
+    else this.#topology.set(key, now);
+    const family = service.spec.ipFamilies?.[0] ?? "IPv4";
+    const recorder = this.#context.recorder("endpoint-slice-controller");
+    const about = referenceTo(resources.services, service);
+    const enabled = `Topology Aware Hints has been enabled, addressType: ${family}`;
+    const disabled = `Topology Aware Hints has been disabled, addressType: ${family}`;
+    if (now === "") recorder.event(about, "Normal", "TopologyAwareHintsEnabled", enabled);
+    else if (now !== undefined) recorder.event(about, "Warning", "TopologyAwareHintsDisabled", now);
+    else if (before === "") recorder.event(about, "Warning", "TopologyAwareHintsDisabled", disabled);
+  }
+
+  async #writeEndpoints(service: Service, pods: readonly Pod[], triggerTime: string | undefined): Promise<void> {
     const informer = this.#context.informer(resources.endpoints);
     const present = informer.get(keyOf(service));
-    const wanted = planEndpoints(service, pods, present);
+    const wanted = planEndpoints(service, pods, present, triggerTime);
     if (!wanted) return;
     const { client } = this.#context;
     try {

@@ -1,9 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { EndpointSlice, Pod, Service, ServiceSpec } from "#api/index.ts";
+import type { Endpoint, EndpointSlice, Node, Pod, Service, ServiceSpec } from "#api/index.ts";
+import { withHints } from "./hints.ts";
 import { planEndpoints } from "./legacy.ts";
-import { endpointGroups } from "./model.ts";
+import { type EndpointGroup, endpointGroups } from "./model.ts";
 import { maxEndpointsPerSlice, planSlices } from "./slices.ts";
+import { TriggerTimes } from "./trigger.ts";
 
 function service(spec: Partial<ServiceSpec> = {}): Service {
   return {
@@ -39,7 +41,9 @@ function pod(
   };
 }
 
-const groups = (one: Service, pods: Pod[]) => endpointGroups(one, pods, () => undefined);
+const node01: Node = { metadata: { name: "node01", labels: { "topology.kubernetes.io/zone": "a" } } };
+const groups = (one: Service, pods: Pod[]) =>
+  endpointGroups(one, pods, (name) => (name === "node01" ? node01 : undefined));
 const conditions = (one: Service, pods: Pod[]) =>
   groups(one, pods).flatMap(({ endpoints }) =>
     endpoints.map(({ targetRef, conditions: c }) => [targetRef?.name, c?.ready, c?.serving, c?.terminating]),
@@ -179,6 +183,136 @@ describe("V03 (part: EndpointSlices and Endpoints from selectors)", () => {
     });
     expect(planEndpoints(service(), [...pods].reverse(), wanted)).toBeUndefined();
     expect(planEndpoints(service(), [], wanted)?.subsets).toEqual([]);
+  });
+
+  it("leaves pods of a node that is gone out, unless unready ones are published", () => {
+    const pods = [pod("here"), pod("lost", { spec: { nodeName: "gone" } })];
+    expect(conditions(service(), pods).map(([name]) => name)).toEqual(["here"]);
+    const all = conditions(service({ publishNotReadyAddresses: true }), pods);
+    expect(all.map(([name]) => name)).toEqual(["here", "lost"]);
+  });
+
+  it("puts new endpoints into one slice that has room, not into all that have", () => {
+    const many = Array.from({ length: 300 }, (_, i) => pod(`p${i}`, { ip: `10.244.${i >> 8}.${i & 255}` }));
+    const full = apply([], planSlices(service(), groups(service(), many), []));
+    // Ten leave each slice; then fifteen come, which fit into no single slice's room.
+    const fewer = many.filter((_, i) => i % 100 >= 10);
+    const thinned = apply(full, planSlices(service(), groups(service(), fewer), full));
+    expect(thinned.map(({ endpoints }) => endpoints.length)).toEqual([90, 90, 90]);
+    const some = [...fewer, ...many.filter((_, i) => i % 100 < 1)];
+    const three = planSlices(service(), groups(service(), some), thinned);
+    expect([three.create.length, three.update.length]).toEqual([0, 1]);
+    const more = [...fewer, ...many.filter((_, i) => i % 100 < 5)];
+    const fifteen = planSlices(service(), groups(service(), more), thinned);
+    expect([fifteen.create.map(({ endpoints }) => endpoints.length), fifteen.update.length]).toEqual([[15], 0]);
+  });
+
+  it("keeps a slice's name when the ports change", () => {
+    const before = apply([], planSlices(service(), groups(service(), [pod("a")]), []));
+    const moved = service({ ports: [{ port: 80, targetPort: 9090 }] });
+    const plan = planSlices(moved, groups(moved, [pod("a")]), before);
+    expect([plan.create, plan.remove]).toEqual([[], []]);
+    expect(plan.update).toMatchObject([{ metadata: { name: before[0]?.metadata.name }, ports: [{ port: 9090 }] }]);
+  });
+
+  it("notes when the change happened, on what is written only", () => {
+    const at = "2026-01-01T00:00:05Z";
+    const first = planSlices(service(), groups(service(), [pod("a")]), [], at);
+    const annotation = "endpoints.kubernetes.io/last-change-trigger-time";
+    expect(first.create[0]?.metadata.annotations).toEqual({ [annotation]: at });
+    expect(planEndpoints(service(), [pod("a")], undefined, at)?.metadata.annotations).toEqual({ [annotation]: at });
+    const present = stored(first.create);
+    expect(planSlices(service(), groups(service(), [pod("a")]), present, "2027-01-01T00:00:00Z").update).toEqual([]);
+    const next = planSlices(service(), groups(service(), [pod("bb")]), present);
+    expect(next.update[0]?.metadata.annotations).toEqual({});
+  });
+
+  it("takes the earliest of what is new as the time of a change", () => {
+    const times = new TriggerTimes();
+    const made = { ...service(), metadata: { ...service().metadata, creationTimestamp: "2026-01-01T00:00:00Z" } };
+    const at = (name: string, lastTransitionTime: string): Pod => ({
+      ...pod(name),
+      status: { conditions: [{ type: "Ready", status: "True", lastTransitionTime }] },
+    });
+    const a = at("a", "2026-01-01T00:00:07Z");
+    expect(times.next("k", made, [a])).toBe("2026-01-01T00:00:00Z");
+    expect(times.next("k", made, [a])).toBeUndefined();
+    const later = [at("a", "2026-01-01T00:01:00Z"), at("b", "2026-01-01T00:00:30Z")];
+    expect(times.next("k", made, later)).toBe("2026-01-01T00:00:30Z");
+    times.forget("k");
+    expect(times.next("k", made, later)).toBe("2026-01-01T00:00:00Z");
+  });
+
+  it("cuts Endpoints off at 1,000 addresses, unready ones first, and says so", () => {
+    const pods = Array.from({ length: 1200 }, (_, i) =>
+      pod(`p${String(i).padStart(4, "0")}`, { ip: `10.244.${i >> 8}.${i & 255}`, ready: i < 900 }),
+    );
+    const wanted = planEndpoints(service(), pods);
+    expect(wanted?.metadata.annotations).toEqual({ "endpoints.kubernetes.io/over-capacity": "truncated" });
+    const [subset] = wanted?.subsets ?? [];
+    expect([subset?.addresses?.length, subset?.notReadyAddresses?.length]).toEqual([900, 100]);
+    const fewer = planEndpoints(service(), pods.slice(0, 10), wanted);
+    expect(fewer?.metadata.annotations).toEqual(undefined);
+  });
+});
+
+describe("hints of endpoints", () => {
+  const endpoint = (n: number, zone: string, ready = true): Endpoint => ({
+    addresses: [`10.244.0.${n}`],
+    conditions: { ready },
+    nodeName: `node-${zone}`,
+    zone,
+  });
+  const group = (...endpoints: Endpoint[]): EndpointGroup => ({ addressType: "IPv4", ports: [], endpoints });
+  const hints = (one: Service, endpoints: Endpoint[], nodes: Node[] = []) =>
+    withHints(one, [group(...endpoints)], nodes).groups[0]?.endpoints.map((each) => each.hints);
+
+  it("follow spec.trafficDistribution, for ready endpoints", () => {
+    const both = [endpoint(1, "a"), endpoint(2, "b", false)];
+    for (const trafficDistribution of ["PreferClose", "PreferSameZone"])
+      expect(hints(service({ trafficDistribution }), both)).toEqual([{ forZones: [{ name: "a" }] }, undefined]);
+    expect(hints(service({ trafficDistribution: "PreferSameNode" }), both)).toEqual([
+      { forZones: [{ name: "a" }], forNodes: [{ name: "node-a" }] },
+      undefined,
+    ]);
+    expect(hints(service(), both)).toEqual([undefined, undefined]);
+  });
+
+  const auto: Service = {
+    ...service(),
+    metadata: { ...service().metadata, annotations: { "service.kubernetes.io/topology-mode": "Auto" } },
+  };
+  const worker = (name: string, zone: string, cpu = "4", labels = {}): Node => ({
+    metadata: { name, labels: { "topology.kubernetes.io/zone": zone, ...labels } },
+    status: { conditions: [{ type: "Ready", status: "True" }], allocatable: { cpu } },
+  });
+  const three = [worker("x", "a"), worker("y", "b"), worker("z", "c")];
+  const zonesOf = (found: ReturnType<typeof hints>) => found?.map((hint) => hint?.forZones?.[0]?.name).sort();
+
+  it("share endpoints out by the zones' processors with topology-mode Auto", () => {
+    const even = ["a", "a", "b", "b", "c", "c"].map((zone, i) => endpoint(i, zone));
+    expect(zonesOf(hints(auto, even, three))).toEqual(["a", "a", "b", "b", "c", "c"]);
+    // Zone c has a third of the processors and no endpoint: it is lent what others can spare.
+    const skewed = ["a", "a", "a", "b", "b", "b"].map((zone, i) => endpoint(i, zone));
+    const zones = zonesOf(hints(auto, skewed, three)) ?? [];
+    for (const zone of ["a", "b", "c"]) expect(zones.filter((one) => one === zone)).toHaveLength(2);
+    const master = worker("m", "d", "64", { "node-role.kubernetes.io/control-plane": "" });
+    expect(zonesOf(hints(auto, even, [...three, master]))).toEqual(["a", "a", "b", "b", "c", "c"]);
+  });
+
+  it("are left out where shares cannot be had, with upstream's reasons", () => {
+    const problem = (endpoints: Endpoint[], nodes: Node[]) => withHints(auto, [group(...endpoints)], nodes).problem;
+    expect(problem([endpoint(1, "a"), endpoint(2, "b")], three)).toBe(
+      "Insufficient number of endpoints (2 endpoints, 3 zones), addressType: IPv4",
+    );
+    const nowhere = { ...worker("w", ""), metadata: { name: "w" } };
+    expect(problem([endpoint(1, "a")], [...three, nowhere])).toBe(
+      "Insufficient Node information: allocatable CPU or zone not specified on one or more nodes, addressType: IPv4",
+    );
+    const uneven = [worker("x", "a", "10"), worker("y", "b", "1")];
+    expect(problem([endpoint(1, "a"), endpoint(2, "b")], uneven)).toBe(
+      "Unable to allocate minimum required endpoints to each zone without exceeding overload threshold (2 endpoints, 2 zones), addressType: IPv4",
+    );
   });
 });
 

@@ -86,7 +86,8 @@ export function podReference(pod: Pod): ObjectReference {
 
 /**
  * The endpoints of a Service, grouped by family and ports (a named port may have different numbers on different
- * pods). Pods that came to their end have none; pods being deleted stay until they are gone, as terminating.
+ * pods). Pods that came to their end have none; pods being deleted stay until they are gone, as terminating. Pods of a
+ * node that is gone serve nobody, unless the Service publishes pods that are not ready.
  */
 export function endpointGroups(
   service: Service,
@@ -98,6 +99,7 @@ export function endpointGroups(
     for (const pod of pods) {
       const addresses = podAddresses(pod, addressType);
       if (isPodTerminal(pod) || addresses.length === 0) continue;
+      if (!service.spec.publishNotReadyAddresses && !nodeOf(pod.spec.nodeName ?? "")) continue;
       const ports = endpointPorts(service, pod);
       const key = `${addressType} ${JSON.stringify(ports)}`;
       const group = groups.get(key) ?? { addressType, ports, endpoints: [] };

@@ -14,6 +14,8 @@ export const managedByLabel = "endpointslice.kubernetes.io/managed-by";
 export const managedBy = "endpointslice-controller.k8s.io";
 export const serviceNameLabel = "kubernetes.io/service-name";
 export const headlessLabel = "service.kubernetes.io/headless";
+/** When the change happened that a slice or Endpoints object was last written for. */
+export const triggerTimeAnnotation = "endpoints.kubernetes.io/last-change-trigger-time";
 
 /** Endpoints in one slice (kube-controller-manager's --max-endpoints-per-slice). */
 export const maxEndpointsPerSlice = 100;
@@ -31,6 +33,8 @@ export interface SliceSource {
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly owner: OwnerReference;
+  /** RFC 3339; absent when the change's time is not known. */
+  readonly triggerTime?: string | undefined;
 }
 
 /** The changes that bring a Service's slices in order. */
@@ -38,16 +42,18 @@ export function planSlices(
   service: Service,
   groups: readonly EndpointGroup[],
   existing: readonly EndpointSlice[],
+  triggerTime?: string,
 ): SlicePlan {
   const { name, namespace = "" } = service.metadata;
   const owner = controllerReference(resources.services, service);
-  const source = { name, namespace, labels: sliceLabels(service), owner };
+  const source = { name, namespace, labels: sliceLabels(service), owner, triggerTime };
   return planSlicesOf(source, withPlaceholders(service, groups), existing);
 }
 
 /**
- * The fewest changes from the slices that are to the endpoints that shall be: an endpoint stays in its slice, the
- * room that others left is filled before a new slice is made, an empty slice goes unless it is the family's last.
+ * The fewest changes from the slices that are to the endpoints that shall be: an endpoint stays in its slice; what is
+ * new goes into slices that are written anyway, then into the one other slice that it fits best, then into new ones; a
+ * slice that would go becomes one that is needed. Source: the reconciler of k8s.io/endpointslice.
  */
 export function planSlicesOf(
   source: SliceSource,
@@ -57,14 +63,12 @@ export function planSlicesOf(
   const left = new Set(existing.filter((slice) => slice.metadata.deletionTimestamp === undefined));
   const plan = { create: [] as EndpointSlice[], update: [] as EndpointSlice[], remove: [] as EndpointSlice[] };
   for (const group of groups) {
-    const slices = [...left].filter(
-      (slice) => slice.addressType === group.addressType && samePorts(slice, group.ports),
-    );
+    const slices = [...left].filter((slice) => isFor(slice, group));
     for (const slice of slices) left.delete(slice);
-    fillSlices(source, group, slices, plan);
+    planGroup(source, group, slices, plan);
   }
   plan.remove.push(...left);
-  return plan;
+  return reuse(source, plan);
 }
 
 /** A Service without endpoints in a family has one empty slice there. */
@@ -73,29 +77,64 @@ function withPlaceholders(service: Service, groups: readonly EndpointGroup[]): E
   return [...groups, ...missing.map((addressType) => ({ addressType, ports: [], endpoints: [] }))];
 }
 
-function fillSlices(
+interface Draft {
+  readonly slice: EndpointSlice;
+  readonly endpoints: Endpoint[];
+  written: boolean;
+}
+
+function planGroup(
   source: SliceSource,
   group: EndpointGroup,
   slices: readonly EndpointSlice[],
   plan: { create: EndpointSlice[]; update: EndpointSlice[]; remove: EndpointSlice[] },
 ): void {
   const waiting = new Map(group.endpoints.map((endpoint) => [identityOf(endpoint), endpoint]));
-  const contents = slices.map((slice) => ({ slice, endpoints: takeKnown(slice, waiting) }));
-  for (const content of contents.sort((a, b) => b.endpoints.length - a.endpoints.length)) {
-    moveInto(content.endpoints, waiting);
+  const drafts = slices.map((slice): Draft => {
+    const endpoints = takeKnown(slice, waiting);
+    const same = jsonEqual(slice.endpoints ?? [], endpoints) && hasLabels(slice, source.labels);
+    return { slice, endpoints, written: !same };
+  });
+  const fullestFirst = drafts.filter(({ written }) => written).sort((a, b) => b.endpoints.length - a.endpoints.length);
+  for (const draft of fullestFirst) moveInto(draft.endpoints, waiting);
+  const fitting = waiting.size > 0 ? bestFit(drafts, waiting.size) : undefined;
+  if (fitting) {
+    moveInto(fitting.endpoints, waiting);
+    fitting.written = true;
   }
-  while (waiting.size > 0 || (contents.length === 0 && plan.create.every((slice) => !isFor(slice, group)))) {
+  while (waiting.size > 0 || (drafts.length === 0 && group.endpoints.length === 0)) {
     const endpoints: Endpoint[] = [];
     moveInto(endpoints, waiting);
     plan.create.push(newSlice(source, group, endpoints));
+    if (endpoints.length === 0) break;
   }
-  const keepOne = contents.every(({ endpoints }) => endpoints.length === 0) && group.endpoints.length === 0;
-  for (const [i, { slice, endpoints }] of contents.entries()) {
+  const keepOne = group.endpoints.length === 0;
+  for (const [i, { slice, endpoints, written }] of drafts.entries()) {
     if (endpoints.length === 0 && !(keepOne && i === 0)) plan.remove.push(slice);
-    else if (!jsonEqual(slice.endpoints ?? [], endpoints) || !hasLabels(slice, source.labels)) {
-      plan.update.push({ ...slice, metadata: { ...slice.metadata, labels: source.labels }, endpoints });
-    }
+    else if (written) plan.update.push(changed(source, slice, endpoints));
   }
+}
+
+/** The untouched slice that `count` more fill most; none when they fit into none. */
+function bestFit(drafts: readonly Draft[], count: number): Draft | undefined {
+  const room = (draft: Draft) => maxEndpointsPerSlice - draft.endpoints.length - count;
+  const fitting = drafts.filter((draft) => !draft.written && room(draft) >= 0);
+  return fitting.sort((a, b) => room(a) - room(b))[0];
+}
+
+/** New slices take the place of those of their family that would go: an update costs less than both. */
+function reuse(source: SliceSource, plan: SlicePlan): SlicePlan {
+  const create = [...plan.create];
+  const update = [...plan.update];
+  const remove = plan.remove.filter((slice) => {
+    const i = create.findIndex(({ addressType }) => addressType === slice.addressType);
+    const own = slice.metadata.ownerReferences?.some(({ uid }) => uid === source.owner.uid) ?? false;
+    if (i < 0 || !own) return true;
+    const [fresh] = create.splice(i, 1) as [EndpointSlice];
+    update.push({ ...changed(source, slice, fresh.endpoints), ports: fresh.ports ?? [] });
+    return false;
+  });
+  return { create, update, remove };
 }
 
 /** The wanted endpoints that a slice already holds, in its order and in their present state. */
@@ -149,12 +188,34 @@ function sliceLabels(service: Service): Record<string, string> {
   };
 }
 
+function changed(source: SliceSource, slice: EndpointSlice, endpoints: readonly Endpoint[]): EndpointSlice {
+  const { labels, triggerTime } = source;
+  return { ...slice, metadata: { ...slice.metadata, labels, ...annotated(slice.metadata, triggerTime) }, endpoints };
+}
+
+/** Annotations with the time of this change in place of the last one's. */
+export function annotated(
+  metadata: { readonly annotations?: Readonly<Record<string, string>> },
+  triggerTime: string | undefined,
+): { annotations?: Record<string, string> } {
+  const { [triggerTimeAnnotation]: before, ...rest } = metadata.annotations ?? {};
+  const annotations = triggerTime === undefined ? rest : { ...rest, [triggerTimeAnnotation]: triggerTime };
+  return Object.keys(annotations).length > 0 || before !== undefined ? { annotations } : {};
+}
+
 function newSlice(source: SliceSource, group: EndpointGroup, endpoints: readonly Endpoint[]): EndpointSlice {
-  const { name, namespace, labels, owner } = source;
+  const { name, namespace, labels, owner, triggerTime } = source;
   return {
     apiVersion: "discovery.k8s.io/v1",
     kind: "EndpointSlice",
-    metadata: { name: "", generateName: `${name}-`, namespace, labels, ownerReferences: [owner] },
+    metadata: {
+      name: "",
+      generateName: `${name}-`,
+      namespace,
+      labels,
+      ...annotated({}, triggerTime),
+      ownerReferences: [owner],
+    },
     addressType: group.addressType,
     endpoints,
     ports: group.ports,

@@ -11,7 +11,12 @@ export type OwnerState = "solid" | "absent" | "waiting";
 export type DependentPlan =
   | { readonly action: "keep" }
   | { readonly action: "unlink"; readonly ownerReferences: readonly OwnerReference[] }
-  | { readonly action: "delete"; readonly propagationPolicy: "Foreground" | "Background" | "Orphan" };
+  | {
+      readonly action: "delete";
+      readonly propagationPolicy: "Foreground" | "Background" | "Orphan";
+      /** Owners that shall no longer wait for it: it owns one of them in turn, and both would wait for ever. */
+      readonly ownerReferences?: readonly OwnerReference[];
+    };
 
 /**
  * A dependent lives while one of its owners does. Links to owners that are gone (or wait for it) are cut when another
@@ -20,7 +25,7 @@ export type DependentPlan =
 export function planDependent(
   object: KubeObject,
   stateOf: (owner: OwnerReference) => OwnerState,
-  hasDependents: boolean,
+  dependents: readonly KubeObject[],
 ): DependentPlan {
   const owners = object.metadata.ownerReferences ?? [];
   if (owners.length === 0 || object.metadata.deletionTimestamp !== undefined) return { action: "keep" };
@@ -31,8 +36,44 @@ export function planDependent(
   const finalizers = object.metadata.finalizers ?? [];
   if (finalizers.includes(orphanFinalizer)) return { action: "delete", propagationPolicy: "Orphan" };
   const waited = states.some(({ state, owner }) => state === "waiting" && owner.blockOwnerDeletion === true);
-  const foreground = finalizers.includes(foregroundFinalizer) || (waited && hasDependents);
-  return { action: "delete", propagationPolicy: foreground ? "Foreground" : "Background" };
+  const foreground = finalizers.includes(foregroundFinalizer) || (waited && dependents.length > 0);
+  const circle = waited && dependents.some(isDeletingDependents);
+  return {
+    action: "delete",
+    propagationPolicy: foreground ? "Foreground" : "Background",
+    ...(circle ? { ownerReferences: owners.map((owner) => ({ ...owner, blockOwnerDeletion: false })) } : {}),
+  };
+}
+
+/** Whether an object is being deleted in the foreground: it waits for its dependents to go. */
+export function isDeletingDependents({ metadata }: KubeObject): boolean {
+  return metadata.deletionTimestamp !== undefined && (metadata.finalizers ?? []).includes(foregroundFinalizer);
+}
+
+/** Where a reference to an owner leads, judged by namespaces alone. */
+export type OwnerReach = "possible" | "absent" | "unresolvable";
+
+/**
+ * Namespaced owners exist in the dependent's namespace only: elsewhere they count as absent, and for an object of the
+ * cluster nobody can say which one is meant. @param owner the object of the uid, where one is known
+ */
+export function reachOf(
+  dependent: KubeObject,
+  ownerIsNamespaced: boolean | undefined,
+  owner: KubeObject | undefined,
+): OwnerReach {
+  if (!ownerIsNamespaced) return "possible";
+  const { namespace } = dependent.metadata;
+  if (namespace === undefined) return "unresolvable";
+  return owner === undefined || owner.metadata.namespace === namespace ? "possible" : "absent";
+}
+
+/** Upstream's words for a reference that leads nowhere. */
+export function invalidOwnerText(dependent: KubeObject, owner: OwnerReference): string {
+  const { namespace = "" } = dependent.metadata;
+  const { apiVersion, kind, name, uid } = owner;
+  const reference = `[${apiVersion}/${kind}, namespace: ${namespace}, name: ${name}, uid: ${uid}]`;
+  return `ownerRef ${reference} does not exist in namespace ${JSON.stringify(namespace)}`;
 }
 
 /** What to do with an owner that is being deleted. */

@@ -4,7 +4,17 @@ import { rankForRemoval } from "../replicaset/plan.ts";
 import { countPods, type JobCount, statusBefore } from "./count.ts";
 import { formatIndexes } from "./indexes.ts";
 import { indexOf, isIndexed } from "./pods.ts";
-import { conclude, deadline, isTrue, type JobEvent, judge, presentVerdict, startOf, suspension } from "./verdict.ts";
+import {
+  conclude,
+  deadline,
+  isTrue,
+  type JobEvent,
+  judge,
+  presentVerdict,
+  startOf,
+  suspension,
+  type Verdict,
+} from "./verdict.ts";
 
 /** What to do for one Job, in this order. */
 export interface JobPlan {
@@ -36,7 +46,7 @@ export function planJob(job: Job, pods: readonly Pod[], now: Date): JobPlan {
   const verdict = presentVerdict(conditions) ?? judge(job, count, started, now);
   const deleting = job.metadata.deletionTimestamp !== undefined;
   const work = verdict || suspended || deleting ? { create: [], surplus: [] } : balance(job, count);
-  const told = verdict ? conclude(conditions, verdict, count, now) : suspension(conditions, suspended, now);
+  const told = tell(conditions, { suspended, verdict, count, now });
   const status = statusOf(job, count, { started, conditions: told.conditions, now });
   const deadlineMs = started === undefined || verdict ? undefined : deadline(job, started, now);
   const waits = [deadlineMs, work.create.length > 0 ? retryDelayMs(pods, now) : 0].filter(
@@ -53,6 +63,17 @@ export function planJob(job: Job, pods: readonly Pod[], now: Date): JobPlan {
     expired: false,
     ...(waits.length > 0 ? { lookAgainMs: Math.min(...(waits as number[])) } : {}),
   };
+}
+
+/** A Job may end in the very moment in which it was resumed: both are said. */
+function tell(
+  conditions: readonly Condition[],
+  { suspended, verdict, count, now }: { suspended: boolean; verdict: Verdict | undefined; count: JobCount; now: Date },
+) {
+  const before = suspension(conditions, suspended, now);
+  if (!verdict) return before;
+  const after = conclude(before.conditions, verdict, count, now);
+  return { conditions: after.conditions, events: [...before.events, ...after.events] };
 }
 
 /** Pods that are missing and pods too many. */

@@ -1,5 +1,4 @@
 import {
-  type Condition,
   isConflict,
   isNotFound,
   type KubeObject,
@@ -10,21 +9,13 @@ import {
 } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import type { ControllerContext } from "../context.ts";
-import { conditionOf, jsonEqual, setCondition } from "../objects.ts";
+import { jsonEqual } from "../objects.ts";
 import { isTerminating } from "./accounts.ts";
-import { deletableResources } from "./discovery.ts";
+import { discover } from "./discovery.ts";
+import { isNothing, type Remains, RemainsBuilder, remainConditions } from "./remains.ts";
 
 /** The finalizer in spec.finalizers that this controller takes off. */
 const finalizer = "kubernetes";
-
-/** What is left in a namespace that is being deleted. */
-export interface Remains {
-  /** Objects by `plural.group`. */
-  readonly counts: Readonly<Record<string, number>>;
-  /** How many objects each finalizer holds. */
-  readonly finalizers: Readonly<Record<string, number>>;
-  readonly failures: readonly string[];
-}
 
 /** Empties namespaces that are being deleted, then lets them go. */
 export function namespaceController(context: ControllerContext): void {
@@ -40,8 +31,7 @@ export function namespaceController(context: ControllerContext): void {
       if (!namespace || !isTerminating(namespace)) return void attempts.delete(name);
       if (!(namespace.spec?.finalizers ?? []).includes(finalizer)) return;
       const remains = await empty(context, name);
-      if (Object.keys(remains.counts).length === 0 && remains.failures.length === 0)
-        return await finalize(context, namespace);
+      if (isNothing(remains)) return await finalize(context, namespace);
       await note(context, namespace, remains);
       const attempt = attempts.get(name) ?? 0;
       attempts.set(name, attempt + 1);
@@ -56,26 +46,34 @@ export function namespaceController(context: ControllerContext): void {
   });
 }
 
-/** Deletes what the namespace holds; returns what is still there. */
+/** Deletes what the namespace holds, pods before anything else that they may need; returns what is still there. */
 async function empty(context: ControllerContext, namespace: string): Promise<Remains> {
-  const counts: Record<string, number> = {};
-  const finalizers: Record<string, number> = {};
-  const failures: string[] = [];
-  const all = (await deletableResources(context.client)).filter(({ namespaced }) => namespaced);
-  // Events last: deletions make new ones.
-  all.sort((a, b) => Number(a.plural === "events") - Number(b.plural === "events"));
-  for (const of of all) {
-    try {
-      const left = await emptyOne(context, of, namespace);
-      if (left.length > 0) counts[of.group === "" ? of.plural : `${of.plural}.${of.group}`] = left.length;
-      for (const held of left.flatMap(({ metadata }) => metadata.finalizers ?? [])) {
-        finalizers[held] = (finalizers[held] ?? 0) + 1;
-      }
-    } catch (error) {
-      if (!isNotFound(error)) failures.push(`${of.plural}: ${errorMessage(error)}`);
-    }
+  const remains = new RemainsBuilder();
+  const { resources: all, failures } = await discover(context.client);
+  remains.undiscovered.push(...failures);
+  const namespaced = all.filter((one) => one.namespaced);
+  const isPods = ({ group, plural }: Resource) => group === "" && plural === "pods";
+  for (const of of namespaced.filter(isPods)) await emptyInto(remains, context, of, namespace);
+  if (remains.isEmpty()) {
+    // Events last: deletions make new ones.
+    const others = namespaced.filter((one) => !isPods(one));
+    others.sort((a, b) => Number(a.plural === "events") - Number(b.plural === "events"));
+    for (const of of others) await emptyInto(remains, context, of, namespace);
   }
-  return { counts, finalizers, failures };
+  return remains;
+}
+
+async function emptyInto(
+  remains: RemainsBuilder,
+  context: ControllerContext,
+  of: Resource<KubeObject>,
+  namespace: string,
+): Promise<void> {
+  try {
+    remains.add(of, await emptyOne(context, of, namespace));
+  } catch (error) {
+    if (!isNotFound(error)) remains.failures.push(`${of.plural}: ${errorMessage(error)}`);
+  }
 }
 
 async function emptyOne(
@@ -121,64 +119,4 @@ async function note(context: ControllerContext, namespace: Namespace, remains: R
   const object = { ...newest, status: { ...newest.status, conditions } };
   const written = await context.client.update(resources.namespaces, object, { subresource: "status" });
   context.informer(resources.namespaces).assume(written);
-}
-
-/** The conditions of a namespace being deleted; texts are kube-controller-manager's. */
-export function remainConditions(remains: Remains, present: readonly Condition[], now: Date): readonly Condition[] {
-  const listed = (entries: Readonly<Record<string, number>>, say: (key: string, count: number) => string) =>
-    Object.keys(entries)
-      .sort()
-      .map((key) => say(key, entries[key] ?? 0))
-      .join(", ");
-  const counts = listed(remains.counts, (key, count) => `${key} has ${count} resource instances`);
-  const finalizers = listed(remains.finalizers, (key, count) => `${key} in ${count} resource instances`);
-  const failures = remains.failures.join(", ");
-  const wanted: Condition[] = [
-    failures
-      ? {
-          type: "NamespaceDeletionContentFailure",
-          status: "True",
-          reason: "ContentDeletionFailed",
-          message: `Failed to delete all resource types, ${remains.failures.length} remaining: ${failures}`,
-        }
-      : {
-          type: "NamespaceDeletionContentFailure",
-          status: "False",
-          reason: "ContentDeleted",
-          message: "All content successfully deleted, may be waiting on finalization",
-        },
-    counts
-      ? {
-          type: "NamespaceContentRemaining",
-          status: "True",
-          reason: "SomeResourcesRemain",
-          message: `Some resources are remaining: ${counts}`,
-        }
-      : {
-          type: "NamespaceContentRemaining",
-          status: "False",
-          reason: "ContentRemoved",
-          message: "All content successfully removed",
-        },
-    finalizers
-      ? {
-          type: "NamespaceFinalizersRemaining",
-          status: "True",
-          reason: "SomeFinalizersRemain",
-          message: `Some content in the namespace has finalizers remaining: ${finalizers}`,
-        }
-      : {
-          type: "NamespaceFinalizersRemaining",
-          status: "False",
-          reason: "ContentHasNoFinalizers",
-          message: "All content-preserving finalizers finished",
-        },
-  ];
-  let conditions = present;
-  for (const condition of wanted) {
-    if (condition.status === "True" || conditionOf(present, condition.type)) {
-      conditions = setCondition(conditions, condition, now);
-    }
-  }
-  return conditions;
 }

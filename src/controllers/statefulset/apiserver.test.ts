@@ -134,16 +134,15 @@ describe("StatefulSets with the API server", () => {
     );
     // Somebody plays the provisioner.
     for (const name of ["data-web-0", "data-web-1"]) {
-      const volumes = {
-        group: "",
-        version: "v1",
-        kind: "PersistentVolume",
-        plural: "persistentvolumes",
-        namespaced: false,
-      };
-      const spec = { capacity: { storage: "1Gi" }, accessModes: ["ReadWriteOnce"], hostPath: { path: "/data" } };
-      await cluster.client.create(volumes, { metadata: { name: `for-${name}` }, spec } as KubeObject);
-      const bound = { spec: { volumeName: `for-${name}` } };
+      const volumeName = `pv-${name}`;
+      await cluster.client.create(
+        { group: "", version: "v1", plural: "persistentvolumes", kind: "PersistentVolume", namespaced: false },
+        {
+          metadata: { name: volumeName },
+          spec: { accessModes: ["ReadWriteOnce"], capacity: { storage: "1Gi" }, hostPath: { path: "/data" } },
+        } as KubeObject,
+      );
+      const bound = { spec: { volumeName } };
       await cluster.client.patch(resources.persistentVolumeClaims, name, "default", bound, { type: "merge" });
     }
     await cluster.until(async () => (await status())?.availableReplicas, 2);

@@ -77,6 +77,11 @@ export class PodManager {
     return undefined;
   }
 
+  /** The workers of all pods. */
+  all(): PodWorker[] {
+    return [...this.#workers.values()];
+  }
+
   /** All pods with the status that this node knows. */
   list(): Pod[] {
     return [...this.#workers.values()].map((w) => ({ ...w.pod, status: w.status }));

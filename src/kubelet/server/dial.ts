@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { hasCode } from "#base/errors.ts";
+import { goErrno } from "#base/goErrors.ts";
 import { connectedTcp, openNetns } from "#kernel/namespaces/index.ts";
 
 /** Where a pod's `localhost` is. */
@@ -14,16 +15,6 @@ export interface PodPlace {
 /** Connects to a port of a pod. */
 export type PodDialer = (port: number) => Promise<Socket>;
 
-/** Go's words for the errors that a connect meets (syscall.Errno). */
-const WORDS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "connection refused",
-  ENETUNREACH: "network is unreachable",
-  EHOSTUNREACH: "no route to host",
-  EADDRNOTAVAIL: "cannot assign requested address",
-  ETIMEDOUT: "connection timed out",
-  ENOENT: "no such file or directory",
-};
-
 /**
  * Connects to `localhost` inside a pod: IPv4 first, then IPv6, as containerd does.
  * @throws Error in containerd's words (pkg/cri/server, sandbox_portforward_linux.go)
@@ -34,14 +25,14 @@ export async function dialPod(place: PodPlace, port: number): Promise<Socket> {
   try {
     return await dial(place, "127.0.0.1", port);
   } catch (error) {
-    if (hasCode(error, "ENOENT")) throw new Error(`${failed}: ${reasonOf(error)}`);
+    if (hasCode(error, "ENOENT")) throw new Error(`${failed}: ${goErrno(error)}`);
     first = error;
   }
   try {
     return await dial(place, "::1", port);
   } catch (second) {
-    const v4 = `dial tcp4 127.0.0.1:${port}: connect: ${reasonOf(first)}`;
-    const v6 = `dial tcp6 [::1]:${port}: connect: ${reasonOf(second)}`;
+    const v4 = `dial tcp4 127.0.0.1:${port}: connect: ${goErrno(first)}`;
+    const v6 = `dial tcp6 [::1]:${port}: connect: ${goErrno(second)}`;
     const inside = `failed to connect to localhost:${port} inside namespace ${JSON.stringify(place.id)}`;
     throw new Error(`${failed}: ${inside}, IPv4: ${v4} IPv6 ${v6} `);
   }
@@ -60,9 +51,4 @@ async function dial({ netns: path }: PodPlace, address: string, port: number): P
   } finally {
     netns.close();
   }
-}
-
-function reasonOf(error: unknown): string {
-  for (const [code, words] of Object.entries(WORDS)) if (hasCode(error, code)) return words;
-  return error instanceof Error ? error.message : String(error);
 }

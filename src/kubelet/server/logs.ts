@@ -6,6 +6,12 @@ import { klogDecoder, type ModuleSpec } from "../modules/index.ts";
 import type { PodManager } from "../pods/index.ts";
 import { type ContainerPath, parseLogOptions, RequestError } from "./requests.ts";
 
+/** What upstream's kubelet says of a container without a log, where that is not the reason itself. */
+const WAITING: Readonly<Record<string, string>> = {
+  ErrImagePull: "image can't be pulled",
+  ImagePullBackOff: "trying and failing to pull image",
+};
+
 /** `/containerLogs/…`: a container's log as plain text, followed until its run ends or the client goes. */
 export async function serveLogs(
   pods: PodManager,
@@ -27,7 +33,8 @@ export async function serveLogs(
   }
   if (!record) {
     const reason = unit.view()?.state.waiting?.reason ?? "ContainerCreating";
-    throw new RequestError(400, `container "${name}" in pod "${path.pod}" is waiting to start: ${reason}`);
+    const why = WAITING[reason] ?? reason;
+    throw new RequestError(400, `container "${name}" in pod "${path.pod}" is waiting to start: ${why}`);
   }
   const file = containerLogPath(folders, worker.pod, name, run);
   if (!existsSync(file)) throw new RequestError(404, `the log of container "${name}" is not there`);

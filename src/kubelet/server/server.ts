@@ -6,6 +6,7 @@ import type { LogFolders } from "../logs/index.ts";
 import type { MirrorPods } from "../modules/index.ts";
 import type { PodManager } from "../pods/index.ts";
 import type { ProcessRuntime } from "../runtime/index.ts";
+import type { NodeStats } from "../stats/index.ts";
 import type { KubeletAccess } from "./access.ts";
 import { serveLogs, serveModuleLogs } from "./logs.ts";
 import { parseContainerPath, RequestError } from "./requests.ts";
@@ -36,6 +37,8 @@ export interface KubeletServerDeps {
   readonly modules: Pick<MirrorPods, "find">;
   /** Text in Prometheus' format. */
   readonly metrics: () => string;
+  /** What the node and its containers use. */
+  readonly stats: NodeStats;
   /** What is wrong with the agent; undefined when nothing is. */
   readonly problem: () => string | undefined;
   /** What the node's kernel holds and why; see `podwire/origins`. */
@@ -102,7 +105,7 @@ export class KubeletServer {
 
   /** Paths of the agent as a whole. @returns false for another path */
   async #routeOwn(url: URL, response: ServerResponse): Promise<boolean> {
-    const { pods, metrics, origins } = this.#deps;
+    const { pods, metrics, stats, origins } = this.#deps;
     switch (url.pathname) {
       case "/healthz":
       case "/healthz/ping":
@@ -113,7 +116,13 @@ export class KubeletServer {
         sendJson(response, { kind: "PodList", apiVersion: "v1", metadata: {}, items: pods.list() });
         return true;
       case "/metrics":
-        response.writeHead(200, { "content-type": "text/plain; version=0.0.4" }).end(metrics());
+        sendMetrics(response, metrics());
+        return true;
+      case "/metrics/resource":
+        sendMetrics(response, stats.resourceMetrics());
+        return true;
+      case "/stats/summary":
+        sendJson(response, await stats.summary());
         return true;
       case "/podwire/origins":
         if (!origins) return false;
@@ -139,6 +148,10 @@ export class KubeletServer {
       refuseUpgrade(socket, error);
     }
   }
+}
+
+function sendMetrics(response: ServerResponse, text: string): void {
+  response.writeHead(200, { "content-type": "text/plain; version=0.0.4" }).end(text);
 }
 
 function sendJson(response: ServerResponse, value: unknown): void {

@@ -93,14 +93,20 @@ export class SpdyStreams implements ClientStreams {
     if (this.#ended) return;
     this.#ended = true;
     const status = statusOfCommand(end, { jsonStatus: this.#jsonStatus });
-    for (const [type, stream] of this.#streams) {
-      if (type === "error" && status !== "") stream.write(status);
-      stream.end();
+    const flushed = [...this.#streams].map(([type, stream]) => {
       stream.resume();
-    }
+      if (type === "error" && status !== "") stream.write(status);
+      return new Promise<void>((resolve) => {
+        stream.end(resolve);
+        stream.on("close", resolve);
+      });
+    });
     this.#session.end();
-    const timer = setTimeout(() => this.#session.destroy(), CLOSE_MS);
-    void this.#session.closed.then(() => clearTimeout(timer));
+    // However slowly the client reads, it gets everything; then it has to close its end.
+    void Promise.all(flushed).then(() => {
+      const timer = setTimeout(() => this.#session.destroy(), CLOSE_MS);
+      void this.#session.closed.then(() => clearTimeout(timer));
+    });
   }
 
   #takeInput(stream: SpdyStream): void {

@@ -45,8 +45,8 @@ export class WebSocketStreams implements ClientStreams {
     if (this.#ended) return;
     this.#ended = true;
     const status = statusOfCommand(end, this.#protocol);
-    if (status !== "") this.#write(CHANNEL.status, Buffer.from(status));
-    this.#socket.close(1000);
+    // Closed when everything is sent, however slowly the client reads: from then on it has 30 s to answer.
+    this.#write(CHANNEL.status, Buffer.from(status), () => this.#socket.close(1000));
     // Its closing message is read, whatever stands before it.
     if (this.#socket.isPaused) this.#socket.resume();
   }

@@ -28,27 +28,26 @@ function escapeRegex(text: string): string {
   return text.replaceAll(/[.*+?^${}()|[\]\\/]/g, "\\$&");
 }
 
-/** A regular expression for one line; its groups are the placeholders, in order. */
+/**
+ * A regular expression for one line; its groups are the placeholders, in order. The spaces that a line begins with count,
+ * they are a manifest's structure; further on a column's width does not.
+ */
 function pattern(line: string): { source: string; names: string[] } {
   const names: string[] = [];
+  const indent = /^ */.exec(line)?.[0] ?? "";
   const source = line
+    .slice(indent.length)
     .split(/(‹\w+›)/)
     .map((part) => {
       const name = /^‹(\w+)›$/.exec(part)?.[1];
-      if (name === undefined) return escapeRegex(part).replaceAll(/(?<=\S) {2,}|(?<=^) {2,}(?=\S)/g, " {2,}");
+      if (name === undefined) return escapeRegex(part).replaceAll(/ {2,}/g, " {2,}");
       const source = PLACEHOLDERS[name];
       if (source === undefined) throw new Error(`unknown placeholder ‹${name}›`);
       names.push(name);
       return `(${source})`;
     })
     .join("");
-  return { source: keepIndent(line, source), names };
-}
-
-/** The spaces that a line begins with count: they are a manifest's structure. */
-function keepIndent(line: string, source: string): string {
-  const indent = /^ {2,}/.exec(line)?.[0].length ?? 0;
-  return indent === 0 ? source : source.replace(/^( {2,})|^ \{2,\}/, ` {${indent}}`);
+  return { source: indent + source, names };
 }
 
 /** What a text's placeholders stood for, the last of each name; undefined when it does not match. */

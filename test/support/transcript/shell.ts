@@ -20,7 +20,7 @@ export interface Background {
 }
 
 /** Milliseconds that one command may take. */
-const LIMIT = 90_000;
+const LIMIT = 60_000;
 
 /** One bash in a folder: variables and functions stay from command to command. */
 export class Shell {
@@ -28,6 +28,7 @@ export class Shell {
   readonly #folder: string;
   readonly #waiting = new Map<string, (rest: string) => void>();
   #count = 0;
+  #hung: string | undefined;
 
   /** @param folder where the commands run and their outputs are kept */
   constructor(folder: string, env: NodeJS.ProcessEnv) {
@@ -52,8 +53,12 @@ export class Shell {
 
   /** Resolves with what the shell prints after `name`. @throws Error when it takes too long */
   #told(name: string, what: string): Promise<string> {
+    if (this.#hung) return Promise.reject(new Error(`not typed, since this one did not end: ${this.#hung}`));
     return new Promise((resolve, reject) => {
-      const late = setTimeout(() => reject(new Error(`no end within ${LIMIT} ms: ${what}`)), LIMIT);
+      const late = setTimeout(() => {
+        this.#hung = what;
+        reject(new Error(`no end within ${LIMIT} ms: ${what}`));
+      }, LIMIT);
       this.#waiting.set(name, (rest) => {
         clearTimeout(late);
         resolve(rest);
@@ -101,7 +106,7 @@ export class Shell {
       read: () => ({ ...this.#outputs(name), exit: exit ?? 0 }),
       end: async () => {
         if (exit !== undefined) return { ...this.#outputs(name), exit };
-        process.kill(pid, "SIGTERM");
+        terminate(pid);
         await ended;
         return { ...this.#outputs(name), exit: 0 };
       },
@@ -112,11 +117,16 @@ export class Shell {
   async stop(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.pid === undefined) return;
     const closed = once(this.#child, "exit");
-    try {
-      process.kill(-this.#child.pid, "SIGKILL");
-    } catch {
-      // It ended in this moment.
-    }
+    terminate(-this.#child.pid, "SIGKILL");
     await closed;
+  }
+}
+
+/** Ends a process, or a group of them when negative. */
+function terminate(pid: number, signal: NodeJS.Signals = "SIGTERM"): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It ended in this moment.
   }
 }

@@ -46,5 +46,5 @@ function validateAmount(name: string, value: string, path: string, errors: Field
     errors.invalid(path, name, "doesn't follow extended resource name standard");
   const amount = parseQuantity(value);
   if (amount.unscaled < 0n) errors.invalid(path, value, notNegative);
-  if (!native(name) && scaledQuantity(amount, 3) % 1000n !== 0n) errors.invalid(path, value, "must be an integer");
+  if (!native(name) && scaledQuantity(amount, -3) % 1000n !== 0n) errors.invalid(path, value, "must be an integer");
 }

@@ -195,15 +195,15 @@ export const extensions: readonly Sample[] = [
     kind: "APIService",
     plural: "apiservices",
     namespaced: false,
-    name: "v1beta1.metrics.k8s.io",
+    name: "v1beta1.custom.metrics.k8s.io",
     body: {
       spec: {
-        group: "metrics.k8s.io",
+        group: "custom.metrics.k8s.io",
         version: "v1beta1",
         groupPriorityMinimum: 100,
         versionPriority: 100,
         insecureSkipTLSVerify: true,
-        service: { namespace: "kube-system", name: "metrics-server" },
+        service: { namespace: "kube-system", name: "prometheus-adapter" },
       },
     },
     defaulted: { spec: { service: { port: 443 } }, status: { conditions: [{ type: "Available", status: "False" }] } },
@@ -218,7 +218,7 @@ export const extensions: readonly Sample[] = [
       ],
     ],
     columns: "Name Service Available Age",
-    cells: ["kube-system/metrics-server", "False (NotAggregated)", age],
+    cells: ["kube-system/prometheus-adapter", "False (NotAggregated)", age],
   },
   {
     apiVersion: "flowcontrol.apiserver.k8s.io/v1",

@@ -123,7 +123,7 @@ export const pods: readonly Sample[] = [
       ],
       [
         { spec: { clusterIP: "10.0.0.1", ports: [{ port: 80 }] } },
-        "failed to allocate IP 10.0.0.1: the provided IP (10.0.0.1) is not in the valid range. The range of valid IPs is 10.96.0.0/12",
+        "failed to allocate IP 10.0.0.1: the provided network does not match the current range",
       ],
       [
         { spec: { clusterIP: "10.96.0.1", ports: [{ port: 80 }] } },

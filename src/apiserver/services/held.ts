@@ -1,0 +1,93 @@
+import type { StoredObject } from "../object.ts";
+import type { Entry, Store } from "../store/index.ts";
+
+/**
+ * Which objects of a resource hold which things, kept up to date from the store's changes when it is asked: a refused
+ * or dry-run write leaves nothing to give back.
+ */
+export class Held {
+  readonly #store: Store;
+  readonly #resource: string;
+  readonly #of: (entry: Entry) => readonly (readonly [thing: string, holder: string])[];
+  /** Several may hold one thing only when somebody went around the allocator. */
+  readonly #holders = new Map<string, Set<string>>();
+  #seen = -1;
+
+  /** @param of what an object holds, with the holder's name */
+  constructor(store: Store, resource: string, of: (entry: Entry) => readonly (readonly [string, string])[]) {
+    this.#store = store;
+    this.#resource = resource;
+    this.#of = of;
+  }
+
+  has(thing: string): boolean {
+    this.#refresh();
+    return this.#holders.has(thing);
+  }
+
+  /** Whether somebody other than `owner` holds the thing. */
+  byOther(thing: string, owner: string): boolean {
+    this.#refresh();
+    for (const holder of this.#holders.get(thing) ?? []) if (holder !== owner) return true;
+    return false;
+  }
+
+  #refresh(): void {
+    const revision = this.#store.collectionRevision(this.#resource);
+    if (revision === this.#seen) return;
+    const changes = this.#seen < 0 ? undefined : this.#store.changesSince(this.#resource, this.#seen);
+    this.#seen = revision;
+    if (!changes) {
+      this.#holders.clear();
+      for (const entry of this.#store.list(this.#resource)) this.#take(entry);
+      return;
+    }
+    for (const change of changes) {
+      if (change.previous) this.#giveBack(change.previous);
+      if (change.type !== "DELETED") this.#take(change.entry);
+    }
+  }
+
+  #take(entry: Entry): void {
+    for (const [thing, holder] of this.#of(entry)) {
+      const holders = this.#holders.get(thing);
+      if (holders) holders.add(holder);
+      else this.#holders.set(thing, new Set([holder]));
+    }
+  }
+
+  #giveBack(entry: Entry): void {
+    for (const [thing, holder] of this.#of(entry)) {
+      const holders = this.#holders.get(thing);
+      holders?.delete(holder);
+      if (holders?.size === 0) this.#holders.delete(thing);
+    }
+  }
+}
+
+interface ServiceSpec {
+  readonly clusterIPs?: readonly string[];
+  readonly ports?: readonly { readonly nodePort?: number; readonly protocol?: string }[];
+  readonly healthCheckNodePort?: number;
+}
+
+/** The addresses of a Service. */
+export function addressesOf({ spec }: StoredObject): readonly string[] {
+  return ((spec ?? {}) as ServiceSpec).clusterIPs?.filter((ip) => ip !== "None" && ip !== "") ?? [];
+}
+
+/** The node ports of a Service as `TCP/30080`. */
+export function nodePortsOf({ spec }: StoredObject): readonly string[] {
+  const { ports = [], healthCheckNodePort } = (spec ?? {}) as ServiceSpec;
+  return [
+    ...ports.flatMap((port) => (port.nodePort ? [`${port.protocol ?? "TCP"}/${port.nodePort}`] : [])),
+    ...(healthCheckNodePort ? [`TCP/${healthCheckNodePort}`] : []),
+  ];
+}
+
+/** Whom an IPAddress belongs to: a Service by its key, anything else by a name that no Service has. */
+export function parentOf({ spec }: StoredObject): string {
+  const { parentRef = {} } = (spec ?? {}) as { parentRef?: Record<string, string | undefined> };
+  const { group = "", resource = "", namespace = "", name = "" } = parentRef;
+  return group === "" && resource === "services" ? `${namespace}/${name}` : `${group}:${resource}:${namespace}/${name}`;
+}
