@@ -12,6 +12,8 @@ export interface BootstrapOptions {
   readonly advertiseAddress: string;
   readonly securePort: number;
   readonly serviceCidrs: readonly string[];
+  /** PEM of whoever signs client certificates: extension servers read it. */
+  readonly clientCa?: string;
 }
 
 /** How this server itself writes. */
@@ -38,6 +40,11 @@ export function bootstrap(
   for (const name of ["kube-system", "kube-public", "kube-node-lease", "default"])
     ensure("v1", "Namespace", "", { metadata: { name } });
   bootstrapRoles(deps, ownWrite);
+  if (options.clientCa)
+    ensure("v1", "ConfigMap", "kube-system", {
+      metadata: { name: "extension-apiserver-authentication" },
+      data: { "client-ca-file": options.clientCa },
+    });
   ensure("scheduling.k8s.io/v1", "PriorityClass", "", {
     metadata: { name: "system-node-critical" },
     value: 2000001000,
