@@ -67,8 +67,10 @@ function ready(port: number, ca: string): Promise<boolean> {
 }
 
 async function untilReady(child: ChildProcess, port: number, ca: string): Promise<void> {
+  let words = "";
+  child.stderr?.on("data", (text: string) => (words = (words + text).slice(-4000)));
   for (const end = performance.now() + patience; performance.now() < end; ) {
-    if (child.exitCode !== null) throw new Error(`kube-apiserver ended with code ${child.exitCode}`);
+    if (child.exitCode !== null) throw new Error(`kube-apiserver ended with code ${child.exitCode}:\n${words}`);
     if (await ready(port, ca)) return;
     await sleep(2);
   }
@@ -94,7 +96,7 @@ export async function startControlPlane(
   if (!existsSync(program)) throw new Error(`${program} is missing: ./podwire --version builds it`);
   const port = await freePort();
   const flags = [
-    ...["--advertise-address=127.0.0.1", "--bind-address=127.0.0.1", `--secure-port=${port}`],
+    ...["--advertise-address=192.0.2.10", "--bind-address=127.0.0.1", `--secure-port=${port}`],
     ...[`--client-ca-file=${file("ca.crt")}`, `--tls-cert-file=${file("tls.crt")}`],
     ...[`--tls-private-key-file=${file("tls.key")}`, `--service-account-signing-key-file=${file("sa.key")}`],
     ...(dataDir === undefined ? [] : [`--data-dir=${dataDir}`]),

@@ -3,6 +3,7 @@ import { errorMessage } from "#base/errors.ts";
 import { addressRepairController, serviceCidrController } from "./addresses/controller.ts";
 import { ControllerContext, type ControllerDeps, type ControllerHealth, type ControllerOptions } from "./context.ts";
 import { cronJobController } from "./cronjob/controller.ts";
+import { withoutCustom } from "./custom/follow.ts";
 import { daemonSetController } from "./daemonset/controller.ts";
 import { deploymentController } from "./deployment/controller.ts";
 import { disruptionController } from "./disruption/controller.ts";
@@ -28,6 +29,8 @@ export interface Controllers {
   /** Ends all work and waits for what is under way. */
   stop(): Promise<void>;
   health(): ControllerHealth;
+  /** What the controllers or the scheduler count, in Prometheus' text format. */
+  metrics(of: "controllers" | "scheduler"): string;
   /** Resolves when no controller has anything to do; for tests. */
   idle(): Promise<void>;
 }
@@ -53,8 +56,9 @@ export async function startControllers({ options, ...deps }: StartControllers): 
     startAll(context, served);
     await context.start();
     // The garbage collector watches every kind: it begins when the first work is under way.
-    garbageController(context, served);
-    unattendedController(context, served);
+    const { builtIn, definitions } = await withoutCustom(deps.client, served);
+    garbageController(context, builtIn, definitions);
+    unattendedController(context, builtIn);
     context.start().catch((error: unknown) => {
       if (!stopping.signal.aborted) deps.log.error("Garbage collection did not start", { error: errorMessage(error) });
     });
@@ -62,7 +66,12 @@ export async function startControllers({ options, ...deps }: StartControllers): 
     await stop();
     throw error;
   }
-  return { stop, health: () => context.health(), idle: () => context.idle() };
+  return {
+    stop,
+    health: () => context.health(),
+    metrics: (of) => context.metricsText(of),
+    idle: () => context.idle(),
+  };
 }
 
 function startAll(context: ControllerContext, served: readonly Resource<KubeObject>[]): void {
