@@ -76,6 +76,16 @@ describe("ReplicaSet plan", () => {
     expect(planReplicaSet({ ...replicaSet(1), status: failed }, [pod("a")], now).status.conditions).toBeUndefined();
   });
 
+  it("takes pods first from nodes that are doubled up, by ReplicaSets of the same owner too", () => {
+    const at = (name: string, nodeName: string) => pod(name, {}, readyAt("2026-01-01T00:00:00Z"), { nodeName });
+    const mine = [at("a", "n1"), at("b", "n2")];
+    const sibling = { ...at("c", "n2"), metadata: { ...at("c", "n2").metadata, ownerReferences: owned("else") } };
+    const first = (related: Pod[]) =>
+      planReplicaSet(replicaSet(1), mine, now, undefined, related).remove.map(({ metadata }) => metadata.name);
+    expect(first([sibling])).toEqual(["b"]);
+    expect(first([{ ...sibling, spec: { ...sibling.spec, nodeName: "n1" } }])).toEqual(["a"]);
+  });
+
   it("lets those go first that serve least", () => {
     const on = { nodeName: "n1" };
     const pods = [
