@@ -46,7 +46,7 @@ describe("ReplicaSet plan", () => {
     expect(plan.create).toBe(2);
     expect(plan.adopt.map(({ metadata }) => metadata.name)).toEqual(["orphan"]);
     expect(plan.release.map(({ metadata }) => metadata.name)).toEqual(["strayed"]);
-    expect(plan.status).toMatchObject({ replicas: 2, observedGeneration: 3 });
+    expect(plan.status).toMatchObject({ replicas: 2, terminatingReplicas: 1, observedGeneration: 3 });
   });
 
   it("is at rest when the numbers fit and while it is being deleted", () => {
