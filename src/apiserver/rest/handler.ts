@@ -168,7 +168,7 @@ export class Handler {
 function refuseCustom(kind: Kind, info: RequestInfo): void {
   if (!kind.custom) return;
   if (kind.custom.refusal) throw internal(kind.custom.refusal);
-  if (kind.custom.terminating && info.verb === "create")
+  if (kind.custom.terminating() && info.verb === "create")
     throw new StatusError(
       405,
       "MethodNotAllowed",

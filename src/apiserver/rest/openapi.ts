@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { brotliDecompressSync } from "node:zlib";
 import { kubernetesVersion } from "#api/index.ts";
+import type { Kind } from "../kinds/definition.ts";
 import type { GroupVersion, Registry } from "../kinds/registry.ts";
 import type { Dict } from "../object.ts";
 import type { Schema } from "../schema/schema.ts";
