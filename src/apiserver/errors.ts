@@ -155,6 +155,14 @@ export function internal(message: string): StatusError {
   });
 }
 
+/**
+ * A client's mistake that upstream did not classify: code 500 and no reason, so that kubectl prints `Error from server: `
+ * and the message alone. Failures of the server itself have the reason InternalError.
+ */
+export function unclassified(message: string): StatusError {
+  return new StatusError(500, "", message);
+}
+
 /** 503. */
 export function unavailable(message: string): StatusError {
   return new StatusError(503, "ServiceUnavailable", message);

@@ -10,6 +10,7 @@ import { componentStatuses } from "./component-status.ts";
 import type { Discovery } from "./discovery.ts";
 import { getObject, listObjects } from "./list.ts";
 import { parseRequest, type RequestInfo } from "./request-info.ts";
+import type { RequestMetrics } from "./request-metrics.ts";
 import type { ResourceMetrics } from "./resource-metrics.ts";
 import type { Reviews } from "./reviews.ts";
 import type { Subresources } from "./subresources.ts";
@@ -39,7 +40,8 @@ export interface HandlerDeps {
   readonly subresources: Subresources;
   readonly reviews: Reviews;
   readonly paths: PathHandler;
-  readonly metrics: ResourceMetrics;
+  readonly resourceMetrics: ResourceMetrics;
+  readonly metrics: RequestMetrics;
   readonly log: Logger;
 }
 
@@ -52,8 +54,7 @@ export class Handler {
   }
 
   /** Who asks and what for; throws StatusError when they may not. */
-  admit(call: Call): { user: User; info: RequestInfo } {
-    const info = this.#parse(call);
+  admit(call: Call, info = this.#parse(call)): { user: User; info: RequestInfo } {
     const user = this.#deps.authority.authenticate(call, info.path);
     this.#deps.authority.authorize(user, info);
     return { user, info };
@@ -61,15 +62,17 @@ export class Handler {
 
   /** Answers a request. Never rejects. */
   async handle(call: Call): Promise<Reply> {
+    const end = this.#deps.metrics.begin(call);
     const warnings: string[] = [];
+    let info: RequestInfo | undefined;
     try {
-      const { user, info } = this.admit(call);
+      info = this.#parse(call);
+      const { user } = this.admit(call, info);
       const reply = await this.#route(call, user, info, warnings);
-      return warnings.length === 0
-        ? reply
-        : { ...reply, headers: { ...reply.headers, warning: warnings.map(warningText).join(", ") } };
+      const said = warnings.map(warningText).join(", ");
+      return end(info, said === "" ? reply : { ...reply, headers: { ...reply.headers, warning: said } });
     } catch (error) {
-      return this.#failure(error, call);
+      return end(info, this.#failure(error, call));
     }
   }
 
@@ -119,7 +122,7 @@ export class Handler {
         ? badRequest("an empty namespace may not be set during creation")
         : methodNotAllowed();
     }
-    if (kind.group === "metrics.k8s.io") return this.#deps.metrics.answer(request);
+    if (kind.group === "metrics.k8s.io") return this.#deps.resourceMetrics.answer(request);
     if (kind.plural === "componentstatuses" && kind.group === "") return componentStatuses(request);
     if (["get", "list", "watch"].includes(info.verb)) await store.readable();
     if (info.subresource) return subresources.answer(request);

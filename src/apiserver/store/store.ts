@@ -117,6 +117,16 @@ export class Store {
     return this.#collections.get(resource)?.entries.size ?? 0;
   }
 
+  /** Every resource with the number of its objects. */
+  *counts(): Generator<readonly [resource: string, count: number]> {
+    for (const [resource, { entries }] of this.#collections) yield [resource, entries.size];
+  }
+
+  /** Size of the log's file; 0 without one. */
+  get logBytes(): number {
+    return this.#log?.bytes ?? 0;
+  }
+
   /** Revision of the last write to a resource, 0 before the first. */
   collectionRevision(resource: string): number {
     return this.#collections.get(resource)?.revision ?? 0;

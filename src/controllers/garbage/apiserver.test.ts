@@ -12,7 +12,11 @@ const ownedBy = ({ metadata }: ConfigMap, blockOwnerDeletion = true): OwnerRefer
   uid: metadata.uid ?? "",
   blockOwnerDeletion,
 });
-function make(name: string, owners: OwnerReference[] = [], more: Partial<ConfigMap["metadata"]> = {}): Promise<ConfigMap> {
+function make(
+  name: string,
+  owners: OwnerReference[] = [],
+  more: Partial<ConfigMap["metadata"]> = {},
+): Promise<ConfigMap> {
   const metadata = { name, namespace: "default", ownerReferences: owners, ...more };
   return cluster.client.create(resources.configMaps, { metadata });
 }

@@ -18,8 +18,7 @@ const web: Deployment = {
     template: { metadata: { labels: { app: "web" } }, spec: { containers: [{ name: "c", image: "i" }] } },
   },
 };
-const gone = async () =>
-  isNotFound(await cluster.get(resources.namespaces, "shop").catch((error: unknown) => error));
+const gone = async () => isNotFound(await cluster.get(resources.namespaces, "shop").catch((error: unknown) => error));
 
 describe("namespaces with the API server", () => {
   it("say what they wait for, pods first, and go when it is gone", async () => {
@@ -27,7 +26,10 @@ describe("namespaces with the API server", () => {
     await cluster.client.create(resources.namespaces, { metadata: { name: "shop" } });
     const held = { name: "held", namespace: "shop", finalizers: ["example.com/hold"] };
     await cluster.client.create(resources.configMaps, { metadata: held });
-    await cluster.until(async () => (await cluster.client.list(resources.serviceAccounts, { namespace: "shop" })).items.length, 1);
+    await cluster.until(
+      async () => (await cluster.client.list(resources.serviceAccounts, { namespace: "shop" })).items.length,
+      1,
+    );
     const pod = { metadata: { ...held, name: "pod" }, spec: { containers: [{ name: "c", image: "i" }] } };
     await cluster.client.create(resources.pods, pod);
     await cluster.client.create(resources.deployments, web);
@@ -54,7 +56,8 @@ describe("namespaces with the API server", () => {
 
   it("keep their account and the cluster's CA in order, whatever is done to them", async () => {
     cluster = await new InProcessCluster().start(0);
-    const rootCa = async () => (await cluster.get(resources.configMaps, "kube-root-ca.crt").catch(() => undefined))?.data;
+    const rootCa = async () =>
+      (await cluster.get(resources.configMaps, "kube-root-ca.crt").catch(() => undefined))?.data;
     await cluster.until(rootCa, { "ca.crt": "CA" });
     await cluster.patch(resources.configMaps, "kube-root-ca.crt", { data: { "ca.crt": "forged", more: "x" } });
     await cluster.until(rootCa, { "ca.crt": "CA" });
