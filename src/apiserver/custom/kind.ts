@@ -23,7 +23,8 @@ export interface CustomDeps {
   readonly schema: Schema;
   /** Aborted when the definition changes or goes: watches end. */
   readonly retired: AbortSignal;
-  readonly terminating: boolean;
+  /** Whether the definition is being deleted. */
+  terminating(): boolean;
 }
 
 /** The name of a kind in the table of structures and, without the prefix, in OpenAPI documents. */

@@ -84,19 +84,26 @@ beforeAll(async () => {
   await ask(admin, "POST", pods, { metadata: { name: "unbound" }, spec });
   await ask(admin, "POST", `${pods}/p/binding`, { target: { kind: "Node", name: "node01" } });
   const headers = { "content-type": "application/merge-patch+json" };
-  await ask(admin, "PATCH", `${pods}/p/status`, { status: { podIP: "127.0.0.1" } }, headers);
+  await ask(
+    admin,
+    "PATCH",
+    `${pods}/p/status`,
+    { status: { podIP: "127.0.0.1", podIPs: [{ ip: "127.0.0.1" }, { ip: "::ffff:127.0.0.1" }] } },
+    headers,
+  );
   await ask(admin, "POST", "/api/v1/namespaces/default/services", {
     metadata: { name: "s" },
     spec: { ports: [{ port: 80 }] },
   });
+  // An endpoint may not be on the loopback interface; in this form the address is not seen for what it is.
   await ask(admin, "POST", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", {
     metadata: { name: "s-1", labels: { "kubernetes.io/service-name": "s" } },
-    addressType: "IPv4",
+    addressType: "IPv6",
     endpoints: [
-      { addresses: ["127.0.0.1"], targetRef: { kind: "Pod", namespace: "default", name: "p" } },
+      { addresses: ["::ffff:127.0.0.1"], targetRef: { kind: "Pod", namespace: "default", name: "p" } },
       // Somebody's own: no pod has this address.
-      { addresses: ["127.0.0.9"], targetRef: { kind: "Pod", namespace: "default", name: "p" } },
-      { addresses: ["127.0.0.9"] },
+      { addresses: ["::ffff:127.0.0.9"], targetRef: { kind: "Pod", namespace: "default", name: "p" } },
+      { addresses: ["::ffff:127.0.0.9"] },
     ],
     ports: [{ port: (backend.address() as AddressInfo).port }],
   });

@@ -9,6 +9,7 @@ import { type Call, jsonReply, type Reply } from "./call.ts";
 import { componentStatuses } from "./component-status.ts";
 import type { Discovery } from "./discovery.ts";
 import { getObject, listObjects } from "./list.ts";
+import { pretty, wantsPretty } from "./pretty.ts";
 import { parseRequest, type RequestInfo } from "./request-info.ts";
 import type { RequestMetrics } from "./request-metrics.ts";
 import type { ResourceMetrics } from "./resource-metrics.ts";
@@ -68,7 +69,8 @@ export class Handler {
     try {
       info = this.#parse(call);
       const { user } = this.admit(call, info);
-      const reply = await this.#route(call, user, info, warnings);
+      const made = await this.#route(call, user, info, warnings);
+      const reply = wantsPretty(call) ? pretty(made) : made;
       const said = warnings.map(warningText).join(", ");
       return end(info, said === "" ? reply : { ...reply, headers: { ...reply.headers, warning: said } });
     } catch (error) {
@@ -168,7 +170,7 @@ export class Handler {
 function refuseCustom(kind: Kind, info: RequestInfo): void {
   if (!kind.custom) return;
   if (kind.custom.refusal) throw internal(kind.custom.refusal);
-  if (kind.custom.terminating && info.verb === "create")
+  if (kind.custom.terminating() && info.verb === "create")
     throw new StatusError(
       405,
       "MethodNotAllowed",

@@ -102,7 +102,7 @@ export class Objects {
     errors.throwIfAny(kind.kind, kind.group, name);
     this.#admit("UPDATE", kind, object, old, options);
     if (kind.generation && options.subresource !== "status") countGeneration(kind, old, object);
-    if (equalJson(object, old)) return old;
+    if (equalJson(withoutTimes(object), withoutTimes(old))) return old;
     if (options.dryRun) return object;
     if (isGone(kind, object)) {
       const removed = this.#store.remove(kind.storage, key) as Entry;
@@ -302,6 +302,13 @@ export class Objects {
       schema: this.#schema,
     };
   }
+}
+
+/** An object without the moments of its managers' writes: a write that changes nothing else is none. */
+function withoutTimes(object: StoredObject): StoredObject {
+  const { managedFields, ...metadata } = object.metadata;
+  if (!managedFields) return object;
+  return { ...object, metadata: { ...metadata, managedFields: managedFields.map(({ time: _, ...entry }) => entry) } };
 }
 
 /** Subresources that write the status and nothing else. */

@@ -12,7 +12,8 @@ import { type Descriptions, SchemaBuilder } from "./openapi-schemas.ts";
 import { swagger, swaggerMessage, swaggerMessageType } from "./swagger.ts";
 
 /**
- * OpenAPI v2 whole, and v3: an index, and one document per group and version, made when asked for. They hold what kubectl reads:
+ * OpenAPI v2 whole, and v3: an index, and one document per group and version, made when asked for. They hold what
+ * kubectl reads:
  * schemas with merge keys and descriptions, and operations with their kind, patch types and fieldValidation.
  */
 export class OpenApi {
