@@ -36,11 +36,18 @@ export class OpenApi {
     const group = this.#registry.groups.find((g) => match && g.group === (match[1] ?? "") && g.version === match[2]);
     if (!group) return undefined;
     const hash = this.#hashOf(group);
+    // Only an address with the hash names this very document for ever; one with an old hash leads to the new one.
+    const asked = new URLSearchParams(call.url.split("?")[1] ?? "").get("hash");
+    if (asked && asked !== hash) return { status: 301, headers: { location: `${path}?hash=${hash}` }, body: "" };
     const headers = {
       etag: `"${hash}"`,
       vary: "Accept",
-      "cache-control": "public, immutable",
-      expires: new Date(Date.now() + 31_536_000_000).toUTCString(),
+      ...(asked
+        ? {
+            "cache-control": "public, immutable",
+            expires: new Date(Date.now() + 31_536_000_000).toUTCString(),
+          }
+        : {}),
     };
     if (call.headers["if-none-match"] === `"${hash}"`) return { status: 304, headers, body: "" };
     return jsonReply(await this.#document(group), 200, headers);
