@@ -3,6 +3,7 @@ import type {
   ConfigMap,
   ControllerRevision,
   CronJob,
+  CustomResourceDefinition,
   DaemonSet,
   Deployment,
   EndpointSlice,
@@ -86,6 +87,13 @@ export const resources = {
     "v1",
     "clusterrolebindings",
     "ClusterRoleBinding",
+    false,
+  ),
+  customResourceDefinitions: resource<CustomResourceDefinition>(
+    "apiextensions.k8s.io",
+    "v1",
+    "customresourcedefinitions",
+    "CustomResourceDefinition",
     false,
   ),
 } as const;

@@ -7,6 +7,7 @@
  */
 export type * from "./types/config.ts";
 export type * from "./types/container.ts";
+export type * from "./types/definitions.ts";
 export type * from "./types/meta.ts";
 export type * from "./types/networking.ts";
 export type * from "./types/node.ts";

@@ -17,6 +17,7 @@ import { Handler } from "./rest/handler.ts";
 import { Objects } from "./rest/objects.ts";
 import { OpenApi } from "./rest/openapi.ts";
 import { Paths } from "./rest/paths.ts";
+import { RequestMetrics } from "./rest/request-metrics.ts";
 import { ResourceMetrics } from "./rest/resource-metrics.ts";
 import { Reviews } from "./rest/reviews.ts";
 import { Subresources } from "./rest/subresources.ts";
@@ -62,7 +63,8 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
   const objects = new Objects({ store, schema, allocator, admission });
   const writes = new Writes({ store, schema, objects });
   const openApi = new OpenApi(registry, schema, serverVersion.gitVersion);
-  const paths = new Paths({ store, tokens, openApi });
+  const metrics = new RequestMetrics(registry);
+  const paths = new Paths({ store, tokens, openApi, metrics });
   const handler = new Handler({
     authority,
     registry,
@@ -73,12 +75,19 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     reviews: new Reviews({ schema, rbac, authorizer, authenticator, audiences: tokens.audiences }),
     paths: (path, call) => paths.answer(path, call),
     // Made below: it passes requests on for which this handler has decided who may.
-    metrics: new ResourceMetrics({ store, ask: (node, path, ms) => proxy.ask(node, path, ms), log: deps.log }),
+    resourceMetrics: new ResourceMetrics({ store, ask: (node, path, ms) => proxy.ask(node, path, ms), log: deps.log }),
+    metrics,
     log: deps.log,
   });
   const endLedger = new AddressLedger({ store, objects, registry }).start();
   const { advertiseAddress, securePort } = options;
-  bootstrap({ store, objects, registry }, { advertiseAddress, securePort, serviceCidrs: options.services.cidrs });
+  bootstrap(
+    { store, objects, registry },
+    {
+      ...{ advertiseAddress, securePort, serviceCidrs: options.services.cidrs },
+      ...(options.clientCa ? { clientCa: options.clientCa } : {}),
+    },
+  );
   boundBacktracking();
   const registrar = new Registrar({ store, schema, objects, registry, log: deps.log });
   registrar.start();

@@ -10,6 +10,7 @@ import {
   type WorkQueueOptions,
 } from "#api/index.ts";
 import type { Logger } from "#base/log.ts";
+import { Metrics } from "#base/metrics.ts";
 
 /** What the controllers are told about the cluster. */
 export interface ControllerOptions {
@@ -66,7 +67,12 @@ export class ControllerContext {
   readonly log: Logger;
   readonly schedulerLog: Logger;
   readonly now: () => Date;
+  /** What the controllers count, and what the scheduler does: elsewhere two programs. */
+  readonly metrics = new Metrics();
+  readonly schedulerMetrics = new Metrics();
+  readonly #samplers: (() => void)[] = [];
   readonly #informers = new Map<string, Informer<KubeObject>>();
+  readonly #passing = new Set<Promise<void>>();
   readonly #recorders = new Map<string, EventRecorder>();
   readonly #controllers: RunningController[] = [];
 
@@ -88,6 +94,20 @@ export class ControllerContext {
       this.#informers.set(key, informer);
     }
     return informer as unknown as Informer<T>;
+  }
+
+  /**
+   * An informer of a kind that may go: it starts at once, nobody else has it, and `end` ends it. Other than with
+   * informer() it is no fault of the process when its watch breaks.
+   */
+  passing<T extends KubeObject>(of: Resource<T>): { readonly informer: Informer<T>; end(): void } {
+    const own = new AbortController();
+    const signal = AbortSignal.any([this.signal, own.signal]);
+    const informer = new Informer<T>(this.client, of, {}, { log: this.log, signal });
+    informer.start();
+    const ended = informer.ended().finally(() => this.#passing.delete(ended));
+    this.#passing.add(ended);
+    return { informer, end: () => own.abort(new Error(`${of.plural} are no longer served`)) };
   }
 
   /** The recorder of a component, such as `replicaset-controller`. */
@@ -122,6 +142,7 @@ export class ControllerContext {
   /** Waits for what still runs after the signal was aborted. */
   async ended(): Promise<void> {
     await Promise.all([...this.#informers.values()].map((informer) => informer.ended()));
+    await Promise.all(this.#passing);
     await Promise.all(this.#controllers.map(({ queue }) => queue.ended()));
     await Promise.all([...this.#recorders.values()].map((recorder) => recorder.flush()));
   }
@@ -132,6 +153,22 @@ export class ControllerContext {
     for (let working = busy(); working.length > 0; working = busy()) {
       await Promise.all(working.map(({ queue }) => queue.idle()));
     }
+  }
+
+  /** Calls a function that sets gauges, each time before metrics are read. */
+  sample(sampler: () => void): void {
+    this.#samplers.push(sampler);
+  }
+
+  /** The metrics in Prometheus' text format. */
+  metricsText(of: "controllers" | "scheduler"): string {
+    const depth = this.metrics.gauge("workqueue_depth", "Current depth of workqueue");
+    for (const { name, queue } of this.#controllers) {
+      const { waiting } = queue.stats();
+      depth.set(waiting, { name: name.replaceAll("-", "_") });
+    }
+    for (const sampler of this.#samplers) sampler();
+    return (of === "controllers" ? this.metrics : this.schedulerMetrics).text();
   }
 
   /** For /readyz and `status`: which controllers run, and what hinders them. */

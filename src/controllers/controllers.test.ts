@@ -255,7 +255,10 @@ describe("controllers together", () => {
           .find(({ metadata }) => metadata.name === "gone")
           ?.status?.conditions?.map(({ message }) => message),
       [
-        "Some resources are remaining: secrets has 1 resource instances",
+        "All resources successfully discovered",
+        "All legacy kube types successfully parsed",
+        "All content successfully deleted, may be waiting on finalization",
+        "Some resources are remaining: secrets. has 1 resource instances",
         "Some content in the namespace has finalizers remaining: x/y in 1 resource instances",
       ],
     );

@@ -3,6 +3,7 @@ import { errorMessage } from "#base/errors.ts";
 import { addressRepairController, serviceCidrController } from "./addresses/controller.ts";
 import { ControllerContext, type ControllerDeps, type ControllerHealth, type ControllerOptions } from "./context.ts";
 import { cronJobController } from "./cronjob/controller.ts";
+import { withoutCustom } from "./custom/follow.ts";
 import { daemonSetController } from "./daemonset/controller.ts";
 import { deploymentController } from "./deployment/controller.ts";
 import { disruptionController } from "./disruption/controller.ts";
@@ -13,6 +14,7 @@ import { jobController } from "./job/controller.ts";
 import { accountsController } from "./namespaces/accounts.ts";
 import { namespaceController } from "./namespaces/controller.ts";
 import { deletableResources } from "./namespaces/discovery.ts";
+import { tokensController } from "./namespaces/tokens.ts";
 import { lifecycleController, subnetController } from "./nodes/controller.ts";
 import { taintEvictionController } from "./nodes/evictionController.ts";
 import { podGcController } from "./nodes/podgcController.ts";
@@ -27,6 +29,8 @@ export interface Controllers {
   /** Ends all work and waits for what is under way. */
   stop(): Promise<void>;
   health(): ControllerHealth;
+  /** What the controllers or the scheduler count, in Prometheus' text format. */
+  metrics(of: "controllers" | "scheduler"): string;
   /** Resolves when no controller has anything to do; for tests. */
   idle(): Promise<void>;
 }
@@ -52,8 +56,9 @@ export async function startControllers({ options, ...deps }: StartControllers): 
     startAll(context, served);
     await context.start();
     // The garbage collector watches every kind: it begins when the first work is under way.
-    garbageController(context, served);
-    unattendedController(context, served);
+    const { builtIn, definitions } = await withoutCustom(deps.client, served);
+    garbageController(context, builtIn, definitions);
+    unattendedController(context, builtIn);
     context.start().catch((error: unknown) => {
       if (!stopping.signal.aborted) deps.log.error("Garbage collection did not start", { error: errorMessage(error) });
     });
@@ -61,13 +66,19 @@ export async function startControllers({ options, ...deps }: StartControllers): 
     await stop();
     throw error;
   }
-  return { stop, health: () => context.health(), idle: () => context.idle() };
+  return {
+    stop,
+    health: () => context.health(),
+    metrics: (of) => context.metricsText(of),
+    idle: () => context.idle(),
+  };
 }
 
 function startAll(context: ControllerContext, served: readonly Resource<KubeObject>[]): void {
   const has = (...plurals: string[]) => plurals.every((name) => served.some(({ plural }) => plural === name));
   systemController(context);
   accountsController(context);
+  tokensController(context);
   subnetController(context);
   schedulerController(context, (plural) => has(plural));
   if (has("replicasets")) replicaSetController(context);

@@ -139,3 +139,43 @@ describe("V02 what each address of a Service does (part: model)", () => {
     });
   });
 });
+
+describe("V02 what each address of a Service does (part: hints of endpoints)", () => {
+  const here = { ...node, zone: "a" };
+  const hinted = (address: string, zone: string | undefined, nodeName: string | undefined, ready = true) => ({
+    address,
+    nodeName: nodeName ?? "node09",
+    conditions: { ready, serving: ready, terminating: false },
+    hints: {
+      ...(zone === undefined ? {} : { forZones: [{ name: zone }] }),
+      ...(nodeName === undefined ? {} : { forNodes: [{ name: nodeName }] }),
+    },
+  });
+  const web = service("web", { clusterIP: "10.96.0.1" });
+  const backends = (endpoints: Parameters<typeof slice>[1], at: typeof node & { zone?: string } = here) =>
+    show(serviceFrontends(web, [slice("web", endpoints)], at)).map((line) => line.split("→ ")[1]);
+
+  it("lead to endpoints of the node's zone, and everywhere while the zone has none or a hint is missing", () => {
+    const both = [hinted("10.244.1.2", "a", undefined), hinted("10.244.2.2", "b", undefined)];
+    expect(backends(both)).toEqual(["10.244.1.2:8080"]);
+    expect(backends(both, { ...node, zone: "c" })).toEqual(["10.244.1.2:8080 10.244.2.2:8080"]);
+    expect(backends(both, node)).toEqual(["10.244.1.2:8080 10.244.2.2:8080"]);
+    expect(backends([...both, "10.244.3.3"])).toEqual(["10.244.1.2:8080 10.244.2.2:8080 10.244.3.3:8080"]);
+    expect(backends([hinted("10.244.1.2", "a", undefined, false), ...both.slice(1)])).toEqual(["10.244.2.2:8080"]);
+  });
+
+  it("lead to endpoints of the node itself first, then of its zone", () => {
+    const own = hinted("10.244.1.2", "a", "node01");
+    const near = hinted("10.244.2.2", "a", "node02");
+    const far3 = hinted("10.244.3.2", "b", "node03");
+    expect(backends([own, near, far3])).toEqual(["10.244.1.2:8080"]);
+    expect(backends([near, far3])).toEqual(["10.244.2.2:8080"]);
+    expect(backends([far3])).toEqual(["10.244.3.2:8080"]);
+  });
+
+  it("count for nothing where the traffic policy is Local", () => {
+    const local = service("web", { clusterIP: "10.96.0.1", internalTrafficPolicy: "Local" });
+    const slices = [slice("web", [hinted("10.244.1.2", "b", "node01"), hinted("10.244.2.2", "a", "node02")])];
+    expect(show(serviceFrontends(local, slices, here))).toEqual(["ClusterIP 10.96.0.1:80 → 10.244.1.2:8080"]);
+  });
+});

@@ -2,6 +2,7 @@ import { type Endpoint, type EndpointSlice, type Service, type ServicePort, SOUR
 import { type Ip, tryParseIp } from "#base/ip.ts";
 import type { Origin } from "#base/origin.ts";
 import { protocols } from "#kernel/nft/index.ts";
+import { type Hints, hintsOf, nearest } from "./hints.ts";
 
 /** An address and port that answers for a Service. */
 export interface Backend {
@@ -50,6 +51,8 @@ export interface NodeView {
   readonly name: string;
   /** Addresses at which NodePorts answer. */
   readonly addresses: readonly Ip[];
+  /** Its label topology.kubernetes.io/zone. */
+  readonly zone?: string | undefined;
 }
 
 const labels = {
@@ -76,14 +79,15 @@ export function isProxied(service: Service): boolean {
 
 /**
  * What each virtual address of a Service does on a node. Pure: equal input, equal output, whatever the slices' order.
- * Semantics are kube-proxy's: ready endpoints, else those that still serve while terminating.
+ * Semantics are kube-proxy's: ready endpoints that hints mean for this node, else those that still serve while
+ * terminating.
  */
 export function serviceFrontends(service: Service, slices: readonly EndpointSlice[], node: NodeView): Frontend[] {
   if (!isProxied(service)) return [];
   const virtual = virtualAddresses(service, node);
   return (service.spec.ports ?? []).flatMap((port, index) => {
     const origin = portOrigin(service, index);
-    const choice = (family: 4 | 6) => chooseBackends(port, slices, family, node.name);
+    const choice = (family: 4 | 6) => chooseBackends(port, slices, family, node);
     const choices = { 4: choice(4), 6: choice(6) };
     return virtual.flatMap(({ kind, ip }): Frontend[] => {
       const number = kind === "NodePort" ? port.nodePort : port.port;
@@ -166,23 +170,24 @@ function actionOf(service: Service, kind: FrontendKind, { cluster, local }: Choi
 
 interface Candidate {
   readonly backend: Backend;
+  readonly hints: Hints;
   readonly isReady: boolean;
   /** Still answers, though it is being deleted. */
   readonly isServingTerminating: boolean;
 }
 
-function chooseBackends(port: ServicePort, slices: readonly EndpointSlice[], family: 4 | 6, nodeName: string): Choice {
+function chooseBackends(port: ServicePort, slices: readonly EndpointSlice[], family: 4 | 6, node: NodeView): Choice {
   const candidates = new Map<string, Candidate>();
   for (const slice of slices) {
     if (slice.addressType !== (family === 4 ? "IPv4" : "IPv6")) continue;
-    for (const candidate of sliceCandidates(port, slice, nodeName)) {
+    for (const candidate of sliceCandidates(port, slice, node.name)) {
       const key = `${candidate.backend.ip.bytes.join(".")} ${candidate.backend.port}`;
       // The same endpoint may stand in two slices while it moves from one to the other: the better state counts.
       if (!candidates.has(key) || candidate.isReady) candidates.set(key, candidate);
     }
   }
   const all = [...candidates.values()].sort((a, b) => compareBackends(a.backend, b.backend));
-  return { cluster: usable(all), local: usable(all.filter(({ backend }) => backend.isLocal)) };
+  return { cluster: usable(nearest(all, node)), local: usable(all.filter(({ backend }) => backend.isLocal)) };
 }
 
 /** Ready ones; when there are none, those that are going but still serve (KEP-1669). */
@@ -209,12 +214,12 @@ function sliceCandidates(port: ServicePort, slice: EndpointSlice, nodeName: stri
       field: `endpoints[${index}]`,
     };
     const backend = { ip, port: number, isLocal: endpoint.nodeName === nodeName, origin };
-    return [{ backend, ...conditionsOf(endpoint) }];
+    return [{ backend, hints: hintsOf(endpoint), ...conditionsOf(endpoint) }];
   });
 }
 
 /** Absent conditions read as ready and serving (discovery/v1). */
-function conditionsOf(endpoint: Endpoint): Omit<Candidate, "backend"> {
+function conditionsOf(endpoint: Endpoint): Omit<Candidate, "backend" | "hints"> {
   const { ready = true, serving = ready, terminating = false } = endpoint.conditions ?? {};
   return { isReady: ready, isServingTerminating: serving && terminating };
 }

@@ -1,4 +1,13 @@
-import { type Client, delay, type EndpointSlice, Informer, keyOf, resources, type Service } from "#api/index.ts";
+import {
+  type Client,
+  delay,
+  type EndpointSlice,
+  Informer,
+  keyOf,
+  type Node,
+  resources,
+  type Service,
+} from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import type { Cidr, Ip } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
@@ -6,6 +15,7 @@ import { Metrics } from "#base/metrics.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
 import { type Nftables, type OriginIndex, Transaction } from "#kernel/nft/index.ts";
 import { FamilyTable } from "./familyTable.ts";
+import { hasHints, zoneOf } from "./hints.ts";
 import { serviceLayout } from "./layout.ts";
 import { type Frontend, serviceFrontends, serviceOfSlice } from "./model.ts";
 import { type FrontendPlan, planFrontend } from "./plan.ts";
@@ -74,6 +84,8 @@ class NodeProxy implements ServiceProxy {
   readonly #signal: AbortSignal;
   readonly #services: Informer<Service>;
   readonly #slices: Informer<EndpointSlice>;
+  /** This node alone: its zone may change. */
+  readonly #node: Informer<Node>;
   readonly #tables: Readonly<Record<4 | 6, FamilyTable>>;
   readonly #record: ReturnType<typeof proxyMetrics>;
   /** Services whose frontends are to be computed anew. */
@@ -99,6 +111,7 @@ class NodeProxy implements ServiceProxy {
     const deps = { log, signal: this.#signal };
     this.#services = new Informer(client, resources.services, {}, deps);
     this.#slices = new Informer(client, resources.endpointSlices, {}, deps);
+    this.#node = new Informer(client, resources.nodes, { fieldSelector: `metadata.name=${nodeName}` }, deps);
     const table = (family: "ip" | "ip6") => new FamilyTable(serviceLayout(family, { nodeName, podCidrs }));
     this.#tables = { 4: table("ip"), 6: table("ip6") };
     this.#services.onChange(({ object }) => this.#touch(keyOf(object)));
@@ -108,9 +121,14 @@ class NodeProxy implements ServiceProxy {
         if (service) this.#touch(service);
       }
     });
+    this.#node.onChange(({ object, old }) => {
+      if (zoneOf(object) === zoneOf(old)) return;
+      for (const slice of this.#slices.list()) if (hasHints(slice)) this.#touch(serviceOfSlice(slice) ?? "");
+    });
     const slicesOf = this.#slices.index((slice) => [serviceOfSlice(slice) ?? ""]);
     this.#services.start();
     this.#slices.start();
+    this.#node.start();
     const first = Promise.withResolvers<void>();
     this.synced = first.promise;
     this.synced.catch(() => {}); // nobody has to wait for it
@@ -135,7 +153,7 @@ class NodeProxy implements ServiceProxy {
     this.#stop.abort(new Error("service proxy stopped"));
     this.#wake.resolve();
     await this.#running;
-    await Promise.all([this.#services.ended(), this.#slices.ended()]);
+    await Promise.all([this.#services.ended(), this.#slices.ended(), this.#node.ended()]);
   }
 
   #touch(key: string): void {
@@ -151,7 +169,7 @@ class NodeProxy implements ServiceProxy {
     const wakeUp = () => this.#wake.resolve();
     this.#signal.addEventListener("abort", wakeUp, { once: true });
     try {
-      await Promise.all([this.#services.synced, this.#slices.synced]);
+      await Promise.all([this.#services.synced, this.#slices.synced, this.#node.synced]);
       let isFirst = true;
       while (!this.#signal.aborted) {
         this.#isSyncing = true;
@@ -228,7 +246,8 @@ class NodeProxy implements ServiceProxy {
   #compute(key: string, slices: readonly EndpointSlice[]): FrontendChange[] {
     const { nodeName, nodeAddresses } = this.#options;
     const service = this.#services.get(key);
-    const frontends = service ? serviceFrontends(service, slices, { name: nodeName, addresses: nodeAddresses }) : [];
+    const node = { name: nodeName, addresses: nodeAddresses, zone: zoneOf(this.#node.get(nodeName)) };
+    const frontends = service ? serviceFrontends(service, slices, node) : [];
     const planned = frontends.map((frontend) => ({
       frontend,
       plan: planFrontend(this.#tables[frontend.ip.family].layout, frontend),

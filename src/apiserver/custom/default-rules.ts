@@ -12,8 +12,9 @@ import { SchemaValidator } from "./validate.ts";
  */
 export function validateDefaults(types: Schema, schema: JsonSchema, path: string, errors: FieldErrors): void {
   for (const [below, where] of children(schema, path)) {
-    if (where === `${path}.properties[metadata]` && path.endsWith("openAPIV3Schema")) {
-      if (below.default !== undefined) errors.forbidden(`${where}.default`, "must not be set in top-level metadata");
+    const top = path.endsWith(".openAPIV3Schema") && /\.properties\[(metadata|kind|apiVersion)\]$/.exec(where);
+    if (top) {
+      if (below.default !== undefined) errors.forbidden(`${where}.default`, `must not be set in top-level ${top[1]}`);
       continue;
     }
     if (below.default !== undefined) validateDefault(types, below, `${where}.default`, errors);

@@ -1,12 +1,15 @@
 import type { FieldErrors } from "../errors.ts";
 import type { WriteContext } from "../kinds/definition.ts";
 import { dns1035Label, dnsSubdomain } from "../kinds/names.ts";
+import type { Dict } from "../object.ts";
 import type { Schema } from "../schema/schema.ts";
+import { validateRuleFields } from "./cel/rule-fields.ts";
 import { compileRules } from "./cel/rules.ts";
 import { validateDefaults } from "./default-rules.ts";
 import { parseJsonPath } from "./jsonpath.ts";
-import { type Crd, type CrdColumn, type CrdNames, type CrdVersion, conditionIs } from "./model.ts";
-import { validateStructural } from "./structural.ts";
+import { type Crd, type CrdColumn, type CrdNames, type CrdVersion, conditionIs, type JsonSchema } from "./model.ts";
+import { propertyOf } from "./prune.ts";
+import { validateForm, validateStructural } from "./structural.ts";
 
 /** Validation of definitions: apiextensions-apiserver pkg/apis/apiextensions/validation/validation.go. */
 
@@ -132,12 +135,41 @@ function validateConversion(crd: Crd, errors: FieldErrors): void {
   if (!strategy) errors.required("spec.conversion.strategy");
   else if (strategy !== "None" && strategy !== "Webhook")
     errors.unsupported("spec.conversion.strategy", strategy, ["None", "Webhook"]);
+  const config = webhook?.clientConfig as Dict | undefined;
+  const reviews = (webhook?.conversionReviewVersions ?? []) as readonly string[];
+  const [configPath, reviewsPath] = ["spec.conversion.webhookClientConfig", "spec.conversion.conversionReviewVersions"];
   if (strategy === "Webhook") {
-    if (!webhook?.clientConfig)
-      errors.required("spec.conversion.webhookClientConfig", "required when strategy is set to Webhook");
-  } else if (webhook) {
-    errors.forbidden("spec.conversion.webhook", "should not be set when strategy is not set to Webhook");
+    if (!config) errors.required(configPath, "required when strategy is set to Webhook");
+    else if ((config.url === undefined) === (config.service === undefined))
+      errors.required(configPath, "exactly one of url or service is required");
+    if (reviews.length === 0) errors.required(reviewsPath);
+    else if (!reviews.some((v) => v === "v1" || v === "v1beta1"))
+      errors.invalid(reviewsPath, reviews, "must include at least one of v1, v1beta1");
+    return;
   }
+  const text = "should not be set when strategy is not set to Webhook";
+  if (config) errors.forbidden(configPath, text);
+  if (reviews.length > 0) errors.forbidden(reviewsPath, text);
+}
+
+/** What may stand at the root beside a status subresource, by Go's names of the fields. */
+const rootFields =
+  "Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength MinLength Pattern MaxItems MinItems UniqueItems MultipleOf Required Items Properties ExternalDocs Example XPreserveUnknownFields XValidations";
+const goNames: Readonly<Record<string, string>> = {
+  "x-kubernetes-preserve-unknown-fields": "XPreserveUnknownFields",
+  "x-kubernetes-validations": "XValidations",
+};
+
+function validateRoot(schema: Dict, status: boolean, path: string, errors: FieldErrors): void {
+  if (schema.nullable) errors.forbidden(`${path}.nullable`, "nullable cannot be true at the root");
+  const allowed = rootFields.split(" ");
+  const names = Object.keys(schema).map((key) => goNames[key] ?? key.charAt(0).toUpperCase() + key.slice(1));
+  if (status && names.some((name) => !allowed.includes(name)))
+    errors.invalid(
+      path,
+      schema,
+      `only [${rootFields}] fields are allowed at the root of the schema if the status subresource is enabled`,
+    );
 }
 
 function validateVersion(version: CrdVersion, path: string, errors: FieldErrors, types: Schema): void {
@@ -149,6 +181,9 @@ function validateVersion(version: CrdVersion, path: string, errors: FieldErrors,
     const before = errors.causes.length;
     validateStructural(schema, at, errors);
     if (errors.causes.length === before) validateDefaults(types, schema, at, errors);
+    validateRoot(schema as Dict, version.subresources?.status !== undefined, at, errors);
+    validateForm(schema, at, errors);
+    validateRuleFields(schema, at, errors);
   }
   validateScale(version, `${path}.subresources.scale`, errors);
   version.additionalPrinterColumns?.forEach((column, i) => {
@@ -173,7 +208,7 @@ function validateScale(version: CrdVersion, path: string, errors: FieldErrors): 
   if (!scale) return;
   const check = (field: keyof typeof scale, roots: readonly string[], needed: boolean) => {
     const value = scale[field] ?? "";
-    const names = roots.map((r) => `.${r}`).join(" or ");
+    const names = `${roots.length > 1 ? "either " : ""}${roots.map((r) => `.${r}`).join(" or ")}`;
     if (value === "") {
       if (needed) errors.required(`${path}.${field}`);
     } else if (!plainPath(value)) errors.invalid(`${path}.${field}`, value, "must be a json path in the dot notation");
@@ -230,10 +265,8 @@ function validateSelectable(version: CrdVersion, path: string, errors: FieldErro
     else if (seen.has(jsonPath)) errors.duplicate(at, jsonPath);
     else {
       const names = plainPath(jsonPath);
-      const schema = names?.reduce(
-        (s, name) => s?.properties?.[name],
-        version.schema?.openAPIV3Schema as { properties?: Record<string, never>; type?: string } | undefined,
-      );
+      const root: JsonSchema | undefined = version.schema?.openAPIV3Schema;
+      const schema = names?.reduce((at: JsonSchema | undefined, name) => at && propertyOf(at, name), root);
       if (!names) errors.invalid(at, jsonPath, "is an invalid path: does not start with .");
       else if (names[0] === "metadata") errors.invalid(at, jsonPath, "must not point to fields in metadata");
       else if (!["string", "boolean", "integer"].includes(schema?.type ?? ""))
@@ -267,18 +300,16 @@ export function validateDefinitionUpdate(crd: Crd, old: Crd, errors: FieldErrors
 function validateStored(crd: Crd, errors: FieldErrors): void {
   const stored = crd.status?.storedVersions ?? [];
   const names = crd.spec.versions.map((v) => v.name);
+  if (stored.length === 0) errors.invalid("status.storedVersions", stored, "must have at least one stored version");
+  for (const { name, storage } of crd.spec.versions)
+    if (storage && !stored.includes(name))
+      errors.invalid("status.storedVersions", stored, `must have the storage version ${name}`);
   stored.forEach((version, i) => {
     if (!names.includes(version))
       errors.invalid(
         `status.storedVersions[${i}]`,
         version,
-        "missing from spec.versions; " +
-          version +
-          " was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in " +
-          version +
-          " and removes " +
-          version +
-          " from status.storedVersions",
+        `missing from spec.versions; ${version} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in ${version} and removes ${version} from status.storedVersions`,
       );
   });
 }

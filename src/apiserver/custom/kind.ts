@@ -23,7 +23,8 @@ export interface CustomDeps {
   readonly schema: Schema;
   /** Aborted when the definition changes or goes: watches end. */
   readonly retired: AbortSignal;
-  readonly terminating: boolean;
+  /** Whether the definition is being deleted. */
+  terminating(): boolean;
 }
 
 /** The name of a kind in the table of structures and, without the prefix, in OpenAPI documents. */
@@ -44,7 +45,9 @@ export function customKind(crd: Crd, version: CrdVersion, deps: CustomDeps): Kin
   }));
   const apiVersion = `${group}/${version.name}`;
   const conversion = new Conversion(crd, version, schema, deps.schema);
-  const rules = compileRules(schema, "");
+  // Made for the first object: a server that starts again serves all definitions at once.
+  let compiled: CompiledRules | undefined;
+  const rules = () => (compiled ??= compileRules(schema, ""));
   const scale = version.subresources?.scale ? customScale(version.subresources.scale) : undefined;
   return {
     group,
@@ -149,7 +152,7 @@ function refusalOf(crd: Crd, version: CrdVersion): string | undefined {
 interface Judged {
   readonly version: CrdVersion;
   readonly schema: JsonSchema;
-  readonly rules: CompiledRules;
+  rules(): CompiledRules;
 }
 
 /** Reasons after which rules are not looked at: they could stumble over what is wrong. */
@@ -162,18 +165,22 @@ const blocking = new Set([
 ]);
 
 function validateCustom(judged: Judged, object: StoredObject, errors: FieldErrors, context: WriteContext): void {
-  const { schema, version, rules } = judged;
+  const { schema, version } = judged;
+  const rules = judged.rules();
   const old = context.old;
   const found = new FieldErrors();
   new SchemaValidator().validate(schema, withoutMetadata(object), old && withoutMetadata(old), found);
   validateEmbedded(schema, object, "", found);
-  validateListTypes(schema, object, "", found);
+  const oldLists = new FieldErrors();
+  if (old) validateListTypes(schema, old, "", oldLists);
+  // An object that had repeated items already may keep them.
+  if (oldLists.causes.length === 0) validateListTypes(schema, object, "", found);
   if (version.subresources?.scale) validateScalePaths(version.subresources.scale, object, found);
   if (rules.tree) {
     if (found.causes.some((c) => blocking.has(c.reason)))
       found.invalid(
         "<nil>",
-        "null",
+        null,
         "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation",
       );
     else new RuleEvaluation(rules, found).object(object, old);

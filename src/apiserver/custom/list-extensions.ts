@@ -1,8 +1,7 @@
 import type { FieldErrors } from "../errors.ts";
 import { isDict } from "../object.ts";
 import type { JsonSchema } from "./model.ts";
-
-const scalars = ["string", "integer", "number", "boolean"];
+import { propertyOf } from "./prune.ts";
 
 /** Validates x-kubernetes-map-type, x-kubernetes-list-type and x-kubernetes-list-map-keys of one schema. */
 export function validateListExtensions(schema: JsonSchema, path: string, errors: FieldErrors): void {
@@ -17,15 +16,19 @@ export function validateListExtensions(schema: JsonSchema, path: string, errors:
   if (listType !== undefined) {
     wantType(schema, "array", "x-kubernetes-list-type", path, errors);
     if (!["atomic", "set", "map"].includes(listType))
-      errors.unsupported(`${path}.x-kubernetes-list-type`, listType, ["atomic", "map", "set"]);
+      errors.unsupported(`${path}.x-kubernetes-list-type`, listType, ["atomic", "set", "map"], false);
   }
   if (keys.length > 0 && listType !== "map") {
     const text = "must be map if x-kubernetes-list-map-keys is non-empty";
     if (listType === undefined) errors.required(`${path}.x-kubernetes-list-type`, text);
     else errors.invalid(`${path}.x-kubernetes-list-type`, listType, text);
   }
-  if (listType === "set" && isDict(schema.items)) validateSetItems(schema.items as JsonSchema, path, errors);
   if (listType === "map") validateMapKeys(schema, keys, path, errors);
+  if (!isDict(schema.items)) return;
+  const items: JsonSchema = schema.items;
+  if (listType === "set" && schema.type === "array") validateSetItems(items, path, errors);
+  if ((listType === "set" || listType === "map") && items.nullable)
+    errors.forbidden(`${path}.items.nullable`, `cannot be nullable when x-kubernetes-list-type is ${listType}`);
 }
 
 function wantType(schema: JsonSchema, type: string, extension: string, path: string, errors: FieldErrors): void {
@@ -36,8 +39,6 @@ function wantType(schema: JsonSchema, type: string, extension: string, path: str
 }
 
 function validateSetItems(items: JsonSchema, path: string, errors: FieldErrors): void {
-  if (items.nullable)
-    errors.forbidden(`${path}.items.nullable`, "cannot be nullable when x-kubernetes-list-type is set");
   if (items.type === "array" && items["x-kubernetes-list-type"] !== "atomic" && items["x-kubernetes-list-type"])
     errors.invalid(
       `${path}.items.x-kubernetes-list-type`,
@@ -60,25 +61,27 @@ function validateMapKeys(schema: JsonSchema, keys: readonly string[], path: stri
     errors.required(`${path}.items`, "must have a schema if x-kubernetes-list-type is map");
     return;
   }
-  if (items.type !== "object")
+  if (items.type !== "object") {
     errors.invalid(
       `${path}.items.type`,
       items.type ?? "",
       "must be object if parent array's x-kubernetes-list-type is map",
     );
+    return;
+  }
   if (new Set(keys).size < keys.length)
     errors.invalid(`${path}.x-kubernetes-list-map-keys`, keys, "must not contain duplicate entries");
   for (const key of keys) {
-    const property = items.properties?.[key];
+    const property = propertyOf(items, key);
     if (!property) {
       errors.invalid(`${path}.x-kubernetes-list-map-keys`, keys, "entries must all be names of item properties");
       continue;
     }
     const at = `${path}.items.properties[${key}]`;
-    if (!scalars.includes(property.type ?? "") && !property["x-kubernetes-int-or-string"])
+    if (property.type === "array" || property.type === "object")
       errors.invalid(
         `${at}.type`,
-        property.type ?? "",
+        items.type ?? "",
         "must be a scalar type if parent array's x-kubernetes-list-type is map",
       );
     if (property.default === undefined && !items.required?.includes(key))
@@ -86,5 +89,7 @@ function validateMapKeys(schema: JsonSchema, keys: readonly string[], path: stri
         `${at}.default`,
         "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property",
       );
+    if (property.nullable)
+      errors.forbidden(`${at}.nullable`, "this property is in x-kubernetes-list-map-keys, so it cannot be nullable");
   }
 }

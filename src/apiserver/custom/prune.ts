@@ -65,6 +65,12 @@ export function schemaOf(schema: JsonSchema, key: string): JsonSchema | boolean 
   return schema["x-kubernetes-preserve-unknown-fields"] === true;
 }
 
+/** The schema of a field that is specified by name. */
+export function propertyOf(schema: JsonSchema, key: string): JsonSchema | undefined {
+  const { properties } = schema;
+  return properties && Object.hasOwn(properties, key) ? properties[key] : undefined;
+}
+
 /** Sets defaults in place, for fields that are missing, or null where null is not allowed. */
 export function applyDefaults(schema: JsonSchema, value: unknown): void {
   if (Array.isArray(value)) {

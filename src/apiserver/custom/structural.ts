@@ -2,6 +2,7 @@ import { FieldErrors } from "../errors.ts";
 import { equalJson, isDict } from "../object.ts";
 import { validateListExtensions } from "./list-extensions.ts";
 import type { JsonSchema } from "./model.ts";
+import { propertyOf } from "./prune.ts";
 import { compileRegExp } from "./regexp.ts";
 
 /** Where a schema stands: what may be left out depends on it. */
@@ -21,16 +22,16 @@ const intOrString = [{ type: "integer" }, { type: "string" }];
  */
 export function validateStructural(schema: JsonSchema, path: string, errors: FieldErrors): void {
   const found = new FieldErrors();
-  validateForm(schema, path, found);
   validateLevel(schema, "root", path, found);
   validateComplete(schema, path, found);
+  validatePatterns(schema, path, found);
   // Sorted as upstream does it, where the order of maps is random.
   const text = (cause: { field?: string; message: string }) => `${cause.field}: ${cause.message}`;
   errors.causes.push(...found.causes.sort((a, b) => (text(a) < text(b) ? -1 : text(a) > text(b) ? 1 : 0)));
 }
 
-/** What holds for schemas anywhere, inside of junctors too. */
-function validateForm(schema: JsonSchema, path: string, errors: FieldErrors): void {
+/** Validates what holds for schemas anywhere, inside of junctors too. */
+export function validateForm(schema: JsonSchema, path: string, errors: FieldErrors): void {
   const raw = schema as Readonly<Record<string, unknown>>;
   for (const field of unsupportedFields)
     if (raw[field] !== undefined) errors.forbidden(`${path}.${field}`, `${field} is not supported`);
@@ -43,19 +44,19 @@ function validateForm(schema: JsonSchema, path: string, errors: FieldErrors): vo
     errors.forbidden(`${path}.type`, "type cannot be set to null, use nullable as an alternative");
   else if (schema.type && !types.includes(schema.type)) errors.unsupported(`${path}.type`, schema.type, types);
   if (Array.isArray(schema.items)) errors.forbidden(`${path}.items`, "items must be a schema object and not an array");
-  if (schema.additionalProperties === false)
-    errors.forbidden(`${path}.additionalProperties`, "additionalProperties cannot be set to false");
-  else if (schema.additionalProperties !== undefined && Object.keys(schema.properties ?? {}).length > 0)
+  const closed = schema.additionalProperties !== undefined && schema.additionalProperties !== true;
+  if (closed && Object.keys(schema.properties ?? {}).length > 0)
     errors.forbidden(`${path}.additionalProperties`, "additionalProperties and properties are mutual exclusive");
   if (schema["x-kubernetes-preserve-unknown-fields"] === false)
     errors.invalid(`${path}.x-kubernetes-preserve-unknown-fields`, false, "must be true or undefined");
-  validatePattern(schema, path, errors);
   validateListExtensions(schema, path, errors);
   for (const [below, where] of children(schema, path)) validateForm(below, where, errors);
   for (const [below, where] of junctors(schema, path)) validateForm(below, where, errors);
 }
 
-function validatePattern(schema: JsonSchema, path: string, errors: FieldErrors): void {
+function validatePatterns(schema: JsonSchema, path: string, errors: FieldErrors): void {
+  for (const [below, where] of children(schema, path)) validatePatterns(below, where, errors);
+  for (const [below, where] of junctors(schema, path)) validatePatterns(below, where, errors);
   if (!schema.pattern) return;
   try {
     compileRegExp(schema.pattern);
@@ -212,7 +213,7 @@ function compareComplete(
     else errors.required(`${path}.items`, `because it is defined in ${where}.items`);
   }
   for (const [key, below] of Object.entries(nested.properties ?? {})) {
-    const outside = schema.properties?.[key];
+    const outside = propertyOf(schema, key);
     const at = `properties[${key}]`;
     if (outside) compareComplete(outside, below, `${path}.${at}`, `${where}.${at}`, errors);
     else errors.required(`${path}.${at}`, `because it is defined in ${where}.${at}`);

@@ -4,7 +4,7 @@ import type { FieldErrors } from "../errors.ts";
 import { nonNegative, validateLabelSelector } from "./checks.ts";
 import { columns } from "./define.ts";
 import { defaultPodTemplate } from "./pod-defaults.ts";
-import { validatePodTemplate } from "./podspec/index.ts";
+import { validatePodTemplate, validateTemplateLabels } from "./podspec/index.ts";
 import { age, containerColumns } from "./print.ts";
 
 /** How the scale subresource finds the selector of a workload. */
@@ -82,7 +82,9 @@ export function validateWorkload(o: Workload, errors: FieldErrors, kind = "deplo
   if (selector && validOperators(selector) && !matchesSelector(selector as never, labels)) {
     errors.invalid("spec.template.metadata.labels", labels ?? null, "`selector` does not match template `labels`");
   }
-  validatePodTemplate(o.spec?.template, "spec.template", errors);
+  // A StatefulSet's pods mount claims that are not among the template's volumes: upstream looks at its labels only.
+  if (title === "StatefulSet") validateTemplateLabels(o.spec?.template, "spec.template", errors);
+  else validatePodTemplate(o.spec?.template, "spec.template", errors);
   const pod = o.spec?.template?.spec;
   if (pod?.restartPolicy && pod.restartPolicy !== "Always")
     errors.unsupported("spec.template.spec.restartPolicy", pod.restartPolicy, ["Always"]);

@@ -92,7 +92,13 @@ beforeAll(async () => {
   await ask(admin, "POST", pods, { metadata: { name: "unbound" }, spec });
   await ask(admin, "POST", `${pods}/p/binding`, { target: { kind: "Node", name: "node01" } });
   const headers = { "content-type": "application/merge-patch+json" };
-  await ask(admin, "PATCH", `${pods}/p/status`, { status: { podIP: "127.0.0.1" } }, headers);
+  await ask(
+    admin,
+    "PATCH",
+    `${pods}/p/status`,
+    { status: { podIP: "127.0.0.1", podIPs: [{ ip: "127.0.0.1" }, { ip: "::ffff:127.0.0.1" }] } },
+    headers,
+  );
   await ask(admin, "POST", "/api/v1/namespaces/default/services", {
     metadata: { name: "s" },
     spec: { ports: [{ port: 80 }] },

@@ -1,4 +1,4 @@
-import { StatusError } from "../errors.ts";
+import { StatusError, unclassified } from "../errors.ts";
 import { type Dict, type FieldSet, isDict, type StoredObject } from "../object.ts";
 import type { Schema } from "../schema/schema.ts";
 import { isEmpty, paths, union } from "./field-set.ts";
@@ -139,7 +139,7 @@ function unlessConflicting(
   try {
     return run(force);
   } catch (error) {
-    if (error instanceof DuplicateItem) throw new StatusError(500, "", `failed to merge config: ${error.message}`);
+    if (error instanceof DuplicateItem) throw unclassified(`failed to merge config: ${error.message}`);
     if (!(error instanceof ApplyConflict)) throw error;
     if (owner.manager !== annotatedManager || !live) throw conflictError(error.conflicts);
     const rest = remainingConflict(ground, live, error, owner.apiVersion);

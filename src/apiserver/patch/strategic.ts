@@ -1,154 +1,203 @@
-import { badRequest } from "../errors.ts";
-import { cloneJson, type Dict, equalJson, isDict, setField } from "../object.ts";
+import { badRequest, unclassified } from "../errors.ts";
+import { cloneJson, type Dict, isDict, setField } from "../object.ts";
 import type { Field, ObjectType, Schema } from "../schema/schema.ts";
+import { goValue } from "./typed-validate.ts";
 
 const orderPrefix = "$setElementOrder/";
 const deletePrefix = "$deleteFromPrimitiveList/";
 
 /**
  * Applies a strategic merge patch and returns a new object. Understands `$patch: replace|delete|merge`, `$retainKeys`,
- * `$setElementOrder/<list>` and `$deleteFromPrimitiveList/<list>`.
+ * `$setElementOrder/<list>` and `$deleteFromPrimitiveList/<list>`. Throws StatusError.
  * Source: k8s.io/apimachinery/pkg/util/strategicpatch and SIG API Machinery's strategic-merge-patch.md.
  */
 export function applyStrategicPatch(schema: Schema, typeName: string, target: Dict, patch: Dict): Dict {
-  return mergeStruct(schema, schema.type(typeName), target, patch) ?? {};
+  return mergeMap(schema, schema.type(typeName), target, patch);
 }
 
-/** Undefined: the structure is to be removed. */
-function mergeStruct(
-  schema: Schema,
-  type: ObjectType | undefined,
-  target: Dict | undefined,
-  patch: Dict,
-): Dict | undefined {
-  const directive = patch.$patch;
-  if (directive === "delete") return undefined;
-  if (directive === "replace") return withoutDirectives(patch);
-  if (directive !== undefined && directive !== "merge")
-    throw badRequest(
-      `Unknown patch type found: ${typeof directive === "string" ? directive : JSON.stringify(directive)}`,
-    );
-  const out: Dict = { ...target };
-  const retain = patch.$retainKeys;
-  if (Array.isArray(retain)) for (const key of Object.keys(out)) if (!retain.includes(key)) delete out[key];
-  for (const key of Object.keys(patch)) {
+function mergeMap(schema: Schema, type: ObjectType | undefined, target: Dict, patch: Dict): Dict {
+  if (Object.hasOwn(patch, "$patch")) return byDirective(patch);
+  const out: Dict = retained(target, patch);
+  for (const key of Object.keys(patch))
     if (key.startsWith(deletePrefix)) deletePrimitives(out, key.slice(deletePrefix.length), patch[key]);
-    if (key.startsWith("$")) continue;
-    const value = patch[key];
-    if (value === null) {
-      delete out[key];
-      continue;
-    }
-    const merged = mergeField(schema, type?.fields.get(key), out[key], value, patch[`${orderPrefix}${key}`]);
-    if (merged === undefined) delete out[key];
-    else setField(out, key, merged);
-  }
+  const ordered = new Set<string>();
   for (const key of Object.keys(patch)) {
+    if (!key.startsWith(orderPrefix)) continue;
     const name = key.slice(orderPrefix.length);
-    if (key.startsWith(orderPrefix) && patch[name] === undefined)
-      reorder(out, name, patch[key], type?.fields.get(name));
+    ordered.add(name);
+    reorder(schema, type?.fields.get(name), out, name, patch);
+  }
+  for (const [key, value] of Object.entries(patch)) {
+    if (key.startsWith("$") || ordered.has(key)) continue;
+    mergeKey(schema, type?.fields.get(key), out, key, value);
   }
   return out;
 }
 
-function mergeField(
-  schema: Schema,
-  field: Field | undefined,
-  target: unknown,
-  value: unknown,
-  order: unknown,
-): unknown {
-  if (Array.isArray(value)) return mergeList(schema, field, Array.isArray(target) ? target : [], value, order);
-  if (!isDict(value)) return value;
-  if (field?.merge.replace) return withoutDirectives(value);
-  const inner = field?.kind === "struct" && field.shape === "one" ? schema.type(field.type) : undefined;
-  return mergeStruct(schema, inner, isDict(target) ? target : undefined, value);
+function mergeKey(schema: Schema, field: Field | undefined, out: Dict, key: string, value: unknown): void {
+  const before = Object.hasOwn(out, key) ? out[key] : undefined;
+  if (value === null) delete out[key];
+  else if (isDict(value) && isDict(before)) {
+    const inner = field?.kind === "struct" && field.shape === "one" ? schema.type(field.type) : undefined;
+    setField(out, key, field?.merge.replace ? fresh(value) : mergeMap(schema, inner, before, value));
+  } else if (Array.isArray(value) && Array.isArray(before)) {
+    const merged = field?.merge.patchKey ? mergeList(schema, field, before, value) : value.map(fresh);
+    setField(out, key, merged);
+  } else if (isDict(value) && Object.hasOwn(value, "$patch")) delete out[key];
+  else setField(out, key, fresh(value));
 }
 
-function mergeList(
-  schema: Schema,
-  field: Field | undefined,
-  target: unknown[],
-  patch: unknown[],
-  order: unknown,
-): unknown[] {
+/** What a map with a `$patch` of its own comes to. */
+function byDirective(patch: Dict): Dict {
+  const { $patch: directive, ...rest } = patch;
+  if (directive === "replace") return fresh(rest);
+  if (directive === "delete") return {};
+  throw unclassified(`unknown patch type: ${goValue(directive)} in map: ${goValue(patch)}`);
+}
+
+/** A copy of a map without what `$retainKeys` does not name. */
+function retained(target: Dict, patch: Dict): Dict {
+  const keep = patch.$retainKeys;
+  if (keep === undefined) return { ...target };
+  const named = Array.isArray(keep) ? new Set<unknown>(keep) : undefined;
+  const stray = Object.keys(patch).some((k) => patch[k] !== null && !k.startsWith("$") && !named?.has(k));
+  if (!named || stray) throw badRequest("invalid patch format of retainKeys");
+  return Object.fromEntries(Object.entries(target).filter(([key]) => named.has(key)));
+}
+
+/** Merges the list that an order is given for, and brings it into that order. */
+function reorder(schema: Schema, field: Field | undefined, out: Dict, name: string, patch: Dict): void {
+  const order = patch[`${orderPrefix}${name}`];
+  const [before, given] = [out[name], patch[name]];
+  for (const list of [order, before, given]) {
+    if (list !== undefined && list !== null && !Array.isArray(list))
+      throw unclassified(`expected a []interface {}, but received a ${goTypeOf(list)}`);
+  }
   const key = field?.merge.patchKey;
-  if (!key) return withoutDirectives(patch).filter((item) => !isDict(item) || item.$patch === undefined);
-  if (key === "=") {
-    const out = [...target];
-    for (const item of patch) if (!out.includes(item)) out.push(item);
-    return Array.isArray(order) ? sortBy(out, order, (item) => item) : out;
-  }
-  if (patch.some((item) => isDict(item) && item.$patch === "replace")) {
-    return patch.filter((item) => !isDict(item) || item.$patch !== "replace").map(withoutDirectives);
-  }
-  let out = [...target] as Dict[];
-  const type = field.kind === "struct" ? schema.type(field.type) : undefined;
+  if (!key) throw badRequest("invalid patch format of setElementOrder list");
+  const [wanted, old, next] = [order, before, given].map((list) => (list ?? []) as unknown[]) as [
+    unknown[],
+    unknown[],
+    unknown[],
+  ];
+  checkOrder(next, wanted, key);
+  if (!given && !before) return;
+  const merged = given ? (before ? mergeList(schema, field, old, next) : next.filter(kept).map(fresh)) : old;
+  out[name] = arrange(merged, wanted, old, key);
+}
+
+/** The items of a patch must come in the order that goes with it. */
+function checkOrder(patch: readonly unknown[], order: readonly unknown[], key: string): void {
+  if (order.length === 0 || patch.length === 0) return;
+  const ids = order.map((item) => idOf(item, key));
+  let at = 0;
   for (const item of patch) {
-    if (!isDict(item)) throw badRequest("invalid strategic merge patch: expected an object in a merging list");
-    const id = item[key];
-    if (id === undefined) throw badRequest(`map: ${JSON.stringify(item)} does not contain declared merge key: ${key}`);
-    if (item.$patch === "delete") {
-      out = out.filter((o) => o[key] !== id);
-      continue;
-    }
-    const at = out.findIndex((o) => o[key] === id);
-    const merged = mergeStruct(schema, type, at < 0 ? undefined : (out[at] as Dict), item) ?? {};
-    if (at < 0) out.push(merged);
-    else out[at] = merged;
+    if (isDict(item) && Object.hasOwn(item, "$patch")) continue;
+    while (at < ids.length && ids[at] !== idOf(item, key)) at++;
+    if (at++ >= ids.length)
+      throw unclassified(
+        `The order in patch list:\n${goValue([...patch])}\n doesn't match $setElementOrder list:\n${goValue([...order])}\n`,
+      );
   }
-  return Array.isArray(order)
-    ? sortBy(
-        out,
-        order.map((o) => (isDict(o) ? o[key] : o)),
-        (item) => (item as Dict)[key],
-      )
-    : out;
+}
+
+function mergeList(schema: Schema, field: Field, before: readonly unknown[], patch: readonly unknown[]): unknown[] {
+  const key = field.merge.patchKey as string;
+  if (key === "=") return arrange([...new Set([...before, ...patch])], patch, before, key);
+  const { list, items } = specialItems(before, patch, key);
+  const type = field.kind === "struct" ? schema.type(field.type) : undefined;
+  const out = [...list] as Dict[];
+  for (const item of items) {
+    const id = idOf(item, key);
+    const at = out.findIndex((o) => idOf(o, key) === id);
+    if (at < 0) out.push(fresh(item));
+    else out[at] = mergeMap(schema, type, out[at] as Dict, item);
+  }
+  return arrange(out, items, list, key);
+}
+
+/** Carries out the items with a directive; the rest of the patch is left. */
+function specialItems(
+  before: readonly unknown[],
+  patch: readonly unknown[],
+  key: string,
+): { list: readonly unknown[]; items: Dict[] } {
+  let list = before;
+  const items: Dict[] = [];
+  let replace = false;
+  for (const item of patch) {
+    if (!isDict(item)) throw unclassified(`expected a map[string]interface {}, but received a ${goTypeOf(item)}`);
+    const directive = item.$patch;
+    if (directive === undefined) items.push(item);
+    else if (directive === "delete") {
+      const id = idOf(item, key);
+      list = list.filter((other) => idOf(other, key) !== id);
+    } else if (directive === "replace") replace = true;
+    else if (directive === "merge") throw unclassified("merging lists cannot yet be specified in the patch");
+    else throw unclassified(`unknown patch type: ${goValue(directive)} in map: ${goValue(item)}`);
+  }
+  for (const item of items) idOf(item, key);
+  return { list: replace ? [] : list, items };
 }
 
 /**
- * Brings the items named in an order into that order; items that only the server knows keep their place relative to
- * their neighbours.
+ * Items named in an order in that order, and among them those that only the server has: each before the first named
+ * one that stood behind it.
  */
-function sortBy<T>(items: T[], order: readonly unknown[], id: (item: T) => unknown): T[] {
-  const rank = new Map(order.map((value, i) => [value, i]));
+function arrange(items: unknown[], order: readonly unknown[], before: readonly unknown[], key: string): unknown[] {
+  const rank = new Map(order.map((item, i) => [idOf(item, key), i]));
+  const place = new Map(before.map((item, i) => [idOf(item, key), i]));
+  const of = (item: unknown) => idOf(item, key);
   const named = items
-    .filter((item) => rank.has(id(item)))
-    .sort((a, b) => (rank.get(id(a)) as number) - (rank.get(id(b)) as number));
-  const out: T[] = [];
-  let next = 0;
-  for (const item of items) out.push(rank.has(id(item)) ? (named[next++] as T) : item);
-  return out;
+    .filter((item) => rank.has(of(item)))
+    .sort((a, b) => (rank.get(of(a)) as number) - (rank.get(of(b)) as number));
+  const others = items
+    .filter((item) => !rank.has(of(item)))
+    .sort((a, b) => (place.get(of(a)) ?? 0) - (place.get(of(b)) ?? 0));
+  const out: unknown[] = [];
+  for (const item of named) {
+    const at = place.get(of(item));
+    const stoodBefore = () => {
+      const left = others.length > 0 ? place.get(of(others[0])) : undefined;
+      return left !== undefined && at !== undefined && left < at;
+    };
+    while (stoodBefore()) out.push(others.shift());
+    out.push(item);
+  }
+  return [...out, ...others];
 }
 
-function reorder(out: Dict, name: string, order: unknown, field: Field | undefined): void {
-  const items = out[name];
-  const key = field?.merge.patchKey;
-  if (!Array.isArray(items) || !Array.isArray(order) || !key) return;
-  if (key === "=") out[name] = sortBy(items, order, (item) => item);
-  else
-    out[name] = sortBy(
-      items as Dict[],
-      order.map((o) => (isDict(o) ? o[key] : o)),
-      (item) => item[key],
-    );
+/** What tells an item of a merging list from others. Throws StatusError where its key is missing. */
+function idOf(item: unknown, key: string): unknown {
+  if (key === "=") return item;
+  const id = isDict(item) ? item[key] : undefined;
+  if (id === undefined) throw unclassified(`map: ${goValue(item)} does not contain declared merge key: ${key}`);
+  return id;
 }
 
 function deletePrimitives(out: Dict, name: string, values: unknown): void {
   const items = out[name];
   if (!Array.isArray(items) || !Array.isArray(values)) return;
-  const rest = items.filter((item) => !values.some((v) => equalJson(v, item)));
-  if (rest.length > 0) out[name] = rest;
-  else delete out[name];
+  out[name] = items.filter((item) => !values.includes(item));
 }
 
-/** A copy without `$patch` and the other directives, at every depth, and without nulls. */
-function withoutDirectives<T>(value: T): T {
-  if (Array.isArray(value)) return value.map(withoutDirectives) as T;
+function kept(value: unknown): boolean {
+  return !isDict(value) || !Object.hasOwn(value, "$patch");
+}
+
+/** A copy without directives, what has a `$patch` and nulls, at every depth. */
+function fresh<T>(value: T): T {
+  if (Array.isArray(value)) return value.filter(kept).map(fresh) as T;
   if (!isDict(value)) return cloneJson(value);
   const out: Dict = {};
-  for (const key of Object.keys(value)) {
-    if (!key.startsWith("$") && value[key] !== null) setField(out, key, withoutDirectives(value[key]));
-  }
+  for (const [key, inner] of Object.entries(value))
+    if (!key.startsWith("$") && inner !== null && kept(inner)) setField(out, key, fresh(inner));
   return out as T;
+}
+
+function goTypeOf(value: unknown): string {
+  if (Array.isArray(value)) return "[]interface {}";
+  if (isDict(value)) return "map[string]interface {}";
+  if (typeof value === "number") return Number.isInteger(value) ? "int64" : "float64";
+  return typeof value === "boolean" ? "bool" : value === null ? "<nil>" : "string";
 }

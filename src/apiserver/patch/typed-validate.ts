@@ -1,4 +1,4 @@
-import { StatusError } from "../errors.ts";
+import { unclassified } from "../errors.ts";
 import { type Dict, isDict } from "../object.ts";
 import type { Field, Schema } from "../schema/schema.ts";
 import { readableElement } from "./field-set.ts";
@@ -9,7 +9,7 @@ import { childNode, itemElement, itemNode, type Node, rootNode } from "./typed.t
  * are coarse here (numbers, texts, booleans); the finer ones are looked at once the object is put together.
  */
 
-/** Throws upstream's answer (which has code 500 and no reason) for a configuration that does not fit. */
+/** Throws upstream's answer, which is unclassified, for a configuration that does not fit. */
 export function validateConfiguration(schema: Schema, type: string, configuration: Dict): void {
   const errors: string[] = [];
   visit(schema, configuration, rootNode(schema, type), "", errors);
@@ -18,11 +18,7 @@ export function validateConfiguration(schema: Schema, type: string, configuratio
   const version = apiVersion.includes("/") ? apiVersion : `/${apiVersion}`;
   const { namespace = "", name = "" } = (metadata ?? {}) as { namespace?: string; name?: string };
   const text = errors.length === 1 ? errors[0] : ["errors:", ...errors.map((e) => `  ${e}`)].join("\n");
-  throw new StatusError(
-    500,
-    "",
-    `failed to create typed patch object (${namespace}/${name}; ${version}, Kind=${kind}): ${text}`,
-  );
+  throw unclassified(`failed to create typed patch object (${namespace}/${name}; ${version}, Kind=${kind}): ${text}`);
 }
 
 function visit(schema: Schema, value: unknown, node: Node, path: string, errors: string[]): void {
@@ -119,16 +115,16 @@ function scalarProblem(field: Field, value: unknown): string | undefined {
 
 /** A value as structured-merge-diff prints it: Go's `%v` of the structure around it. */
 function shown(value: unknown): string {
-  return `&{${plain(value)}}`;
+  return `&{${goValue(value)}}`;
 }
 
 /** A value as Go's `%v` prints it. */
-function plain(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(plain).join(" ")}]`;
+export function goValue(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(goValue).join(" ")}]`;
   if (!isDict(value)) return value === null ? "<nil>" : String(value);
   return `map[${Object.keys(value)
     .sort()
-    .map((k) => `${k}:${plain(value[k])}`)
+    .map((k) => `${k}:${goValue(value[k])}`)
     .join(" ")}]`;
 }
 

@@ -54,7 +54,8 @@ export function isDeclared(node: Node, key: string): boolean {
 
 /** What a key that a list's item leaves out counts as: a required one has Go's zero value. */
 function keyDefault(field: Field | undefined): unknown {
-  if (field?.name === "protocol") return "TCP";
+  if (field?.default !== undefined) return field.default;
+  if (field?.name === "protocol" && !field.type) return "TCP";
   if (!field?.required) return undefined;
   return field.kind === "string" ? "" : 0;
 }

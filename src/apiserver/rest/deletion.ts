@@ -1,4 +1,4 @@
-import { conflict, StatusError } from "../errors.ts";
+import { conflict } from "../errors.ts";
 import type { Kind } from "../kinds/definition.ts";
 import type { StoredObject } from "../object.ts";
 import { timestamp } from "./time.ts";
@@ -30,33 +30,29 @@ export function beginDeletion(kind: Kind, object: StoredObject, grace: number): 
 /** Throws the 409 of a precondition that does not hold. */
 export function checkPreconditions(kind: Kind, old: StoredObject, options: DeleteOptions): void {
   const { uid, resourceVersion } = options.preconditions ?? {};
+  // As upstream, these name the kind where other conflicts name the resource.
+  const subject = { group: kind.group, plural: kind.kind };
+  const { name } = old.metadata;
   if (uid && uid !== old.metadata.uid) {
     throw conflict(
-      kind,
-      old.metadata.name,
-      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
+      subject,
+      name,
+      `the UID in the precondition (${uid}) does not match the UID in record (${old.metadata.uid}). The object might have been deleted and then recreated`,
     );
   }
   if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) {
     throw conflict(
-      kind,
-      old.metadata.name,
-      `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${old.metadata.resourceVersion}`,
+      subject,
+      name,
+      `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${old.metadata.resourceVersion}). The object might have been modified`,
     );
   }
 }
 
-/** The garbage collector's finalizers follow from the propagation policy. Throws the 422 of an unknown policy. */
+/** The garbage collector's finalizers follow from the propagation policy. */
 export function setPropagation(object: StoredObject, options: DeleteOptions): void {
   const policy = options.propagationPolicy ?? (options.orphanDependents === true ? "Orphan" : undefined);
   if (policy === undefined) return;
-  if (!["Orphan", "Background", "Foreground"].includes(policy)) {
-    throw new StatusError(
-      422,
-      "Invalid",
-      `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "${policy}": supported values: "Background", "Foreground", "Orphan"`,
-    );
-  }
   const others = (object.metadata.finalizers ?? []).filter((f) => f !== "orphan" && f !== "foregroundDeletion");
   if (policy === "Orphan") others.push("orphan");
   if (policy === "Foreground") others.push("foregroundDeletion");

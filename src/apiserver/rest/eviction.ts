@@ -9,7 +9,7 @@ import type { KindCall } from "./handler.ts";
 import { keyOf } from "./objects.ts";
 import type { SubresourceDeps } from "./subresource-deps.ts";
 import { timestamp } from "./time.ts";
-import { writeOptions } from "./writes.ts";
+import { writeOptions } from "./write-options.ts";
 
 const storage = "poddisruptionbudgets.policy";
 const budgetResource = { group: "policy", plural: "poddisruptionbudget" };

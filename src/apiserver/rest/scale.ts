@@ -1,16 +1,17 @@
-import { internal, notFound, StatusError } from "../errors.ts";
+import { internal, invalid, methodNotAllowed, notFound } from "../errors.ts";
 import type { Kind } from "../kinds/definition.ts";
 import type { Dict, StoredObject } from "../object.ts";
-import { check, parseJson, readObject } from "./body.ts";
+import { type Expected, readObject } from "./body.ts";
 import { jsonReply, type Reply } from "./call.ts";
 import type { KindCall } from "./handler.ts";
 import { keyOf } from "./objects.ts";
+import { patchTypeOf, readPatch } from "./patches.ts";
 import type { SubresourceDeps } from "./subresource-deps.ts";
-import { applyPatch, writeOptions } from "./writes.ts";
+import { strictness, writeOptions } from "./write-options.ts";
 
 /** Reads or changes the number of replicas in the form of autoscaling/v1 Scale. */
 export async function scale(deps: SubresourceDeps, request: KindCall): Promise<Reply> {
-  const { kind, info, call } = request;
+  const { kind, info } = request;
   const entry = deps.store.get(kind.storage, keyOf(info.namespace, info.name));
   if (!entry) throw notFound(kind, info.name);
   if (info.verb === "get") return jsonReply(scaleOf(kind, kind.fromStored(entry.object)));
@@ -20,31 +21,41 @@ export async function scale(deps: SubresourceDeps, request: KindCall): Promise<R
     kind: "Scale",
     type: "autoscaling.v1.Scale",
   };
-  const strictness = { validation: "Ignore" as const, warn: () => {} };
-  const body = info.verb === "patch" ? parseJson(await call.body()) : undefined;
-  const draft = info.verb === "update" ? await readObject(call, expected, strictness) : undefined;
+  const options = { ...writeOptions(request), subresource: "scale" };
+  const next = await scaleWriter(request, expected);
   const change = (old: StoredObject): Dict => {
-    const type = call.headers["content-type"]?.split(";")[0] ?? "";
-    const next =
-      draft ?? check(applyPatch(deps.schema, type, expected.type, scaleOf(kind, old), body), expected, strictness);
-    const replicas = ((next.spec ?? {}) as { replicas?: number }).replicas ?? 0;
+    const wanted = next(scaleOf(kind, old));
+    const replicas = ((wanted.spec ?? {}) as { replicas?: number }).replicas ?? 0;
     if (replicas < 0)
-      throw new StatusError(
-        422,
-        "Invalid",
-        `Scale.autoscaling "${info.name}" is invalid: spec.replicas: Invalid value: ${replicas}: must be greater than or equal to 0`,
-      );
-    const asked = (next.metadata as { resourceVersion?: string } | undefined)?.resourceVersion;
+      throw invalid("Scale", "autoscaling", info.name, [
+        {
+          reason: "FieldValueInvalid",
+          message: `Invalid value: ${replicas}: must be greater than or equal to 0`,
+          field: "spec.replicas",
+        },
+      ]);
+    const asked = (wanted.metadata as { resourceVersion?: string } | undefined)?.resourceVersion;
     const metadata = { ...old.metadata, ...(asked ? { resourceVersion: asked } : {}) };
     if (kind.scale?.custom) return { ...kind.scale.custom.withReplicas(old, replicas), metadata };
     return { ...old, metadata, spec: { ...(old.spec as Dict), replicas } };
   };
-  const object = deps.objects.update(kind, info.namespace, info.name, change, {
-    ...writeOptions(request),
-    subresource: "scale",
-  });
+  const object = deps.objects.update(kind, info.namespace, info.name, change, options);
   await deps.store.settled();
   return jsonReply(scaleOf(kind, object));
+}
+
+/** What the request makes of the present Scale. Throws StatusError. */
+async function scaleWriter(request: KindCall, expected: Expected): Promise<(scale: StoredObject) => Dict> {
+  const { call, info } = request;
+  if (info.verb === "update") {
+    const draft = await readObject(call, expected, strictness(request));
+    return () => draft;
+  }
+  if (info.verb !== "patch") throw methodNotAllowed();
+  const type = patchTypeOf(call, request.kind);
+  // A Scale has one field to own: applying it is setting it.
+  const patch = readPatch(type === "apply" ? "merge" : type, await call.body(), expected, strictness(request));
+  return (scale) => patch.apply(scale);
 }
 
 function countsOf(kind: Kind, object: StoredObject): { replicas: number; current: number } {

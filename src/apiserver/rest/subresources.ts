@@ -10,7 +10,7 @@ import { bind, podPart } from "./pod-subresources.ts";
 import { scale } from "./scale.ts";
 import type { SubresourceDeps } from "./subresource-deps.ts";
 import { issueToken } from "./token-request.ts";
-import { writeOptions } from "./writes.ts";
+import { writeOptions } from "./write-options.ts";
 
 /** Subresources that are answered here; logs, exec and the proxies go to the node agents. */
 export class Subresources {

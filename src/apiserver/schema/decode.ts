@@ -1,10 +1,10 @@
 import { errorMessage } from "#base/errors.ts";
 import { storedQuantity } from "#base/quantity.ts";
 import { type Dict, isDict, setField } from "../object.ts";
+import { type Dialect, goName, goType, mismatch as mismatchOf, TypeMismatch } from "./mismatch.ts";
 import type { Field, ObjectType, Schema } from "./schema.ts";
 
-/** A value has another JSON type than its field; the text is Go's. */
-export class TypeMismatch extends Error {}
+export { TypeMismatch } from "./mismatch.ts";
 
 /**
  * Brings JSON into the form that a Go server would give back: unknown fields go (and are reported), null, empty lists
@@ -12,15 +12,22 @@ export class TypeMismatch extends Error {}
  * Throws TypeMismatch.
  * @param unknown collects the paths of unknown fields
  */
-export function decodeObject(schema: Schema, type: string, value: unknown, unknown: string[]): Dict {
+export function decodeObject(
+  schema: Schema,
+  type: string,
+  value: unknown,
+  unknown: string[],
+  dialect: Dialect = "json",
+): Dict {
   if (!isDict(value))
     throw new TypeMismatch(`json: cannot unmarshal ${goType(value)} into Go value of type ${goName(type)}`);
-  return decodeStruct({ schema, unknown }, schema.type(type), value, "");
+  return decodeStruct({ schema, unknown, dialect }, schema.type(type), value, "");
 }
 
 interface Context {
   readonly schema: Schema;
   readonly unknown: string[];
+  readonly dialect: Dialect;
 }
 
 function decodeStruct(context: Context, type: ObjectType, value: Dict, path: string): Dict {
@@ -42,13 +49,13 @@ function decodeStruct(context: Context, type: ObjectType, value: Dict, path: str
 
 function decodeField(context: Context, type: ObjectType, field: Field, value: unknown, path: string): unknown {
   if (field.shape === "list") {
-    if (!Array.isArray(value)) throw mismatch(type, field, value, path, "[]");
+    if (!Array.isArray(value)) throw mismatch(context, type, field, value, path, "list");
     // Lists that Go writes without omitempty (Role.rules, EndpointSlice.endpoints) stay when empty.
     if (value.length === 0 && !field.required) return undefined;
     return value.map((item, i) => decodeOne(context, type, field, item ?? {}, `${path}[${i}]`));
   }
   if (field.shape === "map") {
-    if (!isDict(value)) throw mismatch(type, field, value, path, "map");
+    if (!isDict(value)) throw mismatch(context, type, field, value, path, "map");
     const out: Dict = {};
     for (const key in value)
       setField(out, key, decodeOne(context, type, field, value[key] ?? emptyOf(field), `${path}.${key}`));
@@ -72,64 +79,74 @@ function isZero(value: unknown): boolean {
 function decodeOne(context: Context, type: ObjectType, field: Field, value: unknown, path: string): unknown {
   switch (field.kind) {
     case "struct":
-      if (!isDict(value)) throw mismatch(type, field, value, path, goName(field.type));
+      if (!isDict(value)) throw mismatch(context, type, field, value, path);
       return decodeStruct(context, context.schema.type(field.type), value, path);
     case "string":
     case "Duration":
-      if (typeof value !== "string") throw mismatch(type, field, value, path, "string");
+      if (typeof value !== "string") throw mismatch(context, type, field, value, path);
       return value;
     case "bool":
-      if (typeof value !== "boolean") throw mismatch(type, field, value, path, "bool");
+      if (typeof value !== "boolean") throw mismatch(context, type, field, value, path);
       return value;
     case "int32":
     case "int64":
-      if (typeof value !== "number" || !Number.isInteger(value)) throw mismatch(type, field, value, path, field.kind);
-      if (field.kind === "int32" && value !== (value | 0)) throw mismatch(type, field, value, path, field.kind);
+      if (typeof value !== "number" || !Number.isInteger(value)) throw mismatch(context, type, field, value, path);
+      if (field.kind === "int32" && value !== (value | 0)) throw mismatch(context, type, field, value, path);
       return value;
     case "double":
-      if (typeof value !== "number") throw mismatch(type, field, value, path, "float64");
+      if (typeof value !== "number") throw mismatch(context, type, field, value, path);
       return value;
     case "bytes":
-      return decodeBytes(type, field, value, path);
+      return decodeBytes(context, type, field, value, path);
     case "Time":
     case "MicroTime":
+      if (typeof value !== "string") throw mismatch(context, type, { ...field, kind: "string" }, value, path);
       return decodeTime(value, field.kind === "MicroTime");
     case "Quantity":
       return decodeQuantity(value);
     case "IntOrString":
-      if (typeof value !== "string" && !Number.isInteger(value))
-        throw mismatch(type, field, value, path, "intstr.IntOrString");
+      if (typeof value !== "string" && !Number.isInteger(value)) throw mismatch(context, type, field, value, path);
       return value;
     case "FieldsV1":
     case "RawExtension":
       return value;
     case "ExtraValue":
-      if (!Array.isArray(value)) throw mismatch(type, field, value, path, "v1.ExtraValue");
-      for (const text of value) if (typeof text !== "string") throw mismatch(type, field, text, path, "string");
+      if (!Array.isArray(value)) throw mismatch(context, type, field, value, path);
+      for (const text of value)
+        if (typeof text !== "string") throw mismatch(context, type, { ...field, kind: "string" }, text, path);
       return value;
   }
 }
 
-function decodeBytes(type: ObjectType, field: Field, value: unknown, path: string): string {
-  if (typeof value !== "string") throw mismatch(type, field, value, path, "[]uint8");
-  const bad = /[^A-Za-z0-9+/=\r\n]/.exec(value);
-  if (bad) throw new TypeMismatch(`illegal base64 data at input byte ${bad.index}`);
+function decodeBytes(context: Context, type: ObjectType, field: Field, value: unknown, path: string): string {
+  if (typeof value !== "string") throw mismatch(context, type, field, value, path);
   const text = value.replace(/[\r\n]/g, "");
-  if (text.length % 4 !== 0)
-    throw new TypeMismatch(`illegal base64 data at input byte ${text.length - (text.length % 4)}`);
+  const bad = base64Fault(text);
+  if (bad !== undefined) throw new TypeMismatch(`illegal base64 data at input byte ${bad}`);
   return text;
 }
 
+/** Where Go's decoder finds that a text is no base64; undefined when it is. */
+function base64Fault(text: string): number | undefined {
+  const [body = ""] = /^[A-Za-z0-9+/]*/.exec(text) ?? [];
+  const rest = text.slice(body.length);
+  const open = body.length % 4;
+  if (rest === "") return open === 0 ? undefined : body.length - open;
+  if (rest[0] !== "=" || open < 2) return body.length;
+  if (open === 3) return rest.length > 1 ? body.length + 1 : undefined;
+  if (rest.length === 1) return text.length;
+  if (rest[1] !== "=") return body.length + 1;
+  return rest.length > 2 ? body.length + 2 : undefined;
+}
+
 /** RFC 3339 text in UTC, seconds or microseconds. */
-function decodeTime(value: unknown, micro: boolean): string | undefined {
-  if (typeof value !== "string")
-    throw new TypeMismatch(`json: cannot unmarshal ${goType(value)} into Go value of type string`);
+function decodeTime(value: string, micro: boolean): string | undefined {
   if (value === "") return undefined;
   const match = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.exec(value);
   const time = match ? Date.parse(value) : Number.NaN;
   if (Number.isNaN(time)) {
     throw new TypeMismatch(
-      `parsing time "${JSON.stringify(value).slice(1, -1)}" as "2006-01-02T15:04:05Z07:00": cannot parse "${value}" as "2006"`,
+      `parsing time ${JSON.stringify(value)} as "2006-01-02T15:04:05${micro ? ".000000" : ""}Z07:00": cannot parse ${JSON.stringify(value)} as "2006"`,
     );
   }
   const seconds = new Date(Math.floor(time / 1000) * 1000).toISOString().slice(0, 19);
@@ -148,27 +165,19 @@ function decodeQuantity(value: unknown): string {
   }
 }
 
-function mismatch(type: ObjectType, field: Field, value: unknown, path: string, want: string): TypeMismatch {
-  const names = path.replace(/\[\d+\]/g, "");
-  const target = want === "[]" ? `[]${goElement(field)}` : want === "map" ? `map[string]${goElement(field)}` : want;
-  const literal = typeof value === "number" && want.startsWith("int") ? `number ${value}` : goType(value);
-  return new TypeMismatch(
-    `json: cannot unmarshal ${literal} into Go struct field ${type.name.split(".").at(-1)}.${names} of type ${target}`,
-  );
-}
-
-function goElement(field: Field): string {
-  if (field.kind === "struct") return goName(field.type);
-  return field.kind === "bytes" ? "[]uint8" : field.kind === "Quantity" ? "resource.Quantity" : field.kind;
-}
-
-/** `core.v1.Container` → `v1.Container`. */
-function goName(type: string): string {
-  return type.split(".").slice(1).join(".");
-}
-
-function goType(value: unknown): string {
-  if (Array.isArray(value)) return "array";
-  if (value === null) return "null";
-  return typeof value === "boolean" ? "bool" : typeof value;
+function mismatch(
+  { dialect }: Context,
+  owner: ObjectType,
+  field: Field,
+  value: unknown,
+  path: string,
+  want: "list" | "map" | "one" = "one",
+): TypeMismatch {
+  // Paths name fields only: neither list indexes nor map keys.
+  const whole = path.replace(/\[\d+\]/g, "");
+  const names =
+    field.shape === "map" && want === "one"
+      ? whole.slice(0, whole.lastIndexOf(`${field.name}.`) + field.name.length)
+      : whole;
+  return mismatchOf({ owner, field, value, path: names, want }, dialect);
 }

@@ -61,7 +61,7 @@ const addresses = async (): Promise<Record<string, string>> => {
   );
 };
 
-describe("K03 (part: Service addresses): one family", () => {
+describe("V02 (part: addresses and ports of Services): one family", () => {
   beforeEach(() => serve(["10.96.0.0/24"]));
 
   it("stand as IPAddress objects as long as a Service has them", async () => {
@@ -197,7 +197,7 @@ describe("K03 (part: Service addresses): one family", () => {
   });
 });
 
-describe("K03 (part: Service addresses): small ranges", () => {
+describe("V02 (part: addresses and ports of Services): small ranges", () => {
   it("run out with upstream's error", async () => {
     serve(["10.96.0.0/30"], [30_000, 30_000]);
     await create("second", { type: "NodePort" });
@@ -212,7 +212,7 @@ describe("K03 (part: Service addresses): small ranges", () => {
   });
 });
 
-describe("K03 (part: Service addresses): two families", () => {
+describe("V02 (part: addresses and ports of Services): two families", () => {
   beforeEach(() => serve(["10.96.0.0/16", "fd00:10:96::/112"]));
 
   it("are given and taken back as the policy changes", async () => {

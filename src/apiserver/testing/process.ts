@@ -15,7 +15,7 @@ const server = createApiServer(
     clientCa: read("ca.crt"),
     serviceAccounts: { issuer: "https://issuer", signingKey: read("sa.key") },
     services: { cidrs: ["10.96.0.0/12"], nodePorts: [30000, 32767] },
-    store: { logFile: join(directory, "store.log") },
+    store: { logFile: join(directory, "store.log"), durability: "disk" },
   },
   { log: createLogger("kube-apiserver") },
 );

@@ -158,6 +158,13 @@ class EndpointsWriter {
     this.#sayTopology(service, hinted.topology, hinted.problem);
     const existing = this.#slicesOf.get(keyOf(service)).filter(isOurs);
     const plan = planSlices(service, hinted.groups, existing, triggerTime);
+    const changes = this.#context.metrics.counter(
+      "endpoint_slice_controller_changes",
+      "Number of EndpointSlice changes",
+    );
+    for (const [operation, slices] of Object.entries(plan)) {
+      if (slices.length > 0) changes.inc({ operation: operation === "remove" ? "delete" : operation }, slices.length);
+    }
     // New endpoints are there before old ones go.
     await settleAll([
       ...plan.create.map(async (slice) => informer.assume(await client.create(resources.endpointSlices, slice))),

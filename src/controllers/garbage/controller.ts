@@ -7,9 +7,11 @@ import {
   type OwnerReference,
   type Resource,
   referenceTo,
+  resources,
   type WorkQueue,
 } from "#api/index.ts";
 import type { ControllerContext } from "../context.ts";
+import { followDefinitions } from "../custom/follow.ts";
 import { settleAll } from "../podcontrol.ts";
 import {
   foregroundFinalizer,
@@ -30,15 +32,27 @@ interface Watched {
 }
 type Found = { readonly watched: Watched; readonly object: KubeObject };
 
-/** Deletes objects whose owners are gone, and serves foreground and orphan deletion. */
-export function garbageController(context: ControllerContext, served: readonly Resource<KubeObject>[]): void {
+/**
+ * Deletes objects whose owners are gone, and serves foreground and orphan deletion. Kinds of custom objects join and
+ * leave with their definitions.
+ * @param served the kinds that the server has itself
+ * @param definitions whether it serves definitions of others
+ */
+export function garbageController(
+  context: ControllerContext,
+  served: readonly Resource<KubeObject>[],
+  definitions = false,
+): void {
   const graph = new Graph(
     context,
     served.filter(({ plural }) => plural !== "events"),
   );
   const queue: WorkQueue = context.control({
     name: "garbage",
-    needs: graph.watched.map(({ informer }) => informer),
+    needs: [
+      ...graph.watched.map(({ informer }) => informer),
+      ...(definitions ? [context.informer(resources.customResourceDefinitions)] : []),
+    ],
     handle: async (item) => {
       const found = graph.find(item);
       if (!found) return;
@@ -46,34 +60,91 @@ export function garbageController(context: ControllerContext, served: readonly R
       await serveOwner(context, graph, found, (one) => queue.add(graph.itemOf(one)));
     },
   });
-  for (const watched of graph.watched) {
+  const follow = (watched: Watched) => {
     watched.informer.onChange(({ type, object, old }) => {
       const { ownerReferences = [], deletionTimestamp, uid = "" } = object.metadata;
-      if (type === "DELETED") for (const found of graph.dependents(uid)) queue.add(graph.itemOf(found));
-      else if (ownerReferences.length > 0 || deletionTimestamp) queue.add(graph.itemOf({ watched, object }));
+      if (type === "DELETED") {
+        graph.gone.add(uid);
+        for (const found of graph.dependents(uid)) queue.add(graph.itemOf(found));
+      } else if (ownerReferences.length > 0 || deletionTimestamp) queue.add(graph.itemOf({ watched, object }));
       // An owner may wait for this one to go or to be let go.
       for (const owner of [...ownerReferences, ...(old?.metadata.ownerReferences ?? [])]) {
         const above = graph.byUid(owner.uid);
         if (above?.object.metadata.deletionTimestamp !== undefined) queue.add(graph.itemOf(above));
       }
     });
+  };
+  for (const watched of graph.watched) follow(watched);
+  if (definitions) followCustom(context, graph, follow, (found) => queue.add(graph.itemOf(found)));
+}
+
+/** Watches the kinds of definitions while they are served. */
+function followCustom(
+  context: ControllerContext,
+  graph: Graph,
+  follow: (watched: Watched) => void,
+  look: (found: Found) => void,
+): void {
+  followDefinitions(context, (resource) => {
+    const { informer, end } = context.passing(resource);
+    const watched = watchedOf(resource, informer);
+    graph.watched = [...graph.watched, watched];
+    follow(watched);
+    // Objects whose owner's kind was not known have been left alone so far.
+    for (const found of graph.ownedBy(resource)) look(found);
+    return () => {
+      end();
+      graph.watched = graph.watched.filter((one) => one !== watched);
+      // All objects of the kind went with the definition, though the watch may not have said so of each.
+      for (const { metadata } of informer.list()) {
+        graph.gone.add(metadata.uid ?? "");
+        for (const found of graph.dependents(metadata.uid ?? "")) look(found);
+      }
+    };
+  });
+}
+
+/** Uids of owners that are known to be gone, the newest ones: their kind may be gone too, so that nobody can be asked. */
+class GoneOwners {
+  readonly #uids = new Set<string>();
+
+  add(uid: string): void {
+    this.#uids.add(uid);
+    if (this.#uids.size > 10_000) this.#uids.delete(this.#uids.values().next().value as string);
   }
+
+  has(uid: string): boolean {
+    return this.#uids.has(uid);
+  }
+}
+
+function watchedOf(resource: Resource<KubeObject>, informer: Informer<KubeObject>): Watched {
+  return {
+    resource,
+    informer,
+    byUid: informer.index(({ metadata }) => [metadata.uid ?? ""]),
+    byOwner: informer.index(({ metadata }) => (metadata.ownerReferences ?? []).map(({ uid }) => uid)),
+  };
 }
 
 /** All watched objects, by uid and by the uids of their owners. */
 class Graph {
-  readonly watched: readonly Watched[];
+  watched: readonly Watched[];
+  readonly gone = new GoneOwners();
 
   constructor(context: ControllerContext, served: readonly Resource<KubeObject>[]) {
-    this.watched = served.map((resource) => {
-      const informer = context.informer(resource);
-      return {
-        resource,
-        informer,
-        byUid: informer.index(({ metadata }) => [metadata.uid ?? ""]),
-        byOwner: informer.index(({ metadata }) => (metadata.ownerReferences ?? []).map(({ uid }) => uid)),
-      };
-    });
+    this.watched = served.map((resource) => watchedOf(resource, context.informer(resource)));
+  }
+
+  /** Objects that name an owner of a kind. */
+  ownedBy({ group, kind }: Resource<KubeObject>): Found[] {
+    const names = (owner: OwnerReference) => owner.kind === kind && groupOf(owner) === group;
+    return this.watched.flatMap((watched) =>
+      watched.informer
+        .list()
+        .filter(({ metadata }) => metadata.ownerReferences?.some(names))
+        .map((object) => ({ watched, object })),
+    );
   }
 
   /** A queue's item: `group/plural|namespace/name`. */
@@ -101,9 +172,13 @@ class Graph {
   }
 
   resourceOf(owner: OwnerReference): Resource<KubeObject> | undefined {
-    const group = owner.apiVersion.includes("/") ? owner.apiVersion.split("/")[0] : "";
+    const group = groupOf(owner);
     return this.watched.find(({ resource }) => resource.kind === owner.kind && resource.group === group)?.resource;
   }
+}
+
+function groupOf({ apiVersion }: OwnerReference): string {
+  return apiVersion.includes("/") ? (apiVersion.split("/")[0] as string) : "";
 }
 
 async function collectDependent(context: ControllerContext, graph: Graph, { watched, object }: Found): Promise<void> {
@@ -151,6 +226,7 @@ async function ownerState(
     return reach === "absent" ? "absent" : "solid";
   }
   if (known) return stateOf(known.object);
+  if (graph.gone.has(owner.uid)) return "absent";
   const of = graph.resourceOf(owner);
   // A kind that nobody serves may be served again: its dependents stay.
   if (!of) return "solid";

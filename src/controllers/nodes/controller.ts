@@ -2,7 +2,7 @@ import { isConflict, isNotFound, type Lease, type Node, type Pod, referenceTo, r
 import type { ControllerContext } from "../context.ts";
 import { conditionOf, isPodReady, jsonEqual, setCondition } from "../objects.ts";
 import { settleAll } from "../podcontrol.ts";
-import { type EvictionRule, evictionRules } from "./disruption.ts";
+import { type EvictionRule, evictionRules, zonesOf } from "./disruption.ts";
 import { planNode } from "./lifecycle.ts";
 import { allocateSubnets, podCidrsOf, subnetPools } from "./subnets.ts";
 
@@ -77,6 +77,19 @@ export function lifecycleController(context: ControllerContext): void {
     },
   });
 
+  const { metrics } = context;
+  const size = metrics.gauge("node_collector_zone_size", "Gauge measuring number of registered Nodes per zones.");
+  const unhealthy = metrics.gauge(
+    "node_collector_unhealthy_nodes_in_zone",
+    "Gauge measuring number of not Ready Nodes per zones.",
+  );
+  context.sample(() => {
+    for (const [zone, { ready, lost }] of zonesOf(nodes.list())) {
+      const labels = { zone: zone === "\0" ? "" : zone.replace("\0", ":") };
+      size.set(ready + lost, labels);
+      unhealthy.set(lost, labels);
+    }
+  });
   const hear = (name: string) => {
     heard.set(name, context.now().getTime());
     queue.add(name);

@@ -26,13 +26,7 @@ export function evictionRules(
   nodes: readonly Node[],
   isReady: (node: Node) => boolean = hasReadyCondition,
 ): (node: Node) => EvictionRule {
-  const zones = new Map<string, { ready: number; lost: number }>();
-  for (const node of nodes) {
-    const zone = zones.get(zoneOf(node)) ?? { ready: 0, lost: 0 };
-    zones.set(zoneOf(node), zone);
-    if (isReady(node)) zone.ready++;
-    else zone.lost++;
-  }
+  const zones = zonesOf(nodes, isReady);
   const cutOff = [...zones.values()].every(({ ready, lost }) => ready === 0 && lost > 0);
   return (node) => {
     if (cutOff) return "clear";
@@ -40,6 +34,21 @@ export function evictionRules(
     const disrupted = ready > 0 && lost > 2 && lost / (ready + lost) >= unhealthyShare;
     return disrupted && ready + lost <= largeZone ? "hold" : "evict";
   };
+}
+
+/** Numbers of ready and other nodes in each zone. */
+export function zonesOf(
+  nodes: readonly Node[],
+  isReady: (node: Node) => boolean = hasReadyCondition,
+): Map<string, { ready: number; lost: number }> {
+  const zones = new Map<string, { ready: number; lost: number }>();
+  for (const node of nodes) {
+    const zone = zones.get(zoneOf(node)) ?? { ready: 0, lost: 0 };
+    zones.set(zoneOf(node), zone);
+    if (isReady(node)) zone.ready++;
+    else zone.lost++;
+  }
+  return zones;
 }
 
 function hasReadyCondition(node: Node): boolean {

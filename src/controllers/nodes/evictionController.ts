@@ -68,6 +68,12 @@ async function evict(context: ControllerContext, key: string, pod: Pod): Promise
     message: "Taint manager: deleting due to NoExecute taint",
   } as const;
   const about = referenceTo(resources.pods, pod);
+  context.metrics
+    .counter(
+      "taint_eviction_controller_pod_deletions_total",
+      "Total number of Pods deleted by TaintEvictionController since its start.",
+    )
+    .inc();
   context.recorder(component).event(about, "Normal", "TaintManagerEviction", `Marking for deletion Pod ${key}`);
   const pods = context.informer(resources.pods);
   const { conditions = [] } = pod.status ?? {};

@@ -101,6 +101,12 @@ async function remove(context: ControllerContext, pod: Pod, removal: Removal | u
     const options = { gracePeriodSeconds: 0, preconditions: { uid } };
     const left = await client.delete(resources.pods, name, namespace, options);
     if (left) pods.assume(left);
+    context.metrics
+      .counter(
+        "pod_gc_collector_force_delete_pods_total",
+        "Number of pods that are being forcefully deleted since the Pod GC Controller started.",
+      )
+      .inc({ namespace: namespace ?? "", reason: removal ?? "terminated" });
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }

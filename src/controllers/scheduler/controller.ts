@@ -13,6 +13,7 @@ import {
   resources,
   type WorkQueue,
 } from "#api/index.ts";
+import type { Counter, Histogram } from "#base/metrics.ts";
 import type { ControllerContext } from "../context.ts";
 import { conditionOf, isPodActive, isPodTerminal, jsonEqual, setCondition } from "../objects.ts";
 import { bindPod } from "./bind.ts";
@@ -111,8 +112,40 @@ function concernsScheduling(a: Node, b: Node): boolean {
   return !jsonEqual(relevant(a), relevant(b));
 }
 
+/** Attempts and waiting pods, under kube-scheduler's names. */
+class SchedulerMetrics {
+  readonly #attempts: Counter;
+  readonly #durations: Histogram;
+
+  constructor(
+    { schedulerMetrics, sample }: Pick<ControllerContext, "schedulerMetrics" | "sample">,
+    line: SchedulingQueue,
+  ) {
+    this.#attempts = schedulerMetrics.counter(
+      "scheduler_schedule_attempts_total",
+      "Number of attempts to schedule pods, by the result.",
+    );
+    this.#durations = schedulerMetrics.histogram(
+      "scheduler_scheduling_attempt_duration_seconds",
+      "Scheduling attempt latency in seconds (scheduling algorithm + binding)",
+    );
+    const pending = schedulerMetrics.gauge("scheduler_pending_pods", "Number of pending pods, by the queue type.");
+    sample(() => {
+      for (const [queue, size] of Object.entries(line.sizes())) pending.set(size, { queue });
+    });
+  }
+
+  /** One decision, bound or not. */
+  attempt(result: "scheduled" | "unschedulable" | "error", since: number): void {
+    const labels = { profile: schedulerName, result };
+    this.#attempts.inc(labels);
+    this.#durations.observe((performance.now() - since) / 1000, labels);
+  }
+}
+
 class Scheduler {
   readonly cluster: ClusterView;
+  readonly #metrics: SchedulerMetrics;
   readonly #context: ControllerContext;
   readonly #line = new SchedulingQueue();
   #turns: WorkQueue | undefined;
@@ -120,6 +153,10 @@ class Scheduler {
   constructor(context: ControllerContext, has: (plural: string) => boolean) {
     this.#context = context;
     this.cluster = new ClusterView(context, has);
+    this.#metrics = new SchedulerMetrics(
+      { schedulerMetrics: context.schedulerMetrics, sample: (sampler) => context.sample(sampler) },
+      this.#line,
+    );
   }
 
   /** Where turns are asked for. */
@@ -174,28 +211,32 @@ class Scheduler {
       this.#report(key, pod, "SchedulingGated", message);
       return;
     }
+    const since = performance.now();
     const decision = schedule(this.cluster.pod(pod), this.cluster.nodes(), this.cluster.around(pod));
     if (decision.node === undefined) {
       this.#line.refuse(key, decision.help, performance.now());
+      this.#metrics.attempt("unschedulable", since);
       const about = referenceTo(resources.pods, pod);
       this.#context.recorder(schedulerName).event(about, "Warning", "FailedScheduling", decision.message);
       this.#report(key, pod, "Unschedulable", decision.message);
       return;
     }
     this.cluster.assume(key, pod, decision.node);
-    void this.#bind(key, pod, decision.node);
+    void this.#bind(key, pod, decision.node, since);
   }
 
-  async #bind(key: string, pod: Pod, node: string): Promise<void> {
+  async #bind(key: string, pod: Pod, node: string, since: number): Promise<void> {
     const { name, namespace } = pod.metadata;
     try {
       await bindPod(this.#context.client, pod, node);
+      this.#metrics.attempt("scheduled", since);
       const about = referenceTo(resources.pods, pod);
       const message = `Successfully assigned ${namespace}/${name} to ${node}`;
       this.#context.recorder(schedulerName).event(about, "Normal", "Scheduled", message);
     } catch (error) {
       this.cluster.forget(key);
       if (this.#context.signal.aborted || isNotFound(error) || isConflict(error)) return; // gone, or bound by another
+      this.#metrics.attempt("error", since);
       this.#context.schedulerLog.warn("Binding failed", { pod: key, node, error });
       this.#turns?.addAfter(key, retryMs);
     }

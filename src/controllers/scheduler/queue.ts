@@ -1,8 +1,10 @@
 import { backoffMs } from "#api/index.ts";
 import type { Help } from "./filters.ts";
 
-/** How long a refused pod is left alone: 50 ms after its first attempt, twice as long after each further one. */
+/** How long a refused pod is left alone: 50 ms after some attempts, twice as long after each further one. */
 const backoff = { initialMs: 50, maxMs: 10_000 } as const;
+/** So many attempts are free: what helps soon after a pod came helps those of higher priority first. */
+const freeAttempts = 3;
 
 interface Waiting {
   readonly attempts: number;
@@ -49,7 +51,8 @@ export class SchedulingQueue {
   refuse(key: string, help: ReadonlySet<Help>, now: number): void {
     const attempts = (this.#attempts.get(key) ?? 0) + 1;
     this.#attempts.delete(key);
-    this.#waiting.set(key, { attempts, notBefore: now + backoffMs(backoff, attempts - 1), help });
+    const wait = attempts <= freeAttempts ? 0 : backoffMs(backoff, attempts - freeAttempts - 1);
+    this.#waiting.set(key, { attempts, notBefore: now + wait, help });
   }
 
   /** Pods that a change may help, with the time that they are still left alone, in ms. */

@@ -1,5 +1,6 @@
 import { Client, type Event, isNotFound, type Node, type Pod, type PodSpec, resources } from "#api/index.ts";
 import { type ApiServer, controllerUser, createApiServer } from "#apiserver/index.ts";
+import { signingKey } from "#apiserver/testing/certificates.ts";
 import { createLogger } from "#base/log.ts";
 import type { ControllerOptions } from "../context.ts";
 import { type Controllers, startControllers } from "../start.ts";
@@ -20,7 +21,7 @@ export class ControlPlane {
         advertiseAddress: "192.168.1.10",
         securePort: 6443,
         tls: { cert: "", key: "" },
-        serviceAccounts: { issuer: "https://kubernetes.default.svc" },
+        serviceAccounts: { issuer: "https://kubernetes.default.svc", signingKey: signingKey() },
         services: { cidrs: [...cidrs], nodePorts: [30_000, 32_767] },
       },
       { log: this.#log },
@@ -41,6 +42,13 @@ export class ControlPlane {
     const controllers = await startControllers({ client, log: this.#log, options });
     this.#running.push(controllers);
     return controllers;
+  }
+
+  /** The controllers that were started last. */
+  get controllers(): Controllers {
+    const last = this.#running.at(-1);
+    if (!last) throw new Error("no controllers are running");
+    return last;
   }
 
   /** Stops the controllers, leaves the API server. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   Backoff,
   type Client,
+  type Condition,
   isAlreadyExists,
   isNotFound,
   type Lease,
@@ -38,6 +39,8 @@ export class NodeRegistration {
   readonly #timers: NodeJS.Timeout[] = [];
   #node: Node | undefined;
   #lease: Lease | undefined;
+  /** Conditions as this node has stated them last. */
+  #stated: readonly Condition[] = [];
   /** When the cluster heard of the node last, in ms of performance.now(). */
   #renewedAt = 0;
   #stopped = false;
@@ -130,12 +133,27 @@ export class NodeRegistration {
       { status: { ...status, addresses } },
       { type: "strategic", subresource: "status" },
     );
+    this.#stated = status.conditions ?? [];
+  }
+
+  /**
+   * Whoever has not heard from this node for a while says in its conditions that it is lost: that is put right as soon
+   * as this node can speak again (upstream looks as often, nodeStatusUpdateFrequency).
+   */
+  async #contradict(): Promise<void> {
+    const present = await this.#deps.client.get<Node>(resources.nodes, this.#options.name);
+    const found = present.status?.conditions ?? [];
+    const wrong = this.#stated.some(({ type, status }) => found.find((one) => one.type === type)?.status !== status);
+    if (!wrong) return;
+    this.#node = present;
+    this.update();
   }
 
   async #renew(): Promise<void> {
     try {
       this.#lease = this.#lease ? await this.#renewed(this.#lease) : await this.#firstLease();
       this.#renewedAt = performance.now();
+      if (!this.#writing) await this.#contradict();
     } catch (error) {
       this.#lease = undefined;
       if (!this.#stopped) this.#deps.log.debug("The node's lease was not renewed", { error: errorMessage(error) });

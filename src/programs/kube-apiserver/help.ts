@@ -17,9 +17,9 @@ SYNOPSIS
     podwire kube-apiserver [--data-dir FOLDER] [--secure-port PORT] [flags]
 
 DESCRIPTION
-    Serves the Kubernetes API over TLS, alone or as the control plane of nodes. Certificates, keys and an
-    administrator's kubeconfig that no flag names are made in --cert-dir. Without --data-dir the objects are
-    in memory. SIGTERM and SIGINT end it.
+    Serves the Kubernetes API over TLS, alone or as the control plane of nodes. Certificates, keys
+    and an administrator's kubeconfig that no flag names are made in --cert-dir. Without --data-dir
+    the objects are in memory. SIGTERM and SIGINT end it.
 
     Flags have kube-apiserver's names and meanings.
 `;

@@ -10,6 +10,7 @@ import { authenticationOptions } from "./authentication.ts";
 import { type DataDir, openDataDir } from "./dataDir.ts";
 import { FlagError, type Flags, parseFlags } from "./flags.ts";
 import { serveHealth } from "./health.ts";
+import { mayReadMetrics } from "./metrics-access.ts";
 import { advertisedAddress, type Credentials, credentials } from "./selfMade.ts";
 
 function serverOptions(flags: Flags, given: Credentials, data: DataDir | undefined): ApiServerOptions {
@@ -84,7 +85,13 @@ async function runControllers(
     const state = controllers.health();
     return { ok: state.ok, text: state.ok ? "ok" : JSON.stringify(state) };
   };
-  const closeHealth = serveHealth(given.tls, health, log.server);
+  const reviewer = new Client(server.localTransport(controllerUser), { userAgent: "kube-controller-manager" });
+  const closeHealth = serveHealth(given.tls, {
+    log: log.server,
+    health,
+    mayRead: (token) => mayReadMetrics(reviewer, token),
+    metrics: (program) => controllers.metrics(program === "kube-scheduler" ? "scheduler" : "controllers"),
+  });
   return async () => {
     closeHealth();
     await controllers.stop();

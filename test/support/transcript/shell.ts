@@ -106,7 +106,7 @@ export class Shell {
       read: () => ({ ...this.#outputs(name), exit: exit ?? 0 }),
       end: async () => {
         if (exit !== undefined) return { ...this.#outputs(name), exit };
-        process.kill(pid, "SIGTERM");
+        terminate(pid);
         await ended;
         return { ...this.#outputs(name), exit: 0 };
       },
@@ -117,11 +117,16 @@ export class Shell {
   async stop(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.pid === undefined) return;
     const closed = once(this.#child, "exit");
-    try {
-      process.kill(-this.#child.pid, "SIGKILL");
-    } catch {
-      // It ended in this moment.
-    }
+    terminate(-this.#child.pid, "SIGKILL");
     await closed;
+  }
+}
+
+/** Ends a process, or a group of them when negative. */
+function terminate(pid: number, signal: NodeJS.Signals = "SIGTERM"): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It ended in this moment.
   }
 }

@@ -47,7 +47,13 @@ export class RuleEvaluation {
     const before = isDict(old) ? old : {};
     for (const key in value) {
       const below = tree.properties.get(key) ?? tree.additional;
-      if (below) this.#tree(below, value[key], before[key], path ? `${path}.${key}` : key);
+      if (below)
+        this.#tree(
+          below,
+          value[key],
+          Object.hasOwn(before, key) ? before[key] : undefined,
+          path ? `${path}.${key}` : key,
+        );
     }
   }
 

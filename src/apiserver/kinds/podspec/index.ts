@@ -1,1 +1,1 @@
-export { validatePodSpec, validatePodTemplate } from "./spec.ts";
+export { validatePodSpec, validatePodTemplate, validateTemplateLabels } from "./spec.ts";

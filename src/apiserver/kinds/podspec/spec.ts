@@ -22,7 +22,7 @@ export function validatePodSpec(spec: V1PodSpec | undefined, path: string, error
   }
   const volumes = validateVolumes(spec.volumes ?? [], podName, `${path}.volumes`, errors);
   validateAllContainers({ spec, volumes, path }, errors);
-  oneOf(spec.restartPolicy, ["Always", "Never", "OnFailure"], `${path}.restartPolicy`, errors);
+  oneOf(spec.restartPolicy, ["Always", "OnFailure", "Never"], `${path}.restartPolicy`, errors, false);
   validateDns(spec, path, errors);
   if (spec.nodeSelector) validateLabels(spec.nodeSelector, `${path}.nodeSelector`, errors);
   validatePodSecurity(spec, path, errors);
@@ -67,11 +67,20 @@ function validateRest(spec: V1PodSpec, path: string, errors: FieldErrors): void 
   if (spec.os) oneOf(spec.os.name, ["linux", "windows"], `${path}.os.name`, errors);
 }
 
-/** Validates a template. */
-export function validatePodTemplate(template: V1PodTemplateSpec | undefined, path: string, errors: FieldErrors): void {
+/** Labels and annotations of a template. */
+export function validateTemplateLabels(
+  template: V1PodTemplateSpec | undefined,
+  path: string,
+  errors: FieldErrors,
+): void {
   if (template?.metadata?.labels) validateLabels(template.metadata.labels, `${path}.labels`, errors);
   for (const key of Object.keys(template?.metadata?.annotations ?? {}))
     form(key, qualifiedName(key.toLowerCase()), `${path}.annotations`, errors);
+}
+
+/** Validates a template. */
+export function validatePodTemplate(template: V1PodTemplateSpec | undefined, path: string, errors: FieldErrors): void {
+  validateTemplateLabels(template, path, errors);
   validatePodSpec(template?.spec, `${path}.spec`, errors);
   if (template?.spec?.ephemeralContainers?.length)
     errors.forbidden(`${path}.spec.ephemeralContainers`, "ephemeral containers not allowed in pod template");

@@ -1,0 +1,92 @@
+import { describe, expect, it } from "vitest";
+import { FlagError, parseFlags } from "./flags.ts";
+
+describe("command line of kube-apiserver", () => {
+  it("has defaults for everything", () => {
+    expect(parseFlags([])).toMatchObject({
+      securePort: 6443,
+      serviceAccountIssuers: ["https://kubernetes.default.svc.cluster.local"],
+      authorizationMode: ["Node", "RBAC"],
+      serviceClusterIpRange: ["10.96.0.0/12"],
+      serviceNodePortRange: [30000, 32767],
+      durability: "disk",
+      controllers: true,
+      eventTtlSeconds: 3600,
+    });
+  });
+
+  it("reads values as Go programs do", () => {
+    const flags = parseFlags([
+      "--secure-port",
+      "7443",
+      "--service-account-issuer=https://a,https://b",
+      "--service-account-issuer=https://c",
+      "--service-account-key-file=one.pub",
+      "--service-account-key-file",
+      "two.pub",
+      "--anonymous-auth=false",
+      "--enable-bootstrap-token-auth",
+      "--event-ttl=1h30m",
+      "--authorization-mode=RBAC",
+      "-v=4",
+    ]);
+    expect(flags).toMatchObject({
+      securePort: 7443,
+      serviceAccountIssuers: ["https://a", "https://b", "https://c"],
+      serviceAccountKeyFiles: ["one.pub", "two.pub"],
+      anonymousAuth: false,
+      bootstrapTokens: true,
+      eventTtlSeconds: 5400,
+      authorizationMode: ["RBAC"],
+      verbosity: 4,
+    });
+  });
+
+  it.each([
+    [["--no-such-flag=x"], "unknown flag: --no-such-flag\nSee 'kube-apiserver --help'."],
+    [["word"], "unknown argument: word"],
+    [["--secure-port=0"], "--secure-port 0 must be between 1 and 65535, inclusive. It cannot be turned off with 0"],
+    [["--data-dir"], "flag needs an argument: --data-dir"],
+    [["--anonymous-auth=perhaps"], 'invalid argument for --anonymous-auth: "perhaps"; allowed are true and false'],
+    [["--event-ttl=soon"], 'invalid argument for --event-ttl: "soon"; allowed is a duration, such as 1h30m'],
+    [
+      ["--authorization-mode=Webhook"],
+      'invalid argument for --authorization-mode: "Webhook"; allowed are Node, RBAC, AlwaysAllow, AlwaysDeny',
+    ],
+    [["--tls-cert-file=x"], "invalid argument for --tls-private-key-file: needed with --tls-cert-file"],
+    [
+      ["--etcd-servers=https://127.0.0.1:2379"],
+      "--etcd-servers: etcd as the store is not there yet; this server keeps its objects in --data-dir",
+    ],
+    [["--audit-log-path=/x"], "--audit-log-path: audit logs are not there"],
+  ])("says what is wrong with %j", (argv, message) => {
+    expect(() => parseFlags(argv)).toThrow(new FlagError(message));
+  });
+
+  it("tells which flags have no effect, and why", () => {
+    expect(parseFlags(["--allow-privileged=true", "--profiling=false"]).ignored).toEqual([
+      "--allow-privileged: pods decide",
+      "--profiling: there is none",
+    ]);
+  });
+
+  it("explains every flag", () => {
+    let help = "";
+    try {
+      parseFlags(["--help"]);
+    } catch (error) {
+      expect((error as FlagError).code).toBe(0);
+      help = (error as FlagError).message;
+    }
+    for (const words of [
+      "NAME\n",
+      "SYNOPSIS\n",
+      "DESCRIPTION\n",
+      "--secure-port=port",
+      "--data-dir=folder",
+      "--etcd-servers",
+    ])
+      expect(help).toContain(words);
+    expect(Math.max(...help.split("\n").map((line) => line.length))).toBeLessThanOrEqual(100);
+  });
+});
