@@ -1,4 +1,4 @@
-import { cidrNth, formatIp, parseCidr } from "#base/ip.ts";
+import { cidrNth, formatIp, isLoopback, parseCidr } from "#base/ip.ts";
 import { bootstrapRoles } from "./auth/bootstrap-roles.ts";
 import type { Registry } from "./kinds/registry.ts";
 import type { Dict } from "./object.ts";
@@ -12,6 +12,8 @@ export interface BootstrapOptions {
   readonly advertiseAddress: string;
   readonly securePort: number;
   readonly serviceCidrs: readonly string[];
+  /** PEM of whoever signs client certificates: extension servers read it. */
+  readonly clientCa?: string;
 }
 
 /** How this server itself writes. */
@@ -38,6 +40,11 @@ export function bootstrap(
   for (const name of ["kube-system", "kube-public", "kube-node-lease", "default"])
     ensure("v1", "Namespace", "", { metadata: { name } });
   bootstrapRoles(deps, ownWrite);
+  if (options.clientCa)
+    ensure("v1", "ConfigMap", "kube-system", {
+      metadata: { name: "extension-apiserver-authentication" },
+      data: { "client-ca-file": options.clientCa },
+    });
   ensure("scheduling.k8s.io/v1", "PriorityClass", "", {
     metadata: { name: "system-node-critical" },
     value: 2000001000,
@@ -93,6 +100,8 @@ function ensureKubernetesService(ensure: Ensure, options: BootstrapOptions): voi
       ports: [{ name: "https", port: 443, protocol: "TCP", targetPort: options.securePort }],
     },
   });
+  // A server that is alone on loopback: nobody can reach it through the Service, and such endpoints are refused.
+  if (isLoopback(options.advertiseAddress)) return;
   ensure("v1", "Endpoints", "default", {
     metadata: { name: "kubernetes", labels: { "endpointslice.kubernetes.io/skip-mirror": "true" } },
     subsets: [

@@ -81,7 +81,13 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
   });
   const endLedger = new AddressLedger({ store, objects, registry }).start();
   const { advertiseAddress, securePort } = options;
-  bootstrap({ store, objects, registry }, { advertiseAddress, securePort, serviceCidrs: options.services.cidrs });
+  bootstrap(
+    { store, objects, registry },
+    {
+      ...{ advertiseAddress, securePort, serviceCidrs: options.services.cidrs },
+      ...(options.clientCa ? { clientCa: options.clientCa } : {}),
+    },
+  );
   boundBacktracking();
   const registrar = new Registrar({ store, schema, objects, registry, log: deps.log });
   registrar.start();

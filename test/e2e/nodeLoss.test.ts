@@ -107,6 +107,32 @@ describe("a node that falls silent and returns", () => {
     await until(async () => await cluster.ok("get", "pods", "goes", "--ignore-not-found", "-o", "name"), "", 60_000);
   }, 360_000);
 
+  it("sends traffic to the endpoint on the client's own node when a Service prefers that", async () => {
+    await cluster.ok("wait", "--for=condition=Ready", "pod/stays", "--timeout=60s");
+    await cluster.ok("patch", "service", "web", "-p", '{"spec":{"trafficDistribution":"PreferSameNode"}}');
+    const hints = '{range .items[*].endpoints[*]}{.nodeName}{"="}{.hints.forNodes[0].name}{" "}{end}';
+    const slices = "endpointslices -l kubernetes.io/service-name=web";
+    await until(
+      async () => (await jsonpath(slices, hints)).trim().split(" ").sort().join(" "),
+      "node01=node01 node02=node02",
+    );
+    // On each node the address leads to that node's endpoint alone.
+    for (const [node, pod] of [
+      ["node01", "here"],
+      ["node02", "stays"],
+    ] as const) {
+      const ip = await jsonpath(`pod ${pod}`, "{.status.podIP}");
+      const chosen = async () => {
+        const { stdout } = await cluster.sh(
+          node,
+          "for i in 1 2 3 4 5 6 7 8; do curl -s -o /dev/null 10.96.77.7; done; conntrack -L -d 10.96.77.7 2>/dev/null",
+        );
+        return [...new Set([...stdout.matchAll(/src=(10\.244\.\S+) dst=\S+ sport=80 /g)].map(([, from]) => from))];
+      };
+      await expect.poll(chosen, { interval: 500, timeout: 60_000 }).toEqual([ip]);
+    }
+  }, 150_000);
+
   it("answers at the ports of the controllers and the scheduler", async () => {
     await cluster.ok("create", "clusterrole", "metrics", "--verb=get", "--non-resource-url=/metrics");
     await cluster.ok(

@@ -1,6 +1,15 @@
+import { randomUUID } from "node:crypto";
 import type { Registry } from "../kinds/registry.ts";
-import { type Dict, equalJson, type StoredObject } from "../object.ts";
+import {
+  type Dict,
+  equalJson,
+  type FieldSet,
+  type ManagedFieldsEntry,
+  type Meta,
+  type StoredObject,
+} from "../object.ts";
 import { keyOf, type Objects, type WriteOptions } from "../rest/objects.ts";
+import { timestamp } from "../rest/time.ts";
 import type { Store } from "../store/index.ts";
 import { defaultRoles } from "./default-roles.ts";
 import type { DefaultRole } from "./role-table.ts";
@@ -27,20 +36,30 @@ interface Subject {
  * `rbac.authorization.kubernetes.io/autoupdate: "false"` (kubernetes.io/docs/reference/access-authn-authz/rbac/#auto-reconciliation).
  */
 export function bootstrapRoles(deps: Deps, options: WriteOptions): void {
-  for (const role of defaultRoles()) {
-    reconcileRole(deps, role, options);
+  const roles = defaultRoles();
+  for (const role of roles) {
+    reconcileRole(deps, role, roles, options);
     if (role.boundTo) reconcileBinding(deps, role, role.boundTo, options);
   }
 }
 
-function reconcileRole(deps: Deps, role: DefaultRole, options: WriteOptions): void {
+/** What a role gathers of the default roles, as the aggregation does it later. */
+function gathered(label: string, roles: readonly DefaultRole[]): PolicyRule[] {
+  const members = roles.filter((role) => role.labels[label] !== undefined).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const rules = members.flatMap(({ aggregates, rules }) => (aggregates ? gathered(aggregates, roles) : rules));
+  return rules.filter((rule, i) => rules.findIndex((other) => equalJson(other, rule)) === i);
+}
+
+function reconcileRole(deps: Deps, role: DefaultRole, roles: readonly DefaultRole[], options: WriteOptions): void {
   const rules = structuredClone(role.rules) as PolicyRule[];
   const aggregationRule = role.aggregates && {
     clusterRoleSelectors: [{ matchLabels: { [role.aggregates]: "true" } }],
   };
   const wanted = {
     metadata: metadataOf(role, role.name),
-    ...(aggregationRule ? { aggregationRule, rules: [] } : { rules }),
+    ...(aggregationRule && role.aggregates
+      ? { aggregationRule, rules: structuredClone(gathered(role.aggregates, roles)) }
+      : { rules }),
   };
   reconcile(deps, role.namespace ? "Role" : "ClusterRole", role, wanted, options, (old) => {
     if (aggregationRule) return { ...old, aggregationRule: old.aggregationRule ?? aggregationRule };
@@ -53,7 +72,8 @@ function reconcileRole(deps: Deps, role: DefaultRole, options: WriteOptions): vo
 function reconcileBinding(deps: Deps, role: DefaultRole, boundTo: readonly string[], options: WriteOptions): void {
   const subjects = boundTo.map(subjectOf);
   const roleRef = { apiGroup: rbacGroup, kind: role.namespace ? "Role" : "ClusterRole", name: role.name };
-  const wanted = { metadata: metadataOf(role, role.bindingName ?? role.name), roleRef, subjects };
+  const metadata = metadataOf(role, role.bindingName ?? role.name);
+  const wanted = { metadata, roleRef, ...(subjects.length > 0 ? { subjects } : {}) };
   const kind = role.namespace ? "RoleBinding" : "ClusterRoleBinding";
   reconcile(deps, kind, { ...role, name: role.bindingName ?? role.name }, wanted, options, (old) => {
     const held = (old.subjects ?? []) as readonly Subject[];
@@ -77,6 +97,48 @@ function subjectOf(text: string): Subject & { apiGroup?: string } {
   return { kind: "ServiceAccount", namespace, name: account };
 }
 
+/**
+ * An object as a create request would make it. A start makes more than a hundred of these, and their defaults,
+ * validation and field ownership are known: that saves it some 50 ms.
+ */
+function newObject(kind: string, namespace: string, { metadata, ...fields }: Dict, manager: string): StoredObject {
+  const { name, labels, annotations } = metadata as Required<Pick<Meta, "name" | "labels" | "annotations">>;
+  const time = timestamp();
+  const entry = (by: string, fieldsV1: FieldSet): ManagedFieldsEntry => ({
+    manager: by,
+    operation: "Update",
+    apiVersion: `${rbacGroup}/v1`,
+    time,
+    fieldsType: "FieldsV1",
+    fieldsV1,
+  });
+  const keys = (of: object): FieldSet => ({
+    ".": {},
+    ...Object.fromEntries(Object.keys(of).map((k) => [`f:${k}`, {}])),
+  });
+  const own: FieldSet = { "f:metadata": { "f:annotations": keys(annotations), "f:labels": keys(labels) } };
+  const { aggregationRule } = fields;
+  if (aggregationRule) own["f:aggregationRule"] = { ".": {}, "f:clusterRoleSelectors": {} };
+  for (const field of Object.keys(fields)) if (field !== "aggregationRule") own[`f:${field}`] = {};
+  // The rules of a role that gathers are the aggregation's.
+  if (aggregationRule) delete own["f:rules"];
+  const gathered = aggregationRule ? [entry("clusterrole-aggregation-controller", { "f:rules": {} })] : [];
+  return {
+    apiVersion: `${rbacGroup}/v1`,
+    kind,
+    metadata: {
+      name,
+      ...(namespace ? { namespace } : {}),
+      uid: randomUUID(),
+      creationTimestamp: time,
+      labels,
+      annotations,
+      managedFields: [entry(manager, own), ...gathered],
+    },
+    ...fields,
+  };
+}
+
 /** Creates an object, or completes what is there by `complete`. */
 function reconcile(
   { store, objects, registry }: Deps,
@@ -90,7 +152,7 @@ function reconcile(
   if (!kind) throw new Error(`no kind ${kindName} in ${rbacGroup}/v1`);
   const old = store.get(kind.storage, keyOf(namespace, name))?.object;
   if (!old) {
-    objects.create(kind, namespace, { apiVersion: `${rbacGroup}/v1`, kind: kindName, ...wanted }, options);
+    store.put(kind.storage, keyOf(namespace, name), newObject(kindName, namespace, wanted, options.manager));
     return;
   }
   if (old.metadata.annotations?.[autoupdate] === "false") return;

@@ -233,6 +233,18 @@ describe("V03 a definition that changes", () => {
     expect(rows.find((row) => row.cells[0] === "one")?.cells).toEqual(["one", "later"]);
   });
 
+  it("has APIServices for what is served", async () => {
+    const { body } = await ask(api, "GET", "/apis/apiregistration.k8s.io/v1/apiservices");
+    const mine = body.items
+      ?.filter((o) => o.metadata.name.endsWith("example.com"))
+      .map((o) => [o.metadata.name, o.spec]);
+    const spec = { group: "example.com", groupPriorityMinimum: 1000, versionPriority: 100 };
+    expect(mine).toEqual([
+      ["v1.example.com", { ...spec, version: "v1" }],
+      ["v1beta1.example.com", { ...spec, version: "v1beta1" }],
+    ]);
+  });
+
   it("no longer serves a version", async () => {
     await redefine(({ versions }) => {
       (versions[1] as Dict).served = false;
@@ -249,6 +261,7 @@ describe("V03 a definition that changes", () => {
     for (let event = await watcher.next(); event; event = await watcher.next()) seen.push(event.type);
     expect(seen).toEqual(Array.from({ length: count }, () => "DELETED"));
     expect((await ask(api, "GET", "/apis/example.com")).status).toBe(404);
+    expect((await ask(api, "GET", "/apis/apiregistration.k8s.io/v1/apiservices/v1.example.com")).status).toBe(404);
     const groups = (await ask(api, "GET", "/apis")).body as unknown as { groups: { name: string }[] };
     expect(groups.groups.map((g) => g.name)).not.toContain("example.com");
   });

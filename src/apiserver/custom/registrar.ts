@@ -7,6 +7,7 @@ import { keyOf, type Objects } from "../rest/objects.ts";
 import { timestamp } from "../rest/time.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { Store } from "../store/index.ts";
+import { syncApiServices } from "./api-services.ts";
 import { customResourceDefinition } from "./definition-kind.ts";
 import { customKind, customTypeName } from "./kind.ts";
 import { type Crd, type CrdCondition, cleanupFinalizer, conditionIs, crdStorage, withCondition } from "./model.ts";
@@ -132,6 +133,7 @@ export class Registrar {
       return type;
     });
     this.#deps.registry.setCustom(name, kinds);
+    syncApiServices(this.#deps, { ...writer, subresource: "" });
     this.#served.set(name, { from, retire, types });
     for (const type of before?.types ?? []) if (!types.includes(type)) this.#deps.schema.forget(type);
     before?.retire.abort();
@@ -144,6 +146,7 @@ export class Registrar {
     if (!served) return;
     this.#served.delete(name);
     this.#deps.registry.setCustom(name, []);
+    syncApiServices(this.#deps, { ...writer, subresource: "" });
     for (const type of served.types) this.#deps.schema.forget(type);
     served.retire.abort();
   }
