@@ -30,7 +30,7 @@ describe("a node that falls silent and returns", () => {
     const toleration = { key, operator: "Exists", effect: "NoExecute" };
     const tolerations = [seconds === undefined ? toleration : { ...toleration, tolerationSeconds: seconds }];
     const overrides = JSON.stringify({ apiVersion: "v1", spec: { nodeName: node, tolerations } });
-    await cluster.ok("run", name, "--image=nginx", "--labels=app=web", `--overrides=${overrides}`);
+    await cluster.ok("run", name, "--image=podwire/echo", "--labels=app=web", `--overrides=${overrides}`);
     await cluster.ok("wait", "--for=condition=Ready", `pod/${name}`, "--timeout=60s");
   };
   const readyEndpoints = async () =>
@@ -63,7 +63,7 @@ describe("a node that falls silent and returns", () => {
   });
 
   it("has an IPAddress for every Service, in a ServiceCIDR that is ready", async () => {
-    await cluster.ok("create", "service", "clusterip", "web", "--tcp=80", "--clusterip=10.96.77.7");
+    await cluster.ok("create", "service", "clusterip", "web", "--tcp=80:8080", "--clusterip=10.96.77.7");
     await cluster.ok("patch", "service", "web", "-p", '{"spec":{"selector":{"app":"web"}}}');
     expect((await cluster.ok("get", "ipaddress", "10.96.77.7", "--no-headers")).split(/\s+/).slice(0, 2)).toEqual([
       "10.96.77.7",
@@ -121,15 +121,12 @@ describe("a node that falls silent and returns", () => {
       ["node01", "here"],
       ["node02", "stays"],
     ] as const) {
-      const ip = await jsonpath(`pod ${pod}`, "{.status.podIP}");
+      const script = "for i in 1 2 3 4 5 6 7 8; do curl -s -D - -o /dev/null http://10.96.77.7; done";
       const chosen = async () => {
-        const { stdout } = await cluster.sh(
-          node,
-          "for i in 1 2 3 4 5 6 7 8; do curl -s -o /dev/null 10.96.77.7; done; conntrack -L -d 10.96.77.7 2>/dev/null",
-        );
-        return [...new Set([...stdout.matchAll(/src=(10\.244\.\S+) dst=\S+ sport=80 /g)].map(([, from]) => from))];
+        const { stdout } = await cluster.sh(node, script);
+        return [...new Set([...stdout.matchAll(/^x-pod: (\S+)/gim)].map(([, name]) => name))];
       };
-      await expect.poll(chosen, { interval: 500, timeout: 60_000 }).toEqual([ip]);
+      await expect.poll(chosen, { interval: 500, timeout: 60_000 }).toEqual([pod]);
     }
   }, 150_000);
 

@@ -1,6 +1,28 @@
+import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { match, shown } from "#test/support/transcript/match.ts";
 import { invocations, readPage } from "#test/support/transcript/page.ts";
+import { pagesOf } from "#test/support/transcript/suite.ts";
+
+const folders = ["look", "change", "other", "cluster", "any"];
+
+describe("what stands in the pages", () => {
+  const sections = folders.flatMap(pagesOf).flatMap(({ sections }) => sections);
+
+  it("every section says where its texts are from", () => {
+    expect(sections.filter(({ sources }) => sources.length === 0).map(({ title }) => title)).toEqual([]);
+  });
+
+  it("there are at least 150 invocations", () => {
+    const count = sections.flatMap(({ steps }) => steps).reduce((sum, step) => sum + invocations(step), 0);
+    expect(count).toBeGreaterThanOrEqual(150);
+  });
+
+  it("no folder of pages is left out", () => {
+    const there = readdirSync(import.meta.dirname, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    expect(there.map(({ name }) => name).toSorted()).toEqual(folders.toSorted());
+  });
+});
 
 const page = `# Title
 

@@ -50,7 +50,7 @@ export const statefulSet = defineKind<StatefulSet>({
       if (claim.spec) claim.spec.volumeMode ??= "Filesystem";
       claim.status ??= { phase: "Pending" };
     }
-    o.status ??= { availableReplicas: 0, replicas: 0 };
+    o.status = { availableReplicas: 0, replicas: 0, ...o.status };
   },
   prepareCreate(o) {
     o.status = { availableReplicas: 0, replicas: 0 };

@@ -1,9 +1,10 @@
+import { describe } from "vitest";
 import { Client } from "#api/index.ts";
 import { controllerUser } from "#apiserver/index.ts";
 import { startTestServer } from "#apiserver/testing/server.ts";
 import { createLogger } from "#base/log.ts";
 import { startControllers } from "#controllers/index.ts";
-import type { Stage } from "./suite.ts";
+import { pagesOf, playPage, type Stage } from "./suite.ts";
 
 /** An API server of its own for a page, with all controllers; `kubectl` is a path. */
 export async function serverStage(kubectl: string): Promise<Stage> {
@@ -27,4 +28,13 @@ export async function serverStage(kubectl: string): Promise<Stage> {
   };
   const server = `https://127.0.0.1:${test.server.address?.port}`;
   return { kubeconfig: test.kubeconfig, server, ca: test.authority.cert, kubectl, stop };
+}
+
+/** The tests of a folder's pages, each on a server of its own, by the pinned kubectl. */
+export function serverPages(folder: string): void {
+  const kubectl = process.env["PODWIRE_TEST_KUBECTL"] ?? "kubectl";
+  describe("U01 V03 pages of transcripts (part: without nodes)", () => {
+    for (const page of pagesOf(folder))
+      describe(`${page.name}: ${page.title}`, () => playPage(page, () => serverStage(kubectl)));
+  });
 }
