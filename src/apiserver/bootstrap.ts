@@ -100,6 +100,8 @@ function ensureKubernetesService(ensure: Ensure, options: BootstrapOptions): voi
       ports: [{ name: "https", port: 443, protocol: "TCP", targetPort: options.securePort }],
     },
   });
+  // Nobody else could reach a loopback address, and Endpoints may not hold one.
+  if (/^(127\.|::1$)/.test(options.advertiseAddress)) return;
   ensure("v1", "Endpoints", "default", {
     metadata: { name: "kubernetes", labels: { "endpointslice.kubernetes.io/skip-mirror": "true" } },
     subsets: [
