@@ -1,4 +1,4 @@
-import { cidrNth, formatIp, parseCidr } from "#base/ip.ts";
+import { cidrNth, formatIp, isLoopback, parseCidr } from "#base/ip.ts";
 import { bootstrapRoles } from "./auth/bootstrap-roles.ts";
 import type { Registry } from "./kinds/registry.ts";
 import type { Dict } from "./object.ts";
@@ -100,8 +100,8 @@ function ensureKubernetesService(ensure: Ensure, options: BootstrapOptions): voi
       ports: [{ name: "https", port: 443, protocol: "TCP", targetPort: options.securePort }],
     },
   });
-  // Nobody else could reach a loopback address, and Endpoints may not hold one.
-  if (/^(127\.|::1$)/.test(options.advertiseAddress)) return;
+  // A server that is alone on loopback: nobody can reach it through the Service, and such endpoints are refused.
+  if (isLoopback(options.advertiseAddress)) return;
   ensure("v1", "Endpoints", "default", {
     metadata: { name: "kubernetes", labels: { "endpointslice.kubernetes.io/skip-mirror": "true" } },
     subsets: [

@@ -122,6 +122,11 @@ export function methodNotAllowed(): StatusError {
   );
 }
 
+/** 406. */
+export function notAcceptable(accepted: readonly string[]): StatusError {
+  return new StatusError(406, "NotAcceptable", `only the following media types are accepted: ${accepted.join(", ")}`);
+}
+
 /** 410 for a watch or continue token older than the kept history; `token` is where the list can go on all the same. */
 export function expired(message: string, token?: string): StatusError {
   const error = new StatusError(410, "Expired", message);
@@ -161,6 +166,13 @@ export function internal(message: string): StatusError {
  */
 export function unclassified(message: string): StatusError {
   return new StatusError(500, "", message);
+}
+
+/** 409 for a generateName of which every random name was taken. */
+export function noFreeName(r: ResourceName, prefix: string): StatusError {
+  const why = "already exists, the server was not able to generate a unique name for the object";
+  const more = { ...details(r, prefix), retryAfterSeconds: 1 };
+  return new StatusError(409, "AlreadyExists", `${qualified(r)} "${prefix}" ${why}`, more);
 }
 
 /** 503. */

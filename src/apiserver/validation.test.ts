@@ -33,7 +33,7 @@ const pods: readonly Row[] = [
   [
     "several things at once",
     inPod({ containers: [{ name: "C", image: "" }], restartPolicy: "Maybe" }),
-    `[spec.containers[0].name: Invalid value: "C": ${label63}, spec.containers[0].image: Required value, spec.restartPolicy: Unsupported value: "Maybe": supported values: "Always", "Never", "OnFailure"]`,
+    `[spec.containers[0].name: Invalid value: "C": ${label63}, spec.containers[0].image: Required value, spec.restartPolicy: Unsupported value: "Maybe": supported values: "Always", "OnFailure", "Never"]`,
   ],
   [
     "no handler",

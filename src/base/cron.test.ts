@@ -47,6 +47,7 @@ describe("schedules of cron", () => {
     ["*/0 * * * *", "step of range should be a positive number: */0"],
     ["1/2/3 * * * *", "too many slashes: 1/2/3"],
     ["x * * * *", 'failed to parse int from x: strconv.Atoi: parsing "x": invalid syntax'],
+    ["@every soon", 'failed to parse duration @every soon: time: invalid duration "soon"'],
     ["@often", "unrecognized descriptor: @often"],
   ];
   it.each(bad)("refuses %s", (schedule, message) => {

@@ -94,15 +94,15 @@ function parseNumber(text: string): number {
   return Number(text);
 }
 
-const unitMs: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
+const unitMs: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 1e-3, ns: 1e-6 };
 
 /** A duration in Go's text form; whole seconds, one at least. */
 function parseDuration(text: string, whole: string): number {
-  if (!/^(\d+(\.\d+)?(h|ms|m|s))+$/.test(text)) {
+  if (!/^(\d+(\.\d+)?(h|ms|us|ns|m|s))+$/.test(text)) {
     throw invalid(`failed to parse duration ${whole}: time: invalid duration "${text}"`);
   }
   let ms = 0;
-  for (const [, amount, unit = ""] of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s)/g)) {
+  for (const [, amount, unit = ""] of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|us|ns|m|s)/g)) {
     ms += Number(amount) * (unitMs[unit] ?? 0);
   }
   return Math.max(1000, Math.floor(ms / 1000) * 1000);

@@ -18,6 +18,7 @@ import {
   ipEquals,
   ipFromBigInt,
   ipToBigInt,
+  isLoopback,
   parseCidr,
   parseIp,
   parseNetwork,
@@ -71,6 +72,11 @@ describe("addresses", () => {
   ])("refuses %j", (text) => {
     expect(() => parseIp(text)).toThrow(AddressError);
     expect(tryParseIp(text)).toBeUndefined();
+  });
+
+  it("knows loopback", () => {
+    expect(["127.0.0.1", "127.9.9.9", "::1"].map(isLoopback)).toEqual([true, true, true]);
+    expect(["128.0.0.1", "10.127.0.1", "::2", "fd00::1"].map(isLoopback)).toEqual([false, false, false, false]);
   });
 
   it("returns what it wrote (property)", () => {

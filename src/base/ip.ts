@@ -255,3 +255,9 @@ export function cidrSubnet(cidr: Cidr, prefix: number, n: number): Cidr {
   }
   return { ip: ipAdd(cidrBase(cidr), BigInt(n) << BigInt(bits - prefix)), prefix };
 }
+
+/** Whether an address's text is one of loopback: 127.0.0.0/8, ::1. Throws as parseIp. */
+export function isLoopback(text: string): boolean {
+  const { bytes } = parseIp(text);
+  return bytes.length === 4 ? bytes[0] === 127 : formatIp(parseIp(text)) === "::1";
+}

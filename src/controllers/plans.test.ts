@@ -46,7 +46,7 @@ describe("ReplicaSet plan", () => {
     expect(plan.create).toBe(2);
     expect(plan.adopt.map(({ metadata }) => metadata.name)).toEqual(["orphan"]);
     expect(plan.release.map(({ metadata }) => metadata.name)).toEqual(["strayed"]);
-    expect(plan.status).toMatchObject({ replicas: 2, observedGeneration: 3 });
+    expect(plan.status).toMatchObject({ replicas: 2, terminatingReplicas: 1, observedGeneration: 3 });
   });
 
   it("is at rest when the numbers fit and while it is being deleted", () => {
@@ -74,6 +74,16 @@ describe("ReplicaSet plan", () => {
     const failed = planReplicaSet(replicaSet(1), [], now, { reason: "FailedCreate", message: "no" }).status;
     expect(failed.conditions).toMatchObject([{ type: "ReplicaFailure", status: "True", reason: "FailedCreate" }]);
     expect(planReplicaSet({ ...replicaSet(1), status: failed }, [pod("a")], now).status.conditions).toBeUndefined();
+  });
+
+  it("takes pods first from nodes that are doubled up, by ReplicaSets of the same owner too", () => {
+    const at = (name: string, nodeName: string) => pod(name, {}, readyAt("2026-01-01T00:00:00Z"), { nodeName });
+    const mine = [at("a", "n1"), at("b", "n2")];
+    const sibling = { ...at("c", "n2"), metadata: { ...at("c", "n2").metadata, ownerReferences: owned("else") } };
+    const first = (related: Pod[]) =>
+      planReplicaSet(replicaSet(1), mine, now, undefined, related).remove.map(({ metadata }) => metadata.name);
+    expect(first([sibling])).toEqual(["b"]);
+    expect(first([{ ...sibling, spec: { ...sibling.spec, nodeName: "n1" } }])).toEqual(["a"]);
   });
 
   it("lets those go first that serve least", () => {

@@ -9,7 +9,7 @@ import {
   resources,
   type Service,
 } from "#api/index.ts";
-import { cidrNth, formatIp, parseCidr } from "#base/ip.ts";
+import { cidrNth, formatIp, isLoopback, parseCidr } from "#base/ip.ts";
 import type { ControllerContext, ControllerOptions } from "./context.ts";
 import { familyOf } from "./endpoints/model.ts";
 import { jsonEqual } from "./objects.ts";
@@ -41,6 +41,8 @@ export function systemController(context: ControllerContext): void {
       }
       const present = services.get(key);
       if (!present) await ensure(client, resources.services, kubernetesService(options));
+      // As the API server itself: endpoints on loopback are refused, and would lead nobody there.
+      if (isLoopback(options.apiAddress.host)) return;
       await ensureContent(client, resources.endpointSlices, slices.get(key), kubernetesSlice(options));
       await ensureContent(client, resources.endpoints, endpoints.get(key), kubernetesEndpoints(options));
     },

@@ -196,6 +196,7 @@ function makeServer(
     pods: parts.manager,
     runtime: parts.runtime,
     logFolders: logFoldersOf(options),
+    logFolder: options.folders.log,
     modules: parts.mirrors,
     metrics: () => deps.metrics?.text() ?? "",
     stats: new NodeStats({ name: options.nodeName, startedAt: new Date().toISOString() }, parts.manager),

@@ -30,7 +30,7 @@ describe("a node that falls silent and returns", () => {
     const toleration = { key, operator: "Exists", effect: "NoExecute" };
     const tolerations = [seconds === undefined ? toleration : { ...toleration, tolerationSeconds: seconds }];
     const overrides = JSON.stringify({ apiVersion: "v1", spec: { nodeName: node, tolerations } });
-    await cluster.ok("run", name, "--image=nginx", "--labels=app=web", `--overrides=${overrides}`);
+    await cluster.ok("run", name, "--image=podwire/echo", "--labels=app=web", `--overrides=${overrides}`);
     await cluster.ok("wait", "--for=condition=Ready", `pod/${name}`, "--timeout=60s");
   };
   const readyEndpoints = async () =>
@@ -63,7 +63,7 @@ describe("a node that falls silent and returns", () => {
   });
 
   it("has an IPAddress for every Service, in a ServiceCIDR that is ready", async () => {
-    await cluster.ok("create", "service", "clusterip", "web", "--tcp=80", "--clusterip=10.96.77.7");
+    await cluster.ok("create", "service", "clusterip", "web", "--tcp=80:8080", "--clusterip=10.96.77.7");
     await cluster.ok("patch", "service", "web", "-p", '{"spec":{"selector":{"app":"web"}}}');
     expect((await cluster.ok("get", "ipaddress", "10.96.77.7", "--no-headers")).split(/\s+/).slice(0, 2)).toEqual([
       "10.96.77.7",
@@ -106,6 +106,29 @@ describe("a node that falls silent and returns", () => {
     await until(readyEndpoints, "here stays", 60_000);
     await until(async () => await cluster.ok("get", "pods", "goes", "--ignore-not-found", "-o", "name"), "", 60_000);
   }, 360_000);
+
+  it("sends traffic to the endpoint on the client's own node when a Service prefers that", async () => {
+    await cluster.ok("wait", "--for=condition=Ready", "pod/stays", "--timeout=60s");
+    await cluster.ok("patch", "service", "web", "-p", '{"spec":{"trafficDistribution":"PreferSameNode"}}');
+    const hints = '{range .items[*].endpoints[*]}{.nodeName}{"="}{.hints.forNodes[0].name}{" "}{end}';
+    const slices = "endpointslices -l kubernetes.io/service-name=web";
+    await until(
+      async () => (await jsonpath(slices, hints)).trim().split(" ").sort().join(" "),
+      "node01=node01 node02=node02",
+    );
+    // On each node the address leads to that node's endpoint alone.
+    for (const [node, pod] of [
+      ["node01", "here"],
+      ["node02", "stays"],
+    ] as const) {
+      const script = "for i in 1 2 3 4 5 6 7 8; do curl -s -D - -o /dev/null http://10.96.77.7; done";
+      const chosen = async () => {
+        const { stdout } = await cluster.sh(node, script);
+        return [...new Set([...stdout.matchAll(/^x-pod: (\S+)/gim)].map(([, name]) => name))];
+      };
+      await expect.poll(chosen, { interval: 500, timeout: 60_000 }).toEqual([pod]);
+    }
+  }, 150_000);
 
   it("answers at the ports of the controllers and the scheduler", async () => {
     await cluster.ok("create", "clusterrole", "metrics", "--verb=get", "--non-resource-url=/metrics");

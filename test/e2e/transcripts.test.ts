@@ -20,4 +20,6 @@ async function stage(): Promise<Stage> {
   return { kubeconfig, server: first.cluster.server, ca, kubectl: kubectl.program, stop: async () => {} };
 }
 
-for (const page of pagesOf("cluster")) describe(`U01 U02 K01 ${page.name}: ${page.title}`, () => playPage(page, stage));
+describe("U01 U02 K01 pages of transcripts (part: on a cluster)", () => {
+  for (const page of pagesOf("cluster")) describe(`${page.name}: ${page.title}`, () => playPage(page, stage));
+});

@@ -34,6 +34,11 @@ export class Following {
     }
   }
 
+  /** Resolves when it has ended on its own. */
+  async ends(): Promise<void> {
+    await this.#closed;
+  }
+
   async stop(): Promise<void> {
     if (!this.#over) this.#end();
     await this.#closed;

@@ -6,6 +6,7 @@ import { Authenticator } from "./authenticate.ts";
 import { Authority } from "./authority.ts";
 import { Authorizers, alwaysAllow, alwaysDeny } from "./authorize.ts";
 import { escalationCheck } from "./escalation.ts";
+import { namespaceLifecycle } from "./namespace-lifecycle.ts";
 import { NodeAuthorizer } from "./node-authorizer.ts";
 import { NodeGraph } from "./node-graph.ts";
 import { nodeRestriction } from "./node-restriction.ts";
@@ -34,6 +35,7 @@ export function createAuth(store: Store, options: ApiServerOptions): Auth {
   const authorizer = new Authorizers(modes.map((mode) => makers[mode]()));
   const authenticator = new Authenticator({ tokens, store }, options.authentication ?? {});
   const admission = [
+    namespaceLifecycle,
     nodeRestriction(store),
     ...(modes.includes("RBAC") ? [escalationCheck({ rbac, authorizer })] : []),
   ];

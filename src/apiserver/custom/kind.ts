@@ -1,6 +1,6 @@
 import { FieldErrors } from "../errors.ts";
+import { defineKind } from "../kinds/define.ts";
 import type { Kind, ScaleRules, SubresourceInfo, WriteContext } from "../kinds/definition.ts";
-import { dnsSubdomain } from "../kinds/names.ts";
 import { type Dict, equalJson, isDict, type StoredObject } from "../object.ts";
 import type { Schema } from "../schema/schema.ts";
 import { RuleEvaluation } from "./cel/evaluate.ts";
@@ -23,7 +23,8 @@ export interface CustomDeps {
   readonly schema: Schema;
   /** Aborted when the definition changes or goes: watches end. */
   readonly retired: AbortSignal;
-  readonly terminating: boolean;
+  /** Whether the definition is being deleted. */
+  terminating(): boolean;
 }
 
 /** The name of a kind in the table of structures and, without the prefix, in OpenAPI documents. */
@@ -33,55 +34,27 @@ export function customTypeName(group: string, version: string, kind: string): st
 
 /** The kind of one served version of a definition whose names are accepted. */
 export function customKind(crd: Crd, version: CrdVersion, deps: CustomDeps): Kind {
-  const { group, scope, versions } = crd.spec;
-  const names = crd.status?.acceptedNames ?? crd.spec.names;
+  const { group, versions } = crd.spec;
   const schema = version.schema?.openAPIV3Schema ?? {};
   const storage = versions.find((v) => v.storage)?.name ?? version.name;
   const table = customTable(version.additionalPrinterColumns);
-  const selectable = (version.selectableFields ?? []).map(({ jsonPath }) => ({
-    name: jsonPath.replace(/^\./, ""),
-    path: parseJsonPath(jsonPath),
-  }));
-  const apiVersion = `${group}/${version.name}`;
-  const conversion = new Conversion(crd, version, schema, deps.schema);
+  const conversion = new Conversion(`${group}/${version.name}`, schema, deps.schema);
   // Made for the first object: a server that starts again serves all definitions at once.
   let compiled: CompiledRules | undefined;
   const rules = () => (compiled ??= compileRules(schema, ""));
   const scale = version.subresources?.scale ? customScale(version.subresources.scale) : undefined;
   return {
-    group,
-    version: version.name,
-    kind: names.kind,
-    listKind: names.listKind ?? `${names.kind}List`,
-    plural: names.plural,
-    singular: names.singular ?? names.kind.toLowerCase(),
-    shortNames: names.shortNames ?? [],
-    categories: names.categories ?? [],
-    namespaced: scope === "Namespaced",
-    type: customTypeName(group, version.name, names.kind),
-    storage: `${names.plural}.${group}`,
-    verbs: customVerbs,
+    ...namedKind(crd, version),
+    ...selectableOf(version),
     status: version.subresources?.status !== undefined,
-    keepsStatusOnCreate: false,
     generation: true,
     scale,
-    deletion: {},
     subresources: subresourcesOf(scale),
     columns: table.columns,
     row: table.row,
-    selectable: (object) =>
-      Object.fromEntries(selectable.map(({ name, path }) => [name, textOf(path.find(object)[0])])),
-    selectableFields: selectable.map(({ name }) => name),
     decode: (types, value, unknown) => pruneObject({ schema: types, unknown }, schema, value),
     defaults: (object) => applyDefaults(schema, object),
-    prepareCreate() {},
-    prepareUpdate() {},
-    nameRule: dnsSubdomain,
     validate: (object, errors, context) => validateCustom({ version, schema, rules }, object, errors, context),
-    validateUpdate() {},
-    prepareStatus() {},
-    validateStatus() {},
-    warning: warningOf(version, apiVersion, names.kind),
     fromStored: (object) => conversion.read(object),
     toStored: (object) => conversion.write(object, `${group}/${storage}`),
     custom: {
@@ -90,6 +63,37 @@ export function customKind(crd: Crd, version: CrdVersion, deps: CustomDeps): Kin
       refusal: refusalOf(crd, version),
       terminating: deps.terminating,
     },
+  };
+}
+
+/** What a kind is called, and what is ordinary of it. */
+function namedKind(crd: Crd, version: CrdVersion): Kind {
+  const { group, scope } = crd.spec;
+  const names = crd.status?.acceptedNames ?? crd.spec.names;
+  const { kind, plural } = names;
+  const type = customTypeName(group, version.name, kind);
+  const ordinary = defineKind<StoredObject>({ group, version: version.name, kind, plural, type });
+  const warning = warningOf(version, `${group}/${version.name}`, kind);
+  return {
+    ...ordinary,
+    listKind: names.listKind ?? ordinary.listKind,
+    singular: names.singular ?? ordinary.singular,
+    shortNames: names.shortNames ?? [],
+    categories: names.categories ?? [],
+    namespaced: scope === "Namespaced",
+    verbs: customVerbs,
+    warning,
+  };
+}
+
+function selectableOf(version: CrdVersion): Pick<Kind, "selectable" | "selectableFields"> {
+  const fields = (version.selectableFields ?? []).map(({ jsonPath }) => ({
+    name: jsonPath.replace(/^\./, ""),
+    path: parseJsonPath(jsonPath),
+  }));
+  return {
+    selectable: (object) => Object.fromEntries(fields.map(({ name, path }) => [name, textOf(path.find(object)[0])])),
+    selectableFields: fields.map(({ name }) => name),
   };
 }
 
@@ -114,8 +118,8 @@ class Conversion {
   /** Stored objects as this version shows them; they never change, and go with the stored ones. */
   readonly #shown = new WeakMap<StoredObject, StoredObject>();
 
-  constructor(crd: Crd, version: CrdVersion, schema: JsonSchema, types: Schema) {
-    this.#apiVersion = `${crd.spec.group}/${version.name}`;
+  constructor(apiVersion: string, schema: JsonSchema, types: Schema) {
+    this.#apiVersion = apiVersion;
     this.#schema = schema;
     this.#types = types;
   }

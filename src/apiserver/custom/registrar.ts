@@ -7,6 +7,7 @@ import { keyOf, type Objects } from "../rest/objects.ts";
 import { timestamp } from "../rest/time.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { Store } from "../store/index.ts";
+import { syncApiServices } from "./api-services.ts";
 import { customResourceDefinition } from "./definition-kind.ts";
 import { customKind, customTypeName } from "./kind.ts";
 import { type Crd, type CrdCondition, cleanupFinalizer, conditionIs, crdStorage, withCondition } from "./model.ts";
@@ -102,7 +103,7 @@ export class Registrar {
     const status = namingStatus(crd, others, timestamp());
     if (!equalJson(status, crd.status)) this.#writeStatus(name, (old) => ({ ...old, status }));
     const now = this.#get(name);
-    if (now && conditionIs(now, "Established")) this.#serve(now, false);
+    if (now && conditionIs(now, "Established")) this.#serve(now);
   }
 
   #writeStatus(name: string, change: (old: StoredObject) => StoredObject): void {
@@ -110,16 +111,20 @@ export class Registrar {
   }
 
   /** Serves a definition's versions; nothing happens when what they are made of has not changed. */
-  #serve(crd: Crd, terminating: boolean): void {
+  #serve(crd: Crd): void {
     const { name } = crd.metadata;
     const { spec, status } = crd;
-    const from = { spec, names: status?.acceptedNames, stored: status?.storedVersions, terminating };
+    const from = { spec, names: status?.acceptedNames, stored: status?.storedVersions };
     const before = this.#served.get(name);
     if (before && equalJson(before.from, from)) return;
     const retire = new AbortController();
     const versions = spec.versions.filter((version) => version.served);
     const kinds = versions.map((version) =>
-      customKind(crd, version, { schema: this.#deps.schema, retired: retire.signal, terminating }),
+      customKind(crd, version, {
+        schema: this.#deps.schema,
+        retired: retire.signal,
+        terminating: () => this.#get(name)?.metadata.deletionTimestamp !== undefined,
+      }),
     );
     const types = versions.map((version) => {
       const type = customTypeName(spec.group, version.name, status?.acceptedNames?.kind ?? spec.names.kind);
@@ -128,6 +133,7 @@ export class Registrar {
       return type;
     });
     this.#deps.registry.setCustom(name, kinds);
+    syncApiServices(this.#deps, { ...writer, subresource: "" });
     this.#served.set(name, { from, retire, types });
     for (const type of before?.types ?? []) if (!types.includes(type)) this.#deps.schema.forget(type);
     before?.retire.abort();
@@ -140,6 +146,7 @@ export class Registrar {
     if (!served) return;
     this.#served.delete(name);
     this.#deps.registry.setCustom(name, []);
+    syncApiServices(this.#deps, { ...writer, subresource: "" });
     for (const type of served.types) this.#deps.schema.forget(type);
     served.retire.abort();
   }
@@ -147,7 +154,7 @@ export class Registrar {
   /** Deletes a definition's objects, then lets it go. */
   #cleanUp(crd: Crd): void {
     const { name } = crd.metadata;
-    if (conditionIs(crd, "Established")) this.#serve(crd, true);
+    if (conditionIs(crd, "Established")) this.#serve(crd);
     if (!crd.metadata.finalizers?.includes(cleanupFinalizer)) return;
     const left = this.#deleteObjects(crd);
     if (left > 0) {
@@ -183,7 +190,7 @@ export class Registrar {
   #storedKind(crd: Crd): Kind | undefined {
     const version = crd.spec.versions[0];
     const retired = new AbortController().signal;
-    return version && customKind(crd, version, { schema: this.#deps.schema, retired, terminating: true });
+    return version && customKind(crd, version, { schema: this.#deps.schema, retired, terminating: () => true });
   }
 
   #awaitObjects(name: string): void {

@@ -1,5 +1,5 @@
 import type { MergeRule } from "../schema/merge-keys.ts";
-import type { Field, ObjectType } from "../schema/schema.ts";
+import type { Field, FieldKind, ObjectType } from "../schema/schema.ts";
 import type { JsonSchema } from "./model.ts";
 
 /**
@@ -12,56 +12,106 @@ export function customType(root: string, schema: JsonSchema, name: string): Obje
   const pointer = name.slice(root.length + 1);
   const steps = pointer === "" ? [] : pointer.split("/").map(decodeURIComponent);
   let at: unknown = schema;
-  for (const step of steps) at = (at as Record<string, unknown> | undefined)?.[step];
+  for (const step of steps)
+    at =
+      typeof at === "object" && at !== null && Object.hasOwn(at, step)
+        ? (at as Record<string, unknown>)[step]
+        : undefined;
   if (typeof at !== "object" || at === null) return undefined;
   return structure(name, root, pointer, at as JsonSchema);
 }
 
+/** Fields of a structure that may have more than are named: values of a map, or anything at all. */
+class OpenFields extends Map<string, Field> {
+  readonly #others: Field | "anything" | undefined;
+  /** Declared, though nothing is known of their values. */
+  readonly #free: ReadonlySet<string>;
+
+  constructor(named: ReadonlyMap<string, Field>, free: ReadonlySet<string>, others: Field | "anything" | undefined) {
+    super();
+    this.#free = free;
+    this.#others = others;
+    for (const [key, field] of named) this.set(key, field);
+  }
+
+  override has(key: string): boolean {
+    return this.#others !== undefined || this.#free.has(key) || super.has(key);
+  }
+
+  override get(key: string): Field | undefined {
+    return super.get(key) ?? (typeof this.#others === "object" ? this.#others : undefined);
+  }
+}
+
 function structure(name: string, root: string, pointer: string, schema: JsonSchema): ObjectType {
-  const fields = new Map<string, Field>();
-  const own = schema["x-kubernetes-embedded-resource"] || pointer === "";
+  const named = new Map<string, Field>();
+  const free = new Set<string>();
+  const add = (key: string, step: string, below: JsonSchema) => {
+    const field = fieldOf(key, root, join(pointer, step), below);
+    if (field) named.set(key, field);
+    else free.add(key);
+  };
   for (const [key, below] of Object.entries(schema.properties ?? {}))
-    fields.set(key, fieldOf(key, root, join(pointer, `properties/${encodeURIComponent(key)}`), below));
-  if (own) fields.set("metadata", metadataField);
+    add(key, `properties/${encodeURIComponent(key)}`, below);
+  if (schema["x-kubernetes-embedded-resource"] || pointer === "") {
+    for (const key of ["apiVersion", "kind"]) named.set(key, { ...ordinary, name: key, kind: "string", type: "" });
+    named.set("metadata", { ...ordinary, name: "metadata", kind: "struct", type: "meta.v1.ObjectMeta" });
+  }
+  const fields = new OpenFields(named, free, othersOf(root, pointer, schema));
   return { name, fields, byNumber: new Map() };
+}
+
+/** What fields that have no name in the schema are. */
+function othersOf(root: string, pointer: string, schema: JsonSchema): Field | "anything" | undefined {
+  const { additionalProperties } = schema;
+  if (typeof additionalProperties === "object")
+    return fieldOf("", root, join(pointer, "additionalProperties"), additionalProperties) ?? "anything";
+  return additionalProperties === true || schema["x-kubernetes-preserve-unknown-fields"] ? "anything" : undefined;
 }
 
 const join = (pointer: string, step: string) => (pointer ? `${pointer}/${step}` : step);
 
-const ordinary = { pointer: false, required: false, number: 0, inline: false, merge: {} } as const;
-
-const metadataField: Field = {
-  ...ordinary,
-  name: "metadata",
-  kind: "struct",
-  type: "meta.v1.ObjectMeta",
+const ordinary = {
   shape: "one",
+  pointer: false,
+  required: false,
+  number: 0,
+  inline: false,
+  merge: {},
   atomic: false,
+} as const;
+
+const scalars: Readonly<Record<string, FieldKind>> = {
+  string: "string",
+  integer: "int64",
+  number: "double",
+  boolean: "bool",
 };
 
-function fieldOf(name: string, root: string, pointer: string, schema: JsonSchema): Field {
-  const struct = (at: string) => ({ kind: "struct" as const, type: `${root}#${at}` });
-  const scalar = { kind: "string" as const, type: "" };
+/** A field by its schema; undefined when the schema says nothing of its type. */
+function fieldOf(name: string, root: string, pointer: string, schema: JsonSchema): Field | undefined {
   if (schema.type === "array") {
-    const object = schema.items?.type === "object" || schema.items?.type === "array";
     const merge = listRule(schema);
-    const of = object ? struct(join(pointer, "items")) : scalar;
-    return { ...ordinary, name, ...of, shape: "list", merge, atomic: !merge.applyKeys };
+    const item = valueType(root, join(pointer, "items"), schema.items ?? {});
+    return { ...ordinary, name, ...item, shape: "list", merge, atomic: !merge.applyKeys };
   }
   const atomic = schema["x-kubernetes-map-type"] === "atomic";
-  if (schema.type === "object" && typeof schema.additionalProperties === "object") {
-    const of = schema.additionalProperties.type === "object" ? struct(join(pointer, "additionalProperties")) : scalar;
-    return { ...ordinary, name, ...of, shape: "map", atomic };
+  const { additionalProperties } = schema;
+  if (schema.type === "object" && typeof additionalProperties === "object") {
+    const item = valueType(root, join(pointer, "additionalProperties"), additionalProperties);
+    return { ...ordinary, name, ...item, shape: "map", atomic };
   }
-  const of = schema.type === "object" ? struct(pointer) : scalar;
-  return {
-    ...ordinary,
-    name,
-    ...of,
-    shape: "one",
-    atomic,
-    ...(schema.default === undefined ? {} : { default: schema.default }),
-  };
+  if (!schema.type && !schema["x-kubernetes-int-or-string"]) return undefined;
+  const { default: value } = schema;
+  const field = { ...ordinary, name, ...valueType(root, pointer, schema), atomic };
+  return value === undefined ? field : { ...field, default: value };
+}
+
+function valueType(root: string, pointer: string, schema: JsonSchema): { kind: FieldKind; type: string } {
+  if (schema.type === "object") return { kind: "struct", type: `${root}#${pointer}` };
+  if (schema["x-kubernetes-int-or-string"]) return { kind: "IntOrString", type: "" };
+  // Lists inside of lists and maps are owned with the item that they are.
+  return { kind: scalars[schema.type ?? ""] ?? "RawExtension", type: "" };
 }
 
 function listRule(schema: JsonSchema): MergeRule {

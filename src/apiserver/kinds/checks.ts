@@ -14,9 +14,15 @@ export function nonNegative(value: number | undefined, path: string, errors: Fie
 }
 
 /** A value out of a list, and one there has to be. */
-export function oneOf(value: string | undefined, allowed: readonly string[], path: string, errors: FieldErrors): void {
+export function oneOf(
+  value: string | undefined,
+  allowed: readonly string[],
+  path: string,
+  errors: FieldErrors,
+  sorted = true,
+): void {
   if (!value) errors.required(path);
-  else if (!allowed.includes(value)) errors.unsupported(path, value, allowed);
+  else if (!allowed.includes(value)) errors.unsupported(path, value, allowed, sorted);
 }
 
 /** A value out of a list, or none. */

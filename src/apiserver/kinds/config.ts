@@ -88,7 +88,9 @@ export const secret = defineKind<Secret>({
     }
     delete o.stringData;
   },
-  validate(o, errors) {
+  validate(o, errors, { old }) {
+    // Before what the new type wants, as upstream has it.
+    if (old) immutable(o.type, old.type, "type", errors);
     let size = 0;
     for (const [key, value] of Object.entries(o.data ?? {})) {
       for (const problem of configKey(key)) errors.invalid(`data[${key}]`, key, problem);
@@ -104,7 +106,6 @@ export const secret = defineKind<Secret>({
     }
   },
   validateUpdate(o, old, errors) {
-    immutable(o.type, old.type, "type", errors);
     frozen(o, old, ["data"], errors);
   },
 });

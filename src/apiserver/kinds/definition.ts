@@ -80,8 +80,8 @@ export interface CustomRules {
   readonly retired: AbortSignal;
   /** Why no request can be served, where a conversion would be needed that is not there. */
   readonly refusal: string | undefined;
-  /** The definition is being deleted: nothing can be created. */
-  readonly terminating: boolean;
+  /** Whether the definition is being deleted: nothing can be created. */
+  terminating(): boolean;
 }
 
 /** What deletion does beyond removing the object. */

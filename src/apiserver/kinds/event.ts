@@ -76,11 +76,10 @@ function eventRow(o: Event, now: number): unknown[] {
   const last = series?.lastObservedTime ?? fields.lastTimestamp ?? first;
   const count = series?.count ?? o.count ?? 1;
   const seen = `${age(last, now)}`;
-  const target = o.involvedObject?.kind
-    ? `${o.involvedObject.kind.toLowerCase()}/${o.involvedObject.name ?? ""}`
-    : (o.involvedObject?.name ?? "");
+  const kind = (o.involvedObject?.kind ?? "").toLowerCase();
+  const target = o.involvedObject?.name ? `${kind}/${o.involvedObject.name}` : kind;
   const component = o.source?.component || o.reportingComponent || "";
-  const source = [component, o.source?.host].filter(Boolean).join(", ");
+  const source = [component, o.source?.host || fields.reportingInstance].filter(Boolean).join(", ");
   return [
     seen,
     o.type ?? "",
@@ -123,6 +122,7 @@ export const eventV1: Kind = {
   group: "events.k8s.io",
   type: "events.v1.Event",
   storage: "events",
+  row: (object, now) => event.row(rename(object, toCore, "v1"), now),
   fromStored: (object) => rename(object, toV1, "events.k8s.io/v1"),
   toStored: (object) => rename(object, toCore, "v1"),
 };

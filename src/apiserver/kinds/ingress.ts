@@ -12,7 +12,7 @@ import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { immutable } from "./metadata.ts";
 import { dns1035Label, dnsSubdomain, portName, portNumber, wildcardSubdomain } from "./names.ts";
-import { age, shortList } from "./print.ts";
+import { age, balancerAddresses, shortList } from "./print.ts";
 
 const group = "networking.k8s.io";
 
@@ -29,7 +29,7 @@ export const ingress = defineKind<Ingress>({
   columns: columns("Name", "Class", "Hosts", "Address", "Ports", "Age"),
   row: (o, now) => {
     const hosts = (o.spec?.rules ?? []).map((r) => r.host ?? "").filter(Boolean);
-    const addresses = (o.status?.loadBalancer?.ingress ?? []).map((i) => i.ip || i.hostname || "").filter(Boolean);
+    const addresses = balancerAddresses(o.status?.loadBalancer?.ingress);
     return [
       o.metadata.name,
       o.spec?.ingressClassName ?? "<none>",

@@ -90,7 +90,7 @@ export function validateMetaUpdate(object: StoredObject, old: StoredObject, erro
   if (added.length > 0) {
     errors.forbidden(
       "metadata.finalizers",
-      `no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`,
+      `no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.map((f) => JSON.stringify(f)).join(", ")}}`,
     );
   }
 }

@@ -1,7 +1,7 @@
 import type { V1Namespace } from "@kubernetes/client-node";
 import { cloneJson } from "../object.ts";
 import { columns, defineKind } from "./define.ts";
-import type { Stored } from "./definition.ts";
+import { allVerbs, type Stored } from "./definition.ts";
 import { dnsLabel } from "./names.ts";
 import { age } from "./print.ts";
 
@@ -17,6 +17,7 @@ export const namespace = defineKind<Namespace>({
   namespaced: false,
   status: true,
   generation: false,
+  verbs: allVerbs.filter((verb) => verb !== "deletecollection"),
   subresources: { finalize: { kind: "Namespace", verbs: ["update"] } },
   nameRule: dnsLabel,
   columns: columns("Name", "Status", "Age"),

@@ -45,8 +45,12 @@ function defaultContainer(container: V1Container, hostNetwork: boolean): void {
   for (const probe of [container.livenessProbe, container.readinessProbe, container.startupProbe]) defaultProbe(probe);
   for (const handler of [container.lifecycle?.postStart, container.lifecycle?.preStop])
     defaultHttpGet(handler?.httpGet);
-  const { limits, requests } = container.resources;
-  if (limits) container.resources.requests = { ...limits, ...requests };
+}
+
+/** What only a pod gets, never a template: requests are the limits where they are not given (SetDefaults_Pod). */
+export function defaultPodRequests(spec: V1PodSpec): void {
+  for (const { resources } of [...(spec.initContainers ?? []), ...(spec.containers ?? [])])
+    if (resources?.limits) resources.requests = { ...resources.limits, ...resources.requests };
 }
 
 /** Whether an image reference means the latest image: no tag and no digest, or the tag `latest`. */

@@ -8,9 +8,10 @@ type Pod = Stored<V1Pod>;
 export function podRow(pod: Pod, now: number): unknown[] {
   const { spec, status, metadata } = pod;
   const summary = summarize(pod);
-  const restarts = summary.lastRestart
-    ? `${summary.restarts} (${humanDuration((now - summary.lastRestart) / 1000)} ago)`
-    : String(summary.restarts);
+  const restarts =
+    summary.restarts > 0 && summary.lastRestart
+      ? `${summary.restarts} (${humanDuration((now - summary.lastRestart) / 1000)} ago)`
+      : String(summary.restarts);
   const gates = spec?.readinessGates ?? [];
   const met = gates.filter((g) =>
     status?.conditions?.some((c) => c.type === g.conditionType && c.status === "True"),
@@ -50,7 +51,14 @@ function summarize(pod: Pod): Summary {
     summary.reason = "SchedulingGated";
   const initializing = summarizeInit(pod, summary);
   const initialized = status?.conditions?.some((c) => c.type === "Initialized" && c.status === "True") ?? false;
-  if (!initializing || initialized) summarizeMain(pod, summary);
+  if (!initializing || initialized) {
+    // What initialized the pod is done: from here on only what runs beside the containers counts with them.
+    summary.restarts = 0;
+    summary.lastRestart = 0;
+    const sidecars = sidecarsOf(pod);
+    for (const c of pod.status?.initContainerStatuses ?? []) if (sidecars.has(c.name)) countRestarts(c, summary);
+    summarizeMain(pod, summary);
+  }
   if (metadata.deletionTimestamp !== undefined && status?.reason === "NodeLost") summary.reason = "Unknown";
   else if (metadata.deletionTimestamp !== undefined && status?.phase !== "Failed" && status?.phase !== "Succeeded") {
     summary.reason = "Terminating";
@@ -58,10 +66,16 @@ function summarize(pod: Pod): Summary {
   return summary;
 }
 
+/** Init containers that go on running beside the others. */
+function sidecarsOf(pod: Pod): Set<string> {
+  const containers = pod.spec?.initContainers ?? [];
+  return new Set(containers.filter((c) => c.restartPolicy === "Always").map((c) => c.name));
+}
+
 /** Counts init containers; true while they are not done. */
 function summarizeInit(pod: Pod, summary: Summary): boolean {
   const containers = pod.spec?.initContainers ?? [];
-  const sidecars = new Set(containers.filter((c) => c.restartPolicy === "Always").map((c) => c.name));
+  const sidecars = sidecarsOf(pod);
   summary.total += sidecars.size;
   for (const [i, c] of (pod.status?.initContainerStatuses ?? []).entries()) {
     countRestarts(c, summary);

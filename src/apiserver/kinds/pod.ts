@@ -11,7 +11,7 @@ import { type FieldErrors, forbidden, invalid, StatusError } from "../errors.ts"
 import { cloneJson, equalJson } from "../object.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored, WriteContext } from "./definition.ts";
-import { defaultPodSpec } from "./pod-defaults.ts";
+import { defaultPodRequests, defaultPodSpec } from "./pod-defaults.ts";
 import { podRow } from "./pod-print.ts";
 import { validatePodSpec } from "./podspec/index.ts";
 
@@ -74,6 +74,7 @@ export const pod = defineKind<Pod>({
   defaults(object) {
     object.spec ??= { containers: [] };
     defaultPodSpec(object.spec);
+    defaultPodRequests(object.spec);
     object.spec.enableServiceLinks ??= true;
   },
   prepareCreate(object, context) {

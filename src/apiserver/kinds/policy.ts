@@ -40,7 +40,8 @@ export const podDisruptionBudget = defineKind<Stored<V1PodDisruptionBudget>>({
     age(o.metadata.creationTimestamp, now),
   ],
   defaults(o) {
-    o.status ??= { currentHealthy: 0, desiredHealthy: 0, disruptionsAllowed: 0, expectedPods: 0 };
+    // These zeros say something, and Go writes them.
+    o.status = { currentHealthy: 0, desiredHealthy: 0, disruptionsAllowed: 0, expectedPods: 0, ...o.status };
   },
   validate(o, errors) {
     const { minAvailable, maxUnavailable } = o.spec ?? {};

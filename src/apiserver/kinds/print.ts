@@ -52,6 +52,11 @@ export function shortList(items: readonly string[], max: number): string {
   return `${items.slice(0, max).join(",")} + ${items.length - max} more...`;
 }
 
+/** Addresses of a load balancer, each once, in order (loadBalancerStatusStringer). */
+export function balancerAddresses(ingress: readonly { ip?: string; hostname?: string }[] | undefined): string[] {
+  return [...new Set((ingress ?? []).map((i) => i.ip || i.hostname || "").filter(Boolean))].sort();
+}
+
 /** Names and images of containers, for the wide columns. */
 export function containerColumns(
   template: { spec?: { containers?: { name: string; image?: string }[] } } | undefined,

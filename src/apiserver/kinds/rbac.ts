@@ -64,6 +64,13 @@ function validateRules(rules: readonly V1PolicyRule[], namespaced: boolean, erro
   });
 }
 
+/** A role as upstream shows it in errors: its internal form, which has Go's names in JSON. */
+const internalRef = ({ apiGroup, kind, name }: V1RoleBinding["roleRef"]) => ({
+  APIGroup: apiGroup,
+  Kind: kind,
+  Name: name,
+});
+
 const bindingRules = {
   group,
   nameRule: pathSegment,
@@ -96,7 +103,7 @@ const bindingRules = {
   },
   validateUpdate(o: Binding, old: Binding, errors: FieldErrors) {
     if (JSON.stringify(o.roleRef) !== JSON.stringify(old.roleRef))
-      errors.invalid("roleRef", o.roleRef, "cannot change roleRef");
+      errors.invalid("roleRef", internalRef(o.roleRef), "cannot change roleRef");
     immutable(o.metadata.name, old.metadata.name, "metadata.name", errors);
   },
 };

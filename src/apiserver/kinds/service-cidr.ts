@@ -44,11 +44,11 @@ export const ipAddress = defineKind<Stored<V1IPAddress>>({
   namespaced: false,
   generation: true,
   nameRule: (name) => (tryParseIp(name) ? [] : ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]),
-  columns: columns("Name", "ParentRef", "Age"),
-  row(o, now) {
+  columns: columns("Name", "ParentRef"),
+  row(o) {
     const { group = "", resource, namespace, name } = o.spec?.parentRef ?? {};
     const of = [group ? `${resource}.${group}` : resource, namespace, name].filter(Boolean).join("/");
-    return [o.metadata.name, of || "<none>", age(o.metadata.creationTimestamp, now)];
+    return [o.metadata.name, of || "<none>"];
   },
   validate(o, errors) {
     if (!o.spec?.parentRef?.resource) errors.required("spec.parentRef.resource");

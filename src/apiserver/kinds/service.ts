@@ -2,7 +2,7 @@ import type { V1Service, V1ServicePort, V1ServiceSpec } from "@kubernetes/client
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { dns1035Label } from "./names.ts";
-import { age, labelText, orNone } from "./print.ts";
+import { age, balancerAddresses, labelText, orNone } from "./print.ts";
 import { allocate, carryAllocations } from "./service-allocation.ts";
 import { reachableFromOutside, validateService, validateServiceUpdate } from "./service-validate.ts";
 
@@ -68,7 +68,7 @@ function externalIp(o: Service): string {
     case "ExternalName":
       return o.spec.externalName ?? "";
     case "LoadBalancer": {
-      const ingress = (o.status?.loadBalancer?.ingress ?? []).map((i) => i.ip || i.hostname || "").filter(Boolean);
+      const ingress = balancerAddresses(o.status?.loadBalancer?.ingress);
       const all = [...ingress, ...external];
       return all.length > 0 ? all.join(",") : "<pending>";
     }

@@ -12,7 +12,7 @@ import { setImmediate } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
-import { type StatusError, tooLarge } from "../errors.ts";
+import { StatusError, tooLarge } from "../errors.ts";
 import type { ApiServerOptions } from "../options.ts";
 import { bodyLimit } from "../rest/body.ts";
 import type { Call, Reply, Sink } from "../rest/call.ts";
@@ -154,14 +154,27 @@ function headerValues(request: AnyRequest, name: string): string[] {
   return values;
 }
 
+/** Longest time that a body may take (kube-apiserver's --request-timeout). */
+const bodyTimeoutMs = 60_000;
+
+function bodyTimeout(): StatusError {
+  return new StatusError(504, "Timeout", "Timeout: request did not complete within the allotted timeout", {});
+}
+
 async function readBody(request: AnyRequest): Promise<Buffer> {
   if (Number(request.headers["content-length"] ?? 0) > bodyLimit) throw tooLarge(bodyLimit);
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > bodyLimit) throw tooLarge(bodyLimit);
-    chunks.push(chunk);
+  // A client that sends its body drop by drop is cut off.
+  const timer = setTimeout(() => request.destroy(bodyTimeout()), bodyTimeoutMs);
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > bodyLimit) throw tooLarge(bodyLimit);
+      chunks.push(chunk);
+    }
+  } finally {
+    clearTimeout(timer);
   }
   return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
 }

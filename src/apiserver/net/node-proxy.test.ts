@@ -56,6 +56,14 @@ beforeAll(async () => {
     else if (request.url === "/echo") request.pipe(response);
     else response.end(`${request.method} ${request.url} ${request.headers.authorization}`);
   });
+  backend.on("upgrade", (request, socket) => {
+    forwardedHeaders = request.headers;
+    socket.on("error", () => socket.destroy());
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: ${request.url}\r\n\r\n`,
+    );
+    socket.pipe(socket);
+  });
   await new Promise<void>((resolve) => backend.listen(0, "127.0.0.1", resolve));
   test = await startTestServer({ kubelet: { ...client, ca: authority.cert }, proxyable: () => true });
   pair = await test.authority.issue("admin", { organizations: ["system:masters"] });
@@ -84,21 +92,16 @@ beforeAll(async () => {
   await ask(admin, "POST", pods, { metadata: { name: "unbound" }, spec });
   await ask(admin, "POST", `${pods}/p/binding`, { target: { kind: "Node", name: "node01" } });
   const headers = { "content-type": "application/merge-patch+json" };
-  await ask(admin, "PATCH", `${pods}/p/status`, { status: { podIP: "127.0.0.1" } }, headers);
+  await ask(
+    admin,
+    "PATCH",
+    `${pods}/p/status`,
+    { status: { podIP: "127.0.0.1", podIPs: [{ ip: "127.0.0.1" }, { ip: "::ffff:127.0.0.1" }] } },
+    headers,
+  );
   await ask(admin, "POST", "/api/v1/namespaces/default/services", {
     metadata: { name: "s" },
     spec: { ports: [{ port: 80 }] },
-  });
-  await ask(admin, "POST", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", {
-    metadata: { name: "s-1", labels: { "kubernetes.io/service-name": "s" } },
-    addressType: "IPv4",
-    endpoints: [
-      { addresses: ["127.0.0.1"], targetRef: { kind: "Pod", namespace: "default", name: "p" } },
-      // Somebody's own: no pod has this address.
-      { addresses: ["127.0.0.9"], targetRef: { kind: "Pod", namespace: "default", name: "p" } },
-      { addresses: ["127.0.0.9"] },
-    ],
-    ports: [{ port: (backend.address() as AddressInfo).port }],
   });
 });
 afterAll(async () => {
@@ -206,6 +209,48 @@ describe("U02 logs, exec, attach, port-forward (part: the way through the API se
     expect((await upgrade("/api/v1/namespaces/default/pods")).status).toBe(400);
   });
 
+  it("a WebSocket, which begins with GET, needs what a POST needs", async () => {
+    const rules = [{ apiGroups: [""], resources: ["pods/exec"], verbs: ["get"] }];
+    const roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+    await ask(admin, "POST", `${roles}/roles`, { metadata: { name: "reader" }, rules });
+    await ask(admin, "POST", `${roles}/rolebindings`, {
+      metadata: { name: "reader" },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "reader" },
+      subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "jane" }],
+    });
+    const before = pair;
+    pair = await test.authority.issue("jane");
+    try {
+      expect((await upgrade(`${pod}/exec?container=a&command=sh`)).status).toBe(403);
+    } finally {
+      pair = before;
+    }
+  });
+
+  it("says that a node does not answer", async () => {
+    await ask(admin, "POST", "/api/v1/nodes", {
+      metadata: { name: "down" },
+      status: {
+        addresses: [{ type: "InternalIP", address: "127.0.0.1" }],
+        daemonEndpoints: { kubeletEndpoint: { Port: 1 } },
+      },
+    });
+    const spec = { nodeName: "down", containers: [{ name: "a", image: "x" }] };
+    await ask(admin, "POST", "/api/v1/namespaces/default/pods", { metadata: { name: "lost" }, spec });
+    const lost = "/api/v1/namespaces/default/pods/lost";
+    expect((await ask(admin, "GET", `${lost}/log`)).body.message).toBe(
+      'Get "https://127.0.0.1:1/containerLogs/default/lost/a": dial tcp 127.0.0.1:1: connect: connection refused',
+    );
+    const refused = await raw(`${lost}/exec?command=sh`, "POST", undefined, {
+      connection: "Upgrade",
+      upgrade: "SPDY/3.1",
+    });
+    expect([refused.status, JSON.parse(refused.body)]).toEqual([
+      500,
+      expect.objectContaining({ message: "error dialing backend: dial tcp 127.0.0.1:1: connect: connection refused" }),
+    ]);
+  });
+
   it("ends the node's side when the client goes", async () => {
     const { socket } = await upgrade(`${pod}/portforward`);
     const before = await new Promise<number>((resolve) => kubelet.getConnections((_, count) => resolve(count)));
@@ -243,8 +288,6 @@ describe("U01 kubectl proxy, get --raw (part: proxy to pods, services and nodes)
     const port = (backend.address() as AddressInfo).port;
     const got = await ask(admin, "GET", `${namespace}/pods/p:${port}/proxy/x//y%2Fz/?q=a+b;c&q=%20`);
     expect(got.body.message).toBe("GET /x//y%2Fz/?q=a+b;c&q=%20 undefined");
-    for (const name of ["s", "s:80", "http:s:80"])
-      expect((await ask(admin, "GET", `${namespace}/services/${name}/proxy/`)).body.message).toBe("GET / undefined");
     expect((await ask(admin, "GET", "/api/v1/nodes/node01/proxy/healthz")).body.message).toBe("line 1\nline 2\n");
   });
 
@@ -262,8 +305,9 @@ describe("U01 kubectl proxy, get --raw (part: proxy to pods, services and nodes)
   });
 
   it("sends a path without its slash to the one with it", async () => {
-    const answer = await raw(`${namespace}/services/s/proxy?a=1`);
-    expect([answer.status, answer.location]).toEqual([301, `${namespace}/services/s/proxy/?a=1`]);
+    const path = `${namespace}/pods/p:${(backend.address() as AddressInfo).port}/proxy`;
+    const answer = await raw(`${path}?a=1`);
+    expect([answer.status, answer.location]).toEqual([301, `${path}/?a=1`]);
   });
 
   it("keeps redirects below the proxy", async () => {
@@ -282,6 +326,18 @@ describe("U01 kubectl proxy, get --raw (part: proxy to pods, services and nodes)
     const body = "0123456789abcdef".repeat(1 << 18);
     const answer = await raw(`${namespace}/pods/p:${port}/proxy/echo`, "PUT", body);
     expect(answer.body === body).toBe(true);
+  });
+
+  it("joins a WebSocket with a pod's, without credentials", async () => {
+    const port = (backend.address() as AddressInfo).port;
+    const joined = await upgrade(`${namespace}/pods/p:${port}/proxy/ws?a=b`, { "x-forwarded-for": "10.0.0.1" });
+    expect([joined.status, joined.protocol]).toEqual([101, "/ws?a=b"]);
+    const echoed = new Promise<string>((resolve) => joined.socket.once("data", (data) => resolve(data.toString())));
+    joined.socket.write("there and back");
+    expect(await echoed).toBe("there and back");
+    expect(forwardedHeaders["x-forwarded-for"]).toBe("10.0.0.1, 127.0.0.1");
+    expect(forwardedHeaders.authorization).toBeUndefined();
+    joined.socket.destroy();
   });
 
   it("says what it could not find or reach", async () => {
@@ -327,9 +383,10 @@ function raw(
   path: string,
   method = "GET",
   body?: string,
+  headers: Record<string, string> = {},
 ): Promise<{ status: number; location: string | undefined; body: string }> {
   return new Promise((resolve, reject) => {
-    const options = { ca: test.authority.cert, ...pair, method };
+    const options = { ca: test.authority.cert, ...pair, method, headers };
     const request = httpsRequest(`https://127.0.0.1:${test.server.address?.port}${path}`, options, (answer) => {
       const { statusCode: status = 0, headers } = answer;
       void text(answer).then((got) => resolve({ status, location: headers.location, body: got }), reject);

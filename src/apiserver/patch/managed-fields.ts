@@ -121,6 +121,8 @@ export function applyConfiguration(
   const time = object ? now : managers.get(id)?.time;
   const finish = (finished: StoredObject) => {
     const mine = next.get(id);
+    // Nothing owned of an object that nobody owns: it stays as it is, so that applying it again changes nothing.
+    if (!mine && live && !live.metadata.managedFields) return store(finished, new Map());
     store(finished, mine ? new Map(next).set(id, { ...mine, ...(time ? { time } : {}) }) : next);
   };
   const result = object ?? before;

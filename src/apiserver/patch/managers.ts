@@ -1,4 +1,4 @@
-import { type FieldSet, isDict, type ManagedFieldsEntry } from "../object.ts";
+import { equalJson, type FieldSet, isDict, type ManagedFieldsEntry, type StoredObject } from "../object.ts";
 import { isEmpty, isFieldSet, sorted, union } from "./field-set.ts";
 
 /**
@@ -67,6 +67,15 @@ export function writeManagers(managers: Managers): ManagedFieldsEntry[] | undefi
     fieldsV1: sorted(set),
     ...(subresource ? { subresource } : {}),
   }));
+}
+
+/** Whether two objects differ in nothing but when their managers wrote. */
+export function sameButTimes(a: StoredObject, b: StoredObject): boolean {
+  const rest = ({ metadata: { managedFields: _, ...metadata }, ...object }: StoredObject) => ({ ...object, metadata });
+  if (!equalJson(rest(a), rest(b))) return false;
+  const owners = ({ metadata }: StoredObject) =>
+    (metadata.managedFields ?? []).map(({ time: _, ...entry }) => JSON.stringify(entry)).sort();
+  return equalJson(owners(a), owners(b));
 }
 
 function byOrder(a: Managed, b: Managed): number {

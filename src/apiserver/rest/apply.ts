@@ -72,9 +72,7 @@ function readConfiguration(expected: Expected, request: KindCall, body: Buffer):
   const meta = isDict(configuration.metadata) ? configuration.metadata : {};
   if (meta.managedFields !== undefined && meta.managedFields !== null)
     throw badRequest("metadata.managedFields must be nil");
-  // Of custom objects the structure knows less than their own schema does.
-  if (kind.custom) check(configuration, expected, strictness(request));
-  else validateConfiguration(expected.schema, expected.type, configuration);
+  validateConfiguration(expected.schema, expected.type, configuration);
   if (meta.name && meta.name !== info.name)
     throw badRequest(`the name of the object (${meta.name}) does not match the name on the URL (${info.name})`);
   if (kind.namespaced && meta.namespace && meta.namespace !== info.namespace)

@@ -2,9 +2,11 @@ import { createHash } from "node:crypto";
 import type { Kind, SubresourceInfo } from "../kinds/definition.ts";
 import { apiVersionOf, type GroupVersion, type Registry } from "../kinds/registry.ts";
 import type { Review } from "../kinds/reviews.ts";
+import { mediaRanges } from "./accept.ts";
 import { type Call, jsonReply, type Reply } from "./call.ts";
 
-const aggregatedType = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+/** Versions of the aggregated form; the older one differs in its name only. */
+const aggregatedVersions = ["v2", "v2beta1"];
 const statusVerbs = ["get", "patch", "update"];
 
 /** Discovery: `/api`, `/apis` (legacy and aggregated) and the resource lists of each group and version. */
@@ -22,10 +24,14 @@ export class Discovery {
   answer(path: string, call: Call): Reply | undefined {
     const clean = path.replace(/\/$/, "");
     if (clean === "/api" || clean === "/apis") {
-      const aggregated = wantsAggregated(call.headers.accept);
-      return this.#cached(`${clean} ${aggregated}`, call, aggregated ? aggregatedType : "application/json", () =>
-        aggregated ? this.#aggregated(clean === "/api") : clean === "/api" ? coreVersions() : this.#groupList(),
-      );
+      const version = aggregatedVersion(call.headers.accept);
+      const type = version
+        ? `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`
+        : "application/json";
+      return this.#cached(`${clean} ${version}`, call, type, () => {
+        if (version) return this.#aggregated(clean === "/api", version);
+        return clean === "/api" ? coreVersions() : this.#groupList();
+      });
     }
     const match = /^\/(?:api|apis\/([^/]+))(?:\/([^/]+))?$/.exec(clean);
     if (!match) return undefined;
@@ -65,10 +71,10 @@ export class Discovery {
     return [...groups.values()];
   }
 
-  #aggregated(core: boolean): object {
+  #aggregated(core: boolean, apiVersion: string): object {
     return {
       kind: "APIGroupDiscoveryList",
-      apiVersion: "apidiscovery.k8s.io/v2",
+      apiVersion: `apidiscovery.k8s.io/${apiVersion}`,
       metadata: {},
       items: this.#byGroup(core).map((versions) => ({
         metadata: { ...(core ? {} : { name: versions[0]?.group }), creationTimestamp: null },
@@ -82,9 +88,16 @@ export class Discovery {
   }
 }
 
-function wantsAggregated(accept: string | undefined): boolean {
-  const first = (accept ?? "").split(",").find((item) => item.includes("application/json"));
-  return first?.includes("as=APIGroupDiscoveryList") === true && first.includes("v=v2") && !first.includes("v=v2beta1");
+/** Version of the aggregated form that comes first among what the client accepts; undefined: the legacy form. */
+function aggregatedVersion(accept: string | undefined): string | undefined {
+  for (const { type, parameters } of mediaRanges(accept)) {
+    if (type !== "application/json" && !type.endsWith("/*")) continue;
+    const as = parameters.get("as");
+    if (as === undefined) return undefined;
+    const version = parameters.get("v") ?? "";
+    if (as === "APIGroupDiscoveryList" && aggregatedVersions.includes(version)) return version;
+  }
+  return undefined;
 }
 
 function coreVersions(): object {

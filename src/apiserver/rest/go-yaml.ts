@@ -1,4 +1,5 @@
 import { isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
+import { readJson } from "./go-json.ts";
 
 /** A text that is no YAML; the message begins as Go's does. */
 export class YamlError extends Error {}
@@ -12,6 +13,21 @@ export interface ReadYaml {
 
 /** Reads YAML, of which JSON is a part; of a key that comes twice the last value counts. Throws YamlError. */
 export function readYaml(bytes: Buffer): ReadYaml {
+  return jsonOf(bytes) ?? readDocument(bytes);
+}
+
+/** What is JSON without repeated keys is read as such: clients send it as YAML, and a reader of YAML takes long. */
+function jsonOf(bytes: Buffer): ReadYaml | undefined {
+  if (bytes[0] !== 0x7b) return undefined;
+  try {
+    const { value, duplicates } = readJson(bytes);
+    return duplicates.length === 0 ? { value, faults: [] } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function readDocument(bytes: Buffer): ReadYaml {
   const lines = new LineCounter();
   try {
     const document = parseDocument(bytes.toString("utf8"), { schema: "core", uniqueKeys: false, lineCounter: lines });

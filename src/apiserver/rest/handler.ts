@@ -1,14 +1,24 @@
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { Authority } from "../auth/authority.ts";
-import { badRequest, internal, methodNotAllowed, noSuchPath, StatusError, unavailable } from "../errors.ts";
+import {
+  badRequest,
+  internal,
+  methodNotAllowed,
+  noSuchPath,
+  StatusError,
+  unavailable,
+  unclassified,
+} from "../errors.ts";
 import type { Kind, User } from "../kinds/definition.ts";
 import type { Registry } from "../kinds/registry.ts";
 import { type Store, StoreFailedError, TooLargeError } from "../store/index.ts";
+import { acceptedForm } from "./accept.ts";
 import { type Call, jsonReply, type Reply } from "./call.ts";
 import { componentStatuses } from "./component-status.ts";
 import type { Discovery } from "./discovery.ts";
 import { getObject, listObjects } from "./list.ts";
+import { pretty, wantsPretty } from "./pretty.ts";
 import { parseRequest, type RequestInfo } from "./request-info.ts";
 import type { RequestMetrics } from "./request-metrics.ts";
 import type { ResourceMetrics } from "./resource-metrics.ts";
@@ -68,7 +78,8 @@ export class Handler {
     try {
       info = this.#parse(call);
       const { user } = this.admit(call, info);
-      const reply = await this.#route(call, user, info, warnings);
+      const made = await this.#route(call, user, info, warnings);
+      const reply = wantsPretty(call) ? pretty(made) : made;
       const said = warnings.map(warningText).join(", ");
       return end(info, said === "" ? reply : { ...reply, headers: { ...reply.headers, warning: said } });
     } catch (error) {
@@ -126,6 +137,8 @@ export class Handler {
     if (kind.plural === "componentstatuses" && kind.group === "") return componentStatuses(request);
     if (["get", "list", "watch"].includes(info.verb)) await store.readable();
     if (info.subresource) return subresources.answer(request);
+    // A client that cannot read the answer shall not find out after the write.
+    acceptedForm(call.headers.accept);
     switch (info.verb) {
       case "get":
         return getObject(store, kind, info, call);
@@ -154,7 +167,7 @@ export class Handler {
   #failure(error: unknown, call: Call): Reply {
     if (error instanceof StatusError) return errorReply(error);
     if (error instanceof StoreFailedError) return errorReply(unavailable(error.message));
-    if (error instanceof TooLargeError) return errorReply(new StatusError(413, "RequestEntityTooLarge", error.message));
+    if (error instanceof TooLargeError) return errorReply(unclassified(error.message));
     this.#deps.log.error("Request failed", {
       method: call.method,
       path: call.url,
@@ -168,7 +181,7 @@ export class Handler {
 function refuseCustom(kind: Kind, info: RequestInfo): void {
   if (!kind.custom) return;
   if (kind.custom.refusal) throw internal(kind.custom.refusal);
-  if (kind.custom.terminating && info.verb === "create")
+  if (kind.custom.terminating() && info.verb === "create")
     throw new StatusError(
       405,
       "MethodNotAllowed",

@@ -1,12 +1,22 @@
 import { randomUUID } from "node:crypto";
 import type { AdmissionCheck, Admitted } from "../auth/admission.ts";
-import { alreadyExists, badRequest, conflict, FieldErrors, forbidden, notFound, StatusError } from "../errors.ts";
+import {
+  alreadyExists,
+  badRequest,
+  conflict,
+  FieldErrors,
+  forbidden,
+  noFreeName,
+  notFound,
+  StatusError,
+} from "../errors.ts";
 import type { Kind, ServiceAllocator, User, WriteContext } from "../kinds/definition.ts";
 import { validateMeta, validateMetaUpdate } from "../kinds/metadata.ts";
 import { randomSuffix } from "../kinds/pod.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
 import { cloneJson, type Dict, equalJson, type StoredObject } from "../object.ts";
 import { trackUpdate } from "../patch/managed-fields.ts";
+import { sameButTimes } from "../patch/managers.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { Entry, Store } from "../store/index.ts";
 import { beginDeletion, checkPreconditions, type DeleteOptions, isGone, setPropagation } from "./deletion.ts";
@@ -102,7 +112,7 @@ export class Objects {
     errors.throwIfAny(kind.kind, kind.group, name);
     this.#admit("UPDATE", kind, object, old, options);
     if (kind.generation && options.subresource !== "status") countGeneration(kind, old, object);
-    if (equalJson(object, old)) return old;
+    if (sameButTimes(object, old)) return old;
     if (options.dryRun) return object;
     if (isGone(kind, object)) {
       const removed = this.#store.remove(kind.storage, key) as Entry;
@@ -172,7 +182,7 @@ export class Objects {
       const name = prefix.slice(0, 58) + randomSuffix();
       if (!this.#store.get(kind.storage, keyOf(namespace, name))) return name;
     }
-    throw new StatusError(409, "AlreadyExists", `no free name was found for prefix ${prefix}, please retry`);
+    throw noFreeName(kind, prefix);
   }
 
   /** Throws StatusError when an admission plugin refuses a write. */
@@ -232,7 +242,7 @@ export class Objects {
       throw conflict(
         kind,
         name,
-        `Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${old.metadata.uid}`,
+        `StorageError: invalid object, Code: 4, Key: /registry/${kind.plural}/${keyOf(namespace, name)}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${old.metadata.uid}`,
       );
     }
     if (meta.resourceVersion && meta.resourceVersion !== "0" && meta.resourceVersion !== old.metadata.resourceVersion)

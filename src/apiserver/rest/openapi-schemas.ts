@@ -1,5 +1,6 @@
 import type { CustomRules, Kind } from "../kinds/definition.ts";
 import type { Dict } from "../object.ts";
+import { enums } from "../schema/enums.ts";
 import { type Field, openApiName, type Schema } from "../schema/schema.ts";
 
 /** What the documentation says of types and their fields. */
@@ -36,6 +37,7 @@ export class SchemaBuilder {
     if (gvk && known) known["x-kubernetes-group-version-kind"] = [gvkOf(gvk)];
     if (known) return;
     const [description, fields] = this.#descriptions[type] ?? ["", {}];
+    const values = enums[type];
     const out: Dict = {
       description,
       type: "object",
@@ -48,6 +50,7 @@ export class SchemaBuilder {
       properties[field.name] = {
         ...(fields[field.name] ? { description: fields[field.name] } : {}),
         ...this.#property(field),
+        ...(values?.[field.name] ? { enum: values[field.name] } : {}),
       };
       if (field.required) required.push(field.name);
     }

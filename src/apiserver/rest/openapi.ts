@@ -12,7 +12,8 @@ import { type Descriptions, SchemaBuilder } from "./openapi-schemas.ts";
 import { swagger, swaggerMessage, swaggerMessageType } from "./swagger.ts";
 
 /**
- * OpenAPI v2 whole, and v3: an index, and one document per group and version, made when asked for. They hold what kubectl reads:
+ * OpenAPI v2 whole, and v3: an index, and one document per group and version, made when asked for. They hold what
+ * kubectl reads:
  * schemas with merge keys and descriptions, and operations with their kind, patch types and fieldValidation.
  */
 export class OpenApi {
@@ -35,11 +36,18 @@ export class OpenApi {
     const group = this.#registry.groups.find((g) => match && g.group === (match[1] ?? "") && g.version === match[2]);
     if (!group) return undefined;
     const hash = this.#hashOf(group);
+    // Only an address with the hash names this very document for ever; one with an old hash leads to the new one.
+    const asked = new URLSearchParams(call.url.split("?")[1] ?? "").get("hash");
+    if (asked && asked !== hash) return { status: 301, headers: { location: `${path}?hash=${hash}` }, body: "" };
     const headers = {
       etag: `"${hash}"`,
       vary: "Accept",
-      "cache-control": "public, immutable",
-      expires: new Date(Date.now() + 31_536_000_000).toUTCString(),
+      ...(asked
+        ? {
+            "cache-control": "public, immutable",
+            expires: new Date(Date.now() + 31_536_000_000).toUTCString(),
+          }
+        : {}),
     };
     if (call.headers["if-none-match"] === `"${hash}"`) return { status: 304, headers, body: "" };
     return jsonReply(await this.#document(group), 200, headers);

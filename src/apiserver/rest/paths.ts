@@ -4,6 +4,7 @@ import type { Store } from "../store/index.ts";
 import { type Call, jsonReply, type Reply, textReply } from "./call.ts";
 import { type HealthCheck, healthChecks, healthReply } from "./health.ts";
 import type { OpenApi } from "./openapi.ts";
+import { pretty } from "./pretty.ts";
 import type { RequestMetrics } from "./request-metrics.ts";
 
 /** What the paths tell of. */
@@ -51,7 +52,7 @@ export class Paths {
           ],
         });
       case "/version":
-        return jsonReply(serverVersion);
+        return pretty(jsonReply(serverVersion));
       case "/openid/v1/jwks":
         return jsonReply(tokens.keys.keySet(), 200, {
           "content-type": "application/jwk-set+json",

@@ -55,7 +55,9 @@ export function watchObjects(store: Store, kind: Kind, info: RequestInfo, call: 
       if (!(error instanceof CompactedError)) throw error;
       watcher.fail(expired(`too old resource version: ${error.requested} (${error.oldest})`));
     }
-    kind.custom?.retired.addEventListener("abort", () => watcher.end(), { once: true, signal });
+    const { retired } = kind.custom ?? {};
+    if (retired?.aborted) watcher.end();
+    else retired?.addEventListener("abort", () => watcher.end(), { once: true, signal });
   };
   return { status: 200, headers: { "content-type": "application/json" }, body: "", stream };
 }

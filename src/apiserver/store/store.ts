@@ -40,10 +40,10 @@ export class CompactedError extends Error {
 /** Largest object in characters of JSON (etcd's request limit as kube-apiserver sets it). */
 const objectLimit = 1.5 * 1024 * 1024;
 
-/** An object is larger than the store takes. */
+/** An object is larger than the store takes; the message is the one that clients know from etcd. */
 export class TooLargeError extends Error {
-  constructor(size: number) {
-    super(`Request is too large: the object is ${size} bytes, the limit is ${objectLimit}`);
+  constructor() {
+    super("etcdserver: request is too large");
   }
 }
 
@@ -156,7 +156,7 @@ export class Store {
     const revision = this.#revision + 1;
     object.metadata.resourceVersion = String(revision);
     const entry = Entry.ofObject(key, revision, object);
-    if (entry.json.length > objectLimit) throw new TooLargeError(entry.json.length);
+    if (entry.json.length > objectLimit) throw new TooLargeError();
     this.#revision = revision;
     this.#liveBytes += entry.json.length - (previous?.json.length ?? 0);
     this.#commit(collection, {

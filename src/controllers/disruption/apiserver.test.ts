@@ -1,5 +1,12 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { ApiError, type Deployment, type Pod, type PodDisruptionBudget, resources } from "#api/index.ts";
+import {
+  ApiError,
+  type Deployment,
+  type KubeObject,
+  type Pod,
+  type PodDisruptionBudget,
+  resources,
+} from "#api/index.ts";
 import { InProcessCluster } from "../testing/cluster.ts";
 
 let cluster: InProcessCluster;
@@ -137,4 +144,57 @@ describe("disruption budgets with the API server", () => {
       [`CalculateExpectedPodCountFailed: Failed to calculate the number of expected pods: ${message}`],
     );
   });
+
+  it("ask custom owners for their scale", async () => {
+    await up({ minAvailable: 1 });
+    await cluster.client.write("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition);
+    const widgets = { group: "example.com", version: "v1", plural: "widgets", kind: "Widget", namespaced: true };
+    const widget: KubeObject & { spec: object } = { metadata: { name: "w", namespace: "default" }, spec: { size: 4 } };
+    const make = async () =>
+      (await cluster.client.create<KubeObject>(widgets, widget).catch(() => undefined))?.metadata.uid;
+    let uid: string | undefined;
+    await cluster.until(async () => {
+      uid ??= await make();
+      return uid !== undefined;
+    }, true);
+    const owner = { apiVersion: "example.com/v1", kind: "Widget", name: "w", uid: uid ?? "", controller: true };
+    for (const name of ["w-0", "w-1"]) {
+      const metadata = { name, namespace: "default", labels: { app: "widget" }, ownerReferences: [owner] };
+      await cluster.client.create(resources.pods, { metadata, spec: { containers: [{ name: "c", image: "i" }] } });
+    }
+    const spec = { minAvailable: "50%", selector: { matchLabels: { app: "widget" } } };
+    await cluster.client.create(resources.podDisruptionBudgets, budget("widgets", spec));
+    await cluster.until(
+      async () => (await cluster.get(resources.podDisruptionBudgets, "widgets")).status,
+      expect.objectContaining({ expectedPods: 4, desiredHealthy: 2, currentHealthy: 2, disruptionsAllowed: 0 }),
+    );
+  });
 });
+
+const definition = {
+  apiVersion: "apiextensions.k8s.io/v1",
+  kind: "CustomResourceDefinition",
+  metadata: { name: "widgets.example.com" },
+  spec: {
+    group: "example.com",
+    scope: "Namespaced",
+    names: { plural: "widgets", singular: "widget", kind: "Widget", listKind: "WidgetList" },
+    versions: [
+      {
+        name: "v1",
+        served: true,
+        storage: true,
+        schema: {
+          openAPIV3Schema: {
+            type: "object",
+            properties: {
+              spec: { type: "object", properties: { size: { type: "integer" } } },
+              status: { type: "object", properties: { size: { type: "integer" } } },
+            },
+          },
+        },
+        subresources: { status: {}, scale: { specReplicasPath: ".spec.size", statusReplicasPath: ".status.size" } },
+      },
+    ],
+  },
+};

@@ -3,7 +3,6 @@ import {
   isNotFound,
   keyOf,
   matchesSelector,
-  type OwnerReference,
   type Pod,
   type PodDisruptionBudget,
   type PodDisruptionBudgetStatus,
@@ -12,8 +11,9 @@ import {
 } from "#api/index.ts";
 import { PodwireError } from "#base/errors.ts";
 import type { ControllerContext } from "../context.ts";
-import { controllerOf, jsonEqual } from "../objects.ts";
+import { jsonEqual } from "../objects.ts";
 import { failedStatus, planBudget, type Scale } from "./plan.ts";
+import { Scales } from "./scales.ts";
 
 /** Keeps the status of PodDisruptionBudgets, by which evictions are allowed. */
 export function disruptionController(context: ControllerContext): void {
@@ -31,7 +31,7 @@ export function disruptionController(context: ControllerContext): void {
       if (!budget) return;
       const { namespace = "" } = budget.metadata;
       const selected = inNamespace.get(namespace).filter((pod) => selects(budget, pod));
-      return await auditor.sync(budget, selected, (pod) => scales.of(pod));
+      return await auditor.sync(budget, selected, await scales.of(selected));
     },
   });
   budgets.onChange(({ object }) => queue.add(keyOf(object)));
@@ -44,60 +44,6 @@ export function disruptionController(context: ControllerContext): void {
 
 function selects({ metadata, spec }: PodDisruptionBudget, pod: Pod): boolean {
   return metadata.namespace === pod.metadata.namespace && matchesSelector(spec.selector, pod.metadata.labels);
-}
-
-/** Finds how many pods a pod's controller wants. */
-class Scales {
-  readonly needs: readonly { readonly synced: Promise<void> }[];
-  readonly #context: ControllerContext;
-
-  constructor(context: ControllerContext) {
-    this.#context = context;
-    const { deployments, replicaSets, statefulSets, replicationControllers } = resources;
-    this.needs = [
-      context.informer(deployments),
-      context.informer(replicaSets),
-      context.informer(statefulSets),
-      context.informer(replicationControllers),
-    ];
-  }
-
-  /** Throws PodwireError `NoScale` for a controller without a number of replicas. */
-  of(pod: Pod): Scale {
-    const owner = controllerOf(pod);
-    const scale = owner && this.#find(owner, `${pod.metadata.namespace}/${owner.name}`);
-    if (!scale) throw new PodwireError("NoScale", `found no controllers for pod "${pod.metadata.name}"`);
-    return scale;
-  }
-
-  #find({ kind, uid }: OwnerReference, key: string): Scale | undefined {
-    switch (kind) {
-      case "ReplicaSet": {
-        const set = this.#context.informer(resources.replicaSets).get(key);
-        const above = set && controllerOf(set);
-        if (above?.kind !== "Deployment") return replicasOf(set, uid);
-        const { namespace } = set?.metadata ?? {};
-        return replicasOf(this.#context.informer(resources.deployments).get(`${namespace}/${above.name}`), above.uid);
-      }
-      case "StatefulSet":
-        return replicasOf(this.#context.informer(resources.statefulSets).get(key), uid);
-      case "ReplicationController":
-        return replicasOf(this.#context.informer(resources.replicationControllers).get(key), uid);
-      case "DaemonSet":
-        throw new PodwireError("NoScale", "daemonsets.apps does not implement the scale subresource");
-      case "Job":
-        throw new PodwireError("NoScale", "jobs.batch does not implement the scale subresource");
-      default:
-        return undefined;
-    }
-  }
-}
-
-function replicasOf(
-  object: { readonly metadata: { readonly uid?: string }; readonly spec: { readonly replicas?: number } } | undefined,
-  uid: string,
-): Scale | undefined {
-  return object?.metadata.uid === uid ? { uid, replicas: object.spec.replicas ?? 1 } : undefined;
 }
 
 class Auditor {

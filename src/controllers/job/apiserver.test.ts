@@ -67,6 +67,14 @@ describe("Jobs with the API server", () => {
     );
   });
 
+  it("end at their deadline, whose reason stays though their pods then count as failed", async () => {
+    cluster = await new InProcessCluster().start();
+    cluster.state = () => "ready";
+    await cluster.client.create(resources.jobs, job({ activeDeadlineSeconds: 1, backoffLimit: 0 }));
+    await cluster.until(conditions, ["FailureTarget=True DeadlineExceeded", "Failed=True DeadlineExceeded"]);
+    expect(await status()).toMatchObject({ failed: 1 });
+  });
+
   it("run once per index", async () => {
     cluster = await new InProcessCluster().start();
     cluster.state = ({ metadata }) => (metadata.generateName === "work-1-" ? "unready" : "Succeeded");

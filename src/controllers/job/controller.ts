@@ -75,14 +75,22 @@ class JobRunner {
     return this.#podsOf.get(job.metadata.uid ?? "");
   }
 
-  async sync(job: Job): Promise<number | undefined> {
-    const plan = this.#plan(job);
-    if (plan.expired) return await this.#remove(job);
+  async sync(known: Job): Promise<number | undefined> {
+    const plan = this.#plan(known);
+    if (plan.expired) return await this.#remove(known);
+    const job = await this.#judged(known, plan);
+    if (!job) return;
     await settleAll(plan.surplus.map((pod) => this.letGo(pod)));
     await this.#control.deleteMany(job, [...plan.surplus, ...plan.stop]);
     await this.#create(job, plan);
     if (plan.letGo.length > 0 || plan.before) return await this.#count(job, plan);
     return await this.#conclude(job);
+  }
+
+  /** The verdict is written before pods end because of it: their ends must not change it. */
+  async #judged(job: Job, { stop, status }: JobPlan): Promise<Job | undefined> {
+    if (stop.length === 0 || !status.conditions) return job;
+    return await this.#write(job, { ...job.status, conditions: status.conditions });
   }
 
   /** Takes the finalizer off that keeps a pod for being counted. */

@@ -109,19 +109,19 @@ describe("scheduler with the API server", () => {
     await until(() => nodeOf("claimant"), "node01");
   });
 
-  it("places a thousand pods evenly, each once", async () => {
-    const nodes = Array.from({ length: 20 }, (_, i) => `node${String(i).padStart(2, "0")}`);
+  it("places hundreds of pods evenly, each once", async () => {
+    const nodes = Array.from({ length: 10 }, (_, i) => `node${String(i).padStart(2, "0")}`);
     await plane.client.create(resources.services, {
       metadata: { name: "web", namespace: "default" },
       spec: { selector: { app: "web" }, ports: [{ port: 80 }] },
     });
     for (const name of nodes) await plane.node(name);
-    await Promise.all(Array.from({ length: 1000 }, (_, i) => plane.pod(`p${i}`, cpu("10m"), { app: "web" })));
+    await Promise.all(Array.from({ length: 300 }, (_, i) => plane.pod(`p${i}`, cpu("10m"), { app: "web" })));
     const placed = async () =>
       (await plane.client.list<Pod>(resources.pods)).items.flatMap(({ spec }) => spec.nodeName ?? []);
-    await expect.poll(async () => (await placed()).length, { interval: 100, timeout: 60_000 }).toBe(1000);
+    await expect.poll(async () => (await placed()).length, { interval: 250, timeout: 60_000 }).toBe(300);
     const counts = new Map<string, number>();
     for (const node of await placed()) counts.set(node, (counts.get(node) ?? 0) + 1);
-    expect(nodes.map((name) => counts.get(name))).toEqual(nodes.map(() => 50));
+    expect(nodes.map((name) => counts.get(name))).toEqual(nodes.map(() => 30));
   }, 90_000);
 });

@@ -132,6 +132,7 @@ describe("StatefulSets with the API server", () => {
         ),
       true,
     );
+    expect((await status())?.availableReplicas).toBe(0); // Go writes this zero
     // Somebody plays the provisioner.
     for (const name of ["data-web-0", "data-web-1"]) {
       const volumeName = `pv-${name}`;

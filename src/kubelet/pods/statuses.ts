@@ -2,6 +2,7 @@ import {
   ApiError,
   Backoff,
   type Client,
+  isAfter,
   isConflict,
   isNotFound,
   type Pod,
@@ -16,6 +17,8 @@ interface Entry {
   wanted: PodStatus;
   /** What the API has, as text. */
   sent: string;
+  /** The pod's resource version after that write. */
+  version?: string | undefined;
   sending: boolean;
   readonly backoff: Backoff;
 }
@@ -50,6 +53,7 @@ export class PodStatuses {
     };
     entry.pod = pod;
     entry.wanted = status;
+    if (isContradicted(entry)) entry.sent = "";
     this.#entries.set(uid, entry);
     if (!entry.sending) this.#send(entry);
   }
@@ -84,7 +88,9 @@ export class PodStatuses {
     let wait = 0;
     try {
       const patch = { metadata: { uid }, status: entry.wanted };
-      await this.#client.patch(resources.pods, name, namespace, patch, { type: "merge", subresource: "status" });
+      const options = { type: "merge", subresource: "status" } as const;
+      const written = await this.#client.patch(resources.pods, name, namespace, patch, options);
+      entry.version = written.metadata.resourceVersion;
       entry.sent = text;
     } catch (error) {
       // Gone, or another pod of the same name: nobody wants this status any more.
@@ -108,6 +114,16 @@ export class PodStatuses {
     }, waitMs);
     this.#timers.add(timer);
   }
+}
+
+/**
+ * Whether somebody has said other than we since our last write: the node controller does, of the pods of a node that it
+ * has not heard from for a while.
+ */
+function isContradicted({ pod, wanted, version }: Entry): boolean {
+  if (!isAfter(pod.metadata.resourceVersion, version)) return false;
+  const ready = (status: PodStatus | undefined) => status?.conditions?.find(({ type }) => type === "Ready")?.status;
+  return ready(pod.status) !== ready(wanted);
 }
 
 /** A status as text that is equal for equal content: sorted keys, no nulls and empty objects. */

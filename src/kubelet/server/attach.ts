@@ -3,6 +3,8 @@ import type { RunningContainer } from "../runtime/index.ts";
 import type { StreamOptions } from "./requests.ts";
 import { type ClientStreams, writeSlowly } from "./streams.ts";
 
+/** A client that is further behind than this, in bytes, beyond what waits for it already, is let go. */
+const LIMIT = 8 << 20;
 /** End-of-file character of a terminal. */
 const LINE_END = 4;
 
@@ -18,9 +20,17 @@ export async function runAttach(
 ): Promise<void> {
   const { outputs, pty } = running;
   const wanted = { stdout: options.stdout, stderr: options.stderr };
+  let behind = 0;
   const stop = outputs.onOutput((stream, chunk) => {
+    if (!wanted[stream]) return;
     // The container's output is read for its log in any case: a slow client cannot hold it up.
-    if (wanted[stream]) session.send(stream, chunk, () => {});
+    const inTime = session.send(stream, chunk, () => {
+      behind = 0;
+    });
+    behind = inTime ? 0 : behind + chunk.length;
+    if (behind <= LIMIT) return;
+    stop();
+    session.end({ error: "the client reads more slowly than the container writes: attach again, or read its log" });
   });
   const endInput = () => {
     if (!once || !options.stdin || outputs.input?.destroyed) return;

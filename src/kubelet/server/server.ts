@@ -9,6 +9,7 @@ import type { ProcessRuntime } from "../runtime/index.ts";
 import type { NodeStats } from "../stats/index.ts";
 import type { KubeletAccess } from "./access.ts";
 import { serveLogs, serveModuleLogs } from "./logs.ts";
+import { serveNodeLogs } from "./nodeLogs.ts";
 import { parseContainerPath, RequestError } from "./requests.ts";
 import { serveRun } from "./run.ts";
 import { StreamServer } from "./streamServer.ts";
@@ -33,6 +34,8 @@ export interface KubeletServerDeps {
   readonly pods: PodManager;
   readonly runtime: ProcessRuntime;
   readonly logFolders: LogFolders;
+  /** The node's own logs. */
+  readonly logFolder: string;
   /** What the node runs in its own processes and shows as pods. */
   readonly modules: Pick<MirrorPods, "find">;
   /** Text in Prometheus' format. */
@@ -92,6 +95,8 @@ export class KubeletServer {
   async #route(request: IncomingMessage, url: URL, response: ServerResponse): Promise<void> {
     const { pods, logFolders } = this.#deps;
     if (await this.#routeOwn(url, response)) return;
+    if (url.pathname.startsWith("/logs/"))
+      return serveNodeLogs(this.#deps.logFolder, url.pathname.slice("/logs/".length), response);
     const path = parseContainerPath(url.pathname);
     const module = path && this.#deps.modules.find(path.namespace, path.pod);
     if (module && path.verb === "containerLogs") return serveModuleLogs(module, path, url.searchParams, response);

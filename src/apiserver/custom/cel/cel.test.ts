@@ -33,6 +33,14 @@ const route = object({
   when: { type: "string", format: "date-time" },
 });
 
+const listener = object({
+  name: text,
+  port: { type: "integer" },
+  protocol: text,
+  hostname: text,
+  tls: object({ mode: text }),
+});
+
 /** Rules as Gateway API's definitions and Kubernetes' documentation of validation rules have them. */
 const rules: readonly (readonly [schema: JsonSchema, rule: string, good: unknown, bad: unknown])[] = [
   [route, "has(self.port)", { port: 1 }, {}],
@@ -76,6 +84,33 @@ const rules: readonly (readonly [schema: JsonSchema, rule: string, good: unknown
     [{ type: "Redirect" }, { type: "Redirect" }],
   ],
   [list(route), "self.exists(r, has(r.port) && r.port == 443)", [{ port: 443 }], [{ port: 80 }, {}]],
+  [
+    list(listener),
+    "self.all(l, l.protocol in ['HTTP', 'TCP', 'UDP'] ? !has(l.tls) : true)",
+    [{ protocol: "HTTP" }, { protocol: "HTTPS", tls: {} }],
+    [{ protocol: "TCP", tls: {} }],
+  ],
+  [
+    list(listener),
+    "self.all(l, (l.protocol == 'HTTPS' && has(l.tls)) ? (l.tls.mode == '' || l.tls.mode == 'Terminate') : true)",
+    [
+      { protocol: "HTTPS", tls: { mode: "Terminate" } },
+      { protocol: "TLS", tls: {} },
+    ],
+    [{ protocol: "HTTPS", tls: { mode: "Passthrough" } }],
+  ],
+  [
+    list(listener),
+    "self.all(l1, self.exists_one(l2, l1.port == l2.port && l1.protocol == l2.protocol && (has(l1.hostname) && has(l2.hostname) ? l1.hostname == l2.hostname : !has(l1.hostname) && !has(l2.hostname))))",
+    [
+      { port: 80, protocol: "HTTP" },
+      { port: 80, protocol: "HTTP", hostname: "a" },
+    ],
+    [
+      { port: 80, protocol: "HTTP" },
+      { port: 80, protocol: "HTTP" },
+    ],
+  ],
   [list({ type: "integer" }), "self.isSorted() && self.sum() < 10 && self.max() == 4", [1, 4], [4, 1]],
   [list(text), "self.map(s, s.lowerAscii()).indexOf('b') == 1", ["A", "B"], ["B"]],
   [text, "isURL(self) && self.find('[0-9]+') == '80'", "http://a:80/", "a"],
@@ -84,7 +119,7 @@ const rules: readonly (readonly [schema: JsonSchema, rule: string, good: unknown
   [text, "self.split('.').size() == 2 && self.replace('.', '-') == 'a-b'", "a.b", "a.b.c"],
 ];
 
-describe("V03 custom resources: rules in CEL", () => {
+describe("custom resources: rules in CEL", () => {
   it.each(rules)("%#: %s %s", (schema, rule, good, bad) => {
     expect([holds(schema, rule, good), holds(schema, rule, bad)]).toEqual([true, false]);
   });

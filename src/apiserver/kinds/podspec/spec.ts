@@ -22,7 +22,7 @@ export function validatePodSpec(spec: V1PodSpec | undefined, path: string, error
   }
   const volumes = validateVolumes(spec.volumes ?? [], podName, `${path}.volumes`, errors);
   validateAllContainers({ spec, volumes, path }, errors);
-  oneOf(spec.restartPolicy, ["Always", "Never", "OnFailure"], `${path}.restartPolicy`, errors);
+  oneOf(spec.restartPolicy, ["Always", "OnFailure", "Never"], `${path}.restartPolicy`, errors, false);
   validateDns(spec, path, errors);
   if (spec.nodeSelector) validateLabels(spec.nodeSelector, `${path}.nodeSelector`, errors);
   validatePodSecurity(spec, path, errors);

@@ -86,8 +86,8 @@ export const others: readonly Sample[] = [
     name: "10.96.0.200",
     body: { spec: { parentRef: { resource: "services", namespace: "test", name: "x" } } },
     immutable: [{ spec: { parentRef: { name: "y" } } }, "field is immutable"],
-    columns: "Name ParentRef Age",
-    cells: ["services/test/x", age],
+    columns: "Name ParentRef",
+    cells: ["services/test/x"],
   },
   {
     apiVersion: "networking.k8s.io/v1",

@@ -51,7 +51,7 @@ export const pods: readonly Sample[] = [
       ],
       [
         { spec: { restartPolicy: "Sometimes", containers: [container] } },
-        'spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "Never", "OnFailure"',
+        'spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "OnFailure", "Never"',
       ],
       [{ spec: { containers: [container, container] } }, 'spec.containers[1].name: Duplicate value: "main"'],
       [

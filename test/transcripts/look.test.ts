@@ -1,0 +1,3 @@
+import { serverPages } from "#test/support/transcript/serverStage.ts";
+
+serverPages("look");
