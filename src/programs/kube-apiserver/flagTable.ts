@@ -21,7 +21,7 @@ export const sections: Readonly<Record<string, Readonly<Record<string, FlagRule>
     "advertise-address": {
       type: "string",
       value: "ip",
-      help: "address under which members of the cluster reach this server. Default: the bind address, or the first of this machine's.",
+      help: "address under which members of the cluster reach this server. Default: the bind address, or the first of this machine's where that is a loopback address or none.",
     },
     "cert-dir": {
       type: "string",

@@ -22,11 +22,10 @@ export interface Credentials {
 
 const read = (path: string): string => readFileSync(path, "utf8");
 
-/** The address that members of the cluster reach this server under. */
+/** The address that members of the cluster reach this server under: no loopback address where there is another. */
 export function advertisedAddress({ advertiseAddress, bindAddress }: Flags): string {
   if (advertiseAddress) return advertiseAddress;
-  if (bindAddress && bindAddress !== "0.0.0.0" && bindAddress !== "::") return bindAddress;
-  if (!bindAddress) return "127.0.0.1";
+  if (bindAddress && !/^(0\.0\.0\.0|::|127\..*|::1)$/.test(bindAddress)) return bindAddress;
   const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
   return all.find((a) => !a.internal && a.family === "IPv4")?.address ?? "127.0.0.1";
 }
