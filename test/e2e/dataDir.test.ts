@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -96,6 +96,25 @@ describe("podwire up --data-dir (part: a cluster that outlives its end)", () => 
     },
     120_000,
   );
+
+  test("a damaged log ends the start with file and place, and stays as it is", async () => {
+    await end("SIGTERM");
+    const file = join(folder, "data/disk/store.log");
+    const whole = readFileSync(file);
+    const damaged = Buffer.from(whole);
+    damaged[whole.indexOf("kube-system")] = "X".charCodeAt(0);
+    writeFileSync(file, damaged);
+    const started = spawnSync("./podwire", ["up", "--name", name, "--data-dir", join(folder, "data")], {
+      encoding: "utf8",
+    });
+    expect(started.status).toBe(1);
+    expect(started.stderr).toMatch(
+      /^podwire: kube-apiserver ended with exit code 1: kube-apiserver: \S+\/data\/disk\/store\.log: the record at byte \d+ is damaged/,
+    );
+    expect(readFileSync(file).equals(damaged)).toBe(true);
+    writeFileSync(file, whole);
+    await up([]);
+  }, 120_000);
 
   test("a network cannot change under the objects", async () => {
     await end("SIGTERM");

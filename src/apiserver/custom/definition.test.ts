@@ -153,7 +153,7 @@ const schemas: readonly (readonly [string, Dict, readonly string[]])[] = [
   ],
 ];
 
-describe("V03 definitions: what they may say (part: structural schemas)", () => {
+describe("definitions: what they may say (part: structural schemas)", () => {
   it.each(schemas)("%s", async (_, schema, expected) => {
     expect(await refusal(definition(schema))).toEqual(expected);
   });
@@ -181,7 +181,7 @@ describe("V03 definitions: what they may say (part: structural schemas)", () => 
   });
 });
 
-describe("V03 definitions: names, versions, conversion, approval, columns", () => {
+describe("definitions: names, versions, conversion, approval, columns", () => {
   const text = { type: "string" };
 
   it("checks names", async () => {
@@ -254,7 +254,7 @@ describe("V03 definitions: names, versions, conversion, approval, columns", () =
   });
 });
 
-describe("V03 definitions: what becomes of them", () => {
+describe("definitions: what becomes of them", () => {
   const create = (body: Dict) => ask(api, "POST", path, body);
   const conditions = async (name: string) => {
     const { body } = await ask(api, "GET", `${path}/${name}`);

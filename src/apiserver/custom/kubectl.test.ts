@@ -186,7 +186,9 @@ describe("U01 kubectl: custom resource definitions (part: a real kubectl against
   });
 });
 
-describe("V03 definitions of Gateway API's size (part: install, validate, print)", { timeout: 120_000 }, () => {
+describe("U01 kubectl: definitions of Gateway API's size (part: install, validate, print)", {
+  timeout: 120_000,
+}, () => {
   it("are installed by create and by server-side apply, validate and print", async () => {
     const [one, two] = [largeDefinition("Route"), largeDefinition("Other")];
     expect(JSON.stringify(one).length).toBeGreaterThan(300_000);

@@ -52,7 +52,7 @@ function specOf(version: Dict = {}): { properties: Dict } {
   return openAPIV3Schema.properties.spec;
 }
 
-describe("V03 custom objects (part: without kubectl)", () => {
+describe("custom objects (part: without kubectl)", () => {
   it("get defaults, lose what nobody knows, and keep what may be anything", async () => {
     const spec = {
       size: 2,
@@ -206,7 +206,7 @@ describe("V03 custom objects (part: without kubectl)", () => {
   });
 });
 
-describe("V03 a definition that changes", () => {
+describe("a definition that changes", () => {
   it("gives discovery and OpenAPI new tags, ends watches, and counts for what is stored already", async () => {
     const tags = async () => {
       const paths = ["/apis", "/apis/example.com/v1", "/openapi/v3/apis/example.com/v1"];

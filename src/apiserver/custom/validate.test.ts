@@ -184,7 +184,7 @@ const table: readonly (readonly [string, JsonSchema, unknown, readonly string[]]
   ],
 ];
 
-describe("V03 custom resources: values against schemas (part: messages)", () => {
+describe("custom resources: values against schemas (part: messages)", () => {
   it.each(table)("%s", (_, schema, value, expected) => {
     expect(problems(schema, value)).toEqual(expected);
   });

@@ -2,6 +2,7 @@ import type { V1PodTemplate } from "@kubernetes/client-node";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { defaultPodTemplate } from "./pod-defaults.ts";
+import { validatePodTemplate } from "./podspec/index.ts";
 import { age, containerColumns, labelText } from "./print.ts";
 
 /** core/v1 PodTemplate, stored. */
@@ -18,6 +19,7 @@ export const podTemplate = defineKind<Stored<V1PodTemplate>>({
     age(o.metadata.creationTimestamp, now),
   ],
   defaults: (o) => defaultPodTemplate(o.template),
+  validate: (o, errors) => validatePodTemplate(o.template, "template", errors),
 });
 
 /** A kind that is a question: created, answered, never stored. */

@@ -1,5 +1,6 @@
 import type { V1ControllerRevision, V1StatefulSet } from "@kubernetes/client-node";
 import type { FieldErrors } from "../errors.ts";
+import { equalJson } from "../object.ts";
 import { form, nonNegative, oneOf } from "./checks.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
@@ -111,6 +112,13 @@ export const controllerRevision = defineKind<Stored<V1ControllerRevision>>({
   plural: "controllerrevisions",
   type: "apps.v1.ControllerRevision",
   columns: columns("Name", "Controller", "Revision#", "Age"),
+  validate(o, errors) {
+    if (o.data === undefined) errors.required("data", "data is mandatory");
+    nonNegative(o.revision, "revision", errors);
+  },
+  validateUpdate(o, old, errors) {
+    if (!equalJson(o.data, old.data)) errors.invalid("data", o.data, "field is immutable");
+  },
   row(o, now) {
     const owner = o.metadata.ownerReferences?.find((r) => r.controller);
     const group = owner?.apiVersion.includes("/") ? `.${owner.apiVersion.split("/")[0]}` : "";

@@ -77,61 +77,37 @@ interface Metric {
   readonly lines: readonly (readonly [labels: string, value: number])[];
 }
 
+/** Values of one metric, by its labels as they are written. */
+type Lines = Metric["lines"];
+
 /** `/metrics/resource`, with upstream's names (kubelet/metrics/collectors, resource_metrics.go). */
 export function resourceMetrics(running: readonly RunningContainerOf[], sample: Sample): string {
   const containers = running.flatMap((one) => {
     const used = sample.containers.get(containerKey(one));
     if (!used) return [];
     const { name, namespace } = one.pod.metadata;
-    const pod = `namespace="${namespace}",pod="${name}"`;
-    return [{ one, used, pod, labels: `{container="${one.container}",${pod}}` }];
+    return [{ one, used, pod: `namespace="${namespace}",pod="${name}"` }];
   });
-  const pods = [...Map.groupBy(containers, ({ pod }) => pod)].map(
-    ([pod, parts]) => [`{${pod}}`, sum(parts.map((p) => p.used))] as const,
-  );
+  const byPod = [...Map.groupBy(containers, ({ pod }) => pod)];
+  const lines = {
+    container: containers.map((c) => [`{container="${c.one.container}",${c.pod}}`, c.used] as const),
+    pod: byPod.map(([pod, parts]) => [`{${pod}}`, sum(parts.map((p) => p.used))] as const),
+    node: [["", sample.node] as const],
+  };
+  const started: Lines = containers.map((c) => [
+    `{container="${c.one.container}",${c.pod}}`,
+    Date.parse(c.one.startedAt) / 1000,
+  ]);
   const metrics: Metric[] = [
-    {
-      name: "container_cpu_usage_seconds_total",
-      type: "counter",
-      help: "Cumulative cpu time consumed by the container in core-seconds",
-      lines: containers.map((c) => [c.labels, c.used.cpuSeconds]),
-    },
-    {
-      name: "container_memory_working_set_bytes",
-      type: "gauge",
-      help: "Current working set of the container in bytes",
-      lines: containers.map((c) => [c.labels, c.used.memoryBytes]),
-    },
+    ...usageMetrics("container", lines.container),
     {
       name: "container_start_time_seconds",
       type: "gauge",
       help: "Start time of the container since unix epoch in seconds",
-      lines: containers.map((c) => [c.labels, Date.parse(c.one.startedAt) / 1000]),
+      lines: started,
     },
-    {
-      name: "node_cpu_usage_seconds_total",
-      type: "counter",
-      help: "Cumulative cpu time consumed by the node in core-seconds",
-      lines: [["", sample.node.cpuSeconds]],
-    },
-    {
-      name: "node_memory_working_set_bytes",
-      type: "gauge",
-      help: "Current working set of the node in bytes",
-      lines: [["", sample.node.memoryBytes]],
-    },
-    {
-      name: "pod_cpu_usage_seconds_total",
-      type: "counter",
-      help: "Cumulative cpu time consumed by the pod in core-seconds",
-      lines: pods.map(([labels, used]) => [labels, used.cpuSeconds]),
-    },
-    {
-      name: "pod_memory_working_set_bytes",
-      type: "gauge",
-      help: "Current working set of the pod in bytes",
-      lines: pods.map(([labels, used]) => [labels, used.memoryBytes]),
-    },
+    ...usageMetrics("node", lines.node),
+    ...usageMetrics("pod", lines.pod),
     {
       name: "resource_scrape_error",
       type: "gauge",
@@ -139,10 +115,27 @@ export function resourceMetrics(running: readonly RunningContainerOf[], sample: 
       lines: [["", 0]],
     },
   ];
-  return metrics
-    .map(({ name, type, help, lines }) => {
-      const head = `# HELP ${name} [STABLE] ${help}\n# TYPE ${name} ${type}\n`;
-      return head + lines.map(([labels, value]) => `${name}${labels} ${value}\n`).join("");
-    })
-    .join("");
+  return metrics.map(metricText).join("");
+}
+
+function usageMetrics(what: string, usages: readonly (readonly [labels: string, used: Usage])[]): Metric[] {
+  return [
+    {
+      name: `${what}_cpu_usage_seconds_total`,
+      type: "counter",
+      help: `Cumulative cpu time consumed by the ${what} in core-seconds`,
+      lines: usages.map(([labels, used]) => [labels, used.cpuSeconds]),
+    },
+    {
+      name: `${what}_memory_working_set_bytes`,
+      type: "gauge",
+      help: `Current working set of the ${what} in bytes`,
+      lines: usages.map(([labels, used]) => [labels, used.memoryBytes]),
+    },
+  ];
+}
+
+function metricText({ name, type, help, lines }: Metric): string {
+  const head = `# HELP ${name} [STABLE] ${help}\n# TYPE ${name} ${type}\n`;
+  return head + lines.map(([labels, value]) => `${name}${labels} ${value}\n`).join("");
 }

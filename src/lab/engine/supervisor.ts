@@ -1,4 +1,4 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import type { Child, Spawner } from "#kernel/process/index.ts";
 import type { ProcessSpec, ProcessState } from "./protocol.ts";
 
@@ -18,6 +18,20 @@ export interface Surroundings {
   /** Descriptors it gets as 3, 4, …. */
   readonly descriptors: readonly number[];
   readonly report: (state: ProcessState) => void;
+}
+
+/** The last line of a log, after a colon: a process that ends by itself says why there. */
+function lastWords(path: string): string {
+  const fd = openSync(path, "r");
+  try {
+    const tail = Buffer.alloc(2048);
+    const { size } = fstatSync(fd);
+    const length = readSync(fd, tail, 0, tail.length, Math.max(0, size - tail.length));
+    const line = tail.toString("utf8", 0, length).trimEnd().split("\n").at(-1);
+    return line ? `: ${line}` : "";
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Keeps one process running: starts it inside its machine, and again with growing delays whenever it ends. */
@@ -49,8 +63,8 @@ export class Supervised {
       this.#child = child;
       const since = performance.now();
       this.#report("running", child.pid);
-      void child.exit.then((status) =>
-        this.#ended(since, status.signal === null ? `exit code ${status.code}` : `signal ${status.signal}`),
+      void child.exit.then(({ signal, code }) =>
+        this.#ended(since, signal === null ? `exit code ${code}${lastWords(around.log)}` : `signal ${signal}`),
       );
     } finally {
       closeSync(log);

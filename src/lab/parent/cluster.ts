@@ -2,21 +2,13 @@ import { EventEmitter } from "node:events";
 import { openSync, writeSync } from "node:fs";
 import type { AddressInfo, Server } from "node:net";
 import { join } from "node:path";
-import {
-  Client,
-  http2Transport,
-  Informer,
-  type KubeObject,
-  type Node,
-  type Pod,
-  resources,
-  type Service,
-  type Transport,
-} from "#api/index.ts";
+import { Client, http2Transport, Informer, type Node, type Pod, resources, type Transport } from "#api/index.ts";
+import { PodwireError } from "#base/errors.ts";
 import { createLogger, type Logger } from "#base/log.ts";
-import { API_LISTENER, apiServerNames, clusterPlan } from "#lab/cluster/index.ts";
-import { type ClusterConfig, controlPlane, dnsServiceAddress } from "#lab/config/index.ts";
-import { createAll, readManifests } from "#lab/manifests/index.ts";
+import { API_LISTENER, apiServerNames, clusterPlan, STATE_MOUNT } from "#lab/cluster/index.ts";
+import type { ClusterConfig } from "#lab/config/index.ts";
+import type { ProcessState } from "#lab/engine/index.ts";
+import { createAll } from "#lab/manifests/index.ts";
 import { type ClusterPki, kubeconfig, makePki } from "#lab/pki/index.ts";
 import type { StageSources } from "#lab/stage/index.ts";
 import { StateDirectory } from "#lab/state/index.ts";
@@ -27,7 +19,9 @@ import { firstAnswer } from "./firstAnswer.ts";
 import type { KeptState } from "./kept.ts";
 import { echoPods } from "./load.ts";
 import { listenLocal, takeLoopback } from "./loopback.ts";
-import { type ClusterStatus, degradedReasons, nodeStates, reportedSince } from "./status.ts";
+import { NodeWatch } from "./nodes.ts";
+import { addons, exampleObjects } from "./objects.ts";
+import { type ClusterStatus, degradedReasons, nodeStates } from "./status.ts";
 
 /** NodePort of the ingress controller's Service (manifests/ingress.yaml; INVENTORY G01). */
 const INGRESS_NODE_PORT = 30080;
@@ -74,6 +68,8 @@ export class Cluster extends EventEmitter<Events> {
   #ingressPort: number | undefined;
   #firstAnswerMs: number | undefined;
   #started = false;
+  /** The API server has answered. */
+  #answered = false;
   readonly #bootedAt = Date.now();
   #failure: string | undefined;
   #stopping: Promise<void> | undefined;
@@ -114,9 +110,20 @@ export class Cluster extends EventEmitter<Events> {
     this.#abort.signal.throwIfAborted();
     engine.on("failed", (error) => this.#fail(error));
     engine.on("phase", (name) => this.#step(name));
+    engine.on("process", (process) => this.#checkControlPlane(process));
     this.#step("certificates");
     await engine.sendListener(API_LISTENER, range.api);
     await this.#boot(engine, pki, log, ingress);
+  }
+
+  /** A control plane that ends by itself before it ever answered will do so again. */
+  #checkControlPlane({ name, state, reason = "" }: ProcessState): void {
+    if (this.#answered || name !== "kube-apiserver" || state !== "restarting" || !reason.startsWith("exit code"))
+      return;
+    // The machine's folder has another name outside.
+    const { kept } = this.#options;
+    const words = kept ? reason.replaceAll(STATE_MOUNT, kept.directory.disk) : reason;
+    this.#fail(new PodwireError("ControlPlane", `kube-apiserver ended with ${words}`));
   }
 
   /** Lets other commands ask, from the first moment on. */
@@ -129,10 +136,9 @@ export class Cluster extends EventEmitter<Events> {
   }
 
   async #boot(engine: EngineLink, pki: ClusterPki, log: Logger, ingress: Server | undefined): Promise<void> {
-    const { config } = this.#options;
+    const { config, installation, kept } = this.#options;
     const state = this.#state as StateDirectory;
     const client = this.#connect(pki);
-    const { kept } = this.#options;
     const booted = engine.boot(clusterPlan(config, pki, { durable: kept !== undefined }));
     state.write(
       "kubeconfig",
@@ -145,16 +151,19 @@ export class Cluster extends EventEmitter<Events> {
       }),
     );
     await booted;
-    if (!kept?.resumed) await createAll(client, this.#addons());
+    if (kept?.resumed) await client.list(resources.nodes);
+    else await createAll(client, addons(config, installation.assets));
+    this.#answered = true;
     this.#step("api");
     this.#watch(client, log);
     const exposer = new NodePortExposer(config, this.#prefix, { client, engine, log, signal: this.#abort.signal });
     this.#exposer = exposer;
+    const nodes = new NodeWatch(this.#nodes as Informer<Node>, this.#abort.signal);
     await Promise.all([
       exposer.start(),
       ingress && this.#forwardIngress(engine, ingress),
-      this.#nodesReady(),
-      this.#markControlPlane(client),
+      nodes.ready(config, this.#bootedAt),
+      nodes.markControlPlane(config, client),
     ]);
     this.#step("nodes ready");
     if (!kept?.resumed) await this.#load(client);
@@ -171,8 +180,9 @@ export class Cluster extends EventEmitter<Events> {
 
   /** Starts the example. All nodes are there by now, so that its pods spread over them. */
   async #load(client: Client): Promise<void> {
-    const example = this.#example();
-    await createAll(client, [...example, ...echoPods(this.#options.config.pods)]);
+    const { config, installation } = this.#options;
+    const example = exampleObjects(config, installation.assets);
+    await createAll(client, [...example, ...echoPods(config.pods)]);
     this.#step("manifests");
     if (example.length === 0 || this.#ingressPort === undefined) return;
     const at = await firstAnswer(this.#ingressPort, "/wear", "localhost", this.#abort.signal);
@@ -185,59 +195,12 @@ export class Cluster extends EventEmitter<Events> {
     return new Client(this.#transport, { userAgent: "podwire" });
   }
 
-  #addons(): KubeObject[] {
-    const { config, installation } = this.#options;
-    const objects = readManifests(join(installation.assets, "manifests/coredns.yaml"), installation.assets).map(
-      (object) => (object.kind === "Service" ? withClusterIp(object as Service, dnsServiceAddress(config)) : object),
-    );
-    if (config.ingress === "none") return objects;
-    return [...objects, ...readManifests(join(installation.assets, "manifests/ingress.yaml"), installation.assets)];
-  }
-
-  #example(): KubeObject[] {
-    const { config, installation } = this.#options;
-    if (config.example === "none") return [];
-    const folder = join(installation.assets, "examples/online-store");
-    const files = ["01-shop.yaml", "02-ingress.yaml", "03-ingress-hosts.yaml"];
-    return files.flatMap((file) => readManifests(join(folder, file), installation.assets));
-  }
-
   #watch(client: Client, log: Logger): void {
     const deps = { log, signal: this.#abort.signal };
     this.#nodes = new Informer(client, resources.nodes, {}, deps);
     this.#pods = new Informer(client, resources.pods, {}, deps);
     this.#nodes.start();
     this.#pods.start();
-  }
-
-  /** Gives the control plane's node its role, as kubeadm does: a node may not take one by itself (NodeRestriction). */
-  async #markControlPlane(client: Client): Promise<void> {
-    const { name } = controlPlane(this.#options.config);
-    await this.#seen(() => this.#nodes?.list().some((node) => node.metadata.name === name) ?? false);
-    const labels = { "node-role.kubernetes.io/control-plane": "" };
-    await client.patch(resources.nodes, name, undefined, { metadata: { labels } }, { type: "merge" });
-  }
-
-  /** Resolves when every node says that it is ready. */
-  #nodesReady(): Promise<void> {
-    const { config } = this.#options;
-    // A kept node's state is of its last life until its agent has reported.
-    const reported = () => (this.#nodes?.list() ?? []).filter((node) => reportedSince(node, this.#bootedAt));
-    const states = () => nodeStates(config, reported(), () => "");
-    return this.#seen(() => states().every((n) => n.state === "Ready"));
-  }
-
-  /** Resolves when the nodes are such that a condition holds. */
-  #seen(condition: () => boolean): Promise<void> {
-    const nodes = this.#nodes as Informer<Node>;
-    return new Promise((resolve, reject) => {
-      const check = (): void => {
-        if (condition()) resolve();
-      };
-      nodes.onChange(check);
-      this.#abort.signal.addEventListener("abort", () => reject(this.#abort.signal.reason));
-      check();
-    });
   }
 
   /** URL of the API server on the host. */
@@ -334,10 +297,6 @@ export class Cluster extends EventEmitter<Events> {
     this.#state?.remove();
     this.#options.kept?.directory.close();
   }
-}
-
-function withClusterIp(service: Service, address: string): Service {
-  return { ...service, spec: { ...service.spec, clusterIP: address, clusterIPs: [address] } };
 }
 
 function logWriter(state: StateDirectory): (line: string) => void {

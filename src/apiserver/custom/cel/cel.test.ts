@@ -119,7 +119,7 @@ const rules: readonly (readonly [schema: JsonSchema, rule: string, good: unknown
   [text, "self.split('.').size() == 2 && self.replace('.', '-') == 'a-b'", "a.b", "a.b.c"],
 ];
 
-describe("V03 custom resources: rules in CEL", () => {
+describe("custom resources: rules in CEL", () => {
   it.each(rules)("%#: %s %s", (schema, rule, good, bad) => {
     expect([holds(schema, rule, good), holds(schema, rule, bad)]).toEqual([true, false]);
   });

@@ -1,6 +1,7 @@
 import { core } from "./core.ts";
 import { definitionSamples } from "./definitions.ts";
 import { extensions } from "./extensions.ts";
+import { moreInvalid } from "./invalid.ts";
 import { others } from "./others.ts";
 import { pods } from "./pods.ts";
 import type { Sample } from "./sample.ts";
@@ -9,8 +10,7 @@ import { workloads } from "./workloads.ts";
 
 export type { Sample } from "./sample.ts";
 
-/** One row for every kind that is served. */
-export const samples: readonly Sample[] = [
+const rows: readonly Sample[] = [
   ...core,
   ...pods,
   ...workloads,
@@ -19,3 +19,9 @@ export const samples: readonly Sample[] = [
   ...extensions,
   ...definitionSamples,
 ];
+
+/** One row for every kind that is served. */
+export const samples: readonly Sample[] = rows.map((sample) => ({
+  ...sample,
+  invalid: [...(sample.invalid ?? []), ...(moreInvalid[`${sample.apiVersion} ${sample.kind}`] ?? [])],
+}));
