@@ -67,7 +67,8 @@ describe("/metrics", () => {
     expect(lines).toContain(`apiserver_request_total{code="404",${labels("GET", "resource")}} 1`);
     expect(lines).toContain(`apiserver_request_total{code="201",${labels("POST", "resource")}} 1`);
     expect(lines).toContain(`apiserver_request_duration_seconds_count{${labels("LIST", "namespace")}} 1`);
-    expect(lines).toContain('apiserver_storage_objects{resource="configmaps"} 1');
+    // The one, and extension-apiserver-authentication of every cluster.
+    expect(lines).toContain('apiserver_storage_objects{resource="configmaps"} 2');
     expect(lines).toContain('apiserver_current_inflight_requests{request_kind="readOnly"} 1');
     for (const name of ["process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"])
       expect(lines.some((line) => line.startsWith(`${name} `))).toBe(true);
