@@ -21,7 +21,7 @@ export const resourceQuota = defineKind<Quota>({
   generation: false,
   columns: columns("Name", "Request", "Limit", "Age"),
   row(o, now) {
-    const pairs = Object.entries(o.status?.hard ?? o.spec?.hard ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+    const pairs = Object.entries(o.status?.hard ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
     const text = (limits: boolean) =>
       pairs
         .filter(([key]) => /^limits/.test(key) === limits)
