@@ -33,10 +33,21 @@ export interface LogContent {
   readonly torn: number;
 }
 
-/** A record's line: `<crc32 of what follows, 8 hex digits> <revision> <P|D|S> <resource> <key> <json>`. */
+/**
+ * A record's line: `<crc32 of what follows, 8 hex digits> <revision> <P|D|S> <resource> <key> <json>`. White space in a
+ * key, which names of roles and bindings may have, is percent-encoded.
+ */
 export function formatRecord(record: LogRecord): string {
   const operation = record.json === undefined ? "D" : record.snapshot ? "S" : "P";
-  return line(`${record.revision} ${operation} ${record.resource} ${record.key} ${record.json ?? ""}`);
+  return line(`${record.revision} ${operation} ${record.resource} ${written(record.key)} ${record.json ?? ""}`);
+}
+
+function written(key: string): string {
+  return key.replace(/[%\s]/g, encodeURIComponent);
+}
+
+function readBack(key: string): string {
+  return key.includes("%") ? decodeURIComponent(key) : key;
 }
 
 /** The line before a batch: `<crc32> B <bytes>`, which says that so many bytes of the file were kept by then. */
@@ -102,7 +113,7 @@ function parseLine(text: string): LogRecord | number | undefined {
   const match = /^(\d+) ([PDS]) (\S+) (\S+) /.exec(payload);
   if (!match) return undefined;
   const [head, revision, operation, resource = "", key = ""] = match;
-  const record = { revision: Number(revision), resource, key };
+  const record = { revision: Number(revision), resource, key: readBack(key) };
   if (operation === "D") return record;
   return { ...record, json: payload.slice(head.length), snapshot: operation === "S" };
 }

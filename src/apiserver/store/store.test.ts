@@ -138,6 +138,18 @@ describe("store: the log", () => {
     },
   );
 
+  it("returns objects whose names have white space in them", () => {
+    const names = ["my role", "two\nlines", "a%20b", " x ", "é\u2028"];
+    const store = new Store({ logFile: file });
+    for (const name of names) store.put("a", name, object(name, 1));
+    store.put("a", "gone away", object("gone away", 1));
+    store.remove("a", "gone away");
+    store.close();
+    const again = new Store({ logFile: file });
+    expect(again.list("a").map((e) => [e.key, e.object.metadata.name])).toEqual(names.sort().map((n) => [n, n]));
+    again.close();
+  });
+
   it("lets a watch go on across a restart", async () => {
     const store = new Store({ logFile: file });
     const from = store.put("a", "1", object("1", 1)).revision;
