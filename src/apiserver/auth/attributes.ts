@@ -1,3 +1,4 @@
+import { parseFieldSelector } from "#api/index.ts";
 import { forbidden, StatusError } from "../errors.ts";
 import type { User } from "../kinds/definition.ts";
 import type { RequestInfo } from "../rest/request-info.ts";
@@ -38,14 +39,26 @@ export const noAttributes: Attributes = {
   path: "",
 };
 
-/** The parts of a field selector that are equalities: `a=b,c==d`. */
+/**
+ * The parts of a field selector that are equalities: `a=b,c==d`; none of one that cannot be parsed. It is read as the
+ * list itself reads it, escapes too, and a field that has to have two values at once is narrowed to neither: else one
+ * could be allowed what one list shows and be shown another.
+ */
 export function exactFields(selector: string): Readonly<Record<string, string>> {
-  const fields: Record<string, string> = {};
-  for (const part of selector.split(",")) {
-    const match = /^([^=!]+)={1,2}(.*)$/.exec(part.trim());
-    if (match) fields[match[1] as string] = match[2] as string;
+  const fields = new Map<string, string | undefined>();
+  for (const { field, equal, value } of comparisonsOf(selector)) {
+    if (equal) fields.set(field, fields.has(field) && fields.get(field) !== value ? undefined : value);
   }
-  return fields;
+  const known = [...fields].filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return Object.fromEntries(known);
+}
+
+function comparisonsOf(selector: string): ReturnType<typeof parseFieldSelector> {
+  try {
+    return parseFieldSelector(selector);
+  } catch {
+    return [];
+  }
 }
 
 /** What authorisation is asked about a request; a list of one name counts as one of that name (requestinfo.go). */

@@ -58,6 +58,20 @@ describe("node authorizer (an agent's own reads)", () => {
     ]);
     expect(await read(`${ns}/configmaps/free`)).toEqual(refused("no relationship found between node 'node01'"));
     expect(await read(`${ns}/secrets`)).toEqual(refused("No Object name found"));
+    // What is allowed for one name must not show another, nor what an escaped comma hides.
+    for (const selector of [
+      "metadata.name=other,metadata.name=used",
+      "metadata.name=used,metadata.name=other",
+      "type!=x\\,metadata.name=used",
+    ])
+      expect([selector, ...(await read(`${ns}/secrets?fieldSelector=${encodeURIComponent(selector)}`))]).toEqual([
+        selector,
+        ...refused("No Object name found"),
+      ]);
+    const hidden = encodeURIComponent("status.phase!=x\\,spec.nodeName=node01");
+    expect(await read(`/api/v1/pods?fieldSelector=${hidden}`)).toEqual(
+      refused("can only list/watch pods with spec.nodeName field selector"),
+    );
     expect(await read("/api/v1/secrets")).toEqual(refused("can only read namespaced object of this type"));
     expect((await read(`${ns}/secrets?fieldSelector=metadata.name%3Dused`))[0]).toBe(200);
   });

@@ -33,7 +33,8 @@ export function selectionOf(kind: Kind, info: RequestInfo): Selection {
         );
     }
     const byName = comparisons.find((c) => c.field === "metadata.name" && c.equal)?.value ?? "";
-    const others = comparisons.filter((c) => !(c.field === "metadata.name" && c.equal));
+    // A second name stays a comparison: nothing has two.
+    const others = comparisons.filter((c) => !(c.field === "metadata.name" && c.equal && c.value === byName));
     const matches = (object: StoredObject) => {
       if (byName && object.metadata.name !== byName) return false;
       if (!matchesRequirements(requirements, object.metadata.labels)) return false;
