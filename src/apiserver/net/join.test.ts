@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
-import { joinConnections } from "./join.ts";
+import { joinConnections, joinSwitched } from "./join.ts";
 
 /** A connection over loopback: our end of it, and the other one. */
 async function connection(): Promise<{ near: Socket; far: Socket }> {
@@ -75,5 +75,47 @@ describe("two joined connections", () => {
     other.client.resetAndDestroy();
     await gone;
     other.target.destroy();
+  });
+});
+
+describe("a client and a server that may leave HTTP", () => {
+  async function switching(early: string): Promise<{ client: Socket; target: Socket; joined: Promise<void> }> {
+    const [a, b] = await Promise.all([connection(), connection()]);
+    return { client: a.far, target: b.far, joined: joinSwitched(a.near, b.near, Buffer.from(early)) };
+  }
+
+  it("are joined when the server has agreed, in however many parts it says so", async () => {
+    const { client, target, joined } = await switching("early");
+    target.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r");
+    setTimeout(() => target.write("\n\r\nhello"), 20);
+    await joined;
+    client.end(" later");
+    let sent = "";
+    for await (const data of target) sent += String(data);
+    expect(sent).toBe("early later");
+    target.end();
+    let received = "";
+    for await (const data of client) received += String(data);
+    expect(received).toBe("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nhello");
+  });
+
+  it("are not when it answers anything else: no second request reaches it", async () => {
+    const { client, target, joined } = await switching("GET /pods HTTP/1.1\r\n\r\n");
+    target.write("HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno");
+    await joined;
+    client.write("GET /run HTTP/1.1\r\n\r\n");
+    let sent = "";
+    for await (const data of target) sent += String(data);
+    expect(sent).toBe("");
+    target.end();
+    let received = "";
+    for await (const data of client) received += String(data);
+    expect(received).toMatch(/ 400 Bad Request.*no$/s);
+  });
+
+  it("hear of a server that ends without an answer", async () => {
+    const { target, joined } = await switching("");
+    target.destroy();
+    await expect(joined).rejects.toThrow("unexpected EOF");
   });
 });

@@ -20,7 +20,7 @@ import { type Call, type Reply, textReply } from "../rest/call.ts";
 import { errorReply, type Handler } from "../rest/handler.ts";
 import { parseRequest } from "../rest/request-info.ts";
 import type { Store } from "../store/index.ts";
-import { joinConnections } from "./join.ts";
+import { joinSwitched } from "./join.ts";
 import { type AnyRequest, type AnyResponse, send, upgradeRefusal } from "./listener.ts";
 import { answerHeaders, authority, forwardedHeaders, requestHead } from "./proxy-headers.ts";
 import { isProxyable, proxyTarget } from "./proxy-targets.ts";
@@ -102,7 +102,7 @@ export class NodeProxy {
     }
   }
 
-  /** Passes on a request that leaves HTTP behind: both connections are joined. */
+  /** Passes on a request that leaves HTTP behind: both connections are joined once the other side has agreed. */
   async upgrade(call: Call, request: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
     try {
       if (!this.wants(call)) throw new StatusError(400, "BadRequest", "this path does not upgrade connections");
@@ -110,8 +110,7 @@ export class NodeProxy {
       if (!target) throw badRequest("a log does not upgrade connections");
       const server = await this.#connect(target, client);
       server.write(requestHead(request, target));
-      if (head.length > 0) server.write(head);
-      joinConnections(client, server);
+      await joinSwitched(client, server, head);
     } catch (error) {
       client.end(upgradeRefusal(asStatus(error)));
     }
