@@ -4,6 +4,16 @@ import { cloneJson, type Dict, equalJson, isDict, setField } from "../object.ts"
 /** Most operations that one patch may have (apiserver's MaxJSONPatchOperations). */
 const maxOperations = 10_000;
 
+/** Most JSON that the copies of one patch may add together, in characters (apiserver's JSONPatchMaxCopyBytes). */
+const maxCopied = 3 * 1024 * 1024;
+
+/** A document that is being patched. */
+interface Root {
+  document: unknown;
+  /** JSON that was copied so far, in characters. */
+  copied: number;
+}
+
 interface Operation {
   op: string;
   path: string;
@@ -22,7 +32,7 @@ export function applyJsonPatch(document: unknown, patch: unknown): unknown {
       `The allowed maximum operations in a JSON patch is ${maxOperations}, got ${patch.length}`,
     );
   }
-  const root = { document: cloneJson(document) };
+  const root: Root = { document: cloneJson(document), copied: 0 };
   for (const operation of patch) {
     if (!isDict(operation)) throw badRequest("error decoding patch: an operation must be an object");
     applyOperation(root, operation as unknown as Operation);
@@ -30,7 +40,7 @@ export function applyJsonPatch(document: unknown, patch: unknown): unknown {
   return root.document;
 }
 
-function applyOperation(root: { document: unknown }, operation: Operation): void {
+function applyOperation(root: Root, operation: Operation): void {
   const { op, path } = operation;
   if (typeof path !== "string") throw badRequest("error decoding patch: operation without a path");
   switch (op) {
@@ -49,7 +59,7 @@ function applyOperation(root: { document: unknown }, operation: Operation): void
       add(root, path, remove(root, origin(operation)));
       return;
     case "copy":
-      add(root, path, cloneJson(find(root, origin(operation))));
+      add(root, path, copied(root, find(root, origin(operation))));
       return;
     case "test":
       if (!equalJson(find(root, path), operation.value)) throw unfit();
@@ -57,6 +67,13 @@ function applyOperation(root: { document: unknown }, operation: Operation): void
     default:
       throw badRequest(`Unexpected kind: ${op}`);
   }
+}
+
+/** A copy, as long as the patch has not copied too much: a few copies of copies would fill the memory. */
+function copied(root: Root, value: unknown): unknown {
+  root.copied += JSON.stringify(value).length;
+  if (root.copied > maxCopied) throw unfit();
+  return cloneJson(value);
 }
 
 function origin({ from, op }: Operation): string {
@@ -83,7 +100,7 @@ function child(value: unknown, token: string): unknown {
   return isDict(value) && Object.hasOwn(value, token) ? value[token] : undefined;
 }
 
-function find(root: { document: unknown }, path: string): unknown {
+function find(root: Root, path: string): unknown {
   let value = root.document;
   for (const token of tokens(path)) {
     value = child(value, token);
@@ -92,7 +109,7 @@ function find(root: { document: unknown }, path: string): unknown {
   return value;
 }
 
-function parent(root: { document: unknown }, path: string): { holder: unknown[] | Dict; last: string } {
+function parent(root: Root, path: string): { holder: unknown[] | Dict; last: string } {
   const all = tokens(path);
   const last = all.pop() as string;
   const holder = all.reduce((value, token) => child(value, token), root.document);
@@ -100,7 +117,7 @@ function parent(root: { document: unknown }, path: string): { holder: unknown[] 
   throw unfit();
 }
 
-function add(root: { document: unknown }, path: string, value: unknown): void {
+function add(root: Root, path: string, value: unknown): void {
   if (path === "") {
     root.document = value;
     return;
@@ -115,7 +132,7 @@ function add(root: { document: unknown }, path: string, value: unknown): void {
   holder.splice(index, 0, value);
 }
 
-function remove(root: { document: unknown }, path: string): unknown {
+function remove(root: Root, path: string): unknown {
   const value = find(root, path);
   const { holder, last } = parent(root, path);
   if (Array.isArray(holder)) holder.splice(Number(last), 1);

@@ -147,6 +147,9 @@ describe("patches that do not fit: upstream's answers", () => {
       code: 413,
       message: "The allowed maximum operations in a JSON patch is 10000, got 10001",
     });
+    // Each copy of everything doubles it.
+    const doubling = Array.from({ length: 40 }, (_, i) => ({ op: "copy", from: "/spec", path: `/spec/x${i}` }));
+    expect((await patch("json-patch+json", doubling)).body).toMatchObject({ code: 422, reason: "Invalid" });
   });
 
   it("of merge patches: the patched object is shown", async () => {
