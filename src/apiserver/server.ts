@@ -91,7 +91,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
   boundBacktracking();
   const registrar = new Registrar({ store, schema, objects, registry, log: deps.log });
   registrar.start();
-  const aggregation = new RoleAggregation({ store, objects, registry }, ownWrite);
+  const aggregation = new RoleAggregation({ store, objects, registry, log: deps.log }, ownWrite);
   aggregation.start();
   const proxy = new NodeProxy(
     { store, handler, log: deps.log, ...(options.proxyable ? { proxyable: options.proxyable } : {}) },

@@ -1,4 +1,7 @@
 import { matchesSelector } from "#api/index.ts";
+import { errorMessage } from "#base/errors.ts";
+import type { Logger } from "#base/log.ts";
+import type { Kind } from "../kinds/definition.ts";
 import type { Registry } from "../kinds/registry.ts";
 import { equalJson, type StoredObject } from "../object.ts";
 import type { Objects, WriteOptions } from "../rest/objects.ts";
@@ -9,20 +12,25 @@ const storage = "clusterroles.rbac.authorization.k8s.io";
 
 type Selector = Parameters<typeof matchesSelector>[0];
 
+/** What gathering works with. */
+export interface AggregationDeps {
+  readonly store: Store;
+  readonly objects: Objects;
+  readonly registry: Registry;
+  readonly log: Logger;
+}
+
 /**
  * Keeps the rules of ClusterRoles with an aggregationRule: all rules of the roles whose labels it selects
  * (kubernetes.io/docs/reference/access-authn-authz/rbac/#aggregated-clusterroles). It follows the stored roles from
  * start() on.
  */
 export class RoleAggregation {
-  readonly #deps: { readonly store: Store; readonly objects: Objects; readonly registry: Registry };
+  readonly #deps: AggregationDeps;
   readonly #options: WriteOptions;
   #stop: (() => void) | undefined;
 
-  constructor(
-    deps: { readonly store: Store; readonly objects: Objects; readonly registry: Registry },
-    options: WriteOptions,
-  ) {
+  constructor(deps: AggregationDeps, options: WriteOptions) {
     this.#deps = deps;
     this.#options = { ...options, manager: "clusterrole-aggregation-controller" };
   }
@@ -46,7 +54,7 @@ export class RoleAggregation {
   }
 
   #round(): boolean {
-    const { store, objects, registry } = this.#deps;
+    const { store, registry } = this.#deps;
     const kind = registry.byKind("rbac.authorization.k8s.io/v1", "ClusterRole");
     if (!kind) return false;
     let changed = false;
@@ -54,10 +62,20 @@ export class RoleAggregation {
     for (const role of all) {
       const rules = gathered(role, all);
       if (!rules || equalJson(rules, role.rules ?? [])) continue;
-      objects.update(kind, "", role.metadata.name, (old) => ({ ...old, rules }), this.#options);
-      changed = true;
+      changed = this.#write(kind, role.metadata.name, rules) || changed;
     }
     return changed;
+  }
+
+  /** Never throws, since changes are made known here: what is gathered may be more than an object can hold. */
+  #write(kind: Kind, name: string, rules: readonly PolicyRule[]): boolean {
+    try {
+      this.#deps.objects.update(kind, "", name, (old) => ({ ...old, rules }), this.#options);
+      return true;
+    } catch (error) {
+      this.#deps.log.error("A cluster role does not get the rules it gathers", { name, error: errorMessage(error) });
+      return false;
+    }
   }
 }
 

@@ -243,6 +243,21 @@ describe("roles and bindings", () => {
     for (const name of ["view", "edit", "admin"]) await expect.poll(() => rulesOf(name)).not.toContainEqual(rule);
   });
 
+  it("gather no more than an object can hold, and the server goes on", async () => {
+    const roles = `${rbacPath}/clusterroles`;
+    const big = Array.from({ length: 900 }, (_, i) => "x".repeat(1000) + i);
+    for (const name of ["big1", "big2"])
+      await ask(admin, "POST", roles, {
+        metadata: { name, labels: { gather: "much" } },
+        rules: [{ apiGroups: [name], resources: big, verbs: ["get"] }],
+      });
+    const aggregationRule = { clusterRoleSelectors: [{ matchLabels: { gather: "much" } }] };
+    const made = await ask(admin, "POST", roles, { metadata: { name: "much" }, aggregationRule, rules: [] });
+    expect(made.status).toBe(201);
+    for (const name of ["big1", "big2", "much"])
+      expect((await ask(admin, "DELETE", `${roles}/${name}`)).status).toBe(200);
+  });
+
   it("are reconciled by kubectl auth reconcile", async () => {
     const { writeFileSync } = await import("node:fs");
     const file = join(test.directory, "roles.yaml");

@@ -106,11 +106,14 @@ export class Listener {
     out.on("close", () => out.writableEnded || gone.abort(clientGone));
     out.on("error", () => gone.abort(clientGone));
     const call = this.#call(request, gone.signal);
-    if (this.#deps.proxy.wants(call)) {
-      await this.#deps.proxy.forward(call, request, response);
-      return;
+    try {
+      if (this.#deps.proxy.wants(call)) await this.#deps.proxy.forward(call, request, response);
+      else await send(await this.#deps.handler.handle(call), response, request.method ?? "", gone.signal);
+    } catch (error) {
+      // The answer has begun, so it can only be broken off.
+      this.#deps.log.error("Answer failed", { method: call.method, path: call.url, error: errorMessage(error) });
+      out.destroy();
     }
-    await send(await this.#deps.handler.handle(call), response, request.method ?? "", gone.signal);
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
