@@ -10,7 +10,7 @@ export interface StoreOptions {
   readonly logFile?: string;
   /** Default `process`. */
   readonly durability?: Durability;
-  /** Changes remembered per resource for watches that start in the past. Default 1024. */
+  /** Changes remembered per resource for watches that start in the past. Default 16,384. */
   readonly historyLimit?: number;
   /** The disk, and how often it is tried again: for tests of failures. */
   readonly log?: Pick<LogOptions, "files" | "retryMs">;
