@@ -193,21 +193,16 @@ describe("U01 kubectl create, apply, change, delete (part: what changes)", () =>
   });
 
   it("what nothing acts on says so by an event", async () => {
-    const schedule = ["--schedule", "* * * * *"];
-    await suite.kubectl.okWords([
-      "create",
-      "cronjob",
-      "idle",
-      "-n",
-      NS,
-      "--image=podwire/toolbox",
-      ...schedule,
-      "--",
-      "date",
-    ]);
+    const claim = {
+      apiVersion: "v1",
+      kind: "PersistentVolumeClaim",
+      metadata: { name: "idle", namespace: NS },
+      spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
+    };
+    await k("create -f -", JSON.stringify(claim));
     await eventually(async () =>
       expect((await suite.kubectl.events(NS, "idle")).join()).toContain(
-        "NoController: no controller of this cluster acts on CronJob objects yet: no Jobs are made for it",
+        "NoController: no controller of this cluster acts on PersistentVolumeClaim objects yet: no volume is bound to it",
       ),
     );
   });

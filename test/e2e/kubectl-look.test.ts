@@ -125,11 +125,6 @@ describe("U01 kubectl get and describe (part: what looks)", () => {
     );
   });
 
-  it("top says that there are no metrics", async () => {
-    expect(await suite.kubectl.fails("top nodes")).toContain("Metrics API not available");
-    expect(await suite.kubectl.fails("top pods")).toContain("Metrics API not available");
-  });
-
   it("auth whoami and can-i", async () => {
     expect(await k("auth whoami")).toMatch(/^Username +kubernetes-admin$/m);
     expect(await k("auth can-i create deployments")).toBe("yes\n");

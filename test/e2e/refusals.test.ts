@@ -180,7 +180,7 @@ describe("commands without a cluster", () => {
     const { code, stderr } = await podwire("frobnicate");
     expect(code).toBe(2);
     expect(stderr).toBe(
-      "error: unknown command 'frobnicate'\n(commands are up, down, status, kubeconfig, shell, exec, check, doctor, dns)\n",
+      "error: unknown command 'frobnicate'\n(commands are up, down, status, kubeconfig, shell, exec, check, doctor, dns, kube-apiserver)\n",
     );
   });
 
