@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
+import { availableParallelism, homedir } from "node:os";
 import path from "node:path";
 import { defineConfig } from "vitest/config";
 import { toolsDirectory } from "./scripts/lib/tools.mjs";
@@ -32,6 +32,8 @@ export default defineConfig({
   test: {
     env,
     pool: "forks",
+    // The default leaves a core to the person at the machine; with two that is half of it.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     // Bounds for what hangs, not for what is slow: a machine with two busy cores takes its time.
     testTimeout: 30_000,
     hookTimeout: 60_000,
