@@ -40,7 +40,10 @@ function isUri(text: string): boolean {
 }
 
 function isHostname(text: string): boolean {
-  return text.length <= 255 && /^([A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?\.?)+$/.test(text);
+  if (text.length > 255) return false;
+  // One label at a time: as one pattern it would try every way to cut a text without dots.
+  const labels = text.replace(/\.$/, "").split(".");
+  return labels.every((label) => /^[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?$/.test(label));
 }
 
 function isCidr(text: string): boolean {

@@ -1,4 +1,3 @@
-import { equalJson } from "../object.ts";
 import { approvalOf, isProtectedGroup } from "./definition-validate.ts";
 import { type Crd, type CrdCondition, type CrdNames, type CrdStatus, withCondition } from "./model.ts";
 
@@ -84,9 +83,4 @@ function approvalCondition(crd: Crd): CrdCondition | undefined {
   if (state === "approved")
     return { type, status: "True", reason: "ApprovedAnnotation", message: `approved in ${value}` };
   return { type, status: "False", reason: "UnapprovedAnnotation", message: `not approved: "${value}"` };
-}
-
-/** Whether two states of a status say the same. */
-export function sameStatus(a: CrdStatus | undefined, b: CrdStatus): boolean {
-  return equalJson(a, b);
 }

@@ -91,6 +91,9 @@ describe("Go's regular expressions (github.com/google/re2/wiki/Syntax)", () => {
     ["^\\Qa.b\\E$", "axb", false],
     ["^(?P<n>a)\\z", "a", true],
     ["\\Aa", "ba", false],
+    ["a\\z", "a\n", false],
+    ["(?m)\\Ab", "a\nb", false],
+    ["(?m)^b", "a\nb", true],
     ["^\\pL+$", "é", true],
     ["^\\p{Greek}$", "λ", true],
     ["^\\x{61}$", "a", true],
@@ -105,9 +108,10 @@ describe("Go's regular expressions (github.com/google/re2/wiki/Syntax)", () => {
     expect(() => compileRegExp(pattern)).toThrow(SyntaxError);
   });
 
-  it("never takes exponential time", { timeout: 5000 }, () => {
+  it("take no exponential time", { timeout: 5000 }, () => {
     boundBacktracking();
     expect(compileRegExp("^(a+)+$").test(`${"a".repeat(40)}b`)).toBe(false);
+    expect(compileRegExp("\\A(a+)+\\z").test(`${"a".repeat(40)}b`)).toBe(false);
   });
 });
 

@@ -2,7 +2,8 @@ import { setFlagsFromString } from "node:v8";
 
 /**
  * Makes V8 go over to its linear engine where a pattern backtracks too much, so that a pattern from a definition and
- * a value from a client cannot hold up the server. It holds for the whole process.
+ * a value from a client do not hold up the server. It holds for the whole process. The engine does not know Unicode
+ * classes, lookarounds and counts beyond 16 (`{0,61}`): patterns with these still backtrack as long as it takes.
  */
 export function boundBacktracking(): void {
   setFlagsFromString("--enable-experimental-regexp-engine-on-excessive-backtracks");
@@ -37,18 +38,18 @@ export function compileRegExp(pattern: string): RegExp {
     flags = [...new Set(lead[1] as string)].join("");
     rest = rest.slice(lead[0].length);
   }
-  const source = translate(rest);
+  const source = translate(rest, flags.includes("m"));
   // Unicode classes need the flag, which the linear engine does not have.
   if (/\\[pP]\{/.test(source)) flags += "u";
   return new RegExp(source, flags);
 }
 
-function translate(pattern: string): string {
+function translate(pattern: string, lines: boolean): string {
   let out = "";
   for (let i = 0; i < pattern.length; ) {
     const rest = pattern.slice(i, i + 12);
     let step: readonly [text: string, length: number];
-    if (pattern[i] === "\\") step = escaped(pattern, i);
+    if (pattern[i] === "\\") step = textEdge(pattern[i + 1], lines) ?? escaped(pattern, i);
     else if (pattern[i] === "[") step = characterClass(pattern, i);
     else if (rest.startsWith("(?P<")) step = ["(?<", 4];
     else if (/^\(\?(=|!|<=|<!)/.test(rest)) throw new SyntaxError("invalid or unsupported Perl syntax: `(?`");
@@ -57,6 +58,13 @@ function translate(pattern: string): string {
     i += step[1];
   }
   return out;
+}
+
+/** `\A` and `\z`. Where `^` and `$` are not those of lines they say the same, and the linear engine knows them. */
+function textEdge(letter: string | undefined, lines: boolean): readonly [string, number] | undefined {
+  if (letter === "A") return [lines ? "(?<![\\s\\S])" : "^", 2];
+  if (letter === "z") return [lines ? "(?![\\s\\S])" : "$", 2];
+  return undefined;
 }
 
 /** What a backslash begins outside of a class. */
@@ -68,8 +76,6 @@ function escaped(pattern: string, at: number): readonly [string, number] {
     const text = pattern.slice(at + 2, end < 0 ? undefined : end);
     return [text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"), text.length + (end < 0 ? 2 : 4)];
   }
-  if (next === "A") return ["(?<![\\s\\S])", 2];
-  if (next === "z") return ["(?![\\s\\S])", 2];
   if (next === "x" && pattern[at + 2] === "{") return braced(pattern, at);
   if (next === "p" || next === "P") return unicodeClass(pattern, at);
   if (/[1-9]/.test(next) || next === "k") throw new SyntaxError(`invalid escape sequence: \`\\${next}\``);

@@ -1,4 +1,4 @@
-import { type Dict, equalJson, type FieldSet } from "../object.ts";
+import type { Dict, FieldSet } from "../object.ts";
 
 /**
  * Sets of fields in FieldsV1 form: which fields of an object somebody owns.
@@ -67,11 +67,6 @@ export function intersection(a: FieldSet, b: FieldSet): FieldSet {
     if (theirs) place(out, element, intersection(below(mine), below(theirs)), isMember(mine) && isMember(theirs));
   }
   return out;
-}
-
-/** Whether two sets have the same members. */
-export function equalSets(a: FieldSet, b: FieldSet): boolean {
-  return equalJson(a, b);
 }
 
 /** A set with its elements in order, `.` first, as it is written. */

@@ -36,6 +36,16 @@ describe("strategic merge patch (SIG API Machinery's strategic-merge-patch.md)",
     expect(target.containers).toHaveLength(2);
   });
 
+  it("takes seconds for no list that fits into a body", () => {
+    const many = (value: object) => Array.from({ length: 60_000 }, (_, i) => ({ name: `c${i}`, ...value }));
+    const start = performance.now();
+    const added = patchPod({ containers: [{ name: "a" }] }, { containers: many({}) });
+    expect(added.containers).toHaveLength(60_001);
+    const left = patchPod(added, { containers: many({ $patch: "delete" }) });
+    expect(left.containers).toEqual([{ name: "a" }]);
+    expect(performance.now() - start).toBeLessThan(5000);
+  });
+
   it("deletes and replaces by $patch", () => {
     expect(patchPod(target, { containers: [{ name: "a", $patch: "delete" }] }).containers).toEqual([
       { name: "b", image: "1" },

@@ -107,10 +107,13 @@ function mergeList(schema: Schema, field: Field, before: readonly unknown[], pat
   const { list, items } = specialItems(before, patch, key);
   const type = field.kind === "struct" ? schema.type(field.type) : undefined;
   const out = [...list] as Dict[];
+  // The first of those with the same key; looked up, since both lists may have a hundred thousand items.
+  const places = new Map<unknown, number>();
+  for (const [at, item] of out.entries()) if (!places.has(idOf(item, key))) places.set(idOf(item, key), at);
   for (const item of items) {
     const id = idOf(item, key);
-    const at = out.findIndex((o) => idOf(o, key) === id);
-    if (at < 0) out.push(fresh(item));
+    const at = places.get(id);
+    if (at === undefined) places.set(id, out.push(fresh(item)) - 1);
     else out[at] = mergeMap(schema, type, out[at] as Dict, item);
   }
   return arrange(out, items, list, key);
@@ -122,21 +125,20 @@ function specialItems(
   patch: readonly unknown[],
   key: string,
 ): { list: readonly unknown[]; items: Dict[] } {
-  let list = before;
+  const deleted = new Set<unknown>();
   const items: Dict[] = [];
   let replace = false;
   for (const item of patch) {
     if (!isDict(item)) throw unclassified(`expected a map[string]interface {}, but received a ${goTypeOf(item)}`);
     const directive = item.$patch;
     if (directive === undefined) items.push(item);
-    else if (directive === "delete") {
-      const id = idOf(item, key);
-      list = list.filter((other) => idOf(other, key) !== id);
-    } else if (directive === "replace") replace = true;
+    else if (directive === "delete") deleted.add(idOf(item, key));
+    else if (directive === "replace") replace = true;
     else if (directive === "merge") throw unclassified("merging lists cannot yet be specified in the patch");
     else throw unclassified(`unknown patch type: ${goValue(directive)} in map: ${goValue(item)}`);
   }
   for (const item of items) idOf(item, key);
+  const list = deleted.size === 0 ? before : before.filter((other) => !deleted.has(idOf(other, key)));
   return { list: replace ? [] : list, items };
 }
 
@@ -155,16 +157,17 @@ function arrange(items: unknown[], order: readonly unknown[], before: readonly u
     .filter((item) => !rank.has(of(item)))
     .sort((a, b) => (place.get(of(a)) ?? 0) - (place.get(of(b)) ?? 0));
   const out: unknown[] = [];
+  let next = 0;
   for (const item of named) {
     const at = place.get(of(item));
     const stoodBefore = () => {
-      const left = others.length > 0 ? place.get(of(others[0])) : undefined;
+      const left = next < others.length ? place.get(of(others[next])) : undefined;
       return left !== undefined && at !== undefined && left < at;
     };
-    while (stoodBefore()) out.push(others.shift());
+    while (stoodBefore()) out.push(others[next++]);
     out.push(item);
   }
-  return [...out, ...others];
+  return [...out, ...others.slice(next)];
 }
 
 /** What tells an item of a merging list from others. Throws StatusError where its key is missing. */
@@ -178,7 +181,8 @@ function idOf(item: unknown, key: string): unknown {
 function deletePrimitives(out: Dict, name: string, values: unknown): void {
   const items = out[name];
   if (!Array.isArray(items) || !Array.isArray(values)) return;
-  out[name] = items.filter((item) => !values.includes(item));
+  const unwanted = new Set<unknown>(values);
+  out[name] = items.filter((item) => !unwanted.has(item));
 }
 
 function kept(value: unknown): boolean {

@@ -1,4 +1,4 @@
-import { badRequest, FieldErrors, invalid, type StatusCause } from "../errors.ts";
+import { badRequest, FieldErrors, type StatusCause } from "../errors.ts";
 
 /**
  * The query parameters of lists and watches (meta/v1 ListOptions), with upstream's rules and messages.
@@ -72,11 +72,6 @@ export function notSupported(field: string, value: unknown, supported: readonly 
     message: `Unsupported value: ${JSON.stringify(value)}: supported values: ${list}`,
     field,
   };
-}
-
-/** 422 of one parameter. */
-export function invalidOption(kind: string, cause: StatusCause) {
-  return invalid(kind, "meta.k8s.io", "", [cause]);
 }
 
 /** Whether a query parameter says yes: all but `false` and `0` do, if it is there at all. */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type KubeObject, resource, resources } from "#api/index.ts";
-import { ControlPlane } from "../testing/controlPlane.ts";
+import { ControlPlane } from "../testing/plane.ts";
 
 const gadgets = resource<KubeObject>("example.com", "v1", "networkpolicies", "Gadget");
 

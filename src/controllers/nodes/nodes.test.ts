@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Condition, type EndpointSlice, type Node, type Pod, resources } from "#api/index.ts";
 import { conditionOf } from "../objects.ts";
-import { ControlPlane } from "../testing/controlPlane.ts";
+import { ControlPlane } from "../testing/plane.ts";
 import { type EvictionRule, evictionRules } from "./disruption.ts";
 import { graceMs } from "./eviction.ts";
 import { planNode } from "./lifecycle.ts";

@@ -80,6 +80,11 @@ describe("who may use the node agent", () => {
     expect(asked).toEqual([]);
   });
 
+  it("a token's user is not the API server, whatever its name", async () => {
+    const { access } = reviewer([], { odd: "kube-apiserver-kubelet-client" });
+    expect(await outcome(access.check(request({ token: "odd" }), "/run/a/b/c"))).toMatch(/^403 Forbidden/);
+  });
+
   it("nobody without a name, nor with a certificate of somebody else's authority", async () => {
     const { access, asked } = reviewer([]);
     expect(await outcome(access.check(request({}), "/healthz"))).toBe("401 Unauthorized");

@@ -74,9 +74,11 @@ export class KubeletAccess {
 
   /** @throws RequestError 401 for nobody, 403 for somebody who may not, in upstream's words */
   async check(request: IncomingMessage, path: string): Promise<void> {
-    const requester = certificateUser(request) ?? (await this.#tokenUser(request));
+    const shown = certificateUser(request);
+    // By its certificate alone: a token's user may have any name.
+    if (shown?.name === this.#options.apiServer) return;
+    const requester = shown ?? (await this.#tokenUser(request));
     if (!requester) throw new RequestError(401, "Unauthorized");
-    if (requester.name === this.#options.apiServer) return;
     const access = accessOf(request.method ?? "", path);
     for (const subresource of access.subresources) {
       if (await this.#allowed(requester, access.verb, subresource)) return;
