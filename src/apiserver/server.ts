@@ -1,4 +1,5 @@
 import type { Transport } from "#api/index.ts";
+import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { RoleAggregation } from "./auth/aggregation.ts";
 import { createAuth } from "./auth/create.ts";
@@ -49,7 +50,9 @@ export const controllerUser: User = {
 
 /** Puts an API server together: replays the log and creates what every cluster has; start() makes it reachable. */
 export function createApiServer(options: ApiServerOptions, deps: { log: Logger }): ApiServer {
-  const store = new Store(options.store);
+  const onWatcherError = (error: unknown): void =>
+    deps.log.error("A watcher of the store failed", { error: errorMessage(error) });
+  const store = new Store({ onWatcherError, ...options.store });
   if (store.tornBytes > 0)
     deps.log.warn("The end of the store's log was half written when the last process ended; it was cut off", {
       file: options.store?.logFile,

@@ -1,3 +1,4 @@
+import { type TimeLimit, TimeLimitError } from "#base/timeLimit.ts";
 import { FieldErrors } from "../errors.ts";
 import { defineKind } from "../kinds/define.ts";
 import type { Kind, ScaleRules, SubresourceInfo, WriteContext } from "../kinds/definition.ts";
@@ -25,6 +26,8 @@ export interface CustomDeps {
   readonly retired: AbortSignal;
   /** Whether the definition is being deleted. */
   terminating(): boolean;
+  /** How long an object's patterns and rules may take. */
+  readonly limit: TimeLimit;
 }
 
 /** The name of a kind in the table of structures and, without the prefix, in OpenAPI documents. */
@@ -54,7 +57,15 @@ export function customKind(crd: Crd, version: CrdVersion, deps: CustomDeps): Kin
     row: table.row,
     decode: (types, value, unknown) => pruneObject({ schema: types, unknown }, schema, value),
     defaults: (object) => applyDefaults(schema, object),
-    validate: (object, errors, context) => validateCustom({ version, schema, rules }, object, errors, context),
+    validate: (object, errors, context) => {
+      const judged = { version, schema, rules };
+      try {
+        deps.limit.run(() => validateCustom(judged, object, errors, context));
+      } catch (error) {
+        if (!(error instanceof TimeLimitError)) throw error;
+        errors.forbidden("<nil>", `validation ${error.message}: its patterns or rules cost too much`);
+      }
+    },
     fromStored: (object) => conversion.read(object),
     toStored: (object) => conversion.write(object, `${group}/${storage}`),
     custom: {

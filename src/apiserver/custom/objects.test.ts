@@ -266,3 +266,68 @@ describe("a definition that changes", () => {
     expect(groups.groups.map((g) => g.name)).not.toContain("example.com");
   });
 });
+
+describe("definitions that would do harm", () => {
+  const definition = (group: string, plural: string, spec: Dict, annotations: Dict = {}) => ({
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `${plural}.${group}`, annotations },
+    spec: {
+      group,
+      scope: "Namespaced",
+      names: { plural, singular: plural.slice(0, -1), kind: `Other${plural}` },
+      versions: [{ name: "v9", served: true, storage: true, schema: { openAPIV3Schema: spec } }],
+    },
+  });
+
+  it("a pattern that backtracks without end refuses the object, and the server goes on", {
+    timeout: 30_000,
+  }, async () => {
+    const properties = { text: { type: "string", pattern: "^(\\p{L}+)+$" } };
+    const made = await ask(
+      api,
+      "POST",
+      definitions,
+      definition("slow.example.com", "things", { type: "object", properties }),
+    );
+    expect(made.status).toBe(201);
+    const thing = (text: string) => ({
+      apiVersion: "slow.example.com/v9",
+      kind: "Otherthings",
+      metadata: { name: text.slice(0, 3) },
+      text,
+    });
+    const things = "/apis/slow.example.com/v9/namespaces/default/things";
+    const refused = await ask(api, "POST", things, thing(`${"a".repeat(60)}!`));
+    expect(refused.status).toBe(422);
+    expect(refused.body.message).toContain("its patterns or rules cost too much");
+    expect((await ask(api, "POST", things, thing("short"))).status).toBe(201);
+  });
+
+  it("one with the name of what the server has itself is never served, and takes nothing along", async () => {
+    const policies = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies";
+    await ask(api, "POST", policies, { metadata: { name: "kept" }, spec: { podSelector: {} } });
+    const approved = { "api-approved.kubernetes.io": "https://example.com/1" };
+    const made = await ask(
+      api,
+      "POST",
+      definitions,
+      definition("networking.k8s.io", "networkpolicies", { type: "object" }, approved),
+    );
+    expect(made.status).toBe(201);
+    const one = `${definitions}/networkpolicies.networking.k8s.io`;
+    expect((await ask(api, "GET", one)).body.status).toMatchObject({
+      conditions: expect.arrayContaining([
+        expect.objectContaining({
+          type: "NamesAccepted",
+          status: "False",
+          message: '"networkpolicies" is already in use',
+        }),
+      ]),
+    });
+    expect((await ask(api, "GET", "/apis/networking.k8s.io/v9/networkpolicies")).status).toBe(404);
+    await ask(api, "DELETE", one);
+    await expect.poll(async () => (await ask(api, "GET", one)).status).toBe(404);
+    expect((await ask(api, "GET", `${policies}/kept`)).status).toBe(200);
+  });
+});

@@ -1,5 +1,6 @@
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
+import { TimeLimit } from "#base/timeLimit.ts";
 import type { Kind } from "../kinds/definition.ts";
 import type { Registry } from "../kinds/registry.ts";
 import { cloneJson, equalJson, type StoredObject } from "../object.ts";
@@ -37,6 +38,9 @@ const writer = {
   warn: () => {},
 };
 
+/** Longest validation of one custom object, in milliseconds; ordinary ones take less than ten. */
+const validationMs = 1000;
+
 /**
  * Keeps what is served in step with the definitions: accepts their names, serves them once they are established, and
  * removes the objects of those that are deleted. It hears of a change before the client who made it gets the answer,
@@ -44,6 +48,7 @@ const writer = {
  */
 export class Registrar {
   readonly #deps: RegistrarDeps;
+  readonly #limit = new TimeLimit(validationMs);
   readonly #served = new Map<string, Served>();
   /** Ends of watches for the last object of deleted definitions. */
   readonly #waiting = new Map<string, () => void>();
@@ -87,8 +92,8 @@ export class Registrar {
     const [plural = ""] = name.split(".");
     this.#forget(name);
     // Objects would only be left where somebody took the finalizer off.
-    const storage = name;
-    for (const entry of [...this.#deps.store.list(storage)]) this.#deps.store.remove(storage, entry.key);
+    if (!this.#deps.registry.hasBuiltIn(name))
+      for (const entry of [...this.#deps.store.list(name)]) this.#deps.store.remove(name, entry.key);
     // Names are free again.
     const group = name.slice(plural.length + 1);
     for (const { object } of [...this.#deps.store.list(crdStorage)]) {
@@ -100,7 +105,8 @@ export class Registrar {
   #accept(crd: Crd): void {
     const { name } = crd.metadata;
     const others = this.#deps.store.list(crdStorage).map((entry) => entry.object as Crd);
-    const status = namingStatus(crd, others, timestamp());
+    const builtIn = this.#deps.registry.hasBuiltIn(name) ? [builtInNames(crd)] : [];
+    const status = namingStatus(crd, [...others, ...builtIn], timestamp());
     if (!equalJson(status, crd.status)) this.#writeStatus(name, (old) => ({ ...old, status }));
     const now = this.#get(name);
     if (now && conditionIs(now, "Established")) this.#serve(now);
@@ -123,6 +129,7 @@ export class Registrar {
       customKind(crd, version, {
         schema: this.#deps.schema,
         retired: retire.signal,
+        limit: this.#limit,
         terminating: () => this.#get(name)?.metadata.deletionTimestamp !== undefined,
       }),
     );
@@ -175,8 +182,10 @@ export class Registrar {
 
   /** @returns how many objects are left, because of finalizers of their own */
   #deleteObjects(crd: Crd): number {
-    const { store, objects } = this.#deps;
+    const { store, objects, registry } = this.#deps;
     const { name } = crd.metadata;
+    // They are not the definition's.
+    if (registry.hasBuiltIn(name)) return 0;
     const kind = this.#storedKind(crd);
     for (const entry of [...store.list(name)]) {
       if (kind && entry.object.metadata.deletionTimestamp === undefined)
@@ -190,7 +199,8 @@ export class Registrar {
   #storedKind(crd: Crd): Kind | undefined {
     const version = crd.spec.versions[0];
     const retired = new AbortController().signal;
-    return version && customKind(crd, version, { schema: this.#deps.schema, retired, terminating: () => true });
+    const deps = { schema: this.#deps.schema, limit: this.#limit, retired, terminating: () => true };
+    return version && customKind(crd, version, deps);
   }
 
   #awaitObjects(name: string): void {
@@ -215,4 +225,14 @@ export class Registrar {
       return { ...old, status: { ...before, conditions } };
     });
   }
+}
+
+/** What this server has itself stands in the way like another definition that came first. */
+function builtInNames({ spec }: Crd): Crd {
+  const { plural } = spec.names;
+  return {
+    metadata: { name: "" },
+    spec: { ...spec, versions: [] },
+    status: { acceptedNames: { plural, kind: "" } },
+  } as unknown as Crd;
 }

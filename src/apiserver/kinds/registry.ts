@@ -174,6 +174,11 @@ export class Registry {
     this.revision++;
   }
 
+  /** Whether the server itself has a resource, whatever version: `plural.group`. */
+  hasBuiltIn(resource: string): boolean {
+    return this.#builtIn.some(({ kinds }) => kinds.some((kind) => kind.storage === resource));
+  }
+
   /** The kind of a path's group, version and resource. */
   kind(group: string, version: string, plural: string): Kind | undefined {
     return this.#kinds.get(`${group}/${version}/${plural}`);

@@ -96,7 +96,7 @@ function tokens(path: string): string[] {
 }
 
 function child(value: unknown, token: string): unknown {
-  if (Array.isArray(value)) return /^\d+$/.test(token) ? value[Number(token)] : undefined;
+  if (Array.isArray(value)) return /^(0|[1-9]\d*)$/.test(token) ? value[Number(token)] : undefined;
   return isDict(value) && Object.hasOwn(value, token) ? value[token] : undefined;
 }
 
@@ -127,8 +127,9 @@ function add(root: Root, path: string, value: unknown): void {
     setField(holder, last, value);
     return;
   }
+  if (last !== "-" && !/^(0|[1-9]\d*)$/.test(last)) throw unfit();
   const index = last === "-" ? holder.length : Number(last);
-  if (!Number.isInteger(index) || index < 0 || index > holder.length) throw unfit();
+  if (index > holder.length) throw unfit();
   holder.splice(index, 0, value);
 }
 

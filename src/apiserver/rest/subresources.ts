@@ -40,6 +40,7 @@ export class Subresources {
       case "ephemeralcontainers":
         return podPart(this.#deps, request, ["ephemeralContainers"]);
       case "resize":
+        if (request.info.verb !== "get") request.warnings.push("resources of running containers are not changed here");
         return podPart(this.#deps, request, ["containers", "initContainers"]);
       default:
         throw noSuchPath();

@@ -14,6 +14,8 @@ export interface StoreOptions {
   readonly historyLimit?: number;
   /** The disk, and how often it is tried again: for tests of failures. */
   readonly log?: Pick<LogOptions, "files" | "retryMs">;
+  /** Told of a watcher that threw. Absent: that ends the process. */
+  readonly onWatcherError?: (error: unknown) => void;
   /** The log is rewritten when it is this many bytes long and mostly past. Default 8 MiB. */
   readonly rewriteFrom?: number;
 }
@@ -56,6 +58,7 @@ export class TooLargeError extends Error {
 export class Store {
   readonly #collections = new Map<string, Collection>();
   readonly #historyLimit: number;
+  readonly #onWatcherError: (error: unknown) => void;
   readonly #log: AppendLog | undefined;
   #revision = 1;
   #compacted = 0;
@@ -69,6 +72,7 @@ export class Store {
   constructor(options: StoreOptions = {}) {
     this.#rewriteFrom = options.rewriteFrom ?? 8 << 20;
     this.#historyLimit = options.historyLimit ?? 16_384;
+    this.#onWatcherError = options.onWatcherError ?? rethrow;
     if (options.logFile) {
       this.#log = new AppendLog(options.logFile, {
         durability: options.durability ?? "process",
@@ -262,7 +266,7 @@ export class Store {
     const ready = this.#queue.splice(0, count);
     this.#published = revision;
     for (const change of ready) {
-      for (const watcher of this.#collections.get(change.resource)?.watchers ?? []) watcher(change);
+      for (const watcher of this.#collections.get(change.resource)?.watchers ?? []) this.#tell(watcher, change);
       // From here on only a watch that starts in the past will want these.
       change.encodings.clear();
       change.previous?.release();
@@ -280,6 +284,15 @@ export class Store {
 
   #checkWritable(): void {
     if (this.failure) throw new StoreFailedError(this.failure);
+  }
+
+  /** A watcher's fault is its own: the others are told all the same. */
+  #tell(watcher: (change: Change) => void, change: Change): void {
+    try {
+      watcher(change);
+    } catch (error) {
+      this.#onWatcherError(error);
+    }
   }
 
   #rewriteLogIfLong(): void {
@@ -337,4 +350,10 @@ function* snapshotOf(
       yield { revision: entry.revision, resource, key: entry.key, json: entry.json, snapshot: true };
     }
   }
+}
+
+function rethrow(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
 }

@@ -13,8 +13,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { homedir, userInfo } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { PodwireError } from "#base/errors.ts";
+import { makeFolder } from "#base/folders.ts";
 import { tryLock } from "#kernel/locks/index.ts";
 
 /** Version of the state directory's layout. A newer one is refused, never guessed. */
@@ -124,21 +125,6 @@ export function makePrivate(path: string): void {
       {},
       error,
     );
-  }
-}
-
-/**
- * Makes a folder and those above it. mkdirSync's own way of that never returns where a folder cannot hold others, as in
- * /proc (Node 24.21).
- * @throws Error of the system call, naming the path
- */
-function makeFolder(path: string): void {
-  const parent = dirname(path);
-  if (!existsSync(parent)) makeFolder(parent);
-  try {
-    mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
 }
 

@@ -117,6 +117,22 @@ describe("kube-apiserver alone", () => {
     expect(existsSync(join(other, "lock"))).toBe(false);
   });
 
+  it("names flag and file of what cannot be used", { timeout: 60_000 }, async () => {
+    const garbage = join(folder, "garbage");
+    writeFileSync(garbage, "garbage");
+    const said = async (...flags: string[]) => (await start("--cert-dir", join(folder, "refused"), ...flags)).said;
+    expect(await said("--client-ca-file", garbage)).toBe(
+      `1 kube-apiserver: --client-ca-file: ${garbage} holds no certificate in PEM\n`,
+    );
+    expect(await said("--service-account-signing-key-file", garbage)).toBe(
+      `1 kube-apiserver: --service-account-signing-key-file: ${garbage} holds no private key in PEM\n`,
+    );
+    expect(await said("--client-ca-file", "/nowhere")).toMatch(
+      /^1 kube-apiserver: --client-ca-file: ENOENT: .*\/nowhere/,
+    );
+    expect(await said("--data-dir", "/proc/none")).toMatch(/^1 kube-apiserver: ENOENT: .*\/proc\/none/);
+  });
+
   it("runs by the flags that kubeadm writes, without those of etcd", { timeout: 120_000 }, async () => {
     const pki = mkdtempSync(join(folder, "pki-"));
     const authority = openAuthority();

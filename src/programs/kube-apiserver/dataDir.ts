@@ -1,6 +1,7 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PodwireError } from "#base/errors.ts";
+import { makeFolder } from "#base/folders.ts";
 import { tryLockFile } from "#kernel/locks/index.ts";
 
 /** Version of the folder's layout. Another one is refused, never guessed. */
@@ -32,7 +33,7 @@ export function openDataDir(path: string): DataDir {
         `--data-dir ${path} holds other things (${others[0]}); give an empty folder, or one that does not exist`,
       );
   }
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  makeFolder(path);
   chmodSync(path, 0o700);
   const lockFile = join(path, "lock");
   const release = tryLockFile(lockFile);

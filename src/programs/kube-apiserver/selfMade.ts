@@ -1,9 +1,12 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { homedir, hostname, networkInterfaces } from "node:os";
 import { join, resolve } from "node:path";
 import { firstAddress } from "#apiserver/index.ts";
+import { errorMessage } from "#base/errors.ts";
+import { makeFolder } from "#base/folders.ts";
 import { type Authority, type KeyPair, kubeconfig, newKeys, openAuthority, pem } from "#lab/pki/index.ts";
-import type { Flags } from "./flags.ts";
+import { FlagError, type Flags } from "./flags.ts";
 
 /** Certificates and keys that the command line names or that were made. PEM. */
 export interface Credentials {
@@ -20,7 +23,22 @@ export interface Credentials {
   writeKubeconfig(server: string): string | undefined;
 }
 
-const read = (path: string): string => readFileSync(path, "utf8");
+/** The file that a flag names. @throws FlagError naming both */
+function given(flag: string, path: string, holds?: "certificates" | "key"): string {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new FlagError(`--${flag}: ${errorMessage(error)}`);
+  }
+  try {
+    if (holds === "certificates") new X509Certificate(text);
+    if (holds === "key") createPrivateKey(text);
+  } catch {
+    throw new FlagError(`--${flag}: ${path} holds no ${holds === "key" ? "private key" : "certificate"} in PEM`);
+  }
+  return text;
+}
 
 /** The address that members of the cluster reach this server under: no loopback address where there is another. */
 export function advertisedAddress({ advertiseAddress, bindAddress }: Flags): string {
@@ -41,19 +59,26 @@ function certDir({ certDir: given, dataDir }: Flags): string {
 export function credentials(flags: Flags): Credentials {
   const folder = new CertFolder(certDir(flags));
   const { tls, clientCaFile, kubelet } = flags;
-  const clientCa = clientCaFile ? read(clientCaFile) : folder.authority().cert;
+  const clientCa = clientCaFile ? given("client-ca-file", clientCaFile, "certificates") : folder.authority().cert;
   const kubeletCa = flags.kubeletCertificateAuthority ?? clientCaFile;
   return {
-    tls: tls ? { cert: read(tls.certFile), key: read(tls.keyFile) } : folder.serving(servingNames(flags)),
+    tls: tls
+      ? {
+          cert: given("tls-cert-file", tls.certFile, "certificates"),
+          key: given("tls-private-key-file", tls.keyFile, "key"),
+        }
+      : folder.serving(servingNames(flags)),
     clientCa,
-    signingKey: flags.serviceAccountSigningKeyFile ? read(flags.serviceAccountSigningKeyFile) : folder.signingKey(),
-    verificationKeys: flags.serviceAccountKeyFiles.map(read),
+    signingKey: flags.serviceAccountSigningKeyFile
+      ? given("service-account-signing-key-file", flags.serviceAccountSigningKeyFile, "key")
+      : folder.signingKey(),
+    verificationKeys: flags.serviceAccountKeyFiles.map((path) => given("service-account-key-file", path)),
     ...(kubelet
       ? {
           kubelet: {
-            cert: read(kubelet.certFile),
-            key: read(kubelet.keyFile),
-            ...(kubeletCa ? { ca: read(kubeletCa) } : {}),
+            cert: given("kubelet-client-certificate", kubelet.certFile, "certificates"),
+            key: given("kubelet-client-key", kubelet.keyFile, "key"),
+            ...(kubeletCa ? { ca: given("kubelet-certificate-authority", kubeletCa, "certificates") } : {}),
           },
         }
       : {}),
@@ -116,11 +141,11 @@ class CertFolder {
 
   #read(name: string): string | undefined {
     const file = join(this.#path, name);
-    return existsSync(file) ? read(file) : undefined;
+    return existsSync(file) ? readFileSync(file, "utf8") : undefined;
   }
 
   #write(name: string, content: string): void {
-    mkdirSync(this.#path, { recursive: true, mode: 0o700 });
+    makeFolder(this.#path);
     chmodSync(this.#path, 0o700);
     const file = join(this.#path, name);
     writeFileSync(`${file}.new`, content, { mode: 0o600 });
