@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Pair, signingKey, TestAuthority } from "#apiserver/testing/certificates.ts";
-import { distDirectory, nodeOptions } from "#base/entry.ts";
+import { apiServerNodeOptions, distDirectory } from "#base/entry.ts";
 
 /** More options for the Node that runs the server, such as --cpu-prof. */
 const moreOptions = (process.env["PODWIRE_BENCH_NODE"] ?? "").split(" ").filter(Boolean);
@@ -104,7 +104,7 @@ export async function startControlPlane(
   const began = performance.now();
   const child = spawn(
     process.execPath,
-    [...nodeOptions, ...moreOptions, ...(watchPauses ? ["--import", pauses] : []), program, ...flags],
+    [...apiServerNodeOptions, ...moreOptions, ...(watchPauses ? ["--import", pauses] : []), program, ...flags],
     {
       stdio: ["ignore", "ignore", "pipe"],
     },

@@ -24,6 +24,13 @@ export const distDirectory: string = path.join(appRoot, "dist");
 export const nodeOptions: readonly string[] = ["--use-openssl-ca", "--max-semi-space-size=1", "--v8-pool-size=1"];
 
 /**
+ * As nodeOptions, for the API server, of which there is one and which is written to all the time: with the small young
+ * generation each collection under load keeps garbage that would have been gone in the next (10,000 pods on two busy
+ * cores: 337 → 197 ms of CPU a list, 41 → 30 µs a watch event, 261 → 233 MB; 2 MB more before the first pod).
+ */
+export const apiServerNodeOptions: readonly string[] = [...nodeOptions, "--max-semi-space-size=16"];
+
+/**
  * Path of a program's first file, to be given to Node: its bundle when we run bundled, else its source.
  * @param name folder name below src/programs
  * @throws Error when there is no such program

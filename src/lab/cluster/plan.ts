@@ -1,4 +1,4 @@
-import { nodeOptions } from "#base/entry.ts";
+import { apiServerNodeOptions, nodeOptions } from "#base/entry.ts";
 import {
   apiServiceAddresses,
   type ClusterConfig,
@@ -182,7 +182,7 @@ function apiServerProcess(config: ClusterConfig, { durable = false }: PlanOption
     machine: plane.name,
     argv: [
       NODE,
-      ...nodeOptions,
+      ...apiServerNodeOptions,
       `${PROGRAM_ROOT}/dist/kube-apiserver.cjs`,
       ...apiServerFlags(config),
       "--listen-fd=3",
