@@ -101,9 +101,10 @@ export class SpdyStreams implements ClientStreams {
         stream.on("close", resolve);
       });
     });
-    this.#session.end();
-    // However slowly the client reads, it gets everything; then it has to close its end.
+    // However slowly the client reads, it gets everything; then it has to close its end. GOAWAY comes last: a client of
+    // Go's library reads nothing after it (moby/spdystream, Connection.Serve).
     void Promise.all(flushed).then(() => {
+      this.#session.end();
       const timer = setTimeout(() => this.#session.destroy(), CLOSE_MS);
       void this.#session.closed.then(() => clearTimeout(timer));
     });
