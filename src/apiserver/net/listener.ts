@@ -211,6 +211,7 @@ async function sendPieces(pieces: Iterable<string>, out: ServerResponse, signal:
   for (const piece of pieces) {
     if (signal.aborted) return;
     if (out.write(piece)) await setImmediate();
+    // It fails only when the client goes: then nobody is left to be told, and the loop ends above.
     else await once(out, "drain", { signal }).catch(() => {});
   }
   out.end();
