@@ -178,6 +178,24 @@ describe.each(["WebSocket", "SPDY"] as const)("U02 kubectl exec, attach, run and
     await k(`delete pod ${reader} -n ${NS} --grace-period=1`);
   });
 
+  it("the first client of a container that waits for one sees what was written before it came", async () => {
+    const kubectl = over(transport);
+    const name = `early-${transport.toLowerCase()}`;
+    const container = { name: "c", image: "podwire/toolbox", stdin: true, stdinOnce: true };
+    const command = ["sh", "-c", "echo before; head -1"];
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name, namespace: NS },
+      spec: { restartPolicy: "Never", containers: [{ ...container, command }] },
+    };
+    await k("create -f -", JSON.stringify(pod));
+    await eventually(async () => expect(await k(`logs ${name} -n ${NS}`)).toBe("before\n"));
+    const { stdout } = await kubectl.terminal(`echo after | kubectl attach -i -n ${NS} ${name}`);
+    expect(stdout).toMatch(/before\r?\nafter/);
+    await k(`delete pod ${name} -n ${NS} --grace-period=1`);
+  });
+
   it("cp: files and folders, both ways, large", async () => {
     const kubectl = over(transport);
     const sent = join(folder, `sent-${transport}`);

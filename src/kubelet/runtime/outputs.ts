@@ -15,6 +15,8 @@ export interface ChildEnds {
 }
 
 const STREAMS: readonly LogStream[] = ["stdout", "stderr"];
+/** Most that is kept for the first client that is attached, in bytes. */
+const EARLY_LIMIT = 64 << 10;
 
 /**
  * The way between a container's standard streams and its log, and those who are attached.
@@ -35,6 +37,8 @@ export class ContainerOutputs {
   readonly #open = new Set<Promise<void>>();
   readonly #closers: (() => void)[] = [];
   #input: Socket | undefined;
+  /** What came before the first client, for containers that wait for one; undefined when nothing is kept (any more). */
+  #early: { readonly chunks: [LogStream, Buffer][]; bytes: number } | undefined;
 
   constructor(folder: string, log: ContainerLog, watcher: PollWatcher) {
     this.#folder = folder;
@@ -99,6 +103,22 @@ export class ContainerOutputs {
     return this.#input;
   }
 
+  /** Keeps what the container writes before its first client, up to 64 KiB, for attach(). */
+  keepEarly(): void {
+    this.#early = { chunks: [], bytes: 0 };
+  }
+
+  /**
+   * As onOutput(), for a client. The first one of a container that was started for it (`kubectl run -i`) also gets what
+   * was written before: a short command would else end before anybody could look.
+   */
+  attach(listener: OutputListener): () => void {
+    const early = this.#early;
+    this.#early = undefined;
+    for (const [stream, chunk] of early?.chunks ?? []) listener(stream, chunk);
+    return this.onOutput(listener);
+  }
+
   /** Calls back with all output from now on. Returns what ends it. */
   onOutput(listener: OutputListener): () => void {
     this.#listeners.add(listener);
@@ -155,6 +175,12 @@ export class ContainerOutputs {
 
   #take(stream: LogStream, chunk: Buffer): void {
     this.#log.write(stream, chunk);
+    const early = this.#early;
+    if (early) {
+      early.chunks.push([stream, chunk]);
+      early.bytes += chunk.length;
+      if (early.bytes > EARLY_LIMIT) this.#early = undefined;
+    }
     for (const listener of this.#listeners) listener(stream, chunk);
   }
 }

@@ -56,6 +56,7 @@ export class ProcessRuntime {
     const folders = this.#prepare(spec);
     const log = this.#openLog(spec.id, spec.logPath);
     const outputs = new ContainerOutputs(this.#ioFolder(spec.id), log, this.#spawner.poll);
+    if (spec.stdinOnce) outputs.keepEarly();
     const ends = spec.tty ? undefined : outputs.make(!spec.stdin ? "none" : spec.stdinOnce ? "once" : "kept");
     const netns = spec.netns === undefined ? undefined : openSync(spec.netns, "r");
     try {

@@ -21,15 +21,16 @@ export async function runAttach(
   const { outputs, pty } = running;
   const wanted = { stdout: options.stdout, stderr: options.stderr };
   let behind = 0;
-  const stop = outputs.onOutput((stream, chunk) => {
-    if (!wanted[stream]) return;
+  let letGo = false;
+  const stop = outputs.attach((stream, chunk) => {
+    if (!wanted[stream] || letGo) return;
     // The container's output is read for its log in any case: a slow client cannot hold it up.
     const inTime = session.send(stream, chunk, () => {
       behind = 0;
     });
     behind = inTime ? 0 : behind + chunk.length;
     if (behind <= LIMIT) return;
-    stop();
+    letGo = true;
     session.end({ error: "the client reads more slowly than the container writes: attach again, or read its log" });
   });
   const endInput = () => {
