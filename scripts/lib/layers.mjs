@@ -9,7 +9,7 @@ export const layers = [
   ["programs"],
   ["lab", "check", "explain"],
   ["apiserver", "controllers", "kubelet"],
-  ["cni", "network", "services", "dns", "ingress"],
+  ["cni", "network", "services", "dns", "ingress", "images"],
   ["api"],
   ["kernel"],
   ["wire"],

@@ -14,7 +14,7 @@ import { CniRuntime } from "#cni/index.ts";
 import type { Spawner } from "#kernel/process/index.ts";
 import type { AgentDeps } from "./agent.ts";
 import { EchoClient } from "./echo/index.ts";
-import { hasManyUsers, type ImageSource, TemplateImages } from "./images/index.ts";
+import { ClusterImages, hasManyUsers, type ImageSource, TemplateImages } from "./images/index.ts";
 import { isMirrorPod, MirrorPods, type NodeModule, staticModules } from "./modules/index.ts";
 import { CniPodNetwork, NetworkWatch } from "./network/index.ts";
 import { machineFacts, NodeRegistration } from "./node/index.ts";
@@ -80,7 +80,7 @@ export function makeParts(base: AgentBase): AgentParts {
     },
     base.spawner,
   );
-  const images = deps.images ?? templateImages();
+  const images = deps.images ?? nodeImages(options);
   const cni = new CniRuntime(
     { confDir: options.cniConfDir, binDirs: options.cniBinDirs, cacheDir: folders.cni },
     { log: log.child("cni") },
@@ -230,6 +230,12 @@ function logFoldersOf({ folders }: AgentOptions) {
 function findInit(): readonly string[] {
   const found = ["/usr/bin/tini", "/usr/bin/tini-static", "/sbin/tini"].find((p) => existsSync(p));
   return found ? [found, "--"] : [];
+}
+
+/** Images as somebody pulls them for this node; templates alone where nobody does. */
+function nodeImages({ images }: AgentOptions): ImageSource {
+  const templates = templateImages();
+  return images && existsSync(images.socket) ? new ClusterImages(images, templates) : templates;
 }
 
 function templateImages(): TemplateImages {

@@ -1,9 +1,11 @@
 import { mkdirSync, readSync, rmdirSync, writeSync } from "node:fs";
 import { CLONE, check, isErrno, libc, O, syscallNumbers } from "#kernel/ffi/index.ts";
 import { MS, makePrivate, mount, mountRoot, pivotRoot, type RootPlan, unmount } from "#kernel/mounts/index.ts";
+import { findProgram } from "./lookup.ts";
 import { posixSpawn } from "./posixSpawn.ts";
 import { openPty } from "./pty.ts";
 import { commandOf, type NamespaceKind, type ProcMode, type SpawnRequest } from "./request.ts";
+import { openStarter, type StarterPlan } from "./starter.ts";
 
 const KINDS: Readonly<Record<NamespaceKind, number>> = {
   net: CLONE.NEWNET,
@@ -24,6 +26,10 @@ const HOME_FILES: readonly (readonly [name: string, kind: number])[] = [
   ["mnt", CLONE.NEWNS],
 ];
 const OLD_PROC = "/.oldproc";
+/** Descriptors of a new process until it becomes its program. */
+const READY = 8;
+const GATE = 9;
+const STARTER = 10;
 const SIGKILL = 9;
 const PROC_FLAGS = MS.NOSUID | MS.NODEV | MS.NOEXEC;
 
@@ -140,14 +146,19 @@ export class NamespaceSpawner {
   #start(request: SpawnRequest, mode: ProcMode, terminal: string | undefined, extra: [number, number][]): Spawned {
     const descriptors: [number, number][] =
       terminal === undefined ? request.stdio.map((fd, i) => [fd ?? this.#null, i]) : [];
-    const pid = posixSpawn({
-      argv: commandOf(request, mode),
-      env: request.env,
-      cwd: request.cwd ?? "/",
-      descriptors: [...descriptors, ...extra],
-      ...(terminal === undefined ? {} : { terminal }),
-    });
-    return { pid, pidfd: pidfdOpen(pid) };
+    const starter = request.bare ? openStarter(starterPlan(request, mode)) : undefined;
+    try {
+      const pid = posixSpawn({
+        argv: starter === undefined ? commandOf(request, mode) : [starterPath(mode)],
+        env: request.env,
+        cwd: request.cwd ?? "/",
+        descriptors: [...descriptors, ...extra, ...(starter === undefined ? [] : [[starter, STARTER] as const])],
+        ...(terminal === undefined ? {} : { terminal }),
+      });
+      return { pid, pidfd: pidfdOpen(pid) };
+    } finally {
+      if (starter !== undefined) libc.close(starter);
+    }
   }
 
   /** Starts a process that waits until its /proc is there and parts of it are hidden. */
@@ -159,10 +170,10 @@ export class NamespaceSpawner {
       const extra: [number, number][] =
         mode === "self"
           ? [
-              [gateOut, 9],
-              [readyIn, 8],
+              [gateOut, GATE],
+              [readyIn, READY],
             ]
-          : [[gateOut, 9]];
+          : [[gateOut, GATE]];
       const spawned = this.#start(request, mode, terminal, extra);
       libc.close(readyIn);
       writer = undefined;
@@ -181,7 +192,7 @@ export class NamespaceSpawner {
       rmdirSync(OLD_PROC);
       // Of this mount alone, not of its file system, which the machine may write on.
       if (root.readonlyRoot) mount(null, "/", null, MS.BIND | MS.REMOUNT | MS.RDONLY, null);
-      writeSync(gateIn, "\n");
+      writeSync(gateIn, "/\n");
       return spawned;
     } finally {
       if (writer !== undefined) libc.close(writer);
@@ -208,6 +219,25 @@ export class NamespaceSpawner {
       throw error;
     }
   }
+}
+
+/** The starter is executed by its descriptor, through the /proc that there is at that time. */
+function starterPath(mode: ProcMode): string {
+  return `${mode === "none" ? "/proc" : OLD_PROC}/self/fd/${STARTER}`;
+}
+
+/** What the starter of a process does; the calling thread is where the program will be. */
+function starterPlan({ argv, env, cwd = "/", user, capabilities }: SpawnRequest, mode: ProcMode): StarterPlan {
+  return {
+    program: findProgram(argv[0], env, cwd),
+    argv,
+    env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    ...(mode === "none" ? {} : { gate: GATE }),
+    ...(mode === "self" ? { procReady: READY } : {}),
+    close: [STARTER, ...(mode === "none" ? [] : [GATE]), ...(mode === "self" ? [READY] : [])],
+    ...(user ? { user } : {}),
+    ...(capabilities ? { capabilities } : {}),
+  };
 }
 
 /** Hides and protects parts of the new root. */

@@ -30,6 +30,11 @@ export interface SpawnRequest {
    * Absent: everything the caller has.
    */
   readonly capabilities?: readonly string[];
+  /**
+   * The root may hold nothing but the program: no shell, no setpriv(1). What they would do is done without them, and
+   * the program's absence is an error of the start.
+   */
+  readonly bare?: boolean;
   /** A terminal of the new root's devpts as descriptors 0–2 and controlling terminal; `stdio` is not used. */
   readonly tty?: boolean;
 }

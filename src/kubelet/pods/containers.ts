@@ -1,6 +1,5 @@
 import type { Container, Pod } from "#api/index.ts";
 import type { PodDeps } from "./deps.ts";
-import { containerImage } from "./prepare.ts";
 import type { ContainerRecord } from "./record.ts";
 import { ContainerUnit, type UnitPod } from "./unit.ts";
 
@@ -66,7 +65,9 @@ export class PodContainers {
   warmUp(): void {
     for (const unit of this.#apps) {
       if (unit.running) continue;
-      containerImage(this.#deps, unit.container).then(
+      // Before its back-off is over a start would not ask either.
+      if (unit.waits) continue;
+      unit.image.ask().then(
         (image) => image.served && this.#deps.servers.warm(),
         () => {},
       );

@@ -6,7 +6,7 @@ const SIGTERM = 15;
 const SIGKILL = 9;
 
 /**
- * Ends a container as Kubernetes does: preStop hook, SIGTERM, and SIGKILL when the grace period is over, which counts
+ * Ends a container as Kubernetes does: preStop hook, SIGTERM or the image's own signal, and SIGKILL when the grace period is over, which counts
  * from the beginning. Resolves when its process is gone. Never rejects.
  */
 export async function terminate(
@@ -22,7 +22,7 @@ export async function terminate(
   await servers.remove(running.handle.id).catch(() => {
     // The serving process has ended, and its sockets with it.
   });
-  running.kill(SIGTERM);
+  running.kill(target.stopSignal ?? SIGTERM);
   await running.exit;
   clearTimeout(deadline);
 }

@@ -10,12 +10,13 @@ import { ContainerHealth } from "./health.ts";
 import { hookAttempt } from "./hooks.ts";
 import { forgetPreviousRun } from "./leftovers.ts";
 import { linkLog, unlinkLog } from "./logLinks.ts";
-import { containerImage, type PodSetup, type Prepared, prepareContainer } from "./prepare.ts";
+import { type PodSetup, type Prepared, prepareContainer } from "./prepare.ts";
 import type { ContainerRecord } from "./record.ts";
 import { ContainerReporter } from "./reporter.ts";
 import { type ServedRun, servedContainer } from "./serve.ts";
 import { terminate } from "./terminate.ts";
 import { terminationMessage } from "./terminationMessage.ts";
+import { UnitImage } from "./unitImage.ts";
 import { containerView, shownId } from "./view.ts";
 import { ContainerWaits } from "./waits.ts";
 
@@ -43,6 +44,8 @@ export class ContainerUnit {
   readonly #waits: ContainerWaits;
   readonly #health: ContainerHealth;
   readonly #reporter: ContainerReporter;
+  /** Where the container's image comes from. */
+  readonly image: UnitImage;
   #record: ContainerRecord | undefined;
   #running: RunningContainer | undefined;
   #starting: Promise<void> | undefined;
@@ -54,6 +57,7 @@ export class ContainerUnit {
     this.#deps = deps;
     this.#owner = owner;
     this.#reporter = new ContainerReporter(container, deps, () => owner.pod);
+    this.image = new UnitImage(container, deps, () => owner.pod, this.#reporter);
     this.#waits = new ContainerWaits(
       container,
       () => owner.pod,
@@ -76,6 +80,11 @@ export class ContainerUnit {
 
   get running(): RunningContainer | undefined {
     return this.#running;
+  }
+
+  /** It is not to be started yet. */
+  get waits(): boolean {
+    return this.done || this.#waits.leftMs > 0;
   }
 
   /** Ended and not to be started again. */
@@ -154,7 +163,7 @@ export class ContainerUnit {
     let prepared: Prepared;
     let image: ContainerImage;
     try {
-      image = await containerImage(this.#deps, this.container);
+      image = await this.image.take();
       this.#waits.imageCame();
       prepared = await prepareContainer(this.#deps, this.#owner.pod, this.container, image, this.#owner.setup, {
         id,
@@ -175,6 +184,8 @@ export class ContainerUnit {
       imageId: image.id,
       logPath: prepared.spec.logPath,
       startedAt,
+      ...(image.user ? { imageUser: image.user } : {}),
+      ...(image.stopSignal === undefined ? {} : { stopSignal: image.stopSignal }),
       ...(last ? { last } : {}),
     };
     this.#owner.save();
@@ -292,6 +303,7 @@ export class ContainerUnit {
       pod: this.#owner.pod,
       running,
       runtime: this.#deps.runtime,
+      ...(this.#record?.stopSignal === undefined ? {} : { stopSignal: this.#record.stopSignal }),
     };
   }
 }

@@ -7,6 +7,14 @@ import { VolumeError } from "../volumes/index.ts";
 import type { ContainerReporter } from "./reporter.ts";
 import type { ContainerFacts } from "./view.ts";
 
+/** A failed pull is shown as one for so long, before it is shown as a back-off, in ms. */
+const FAILURE_SHOWN_MS = 2000;
+
+/** Reasons of the kubelet's events (pkg/kubelet/events). */
+function eventOf({ reason }: ImageError): string {
+  return reason === "InvalidImageName" ? "InspectFailed" : "ErrImageNeverPull";
+}
+
 /** When a container may be started next, and what its status says until then. */
 export class ContainerWaits {
   readonly #container: Container;
@@ -20,6 +28,8 @@ export class ContainerWaits {
   /** No start before this, on the clock of performance.now(). */
   #notBefore = 0;
   #timer: NodeJS.Timeout | undefined;
+  /** What is to be said of a failed pull when the back-off is told. */
+  #backOffMessage: string | undefined;
 
   /** @param onDue a start may be tried again */
   constructor(container: Container, pod: () => Pod, reporter: ContainerReporter, onDue: () => void) {
@@ -59,7 +69,7 @@ export class ContainerWaits {
   /** Waits for the next start; after a run that has ended, that is shown as a back-off. */
   wait(hasEnded: boolean): void {
     const waitMs = this.leftMs;
-    this.#remind(waitMs);
+    if (this.#backOffMessage === undefined) this.#remind(waitMs);
     if (!hasEnded || this.#waiting) return;
     const { name, namespace, uid } = this.#pod().metadata;
     const place = `${name}_${namespace}(${uid})`;
@@ -73,7 +83,16 @@ export class ContainerWaits {
   failed(error: unknown): void {
     if (error instanceof ImageError) this.#noImage(error);
     else this.#noConfig(error);
-    this.#remind(this.leftMs);
+    const { leftMs } = this;
+    if (this.#backOffMessage === undefined) return this.#remind(leftMs);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => {
+        this.#backOff();
+        this.#remind(this.leftMs);
+      },
+      Math.min(FAILURE_SHOWN_MS, leftMs / 2),
+    );
   }
 
   /** No more reminders. */
@@ -81,16 +100,27 @@ export class ContainerWaits {
     clearTimeout(this.#timer);
   }
 
+  /** As the kubelet: the failure is told when it comes, the back-off at the next look at the pod. */
   #noImage(error: ImageError): void {
     const { image } = this.#container;
     const now = performance.now();
-    const again = this.#waiting?.reason === error.reason || this.#waiting?.reason === "ImagePullBackOff";
     this.#notBefore = now + this.#pulls.failed(now);
-    const reason = again && error.reason === "ErrImagePull" ? "ImagePullBackOff" : error.reason;
-    this.#waiting = { reason, message: error.message };
-    this.#reporter.event("Warning", "Failed", `Failed to pull image "${image}": ${error.message}`);
+    this.#waiting = { reason: error.reason, message: error.message };
+    this.#backOffMessage = undefined;
+    if (error.reason === "ErrImagePull") {
+      this.#reporter.event("Warning", "Failed", `Failed to pull image "${image}": ${error.message}`);
+      this.#backOffMessage = `Back-off pulling image "${image}": ErrImagePull: ${error.message}`;
+    } else this.#reporter.event("Warning", eventOf(error), error.message);
     this.#reporter.event("Warning", "Failed", `Error: ${error.reason}`);
-    this.#reporter.event("Normal", "BackOff", `Back-off pulling image "${image}"`);
+  }
+
+  #backOff(): void {
+    if (this.#backOffMessage === undefined) return;
+    this.#waiting = { reason: "ImagePullBackOff", message: this.#backOffMessage };
+    this.#backOffMessage = undefined;
+    this.#reporter.event("Normal", "BackOff", `Back-off pulling image "${this.#container.image}"`);
+    this.#reporter.event("Warning", "Failed", "Error: ImagePullBackOff");
+    this.#onDue();
   }
 
   #noConfig(error: unknown): void {

@@ -96,6 +96,7 @@ export class ProcessRuntime {
       stdio: request.stdio,
       join: { pidfd: container.pidfd },
       tty: request.tty,
+      bare: existsSync(this.#bareMark(container.handle.id)),
       ...(request.user ? { user: request.user } : {}),
       ...(request.capabilities ? { capabilities: request.capabilities } : {}),
     });
@@ -130,6 +131,11 @@ export class ProcessRuntime {
     return `${this.#options.folder}/containers`;
   }
 
+  /** Marks a container that may hold none of the programs by which others are started. */
+  #bareMark(id: string): string {
+    return `${this.#containersFolder}/${id}/bare`;
+  }
+
   #ioFolder(id: string): string {
     return `${this.#containersFolder}/${id}/io`;
   }
@@ -149,7 +155,7 @@ export class ProcessRuntime {
 
   #prepare(spec: ContainerSpec): RootFolders {
     const base = `${this.#containersFolder}/${spec.id}`;
-    const lower = this.#layers.layerOf(spec.image);
+    const lower = this.#layers.layersOf(spec.image);
     const folders = { lower, upper: `${base}/upper`, work: `${base}/work`, root: `${base}/root` };
     rmSync(base, { recursive: true, force: true });
     for (const path of [folders.upper, folders.work, folders.root]) mkdirSync(path, { recursive: true, mode: 0o755 });
@@ -157,7 +163,8 @@ export class ProcessRuntime {
       mkdirSync(folders.upper + dirname(path), { recursive: true });
       writeFileSync(folders.upper + path, text, { mode: 0o644 });
     }
-    if (!existsSync(lower + spec.cwd)) mkdirSync(folders.upper + spec.cwd, { recursive: true });
+    if (!lower.some((layer) => existsSync(layer + spec.cwd))) mkdirSync(folders.upper + spec.cwd, { recursive: true });
+    if (spec.image.layers) writeFileSync(this.#bareMark(spec.id), "");
     return folders;
   }
 
@@ -167,8 +174,10 @@ export class ProcessRuntime {
     ends: ChildEnds | undefined,
     netns: number | undefined,
   ): SpawnRequest {
-    const argv = [...(this.#options.init ?? []), ...spec.argv];
+    const bare = spec.image.layers !== undefined;
+    const argv = bare ? spec.argv : [...(this.#options.init ?? []), ...spec.argv];
     return {
+      bare,
       argv: argv as [string, ...string[]],
       env: spec.env,
       cwd: spec.cwd,

@@ -57,7 +57,9 @@ async function start(
   if (program === undefined) throw new Error("the command is empty");
   const fault = programFault(program, viewOf(running.handle.pid));
   if (fault !== undefined) throw new Error(startFailure(randomBytes(32).toString("hex"), fault));
-  const { user, capabilities } = containerSecurity(worker.pod, unit.container, {});
+  const { user, capabilities } = containerSecurity(worker.pod, unit.container, {
+    ...(unit.record?.imageUser ? { user: unit.record.imageUser } : {}),
+  });
   const request = {
     argv: [program, ...args] as [string, ...string[]],
     tty,

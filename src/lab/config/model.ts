@@ -1,4 +1,5 @@
 import { cidrNth, formatIp, parseNetwork } from "#base/ip.ts";
+import { defaultImageSettings, type ImageSettings } from "#images/index.ts";
 import { checkAddress, checkDomain, checkName, checkNodeName, checkPort, refuse } from "./checks.ts";
 import { checkRanges, checkRoom, hostAddresses, ranges } from "./ranges.ts";
 
@@ -25,6 +26,8 @@ export interface ClusterConfig {
   readonly example: "online-store" | "none";
   /** Additional echo pods for measurements. */
   readonly pods: number;
+  /** Where images come from. */
+  readonly images: ImageSettings;
   /** Ports on the host that were asked for; absent = any free one. */
   readonly apiPort?: number;
   readonly ingressPort?: number;
@@ -41,8 +44,17 @@ export interface ClusterInput {
   readonly ingress?: "nginx" | "none";
   readonly example?: "online-store" | "none";
   readonly pods?: number;
+  readonly images?: ImageInput;
   readonly apiPort?: number;
   readonly ingressPort?: number;
+}
+
+/** What is said of images: `strict`, or parts of the settings. */
+export type ImageInput = "strict" | Partial<ImageSettings>;
+
+/** The whole settings from what was given. */
+export function imageSettings(input: ImageInput | undefined): ImageSettings {
+  return { ...defaultImageSettings, ...(input === "strict" ? { strict: true } : input) };
 }
 
 /** The cluster of the notes (INVENTORY P01, V01, X02). */
@@ -164,6 +176,7 @@ export function resolveConfig(input: ClusterInput): ClusterConfig {
     ingress,
     example: ingress === "none" ? "none" : (input.example ?? "online-store"),
     pods,
+    images: imageSettings(input.images),
     ...(input.apiPort === undefined ? {} : { apiPort: input.apiPort }),
     ...(input.ingressPort === undefined ? {} : { ingressPort: input.ingressPort }),
   };

@@ -8,6 +8,7 @@ import { createLogger, type Logger } from "#base/log.ts";
 import { API_LISTENER, apiServerNames, clusterPlan, STATE_MOUNT } from "#lab/cluster/index.ts";
 import type { ClusterConfig } from "#lab/config/index.ts";
 import type { ProcessState } from "#lab/engine/index.ts";
+import { ImageSupply } from "#lab/images/index.ts";
 import { createAll } from "#lab/manifests/index.ts";
 import { type ClusterPki, kubeconfig, makePki } from "#lab/pki/index.ts";
 import type { StageSources } from "#lab/stage/index.ts";
@@ -27,7 +28,7 @@ import { type ClusterStatus, degradedReasons, nodeStates } from "./status.ts";
 const INGRESS_NODE_PORT = 30080;
 
 /** Where the program's files are on the host. Absolute paths. */
-export interface Installation extends Omit<StageSources, "state"> {
+export interface Installation extends Omit<StageSources, "state" | "images"> {
   /** Folder with manifests/ and examples/. */
   readonly assets: string;
 }
@@ -60,6 +61,7 @@ export class Cluster extends EventEmitter<Events> {
   #engine: EngineLink | undefined;
   #transport: Transport | undefined;
   #control: Server | undefined;
+  #images: ImageSupply | undefined;
   #exposer: NodePortExposer | undefined;
   #nodes: Informer<Node> | undefined;
   #pods: Informer<Pod> | undefined;
@@ -95,9 +97,10 @@ export class Cluster extends EventEmitter<Events> {
     const ingress = config.ingress === "none" ? undefined : await listenLocal(config.ingressPort, "--ingress-port");
     this.#ingressPort = (ingress?.address() as AddressInfo | undefined)?.port;
     await this.#serve(state);
+    this.#images = await ImageSupply.start(config.name, state.path, installation, config.images);
     const [engine, pki] = await Promise.all([
       EngineLink.start(
-        { ...installation, state: kept?.directory.disk ?? state.disk },
+        { ...installation, state: kept?.directory.disk ?? state.disk, images: this.#images.folders },
         "engine.cjs",
         join(state.path, "engine.log"),
       ),
@@ -294,6 +297,7 @@ export class Cluster extends EventEmitter<Events> {
     this.#control?.close();
     await this.#transport?.close();
     await this.#engine?.stop();
+    await this.#images?.stop();
     this.#state?.remove();
     this.#options.kept?.directory.close();
   }

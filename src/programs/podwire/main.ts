@@ -3,6 +3,7 @@ import { nodeOptions, programFile } from "#base/entry.ts";
 import { PodwireError } from "#base/errors.ts";
 import { checkName, defaults } from "#lab/config/index.ts";
 import { runExec, runShell } from "./enter.ts";
+import { addImages } from "./imageCommands.ts";
 import { runDown, runKubeconfig, runStatus } from "./query.ts";
 import { runUp, type UpFlags } from "./up.ts";
 
@@ -88,6 +89,7 @@ function program(): Command {
       const { runDoctorCommand } = await import("./doctor.ts");
       process.exit(await runDoctorCommand(flags));
     });
+  addImages(podwire);
   podwire
     .command("dns [flags...]")
     .description("serve DNS on this machine as a Corefile says; flags are CoreDNS' own (-conf, -dns.port, …)")
