@@ -23,14 +23,14 @@ export interface Endpoint {
 }
 
 /** Docker Hub's registry answers under another name than its images carry. */
-const HOSTS: Readonly<Record<string, string>> = { "docker.io": "registry-1.docker.io" };
+const DOCKER_HUB = "registry-1.docker.io";
 
 function endpoint(place: string, { insecure }: Pick<ImageSettings, "insecure">): Endpoint {
   const url = /^(https?):\/\/([^/]+)(\/.*)?$/.exec(place);
   const host = url?.[2] ?? place;
   const allowed = insecure.includes(host) || url?.[1] === "http";
   const scheme = url?.[1] ?? (allowed ? "http" : "https");
-  return { base: `${scheme}://${HOSTS[host] ?? host}${(url?.[3] ?? "").replace(/\/+$/, "")}`, insecure: allowed, host };
+  return { base: `${scheme}://${host === "docker.io" ? DOCKER_HUB : host}${(url?.[3] ?? "").replace(/\/+$/, "")}`, insecure: allowed, host };
 }
 
 /** Where to ask for the images of a registry, mirrors first. */
@@ -38,6 +38,7 @@ export function endpointsOf(
   registry: string,
   settings: Pick<ImageSettings, "mirrors" | "insecure">,
 ): readonly Endpoint[] {
-  const mirrors = settings.mirrors[registry] ?? settings.mirrors["*"] ?? [];
+  const table = new Map(Object.entries(settings.mirrors));
+  const mirrors = table.get(registry) ?? table.get("*") ?? [];
   return [...mirrors, registry].map((place) => endpoint(place, settings));
 }

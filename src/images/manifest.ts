@@ -10,7 +10,7 @@ export const MANIFEST_TYPES = {
 } as const;
 
 /** How a layer is packed, by its media type; layers that only other registries give out are not had. */
-const PACKINGS: Readonly<Record<string, Packing>> = {
+const PACKINGS = new Map(Object.entries<Packing>({
   "application/vnd.oci.image.layer.v1.tar": "none",
   "application/vnd.oci.image.layer.v1.tar+gzip": "gzip",
   "application/vnd.oci.image.layer.v1.tar+zstd": "zstd",
@@ -20,7 +20,7 @@ const PACKINGS: Readonly<Record<string, Packing>> = {
   "application/vnd.docker.image.rootfs.diff.tar": "none",
   "application/vnd.docker.image.rootfs.diff.tar.gzip": "gzip",
   "application/vnd.docker.image.rootfs.diff.tar.zstd": "zstd",
-};
+}));
 
 /** How bytes are compressed. */
 export type Packing = "none" | "gzip" | "zstd";
@@ -142,7 +142,7 @@ export function parseManifest(document: Json): Manifest {
 
 /** How a layer is packed. @throws ImageFault "Refused" for what is no file system */
 export function packingOf(mediaType: string): Packing {
-  const packing = PACKINGS[mediaType];
+  const packing = PACKINGS.get(mediaType);
   if (packing === undefined)
     throw refuse(`a layer of media type ${JSON.stringify(mediaType)} is no part of a file system`);
   return packing;

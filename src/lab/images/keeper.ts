@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { nodeOptions } from "#base/entry.ts";
 import { PodwireError } from "#base/errors.ts";
 import { ImageFault, type ImageStore, type LayerKeeper, type UnpackMessage, type UnpackResult } from "#images/index.ts";
-import { enterStage, initOf, LAB_ROOT, type StageSources } from "#lab/stage/index.ts";
+import { enterStage, labInit, LAB_ROOT, type StageSources } from "#lab/stage/index.ts";
 
 /** How long the unpacking process waits for more to do, in ms. */
 const IDLE_MS = 5000;
@@ -73,7 +73,7 @@ export class StageKeeper implements LayerKeeper {
     try {
       const command = [`${LAB_ROOT}/node`, ...nodeOptions, `${LAB_ROOT}/dist/unpack.cjs`];
       const sources = { ...this.#sources, state: this.#store.layout.lab };
-      const { child } = await enterStage(sources, initOf(sources.tools), command, fd);
+      const { child } = await enterStage(sources, labInit(sources.tools), command, fd);
       await this.#ready(child);
       return child;
     } catch (error) {

@@ -9,5 +9,6 @@ export {
   PROGRAM_ROOT,
   pathInside,
   prepareFolders,
+  removeFolders,
   writeInside,
 } from "./root.ts";

@@ -92,7 +92,7 @@ const INIT = "/usr/bin/tini";
  * @param tools folder of additional tools, or an empty string
  * @throws PodwireError "NoInit"
  */
-export function initOf(tools: string): string {
+export function labInit(tools: string): string {
   if ([tools, ""].some((root) => existsSync(`${root}${INIT}`))) return `${LAB_ROOT}${INIT}`;
   throw new PodwireError("NoInit", "every machine needs tini, which is not here; run: podwire doctor");
 }
