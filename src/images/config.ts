@@ -30,7 +30,11 @@ function endpoint(place: string, { insecure }: Pick<ImageSettings, "insecure">):
   const host = url?.[2] ?? place;
   const allowed = insecure.includes(host) || url?.[1] === "http";
   const scheme = url?.[1] ?? (allowed ? "http" : "https");
-  return { base: `${scheme}://${host === "docker.io" ? DOCKER_HUB : host}${(url?.[3] ?? "").replace(/\/+$/, "")}`, insecure: allowed, host };
+  return {
+    base: `${scheme}://${host === "docker.io" ? DOCKER_HUB : host}${(url?.[3] ?? "").replace(/\/+$/, "")}`,
+    insecure: allowed,
+    host,
+  };
 }
 
 /** Where to ask for the images of a registry, mirrors first. */

@@ -53,15 +53,23 @@ describe("places of registries", () => {
       "https://mirror.example",
       "https://registry-1.docker.io",
     ]);
-    expect(endpointsOf("local:5000", settings).map(({ base }) => base)).toEqual(["https://any.example", "http://local:5000"]);
+    expect(endpointsOf("local:5000", settings).map(({ base }) => base)).toEqual([
+      "https://any.example",
+      "http://local:5000",
+    ]);
     expect(endpointsOf("localhost:5000", { mirrors: {}, insecure: [] })[0]?.base).toBe("https://localhost:5000");
   });
 });
 
 describe("challenges (RFC 9110 section 11.6.1)", () => {
   it("are taken apart", () => {
-    expect(parseChallenges('Bearer realm="https://auth.example/token",service="a, b",scope="repository:x:pull"')).toEqual([
-      { scheme: "bearer", parameters: { realm: "https://auth.example/token", service: "a, b", scope: "repository:x:pull" } },
+    expect(
+      parseChallenges('Bearer realm="https://auth.example/token",service="a, b",scope="repository:x:pull"'),
+    ).toEqual([
+      {
+        scheme: "bearer",
+        parameters: { realm: "https://auth.example/token", service: "a, b", scope: "repository:x:pull" },
+      },
     ]);
     expect(parseChallenges('Basic realm=simple, Bearer realm="x \\"y\\""')).toEqual([
       { scheme: "basic", parameters: { realm: "simple" } },

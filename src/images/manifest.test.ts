@@ -2,7 +2,15 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { buildImage, buildIndex } from "#test/support/images/build.ts";
 import { ImageFault } from "./errors.ts";
-import { checkConfig, choosePlatform, isIndex, packingOf, parseConfig, parseManifest, parseObject } from "./manifest.ts";
+import {
+  checkConfig,
+  choosePlatform,
+  isIndex,
+  packingOf,
+  parseConfig,
+  parseManifest,
+  parseObject,
+} from "./manifest.ts";
 
 const amd64 = { os: "linux", architecture: "amd64" };
 const arm64 = { os: "linux", architecture: "arm64", variant: "v8" };
@@ -26,19 +34,31 @@ describe("manifests and configurations", () => {
     expect(parsed).toMatchObject({
       entrypoint: ["/entry"],
       cmd: ["arg"],
-      env: [["A", "1"], ["B", "x=y"], ["C", ""]],
+      env: [
+        ["A", "1"],
+        ["B", "x=y"],
+        ["C", ""],
+      ],
       user: "web:www",
       workingDir: "/srv",
       exposedPorts: ["80/tcp"],
       stopSignal: "SIGQUIT",
     });
     expect(() => checkConfig(parsed, 2, parsed.platform)).toThrow("mismatched image rootfs and manifest layers");
-    expect(() => checkConfig({ ...parsed, platform: arm64 }, 1, amd64)).toThrow("is for linux/arm64, this machine is linux/amd64");
+    expect(() => checkConfig({ ...parsed, platform: arm64 }, 1, amd64)).toThrow(
+      "is for linux/arm64, this machine is linux/amd64",
+    );
   });
 
   it("of an index: the one for this machine", () => {
     const [one, other] = [buildImage([{ files: [{ name: "1" }] }]), buildImage([{ files: [{ name: "2" }] }])];
-    const index = parseObject(buildIndex([{ image: one, architecture: "amd64" }, { image: other, architecture: "arm64" }]).bytes, "it");
+    const index = parseObject(
+      buildIndex([
+        { image: one, architecture: "amd64" },
+        { image: other, architecture: "arm64" },
+      ]).bytes,
+      "it",
+    );
     expect(isIndex(index)).toBe(true);
     expect(choosePlatform(index, amd64, "x").digest).toBe(one.manifest.digest);
     expect(choosePlatform(index, arm64, "x").digest).toBe(other.manifest.digest);
@@ -55,13 +75,19 @@ describe("manifests and configurations", () => {
     ["a negative size", { config: { digest: `sha256:${HEX}`, size: -1 } }, "size -1"],
     ["a huge size", { config: { digest: `sha256:${HEX}`, size: 2 ** 50 } }, "allowed is 0 to"],
     ["a huge configuration", { config: { digest: `sha256:${HEX}`, size: 5 * 1024 * 1024 } }, "allowed are 4194304"],
-    ["too many layers", { config: { digest: `sha256:${HEX}`, size: 1 }, layers: Array(128).fill({}) }, "allowed are 127"],
+    [
+      "too many layers",
+      { config: { digest: `sha256:${HEX}`, size: 1 }, layers: Array(128).fill({}) },
+      "allowed are 127",
+    ],
   ])("with %s are refused", (_what, document, words) => {
     expect(() => parseManifest(document as Record<string, unknown>)).toThrow(words);
   });
 
   it("of layers that are no file systems are refused", () => {
-    expect(() => packingOf("application/vnd.cncf.helm.chart.content.v1.tar+gzip")).toThrow("is no part of a file system");
+    expect(() => packingOf("application/vnd.cncf.helm.chart.content.v1.tar+gzip")).toThrow(
+      "is no part of a file system",
+    );
     expect(() => packingOf("__proto__")).toThrow("is no part of a file system");
   });
 

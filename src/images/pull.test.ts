@@ -4,17 +4,37 @@ import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { blob, type BuiltImage, buildImage, buildIndex, dockerArchive, tarOf, writeLayout } from "#test/support/images/build.ts";
+import {
+  type BuiltImage,
+  blob,
+  buildImage,
+  buildIndex,
+  dockerArchive,
+  tarOf,
+  writeLayout,
+} from "#test/support/images/build.ts";
 import { plainKeeper } from "#test/support/images/keeper.ts";
 import { findRegistry, Registry } from "#test/support/images/registry.ts";
-import { type ImageSettings, ImageStore, isFault, type Keyring, loadImages, type Progress, Puller, Pulls } from "./index.ts";
+import {
+  type ImageSettings,
+  ImageStore,
+  isFault,
+  type Keyring,
+  loadImages,
+  type Progress,
+  Puller,
+  Pulls,
+} from "./index.ts";
 import { defaultHttpOptions } from "./registry/index.ts";
 
 const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 const image = (content: string, packing: "none" | "gzip" | "zstd" = "gzip"): BuiltImage =>
-  buildImage([{ files: [{ name: "base", content: "base", ...own }] }, { files: [{ name: "file", content, ...own }], packing }], {
-    Cmd: ["/file"],
-  });
+  buildImage(
+    [{ files: [{ name: "base", content: "base", ...own }] }, { files: [{ name: "file", content, ...own }], packing }],
+    {
+      Cmd: ["/file"],
+    },
+  );
 const nobody: Keyring = { entries: [] };
 
 let base: string;
@@ -41,7 +61,10 @@ function pull(name: string, settings: Partial<ImageSettings> = {}, keyring = nob
 }
 
 const contents = (name: string, record: { layers: readonly { diffId: string }[] }) =>
-  record.layers.map(({ diffId }) => join(store.layout.layer(diffId), name)).filter((path) => existsSync(path)).map((path) => readFileSync(path, "utf8"));
+  record.layers
+    .map(({ diffId }) => join(store.layout.layer(diffId), name))
+    .filter((path) => existsSync(path))
+    .map((path) => readFileSync(path, "utf8"));
 const leftovers = () => [...readdirSync(store.layout.partial), ...readdirSync(store.layout.blobs)];
 
 const needsRegistry = findRegistry() ? {} : { skip: true, meta: { skipReason: "docker-registry is not installed" } };
@@ -78,12 +101,18 @@ describe("pulls from Debian's docker-registry", needsRegistry, () => {
     ]);
     await registry.putManifest("multi", "latest", index);
     const { record } = await pull(`${registry.host}/multi`, insecure());
-    expect([record.digest, record.manifest, record.name]).toEqual([index.digest, mine.manifest.digest, `${registry.host}/multi:latest`]);
+    expect([record.digest, record.manifest, record.name]).toEqual([
+      index.digest,
+      mine.manifest.digest,
+      `${registry.host}/multi:latest`,
+    ]);
     const byDigest = await pull(`${registry.host}/multi@${mine.manifest.digest}`, insecure());
     expect(byDigest.record.id).toBe(record.id);
     const foreign = buildIndex([{ image: other, architecture: "s390x" }]);
     await registry.putManifest("multi", "foreign", foreign);
-    await expect(pull(`${registry.host}/multi:foreign`, insecure())).rejects.toThrow("no match for platform in manifest");
+    await expect(pull(`${registry.host}/multi:foreign`, insecure())).rejects.toThrow(
+      "no match for platform in manifest",
+    );
   });
 
   it("say in containerd's words that there is no such image, or no way to speak with the registry", async () => {
@@ -101,7 +130,9 @@ describe("pulls from Debian's docker-registry", needsRegistry, () => {
     const file = registry.blobFile(layer);
     const bytes = readFileSync(file);
     writeFileSync(file, Buffer.concat([bytes.subarray(0, -1), Buffer.of((bytes.at(-1) ?? 0) ^ 1)]));
-    await expect(pull(name, insecure())).rejects.toThrow(new RegExp(`unexpected commit digest sha256:[0-9a-f]{64}, expected ${layer}`));
+    await expect(pull(name, insecure())).rejects.toThrow(
+      new RegExp(`unexpected commit digest sha256:[0-9a-f]{64}, expected ${layer}`),
+    );
     expect(leftovers().some((entry) => layer.endsWith(entry))).toBe(false);
     expect(readdirSync(store.layout.partial)).toEqual([]);
     truncateSync(file, 10);
@@ -113,7 +144,11 @@ describe("pulls from Debian's docker-registry", needsRegistry, () => {
     const device = buildImage([{ files: [{ name: "dev/sda", type: "4", ...own }] }]);
     const name = await registry.push("device", "1", device);
     await expect(pull(name, insecure())).rejects.toThrow('archive entry "dev/sda": it is a block device');
-    const ids = buildImage([{ tar: tarOf([{ name: "a", ...own }]) }], {}, { rootfs: { diff_ids: [`sha256:${"0".repeat(64)}`] } });
+    const ids = buildImage(
+      [{ tar: tarOf([{ name: "a", ...own }]) }],
+      {},
+      { rootfs: { diff_ids: [`sha256:${"0".repeat(64)}`] } },
+    );
     await expect(pull(await registry.push("diff", "1", ids), insecure())).rejects.toThrow("wrong diff id");
     expect(existsSync(store.layout.layers) ? readdirSync(store.layout.layers) : []).toEqual([]);
   });
@@ -132,11 +167,17 @@ describe("pulls from Debian's docker-registry", needsRegistry, () => {
     const puller = new Puller({ settings });
     pullers.push(puller);
     const pulls = new Pulls({ store, keeper: plainKeeper(store), puller, settings, uses });
-    expect(await pulls.answer({ image: name, policy: "Never", keyring: nobody })).toMatchObject({ ok: false, code: "NotPresent" });
+    expect(await pulls.answer({ image: name, policy: "Never", keyring: nobody })).toMatchObject({
+      ok: false,
+      code: "NotPresent",
+    });
     const request = { image: name, policy: "IfNotPresent", keyring: nobody } as const;
     const [one, two] = await Promise.all([pulls.answer(request), pulls.answer(request)]);
     expect(one).toBe(two);
-    expect(one).toMatchObject({ ok: true, image: { imageId: expect.stringMatching(/^127.0.0.1:\d+\/nodes@sha256:/), config: { cmd: ["/file"] } } });
+    expect(one).toMatchObject({
+      ok: true,
+      image: { imageId: expect.stringMatching(/^127.0.0.1:\d+\/nodes@sha256:/), config: { cmd: ["/file"] } },
+    });
     expect("pulled" in one).toBe(true);
     expect("pulled" in (await pulls.answer(request))).toBe(false);
     expect(pulls.state().images[0]?.names).toContain(name);
@@ -178,7 +219,9 @@ describe("a registry that wants a name and a password", needsRegistry, () => {
     const entry = (password: string) => ({ place: registry.host, credentials: { username: "user", password } });
     await expect(pull(name, insecure)).rejects.toThrow("no basic auth credentials");
     await expect(pull(name, insecure, { entries: [entry("wrong")] })).rejects.toThrow("pull access denied");
-    await expect(pull(name, insecure, { entries: [{ ...entry("secret"), place: "other:5000" }] })).rejects.toThrow("pull access denied");
+    await expect(pull(name, insecure, { entries: [{ ...entry("secret"), place: "other:5000" }] })).rejects.toThrow(
+      "pull access denied",
+    );
     const { record } = await pull(name, insecure, { entries: [entry("wrong"), entry("secret")] });
     expect(contents("file", record)).toEqual(["private"]);
   });
@@ -198,7 +241,10 @@ describe("pulls from places that behave in other ways", () => {
     }
   });
   /** Serves an image, unless `other` answers. @returns its host */
-  async function serve(built: BuiltImage, other: (request: IncomingMessage, response: ServerResponse) => boolean): Promise<string> {
+  async function serve(
+    built: BuiltImage,
+    other: (request: IncomingMessage, response: ServerResponse) => boolean,
+  ): Promise<string> {
     const blobs = new Map([built.config, ...built.layers].map((part) => [part.digest, part.bytes]));
     return listen((request, response) => {
       if (other(request, response)) return;
@@ -240,7 +286,9 @@ describe("pulls from places that behave in other ways", () => {
     const entries = [{ place: host, credentials: { username: "u", password: "p" } }];
     const { record } = await pull(`${host}/app:1`, { insecure: [host] }, { entries });
     expect(contents("file", record)).toEqual(["by token"]);
-    expect(heard).toEqual([`/token?service=reg&scope=repository%3Aapp%3Apull Basic ${Buffer.from("u:p").toString("base64")}`]);
+    expect(heard).toEqual([
+      `/token?service=reg&scope=repository%3Aapp%3Apull Basic ${Buffer.from("u:p").toString("base64")}`,
+    ]);
     expect(elsewhere).toEqual([undefined, undefined, undefined]);
   });
 
@@ -271,7 +319,9 @@ describe("pulls from places that behave in other ways", () => {
       return false;
     });
     await expect(pull(`${lying}/app:1`, { insecure: [lying] })).rejects.toThrow("unexpected commit digest");
-    await expect(pull(`${lying}/app@sha256:${"1".repeat(64)}`, { insecure: [lying] })).rejects.toThrow("unexpected commit digest");
+    await expect(pull(`${lying}/app@sha256:${"1".repeat(64)}`, { insecure: [lying] })).rejects.toThrow(
+      "unexpected commit digest",
+    );
     const endless = await listen((_, response) => {
       const more = () => response.write(Buffer.alloc(1 << 20, " "), () => response.destroyed || more());
       more();
@@ -289,7 +339,9 @@ describe("pulls from places that behave in other ways", () => {
 
   it("fail at once where nobody listens, and soon where nobody answers", async () => {
     await expect(pull("127.0.0.1:1/app:1")).rejects.toThrow("dial tcp 127.0.0.1:1: connect: connection refused");
-    await expect(pull("nowhere.invalid/app:1")).rejects.toThrow(/lookup nowhere\.invalid: (no such host|server misbehaving)/);
+    await expect(pull("nowhere.invalid/app:1")).rejects.toThrow(
+      /lookup nowhere\.invalid: (no such host|server misbehaving)/,
+    );
     const sockets: Socket[] = [];
     const mute = createServer((socket) => sockets.push(socket));
     await new Promise<void>((resolve) => void mute.listen(0, "127.0.0.1", () => resolve()));
@@ -327,7 +379,9 @@ describe("pulls from places that behave in other ways", () => {
     const { Http } = await import("./registry/index.ts");
     const http = new Http();
     const authorizer = new Authorizer(http, undefined, false);
-    await expect(authorizer.answer(`Bearer realm="http://${secure}/token"`, "s")).rejects.toThrow("which is not secure");
+    await expect(authorizer.answer(`Bearer realm="http://${secure}/token"`, "s")).rejects.toThrow(
+      "which is not secure",
+    );
     http.close();
   });
 });
@@ -363,7 +417,13 @@ describe("archives of images", () => {
     await expect(load(join(base, "missing"))).rejects.toThrow("no such file or directory");
     writeFileSync(join(base, "empty.tar"), tarOf([{ name: "a" }]));
     await expect(load(join(base, "empty.tar"))).rejects.toThrow("neither an OCI layout");
-    const forged = { ...built, layers: [built.layers[0] ?? blob(Buffer.alloc(0), ""), { ...(built.layers[1] ?? blob(Buffer.alloc(0), "")), bytes: Buffer.alloc(built.layers[1]?.bytes.length ?? 0) }] };
+    const forged = {
+      ...built,
+      layers: [
+        built.layers[0] ?? blob(Buffer.alloc(0), ""),
+        { ...(built.layers[1] ?? blob(Buffer.alloc(0), "")), bytes: Buffer.alloc(built.layers[1]?.bytes.length ?? 0) },
+      ],
+    };
     writeLayout(join(base, "forged"), forged, "app:1");
     await expect(load(join(base, "forged"))).rejects.toThrow("unexpected commit digest");
     expect(store.records.list()).toEqual([]);

@@ -11,7 +11,11 @@ describe("names of images (distribution/reference, normalize_test.go and referen
     ["docker.io/nginx", "docker.io/library/nginx:latest", "nginx"],
     ["index.docker.io/podwire/echo", "docker.io/podwire/echo:latest", "podwire/echo"],
     ["library/nginx", "docker.io/library/nginx:latest", "nginx"],
-    ["registry.k8s.io/coredns/coredns:v1.12.0", "registry.k8s.io/coredns/coredns:v1.12.0", "registry.k8s.io/coredns/coredns"],
+    [
+      "registry.k8s.io/coredns/coredns:v1.12.0",
+      "registry.k8s.io/coredns/coredns:v1.12.0",
+      "registry.k8s.io/coredns/coredns",
+    ],
     ["localhost/a", "localhost/a:latest", "localhost/a"],
     ["localhost:5000/a/b:tag", "localhost:5000/a/b:tag", "localhost:5000/a/b"],
     ["[2001:db8::1]:5000/repo", "[2001:db8::1]:5000/repo:latest", "[2001:db8::1]:5000/repo"],

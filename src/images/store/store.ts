@@ -107,7 +107,7 @@ export class ImageStore {
   async lend<T>(digest: string, work: (name: string) => Promise<T>): Promise<T> {
     const folder = join(this.layout.lab, "in");
     const name = `${hexOf(digest)}-${process.pid}-${Math.trunc(performance.now() * 1000)}`;
-    mkdirSync(folder, { recursive: true, mode: 0o755 });
+    mkdirSync(folder, { recursive: true });
     linkSync(this.layout.blob(digest), join(folder, name));
     try {
       return await work(name);

@@ -1,4 +1,4 @@
 /** The images of the clusters on this machine. */
 export { StageKeeper } from "./keeper.ts";
-export { imageStorePath } from "./path.ts";
+export { openImageStore } from "./open.ts";
 export { type ImageFolders, ImageSupply } from "./supply.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { nodeOptions } from "#base/entry.ts";
 import { PodwireError } from "#base/errors.ts";
 import { ImageFault, type ImageStore, type LayerKeeper, type UnpackMessage, type UnpackResult } from "#images/index.ts";
-import { enterStage, labInit, LAB_ROOT, type StageSources } from "#lab/stage/index.ts";
+import { enterStage, LAB_ROOT, labInit, type StageSources } from "#lab/stage/index.ts";
 
 /** How long the unpacking process waits for more to do, in ms. */
 const IDLE_MS = 5000;

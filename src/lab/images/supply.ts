@@ -1,9 +1,9 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { ImageServer, type ImageSettings, ImageStore, Puller, Pulls } from "#images/index.ts";
+import { ImageServer, type ImageSettings, Puller, Pulls } from "#images/index.ts";
 import type { StageSources } from "#lab/stage/index.ts";
 import { StageKeeper } from "./keeper.ts";
-import { imageStorePath } from "./path.ts";
+import { openImageStore } from "./open.ts";
 
 /** What the engine's stage shows of images to the lab. */
 export interface ImageFolders {
@@ -35,10 +35,9 @@ export class ImageSupply {
     sources: Omit<StageSources, "state" | "images">,
     settings: ImageSettings,
   ): Promise<ImageSupply> {
-    const store = ImageStore.open(imageStorePath());
+    const store = openImageStore();
     const socket = join(folder, "images");
     mkdirSync(socket, { mode: 0o755 });
-    mkdirSync(store.layout.layers, { recursive: true, mode: 0o755 });
     const uses = await store.use(cluster);
     const puller = new Puller({ settings });
     const keeper = new StageKeeper(sources, store);

@@ -7,7 +7,7 @@ import {
   hexOf,
   type ImageRecord,
   type ImageSettings,
-  ImageStore,
+  type ImageStore,
   type Keyring,
   loadImages,
   Puller,
@@ -17,7 +17,7 @@ import {
   shownName,
 } from "#images/index.ts";
 import { imageSettings, parseConfigFile } from "#lab/config/index.ts";
-import { imageStorePath, StageKeeper } from "#lab/images/index.ts";
+import { openImageStore, StageKeeper } from "#lab/images/index.ts";
 import { LayerProgress } from "./imageProgress.ts";
 import { installation } from "./installation.ts";
 
@@ -31,7 +31,7 @@ export interface PullFlags {
 
 /** A command on the store, with what may make and remove layers. */
 async function withStore<T>(work: (store: ImageStore, keeper: StageKeeper) => Promise<T>): Promise<T> {
-  const store = ImageStore.open(imageStorePath());
+  const store = openImageStore();
   const keeper = new StageKeeper(installation(), store);
   try {
     return await work(store, keeper);
@@ -123,7 +123,7 @@ export function runLoad(path: string, flags: { readonly name?: string; readonly 
 
 /** `podwire images ls` */
 export function runList(flags: { readonly json?: boolean }): void {
-  const store = ImageStore.open(imageStorePath());
+  const store = openImageStore();
   const records = store.records.list();
   if (flags.json) return print(records.map((record) => described(store, record)));
   const rows = records.map(({ name, id, size }) => {

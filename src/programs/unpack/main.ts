@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { hexOf, ImageFault, type UnpackMessage, type UnpackResult, unpackLayer } from "#images/index.ts";
 import { LAB_ROOT } from "#lab/stage/index.ts";
 
@@ -52,7 +52,6 @@ function main(): void {
     process.stderr.write("unpack: is started by podwire\n");
     process.exit(2);
   }
-  for (const folder of ["layers", "drafts", "in"]) mkdirSync(`${ROOT}/${folder}`, { recursive: true, mode: 0o755 });
   process.on("disconnect", () => process.exit(0));
   process.on("message", (message: UnpackMessage) => void answer(message).then((result) => send(result)));
   send({ ready: true });

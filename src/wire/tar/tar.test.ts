@@ -41,7 +41,15 @@ describe("tar archives", () => {
     writeFileSync(join(folder, "in", long), "content", { mode: 0o640 });
     symlinkSync("../target", join(folder, "in/link"));
     execFileSync("ln", [join(folder, "in", long), join(folder, "in/hard")]);
-    const archive = execFileSync("tar", ["-C", join(folder, "in"), `--format=${format}`, "--sort=name", "-cf", "-", "."]);
+    const archive = execFileSync("tar", [
+      "-C",
+      join(folder, "in"),
+      `--format=${format}`,
+      "--sort=name",
+      "-cf",
+      "-",
+      ".",
+    ]);
     const entries = read(archive, 100);
     expect(entries.map(({ name, type }) => [name, type])).toEqual([
       ["./", "folder"],
@@ -58,7 +66,13 @@ describe("tar archives", () => {
   it("keep bytes of attributes as they are, and large numbers", () => {
     const value = Buffer.from([1, 0, 0, 2, 0, 0xff, 0x80, 0x0a, 0x3d]);
     const [entry] = read(
-      tarOf([{ name: "short", content: "x", pax: { "SCHILY.xattr.security.capability": value, path: "päth", uid: "70000", mtime: "12.5" } }]),
+      tarOf([
+        {
+          name: "short",
+          content: "x",
+          pax: { "SCHILY.xattr.security.capability": value, path: "päth", uid: "70000", mtime: "12.5" },
+        },
+      ]),
     );
     expect(entry).toMatchObject({ name: Buffer.from("päth").toString("latin1"), uid: 70_000, mtime: 12.5 });
     expect(entry?.xattrs["security.capability"]).toEqual(value);
@@ -67,7 +81,14 @@ describe("tar archives", () => {
     big.writeUInt8(0x80, 108);
     big.writeUInt32BE(3_000_000, 112);
     big.write(" ".repeat(8), 148, "latin1");
-    big.write(`${big.reduce((a, b) => a + b, 0).toString(8).padStart(6, "0")}\0 `, 148, "latin1");
+    big.write(
+      `${big
+        .reduce((a, b) => a + b, 0)
+        .toString(8)
+        .padStart(6, "0")}\0 `,
+      148,
+      "latin1",
+    );
     expect(read(Buffer.concat([big, Buffer.alloc(1024)]))[0]?.uid).toBe(3_000_000);
   });
 
@@ -81,9 +102,9 @@ describe("tar archives", () => {
     expect(() => read(tarOf([{ name: "s", type: "S" }]))).toThrow("sparse");
     expect(() => read(tarOf([{ name: "q", type: "Q" }]))).toThrow("unknown type");
     expect(() => read(tarOf([{ name: "x", pax: { size: "-5" } }]))).toThrow("wrong size");
-    expect(() => read(tarOf([{ name: "x", pax: { comment: "c".repeat(500) } }]), 512, { entries: 10, extended: 400 })).toThrow(
-      "allowed are 400",
-    );
+    expect(() =>
+      read(tarOf([{ name: "x", pax: { comment: "c".repeat(500) } }]), 512, { entries: 10, extended: 400 }),
+    ).toThrow("allowed are 400");
     const many = tarOf(Array.from({ length: 11 }, (_, i) => ({ name: `f${i}` })));
     expect(() => read(many, 512, { entries: 10, extended: 400 })).toThrow("more than 10 entries");
   });

@@ -19,6 +19,7 @@ const APPLETS = [
   "touch",
   "grep",
   "pwd",
+  "tar",
 ];
 
 /** Files that this machine's busybox is made of: the program, and its libraries where it is not static. */
