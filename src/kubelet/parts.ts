@@ -80,7 +80,7 @@ export function makeParts(base: AgentBase): AgentParts {
     },
     base.spawner,
   );
-  const images = deps.images ?? nodeImages(options);
+  const images = deps.images ?? nodeImages(options, () => registration.update());
   const cni = new CniRuntime(
     { confDir: options.cniConfDir, binDirs: options.cniBinDirs, cacheDir: folders.cni },
     { log: log.child("cni") },
@@ -233,9 +233,9 @@ function findInit(): readonly string[] {
 }
 
 /** Images as somebody pulls them for this node; templates alone where nobody does. */
-function nodeImages({ images }: AgentOptions): ImageSource {
+function nodeImages({ images }: AgentOptions, onChange: () => void): ImageSource {
   const templates = templateImages();
-  return images && existsSync(images.socket) ? new ClusterImages(images, templates) : templates;
+  return images && existsSync(images.socket) ? new ClusterImages(images, templates, onChange) : templates;
 }
 
 function templateImages(): TemplateImages {

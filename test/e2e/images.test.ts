@@ -101,11 +101,12 @@ describe("U02 images without Docker", skip, () => {
       const image = `${registry.host}/web:1`;
       await cluster.ok("run", "web", `--image=${image}`);
       await ready("web");
-      const said = await events(cluster, "web");
-      expect(said).toContain(`Pulling image "${image}"`);
-      expect(said).toMatch(
-        /Pulled +Successfully pulled image "127.0.0.1:\d+\/web:1" in \S+ \(\S+ including waiting\). Image size: \d+ bytes./,
-      );
+      await expect
+        .poll(() => events(cluster, "web"))
+        .toMatch(
+          /Pulled +Successfully pulled image "127.0.0.1:\d+\/web:1" in \S+ \(\S+ including waiting\). Image size: \d+ bytes./,
+        );
+      expect(await events(cluster, "web")).toContain(`Pulling image "${image}"`);
       expect(await cluster.ok("get", "pod", "web", "-o", "jsonpath={.status.containerStatuses[0].imageID}")).toMatch(
         new RegExp(`^${registry.host}/web@sha256:[0-9a-f]{64}$`),
       );
@@ -152,7 +153,7 @@ describe("U02 images without Docker", skip, () => {
       const pin = (node: string) => `--overrides={"apiVersion":"v1","spec":{"nodeName":"${node}"}}`;
       await cluster.ok("run", "other", `--image=${image}`, pin("controlplane"));
       await ready("other");
-      expect(await events(cluster, "other")).toContain("already present on machine");
+      await expect.poll(() => events(cluster, "other")).toContain("already present on machine");
       await cluster.ok("delete", "pod", "other", "--wait=false");
       await expect.poll(async () => (await cluster.kubectl("logs", "other")).stdout).toContain("ended by SIGINT");
       const listed = JSON.parse((await cluster.podwire("images", "ls", "--json")).stdout) as {
@@ -165,7 +166,9 @@ describe("U02 images without Docker", skip, () => {
       // The files belong to the cluster's ids.
       const own = user ? user.uid : 1_900_000_000;
       expect(new Set(readdirSync(store).map((layer) => statSync(join(store, layer)).uid))).toEqual(new Set([own]));
-      expect(await cluster.ok("get", "nodes", "-o", "jsonpath={.items[*].status.images[*].names}")).toContain(image);
+      await expect
+        .poll(() => cluster.ok("get", "nodes", "-o", "jsonpath={.items[*].status.images[*].names}"))
+        .toContain(image);
       // While the cluster runs nobody takes it away, and nobody in the lab can write to it.
       expect((await cluster.podwire("images", "rm", image)).stderr).toContain("in use by the running cluster");
       const write =

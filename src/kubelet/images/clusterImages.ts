@@ -26,9 +26,12 @@ export class ClusterImages implements ImageSource {
   readonly #templates: TemplateImages;
   readonly #layers: string;
   readonly #client: ImageClient;
+  readonly #onChange: () => void;
   #state: ImagesState | undefined;
 
-  constructor(options: ClusterImagesOptions, templates: TemplateImages) {
+  /** @param onChange other images are listed than before */
+  constructor(options: ClusterImagesOptions, templates: TemplateImages, onChange: () => void) {
+    this.#onChange = onChange;
     this.#templates = templates;
     this.#layers = options.layers;
     this.#client = new ImageClient(options.socket);
@@ -103,7 +106,9 @@ export class ClusterImages implements ImageSource {
   }
 
   async #refresh(): Promise<ImagesState | undefined> {
+    const before = JSON.stringify(this.#state?.images ?? []);
     this.#state = await this.#client.state().catch(() => this.#state);
+    if (JSON.stringify(this.#state?.images ?? []) !== before) this.#onChange();
     return this.#state;
   }
 }
