@@ -65,6 +65,8 @@ export interface ScaleRules {
   readonly custom?: {
     /** The path of spec's number, for errors. */
     readonly path: string;
+    /** The same path, field by field. */
+    readonly fields: readonly string[];
     replicas(object: StoredObject): number | undefined;
     current(object: StoredObject): number | undefined;
     /** A copy of the object with another number. */

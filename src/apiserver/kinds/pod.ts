@@ -98,7 +98,7 @@ export const pod = defineKind<Pod>({
 });
 
 /** Guaranteed, Burstable or BestEffort by the resources of the containers. */
-function qosClass(spec: V1PodSpec): string {
+export function qosClass(spec: V1PodSpec): string {
   const resources = [...(spec.containers ?? []), ...(spec.initContainers ?? [])].map((c) => c.resources ?? {});
   const counted = (r: Record<string, string> | undefined) =>
     Object.keys(r ?? {}).filter((k) => k === "cpu" || k === "memory");
