@@ -12,7 +12,7 @@ import {
 } from "../errors.ts";
 import type { Kind, ServiceAllocator, User, WriteContext } from "../kinds/definition.ts";
 import { validateMeta, validateMetaUpdate } from "../kinds/metadata.ts";
-import { randomSuffix } from "../kinds/pod.ts";
+import { randomSuffix } from "../kinds/random-name.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
 import { cloneJson, type Dict, equalJson, type StoredObject } from "../object.ts";
 import { trackUpdate } from "../patch/managed-fields.ts";
@@ -194,13 +194,14 @@ export class Objects {
     kind: Kind,
     object: StoredObject | undefined,
     old: StoredObject | undefined,
-    { user, subresource }: Pick<WriteOptions, "user" | "subresource">,
+    { user, subresource, warn }: Pick<WriteOptions, "user" | "subresource"> & Partial<Pick<WriteOptions, "warn">>,
   ): void {
     const { name, namespace = "" } = (object ?? (old as StoredObject)).metadata;
     this.admit({
       ...{ operation, kind, namespace, name, user, subresource },
       ...(object ? { object } : {}),
       ...(old ? { old } : {}),
+      ...(warn ? { warn } : {}),
     });
   }
 
