@@ -106,7 +106,7 @@ export class Objects {
     const whole = options.subresource === "" || options.subresource === "scale" || kind.custom;
     if (whole || changesPodPart(options.subresource)) kind.validate(object, errors, context);
     // Only a whole object can be compared with the old one; a pod's parts have been.
-    if (whole && errors.causes.length === 0) kind.validateUpdate(object, old, errors);
+    if (whole && (errors.causes.length === 0 || kind.comparesInvalid)) kind.validateUpdate(object, old, errors);
     if (writesStatus(options.subresource)) kind.validateStatus(object, old, errors, options.subresource);
     errors.throwIfAny(kind.kind, kind.group, name);
     this.#admit("UPDATE", kind, object, old, options);

@@ -1,18 +1,23 @@
 import { internal, invalid, notFound } from "../errors.ts";
+import { columns as scaleColumns } from "../kinds/define.ts";
 import type { Kind } from "../kinds/definition.ts";
+import { age } from "../kinds/print.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
 import type { Dict, StoredObject } from "../object.ts";
 import { type Applied, applyConfiguration } from "../patch/managed-fields.ts";
 import { fieldPath, parentEntries, scaleEntries } from "../patch/scale-managers.ts";
+import { acceptedForm } from "./accept.ts";
 import { readConfiguration } from "./apply.ts";
 import { check, type Expected } from "./body.ts";
 import { jsonReply, type Reply } from "./call.ts";
 import type { KindCall } from "./handler.ts";
+import { includeObject } from "./list.ts";
 import { flag } from "./list-options.ts";
 import { keyOf, type WriteOptions } from "./objects.ts";
 import { patchTypeOf } from "./patches.ts";
 import type { SubresourceDeps } from "./subresource-deps.ts";
 import { subresourceWriter } from "./subresource-writer.ts";
+import { partialMetadata, rowOf, tableJson } from "./table.ts";
 import { timestamp } from "./time.ts";
 import { writeOptions } from "./write-options.ts";
 
@@ -21,7 +26,7 @@ export async function scale(deps: SubresourceDeps, request: KindCall): Promise<R
   const { kind, info, call } = request;
   const entry = deps.store.get(kind.storage, keyOf(info.namespace, info.name));
   if (!entry) throw notFound(kind, info.name);
-  if (info.verb === "get") return jsonReply(scaleOf(kind, kind.fromStored(entry.object)));
+  if (info.verb === "get") return shown(request, scaleOf(kind, kind.fromStored(entry.object)));
   const expected = {
     schema: deps.schema,
     apiVersion: "autoscaling/v1",
@@ -35,7 +40,7 @@ export async function scale(deps: SubresourceDeps, request: KindCall): Promise<R
   const change = (old: StoredObject): Dict => withScale(kind, old, next(scaleOf(kind, old)));
   const object = deps.objects.update(kind, info.namespace, info.name, change, options);
   await deps.store.settled();
-  return jsonReply(scaleOf(kind, object));
+  return shown(request, scaleOf(kind, object));
 }
 
 /** Server-side apply of a Scale: it conflicts with whoever else owns the object's number of replicas. */
@@ -71,7 +76,7 @@ async function applyScale(
   };
   const object = deps.objects.update(kind, info.namespace, info.name, change, { ...options, finish });
   await deps.store.settled();
-  return jsonReply(scaleOf(kind, object));
+  return shown(request, scaleOf(kind, object));
 }
 
 /** The object with the number of replicas of a Scale. Throws StatusError 422. */
@@ -89,6 +94,19 @@ function withScale(kind: Kind, old: StoredObject, wanted: Dict): Dict {
   const metadata = { ...old.metadata, ...(asked ? { resourceVersion: asked } : {}) };
   if (kind.scale?.custom) return { ...kind.scale.custom.withReplicas(old, replicas), metadata };
   return { ...old, metadata, spec: { ...(old.spec as Dict), replicas } };
+}
+
+const columns = scaleColumns("Name", "Desired#", "Available#", "Age");
+
+/** The answer in the form that the client takes. */
+function shown({ info, call }: KindCall, scale: StoredObject): Reply {
+  const form = acceptedForm(call.headers.accept);
+  if (form === "object") return jsonReply(scale);
+  if (form === "metadata") return jsonReply(partialMetadata(scale));
+  const { replicas = 0 } = scale.spec as { replicas?: number };
+  const { replicas: current = 0 } = scale.status as { replicas?: number };
+  const cells = [scale.metadata.name, replicas, current, age(scale.metadata.creationTimestamp, Date.now())];
+  return jsonReply(tableJson({}, JSON.stringify(columns), [rowOf(cells, scale, includeObject(info.query))]));
 }
 
 function countsOf(kind: Kind, object: StoredObject): { replicas: number; current: number } {

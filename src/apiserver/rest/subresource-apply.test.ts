@@ -172,3 +172,23 @@ describe("the parts of a pod that subresources change", () => {
     ]);
   });
 });
+
+// Source: pkg/printers/internalversion/printers.go, printScale.
+describe("kubectl get --subresource=scale", () => {
+  it("shows desired and available numbers", async () => {
+    await makeDeployment("shown", 3);
+    const accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
+    const { body } = await ask(local.api, "GET", `${deployments}/shown/scale`, undefined, { accept });
+    const { columnDefinitions, rows } = body as unknown as { columnDefinitions: Dict[]; rows: Dict[] };
+    expect(columnDefinitions.map((c) => [c.name, c.type])).toEqual([
+      ["Name", "string"],
+      ["Desired", "integer"],
+      ["Available", "integer"],
+      ["Age", "string"],
+    ]);
+    expect(rows[0]).toMatchObject({
+      cells: ["shown", 3, 0, expect.stringMatching(/^\d+s$/)],
+      object: { metadata: {} },
+    });
+  });
+});

@@ -1,11 +1,4 @@
-import {
-  isNotFound,
-  type KubeObject,
-  type Namespace,
-  type Resource,
-  resourcePath,
-  resources,
-} from "#api/index.ts";
+import { isNotFound, type KubeObject, type Namespace, type Resource, resourcePath, resources } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import type { ControllerContext } from "../context.ts";
 import { jsonEqual } from "../objects.ts";
