@@ -15,9 +15,10 @@ import type { Logger } from "#base/log.ts";
 import { StatusError, tooLarge } from "../errors.ts";
 import type { ApiServerOptions } from "../options.ts";
 import { bodyLimit } from "../rest/body.ts";
-import type { Call, Reply, Sink } from "../rest/call.ts";
+import type { Call, Reply } from "../rest/call.ts";
 import type { Handler } from "../rest/handler.ts";
 import { type ShownCertificate, shownCertificate, userAt } from "./client-certificate.ts";
+import { EventWriter } from "./event-writer.ts";
 import type { NodeProxy } from "./node-proxy.ts";
 
 /** A request over either version of HTTP. */
@@ -36,6 +37,7 @@ export class Listener {
   readonly #sockets = new Set<Socket>();
   /** Users by TLS session, so that a certificate is looked at once per connection. */
   readonly #users = new WeakMap<object, ShownCertificate>();
+  readonly #events = new EventWriter();
   #address: { host: string; port: number } | undefined;
 
   constructor(
@@ -108,12 +110,21 @@ export class Listener {
     const call = this.#call(request, gone.signal);
     try {
       if (this.#deps.proxy.wants(call)) await this.#deps.proxy.forward(call, request, response);
-      else await send(await this.#deps.handler.handle(call), response, request.method ?? "", gone.signal);
+      else await this.#answer(await this.#deps.handler.handle(call), response, call);
     } catch (error) {
       // The answer has begun, so it can only be broken off.
       this.#deps.log.error("Answer failed", { method: call.method, path: call.url, error: errorMessage(error) });
       out.destroy();
     }
+  }
+
+  async #answer(reply: Reply, response: AnyResponse, { method, signal }: Call): Promise<void> {
+    if (!reply.stream) return send(reply, response, method, signal);
+    if (signal.aborted) return;
+    const out = response as ServerResponse;
+    out.writeHead(reply.status, reply.headers);
+    out.flushHeaders();
+    reply.stream(this.#events.sink(response), signal);
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -182,7 +193,7 @@ async function readBody(request: AnyRequest): Promise<Buffer> {
   return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
 }
 
-/** Sends an answer. Resolves when it is on its way; a stream goes on. */
+/** Sends an answer that is no stream. Resolves when it is on its way. */
 export async function send(reply: Reply, response: AnyResponse, method: string, signal: AbortSignal): Promise<void> {
   // The two kinds of response have the same methods with types that do not unite.
   const out = response as ServerResponse;
@@ -192,18 +203,12 @@ export async function send(reply: Reply, response: AnyResponse, method: string, 
     await sendPieces(method === "HEAD" ? [] : reply.pieces, out, signal);
     return;
   }
-  if (!reply.stream) {
-    const body = typeof reply.body === "string" ? Buffer.from(reply.body) : reply.body;
-    out.writeHead(
-      reply.status,
-      reply.status === 304 ? reply.headers : { ...reply.headers, "content-length": String(body.length) },
-    );
-    out.end(method === "HEAD" || reply.status === 304 ? undefined : body);
-    return;
-  }
-  out.writeHead(reply.status, reply.headers);
-  out.flushHeaders();
-  reply.stream(sinkOf(response), signal);
+  const body = typeof reply.body === "string" ? Buffer.from(reply.body) : reply.body;
+  out.writeHead(
+    reply.status,
+    reply.status === 304 ? reply.headers : { ...reply.headers, "content-length": String(body.length) },
+  );
+  out.end(method === "HEAD" || reply.status === 304 ? undefined : body);
 }
 
 /** Sends as fast as the client reads, and lets others have their turn in between. */
@@ -215,33 +220,6 @@ async function sendPieces(pieces: Iterable<string>, out: ServerResponse, signal:
     else await once(out, "drain", { signal }).catch(() => {});
   }
   out.end();
-}
-
-/**
- * Where the events of a watch go. What is written in one turn of the event loop goes out as one: the more there is to
- * do, the less each event costs.
- */
-function sinkOf(response: AnyResponse): Sink {
-  const out = "stream" in response ? response.stream : response;
-  let corked = false;
-  const uncork = (): void => {
-    corked = false;
-    out.uncork();
-  };
-  return {
-    get backlog() {
-      return out.writableLength;
-    },
-    write(chunk) {
-      if (!corked) {
-        corked = true;
-        out.cork();
-        process.nextTick(uncork);
-      }
-      out.write(chunk);
-    },
-    end: () => void response.end(),
-  };
 }
 
 /** The answer to a refused upgrade, as HTTP/1.1 text. */

@@ -35,7 +35,8 @@ export function applyObject(
   const expected = { schema, apiVersion: apiVersionOf(kind), kind: kind.kind, type, decode };
   const configuration = readConfiguration(expected, request, body);
   const statusApart = kind.status && subresource === "";
-  const owner = { manager, apiVersion: expected.apiVersion, subresource, now: timestamp(), statusApart };
+  const { sets } = objects;
+  const owner = { manager, apiVersion: expected.apiVersion, subresource, now: timestamp(), statusApart, sets };
   const force = flag(info.query, "force");
   let finish: Applied["finish"] = () => {};
   const merge = (live: StoredObject | undefined): Dict => {

@@ -17,6 +17,7 @@ import { apiVersionOf } from "../kinds/registry.ts";
 import { cloneJson, type Dict, equalJson, type StoredObject } from "../object.ts";
 import { trackUpdate } from "../patch/managed-fields.ts";
 import { sameButTimes } from "../patch/managers.ts";
+import { SharedSets } from "../patch/shared-sets.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { Entry, Store } from "../store/index.ts";
 import { beginDeletion, checkPreconditions, type DeleteOptions, isGone, setPropagation } from "./deletion.ts";
@@ -39,6 +40,8 @@ export interface WriteOptions {
  * of fields, graceful deletion and finalizers. Everything runs without awaiting, so no other write can come between.
  */
 export class Objects {
+  /** What managers own, shared by all objects. */
+  readonly sets = new SharedSets();
   readonly #store: Store;
   readonly #schema: Schema;
   readonly #allocator: ServiceAllocator;
@@ -290,6 +293,7 @@ export class Objects {
       subresource: options.subresource,
       now: timestamp(),
       statusApart: kind.status && options.subresource === "",
+      sets: this.sets,
     };
     const written = kind.fromStored(object);
     trackUpdate(this.#schema, kind.type, old && kind.fromStored(old), written, owner);

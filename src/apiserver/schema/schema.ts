@@ -51,6 +51,13 @@ export interface ObjectType {
   readonly name: string;
   readonly fields: ReadonlyMap<string, Field>;
   readonly byNumber: ReadonlyMap<number, Field>;
+  /** Names of the fields that are structures held in place: in Go they are there, empty, as soon as their holder is. */
+  readonly inPlace: readonly string[];
+}
+
+/** Whether a field is a structure that is held in place, without a pointer. */
+export function isInPlace(field: Field): boolean {
+  return field.shape === "one" && (field.merge.embedded === true || field.type === "meta.v1.ObjectMeta");
 }
 
 const scalars: Readonly<Record<string, FieldKind>> = {
@@ -121,7 +128,8 @@ export class Schema {
       if (field.inline) for (const [key, value] of this.type(field.type).fields) fields.set(key, value);
       else fields.set(field.name, field);
     }
-    return { name, fields, byNumber };
+    const inPlace = [...fields].filter(([, field]) => isInPlace(field)).map(([key]) => key);
+    return { name, fields, byNumber, inPlace };
   }
 
   #field(owner: string, text: string): Field {
