@@ -1,5 +1,5 @@
+import type { Writable } from "node:stream";
 import type { Sink } from "../rest/call.ts";
-import type { AnyResponse } from "./listener.ts";
 
 /** What one write of several events is: the events, which are shared by all watches, and the same as one. */
 interface Joined {
@@ -18,8 +18,7 @@ export class EventWriter {
   #waiting: (() => void)[] = [];
 
   /** Where the events of one watch go. */
-  sink(response: AnyResponse): Sink {
-    const out = "stream" in response ? response.stream : response;
+  sink(out: Writable): Sink {
     let events: Uint8Array[] = [];
     let bytes = 0;
     const flush = (): void => {
@@ -40,7 +39,7 @@ export class EventWriter {
       },
       end() {
         flush();
-        response.end();
+        out.end();
       },
     };
   }
