@@ -59,7 +59,7 @@ function structure(name: string, root: string, pointer: string, schema: JsonSche
   }
   const fields = new OpenFields(named, free, othersOf(root, pointer, schema));
   const inPlace = [...fields].filter(([, field]) => isInPlace(field)).map(([key]) => key);
-  return { name, fields, byNumber: new Map(), inPlace };
+  return { name, fields, byNumber: new Map(), inPlace, children: new Map() };
 }
 
 /** What fields that have no name in the schema are. */

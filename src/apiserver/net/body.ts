@@ -32,12 +32,14 @@ export function readBody({ body, headers, refuseBody }: Exchange): Promise<Buffe
     else chunks.push(chunk);
   };
   body.on("data", take);
-  body.once("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size)));
+  body.once("end", () => {
+    clearTimeout(timer);
+    resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size));
+  });
   body.once("error", reject);
   body.once("close", () => {
     clearTimeout(timer);
-    // Does nothing where the end was seen.
-    reject(new Error("the client has gone"));
+    if (!body.readableEnded) reject(new Error("the client has gone"));
   });
   return promise;
 }

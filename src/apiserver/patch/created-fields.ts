@@ -2,7 +2,7 @@ import { type Dict, isDict } from "../object.ts";
 import type { Field, Schema } from "../schema/schema.ts";
 import { inPlaceOf, standing } from "./compare.ts";
 import { compareElements } from "./field-set.ts";
-import { childNode, isDeclared, isLeaf, itemNode, itemsOf, type Node } from "./typed.ts";
+import { childNode, isLeaf, itemNode, itemsOf, type Node } from "./typed.ts";
 import { type Ground, unowned } from "./updater.ts";
 
 /**
@@ -14,27 +14,27 @@ import { type Ground, unowned } from "./updater.ts";
 export function createdFields(ground: Ground, object: Dict): string {
   const { schema, root } = ground;
   const visible = Object.keys(object).filter((key) => key !== "apiVersion" && key !== "kind" && ground.owns(key));
-  const text = joined(
-    visible.sort().map((key) => {
+  const text = visible
+    .sort()
+    .map((key) => {
       const node = childNode(schema, root, key);
-      if (key !== "metadata")
-        return member(`f:${key}`, fieldText(schema, standing(schema, root, {}, key), object[key], node));
-      const metadata = isDict(object.metadata) ? object.metadata : {};
-      const owned = Object.keys(metadata).filter((name) => !unowned.has(`f:${name}`));
-      const inside = structureText(schema, {}, metadata, owned.sort(), node);
-      return inside === "" ? "" : member("f:metadata", `{${inside}}`);
-    }),
-  );
+      const below =
+        key === "metadata"
+          ? metadataText(schema, object, node)
+          : fieldText(schema, standing(schema, root, {}, key), object[key], node);
+      return below === "" ? "" : `${JSON.stringify(`f:${key}`)}:${below}`;
+    })
+    .filter(Boolean)
+    .join(",");
   return text === "" ? "" : `{${text}}`;
 }
 
-/** A member of a set; `below` is what stands under it, with its braces, and empty where it is none. */
-function member(element: string, below: string): string {
-  return below === "" ? "" : `${JSON.stringify(element)}:${below}`;
-}
-
-function joined(members: readonly string[]): string {
-  return members.filter(Boolean).join(",");
+/** The part of the metadata that can be owned; itself it never is. */
+function metadataText(schema: Schema, { metadata }: Dict, node: Node): string {
+  const fields = isDict(metadata) ? metadata : {};
+  const owned = Object.keys(fields).filter((name) => !unowned.has(`f:${name}`));
+  const inside = structureText(schema, {}, fields, owned.sort(), node);
+  return inside === "" ? "" : `{${inside}}`;
 }
 
 /**
@@ -71,25 +71,28 @@ function listText(schema: Schema, list: readonly unknown[], node: Node): string 
   const inner = itemNode(schema, node.field as Field);
   const items = [...itemsOf(list, inner)];
   if (items.length > 1) items.sort(([a], [b]) => compareElements(a, b));
-  return joined(
-    items.map(([element, same]) =>
-      member(element, same.length > 1 ? "{}" : fieldText(schema, undefined, same[0], inner)),
-    ),
-  );
+  let text = "";
+  for (const [element, same] of items) {
+    const below = same.length > 1 ? "{}" : fieldText(schema, undefined, same[0], inner);
+    if (below !== "") text += `${text === "" ? "" : ","}${JSON.stringify(element)}:${below}`;
+  }
+  return text;
 }
 
 function structureText(schema: Schema, before: unknown, value: Dict, keys: readonly string[], node: Node): string {
-  const hollow = before === undefined ? inPlaceOf(node).filter((name) => value[name] === undefined) : [];
+  const isNew = before === undefined;
+  const hollow = isNew ? inPlaceOf(node).filter((name) => value[name] === undefined) : [];
   const names = hollow.length === 0 ? keys : [...keys.filter((key) => value[key] !== undefined), ...hollow].sort();
   let text = "";
   for (const key of names) {
+    const child = childNode(schema, node, key);
     const below = hollow.includes(key)
       ? "{}"
-      : fieldText(schema, standing(schema, node, before, key), value[key], childNode(schema, node, key));
+      : fieldText(schema, isNew ? undefined : standing(schema, node, before, key), value[key], child);
     if (below === "") continue;
     // The names of declared fields have nothing to escape.
-    const element = isDeclared(node, key) ? `"f:${key}"` : JSON.stringify(`f:${key}`);
-    text += `${text === "" ? "" : ","}${element}:${below}`;
+    const element = child.field && !child.item ? `"f:${key}":` : `${JSON.stringify(`f:${key}`)}:`;
+    text += text === "" ? element + below : `,${element}${below}`;
   }
   return text;
 }

@@ -21,7 +21,7 @@ import { SharedSets } from "../patch/shared-sets.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { Entry, Store } from "../store/index.ts";
 import { beginDeletion, checkPreconditions, type DeleteOptions, isGone, setPropagation } from "./deletion.ts";
-import { timestamp } from "./time.ts";
+import { SecondClock } from "./time.ts";
 
 /** How a write is done. */
 export interface WriteOptions {
@@ -42,6 +42,7 @@ export interface WriteOptions {
 export class Objects {
   /** What managers own, shared by all objects. */
   readonly sets = new SharedSets();
+  readonly #clock = new SecondClock();
   readonly #store: Store;
   readonly #schema: Schema;
   readonly #allocator: ServiceAllocator;
@@ -172,7 +173,7 @@ export class Objects {
       errors.throwIfAny(kind.kind, kind.group, "");
     }
     meta.uid = randomUUID();
-    meta.creationTimestamp = timestamp();
+    meta.creationTimestamp = this.#clock.now();
     for (const field of ["deletionTimestamp", "deletionGracePeriodSeconds", "generation", "managedFields"] as const)
       delete meta[field];
     if (kind.generation) meta.generation = 1;
@@ -291,7 +292,7 @@ export class Objects {
       manager: options.manager,
       apiVersion: apiVersionOf(kind),
       subresource: options.subresource,
-      now: timestamp(),
+      now: this.#clock.now(),
       statusApart: kind.status && options.subresource === "",
       sets: this.sets,
     };
@@ -306,7 +307,7 @@ export class Objects {
   #context(object: StoredObject, options: WriteOptions): WriteContext {
     return {
       user: options.user,
-      now: timestamp(),
+      now: this.#clock.now(),
       dryRun: options.dryRun,
       allocator: this.#allocator,
       get: (resource, key) => this.#store.get(resource, key),

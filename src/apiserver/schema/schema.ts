@@ -53,6 +53,16 @@ export interface ObjectType {
   readonly byNumber: ReadonlyMap<number, Field>;
   /** Names of the fields that are structures held in place: in Go they are there, empty, as soon as their holder is. */
   readonly inPlace: readonly string[];
+  /** What its fields lead to, filled as it is asked for. */
+  readonly children: Map<string, Node>;
+}
+
+/** How the value below a path element is made up. */
+export interface Node {
+  readonly type: ObjectType | undefined;
+  readonly field: Field | undefined;
+  /** Whether this is an item of a list or map, not a field of a structure. */
+  readonly item: boolean;
 }
 
 /** Whether a field is a structure that is held in place, without a pointer. */
@@ -129,7 +139,7 @@ export class Schema {
       else fields.set(field.name, field);
     }
     const inPlace = [...fields].filter(([, field]) => isInPlace(field)).map(([key]) => key);
-    return { name, fields, byNumber, inPlace };
+    return { name, fields, byNumber, inPlace, children: new Map() };
   }
 
   #field(owner: string, text: string): Field {
