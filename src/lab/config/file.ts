@@ -14,6 +14,7 @@ const KEYS: Readonly<Record<string, "string" | "number" | "nodes" | "images" | r
   clusterDomain: "string",
   ingress: ["nginx", "none"],
   example: ["online-store", "none"],
+  outside: ["on", "off"],
   pods: "number",
   images: "images",
   apiPort: "number",

@@ -27,6 +27,8 @@ export interface ClusterConfig {
   readonly clusterDomain: string;
   readonly ingress: "nginx" | "none";
   readonly example: "online-store" | "none";
+  /** Pods and nodes reach what the host reaches. */
+  readonly outside: boolean;
   /** Additional echo pods for measurements. */
   readonly pods: number;
   /** Where images come from. */
@@ -46,6 +48,7 @@ export interface ClusterInput {
   readonly clusterDomain?: string;
   readonly ingress?: "nginx" | "none";
   readonly example?: "online-store" | "none";
+  readonly outside?: "on" | "off";
   readonly pods?: number;
   readonly images?: ImageInput;
   readonly apiPort?: number;
@@ -135,6 +138,7 @@ export function resolveConfig(input: ClusterInput): ClusterConfig {
     clusterDomain,
     ingress,
     example: ingress === "none" ? "none" : (input.example ?? "online-store"),
+    outside: input.outside === "on",
     pods,
     images: imageSettings(input.images),
     ...(input.apiPort === undefined ? {} : { apiPort: input.apiPort }),
