@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -124,6 +125,16 @@ describe("U02 images without Docker", skip, () => {
       writeFileSync(file, "to the pod\n");
       await cluster.ok("cp", file, "web:/www/copied");
       expect((await cluster.inPod("web", "cat /www/copied")).stdout).toBe("to the pod\n");
+      const { kubeconfig } = await cluster.status();
+      const forward = spawn(process.env["PODWIRE_TEST_KUBECTL"] ?? "kubectl", ["port-forward", "web", ":8080"], {
+        env: { PATH: process.env["PATH"] ?? "", HOME: cluster.directory, KUBECONFIG: kubeconfig },
+      });
+      let words = "";
+      forward.stdout.on("data", (data: Buffer) => (words += data.toString()));
+      await expect.poll(() => words).toContain("Forwarding from 127.0.0.1:");
+      const port = /127\.0\.0\.1:(\d+)/.exec(words)?.[1];
+      expect(await (await fetch(`http://127.0.0.1:${port}/copied`)).text()).toBe("to the pod\n");
+      forward.kill();
       const debug = await cluster.kubectl(
         "debug",
         "web",
