@@ -1,5 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
-import path from "node:path";
+import { readFileSync } from "node:fs";
 import {
   createEventRecorder,
   type EventRecorder,
@@ -9,19 +8,19 @@ import {
   resources,
   type Service,
 } from "#api/index.ts";
-import { appRoot, distDirectory, nodeOptions, programFile } from "#base/entry.ts";
+import { nodeOptions, programFile } from "#base/entry.ts";
 import { CniRuntime } from "#cni/index.ts";
 import type { Spawner } from "#kernel/process/index.ts";
 import type { AgentDeps } from "./agent.ts";
 import { EchoClient } from "./echo/index.ts";
-import { ClusterImages, hasManyUsers, type ImageSource, TemplateImages } from "./images/index.ts";
+import { type ImageSource, nodeImages } from "./images/index.ts";
 import { isMirrorPod, MirrorPods, type NodeModule, staticModules } from "./modules/index.ts";
 import { CniPodNetwork, NetworkWatch } from "./network/index.ts";
 import { machineFacts, NodeRegistration } from "./node/index.ts";
 import { ApiObjects } from "./objects.ts";
 import type { AgentOptions } from "./options.ts";
 import { PodManager, PodRecords, PodStatuses } from "./pods/index.ts";
-import { ProcessRuntime } from "./runtime/index.ts";
+import { findInit, ProcessRuntime } from "./runtime/index.ts";
 import { KubeletAccess, KubeletServer } from "./server/index.ts";
 import { NodeStats } from "./stats/index.ts";
 
@@ -80,7 +79,7 @@ export function makeParts(base: AgentBase): AgentParts {
     },
     base.spawner,
   );
-  const images = deps.images ?? nodeImages(options, () => registration.update());
+  const images = deps.images ?? nodeImages(options.images, () => registration.update());
   const cni = new CniRuntime(
     { confDir: options.cniConfDir, binDirs: options.cniBinDirs, cacheDir: folders.cni },
     { log: log.child("cni") },
@@ -224,21 +223,4 @@ function nodeOf({ nodeName, addresses }: AgentOptions) {
 
 function logFoldersOf({ folders }: AgentOptions) {
   return { pods: folders.podLogs, containers: folders.containerLogs };
-}
-
-/** tini, or nothing: a container's program is then its own first process. */
-function findInit(): readonly string[] {
-  const found = ["/usr/bin/tini", "/usr/bin/tini-static", "/sbin/tini"].find((p) => existsSync(p));
-  return found ? [found, "--"] : [];
-}
-
-/** Images as somebody pulls them for this node; templates alone where nobody does. */
-function nodeImages({ images }: AgentOptions, onChange: () => void): ImageSource {
-  const templates = templateImages();
-  return images && existsSync(images.socket) ? new ClusterImages(images, templates, onChange) : templates;
-}
-
-function templateImages(): TemplateImages {
-  const command = (program: string) => [process.execPath, ...nodeOptions, path.join(distDirectory, `${program}.cjs`)];
-  return new TemplateImages({ programs: { folder: appRoot, command }, manyUsers: hasManyUsers() });
 }

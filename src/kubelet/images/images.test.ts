@@ -45,7 +45,9 @@ describe("the user of an image (image-spec config.md, User)", () => {
     const link = layer("link", {});
     symlinkSync("/etc/passwd", join(link, "etc/passwd"));
     expect(() => imageUser("root", [link])).toThrow("unable to find user root: no matching entries in passwd file");
-    expect(() => imageUser("web:nobody", [low])).toThrow("unable to find group nobody: no matching entries in group file");
+    expect(() => imageUser("web:nobody", [low])).toThrow(
+      "unable to find group nobody: no matching entries in group file",
+    );
   });
 });
 
@@ -98,7 +100,12 @@ describe("where a node's images come from", () => {
     keyring: () => Promise.resolve(keyring),
     onPulling: () => pulling++,
   });
-  const unreachable: ImageAnswer = { ok: false, code: "Unreachable", message: "dial tcp: no such host", present: false };
+  const unreachable: ImageAnswer = {
+    ok: false,
+    code: "Unreachable",
+    message: "dial tcp: no such host",
+    present: false,
+  };
 
   it("is no registry for Podwire's own parts", async () => {
     const image = await source.pull(wish("podwire/toolbox", "Always"));

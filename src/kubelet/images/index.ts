@@ -1,5 +1,6 @@
 /** Where containers' files come from. */
 export { ClusterImages, type ClusterImagesOptions } from "./clusterImages.ts";
+export { nodeImages } from "./nodeImages.ts";
 export {
   type ContainerImage,
   ImageError,
@@ -10,3 +11,4 @@ export {
   type ImageWish,
 } from "./source.ts";
 export { hasManyUsers, type ProgramPaths, TemplateImages, type TemplateOptions } from "./templates.ts";
+export { namedUser } from "./users.ts";

@@ -30,7 +30,7 @@ export async function commandOn(
 }
 
 /** Runs a command on a machine with this process's streams. @returns its exit code */
-async function enter(
+export async function enter(
   name: string,
   machine: string,
   command: readonly string[],

@@ -6,6 +6,7 @@ import { runExec, runShell } from "./enter.ts";
 import { addImages } from "./imageCommands.ts";
 import { type NodeAction, runNodeAdd, runNodeChange } from "./node.ts";
 import { runDown, runKubeconfig, runStatus } from "./query.ts";
+import { addRun } from "./runCommands.ts";
 import { runUp, type UpFlags } from "./up.ts";
 
 /** Exit code of a command line that is not understood. */
@@ -98,6 +99,7 @@ function program(): Command {
       process.exit(await runDoctorCommand(flags));
     });
   addImages(podwire);
+  addRun(podwire, nameOption, integer);
   podwire
     .command("dns [flags...]")
     .description("serve DNS on this machine as a Corefile says; flags are CoreDNS' own (-conf, -dns.port, …)")
