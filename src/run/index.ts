@@ -11,6 +11,7 @@ export {
   parsePublish,
   type RunNetwork,
 } from "./model.ts";
+export { newNetwork } from "./newNetwork.ts";
 export { explainStep, type Step } from "./plan.ts";
 export type { Listener } from "./proxyTcp.ts";
 export { publish } from "./publish.ts";

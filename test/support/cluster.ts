@@ -94,9 +94,15 @@ export class TestCluster {
 
   /** Runs another podwire command on this cluster. */
   podwire(...args: string[]): Promise<Result> {
+    return this.podwireWith(undefined, ...args);
+  }
+
+  /** As podwire(), with something on its standard input. */
+  podwireWith(input: string | undefined, ...args: string[]): Promise<Result> {
     const { staging, user } = this.#options;
     return run(staging.node, [staging.podwire, ...args], {
       env: this.#environment(),
+      ...(input === undefined ? {} : { input }),
       ...(user ? { uid: user.uid, gid: user.gid } : {}),
     });
   }

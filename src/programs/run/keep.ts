@@ -10,8 +10,8 @@ import {
   explainStep,
   type Listener,
   makeNetwork,
+  newNetwork,
   publish,
-  type RunNetwork,
   type RunRecord,
   Runs,
   type RunWish,
@@ -41,16 +41,6 @@ async function imageOf({ image }: RunWish, voice: Voice): Promise<ContainerImage
   return pulled;
 }
 
-/** The network of a new container. @param address for the bridge */
-function networkOf({ network: mode, ports }: RunWish, address: () => string): RunNetwork {
-  if (mode === "host") return { mode, ports: [] };
-  const netns = randomBytes(6).toString("hex");
-  if (mode === "none") return { mode, netns, ports: [] };
-  const digits = randomBytes(7).toString("hex");
-  const attachment = { veth: `veth${digits.slice(0, 7)}`, peer: `veth${digits.slice(7)}`, address: address() };
-  return { mode, netns, attachment, ports };
-}
-
 function newRun(wish: RunWish, image: ContainerImage, runs: Runs): RunRecord {
   const id = randomBytes(32).toString("hex");
   const name = wish.name ?? `run-${id.slice(0, 7)}`;
@@ -61,7 +51,7 @@ function newRun(wish: RunWish, image: ContainerImage, runs: Runs): RunRecord {
     image: wish.image,
     command: commandOf(wish, image),
     created: Date.now(),
-    network: networkOf(wish, () => runs.freeAddress()),
+    network: newNetwork(wish.network, wish.ports, () => runs.freeAddress()),
     stopSignal: image.stopSignal ?? SIGTERM,
   };
 }
