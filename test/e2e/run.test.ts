@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -164,6 +165,23 @@ describe("C03 C04 podwire run", () => {
       // No terminal of ours is needed for one of its own.
       expect((await run("-t", BOX, "sh", "-c", "test -t 0 && test -t 1 && echo terminal")).stdout).toBe("terminal\r\n");
       expect((await run("-u", "12345:54321", BOX, "id", "-g")).stdout).toBe("54321\n");
+    });
+
+    test("signals are passed on, and the command decides", async () => {
+      const script = 'trap "sleep 0.5; exit 9" TERM; echo ready; while :; do sleep 0.1; done';
+      const { child, output } = cluster.start("run", BOX, "sh", "-c", script);
+      await expect.poll(output, { timeout: 60_000 }).toBe("ready\n");
+      child.kill("SIGTERM");
+      await once(child, "exit");
+      expect([child.exitCode, child.signalCode]).toEqual([9, null]);
+      expect(await left()).toBe("");
+    });
+
+    test("-it is a terminal, as large as ours", async () => {
+      const script = "stty size; read line; echo got $line; exit 3";
+      const { code, stdout } = await cluster.onTerminal("typed\r", "run", "-it", BOX, "sh", "-c", script);
+      expect(stdout.replaceAll("\r", "")).toMatch(/33 77\n[^]*got typed\n$/);
+      expect(code).toBe(3);
     });
 
     test("what a killed keeper left is gone with the next command, and pods are not disturbed", async () => {

@@ -104,18 +104,21 @@ describe("C03 C04 the network of podwire run, on the real kernel", () => {
       ip netns add other; ip link add to-other type veth peer name eth0 netns other
       ip addr add 10.1.0.1/24 dev to-other; ip link set to-other up
       ip -n other addr add 10.1.0.2/24 dev eth0; ip -n other link set eth0 up
-      mkfifo /run/input; run hold 8080 </run/input >/run/held & exec 3>/run/input
+      mkfifo /run/input; run hold 8080:80 5353:53/udp </run/input >/run/held & exec 3>/run/input
       until [ -s /run/held ]; do sleep 0.05; done
       read -r ns address </run/held
       ip netns exec $ns socat TCP-LISTEN:80,fork,reuseaddr SYSTEM:'echo hello from $SOCAT_PEERADDR' & server=$!
-      until ip netns exec $ns ss -ltn | grep -q :80; do sleep 0.05; done
+      ip netns exec $ns socat UDP-LISTEN:53,fork SYSTEM:'read line; echo $line back' & server="$server $!"
+      until ip netns exec $ns ss -lntu | grep -c -e :80 -e :53 | grep -q 2; do sleep 0.05; done
       echo "node $(socat -T5 - TCP:127.0.0.1:8080 </dev/null)"
       echo "node6 $(socat -T5 - TCP6:[::1]:8080 </dev/null)"
       echo "own $(socat -T5 - TCP:10.1.0.1:8080 </dev/null)"
       echo "other $(ip netns exec other socat -T5 - TCP:10.1.0.1:8080 </dev/null)"
       echo "itself $(ip netns exec $ns socat -T5 - TCP:10.1.0.1:8080 </dev/null)"
+      for to in UDP:127.0.0.1 UDP6:[::1] UDP:10.1.0.1; do echo "$to $(echo datagram | socat -T5 -t5 - $to:5353)"; done
+      echo "other $(echo datagram | ip netns exec other socat -T5 -t5 - UDP:10.1.0.1:5353)"
       kill $server; exec 3>&-; wait
-      ss -ltn | grep -c 8080 || true
+      ss -lntu | grep -c -e 8080 -e 5353 || true
       iptables-save | grep -c 172.17.0.2 || true`);
     expect(state.trim().split("\n")).toEqual([
       "node hello from 172.17.0.1",
@@ -123,6 +126,10 @@ describe("C03 C04 the network of podwire run, on the real kernel", () => {
       "own hello from 10.1.0.1",
       "other hello from 10.1.0.2",
       "itself hello from 172.17.0.1",
+      "UDP:127.0.0.1 datagram back",
+      "UDP6:[::1] datagram back",
+      "UDP:10.1.0.1 datagram back",
+      "other datagram back",
       "0",
       "0",
     ]);

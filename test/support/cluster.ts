@@ -107,6 +107,28 @@ export class TestCluster {
     });
   }
 
+  /** Starts another podwire command on this cluster; the test waits for its end. */
+  start(...args: string[]): { readonly child: ChildProcess; readonly output: () => string } {
+    const { staging, user } = this.#options;
+    const ids = user ? { uid: user.uid, gid: user.gid } : {};
+    const child = spawn(staging.node, [staging.podwire, ...args], { env: this.#environment(), cwd: "/", ...ids });
+    let text = "";
+    child.stdout.on("data", (data: Buffer) => (text += data.toString()));
+    return { child, output: () => text };
+  }
+
+  /** As podwire(), on a terminal of 33 lines and 77 columns, on which something is typed. */
+  onTerminal(typed: string, ...args: string[]): Promise<Result> {
+    const { staging, user } = this.#options;
+    const quoted = [staging.node, staging.podwire, ...args].map((word) => `'${word}'`).join(" ");
+    const command = `stty rows 33 cols 77; exec ${quoted}`;
+    return run("script", ["--quiet", "--return", "--command", command, "/dev/null"], {
+      env: { ...this.#environment(), SHELL: "/bin/sh" },
+      input: typed,
+      ...(user ? { uid: user.uid, gid: user.gid } : {}),
+    });
+  }
+
   /** Runs a shell script on a machine. */
   sh(machine: string, script: string): Promise<Result> {
     return this.podwire("exec", machine, "--", "/bin/sh", "-c", script);

@@ -2,7 +2,7 @@
 //
 //   make MODE PORTS…   makes a container's network, prints the steps, and ends as if it were killed
 //   die STEP           as make bridge 8080:80, but is killed before this step (9: after the last one)
-//   hold PORT          makes a network, listens on the published port until its input ends, takes all away again
+//   hold PORTS…        makes a network, listens on the published ports until its input ends, takes all away again
 //   sweep              what the next run does first
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -56,7 +56,7 @@ switch (action) {
     die();
     break;
   case "hold": {
-    const run = await make("bridge", [`${words[0]}:80`], () => {});
+    const run = await make("bridge", words, () => {});
     const { attachment, ports, netns } = run.network;
     const listener = await publish(attachment?.address ?? "", ports);
     process.stdout.write(`${netns} ${attachment?.address}\n`);

@@ -5,6 +5,7 @@ import { PROGRAM_ROOT } from "#lab/machine/index.ts";
 import type { ClusterStatus } from "#lab/parent/index.ts";
 import { EXIT, type NetworkMode, type PublishedPort, type RunWish, type StopWish } from "#run/index.ts";
 import { enter } from "./enter.ts";
+import { ownStreams } from "./foreign.ts";
 import { ask } from "./query.ts";
 
 /** Which machine: a cluster and a node of it. */
@@ -39,9 +40,16 @@ async function nodeOf({ name, on }: Place): Promise<string> {
   return node;
 }
 
+/**
+ * What enters the node would end by the signals that are meant for the container, which may take its time. Ignored
+ * signals stay ignored in the programs that follow, up to Node, which takes them all back (src/node.cc).
+ */
+const DEAF = ["sh", "-c", 'trap "" INT TERM HUP QUIT; exec "$@"', "sh"];
+
 async function onNode(place: Place, action: "run" | "ps" | "stop", wish: RunWish | StopWish | undefined) {
   const words = [`${PROGRAM_ROOT}/bin/node`, ...nodeOptions, `${PROGRAM_ROOT}/dist/run.cjs`, action];
-  return enter(place.name, await nodeOf(place), [...words, ...(wish ? [JSON.stringify(wish)] : [])]);
+  const command = [...words, ...(wish ? [JSON.stringify(wish)] : [])];
+  return enter(place.name, await nodeOf(place), command, ownStreams(), action === "run" ? DEAF : []);
 }
 
 /** Variables of `-e`: `K=V`, or `K` alone for this process's own value. */

@@ -24,6 +24,8 @@ import { Signals } from "./signals.ts";
 import type { Voice } from "./voice.ts";
 
 const SIGTERM = 15;
+/** Nobody reads the log: it is where the runtime puts what it passes on. */
+const LOGS = { maxBytes: 1 << 20, maxFiles: 2 };
 
 /** Gets the image, saying what Docker says. @throws ImageError */
 async function imageOf({ image }: RunWish, voice: Voice): Promise<ContainerImage> {
@@ -79,12 +81,21 @@ async function make(wish: RunWish, image: ContainerImage, runs: Runs, voice: Voi
       return { run, listener };
     } catch (error) {
       listener.close();
-      await removeNetwork(run.network);
-      runs.forget(run.id);
+      await undo(run, runs);
       throw error;
     }
   } finally {
     unlock();
+  }
+}
+
+/** The first failure is what the caller wants to hear of; what stays is written down, for the next sweep. */
+async function undo(run: RunRecord, runs: Runs): Promise<void> {
+  try {
+    await removeNetwork(run.network);
+    runs.forget(run.id);
+  } catch {
+    // As above.
   }
 }
 
@@ -112,7 +123,7 @@ function showProxy({ network: { attachment, ports } }: RunRecord): void {
 /** Starts the container in its network. @throws PodwireError "NotStarted" */
 async function start(wish: RunWish, image: ContainerImage, run: RunRecord, folder: string): Promise<RunningContainer> {
   const spawner = await Spawner.start({ thread: "inline" });
-  const runtime = new ProcessRuntime({ folder, init: findInit() }, spawner);
+  const runtime = new ProcessRuntime({ folder, init: findInit(), logs: LOGS }, spawner);
   try {
     return await runtime.start(containerSpec(wish, image, run, folder));
   } catch (error) {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Spawner } from "#kernel/process/index.ts";
 import { ProcessRuntime } from "#kubelet/runtime/index.ts";
 
-/** Where the containers of a node are written down; in memory, gone with the machine. */
+/** Where the containers of a node are written down. */
 export const RUNS_FOLDER = "/run/podwire-run";
 
 const SIGKILL = 9;

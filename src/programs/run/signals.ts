@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 
-const PASSED_ON = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
+const PASSED_ON = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 /** So many requests to end are passed on; the next one is an order (Docker's command line has the same number). */
 const REQUESTS = 2;
 
