@@ -13,8 +13,16 @@ const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 const FILES = 40;
 /** A layer of files that hardly compress, and each of a known content. */
 const layer = (name: string): LayerFile[] =>
-  Array.from({ length: FILES }, (_, i) => ({ name: `${name}${i}`, content: digestOf(Buffer.from(`${name}${i}`)).repeat(300), ...own }));
-const image = buildImage([{ files: layer("a") }, { files: layer("b"), packing: "zstd" }, { files: layer("c"), packing: "none" }]);
+  Array.from({ length: FILES }, (_, i) => ({
+    name: `${name}${i}`,
+    content: digestOf(Buffer.from(`${name}${i}`)).repeat(300),
+    ...own,
+  }));
+const image = buildImage([
+  { files: layer("a") },
+  { files: layer("b"), packing: "zstd" },
+  { files: layer("c"), packing: "none" },
+]);
 const PROGRAM = new URL("../../test/support/images/pullProgram.ts", import.meta.url).pathname;
 
 let base: string;
@@ -52,7 +60,10 @@ afterEach(() => {
   rmSync(base, { recursive: true });
 });
 
-const pull = (): ChildProcess => spawn(process.execPath, [PROGRAM, join(base, "store"), host, `${host}/app:1`], { stdio: ["ignore", "ignore", "inherit"] });
+const pull = (): ChildProcess =>
+  spawn(process.execPath, [PROGRAM, join(base, "store"), host, `${host}/app:1`], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
 
 /** What is in a store is whole: blobs by their digest, layers by their files. */
 function expectWhole(store: ImageStore): void {
@@ -68,7 +79,8 @@ function expectWhole(store: ImageStore): void {
   for (const name of names) {
     const files = readdirSync(join(layers, name));
     expect(files).toHaveLength(FILES);
-    for (const file of files) expect(readFileSync(join(layers, name, file), "utf8")).toBe(digestOf(Buffer.from(file)).repeat(300));
+    for (const file of files)
+      expect(readFileSync(join(layers, name, file), "utf8")).toBe(digestOf(Buffer.from(file)).repeat(300));
   }
   for (const record of store.records.list()) expect(store.isWhole(record)).toBe(true);
 }

@@ -45,7 +45,9 @@ describe("the user of an image (image-spec config.md, User)", () => {
     const link = layer("link", {});
     symlinkSync("/etc/passwd", join(link, "etc/passwd"));
     expect(() => imageUser("root", [link])).toThrow("unable to find user root: no matching entries in passwd file");
-    expect(() => imageUser("web:nobody", [low])).toThrow("unable to find group nobody: no matching entries in group file");
+    expect(() => imageUser("web:nobody", [low])).toThrow(
+      "unable to find group nobody: no matching entries in group file",
+    );
   });
 });
 
@@ -98,7 +100,12 @@ describe("where a node's images come from", () => {
     keyring: () => Promise.resolve(keyring),
     onPulling: () => pulling++,
   });
-  const unreachable: ImageAnswer = { ok: false, code: "Unreachable", message: "dial tcp: no such host", present: false };
+  const unreachable: ImageAnswer = {
+    ok: false,
+    code: "Unreachable",
+    message: "dial tcp: no such host",
+    present: false,
+  };
 
   it("is no registry for Podwire's own parts", async () => {
     const image = await source.pull(wish("podwire/toolbox", "Always"));
@@ -120,7 +127,7 @@ describe("where a node's images come from", () => {
       stopSignal: "SIGQUIT",
     };
     const image = { name: "reg/a:1", imageId: "reg/a@sha256:1", layers: ["low", "high"], config, size: 123 };
-    answer = { ok: true, image, pulled: { ms: 1200 } };
+    answer = { ok: true, image, pulled: { ms: 1200, withWaitingMs: 1500 } };
     expect(await source.pull(wish("reg/a:1"))).toMatchObject({
       id: "reg/a@sha256:1",
       layers: ["/layers/low", "/layers/high"],
@@ -130,7 +137,7 @@ describe("where a node's images come from", () => {
       workingDir: "/srv",
       user: { uid: 7, gid: 8 },
       stopSignal: 3,
-      pulled: { ms: 1200, size: 123 },
+      pulled: { ms: 1200, withWaitingMs: 1500, size: 123 },
     });
     expect(asked).toEqual([
       { image: "reg/a:1", policy: "Never", keyring: { entries: [] } },

@@ -62,6 +62,12 @@ export function hasManyUsers(uidMap = readFileSync("/proc/self/uid_map", "utf8")
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const PAGES = "/.podwire/nginx-html";
 
+/** What is no program is an argument of curl's: `-- https://…` does what it says. */
+const CURL = `#!/bin/sh
+command -v "$1" >/dev/null 2>&1 || set -- curl "$@"
+exec "$@"
+`;
+
 /** A script as a file of the root, so that a command line written for the real image finds its program. */
 function script(path: string, command: readonly string[]): ImageFile {
   return { path, text: `#!/bin/sh\nexec ${command.join(" ")} "$@"\n`, mode: 0o755 };
@@ -131,6 +137,30 @@ function templates({ programs, manyUsers }: TemplateOptions): readonly Template[
         ...nginxFiles(manyUsers ? "www-data" : "root", PAGES).filter((f) => !f.path.startsWith("/.podwire")),
         script("/nginx-ingress-controller", programs.command("ingress")),
       ],
+    },
+    {
+      ...plain,
+      name: "alpine",
+      repositories: ["alpine", "bash", "debian", "ubuntu"],
+      entrypoint: [],
+      cmd: ["/bin/sh"],
+    },
+    {
+      ...plain,
+      name: "curl",
+      repositories: ["curlimages/curl", "quay.io/curl/curl"],
+      needs: ["/usr/bin/curl"],
+      entrypoint: ["/entrypoint.sh"],
+      cmd: ["curl"],
+      files: [{ path: "/entrypoint.sh", text: CURL, mode: 0o755 }],
+    },
+    {
+      ...plain,
+      name: "pause",
+      repositories: ["registry.k8s.io/pause", "k8s.gcr.io/pause"],
+      entrypoint: ["/pause"],
+      cmd: [],
+      files: [script("/pause", ["/usr/bin/sleep", "infinity"])],
     },
   ];
 }

@@ -44,8 +44,8 @@ export class ContainerReporter {
 /** The kubelet's words for how an image came. */
 function pulledMessage({ reference, pulled }: ContainerImage): string {
   if (!pulled) return `Container image "${reference}" already present on machine`;
-  const took = shortDuration(pulled.ms);
-  return `Successfully pulled image "${reference}" in ${took} (${took} including waiting). Image size: ${pulled.size} bytes.`;
+  const [took, waited] = [pulled.ms, pulled.withWaitingMs].map(shortDuration);
+  return `Successfully pulled image "${reference}" in ${took} (${waited} including waiting). Image size: ${pulled.size} bytes.`;
 }
 
 /** A duration of milliseconds as Go prints it: `830ms`, `1.2s`, `1m2.5s`. */

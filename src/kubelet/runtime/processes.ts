@@ -53,6 +53,7 @@ export class ProcessRuntime {
    * @throws SysError naming what failed; nothing is left behind then
    */
   async start(spec: ContainerSpec): Promise<RunningContainer> {
+    if (spec.user && spec.image.layers) checkUser(spec.user);
     const folders = this.#prepare(spec);
     const log = this.#openLog(spec.id, spec.logPath);
     const outputs = new ContainerOutputs(this.#ioFolder(spec.id), log, this.#spawner.poll);
@@ -193,6 +194,19 @@ export class ProcessRuntime {
       ...(spec.capabilities ? { capabilities: spec.capabilities } : {}),
     };
   }
+}
+
+/** @throws Error when this user namespace has no such user: it has one alone where its maker had no subordinate ids */
+function checkUser({ uid }: { readonly uid: number }): void {
+  const ranges = readFileSync("/proc/self/uid_map", "utf8").trim().split("\n");
+  const isThere = ranges.some((line) => {
+    const [first = 0, , count = 0] = line.trim().split(/\s+/).map(Number);
+    return uid >= first && uid < first + count;
+  });
+  if (!isThere)
+    throw new Error(
+      `the image's program wants to run as user ${uid}, whom this cluster does not have: podwire doctor says why`,
+    );
 }
 
 /** Environment of a running process, without what shells add. */
