@@ -80,7 +80,7 @@ export class Handler {
       const { user } = this.admit(call, info);
       const made = await this.#route(call, user, info, warnings);
       const reply = wantsPretty(call) ? pretty(made) : made;
-      const said = warnings.map(warningText).join(", ");
+      const said = [...new Set(warnings)].map(warningText).join(", ");
       return end(info, said === "" ? reply : { ...reply, headers: { ...reply.headers, warning: said } });
     } catch (error) {
       return end(info, this.#failure(error, call));

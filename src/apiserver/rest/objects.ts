@@ -70,6 +70,7 @@ export class Objects {
     validateMeta(kind, object, errors);
     kind.validate(object, errors, context);
     errors.throwIfAny(kind.kind, kind.group, object.metadata.name);
+    for (const text of kind.warnings(object, undefined)) options.warn(text);
     this.#admit("CREATE", kind, object, undefined, options);
     const key = keyOf(object.metadata.namespace, object.metadata.name);
     if (this.#store.get(kind.storage, key)) throw alreadyExists(kind, object.metadata.name);
@@ -109,6 +110,7 @@ export class Objects {
     if (whole && (errors.causes.length === 0 || kind.comparesInvalid)) kind.validateUpdate(object, old, errors);
     if (writesStatus(options.subresource)) kind.validateStatus(object, old, errors, options.subresource);
     errors.throwIfAny(kind.kind, kind.group, name);
+    if (options.subresource === "") for (const text of kind.warnings(object, old)) options.warn(text);
     this.#admit("UPDATE", kind, object, old, options);
     if (kind.generation && options.subresource !== "status") countGeneration(kind, old, object);
     if (sameButTimes(object, old)) return old;
