@@ -1,6 +1,7 @@
 import type { FieldSet, ManagedFieldsEntry } from "../object.ts";
 import { difference, intersection, isEmpty } from "./field-set.ts";
 import { identityOf, type Managed, readManagers, writeManagers } from "./managers.ts";
+import type { SharedSets } from "./shared-sets.ts";
 
 /**
  * Who owns the number of replicas, told for an object and for its Scale.
@@ -18,10 +19,10 @@ export function fieldPath(fields: readonly string[]): FieldSet {
 }
 
 /** The entries of a Scale: the managers that own the object's number of replicas, which stands at `path`. */
-export function scaleEntries(parent: Entries, path: FieldSet): ManagedFieldsEntry[] | undefined {
+export function scaleEntries(parent: Entries, path: FieldSet, sets: SharedSets): ManagedFieldsEntry[] | undefined {
   const owners = [...(readManagers(parent) ?? new Map<string, Managed>()).values()].filter((m) => owns(m, path));
   const shown = owners.map((m) => ({ ...m, apiVersion: scaleVersion, set: replicasOfScale }));
-  return writeManagers(new Map(shown.map((m) => [identityOf(m), m])));
+  return writeManagers(new Map(shown.map((m) => [identityOf(m), m])), sets);
 }
 
 /**
@@ -33,6 +34,7 @@ export function parentEntries(
   scale: Entries,
   apiVersion: string,
   path: FieldSet,
+  sets: SharedSets,
 ): ManagedFieldsEntry[] | undefined {
   const inScale = readManagers(scale) ?? new Map<string, Managed>();
   const owners = new Map([...inScale.values()].map((m) => [identityOf({ ...m, apiVersion }), m]));
@@ -42,7 +44,7 @@ export function parentEntries(
     else next.set(id, { ...managed, set: difference(managed.set, path) });
   }
   for (const [id, managed] of owners) next.set(id, { ...managed, apiVersion, set: path });
-  return writeManagers(next);
+  return writeManagers(next, sets);
 }
 
 function owns({ set }: Managed, path: FieldSet): boolean {

@@ -45,7 +45,8 @@ export function applyObject(
   const whole = readConfiguration(expected, request, body);
   const configuration = part ? part.only(whole) : whole;
   const statusApart = kind.status && subresource === "";
-  const owner = { manager, apiVersion: expected.apiVersion, subresource, now: timestamp(), statusApart };
+  const { sets } = objects;
+  const owner = { manager, apiVersion: expected.apiVersion, subresource, now: timestamp(), statusApart, sets };
   const force = flag(info.query, "force");
   let finish: Applied["finish"] = () => {};
   const merge = (live: StoredObject | undefined): Dict => {

@@ -179,7 +179,7 @@ export interface Patched {
   /** The whole object that the patch led to. */
   readonly value: unknown;
   /** What the refusal shows: the object's JSON, or the patch as Go prints it. */
-  readonly shown: string;
+  shown(): string;
   readonly faults: readonly string[];
   readonly dialect: Dialect;
 }
@@ -189,7 +189,7 @@ export function checkPatched(patched: Patched, expected: Expected, strictness: S
   const { value, shown, faults, dialect } = patched;
   const refuse = (why: string) =>
     invalid("", "", "", [
-      { reason: "FieldValueInvalid", message: `Invalid value: ${JSON.stringify(shown)}: ${why}`, field: "patch" },
+      { reason: "FieldValueInvalid", message: `Invalid value: ${JSON.stringify(shown())}: ${why}`, field: "patch" },
     ]);
   if (!isDict(value)) throw refuse(`json: cannot unmarshal ${goType(value)} into Go value of type ${typeMetaText}`);
   const { apiVersion = expected.apiVersion, kind = expected.kind } = value;

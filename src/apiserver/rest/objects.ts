@@ -17,10 +17,11 @@ import { apiVersionOf } from "../kinds/registry.ts";
 import { cloneJson, type Dict, equalJson, type StoredObject } from "../object.ts";
 import { trackUpdate } from "../patch/managed-fields.ts";
 import { sameButTimes } from "../patch/managers.ts";
+import { SharedSets } from "../patch/shared-sets.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { Entry, Store } from "../store/index.ts";
 import { beginDeletion, checkPreconditions, type DeleteOptions, isGone, setPropagation } from "./deletion.ts";
-import { timestamp } from "./time.ts";
+import { SecondClock } from "./time.ts";
 
 /** How a write is done. */
 export interface WriteOptions {
@@ -39,6 +40,9 @@ export interface WriteOptions {
  * of fields, graceful deletion and finalizers. Everything runs without awaiting, so no other write can come between.
  */
 export class Objects {
+  /** What managers own, shared by all objects. */
+  readonly sets = new SharedSets();
+  readonly #clock = new SecondClock();
   readonly #store: Store;
   readonly #schema: Schema;
   readonly #allocator: ServiceAllocator;
@@ -170,7 +174,7 @@ export class Objects {
       errors.throwIfAny(kind.kind, kind.group, "");
     }
     meta.uid = randomUUID();
-    meta.creationTimestamp = timestamp();
+    meta.creationTimestamp = this.#clock.now();
     for (const field of ["deletionTimestamp", "deletionGracePeriodSeconds", "generation", "managedFields"] as const)
       delete meta[field];
     if (kind.generation) meta.generation = 1;
@@ -290,8 +294,9 @@ export class Objects {
       manager: options.manager,
       apiVersion: apiVersionOf(kind),
       subresource: options.subresource,
-      now: timestamp(),
+      now: this.#clock.now(),
       statusApart: kind.status && options.subresource === "",
+      sets: this.sets,
     };
     const written = kind.fromStored(object);
     trackUpdate(this.#schema, kind.type, old && kind.fromStored(old), written, owner);
@@ -304,7 +309,7 @@ export class Objects {
   #context(object: StoredObject, options: WriteOptions): WriteContext {
     return {
       user: options.user,
-      now: timestamp(),
+      now: this.#clock.now(),
       dryRun: options.dryRun,
       allocator: this.#allocator,
       get: (resource, key) => this.#store.get(resource, key),

@@ -54,14 +54,22 @@ async function applyScale(
   const { schema, apiVersion, type } = expected;
   const configuration = readConfiguration(expected, request, await call.body());
   const path = fieldPath(kind.scale?.custom?.fields ?? ["spec", "replicas"]);
-  const owner = { manager: options.manager, apiVersion, subresource: "scale", now: timestamp(), statusApart: false };
+  const { sets } = deps.objects;
+  const owner = {
+    manager: options.manager,
+    apiVersion,
+    subresource: "scale",
+    now: timestamp(),
+    statusApart: false,
+    sets,
+  };
   const force = flag(info.query, "force");
   let applied: Applied | undefined;
   let before: StoredObject["metadata"]["managedFields"];
   const change = (old: StoredObject): Dict => {
     before = old.metadata.managedFields;
     const live = scaleOf(kind, old);
-    const entries = scaleEntries(before, path);
+    const entries = scaleEntries(before, path, sets);
     if (entries) live.metadata.managedFields = entries;
     applied = applyConfiguration(schema, type, live, configuration, owner, force);
     const wanted = check(applied.object, expected, { validation: "Ignore", warn: () => {} });
@@ -70,7 +78,7 @@ async function applyScale(
   const finish = (object: StoredObject) => {
     const scale = scaleOf(kind, object);
     applied?.finish(scale);
-    const entries = parentEntries(before, scale.metadata.managedFields, apiVersionOf(kind), path);
+    const entries = parentEntries(before, scale.metadata.managedFields, apiVersionOf(kind), path, sets);
     if (entries) object.metadata.managedFields = entries;
     else delete object.metadata.managedFields;
   };
