@@ -91,21 +91,23 @@ const typeMetaText =
  * @param faults what strict decoding holds against the text itself, such as duplicate fields
  */
 export function check(
-  value: unknown,
+  given: unknown,
   expected: Expected,
   strictness: Strictness,
   faults: readonly string[] = [],
 ): Dict {
   const failed = (why: string) =>
     badRequest(`couldn't get version/kind; json parse error: json: cannot unmarshal ${why}`);
+  // As Go reads it, null leaves an object as it was: empty.
+  const value = given === null ? {} : given;
   if (!isDict(value)) throw failed(`${goType(value)} into Go value of type ${typeMetaText}`);
   const { apiVersion: givenVersion, kind: givenKind } = value;
-  for (const [name, given] of [
+  for (const [name, text] of [
     ["kind", givenKind],
     ["apiVersion", givenVersion],
   ] as const) {
-    if (given !== undefined && given !== null && typeof given !== "string")
-      throw failed(`${goType(given)} into Go struct field .${name} of type string`);
+    if (text !== undefined && text !== null && typeof text !== "string")
+      throw failed(`${goType(text)} into Go struct field .${name} of type string`);
   }
   const apiVersion = (givenVersion || expected.apiVersion) as string;
   const kind = (givenKind || expected.kind) as string;

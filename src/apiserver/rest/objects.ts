@@ -12,7 +12,7 @@ import {
 } from "../errors.ts";
 import type { Kind, ServiceAllocator, User, WriteContext } from "../kinds/definition.ts";
 import { validateMeta, validateMetaUpdate } from "../kinds/metadata.ts";
-import { randomSuffix } from "../kinds/pod.ts";
+import { randomSuffix } from "../kinds/random-name.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
 import { cloneJson, type Dict, equalJson, type StoredObject } from "../object.ts";
 import { trackUpdate } from "../patch/managed-fields.ts";
@@ -107,11 +107,10 @@ export class Objects {
     const errors = new FieldErrors();
     validateMeta(kind, object, errors);
     validateMetaUpdate(object, old, errors);
-    if (options.subresource === "" || options.subresource === "scale" || kind.custom) {
-      kind.validate(object, errors, context);
-      // Only a whole object can be compared with the old one.
-      if (errors.causes.length === 0) kind.validateUpdate(object, old, errors);
-    }
+    const whole = options.subresource === "" || options.subresource === "scale" || kind.custom;
+    if (whole || changesPodPart(options.subresource)) kind.validate(object, errors, context);
+    // Only a whole object can be compared with the old one; a pod's parts have been.
+    if (whole && (errors.causes.length === 0 || kind.comparesInvalid)) kind.validateUpdate(object, old, errors);
     if (writesStatus(options.subresource)) kind.validateStatus(object, old, errors, options.subresource);
     errors.throwIfAny(kind.kind, kind.group, name);
     this.#admit("UPDATE", kind, object, old, options);
@@ -199,13 +198,14 @@ export class Objects {
     kind: Kind,
     object: StoredObject | undefined,
     old: StoredObject | undefined,
-    { user, subresource }: Pick<WriteOptions, "user" | "subresource">,
+    { user, subresource, warn }: Pick<WriteOptions, "user" | "subresource"> & Partial<Pick<WriteOptions, "warn">>,
   ): void {
     const { name, namespace = "" } = (object ?? (old as StoredObject)).metadata;
     this.admit({
       ...{ operation, kind, namespace, name, user, subresource },
       ...(object ? { object } : {}),
       ...(old ? { old } : {}),
+      ...(warn ? { warn } : {}),
     });
   }
 
@@ -322,6 +322,11 @@ export class Objects {
 /** Subresources that write the status and nothing else. */
 function writesStatus(subresource: string): boolean {
   return subresource === "status" || subresource === "approval";
+}
+
+/** Subresources that change what a pod's ordinary update cannot. */
+function changesPodPart(subresource: string): boolean {
+  return subresource === "ephemeralcontainers" || subresource === "resize";
 }
 
 /** `namespace/name`, or the name alone. */

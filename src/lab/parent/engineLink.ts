@@ -1,22 +1,46 @@
-import type { ChildProcess } from "node:child_process";
+import type { ChildProcess, SendHandle } from "node:child_process";
+import { Socket as DatagramSocket } from "node:dgram";
 import { EventEmitter, once } from "node:events";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
-import type { Server } from "node:net";
+import { Server } from "node:net";
 import { nodeOptions } from "#base/entry.ts";
 import { PodwireError } from "#base/errors.ts";
-import type { BootRequest, ForwardTarget, FromEngine, ProcessState, ToEngine } from "#lab/engine/index.ts";
+import type {
+  BootRequest,
+  ForwardTarget,
+  FromEngine,
+  MachineAction,
+  MachinePlan,
+  MachineState,
+  OutsideRequest,
+  ProcessState,
+  ToEngine,
+} from "#lab/engine/index.ts";
 import { enterStage, type IdPlan, LAB_ROOT, type StageSources } from "#lab/stage/index.ts";
+import type { OutsideReply } from "./outside.ts";
 
 /** The first process of the lab. */
 const INIT = "/usr/bin/tini";
 /** How long the end of the lab's init may take before its parent is killed as well, in ms. */
 const REAP_MS = 1000;
 
+/** A machine of the lab, as the engine last told. */
+export interface KnownMachine {
+  readonly state: MachineState;
+  /** Pid of its first process as the engine sees it. */
+  readonly init?: number;
+  /** Why it ended, though nobody asked for it. */
+  readonly reason?: string;
+}
+
 interface Events {
-  /** The engine, or a machine, ended or failed for good. */
+  /** The engine ended or failed for good. */
   failed: [error: PodwireError];
+  machine: [name: string, machine: KnownMachine | undefined];
   process: [state: ProcessState];
   phase: [name: string, ms: number];
+  /** To be answered by {@link EngineLink.answerOutside}. */
+  outside: [id: number, request: OutsideRequest];
 }
 
 /** libuv's handle of a listening server: what can be sent to another process without accepting connections here. */
@@ -58,9 +82,11 @@ export class EngineLink extends EventEmitter<Events> {
   readonly ids: IdPlan;
   /** By process name. */
   readonly processes = new Map<string, ProcessState>();
-  /** Pids of the machines' inits as the engine sees them. */
-  inits: Readonly<Record<string, number>> = {};
+  /** By name. */
+  readonly machines = new Map<string, KnownMachine>();
   #ending = false;
+  #nextRequest = 1;
+  readonly #requests = new Map<number, PromiseWithResolvers<void>>();
   /** Rejects when the engine has ended, however that came: nothing that waits for it may wait for ever. */
   readonly #gone: Promise<never>;
 
@@ -125,6 +151,15 @@ export class EngineLink extends EventEmitter<Events> {
     await this.#send({ type: "unforward", id });
   }
 
+  /** Answers what the engine asked of the outside; the socket is the engine's from then on. */
+  async answerOutside(id: number, { answer, socket }: OutsideReply): Promise<void> {
+    try {
+      await this.#send({ type: "outside", id, answer }, socket);
+    } finally {
+      if (socket instanceof DatagramSocket) socket.close();
+    }
+  }
+
   /** Asks for the lab to be built; resolves when all processes have been started. */
   async boot(boot: BootRequest): Promise<void> {
     const done = new Promise<void>((resolve, reject) => {
@@ -140,6 +175,24 @@ export class EngineLink extends EventEmitter<Events> {
   /** Sends a signal to one of the lab's processes. */
   async signal(process: string, signal: number): Promise<void> {
     await this.#send({ type: "signal", process, signal });
+  }
+
+  /** Changes a machine; resolves when it is done. @throws PodwireError with the engine's code and words */
+  async change(machine: string, action: MachineAction): Promise<void> {
+    await this.#request((request) => ({ type: "machine", request, machine, action }));
+  }
+
+  /** Builds one more machine and starts its processes. @throws PodwireError with the engine's code and words */
+  async addMachine(plan: MachinePlan): Promise<void> {
+    await this.#request((request) => ({ type: "add-machine", request, plan }));
+  }
+
+  async #request(message: (request: number) => ToEngine): Promise<void> {
+    const request = this.#nextRequest++;
+    const answer = Promise.withResolvers<void>();
+    this.#requests.set(request, answer);
+    await this.#send(message(request));
+    await Promise.race([answer.promise, this.#gone]);
   }
 
   /** Pid of the init of the lab's pid namespace, as the host sees it. */
@@ -163,7 +216,7 @@ export class EngineLink extends EventEmitter<Events> {
    * host's init would have to. @returns false when there is no init yet
    */
   #killInit(): boolean {
-    if (Object.keys(this.inits).length === 0) return false;
+    if (this.machines.size === 0) return false;
     try {
       const init = this.initPid();
       return init > 1 && process.kill(init, "SIGKILL");
@@ -173,8 +226,9 @@ export class EngineLink extends EventEmitter<Events> {
     }
   }
 
-  #send(message: ToEngine, server?: Server): Promise<void> {
+  #send(message: ToEngine, handle?: Server | OutsideReply["socket"]): Promise<void> {
     const sent = new Promise<void>((resolve, reject) => {
+      const server = handle instanceof Server ? handle : undefined;
       const done = (error: Error | null): void => {
         // The engine has the socket now; ours would only keep the port taken after the engine's end.
         server?.close();
@@ -182,7 +236,7 @@ export class EngineLink extends EventEmitter<Events> {
         else resolve();
       };
       if (!this.#child.connected) return done(new PodwireError("EngineEnded", "the lab's engine has ended"));
-      this.#child.send(message, server ? handleOf(server) : undefined, {}, done);
+      this.#child.send(message, server ? handleOf(server) : (handle as SendHandle), {}, done);
     });
     // Node calls nobody back for a message that the end of the channel overtook.
     return Promise.race([sent, this.#gone]);
@@ -193,8 +247,14 @@ export class EngineLink extends EventEmitter<Events> {
       case "phase":
         this.emit("phase", message.name, message.ms);
         return;
-      case "machines":
-        this.inits = message.inits;
+      case "machine":
+        this.#machine(message);
+        return;
+      case "done":
+        this.#done(message);
+        return;
+      case "outside":
+        this.emit("outside", message.id, message.request);
         return;
       case "process":
         this.processes.set(message.process.name, message.process);
@@ -203,5 +263,25 @@ export class EngineLink extends EventEmitter<Events> {
       case "failed":
         this.emit("failed", new PodwireError(message.code, message.message));
     }
+  }
+
+  #machine({ machine, state, init, reason }: Extract<FromEngine, { type: "machine" }>): void {
+    if (state === "removed") this.machines.delete(machine);
+    else
+      this.machines.set(machine, {
+        state,
+        ...(init === undefined ? {} : { init }),
+        ...(reason === undefined ? {} : { reason }),
+      });
+    for (const { name, machine: place } of [...this.processes.values()])
+      if (state === "removed" && place === machine) this.processes.delete(name);
+    this.emit("machine", machine, this.machines.get(machine));
+  }
+
+  #done({ request, error }: Extract<FromEngine, { type: "done" }>): void {
+    const answer = this.#requests.get(request);
+    this.#requests.delete(request);
+    if (error) answer?.reject(new PodwireError(error.code, error.message));
+    else answer?.resolve();
   }
 }
