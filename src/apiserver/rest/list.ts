@@ -1,12 +1,12 @@
 import { badRequest, expired, notFound, StatusError } from "../errors.ts";
 import type { Kind } from "../kinds/definition.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
+import { keyOf } from "../object.ts";
 import { CompactedError, type Entry, type Store } from "../store/index.ts";
 import { acceptedForm } from "./accept.ts";
 import { type Call, jsonPieces, jsonReply, type Reply } from "./call.ts";
 import { type Continue, decodeContinue, encodeContinue } from "./continue.ts";
 import { type ListOptions, listOptions } from "./list-options.ts";
-import { keyOf } from "./objects.ts";
 import type { RequestInfo } from "./request-info.ts";
 import { type Selection, selectionOf } from "./select.ts";
 import { columnsJson, entryMetadataJson, entryRowJson, type IncludeObject, tableJson, tableParts } from "./table.ts";
