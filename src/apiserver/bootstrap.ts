@@ -1,8 +1,8 @@
 import { cidrNth, formatIp, isLoopback, parseCidr } from "#base/ip.ts";
 import { bootstrapRoles } from "./auth/bootstrap-roles.ts";
 import type { Registry } from "./kinds/registry.ts";
-import type { Dict } from "./object.ts";
-import { keyOf, type Objects, type WriteOptions } from "./rest/objects.ts";
+import { type Dict, keyOf } from "./object.ts";
+import type { Objects, WriteOptions } from "./rest/objects.ts";
 import { addressDraft } from "./services/ledger.ts";
 import type { Store } from "./store/index.ts";
 

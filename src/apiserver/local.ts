@@ -39,7 +39,7 @@ export class LocalTransport implements Transport {
 }
 
 async function* whole(reply: Reply): AsyncGenerator<Uint8Array> {
-  for (const piece of reply.pieces ?? []) yield Buffer.from(piece);
+  yield* reply.pieces ?? [];
   if (reply.body.length > 0) yield typeof reply.body === "string" ? Buffer.from(reply.body) : reply.body;
 }
 

@@ -1,7 +1,7 @@
 import { badRequest, conflict, notFound, StatusError } from "../errors.ts";
 import type { Kind } from "../kinds/definition.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
-import { cloneJson, type Dict, isDict, type StoredObject } from "../object.ts";
+import { cloneJson, type Dict, isDict, keyOf, type StoredObject } from "../object.ts";
 import { type Applied, applyConfiguration } from "../patch/managed-fields.ts";
 import { validateConfiguration } from "../patch/typed-validate.ts";
 import type { Schema } from "../schema/schema.ts";
@@ -10,7 +10,7 @@ import { check, type Expected } from "./body.ts";
 import { readYaml, YamlError } from "./go-yaml.ts";
 import type { KindCall } from "./handler.ts";
 import { flag } from "./list-options.ts";
-import { keyOf, type Objects, type WriteOptions } from "./objects.ts";
+import type { Objects, WriteOptions } from "./objects.ts";
 import { timestamp } from "./time.ts";
 import { strictness } from "./write-options.ts";
 

@@ -14,6 +14,6 @@ export function pretty(reply: Reply): Reply {
   if (reply.stream || !reply.headers["content-type"]?.startsWith("application/json") || reply.status === 304)
     return reply;
   const { pieces, ...rest } = reply;
-  const text = pieces ? [...pieces].join("") : Buffer.from(reply.body).toString();
+  const text = (pieces ? Buffer.concat([...pieces]) : Buffer.from(reply.body)).toString();
   return { ...rest, body: `${JSON.stringify(JSON.parse(text), undefined, 2)}\n` };
 }

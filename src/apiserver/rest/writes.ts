@@ -1,7 +1,7 @@
 import { FieldErrors } from "../errors.ts";
 import type { Kind } from "../kinds/definition.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
-import { type Dict, isDict, type StoredObject } from "../object.ts";
+import { type Dict, isDict, keyOf, type StoredObject } from "../object.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { Store } from "../store/index.ts";
 import { acceptedForm } from "./accept.ts";
@@ -12,7 +12,7 @@ import type { DeleteOptions } from "./deletion.ts";
 import type { KindCall } from "./handler.ts";
 import { includeObject, listPage } from "./list.ts";
 import { flag, notSupported, numberOf } from "./list-options.ts";
-import { keyOf, type Objects } from "./objects.ts";
+import type { Objects } from "./objects.ts";
 import { patchTypeOf, readPatch } from "./patches.ts";
 import { columnsJson, partialMetadata, rowJson, tableJson } from "./table.ts";
 import { checkDryRun, strictness, writeOptions } from "./write-options.ts";
