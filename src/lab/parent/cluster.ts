@@ -1,10 +1,10 @@
 import { EventEmitter } from "node:events";
-import { openSync, writeSync } from "node:fs";
 import type { AddressInfo, Server } from "node:net";
 import { join } from "node:path";
 import { Client, http2Transport, Informer, type Node, type Pod, resources, type Transport } from "#api/index.ts";
 import { PodwireError } from "#base/errors.ts";
-import { createLogger, type Logger } from "#base/log.ts";
+import type { Logger } from "#base/log.ts";
+import { createFileLogger } from "#base/logFile.ts";
 import { API_LISTENER, apiServerNames, clusterPlan, STATE_MOUNT } from "#lab/cluster/index.ts";
 import type { ClusterConfig } from "#lab/config/index.ts";
 import type { ProcessState } from "#lab/engine/index.ts";
@@ -88,7 +88,7 @@ export class Cluster extends EventEmitter<Events> {
     const { config, installation, kept } = this.#options;
     const state = StateDirectory.open(config.name);
     this.#state = state;
-    const log = createLogger("podwire", { write: logWriter(state) });
+    const log = createFileLogger("podwire", join(state.path, "podwire.log"));
     const range = await takeLoopback(config.name, config.apiPort);
     this.#prefix = range.prefix;
     this.#apiPort = (range.api.address() as AddressInfo).port;
@@ -297,9 +297,4 @@ export class Cluster extends EventEmitter<Events> {
     this.#state?.remove();
     this.#options.kept?.directory.close();
   }
-}
-
-function logWriter(state: StateDirectory): (line: string) => void {
-  const fd = openSync(join(state.path, "podwire.log"), "a", 0o600);
-  return (line) => void writeSync(fd, line);
 }
