@@ -103,6 +103,10 @@ export class Handler {
       throw noSuchPath();
     }
     const review = registry.review(info.group, info.version, info.resource);
+    if (info.oldWatch) {
+      if (review || info.subresource) throw noSuchPath();
+      if (call.method !== "GET") throw methodNotAllowed();
+    }
     if (review?.plural === "bindings") return this.#bind({ call, user, info, warnings });
     if (review) return reviews.answer(review, call, user, info);
     const kind = registry.kind(info.group, info.version, info.resource);
