@@ -14,6 +14,7 @@ import { Listener } from "./net/listener.ts";
 import { NodeProxy } from "./net/node-proxy.ts";
 import { type ApiServerOptions, serverVersion } from "./options.ts";
 import { Discovery } from "./rest/discovery.ts";
+import { YamlReader } from "./rest/go-yaml.ts";
 import { Handler } from "./rest/handler.ts";
 import { Objects } from "./rest/objects.ts";
 import { OpenApi } from "./rest/openapi.ts";
@@ -68,6 +69,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
   const openApi = new OpenApi(registry, schema, serverVersion.gitVersion);
   const metrics = new RequestMetrics(registry);
   const paths = new Paths({ store, tokens, openApi, metrics });
+  const yaml = new YamlReader();
   const handler = new Handler({
     authority,
     registry,
@@ -80,6 +82,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     // Made below: it passes requests on for which this handler has decided who may.
     resourceMetrics: new ResourceMetrics({ store, ask: (node, path, ms) => proxy.ask(node, path, ms), log: deps.log }),
     metrics,
+    yaml,
     log: deps.log,
   });
   const endLedger = new AddressLedger({ store, objects, registry }).start();
@@ -118,6 +121,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
       for (const local of locals) await local.close();
       await listener.stop();
       proxy.close();
+      await yaml.stop();
       store.close();
     },
     get address() {

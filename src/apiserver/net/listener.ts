@@ -128,6 +128,7 @@ export class Listener {
       url: request.url ?? "/",
       headers: request.headers as Readonly<Record<string, string | undefined>>,
       body: () => (body ??= readBody(request)),
+      yaml: this.#deps.handler.yaml,
       signal,
       headerValues: (name) => headerValues(request, name),
       certificateUser: () => this.#certificateUser(request),
