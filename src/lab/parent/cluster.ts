@@ -9,27 +9,20 @@ import { API_LISTENER, apiServerNames, clusterPlan, type PlanOptions } from "#la
 import type { ClusterConfig } from "#lab/config/index.ts";
 import { createAll } from "#lab/manifests/index.ts";
 import { type ClusterPki, kubeconfig, makePki } from "#lab/pki/index.ts";
-import type { StageSources } from "#lab/stage/index.ts";
 import { StateDirectory } from "#lab/state/index.ts";
 import { type ControlRequest, serveControl } from "./control.ts";
 import { EngineLink } from "./engineLink.ts";
 import { forwardIngress, hostAddressOf, NodePortExposer } from "./exposer.ts";
 import { controlPlaneFault, machineFault } from "./faults.ts";
 import { firstAnswer } from "./firstAnswer.ts";
-import type { KeptState } from "./kept.ts";
 import { echoPods } from "./load.ts";
 import { listenLocal, takeLoopback } from "./loopback.ts";
 import { NodeChanges } from "./nodeChanges.ts";
 import { NodeWatch } from "./nodes.ts";
 import { initOf } from "./nsenter.ts";
 import { addons, exampleObjects } from "./objects.ts";
+import type { ClusterOptions } from "./options.ts";
 import { type ClusterStatus, clusterStatus } from "./status.ts";
-
-/** Where the program's files are on the host. Absolute paths. */
-export interface Installation extends Omit<StageSources, "state"> {
-  /** Folder with manifests/ and examples/. */
-  readonly assets: string;
-}
 
 interface Events {
   /** A step is done, at this many milliseconds since the start of the command. */
@@ -38,16 +31,6 @@ interface Events {
   failed: [error: Error];
   /** Another command asks for the end. */
   down: [];
-}
-
-/** How a cluster is run. */
-export interface ClusterOptions {
-  readonly config: ClusterConfig;
-  readonly installation: Installation;
-  /** Where the cluster is kept beyond its end; absent: it goes with it. */
-  readonly kept?: KeptState;
-  /** performance.now() of the moment from which durations count. */
-  readonly startedAt: number;
 }
 
 /** A running cluster, seen from the host: the engine's parent, the listeners, the control socket. */
