@@ -23,6 +23,7 @@ export class LocalTransport implements Transport {
       url: request.path,
       headers: request.headers ?? {},
       body: () => Promise.resolve(body),
+      yaml: this.#handler.yaml,
       signal,
       user: this.#user,
     };

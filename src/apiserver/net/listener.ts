@@ -142,6 +142,7 @@ export class Listener {
       url,
       headers: headers as Readonly<Record<string, string | undefined>>,
       body,
+      yaml: this.#deps.handler.yaml,
       get signal() {
         return gone.signal;
       },

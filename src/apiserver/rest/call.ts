@@ -1,4 +1,5 @@
 import type { User } from "../kinds/definition.ts";
+import type { YamlReader } from "./go-yaml.ts";
 import { JsonPieces, type Pieces } from "./pieces.ts";
 
 /** A request, wherever it came from. */
@@ -12,6 +13,8 @@ export interface Call {
   headerValues?(name: string): readonly string[];
   /** The whole body. Throws StatusError 413 when it is too long. */
   body(): Promise<Buffer>;
+  /** Reads a body of YAML. */
+  readonly yaml: YamlReader;
   /** Aborted when the client has gone. */
   readonly signal: AbortSignal;
   /** Known already for calls inside the process. */

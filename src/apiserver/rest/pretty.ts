@@ -4,7 +4,7 @@ import type { Call, Reply } from "./call.ts";
 const agents = /^(curl|Wget|Mozilla\/5\.0)/;
 
 /** Whether a call's JSON is to be indented: ?pretty says so, or the client is a person's. */
-export function wantsPretty({ url, headers }: Call): boolean {
+export function wantsPretty({ url, headers }: Pick<Call, "url" | "headers">): boolean {
   const asked = /[?&]pretty=([^&]*)/.exec(url)?.[1];
   return asked === undefined ? agents.test(headers["user-agent"] ?? "") : asked !== "0" && asked !== "false";
 }
