@@ -156,6 +156,14 @@ function templates({ programs, manyUsers }: TemplateOptions): readonly Template[
     },
     {
       ...plain,
+      name: "agnhost",
+      repositories: ["registry.k8s.io/e2e-test-images/agnhost", "k8s.gcr.io/e2e-test-images/agnhost"],
+      entrypoint: ["/agnhost"],
+      cmd: ["pause"],
+      files: [script("/agnhost", programs.command("agnhost"))],
+    },
+    {
+      ...plain,
       name: "pause",
       repositories: ["registry.k8s.io/pause", "k8s.gcr.io/pause"],
       entrypoint: ["/pause"],
