@@ -17,7 +17,11 @@ function start(plan: Partial<StarterPlan>, gate = "") {
   const file = join(base, "starter");
   writeFileSync(file, starterFile({ program: "/bin/sh", argv: ["sh"], env: [], close: [], ...plan }));
   chmodSync(file, 0o755);
-  const { status, stdout } = spawnSync("sh", ["-c", `printf '%s' '${gate}' | { exec 3<&0 0</dev/null; exec "$0"; }`, file], { encoding: "utf8" });
+  const { status, stdout } = spawnSync(
+    "sh",
+    ["-c", `printf '%s' '${gate}' | { exec 3<&0 0</dev/null; exec "$0"; }`, file],
+    { encoding: "utf8" },
+  );
   return { status, stdout };
 }
 
@@ -55,7 +59,9 @@ describe("the starter of containers", () => {
     const plan = { program: "/p", argv: ["p"], env: [], close: [] };
     const [x64, arm64] = [starterFile(plan, "x64"), starterFile(plan, "arm64")];
     // ELF64, little-endian; e_machine 62 and 183 (elf.h).
-    expect([x64.readUInt32BE(0), x64[4], x64.readUInt16LE(18), arm64.readUInt16LE(18)]).toEqual([0x7f454c46, 2, 62, 183]);
+    expect([x64.readUInt32BE(0), x64[4], x64.readUInt16LE(18), arm64.readUInt16LE(18)]).toEqual([
+      0x7f454c46, 2, 62, 183,
+    ]);
     const table = (file: Buffer, code: number) => Number(file.readBigInt64LE(64 + 3 * 56 + code));
     // execve: 59 on x64, 221 on arm64 (asm/unistd.h).
     expect([table(x64, 64), table(arm64, 56)]).toEqual([59, 221]);
@@ -72,7 +78,9 @@ describe("programs of a root", () => {
     expect(findProgram("./tool", {}, base)).toBe(join(base, "tool"));
     expect(findProgram("sh", {}, "/")).toMatch(/\/bin\/sh$/);
     expect(() => findProgram("text", env, "/")).toThrow('exec: "text": executable file not found in $PATH');
-    expect(() => findProgram("/nowhere/x", env, "/")).toThrow('exec: "/nowhere/x": stat /nowhere/x: no such file or directory');
+    expect(() => findProgram("/nowhere/x", env, "/")).toThrow(
+      'exec: "/nowhere/x": stat /nowhere/x: no such file or directory',
+    );
     expect(() => findProgram(join(base, "text"), env, "/")).toThrow("permission denied");
     expect(() => findProgram(base, env, "/")).toThrow("permission denied");
   });
