@@ -8,7 +8,8 @@ import { hasManyUsers, parseReference, repositoryName, TemplateImages } from "./
 import { outsideOf } from "./network/index.ts";
 import { nodeStatus } from "./node/index.ts";
 import { AgentConfigError, agentOptions, parseKubeletConfig } from "./options.ts";
-import { commandLine, pullPolicy } from "./pods/prepare.ts";
+import { imageNameFault, pullPolicy } from "./pods/image.ts";
+import { commandLine } from "./pods/prepare.ts";
 import { containerSecurity } from "./pods/security.ts";
 import { parseContainerPath, parseLogOptions, parseStreamOptions } from "./server/requests.ts";
 import { testPod } from "./testing.ts";
@@ -84,6 +85,17 @@ describe("a container's command and rights", () => {
     [{ command: ["run"], args: ["x"] }, ["run", "x"]],
   ])("%j", (container, expected) => {
     expect(commandLine({ name: "c", ...container }, image, { A: "1" })).toEqual(expected);
+  });
+
+  it.each([
+    ["nginx:1.27", undefined],
+    ["UPPER", "invalid reference format: repository name (library/UPPER) must be lowercase"],
+    ["ghcr.io/Team/app:1", "invalid reference format: repository name (Team/app) must be lowercase"],
+    ["nginx:", "invalid reference format"],
+    ["a b", "invalid reference format"],
+    ["", "invalid reference format"],
+  ])("%s as an image's name", (name, fault) => {
+    expect(imageNameFault(name)).toBe(fault);
   });
 
   it("pulls latest always", () => {

@@ -226,7 +226,7 @@ function logFoldersOf({ folders }: AgentOptions) {
   return { pods: folders.podLogs, containers: folders.containerLogs };
 }
 
-/** tini, or nothing: a container's program is then its own first process. */
+/** tini, or nothing where it is not there. */
 function findInit(): readonly string[] {
   const found = ["/usr/bin/tini", "/usr/bin/tini-static", "/sbin/tini"].find((p) => existsSync(p));
   return found ? [found, "--"] : [];

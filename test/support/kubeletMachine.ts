@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as tlsConnect } from "node:tls";
 import WebSocket from "ws";
-import { Client, type Node, type Pod, resources } from "#api/index.ts";
+import { Client, type ContainerStatus, type Node, type Pod, resources } from "#api/index.ts";
 import { FakeApi } from "#api/testing/index.ts";
 import { connectTcp, openNetns } from "#kernel/namespaces/index.ts";
 import { makePki } from "#lab/pki/index.ts";
@@ -128,13 +128,32 @@ export class KubeletMachine {
     return this.client.get(resources.pods, name, "default").catch(() => undefined);
   }
 
-  /** Creates a pod on the node; resolves when it is ready, or ended. */
-  async run(name: string, spec: Partial<Pod["spec"]>, wanted = "Ready"): Promise<Pod> {
+  /** Events of a pod of the namespace default, each as `Reason: message`. */
+  events(pod: string): string[] {
+    type Shown = { involvedObject: { name: string }; metadata: { name: string }; reason: string; message: string };
+    const events = this.api.all<Shown>("/api/v1/events").filter((e) => e.involvedObject.name === pod);
+    return events.map((e) => `${e.reason}: ${e.message}`);
+  }
+
+  /** Puts a pod on the node. */
+  async create(name: string, spec: Partial<Pod["spec"]>): Promise<void> {
     const base = { containers: [{ name: "c", image: "podwire/toolbox" }] };
     await this.client.create(resources.pods, {
       metadata: { name, namespace: "default" },
       spec: { ...base, nodeName: "node01", ...spec },
     });
+  }
+
+  /** Status of a pod's container. */
+  async container(pod: string, name = "c"): Promise<ContainerStatus | undefined> {
+    const status = (await this.pod(pod))?.status;
+    const all = [status?.initContainerStatuses, status?.containerStatuses, status?.ephemeralContainerStatuses];
+    return all.flatMap((list) => list ?? []).find((s) => s.name === name);
+  }
+
+  /** Creates a pod on the node; resolves when it is ready, or ended. */
+  async run(name: string, spec: Partial<Pod["spec"]>, wanted = "Ready"): Promise<Pod> {
+    await this.create(name, spec);
     await this.until(`${wanted} pod ${name}`, async () => {
       const status = (await this.pod(name))?.status;
       return (

@@ -29,8 +29,46 @@ export const O = {
 
 /** System call numbers that libc has no portable wrapper for; they differ per architecture (asm/unistd.h). */
 const NUMBERS = {
-  x64: { pivotRoot: 155, pidfdOpen: 434, pidfdSendSignal: 424, bpf: 321, gettid: 186, keyctl: 250, closeRange: 436 },
-  arm64: { pivotRoot: 41, pidfdOpen: 434, pidfdSendSignal: 424, bpf: 280, gettid: 178, keyctl: 219, closeRange: 436 },
+  x64: {
+    pivotRoot: 155,
+    pidfdOpen: 434,
+    pidfdSendSignal: 424,
+    bpf: 321,
+    gettid: 186,
+    keyctl: 250,
+    closeRange: 436,
+    write: 1,
+    close: 3,
+    fcntl: 72,
+    execve: 59,
+    chdir: 80,
+    setgroups: 116,
+    setresuid: 117,
+    setresgid: 119,
+    capset: 126,
+    prctl: 157,
+    mount: 165,
+  },
+  arm64: {
+    pivotRoot: 41,
+    pidfdOpen: 434,
+    pidfdSendSignal: 424,
+    bpf: 280,
+    gettid: 178,
+    keyctl: 219,
+    closeRange: 436,
+    write: 64,
+    close: 57,
+    fcntl: 25,
+    execve: 221,
+    chdir: 49,
+    setgroups: 159,
+    setresuid: 147,
+    setresgid: 149,
+    capset: 91,
+    prctl: 167,
+    mount: 40,
+  },
 } as const;
 
 /**

@@ -30,6 +30,7 @@ function bind() {
     open: library.func("int open(const char*, int, int)"),
     read: library.func("long read(int, void*, size_t)"),
     write: library.func("long write(int, const void*, size_t)"),
+    memfdCreate: library.func("int memfd_create(const void*, uint)"),
     mkfifo: library.func("int mkfifo(const char*, uint)"),
     splice: library.func("long splice(int, void*, int, void*, size_t, uint)"),
     fallocate: library.func("int fallocate(int, int, long, long)"),

@@ -30,40 +30,8 @@ export interface SpawnRequest {
    * Absent: everything the caller has.
    */
   readonly capabilities?: readonly string[];
+  /** With `capabilities`: no_new_privs is not set, so that programs with file capabilities and set-user-ID work. */
+  readonly mayGainPrivileges?: boolean;
   /** A terminal of the new root's devpts as descriptors 0–2 and controlling terminal; `stdio` is not used. */
   readonly tty?: boolean;
-}
-
-/** Script of the gate: waits for a line on descriptor 9, then becomes the program. Arguments: the program. */
-const GATE = 'read -r _ <&9 || exit 125; exec "$@" 9<&-';
-/** As GATE, but mounts its own /proc first and says so on descriptor 8. */
-const GATE_WITH_PROC =
-  'mount -t proc -o nosuid,nodev,noexec proc /proc || exit 125; echo >&8; read -r _ <&9 || exit 125; exec "$@" 8>&- 9<&-';
-
-/** How /proc of the new process comes to be. */
-export type ProcMode = "none" | "gate" | "self";
-
-/**
- * The command that is really executed: the program behind what confines it and what lets it wait.
- * Scripts are constants; nothing of the request becomes shell text.
- */
-export function commandOf(request: SpawnRequest, proc: ProcMode): string[] {
-  const command = confine(request);
-  if (proc === "none") return command;
-  return ["/bin/sh", "-c", proc === "gate" ? GATE : GATE_WITH_PROC, "sh", ...command];
-}
-
-function confine(request: SpawnRequest): string[] {
-  const { argv, user, capabilities } = request;
-  if (!user && !capabilities) return argv[0].includes("/") ? [...argv] : ["/usr/bin/env", "--", ...argv];
-  const options: string[] = [];
-  if (user) {
-    options.push(`--reuid=${user.uid}`, `--regid=${user.gid}`);
-    options.push(user.groups.length ? `--groups=${user.groups.join(",")}` : "--keep-groups");
-  }
-  if (capabilities) {
-    const kept = capabilities.map((c) => `+${c}`).join(",");
-    options.push("--no-new-privs", "--inh-caps=-all", `--bounding-set=-all${kept ? `,${kept}` : ""}`);
-  }
-  return ["/usr/bin/setpriv", ...options, "--", ...argv];
 }

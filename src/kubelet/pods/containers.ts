@@ -1,6 +1,6 @@
 import type { Container, Pod } from "#api/index.ts";
 import type { PodDeps } from "./deps.ts";
-import { containerImage } from "./prepare.ts";
+import { containerImage } from "./image.ts";
 import type { ContainerRecord } from "./record.ts";
 import { ContainerUnit, type UnitPod } from "./unit.ts";
 
@@ -22,15 +22,25 @@ export class PodContainers {
       c.restartPolicy === "Always" ? "Always" : policy === "Never" ? "Never" : "OnFailure";
     this.#inits = (pod.spec.initContainers ?? []).map((c) => unit(c, initPolicy(c)));
     this.#apps = pod.spec.containers.map((c) => unit(c, policy));
-    this.addEphemerals(pod);
+    this.#addEphemerals(pod);
   }
 
   /** Takes in containers that were put into the pod since; they run once. */
-  addEphemerals({ spec }: Pod): void {
+  #addEphemerals({ spec }: Pod): void {
     const known = new Set(this.#ephemerals.map((unit) => unit.container.name));
     for (const container of spec.ephemeralContainers ?? [])
       if (!known.has(container.name))
         this.#ephemerals.push(new ContainerUnit(container, "Never", this.#deps, this.#owner));
+  }
+
+  /** The pod describes its containers anew. */
+  update(pod: Pod): void {
+    const given = [...(pod.spec.initContainers ?? []), ...pod.spec.containers];
+    for (const unit of [...this.#inits, ...this.#apps]) {
+      const container = given.find(({ name }) => name === unit.container.name);
+      if (container) unit.update(container);
+    }
+    this.#addEphemerals(pod);
   }
 
   /** All of them, in the order in which they start. */

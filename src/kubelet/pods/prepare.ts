@@ -1,5 +1,5 @@
 import type { Container, Pod } from "#api/index.ts";
-import { type ContainerImage, ImageError } from "../images/index.ts";
+import type { ContainerImage } from "../images/index.ts";
 import { containerLogPath } from "../logs/index.ts";
 import type { ContainerSpec } from "../runtime/index.ts";
 import { ContainerConfigError, containerEnv, expand } from "../spec/env.ts";
@@ -15,13 +15,6 @@ export interface PodSetup {
   readonly sandbox?: SandboxRecord;
   readonly podIPs: readonly string[];
   readonly volumes: Pick<PodStorage, "mountsOf">;
-}
-
-/** Policy that counts when the pod names none: a tag `latest` is asked for anew each time (as upstream). */
-export function pullPolicy(container: Container): "Always" | "IfNotPresent" | "Never" {
-  if (container.imagePullPolicy) return container.imagePullPolicy;
-  const tag = /:([^/:@]+)(@.*)?$/.exec(container.image ?? "")?.[1];
-  return tag === undefined || tag === "latest" ? "Always" : "IfNotPresent";
 }
 
 /** Command line of a container: `command` replaces entrypoint and cmd, `args` replaces cmd (API, Container.command). */
@@ -103,10 +96,4 @@ export async function prepareContainer(
     logPath: containerLogPath(deps.logFolders, pod, container.name, run.count),
   };
   return { spec, servedArgs: served ? servedArguments(container, env) : [] };
-}
-
-/** @throws ImageError */
-export async function containerImage(deps: PodDeps, container: Container): Promise<ContainerImage> {
-  if (!container.image) throw new ImageError("InvalidImageName", "the container names no image");
-  return deps.images.pull(container.image, pullPolicy(container));
 }

@@ -7,6 +7,8 @@ export interface ContainerRecord {
   /** Of the latest run. Written before its process starts, so that none can be without a record. */
   readonly id: string;
   readonly restartCount: number;
+  /** As the pod named it. */
+  readonly image: string;
   readonly imageId: string;
   readonly logPath: string;
   readonly startedAt: string;

@@ -107,7 +107,7 @@ export class PodWorker {
   /** The API's newest state of the pod. */
   update(pod: Pod): void {
     this.#pod = pod;
-    this.#containers.addEphemerals(pod);
+    this.#containers.update(pod);
     if (pod.metadata.deletionTimestamp !== undefined) {
       this.end(
         pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS,

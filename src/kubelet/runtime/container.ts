@@ -21,8 +21,8 @@ const SIGKILL = 9;
 
 /** A shell's `$?` for a wait status. */
 function exitOf({ code, signal }: ExitStatus): ContainerExit {
-  if (code !== null) return code > 128 && code < 160 ? { exitCode: code, signal: code - 128 } : { exitCode: code };
-  if (signal !== null) return { exitCode: 128 + signal, signal };
+  if (code !== null) return { exitCode: code };
+  if (signal !== null) return { exitCode: 128 + signal };
   return { exitCode: 128 + SIGKILL, unknown: true };
 }
 

@@ -13,7 +13,7 @@ import type { ContainerHandle, ContainerSpec } from "./types.ts";
 export interface RuntimeOptions {
   /** In memory, for root only, such as `/run/podwire`. */
   readonly folder: string;
-  /** A reaping init that becomes a container's first process; absent: the container's program itself is it. */
+  /** A small init for containers whose process only stands for them: it ends at once when it is told to. */
   readonly init?: readonly string[];
   /** How much of each container's log is kept. Default: upstream's. */
   readonly logs?: LogLimits;
@@ -28,9 +28,6 @@ export interface ExecRequest {
   readonly user?: NonNullable<SpawnRequest["user"]>;
   readonly capabilities?: readonly string[];
 }
-
-/** Variables that the shells on the way to a container's program set for themselves. */
-const SHELL_VARIABLES = new Set(["PWD", "OLDPWD", "SHLVL", "_"]);
 
 /**
  * Containers as processes in namespaces of their own, started by the spawner. They outlive this process; what they write
@@ -167,7 +164,7 @@ export class ProcessRuntime {
     ends: ChildEnds | undefined,
     netns: number | undefined,
   ): SpawnRequest {
-    const argv = [...(this.#options.init ?? []), ...spec.argv];
+    const argv = [...((spec.image.served && this.#options.init) || []), ...spec.argv];
     return {
       argv: argv as [string, ...string[]],
       env: spec.env,
@@ -186,13 +183,13 @@ export class ProcessRuntime {
   }
 }
 
-/** Environment of a running process, without what shells add. */
+/** Environment that a running process was started with. */
 function environmentOf(pid: number): Record<string, string> {
   const entries = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
   const pairs = entries
     .filter((e) => e.includes("="))
     .map((e) => [e.slice(0, e.indexOf("=")), e.slice(e.indexOf("=") + 1)]);
-  return Object.fromEntries(pairs.filter(([name]) => !SHELL_VARIABLES.has(name ?? "")));
+  return Object.fromEntries(pairs);
 }
 
 /**

@@ -1,3 +1,5 @@
+import { errorMessage } from "#base/errors.ts";
+import { ProgramError } from "#kernel/process/index.ts";
 import type { ContainerImage } from "../images/index.ts";
 import type { VolumeMountPoint } from "./rootPlan.ts";
 
@@ -42,7 +44,18 @@ export interface ContainerHandle {
 export interface ContainerExit {
   /** As `$?` of a shell; 137 when the kernel does not tell. */
   readonly exitCode: number;
-  readonly signal?: number;
   /** The process was not our child, so its exit status is lost. */
   readonly unknown?: boolean;
+}
+
+/** The failure of a start in the words of a node with containerd and runc. */
+export class ContainerStartError extends Error {
+  constructor(error: unknown) {
+    const why = error instanceof ProgramError ? `error during container init: ${error.message}` : errorMessage(error);
+    super(
+      `failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: ${why}: unknown`,
+      { cause: error },
+    );
+    this.name = "ContainerStartError";
+  }
 }

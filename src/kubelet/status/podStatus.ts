@@ -11,6 +11,8 @@ export interface ContainerView {
   /** Result of the startup probe, or running when there is none. */
   readonly started: boolean;
   readonly containerId?: string;
+  /** What it runs, as the pod named it then. */
+  readonly image?: string;
   readonly imageId?: string;
 }
 
@@ -38,6 +40,7 @@ function containerStatus(container: Container, view: ContainerView | undefined, 
   }
   return {
     ...base,
+    image: view.image ?? base.image,
     imageID: view.imageId ?? "",
     ...(view.containerId === undefined ? {} : { containerID: view.containerId }),
     ready: view.ready,
