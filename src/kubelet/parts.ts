@@ -17,7 +17,7 @@ import { EchoClient } from "./echo/index.ts";
 import { hasManyUsers, type ImageSource, TemplateImages } from "./images/index.ts";
 import { isMirrorPod, MirrorPods, type NodeModule, staticModules } from "./modules/index.ts";
 import { CniPodNetwork, NetworkWatch } from "./network/index.ts";
-import { machineFacts, NodeRegistration } from "./node/index.ts";
+import { machineFacts, NodeRegistration, resourcesOf } from "./node/index.ts";
 import { ApiObjects } from "./objects.ts";
 import type { AgentOptions } from "./options.ts";
 import { PodManager, PodRecords, PodStatuses } from "./pods/index.ts";
@@ -126,7 +126,7 @@ function makeManager(
       events,
       records: new PodRecords(`${folders.run}/pods`),
       log: log.child("pods"),
-      node: nodeOf(options),
+      node: { ...nodeOf(options), allocatable: resourcesOf(machineFacts(), options.maxPods) },
       dns: {
         clusterDns: options.clusterDns,
         clusterDomain: options.clusterDomain,

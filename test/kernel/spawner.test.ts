@@ -175,14 +175,14 @@ describe("spawner", () => {
       stdio: [null, null, null],
       create: create("pod-b"),
     });
-    const { out } = await run({ argv: ["/bin/sh", "-c", "hostname; cat /proc/1/comm"], join: { pidfd: pod.pidfd } });
+    const { out } = await run({ argv: ["/bin/sh", "-c", "hostname; cat /proc/1/comm"], join: [{ pidfd: pod.pidfd }] });
     expect(out).toBe("pod-b\nsleep\n");
     const shell = await spawner.spawn({
       argv: ["/bin/sh", "-c", "tty; : < /dev/tty && echo controlling"],
       env: { PATH },
       stdio: [],
       tty: true,
-      join: { pidfd: pod.pidfd },
+      join: [{ pidfd: pod.pidfd }],
     });
     await shell.exit;
     expect(terminalText(shell.pty as number)).toBe("/dev/pts/0\r\ncontrolling\r\n");

@@ -206,7 +206,7 @@ export class KubeletMachine {
   exec(
     pod: string,
     script: string,
-    options: { readonly input?: string; readonly tty?: boolean } = {},
+    options: { readonly input?: string; readonly tty?: boolean; readonly container?: string } = {},
   ): Promise<ExecResult> {
     const query = new URLSearchParams({
       output: "1",
@@ -215,9 +215,13 @@ export class KubeletMachine {
       ...(options.input === undefined ? {} : { input: "1" }),
     });
     for (const word of ["sh", "-c", script]) query.append("command", word);
-    const socket = new WebSocket(`ws://node/exec/default/${pod}/c?${query}`, ["v5.channel.k8s.io"], {
-      createConnection: () => this.#connection(),
-    });
+    const socket = new WebSocket(
+      `ws://node/exec/default/${pod}/${options.container ?? "c"}?${query}`,
+      ["v5.channel.k8s.io"],
+      {
+        createConnection: () => this.#connection(),
+      },
+    );
     const text = ["", "", "", ""];
     socket.on("open", () => {
       if (options.input === undefined) return;

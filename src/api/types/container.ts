@@ -17,8 +17,14 @@ export interface Container {
   readonly livenessProbe?: Probe;
   readonly readinessProbe?: Probe;
   readonly startupProbe?: Probe;
-  readonly lifecycle?: { readonly postStart?: LifecycleHandler; readonly preStop?: LifecycleHandler };
+  readonly lifecycle?: {
+    readonly postStart?: LifecycleHandler;
+    readonly preStop?: LifecycleHandler;
+    readonly stopSignal?: string;
+  };
   readonly restartPolicy?: string;
+  /** Of an ephemeral container: whose processes it sees. */
+  readonly targetContainerName?: string;
   readonly terminationMessagePath?: string;
   readonly terminationMessagePolicy?: string;
   readonly securityContext?: SecurityContext;
@@ -80,6 +86,7 @@ export interface VolumeMount {
   readonly name: string;
   readonly mountPath: string;
   readonly subPath?: string;
+  readonly subPathExpr?: string;
   readonly readOnly?: boolean;
 }
 
@@ -105,7 +112,11 @@ export interface Volume {
       readonly path: string;
       readonly mode?: number;
       readonly fieldRef?: { readonly fieldPath: string };
-      readonly resourceFieldRef?: { readonly containerName?: string; readonly resource: string };
+      readonly resourceFieldRef?: {
+        readonly containerName?: string;
+        readonly resource: string;
+        readonly divisor?: string;
+      };
     }[];
     readonly defaultMode?: number;
   };

@@ -47,6 +47,8 @@ const NUMBERS = {
     setresgid: 119,
     capset: 126,
     prctl: 157,
+    rtSigaction: 13,
+    ppoll: 271,
     mount: 165,
   },
   arm64: {
@@ -67,6 +69,8 @@ const NUMBERS = {
     setresgid: 149,
     capset: 91,
     prctl: 167,
+    rtSigaction: 134,
+    ppoll: 73,
     mount: 40,
   },
 } as const;

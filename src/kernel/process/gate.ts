@@ -24,6 +24,27 @@ function pipe(): [number, number] {
   return [ends.readInt32LE(0), ends.readInt32LE(4)];
 }
 
+/** linux/prctl.h, signal(7), rt_sigaction(2): a handler of 1 ignores the signal, and no zombies come about. */
+const PR_SET_NAME = 15;
+const SIGCHLD = 17;
+const SIG_IGN = 1;
+const SIGNAL_SET_SIZE = 8;
+
+/** The last steps of a process that stays in the runner. @param name as `ps` shows it @param rights what it gives up */
+export function holdingSteps(name: string, rights: readonly Step[]): Step[] {
+  const action = Buffer.alloc(32);
+  action.writeBigUInt64LE(BigInt(SIG_IGN));
+  return [
+    ...rights,
+    { call: "prctl", args: [PR_SET_NAME, name, 0, 0, 0] },
+    { call: "rtSigaction", args: [SIGCHLD, action, 0, SIGNAL_SET_SIZE] },
+    { call: "close", args: [SCRIPT] },
+    // Who started it waits for the end of its reports.
+    { call: "close", args: [REPORT] },
+    { call: "ppoll", args: [0, 0, 0, 0, SIGNAL_SET_SIZE], optional: true },
+  ];
+}
+
 /** A process that waits in the runner: what holds it up, and tells it how to go on. */
 export class Gate {
   readonly #script = pipe();

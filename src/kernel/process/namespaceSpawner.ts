@@ -1,7 +1,7 @@
-import { mkdirSync, rmdirSync } from "node:fs";
+import { mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { CLONE, check, errnoName, isErrno, libc, O, SysError, syscallNumbers } from "#kernel/ffi/index.ts";
 import { MS, makePrivate, mount, mountRoot, pivotRoot, type RootPlan, unmount } from "#kernel/mounts/index.ts";
-import { Gate } from "./gate.ts";
+import { Gate, holdingSteps } from "./gate.ts";
 import { posixSpawn } from "./posixSpawn.ts";
 import { findProgram } from "./program.ts";
 import { openPty, type Pty } from "./pty.ts";
@@ -130,8 +130,8 @@ export class NamespaceSpawner {
 
   /** Moves this thread to where the new process shall live. */
   #enter({ join, create }: SpawnRequest): void {
-    if (join)
-      check(libc.setns(join.pidfd, (join.namespaces ? flagsOf(join.namespaces) : ANY) & this.#mine), "setns", "join");
+    for (const { pidfd, namespaces } of join ?? [])
+      check(libc.setns(pidfd, (namespaces ? flagsOf(namespaces) : ANY) & this.#mine), "setns", "join");
     if (!create) return;
     const flags = flagsOf(create.namespaces) & this.#mine;
     if (flags) check(libc.unshare(flags), "unshare");
@@ -139,6 +139,7 @@ export class NamespaceSpawner {
     if (create.hostname !== undefined) {
       check(libc.sethostname(create.hostname, Buffer.byteLength(create.hostname)), "sethostname", create.hostname);
     }
+    for (const [name, value] of Object.entries(create.sysctls ?? {})) setSysctl(name, value);
     if (!create.root) return;
     makePrivate("/");
     mountRoot(create.root);
@@ -149,11 +150,11 @@ export class NamespaceSpawner {
   }
 
   #startPlain(request: SpawnRequest, pty: Pty | undefined): Spawned {
-    const path = programOf(request);
-    return this.#start({ ...request, argv: [path, ...request.argv.slice(1)] }, pty, request.cwd ?? "/", []);
+    return this.#start(programOf(request), request, pty, request.cwd ?? "/", []);
   }
 
   #start(
+    path: string,
     { argv, env, stdio }: Pick<SpawnRequest, "argv" | "env" | "stdio">,
     pty: Pty | undefined,
     cwd: string,
@@ -161,6 +162,7 @@ export class NamespaceSpawner {
   ): Spawned {
     const descriptors: [number, number][] = pty ? [] : stdio.map((fd, i) => [fd ?? this.#null, i]);
     const pid = posixSpawn({
+      path,
       argv,
       env,
       cwd,
@@ -177,8 +179,9 @@ export class NamespaceSpawner {
     const root = request.create?.root;
     let spawned: Spawned | undefined;
     try {
-      const argv: [string] = [Gate.path(root ? OLD_PROC : "/proc")];
-      spawned = this.#start({ argv, env: {}, stdio: request.stdio }, pty, "/", gate.descriptors);
+      const path = Gate.path(root ? OLD_PROC : "/proc");
+      const { argv, stdio } = request;
+      spawned = this.#start(path, { argv: [argv[0]], env: {}, stdio }, pty, "/", gate.descriptors);
       gate.started();
       if (root) this.#completeRoot(root, spawned.pid, gate);
       const failure = gate.finish(this.#lastSteps(request));
@@ -213,6 +216,7 @@ export class NamespaceSpawner {
 
   /** From the complete root to the program. @throws ProgramError */
   #lastSteps(request: SpawnRequest): Step[] {
+    if (request.holds) return holdingSteps(request.argv[0], rightsSteps(request, this.#permitted));
     const { argv, env, cwd = "/" } = request;
     const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
     return [
@@ -250,6 +254,17 @@ function abandon({ pid, pidfd }: Spawned): void {
   libc.kill(pid, SIGKILL);
   libc.waitpid(pid, null, 0);
   libc.close(pidfd);
+}
+
+/** @throws Error naming a setting that this kernel does not have in a namespace, or does not take */
+function setSysctl(name: string, value: string): void {
+  try {
+    writeFileSync(`/proc/sys/${name.replaceAll(".", "/")}`, value);
+  } catch (error) {
+    throw new Error(
+      `sysctl ${JSON.stringify(name)} cannot be set to ${JSON.stringify(value)}: ${(error as Error).message}`,
+    );
+  }
 }
 
 function sysError({ step, errno }: StepFailure): SysError {

@@ -5,6 +5,11 @@ export type NamespaceKind = "net" | "mount" | "uts" | "ipc" | "pid" | "cgroup";
 
 /** A process to start: where it lives, what it may do, what it runs. */
 export interface SpawnRequest {
+  /**
+   * Nothing of `argv` but its first word is used, as a name: the process only holds its namespaces. As the first of a
+   * pid namespace it reaps what is orphaned there. It ends with SIGKILL.
+   */
+  readonly holds?: true;
   /** Program and arguments; a program without a slash is looked up in the PATH of `env`, inside. */
   readonly argv: readonly [string, ...string[]];
   readonly env: Readonly<Record<string, string>>;
@@ -12,8 +17,8 @@ export interface SpawnRequest {
   readonly cwd?: string;
   /** For each descriptor 0, 1, … of the child (at most 8): a descriptor of ours, or null for /dev/null. */
   readonly stdio: readonly (number | null)[];
-  /** Enter namespaces of a running process before anything else; all of them when no list is given. */
-  readonly join?: { readonly pidfd: number; readonly namespaces?: readonly NamespaceKind[] };
+  /** Enter namespaces of running processes before anything else; all of them when no list is given. */
+  readonly join?: readonly { readonly pidfd: number; readonly namespaces?: readonly NamespaceKind[] }[];
   /** Make new namespaces, after joining. */
   readonly create?: {
     readonly namespaces: readonly Exclude<NamespaceKind, "net">[];
@@ -21,6 +26,8 @@ export interface SpawnRequest {
     readonly netns?: number;
     /** Host name to set; needs a new uts namespace. */
     readonly hostname?: string;
+    /** Settings of the new namespaces by their names below /proc/sys, with dots. */
+    readonly sysctls?: Readonly<Record<string, string>>;
     /** Root file system to make and to enter; needs a new mount namespace. */
     readonly root?: RootPlan;
   };

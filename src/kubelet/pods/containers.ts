@@ -1,8 +1,9 @@
 import type { Container, Pod } from "#api/index.ts";
 import type { PodDeps } from "./deps.ts";
 import { containerImage } from "./image.ts";
+import type { UnitPod } from "./owner.ts";
 import type { ContainerRecord } from "./record.ts";
-import { ContainerUnit, type UnitPod } from "./unit.ts";
+import { ContainerUnit } from "./unit.ts";
 
 /** The containers of a pod: which there are, in which order they start, and when all is done. */
 export class PodContainers {

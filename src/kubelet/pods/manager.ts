@@ -46,7 +46,7 @@ export class PodManager {
   async start(pods: Informer<Pod>): Promise<void> {
     const records = this.#deps.records.load();
     const running = await this.#deps.runtime.running();
-    const known = new Set(records.flatMap((r) => Object.values(r.containers).map((c) => c.id)));
+    const known = new Set(records.flatMap((r) => [r.holder ?? "", ...Object.values(r.containers).map((c) => c.id)]));
     for (const [pid, id] of running) if (!known.has(id)) kill(pid);
     await this.#sweepFolders(known, new Set(running.values()));
     const pids = new Map([...running].map(([pid, id]) => [id, pid]));

@@ -33,6 +33,8 @@ export interface PodRecord {
   readonly pod: Pod;
   readonly startTime: string;
   readonly sandbox?: SandboxRecord;
+  /** Id of the process that holds the pod's namespaces. */
+  readonly holder?: string;
   readonly containers: Readonly<Record<string, ContainerRecord>>;
 }
 

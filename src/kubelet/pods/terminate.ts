@@ -1,9 +1,20 @@
+import { constants } from "node:os";
+import type { Container } from "#api/index.ts";
 import type { PodServers } from "./deps.ts";
 import type { HealthTarget } from "./health.ts";
 import { type HookReporter, hookAttempt } from "./hooks.ts";
 
-const SIGTERM = 15;
+/** First and last real-time signal as programs count them (signal(7); glibc keeps two for itself). */
+const SIGRT = { MIN: 34, MAX: 64 } as const;
 const SIGKILL = 9;
+
+/** The signal by which a container is told to end (core/v1 Lifecycle.stopSignal): SIGTERM unless it names one. */
+export function stopSignal({ lifecycle }: Pick<Container, "lifecycle">): number {
+  const name = lifecycle?.stopSignal ?? "SIGTERM";
+  const realTime = /^SIGRT(MIN|MAX)(?:([+-])(\d+))?$/.exec(name);
+  if (realTime) return SIGRT[realTime[1] as "MIN" | "MAX"] + Number(`${realTime[2] ?? ""}${realTime[3] ?? 0}`);
+  return (constants.signals as Readonly<Record<string, number>>)[name] ?? constants.signals.SIGTERM;
+}
 
 /**
  * Ends a container as Kubernetes does: preStop hook, SIGTERM, and SIGKILL when the grace period is over, which counts
@@ -26,7 +37,7 @@ export async function terminate(
   await servers.remove(running.handle.id).catch(() => {
     // The serving process has ended, and its sockets with it.
   });
-  running.kill(SIGTERM);
+  running.kill(stopSignal(container));
   await running.exit;
   clearTimeout(deadline);
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Container, Pod } from "#api/index.ts";
+import type { Container } from "#api/index.ts";
 import type { ContainerImage } from "../images/index.ts";
 import { ContainerStartError, type RunningContainer } from "../runtime/index.ts";
 import type { ContainerView } from "../status/podStatus.ts";
@@ -10,7 +10,8 @@ import { postStart } from "./hooks.ts";
 import { containerImage } from "./image.ts";
 import { forgetPreviousRun } from "./leftovers.ts";
 import { linkLog, unlinkLog } from "./logLinks.ts";
-import { type PodSetup, type Prepared, prepareContainer } from "./prepare.ts";
+import type { UnitPod } from "./owner.ts";
+import { type Prepared, prepareContainer } from "./prepare.ts";
 import type { ContainerRecord } from "./record.ts";
 import { ContainerReporter } from "./reporter.ts";
 import { type ServedRun, serveContainer } from "./serve.ts";
@@ -23,17 +24,6 @@ const SIGKILL = 9;
 const DEFAULT_GRACE_SECONDS = 30;
 /** When a container began that never did, as container runtimes tell it. */
 const NEVER = "1970-01-01T00:00:00Z";
-
-/** What a container needs of its pod. */
-export interface UnitPod {
-  /** The newest state of the object. */
-  readonly pod: Pod;
-  readonly setup: PodSetup;
-  /** Writes the pod's record. */
-  save(): void;
-  /** Something of this container has changed: report, and see what is to be done next. */
-  changed(): void;
-}
 
 /** One container of a pod over all its runs. */
 export class ContainerUnit {
@@ -119,6 +109,7 @@ export class ContainerUnit {
     const handle = { id: record.id, podUid, pid: pid ?? -1, logPath: record.logPath };
     const running = pid === undefined ? undefined : this.#deps.runtime.adopt(handle);
     if (running) {
+      this.#owner.setup.namespaces.add(running);
       this.#follow(running);
       if (record.served) void this.#deps.servers.add(record.served).catch(() => running.kill(SIGKILL));
       this.#health.begin(this.#target(running), wasReady);
@@ -183,10 +174,12 @@ export class ContainerUnit {
     const id = randomBytes(32).toString("hex");
     let prepared: Prepared;
     let image: ContainerImage;
+    let target: RunningContainer | undefined;
     try {
       image = await containerImage(this.#deps, this.container);
       this.#waits.imageCame();
       const { pod, setup } = this.#owner;
+      target = setup.namespaces.targetOf(this.container);
       prepared = await prepareContainer(this.#deps, pod, this.container, image, setup, { id, count });
     } catch (error) {
       this.#waits.failed(error);
@@ -197,16 +190,21 @@ export class ContainerUnit {
     this.#reporter.announce(image);
     const { logPath } = prepared.spec;
     this.#history.begin({ id, image: this.container.image ?? "", imageId: image.id, logPath });
-    await this.#run(prepared, image, previousId);
+    await this.#run(prepared, image, target, previousId);
   }
 
-  async #run({ spec, servedArgs }: Prepared, image: ContainerImage, previousId: string | undefined): Promise<void> {
+  async #run(
+    { spec, servedArgs }: Prepared,
+    image: ContainerImage,
+    target: RunningContainer | undefined,
+    previousId: string | undefined,
+  ): Promise<void> {
     const began = performance.now();
     try {
       if (previousId !== undefined)
         forgetPreviousRun(this.#deps, this.#owner.pod, this.container, previousId, this.record?.restartCount ?? 0);
       this.#reporter.event("Normal", "Created", "Container created");
-      const running = await this.#deps.runtime.start(spec);
+      const running = await this.#owner.setup.namespaces.start(spec, target);
       this.#isReplaced = false;
       linkLog(this.#deps.logFolders, this.#owner.pod, this.container.name, spec);
       this.#isHooked = this.container.lifecycle?.postStart !== undefined;

@@ -3,6 +3,7 @@ import { request as httpsRequest } from "node:https";
 import { connect } from "node:net";
 import type { Container, IntOrString, Probe } from "#api/index.ts";
 import { errorMessage, hasCode } from "#base/errors.ts";
+import { grpcAttempt } from "./grpc.ts";
 
 /** Outcome of one attempt; the message is what upstream's events say. */
 export interface Attempt {
@@ -100,7 +101,11 @@ export async function attempt(probe: Probe, target: ProbeTarget, timeoutMs: numb
       const { exitCode, output } = await target.exec(probe.exec.command ?? [], timeoutMs);
       return { success: exitCode === 0, message: exitCode === 0 ? "" : output };
     }
-    return { success: false, message: "this kind of probe is not supported; there are httpGet, tcpSocket and exec" };
+    if (probe.grpc) {
+      const { port, service = "" } = probe.grpc;
+      return await grpcAttempt(`${bracketed(target.podIP)}:${port}`, service, timeoutMs);
+    }
+    return { success: false, message: "missing probe handler" };
   } catch (error) {
     return { success: false, message: errorMessage(error) };
   }

@@ -1,5 +1,6 @@
 import type { Child, ExitStatus } from "#kernel/process/index.ts";
 import type { ContainerLog } from "../logs/index.ts";
+import { killRemaining, mountNamespaceOf } from "./found.ts";
 import type { ContainerOutputs } from "./outputs.ts";
 import type { ContainerExit, ContainerHandle } from "./types.ts";
 
@@ -26,14 +27,17 @@ function exitOf({ code, signal }: ExitStatus): ContainerExit {
   return { exitCode: 128 + SIGKILL, unknown: true };
 }
 
-/** Puts a process and its outputs together. */
+/** Puts a process and its outputs together. @param sharesProcesses its end does not end what it has started */
 export function runningContainer(
   handle: ContainerHandle,
   child: Child,
   log: ContainerLog,
   outputs: ContainerOutputs,
+  sharesProcesses: boolean,
 ): RunningContainer {
+  const mounts = sharesProcesses ? mountNamespaceOf(handle.pid) : undefined;
   const exit = child.exit.then(async (status) => {
+    if (mounts !== undefined) await killRemaining(mounts);
     await outputs.finish();
     return exitOf(status);
   });
