@@ -157,6 +157,13 @@ export class TestCluster {
     await askControl(join(dirname(kubeconfig), "control.sock"), { command: "signal", process, signal });
   }
 
+  /** Process ids of the lab's init, as the host sees it, and of a machine's, as the lab sees it. */
+  async enter(machine: string): Promise<{ readonly lab: number; readonly machine: number }> {
+    const { kubeconfig } = await this.status();
+    const answer = await askControl(join(dirname(kubeconfig), "control.sock"), { command: "enter", machine });
+    return answer as { readonly lab: number; readonly machine: number };
+  }
+
   /** `status --json` */
   async status(): Promise<ClusterStatus> {
     return JSON.parse((await this.podwire("status", "--json")).stdout) as ClusterStatus;

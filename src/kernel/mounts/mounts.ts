@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, statSync, symlinkSync } from "node:fs";
+import { closeSync, lstatSync, mkdirSync, openSync, statSync, symlinkSync, unlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { check, libc, SysError, syscallNumbers } from "#kernel/ffi/index.ts";
 import { resolveInside } from "./resolve.ts";
@@ -144,7 +144,10 @@ export function mountRoot(plan: RootPlan): void {
   for (const [path, to] of Object.entries(plan.symlinks ?? {})) {
     const parent = resolveInside(plan.directory, dirname(path));
     mkdirSync(parent, { recursive: true });
-    symlinkSync(to, join(parent, basename(path)));
+    const link = join(parent, basename(path));
+    // The root of a machine that was stopped has them already.
+    if (lstatSync(link, { throwIfNoEntry: false })?.isSymbolicLink()) unlinkSync(link);
+    symlinkSync(to, link);
   }
 }
 

@@ -2,6 +2,7 @@
 export {
   currentNetns,
   inNetns,
+  isPinned,
   type Netns,
   newNetns,
   openNetns,

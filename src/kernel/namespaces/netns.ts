@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { CLONE, check, libc } from "#kernel/ffi/index.ts";
 
@@ -41,6 +41,18 @@ export function currentNetns(): Netns {
  */
 export function openNetns(path: string): Netns {
   return held(openSync(path, "r"));
+}
+
+/** Type of the file system whose files are namespaces (linux/magic.h). */
+const NSFS_MAGIC = 0x6e73_6673;
+
+/** Whether a namespace is pinned at a path: after a restart of the machine only an empty file may be left there. */
+export function isPinned(path: string): boolean {
+  try {
+    return statfsSync(path).type === NSFS_MAGIC;
+  } catch {
+    return false;
+  }
 }
 
 /**

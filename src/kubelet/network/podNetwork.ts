@@ -3,7 +3,7 @@ import { type EventRecorder, type Pod, referenceTo, resources } from "#api/index
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { type AddOutcome, type CniRuntime, PLUGIN_TYPES } from "#cni/index.ts";
-import { type Netns, newNetns, pinNetns, setSysctl, unpinNetns } from "#kernel/namespaces/index.ts";
+import { isPinned, type Netns, newNetns, pinNetns, setSysctl, unpinNetns } from "#kernel/namespaces/index.ts";
 import type { PodNetwork, SandboxRecord } from "../pods/index.ts";
 
 /** Settings of a pod's namespace: those that it inherits from the node and must not, and containerd's defaults. */
@@ -44,6 +44,10 @@ export class CniPodNetwork implements PodNetwork {
       digits.slice(20),
     ];
     return `${this.#folder}/cni-${uuid.join("-")}`;
+  }
+
+  isThere({ netns }: Pick<SandboxRecord, "netns">): boolean {
+    return isPinned(netns);
   }
 
   async setUp(pod: Pod, sandbox: Sandbox): Promise<readonly string[]> {

@@ -17,6 +17,8 @@ export interface PodNetwork {
   setUp(pod: Pod, sandbox: Pick<SandboxRecord, "id" | "netns">): Promise<readonly string[]>;
   /** Detaches and removes it; one that is gone is no error. */
   tearDown(pod: Pod, sandbox: Pick<SandboxRecord, "id" | "netns">): Promise<void>;
+  /** Whether a pod's namespace is still there: it does not outlive the machine. */
+  isThere(sandbox: Pick<SandboxRecord, "netns">): boolean;
   /** Where a pod's namespace is pinned. */
   pathOf(sandboxId: string): string;
 }

@@ -38,6 +38,15 @@ export class PodSandbox {
     return this.#hostNetwork ? this.#deps.node.addresses : (this.#record?.ips ?? []);
   }
 
+  /** Forgets a namespace that went with a restart of the machine; the next set-up makes it anew. @returns whether so */
+  forgetLost(): boolean {
+    const record = this.attached;
+    if (!record?.netns || this.#deps.network.isThere(record)) return false;
+    this.#record = { ...record, ips: [] };
+    this.#save();
+    return true;
+  }
+
   /** Makes and attaches the namespace, unless that is done. */
   async setUp(pod: Pod): Promise<void> {
     if (this.ready) return;

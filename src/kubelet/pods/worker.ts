@@ -116,6 +116,8 @@ export class PodWorker {
       const kept = record.containers[unit.container.name];
       if (kept) unit.adopt(kept, pids.get(kept.id), ready.has(unit.container.name));
     }
+    if (this.#sandbox.forgetLost())
+      this.#event("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
   }
 
   /** The API's newest state of the pod. */

@@ -1,2 +1,2 @@
 /** A cluster as something that runs on machines: files, processes, listeners. */
-export { API_LISTENER, apiServerNames, clusterPlan, STATE_MOUNT } from "./plan.ts";
+export { API_LISTENER, apiServerNames, clusterPlan, type PlanOptions, STATE_MOUNT } from "./plan.ts";

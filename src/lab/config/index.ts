@@ -13,3 +13,4 @@ export {
   resolveConfig,
   routerAddresses,
 } from "./model.ts";
+export { type NodeWish, nodeNamed, withNode, withoutNode } from "./nodes.ts";

@@ -1,5 +1,6 @@
 import { cidrNth, formatIp, parseNetwork } from "#base/ip.ts";
-import { checkAddress, checkDomain, checkName, checkNodeName, checkPort, refuse } from "./checks.ts";
+import { checkDomain, checkName, checkPort, refuse } from "./checks.ts";
+import { checkNodes, nodesOf, ROUTER } from "./nodes.ts";
 import { checkRanges, checkRoom, hostAddresses, ranges } from "./ranges.ts";
 
 /** What a node does. */
@@ -11,6 +12,8 @@ export interface NodeConfig {
   readonly role: NodeRole;
   /** Addresses on the node network, one per family, the cluster's first family first. */
   readonly addresses: readonly string[];
+  /** Its place among the cluster's nodes, from 0, which no other has: its MAC and its address on the host follow it. */
+  readonly slot: number;
 }
 
 /** Everything a cluster is made from. Ranges hold one entry, or two (IPv4 and IPv6) for dual stack. */
@@ -55,10 +58,7 @@ export const defaults = {
   clusterDomain: "cluster.local",
 } as const;
 
-const FIRST_NODE = 10;
-const ROUTER = 1;
 const DNS_SERVICE = 10;
-const MAX_NODES = 200;
 const MAX_PODS = 1000;
 
 /** The router's addresses: every node's default gateway and resolver. */
@@ -83,46 +83,6 @@ export function controlPlane(config: ClusterConfig): NodeConfig {
   return node;
 }
 
-function nodesOf(input: ClusterInput["nodes"], nodeCidrs: readonly string[]): NodeConfig[] {
-  const wanted = input ?? defaults.nodes;
-  if (typeof wanted !== "number") {
-    return wanted.map((node, i) => ({
-      name: node.name,
-      role: node.role ?? (i === 0 ? "control-plane" : "worker"),
-      addresses:
-        node.address === undefined
-          ? hostAddresses("nodeCidr", nodeCidrs, FIRST_NODE + i)
-          : node.address.split(",").map((a) => a.trim()),
-    }));
-  }
-  if (!Number.isInteger(wanted) || wanted < 1 || wanted > MAX_NODES) {
-    throw refuse(`nodes: found ${wanted}; allowed is 1 to ${MAX_NODES}`, "nodes");
-  }
-  return Array.from({ length: wanted }, (_, i) => ({
-    name: i === 0 ? "controlplane" : `node${String(i).padStart(2, "0")}`,
-    role: i === 0 ? "control-plane" : "worker",
-    addresses: hostAddresses("nodeCidr", nodeCidrs, FIRST_NODE + i),
-  }));
-}
-
-function checkNodes(nodes: readonly NodeConfig[], nodeCidrs: readonly string[]): void {
-  const names = new Map<string, number>();
-  const addresses = new Map(hostAddresses("nodeCidr", nodeCidrs, ROUTER).map((address) => [address, "router"]));
-  for (const [i, node] of nodes.entries()) {
-    checkNodeName(`nodes[${i}].name`, node.name);
-    const other = names.get(node.name);
-    if (other !== undefined)
-      throw refuse(`nodes[${other}] and nodes[${i}] are both named "${node.name}"; node names must be unique`, "nodes");
-    names.set(node.name, i);
-    const families = new Set(node.addresses.map((address) => checkAddress(node.name, address, addresses, nodeCidrs)));
-    if (families.size < node.addresses.length)
-      throw refuse(`node ${node.name}: found ${node.addresses.join(", ")}; allowed is one address per family`, "nodes");
-  }
-  const planes = nodes.filter((n) => n.role === "control-plane");
-  if (planes.length !== 1)
-    throw refuse(`nodes: found ${planes.length} nodes with role control-plane; allowed is exactly one`, "nodes");
-}
-
 /**
  * The whole configuration from what the user gave.
  * @throws PodwireError "InvalidConfig" naming the field, what was found and what is allowed, or the two things that clash
@@ -137,7 +97,7 @@ export function resolveConfig(input: ClusterInput): ClusterConfig {
     input.nodeCidr ?? (podCidrs.length === 2 ? `${defaults.nodeCidr},fd00:192:168:1::/64` : defaults.nodeCidr),
   );
   checkRanges({ podCidrs, serviceCidrs, nodeCidrs });
-  const nodes = nodesOf(input.nodes, nodeCidrs);
+  const nodes = nodesOf(input.nodes ?? defaults.nodes, nodeCidrs);
   checkNodes(nodes, nodeCidrs);
   checkRoom(podCidrs, nodes.length);
   const ingress = input.ingress ?? "nginx";

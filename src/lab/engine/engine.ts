@@ -1,34 +1,25 @@
-import { closeSync, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import type { Server } from "node:net";
-import { dirname } from "node:path";
-import { listenTcp, type Netns } from "#kernel/namespaces/index.ts";
-import { type Child, Spawner } from "#kernel/process/index.ts";
-import {
-  buildEtc,
-  labPaths,
-  type MachineFolders,
-  machineFolders,
-  machineRoot,
-  pathInside,
-  prepareFolders,
-} from "#lab/machine/index.ts";
-import type { MachineModel } from "#lab/topology/index.ts";
-import { Fabric, type MachineNetwork } from "./fabric.ts";
+import { PodwireError } from "#base/errors.ts";
+import { Spawner } from "#kernel/process/index.ts";
+import { buildEtc, labPaths } from "#lab/machine/index.ts";
+import { Fabric } from "./fabric.ts";
 import { startForward } from "./forward.ts";
+import { Machine } from "./machine.ts";
 import { startOutsideResolver } from "./outside.ts";
-import type { BootRequest, ForwardTarget, FromEngine, ProcessSpec, ToEngine } from "./protocol.ts";
-import { Supervised } from "./supervisor.ts";
+import {
+  type BootRequest,
+  type ForwardTarget,
+  type FromEngine,
+  type MachineAction,
+  type MachinePlan,
+  machinePlans,
+  type ToEngine,
+} from "./protocol.ts";
 
 /** A listening socket that the parent sent: libuv's TCP handle, of which only the descriptor is used. */
 export interface ListenHandle {
   readonly fd: number;
-}
-
-interface Machine {
-  readonly model: MachineModel;
-  readonly network: MachineNetwork;
-  readonly folders: MachineFolders;
-  readonly init: Child;
 }
 
 const ROUTER = "router";
@@ -41,10 +32,11 @@ export class Engine {
   readonly #report: (message: FromEngine) => void;
   readonly #machines = new Map<string, Machine>();
   readonly #hostListeners = new Map<string, ListenHandle>();
-  readonly #descriptors = new Map<string, number>();
-  readonly #processes = new Map<string, Supervised>();
   readonly #forwards = new Map<string, Server>();
   readonly #spawner: Promise<Spawner>;
+  #fabric: Fabric | undefined;
+  /** Changes of machines, one after the other. */
+  #changes: Promise<void> = Promise.resolve();
 
   constructor(report: (message: FromEngine) => void) {
     this.#report = report;
@@ -70,95 +62,110 @@ export class Engine {
         this.#forwards.delete(message.id);
         return;
       case "signal":
-        this.#processes.get(message.process)?.signal(message.signal);
+        for (const machine of this.#machines.values()) machine.process(message.process)?.signal(message.signal);
+        return;
+      case "add-machine":
+        return this.#change(message.request, () => this.#add(message.plan));
+      case "machine":
+        return this.#change(message.request, () => this.#act(message.machine, message.action));
     }
   }
 
   async #boot(boot: BootRequest): Promise<void> {
     const spawner = await this.#spawner;
     const fabric = new Fabric(boot.topology);
+    this.#fabric = fabric;
     this.#phase("fabric");
     // A machine's processes start as soon as it is there: the first, the control plane's, while others are being made.
-    for (const model of inOrderOfProcesses(boot)) {
-      await this.#startMachine(spawner, fabric, model, boot);
-      for (const { address, port } of boot.listeners.filter((l) => l.machine === model.name)) {
-        this.#descriptors.set(`${model.name}/${address}:${port}`, listenTcp(this.#netns(model.name), address, port));
-      }
-      for (const spec of boot.processes.filter((p) => p.machine === model.name)) {
-        await this.#startProcess(spawner, spec);
-      }
+    for (const plan of machinePlans(boot)) {
+      const machine = this.#newMachine(plan, spawner, fabric);
+      await machine.start();
     }
-    await fabric.ready();
-    this.#report({
-      type: "machines",
-      inits: Object.fromEntries([...this.#machines].map(([name, m]) => [name, m.init.pid])),
-    });
+    await fabric.ready([...this.#machines.values()].map((machine) => machine.network));
+    for (const machine of this.#machines.values()) this.#tell(machine);
     this.#phase("machines");
     const router = this.#machines.get(ROUTER);
     if (router && boot.resolver.length) startOutsideResolver(router.network.netns, boot.resolver);
   }
 
-  async #startMachine(spawner: Spawner, fabric: Fabric, model: MachineModel, boot: BootRequest): Promise<void> {
-    const folders = machineFolders(model.name);
-    prepareFolders(folders, boot.files[model.name] ?? {});
-    const network = fabric.connect(model);
-    const init = await spawner.spawn({
-      // Reaps what is orphaned inside; its child only keeps it busy.
-      argv: ["/usr/bin/tini", "-s", "--", "/usr/bin/sleep", "infinity"],
-      env: { PATH: "/usr/bin" },
-      stdio: [null, null, null],
-      create: {
-        namespaces: ["mount", "uts", "ipc", "pid", "cgroup"],
-        netns: network.netns.fd,
-        hostname: model.name,
-        root: machineRoot(folders, boot.stateMounts[model.name]),
-      },
-    });
-    this.#machines.set(model.name, { model, network, folders, init });
-    void init.exit.then(({ code, signal }) => {
-      this.#report({
-        type: "failed",
-        code: "MachineEnded",
-        message: `machine ${model.name} ended (${signal === null ? `exit code ${code}` : `signal ${signal}`})`,
-      });
-    });
-  }
-
-  async #startProcess(spawner: Spawner, spec: ProcessSpec): Promise<void> {
-    const machine = this.#machine(spec.machine);
-    const log = pathInside(machine.folders, spec.log);
-    mkdirSync(dirname(log), { recursive: true });
-    const supervised = new Supervised(spec, {
+  #newMachine(plan: MachinePlan, spawner: Spawner, fabric: Fabric): Machine {
+    const machine = new Machine(plan, {
       spawner,
-      pidfd: machine.init.pidfd,
-      log,
-      descriptors: spec.descriptors.map((id) => this.#descriptor(id)),
-      report: (process) => this.#report({ type: "process", process }),
+      fabric,
+      hostListener: (id) => this.#hostListener(id),
+      report: this.#report,
     });
-    this.#processes.set(spec.name, supervised);
-    await supervised.start();
+    this.#machines.set(machine.name, machine);
+    return machine;
   }
 
-  #descriptor(id: string): number {
-    const fd = this.#hostListeners.get(id)?.fd ?? this.#descriptors.get(id);
-    if (fd === undefined) throw new Error(`no listener ${id}`);
-    return fd;
+  #hostListener(id: string): number {
+    const handle = this.#hostListeners.get(id);
+    if (!handle) throw new Error(`no listener ${id}`);
+    return handle.fd;
   }
 
   #forward(id: string, target: ForwardTarget, handle: ListenHandle | undefined): void {
     if (!handle) throw new Error(`forward ${id} came without a socket`);
     this.#forwards.get(id)?.close();
-    this.#forwards.set(id, startForward(handle, this.#netns(target.machine), target));
+    this.#forwards.set(id, startForward(handle, this.#machine(target.machine).network.netns, target));
+  }
+
+  /** Does what a request asks for when its turn comes, and answers it. */
+  #change(request: number, work: () => Promise<void>): Promise<void> {
+    this.#changes = this.#changes.then(async () => {
+      try {
+        await work();
+        this.#report({ type: "done", request });
+      } catch (error) {
+        const { code, message } = error as NodeJS.ErrnoException;
+        this.#report({ type: "done", request, error: { code: code ?? "EngineFailed", message } });
+      }
+    });
+    return this.#changes;
+  }
+
+  async #add(plan: MachinePlan): Promise<void> {
+    const { name } = plan.model;
+    if (this.#machines.has(name)) throw new PodwireError("Exists", `there is a machine ${name} already`);
+    const fabric = this.#fabric;
+    if (!fabric) throw new PodwireError("Starting", "the lab has not been built yet");
+    const machine = this.#newMachine(plan, await this.#spawner, fabric);
+    try {
+      await this.#start(machine, fabric);
+    } catch (error) {
+      await machine.stop();
+      machine.erase();
+      this.#machines.delete(name);
+      throw error;
+    }
+  }
+
+  async #start(machine: Machine, fabric: Fabric): Promise<void> {
+    await machine.start();
+    await fabric.ready([machine.network]);
+    this.#tell(machine);
+  }
+
+  async #act(name: string, action: MachineAction): Promise<void> {
+    const machine = this.#machine(name);
+    if (action === "start") return this.#start(machine, this.#fabric as Fabric);
+    if (action === "pause" || action === "resume") await machine[action]();
+    else await machine.stop();
+    if (action !== "remove") return this.#tell(machine);
+    machine.erase();
+    this.#machines.delete(name);
+    this.#report({ type: "machine", machine: name, state: "removed" });
   }
 
   #machine(name: string): Machine {
     const machine = this.#machines.get(name);
-    if (!machine) throw new Error(`no machine ${name}`);
+    if (!machine) throw new PodwireError("NotFound", `no machine ${name}`);
     return machine;
   }
 
-  #netns(name: string): Netns {
-    return this.#machine(name).network.netns;
+  #tell({ name, state, init }: Machine): void {
+    this.#report({ type: "machine", machine: name, state, ...(init === undefined ? {} : { init }) });
   }
 
   #phase(name: string): void {
@@ -167,17 +174,10 @@ export class Engine {
 
   /** Lets go of sockets and threads; the processes end with the engine's namespaces. */
   async stop(): Promise<void> {
-    for (const process of this.#processes.values()) process.stop();
+    for (const machine of this.#machines.values()) machine.abandon();
     for (const server of this.#forwards.values()) server.close();
-    for (const fd of this.#descriptors.values()) closeSync(fd);
     await (await this.#spawner).stop();
   }
-}
-
-/** The machines in the order in which their first processes stand in the list; those without any come first. */
-function inOrderOfProcesses({ topology, processes }: BootRequest): MachineModel[] {
-  const rank = ({ name }: MachineModel): number => processes.findIndex((spec) => spec.machine === name);
-  return topology.machines.toSorted((a, b) => rank(a) - rank(b));
 }
 
 /** What machines and pods start from: /etc, /var. */

@@ -17,6 +17,8 @@ function firstIndex(rtnl: Rtnetlink): number {
 export interface MachineNetwork {
   readonly netns: Netns;
   readonly rtnl: Rtnetlink;
+  /** Indexes of the other ends of its cables. */
+  readonly ports: readonly number[];
 }
 
 /**
@@ -27,7 +29,6 @@ export class Fabric {
   readonly netns: Netns;
   readonly #rtnl: Rtnetlink;
   readonly #bridges = new Map<string, number>();
-  readonly #ports: number[] = [];
   #nextPort = 100;
 
   /** Makes the segments. @throws SysError, NetlinkError */
@@ -59,7 +60,7 @@ export class Fabric {
     setExistingSysctls(netns, { ...baseSysctls, ...machine.sysctls });
     const rtnl = openRtnetlink(netns);
     const first = firstIndex(rtnl);
-    for (const [i, device] of machine.interfaces.entries()) this.#plug(machine, device, first + i, netns);
+    const ports = machine.interfaces.map((device, i) => this.#plug(machine, device, first + i, netns));
     rtnl.apply([
       { op: "set-link", index: LOOPBACK, up: true },
       ...machine.interfaces.flatMap((device, i) => configure(device, first + i)),
@@ -72,22 +73,29 @@ export class Fabric {
         protocol: STATIC,
       })),
     );
-    return { netns, rtnl };
+    return { netns, rtnl, ports };
+  }
+
+  /** Unplugs a machine and lets go of its network namespace, which ends with the last process in it. */
+  disconnect({ netns, rtnl, ports }: MachineNetwork): void {
+    this.#rtnl.apply(ports.map((index) => ({ op: "delete-link", index })));
+    rtnl.close();
+    netns.close();
   }
 
   /**
-   * Waits until packets pass every cable and segment: what is lost before, an ARP request, is asked again only a
-   * second later.
+   * Waits until packets pass machines' cables and every segment: what is lost before, an ARP request, is asked again
+   * only a second later.
    */
-  async ready(): Promise<void> {
-    await waitUntilReady([{ rtnl: this.#rtnl, links: [...this.#ports, ...this.#bridges.values()] }]);
+  async ready(machines: readonly MachineNetwork[]): Promise<void> {
+    const ports = machines.flatMap((machine) => machine.ports);
+    await waitUntilReady([{ rtnl: this.#rtnl, links: [...ports, ...this.#bridges.values()] }]);
   }
 
-  #plug(machine: MachineModel, device: Interface, index: number, netns: Netns): void {
+  #plug(machine: MachineModel, device: Interface, index: number, netns: Netns): number {
     const master = this.#bridges.get(device.segment);
     if (master === undefined) throw new Error(`no segment ${device.segment} for ${machine.name} ${device.name}`);
     const port = this.#nextPort++;
-    this.#ports.push(port);
     this.#rtnl.apply([
       {
         op: "add-link",
@@ -98,6 +106,7 @@ export class Fabric {
         kind: { type: "veth", peer: { name: device.name, index, mac: device.mac, netns: netns.fd } },
       },
     ]);
+    return port;
   }
 }
 

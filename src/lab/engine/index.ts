@@ -1,3 +1,14 @@
 /** The process inside the lab's namespaces. */
 export { Engine, type ListenHandle } from "./engine.ts";
-export type { BootRequest, ForwardTarget, FromEngine, ProcessSpec, ProcessState, ToEngine } from "./protocol.ts";
+export {
+  type BootRequest,
+  type ForwardTarget,
+  type FromEngine,
+  type MachineAction,
+  type MachinePlan,
+  type MachineState,
+  machinePlans,
+  type ProcessSpec,
+  type ProcessState,
+  type ToEngine,
+} from "./protocol.ts";

@@ -1,4 +1,4 @@
-import type { Topology } from "#lab/topology/index.ts";
+import type { MachineModel, Topology } from "#lab/topology/index.ts";
 
 /** A process of the lab that the engine starts and keeps running. */
 export interface ProcessSpec {
@@ -13,19 +13,61 @@ export interface ProcessSpec {
   readonly descriptors: readonly string[];
 }
 
+/** A socket that listens in a machine's network from its start. */
+export interface MachineListener {
+  readonly machine: string;
+  readonly address: string;
+  readonly port: number;
+}
+
 /** Everything the engine needs to build a lab. */
 export interface BootRequest {
   readonly topology: Topology;
   /** By machine: absolute path inside → content. */
   readonly files: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Sockets that listen before any process runs, so that clients that come early wait instead of failing. */
-  readonly listeners: readonly { readonly machine: string; readonly address: string; readonly port: number }[];
+  readonly listeners: readonly MachineListener[];
   readonly processes: readonly ProcessSpec[];
   /** By machine: where in it the folder of the machine's disk that outlives processes is mounted. */
   readonly stateMounts: Readonly<Record<string, string>>;
   /** Addresses at which the router answers DNS queries; empty = no resolver. */
   readonly resolver: readonly string[];
 }
+
+/** Everything the engine needs to build one machine. */
+export interface MachinePlan {
+  readonly model: MachineModel;
+  /** Absolute path inside → content, written when the machine is new. */
+  readonly files: Readonly<Record<string, string>>;
+  readonly listeners: readonly MachineListener[];
+  readonly processes: readonly ProcessSpec[];
+  readonly stateMount?: string;
+}
+
+/**
+ * The machines of a lab in the order in which their first processes stand in the list; those without any come first.
+ */
+export function machinePlans({ topology, files, listeners, processes, stateMounts }: BootRequest): MachinePlan[] {
+  const rank = ({ name }: MachineModel): number => processes.findIndex((spec) => spec.machine === name);
+  return topology.machines
+    .toSorted((a, b) => rank(a) - rank(b))
+    .map((model) => {
+      const stateMount = stateMounts[model.name];
+      return {
+        model,
+        files: files[model.name] ?? {},
+        listeners: listeners.filter((l) => l.machine === model.name),
+        processes: processes.filter((p) => p.machine === model.name),
+        ...(stateMount === undefined ? {} : { stateMount }),
+      };
+    });
+}
+
+/** What can be done to a machine of a running lab. `stop` cuts its power, `pause` freezes its processes. */
+export type MachineAction = "start" | "stop" | "pause" | "resume" | "remove";
+
+/** How a machine is. */
+export type MachineState = "running" | "paused" | "stopped";
 
 /** Where a connection to a host listener goes: dialled from a machine's network namespace. */
 export interface ForwardTarget {
@@ -40,13 +82,17 @@ export type ToEngine =
   | { readonly type: "boot"; readonly boot: BootRequest }
   | { readonly type: "forward"; readonly id: string; readonly target: ForwardTarget }
   | { readonly type: "unforward"; readonly id: string }
-  | { readonly type: "signal"; readonly process: string; readonly signal: number };
+  | { readonly type: "signal"; readonly process: string; readonly signal: number }
+  /** Answered by "done" with the same request number. */
+  | { readonly type: "add-machine"; readonly request: number; readonly plan: MachinePlan }
+  | { readonly type: "machine"; readonly request: number; readonly machine: string; readonly action: MachineAction };
 
 /** State of a process of the lab. */
 export interface ProcessState {
   readonly name: string;
   readonly machine: string;
-  readonly state: "running" | "restarting";
+  /** `stopped`: its machine is. */
+  readonly state: "running" | "restarting" | "stopped";
   /** As the engine's pid namespace sees it. */
   readonly pid: number;
   readonly restarts: number;
@@ -56,6 +102,18 @@ export interface ProcessState {
 /** Messages from the engine. Times are milliseconds since its start. */
 export type FromEngine =
   | { readonly type: "phase"; readonly name: string; readonly ms: number }
-  | { readonly type: "machines"; readonly inits: Readonly<Record<string, number>> }
+  /** A machine is new or has changed; `init` is the pid of its first process as the engine sees it. */
+  | {
+      readonly type: "machine";
+      readonly machine: string;
+      readonly state: MachineState | "removed";
+      readonly init?: number;
+      readonly reason?: string;
+    }
+  | {
+      readonly type: "done";
+      readonly request: number;
+      readonly error?: { readonly code: string; readonly message: string };
+    }
   | { readonly type: "process"; readonly process: ProcessState }
   | { readonly type: "failed"; readonly code: string; readonly message: string };

@@ -49,6 +49,10 @@ export class Supervised {
     this.#around = around;
   }
 
+  get name(): string {
+    return this.#spec.name;
+  }
+
   /** Starts the process. @throws SysError when it cannot be executed */
   async start(): Promise<void> {
     const { spec, around } = { spec: this.#spec, around: this.#around };
@@ -76,10 +80,11 @@ export class Supervised {
     this.#child?.kill(signal);
   }
 
-  /** Does not start it again. */
+  /** Does not start it again; its end is somebody else's business. */
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
+    this.#report("stopped", 0);
   }
 
   #ended(since: number, reason: string): void {

@@ -8,5 +8,6 @@ export {
   PROGRAM_ROOT,
   pathInside,
   prepareFolders,
+  removeFolders,
   writeInside,
 } from "./root.ts";

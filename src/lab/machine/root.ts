@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Mount, RootPlan } from "#kernel/mounts/index.ts";
 import { LAB_ROOT } from "#lab/stage/index.ts";
@@ -69,6 +69,11 @@ export function prepareFolders(folders: MachineFolders, files: Readonly<Record<s
     mkdirSync(path, { recursive: true });
   for (const name of ["tmp", "var/tmp"]) chmodSync(join(folders.root, name), 0o1777);
   for (const [path, content] of Object.entries(files)) writeInside(folders, path, content);
+}
+
+/** Deletes what a machine left on its disk. */
+export function removeFolders(name: string): void {
+  rmSync(join(labPaths.machines, name), { recursive: true, force: true });
 }
 
 /** Writes one file of a machine that has not been started, or outside of /etc of a running one. */

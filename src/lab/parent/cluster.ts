@@ -5,26 +5,25 @@ import { join } from "node:path";
 import { Client, http2Transport, Informer, type Node, type Pod, resources, type Transport } from "#api/index.ts";
 import { PodwireError } from "#base/errors.ts";
 import { createLogger, type Logger } from "#base/log.ts";
-import { API_LISTENER, apiServerNames, clusterPlan, STATE_MOUNT } from "#lab/cluster/index.ts";
+import { API_LISTENER, apiServerNames, clusterPlan, type PlanOptions } from "#lab/cluster/index.ts";
 import type { ClusterConfig } from "#lab/config/index.ts";
-import type { ProcessState } from "#lab/engine/index.ts";
 import { createAll } from "#lab/manifests/index.ts";
 import { type ClusterPki, kubeconfig, makePki } from "#lab/pki/index.ts";
 import type { StageSources } from "#lab/stage/index.ts";
 import { StateDirectory } from "#lab/state/index.ts";
 import { type ControlRequest, serveControl } from "./control.ts";
 import { EngineLink } from "./engineLink.ts";
-import { hostAddressOf, NodePortExposer } from "./exposer.ts";
+import { forwardIngress, hostAddressOf, NodePortExposer } from "./exposer.ts";
+import { controlPlaneFault, machineFault } from "./faults.ts";
 import { firstAnswer } from "./firstAnswer.ts";
 import type { KeptState } from "./kept.ts";
 import { echoPods } from "./load.ts";
 import { listenLocal, takeLoopback } from "./loopback.ts";
+import { NodeChanges } from "./nodeChanges.ts";
 import { NodeWatch } from "./nodes.ts";
+import { initOf } from "./nsenter.ts";
 import { addons, exampleObjects } from "./objects.ts";
-import { type ClusterStatus, degradedReasons, nodeStates } from "./status.ts";
-
-/** NodePort of the ingress controller's Service (manifests/ingress.yaml; INVENTORY G01). */
-const INGRESS_NODE_PORT = 30080;
+import { type ClusterStatus, clusterStatus } from "./status.ts";
 
 /** Where the program's files are on the host. Absolute paths. */
 export interface Installation extends Omit<StageSources, "state"> {
@@ -61,6 +60,9 @@ export class Cluster extends EventEmitter<Events> {
   #transport: Transport | undefined;
   #control: Server | undefined;
   #exposer: NodePortExposer | undefined;
+  /** As it is now: nodes come and go. */
+  #config: ClusterConfig;
+  #changes: NodeChanges | undefined;
   #nodes: Informer<Node> | undefined;
   #pods: Informer<Pod> | undefined;
   #prefix = "";
@@ -77,6 +79,7 @@ export class Cluster extends EventEmitter<Events> {
   constructor(options: ClusterOptions) {
     super();
     this.#options = options;
+    this.#config = options.config;
   }
 
   /**
@@ -110,20 +113,12 @@ export class Cluster extends EventEmitter<Events> {
     this.#abort.signal.throwIfAborted();
     engine.on("failed", (error) => this.#fail(error));
     engine.on("phase", (name) => this.#step(name));
-    engine.on("process", (process) => this.#checkControlPlane(process));
+    const disk = kept?.directory.disk;
+    engine.on("process", (process) => this.#failFor(!this.#answered && controlPlaneFault(process, disk)));
+    engine.on("machine", (name, machine) => this.#failFor(machineFault(name, machine)));
     this.#step("certificates");
     await engine.sendListener(API_LISTENER, range.api);
     await this.#boot(engine, pki, log, ingress);
-  }
-
-  /** A control plane that ends by itself before it ever answered will do so again. */
-  #checkControlPlane({ name, state, reason = "" }: ProcessState): void {
-    if (this.#answered || name !== "kube-apiserver" || state !== "restarting" || !reason.startsWith("exit code"))
-      return;
-    // The machine's folder has another name outside.
-    const { kept } = this.#options;
-    const words = kept ? reason.replaceAll(STATE_MOUNT, kept.directory.disk) : reason;
-    this.#fail(new PodwireError("ControlPlane", `kube-apiserver ended with ${words}`));
   }
 
   /** Lets other commands ask, from the first moment on. */
@@ -139,7 +134,8 @@ export class Cluster extends EventEmitter<Events> {
     const { config, installation, kept } = this.#options;
     const state = this.#state as StateDirectory;
     const client = this.#connect(pki);
-    const booted = engine.boot(clusterPlan(config, pki, { durable: kept !== undefined }));
+    const plan: PlanOptions = { durable: kept !== undefined };
+    const booted = engine.boot(clusterPlan(config, pki, plan));
     state.write(
       "kubeconfig",
       kubeconfig({
@@ -156,26 +152,40 @@ export class Cluster extends EventEmitter<Events> {
     this.#answered = true;
     this.#step("api");
     this.#watch(client, log);
-    const exposer = new NodePortExposer(config, this.#prefix, { client, engine, log, signal: this.#abort.signal });
+    const exposer = new NodePortExposer(config.nodes, this.#prefix, {
+      client,
+      engine,
+      log,
+      signal: this.#abort.signal,
+    });
     this.#exposer = exposer;
     const nodes = new NodeWatch(this.#nodes as Informer<Node>, this.#abort.signal);
     await Promise.all([
       exposer.start(),
-      ingress && this.#forwardIngress(engine, ingress),
+      ingress && forwardIngress(config, engine, ingress),
       nodes.ready(config, this.#bootedAt),
       nodes.markControlPlane(config, client),
     ]);
     this.#step("nodes ready");
     if (!kept?.resumed) await this.#load(client);
     kept?.note(true);
+    const changed = (now: ClusterConfig): Promise<void> => this.#take(now, exposer);
+    this.#changes = new NodeChanges(config, {
+      engine,
+      client,
+      pki,
+      plan,
+      nodes,
+      hostAddress: this.#hostAddress,
+      changed,
+    });
     this.#started = true;
   }
 
-  #forwardIngress(engine: EngineLink, ingress: Server): Promise<void> {
-    const { nodes } = this.#options.config;
-    const worker = nodes.find((n) => n.role === "worker") ?? nodes[0];
-    const address = worker?.addresses[0] ?? "";
-    return engine.forward("ingress", ingress, { machine: "router", address, port: INGRESS_NODE_PORT });
+  async #take(config: ClusterConfig, exposer: NodePortExposer): Promise<void> {
+    this.#config = config;
+    this.#options.kept?.change(config);
+    await exposer.setNodes(config.nodes);
   }
 
   /** Starts the example. All nodes are there by now, so that its pods spread over them. */
@@ -217,32 +227,26 @@ export class Cluster extends EventEmitter<Events> {
 
   /** What `podwire status` says. */
   status(): ClusterStatus {
-    const { config } = this.#options;
-    const input = {
-      config,
+    const engine = this.#engine;
+    return clusterStatus({
+      config: this.#config,
       started: this.#started,
       nodes: this.#nodes?.list() ?? [],
       pods: this.#pods?.list() ?? [],
-      processes: [...(this.#engine?.processes.values() ?? [])],
+      processes: [...(engine?.processes.values() ?? [])],
+      machines: engine?.machines ?? new Map(),
       closed: this.#exposer?.failures ?? [],
-      ...(this.#failure === undefined ? {} : { failure: this.#failure }),
-    };
-    const reasons = this.#started || this.#failure ? degradedReasons(input) : [];
-    return {
-      name: config.name,
-      state: reasons.length ? "degraded" : this.#started ? "ready" : "starting",
-      reasons,
       kubeconfig: this.#state?.kubeconfig ?? "",
-      urls: {
-        api: this.apiUrl,
-        ...(this.#ingressPort === undefined ? {} : { ingress: `http://127.0.0.1:${this.#ingressPort}` }),
-      },
-      nodes: nodeStates(config, input.nodes, (i) => hostAddressOf(this.#prefix, i)),
-      ...(this.#firstAnswerMs === undefined ? {} : { firstAnswerMs: Math.round(this.#firstAnswerMs) }),
-      processes: input.processes,
+      apiUrl: this.apiUrl,
+      ingressPort: this.#ingressPort,
+      firstAnswerMs: this.#firstAnswerMs,
+      failure: this.#failure,
       timeline: this.#timeline,
-    };
+      hostAddress: this.#hostAddress,
+    });
   }
+
+  readonly #hostAddress = (slot: number): string => hostAddressOf(this.#prefix, slot);
 
   async #answer(request: ControlRequest): Promise<unknown> {
     switch (request.command) {
@@ -253,29 +257,30 @@ export class Cluster extends EventEmitter<Events> {
         setImmediate(() => this.emit("down"));
         return null;
       case "enter": {
-        const engine = this.#running();
-        const pid = engine.inits[request.machine];
-        if (pid === undefined)
-          throw Object.assign(
-            new Error(`no machine ${request.machine}; there are ${Object.keys(engine.inits).join(", ")}`),
-            { code: "NotFound" },
-          );
-        return { lab: engine.initPid(), machine: pid };
+        const engine = this.#made(this.#engine);
+        return { lab: engine.initPid(), machine: initOf(engine, request.machine) };
       }
+      case "node":
+        return this.#made(this.#changes).make(request.request);
       case "signal":
-        return this.#running().signal(request.process, request.signal);
+        return this.#made(this.#engine).signal(request.process, request.signal);
     }
   }
 
-  #running(): EngineLink {
-    if (this.#engine) return this.#engine;
-    throw Object.assign(new Error(`cluster "${this.#options.config.name}" is still starting`), { code: "Starting" });
+  /** What a request needs of the cluster. @throws PodwireError "Starting" */
+  #made<T>(part: T | undefined): T {
+    if (part) return part;
+    throw new PodwireError("Starting", `cluster "${this.#config.name}" is still starting`);
   }
 
   #step(name: string): void {
     const ms = performance.now() - this.#options.startedAt;
     this.#timeline[name] = Math.round(ms * 10) / 10;
     this.emit("step", name, ms);
+  }
+
+  #failFor(fault: PodwireError | false | undefined): void {
+    if (fault) this.#fail(fault);
   }
 
   #fail(error: Error): void {

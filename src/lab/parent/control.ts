@@ -1,11 +1,14 @@
 import { chmodSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { createInterface } from "node:readline";
+import type { NodeRequest } from "./nodeChanges.ts";
 
 /** A request of another command to a running cluster: one line of JSON; the answer is one line too. */
 export type ControlRequest =
   | { readonly command: "status" }
   | { readonly command: "down" }
+  /** Adds, removes, starts or stops a node. */
+  | { readonly command: "node"; readonly request: NodeRequest }
   /** How to enter the lab: pids for nsenter(1). */
   | { readonly command: "enter"; readonly machine: string }
   /** Sends a signal to a process of the lab. */

@@ -4,7 +4,16 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node
 import type { Server } from "node:net";
 import { nodeOptions } from "#base/entry.ts";
 import { PodwireError } from "#base/errors.ts";
-import type { BootRequest, ForwardTarget, FromEngine, ProcessState, ToEngine } from "#lab/engine/index.ts";
+import type {
+  BootRequest,
+  ForwardTarget,
+  FromEngine,
+  MachineAction,
+  MachinePlan,
+  MachineState,
+  ProcessState,
+  ToEngine,
+} from "#lab/engine/index.ts";
 import { enterStage, type IdPlan, LAB_ROOT, type StageSources } from "#lab/stage/index.ts";
 
 /** The first process of the lab. */
@@ -12,9 +21,19 @@ const INIT = "/usr/bin/tini";
 /** How long the end of the lab's init may take before its parent is killed as well, in ms. */
 const REAP_MS = 1000;
 
+/** A machine of the lab, as the engine last told. */
+export interface KnownMachine {
+  readonly state: MachineState;
+  /** Pid of its first process as the engine sees it. */
+  readonly init?: number;
+  /** Why it ended, though nobody asked for it. */
+  readonly reason?: string;
+}
+
 interface Events {
-  /** The engine, or a machine, ended or failed for good. */
+  /** The engine ended or failed for good. */
   failed: [error: PodwireError];
+  machine: [name: string, machine: KnownMachine | undefined];
   process: [state: ProcessState];
   phase: [name: string, ms: number];
 }
@@ -58,9 +77,11 @@ export class EngineLink extends EventEmitter<Events> {
   readonly ids: IdPlan;
   /** By process name. */
   readonly processes = new Map<string, ProcessState>();
-  /** Pids of the machines' inits as the engine sees them. */
-  inits: Readonly<Record<string, number>> = {};
+  /** By name. */
+  readonly machines = new Map<string, KnownMachine>();
   #ending = false;
+  #nextRequest = 1;
+  readonly #requests = new Map<number, PromiseWithResolvers<void>>();
   /** Rejects when the engine has ended, however that came: nothing that waits for it may wait for ever. */
   readonly #gone: Promise<never>;
 
@@ -142,6 +163,24 @@ export class EngineLink extends EventEmitter<Events> {
     await this.#send({ type: "signal", process, signal });
   }
 
+  /** Changes a machine; resolves when it is done. @throws PodwireError with the engine's code and words */
+  async change(machine: string, action: MachineAction): Promise<void> {
+    await this.#request((request) => ({ type: "machine", request, machine, action }));
+  }
+
+  /** Builds one more machine and starts its processes. @throws PodwireError with the engine's code and words */
+  async addMachine(plan: MachinePlan): Promise<void> {
+    await this.#request((request) => ({ type: "add-machine", request, plan }));
+  }
+
+  async #request(message: (request: number) => ToEngine): Promise<void> {
+    const request = this.#nextRequest++;
+    const answer = Promise.withResolvers<void>();
+    this.#requests.set(request, answer);
+    await this.#send(message(request));
+    await Promise.race([answer.promise, this.#gone]);
+  }
+
   /** Pid of the init of the lab's pid namespace, as the host sees it. */
   initPid(): number {
     const unshare = this.#child.pid as number;
@@ -163,7 +202,7 @@ export class EngineLink extends EventEmitter<Events> {
    * host's init would have to. @returns false when there is no init yet
    */
   #killInit(): boolean {
-    if (Object.keys(this.inits).length === 0) return false;
+    if (this.machines.size === 0) return false;
     try {
       const init = this.initPid();
       return init > 1 && process.kill(init, "SIGKILL");
@@ -193,8 +232,11 @@ export class EngineLink extends EventEmitter<Events> {
       case "phase":
         this.emit("phase", message.name, message.ms);
         return;
-      case "machines":
-        this.inits = message.inits;
+      case "machine":
+        this.#machine(message);
+        return;
+      case "done":
+        this.#done(message);
         return;
       case "process":
         this.processes.set(message.process.name, message.process);
@@ -203,5 +245,25 @@ export class EngineLink extends EventEmitter<Events> {
       case "failed":
         this.emit("failed", new PodwireError(message.code, message.message));
     }
+  }
+
+  #machine({ machine, state, init, reason }: Extract<FromEngine, { type: "machine" }>): void {
+    if (state === "removed") this.machines.delete(machine);
+    else
+      this.machines.set(machine, {
+        state,
+        ...(init === undefined ? {} : { init }),
+        ...(reason === undefined ? {} : { reason }),
+      });
+    for (const { name, machine: place } of [...this.processes.values()])
+      if (state === "removed" && place === machine) this.processes.delete(name);
+    this.emit("machine", machine, this.machines.get(machine));
+  }
+
+  #done({ request, error }: Extract<FromEngine, { type: "done" }>): void {
+    const answer = this.#requests.get(request);
+    this.#requests.delete(request);
+    if (error) answer?.reject(new PodwireError(error.code, error.message));
+    else answer?.resolve();
   }
 }

@@ -1,17 +1,29 @@
+import type { Server } from "node:net";
 import { type Client, Informer, resources, type Service } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
-import type { ClusterConfig } from "#lab/config/index.ts";
+import type { ClusterConfig, NodeConfig } from "#lab/config/index.ts";
 import type { EngineLink } from "./engineLink.ts";
 import { listen } from "./loopback.ts";
 
-/** Host part of the first node in the cluster's loopback range: node i is .(10+i). */
+/** Host part of the first node in the cluster's loopback range: the node in slot i is .(10+i). */
 const FIRST_NODE = 10;
-const ROUTER = "router";
+/** The machine from which the host's connections go on. */
+export const ROUTER = "router";
 
-/** The host's address for node `i` of a cluster. */
-export function hostAddressOf(prefix: string, i: number): string {
-  return `${prefix}.${FIRST_NODE + i}`;
+/** The host's address for the node in a slot of a cluster. */
+export function hostAddressOf(prefix: string, slot: number): string {
+  return `${prefix}.${FIRST_NODE + slot}`;
+}
+
+/** NodePort of the ingress controller's Service (manifests/ingress.yaml; INVENTORY G01). */
+const INGRESS_NODE_PORT = 30080;
+
+/** Carries connections of a listener to the ingress, at the first worker. */
+export function forwardIngress({ nodes }: ClusterConfig, engine: EngineLink, server: Server): Promise<void> {
+  const worker = nodes.find((n) => n.role === "worker") ?? nodes[0];
+  const address = worker?.addresses[0] ?? "";
+  return engine.forward("ingress", server, { machine: ROUTER, address, port: INGRESS_NODE_PORT });
 }
 
 /** TCP NodePorts of a Service. */
@@ -31,18 +43,18 @@ export interface ExposerDeps {
 
 /** Opens the real NodePort numbers on the host, at each node's loopback address, as Services appear and go. */
 export class NodePortExposer {
-  readonly #config: ClusterConfig;
+  #nodes: readonly NodeConfig[];
   readonly #prefix: string;
   readonly #deps: ExposerDeps;
   readonly #informer: Informer<Service>;
-  /** Ports that are open, at those nodes that have no entry in `#failures`. */
-  readonly #open = new Set<number>();
+  /** Ids of the forwards that are there. */
+  readonly #open = new Set<string>();
   /** Why a port could not be opened, by its forward's id. */
   readonly #failures = new Map<string, string>();
   #work: Promise<void> = Promise.resolve();
 
-  constructor(config: ClusterConfig, prefix: string, deps: ExposerDeps) {
-    this.#config = config;
+  constructor(nodes: readonly NodeConfig[], prefix: string, deps: ExposerDeps) {
+    this.#nodes = nodes;
     this.#prefix = prefix;
     this.#deps = deps;
     this.#informer = new Informer(deps.client, resources.services, {}, { log: deps.log, signal: deps.signal });
@@ -62,6 +74,13 @@ export class NodePortExposer {
     await this.#work;
   }
 
+  /** Takes over which nodes there are; resolves when their ports are open, and those of others closed. */
+  async setNodes(nodes: readonly NodeConfig[]): Promise<void> {
+    this.#nodes = nodes;
+    this.#mark();
+    await this.#work;
+  }
+
   #mark(): void {
     this.#work = this.#work
       .then(() => this.#apply())
@@ -70,37 +89,42 @@ export class NodePortExposer {
 
   async #apply(): Promise<void> {
     if (this.#deps.signal.aborted) return;
-    const wanted = new Set(this.#informer.list().flatMap(nodePorts));
-    for (const port of wanted) await this.#expose(port);
-    for (const port of [...this.#open]) {
-      if (wanted.has(port)) continue;
-      this.#open.delete(port);
-      for (const i of this.#config.nodes.keys()) {
-        if (!this.#failures.delete(forwardId(i, port))) await this.#deps.engine.unforward(forwardId(i, port));
-      }
+    const ports = new Set(this.#informer.list().flatMap(nodePorts));
+    const wanted = new Map<string, Place>();
+    for (const node of this.#nodes) for (const port of ports) wanted.set(forwardId(node, port), { node, port });
+    for (const [id, place] of wanted) if (!this.#open.has(id)) await this.#expose(id, place);
+    for (const id of this.#failures.keys()) if (!wanted.has(id)) this.#failures.delete(id);
+    for (const id of this.#open) {
+      if (wanted.has(id)) continue;
+      this.#open.delete(id);
+      await this.#deps.engine.unforward(id);
     }
   }
 
-  /** Opens a port at each node's address where it is not open. */
-  async #expose(port: number): Promise<void> {
-    const known = this.#open.has(port);
-    this.#open.add(port);
-    for (const [i, node] of this.#config.nodes.entries()) {
-      const id = forwardId(i, port);
-      if (known && !this.#failures.has(id)) continue;
-      const where = `${hostAddressOf(this.#prefix, i)}:${port}`;
-      try {
-        const server = await listen(hostAddressOf(this.#prefix, i), port);
-        await this.#deps.engine.forward(id, server, { machine: ROUTER, address: node.addresses[0] ?? "", port });
-        this.#failures.delete(id);
-      } catch (error) {
-        this.#failures.set(id, `NodePort ${port} of ${node.name} is not open on the host: ${errorMessage(error)}`);
-        this.#deps.log.warn("A NodePort is not open on the host", { node: node.name, address: where, error });
-      }
+  async #expose(id: string, { node, port }: Place): Promise<void> {
+    const address = hostAddressOf(this.#prefix, node.slot);
+    try {
+      const server = await listen(address, port);
+      await this.#deps.engine.forward(id, server, { machine: ROUTER, address: node.addresses[0] ?? "", port });
+      this.#open.add(id);
+      this.#failures.delete(id);
+    } catch (error) {
+      this.#failures.set(id, `NodePort ${port} of ${node.name} is not open on the host: ${errorMessage(error)}`);
+      this.#deps.log.warn("A NodePort is not open on the host", {
+        node: node.name,
+        address: `${address}:${port}`,
+        error,
+      });
     }
   }
 }
 
-function forwardId(node: number, port: number): string {
-  return `nodeport/${node}/${port}`;
+/** A NodePort of a node. */
+interface Place {
+  readonly node: NodeConfig;
+  readonly port: number;
+}
+
+function forwardId({ slot }: NodeConfig, port: number): string {
+  return `nodeport/${slot}/${port}`;
 }

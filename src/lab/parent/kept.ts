@@ -19,8 +19,8 @@ const keyFiles = { ca: "pki/ca.crt", caKey: "pki/ca.key", accounts: "pki/sa.key"
 /** A cluster that outlives its end: its configuration, its authority, and whether it was complete once. */
 export class KeptState {
   readonly directory: DataDirectory;
-  readonly config: ClusterConfig;
-  readonly #input: ClusterInput;
+  #config: ClusterConfig;
+  #input: ClusterInput;
   /** True when the cluster was complete before: nothing is put into it any more. */
   readonly resumed: boolean;
 
@@ -34,14 +34,26 @@ export class KeptState {
     const text = directory.read("cluster.json");
     const kept = text === undefined ? undefined : (JSON.parse(text) as KeptCluster);
     this.#input = { ...kept?.input, ...given };
-    this.config = resolveConfig(this.#input);
+    this.#config = resolveConfig(this.#input);
     this.resumed = kept?.complete ?? false;
-    if (kept) checkSame(directory.path, kept.config, this.config);
+    if (kept) checkSame(directory.path, kept.config, this.#config);
+  }
+
+  get config(): ClusterConfig {
+    return this.#config;
+  }
+
+  /** Takes over the nodes of a configuration: they are there when the cluster comes back. */
+  change(config: ClusterConfig): void {
+    const nodes = config.nodes.map(({ name, role, addresses }) => ({ name, role, address: addresses.join(",") }));
+    this.#input = { ...this.#input, nodes };
+    this.#config = config;
+    this.note(true);
   }
 
   /** Notes the configuration; `complete` when the cluster has all that belongs in it. */
   note(complete: boolean): void {
-    const content: KeptCluster = { input: this.#input, config: this.config, complete: complete || this.resumed };
+    const content: KeptCluster = { input: this.#input, config: this.#config, complete: complete || this.resumed };
     this.directory.write("cluster.json", `${JSON.stringify(content, null, 2)}\n`);
   }
 

@@ -1,19 +1,11 @@
-import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir, userInfo } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BootRequest } from "#lab/engine/index.ts";
 import type { Topology } from "#lab/topology/index.ts";
 import type { Installation } from "./cluster.ts";
 import { EngineLink } from "./engineLink.ts";
-import { machineCommand } from "./nsenter.ts";
-
-/** What a command on a machine printed and how it ended. */
-export interface CommandResult {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+import { type CommandResult, runOnMachine } from "./nsenter.ts";
 
 /** Machines and links without a cluster on them. */
 export class Lab {
@@ -52,19 +44,7 @@ export class Lab {
 
   /** Runs a command on a machine. */
   exec(machine: string, command: readonly string[]): Promise<CommandResult> {
-    const engine = this.#engine as EngineLink;
-    const pid = engine.inits[machine];
-    if (pid === undefined) throw new Error(`no machine ${machine}`);
-    const [program, ...args] = [...machineCommand(engine.initPid(), pid, userInfo().uid), ...command] as [
-      string,
-      ...string[],
-    ];
-    return new Promise((resolve) => {
-      execFile(program, args, { cwd: "/", timeout: 30_000, maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
-        const code = error === null ? 0 : typeof error.code === "number" ? error.code : 128;
-        resolve({ code, stdout, stderr });
-      });
-    });
+    return runOnMachine(this.#engine as EngineLink, machine, command);
   }
 
   /** Ends everything. */

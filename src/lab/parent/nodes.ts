@@ -1,6 +1,6 @@
 import { type Client, type Informer, type Node, resources } from "#api/index.ts";
 import { type ClusterConfig, controlPlane } from "#lab/config/index.ts";
-import { nodeStates, reportedSince } from "./status.ts";
+import { allReady, isReady, reportedSince } from "./status.ts";
 
 /** Waits for what a cluster's nodes become. */
 export class NodeWatch {
@@ -14,8 +14,27 @@ export class NodeWatch {
 
   /** Resolves when every node says that it is ready. @param since milliseconds since 1970: what a kept node said before does not count */
   ready(config: ClusterConfig, since: number): Promise<void> {
-    const reported = () => this.#nodes.list().filter((node) => reportedSince(node, since));
-    return this.#seen(() => nodeStates(config, reported(), () => "").every((n) => n.state === "Ready"));
+    return this.#seen(() => allReady(config, this.#reported(since)));
+  }
+
+  /**
+   * Whether a node says within some time that it is ready.
+   * @param since milliseconds since 1970: what it said before does not count
+   */
+  async readyWithin(name: string, since: number, ms: number): Promise<boolean> {
+    const late = AbortSignal.timeout(ms);
+    const ready = () => this.#reported(since).some((node) => node.metadata.name === name && isReady(node));
+    try {
+      await this.#seen(ready, AbortSignal.any([this.#signal, late]));
+      return true;
+    } catch (error) {
+      if (late.aborted) return false;
+      throw error;
+    }
+  }
+
+  #reported(since: number): Node[] {
+    return this.#nodes.list().filter((node) => reportedSince(node, since));
   }
 
   /** Gives the control plane's node its role, as kubeadm does: a node may not take one by itself (NodeRestriction). */
@@ -27,13 +46,19 @@ export class NodeWatch {
   }
 
   /** Resolves when the nodes are such that a condition holds. */
-  #seen(condition: () => boolean): Promise<void> {
+  #seen(condition: () => boolean, signal = this.#signal): Promise<void> {
     return new Promise((resolve, reject) => {
+      const aborted = (): void => finish(() => reject(signal.reason));
       const check = (): void => {
-        if (condition()) resolve();
+        if (condition()) finish(resolve);
       };
-      this.#nodes.onChange(check);
-      this.#signal.addEventListener("abort", () => reject(this.#signal.reason));
+      const stop = this.#nodes.onChange(check);
+      const finish = (how: () => void): void => {
+        stop();
+        signal.removeEventListener("abort", aborted);
+        how();
+      };
+      signal.addEventListener("abort", aborted);
       check();
     });
   }

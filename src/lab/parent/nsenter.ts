@@ -1,3 +1,8 @@
+import { execFile } from "node:child_process";
+import { userInfo } from "node:os";
+import { PodwireError } from "#base/errors.ts";
+import type { EngineLink } from "./engineLink.ts";
+
 /**
  * Arguments of nsenter(1) to enter all namespaces of a process, before the command.
  * @param cgroup whether that process has a namespace of control groups that the caller may enter
@@ -29,4 +34,31 @@ export function machineCommand(lab: number, machine: number, user: number): [str
     "--bounding-set=-sys_boot",
     "--",
   ];
+}
+
+/** What a command on a machine printed and how it ended. */
+export interface CommandResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Pid of the init of a machine that has power, as the lab sees it. @throws PodwireError "NotFound", "Stopped" */
+export function initOf({ machines }: EngineLink, name: string): number {
+  const machine = machines.get(name);
+  if (!machine) throw new PodwireError("NotFound", `no machine ${name}; there are ${[...machines.keys()].join(", ")}`);
+  if (machine.init !== undefined) return machine.init;
+  throw new PodwireError("Stopped", `machine ${name} is stopped; podwire node start ${name} starts it`);
+}
+
+/** Runs a command on a machine, for 30 s at most. @throws PodwireError "NotFound", "Stopped" */
+export function runOnMachine(engine: EngineLink, machine: string, command: readonly string[]): Promise<CommandResult> {
+  const enter = machineCommand(engine.initPid(), initOf(engine, machine), userInfo().uid);
+  const [program, ...args] = [...enter, ...command] as [string, ...string[]];
+  return new Promise((resolve) => {
+    execFile(program, args, { cwd: "/", timeout: 30_000, maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === "number" ? error.code : 128;
+      resolve({ code, stdout, stderr });
+    });
+  });
 }

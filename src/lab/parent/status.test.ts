@@ -14,7 +14,7 @@ const pod = (status: PodStatus): Pod => ({
   status,
 });
 const nodes = [node("controlplane", "True"), node("node01", "True")];
-const healthy = { config, started: true, nodes, pods: [], processes: [] };
+const healthy = { config, started: true, nodes, pods: [], processes: [], machines: new Map() };
 
 describe("why a cluster is degraded", () => {
   it("a healthy one has no reason", () => {
@@ -43,6 +43,16 @@ describe("why a cluster is degraded", () => {
         ],
       },
       "kubelet/node01 is being restarted (signal 9)",
+    ],
+    [
+      "a node without power",
+      { machines: new Map([["node01", { state: "stopped" }]]) },
+      "node node01 is stopped: podwire node start node01",
+    ],
+    [
+      "a node whose first process ended",
+      { machines: new Map([["node01", { state: "stopped", reason: "signal 9" }]]) },
+      "node node01 ended (signal 9): podwire node start node01",
     ],
     [
       "a pod without a node",

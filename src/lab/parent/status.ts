@@ -1,6 +1,7 @@
 import { type Node, OUTSIDE_ANNOTATION, type Pod } from "#api/index.ts";
 import type { ClusterConfig } from "#lab/config/index.ts";
-import type { ProcessState } from "#lab/engine/index.ts";
+import type { MachineState, ProcessState } from "#lab/engine/index.ts";
+import type { KnownMachine } from "./engineLink.ts";
 
 /** Answer of `podwire status --json`. */
 export interface ClusterStatus {
@@ -14,7 +15,9 @@ export interface ClusterStatus {
     readonly name: string;
     readonly address: string;
     readonly hostAddress: string;
+    /** As Kubernetes has it: a node without power is Ready until its lease has run out. */
     readonly state: "Ready" | "NotReady";
+    readonly machine: MachineState;
   }[];
   /** Milliseconds from the start of the command to the first HTTP answer; absent before it, or without an example. */
   readonly firstAnswerMs?: number;
@@ -30,12 +33,15 @@ export interface StatusInput {
   readonly nodes: readonly Node[];
   readonly pods: readonly Pod[];
   readonly processes: readonly ProcessState[];
-  readonly failure?: string;
+  /** By name. */
+  readonly machines: ReadonlyMap<string, KnownMachine>;
+  readonly failure?: string | undefined;
   /** What is not open on the host. */
   readonly closed?: readonly string[];
 }
 
-function isReady(node: Node | undefined): boolean {
+/** Whether a node is ready, as it says or as is said of it. */
+export function isReady(node: Node | undefined): boolean {
   return node?.status?.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false;
 }
 
@@ -48,6 +54,11 @@ export function degradedReasons(input: StatusInput): string[] {
   }
   for (const { name } of config.nodes) {
     const node = nodes.find((n) => n.metadata?.name === name);
+    const machine = input.machines.get(name);
+    if (machine && machine.state !== "running") {
+      reasons.push(machineTrouble(name, machine));
+      continue;
+    }
     if (!isReady(node)) reasons.push(`node ${name} is not ready${notReadyMessage(node)}`);
     const network = node?.metadata?.annotations?.[OUTSIDE_ANNOTATION];
     if (network) reasons.push(`node ${name} has left the cluster's pod network: ${network}`);
@@ -57,6 +68,11 @@ export function degradedReasons(input: StatusInput): string[] {
     if (trouble) reasons.push(`pod ${pod.metadata?.namespace}/${pod.metadata?.name}: ${trouble}`);
   }
   return reasons;
+}
+
+function machineTrouble(name: string, { state, reason }: KnownMachine): string {
+  const ended = reason === undefined ? `node ${name} is ${state}` : `node ${name} ended (${reason})`;
+  return `${ended}: podwire node start ${name}`;
 }
 
 /** Why a pod does not run: no node takes it, or a container fails over and over. */
@@ -79,16 +95,43 @@ export function reportedSince(node: Node, moment: number): boolean {
   return heartbeat !== undefined && Date.parse(heartbeat) >= Math.floor(moment / 1000) * 1000;
 }
 
-/** State of each node, in the configuration's order. */
-export function nodeStates(
-  config: ClusterConfig,
-  nodes: readonly Node[],
-  hostAddress: (i: number) => string,
-): ClusterStatus["nodes"] {
-  return config.nodes.map(({ name, addresses }, i) => ({
-    name,
-    address: addresses[0] ?? "",
-    hostAddress: hostAddress(i),
-    state: isReady(nodes.find((n) => n.metadata?.name === name)) ? "Ready" : "NotReady",
-  }));
+/** Whether every node of a configuration is ready. */
+export function allReady(config: ClusterConfig, nodes: readonly Node[]): boolean {
+  return config.nodes.every(({ name }) => isReady(nodes.find((node) => node.metadata.name === name)));
+}
+
+/** What is known of a cluster beside what its reasons come from. */
+export interface ClusterView extends StatusInput {
+  readonly kubeconfig: string;
+  readonly apiUrl: string;
+  readonly ingressPort: number | undefined;
+  readonly firstAnswerMs: number | undefined;
+  readonly timeline: Readonly<Record<string, number>>;
+  readonly hostAddress: (slot: number) => string;
+}
+
+/** What `podwire status` says of a cluster. */
+export function clusterStatus(view: ClusterView): ClusterStatus {
+  const { config, started, failure, ingressPort, firstAnswerMs } = view;
+  const reasons = started || failure ? degradedReasons(view) : [];
+  return {
+    name: config.name,
+    state: reasons.length ? "degraded" : started ? "ready" : "starting",
+    reasons,
+    kubeconfig: view.kubeconfig,
+    urls: {
+      api: view.apiUrl,
+      ...(ingressPort === undefined ? {} : { ingress: `http://127.0.0.1:${ingressPort}` }),
+    },
+    nodes: config.nodes.map(({ name, addresses, slot }) => ({
+      name,
+      address: addresses[0] ?? "",
+      hostAddress: view.hostAddress(slot),
+      state: isReady(view.nodes.find((n) => n.metadata?.name === name)) ? "Ready" : "NotReady",
+      machine: view.machines.get(name)?.state ?? "stopped",
+    })),
+    ...(firstAnswerMs === undefined ? {} : { firstAnswerMs: Math.round(firstAnswerMs) }),
+    processes: view.processes,
+    timeline: view.timeline,
+  };
 }

@@ -1,5 +1,5 @@
 import { createPublicKey } from "node:crypto";
-import { type KeyPair, newKeys, openAuthority, pem } from "./authority.ts";
+import { type Authority, type KeyPair, newKeys, openAuthority, pem } from "./authority.ts";
 
 /** The certificates of a cluster, as kubeadm lays them out under /etc/kubernetes/pki. */
 export interface ClusterPki {
@@ -30,6 +30,15 @@ export interface KeptKeys {
   readonly serviceAccountKey: string;
 }
 
+/** The key pair of a node's agent: its serving certificate and its identity as a client in one. */
+export function issueForNode(authority: Authority, { name, addresses }: PkiRequest["nodes"][number]): KeyPair {
+  return authority.issue({
+    subject: { organization: "system:nodes", commonName: `system:node:${name}` },
+    names: [name, ...addresses],
+    purposes: ["server", "client"],
+  });
+}
+
 /**
  * Makes all certificates of a cluster (ECDSA P-256, one year), of an authority that was kept where there is one; takes
  * a few milliseconds.
@@ -38,12 +47,6 @@ export function makePki(request: PkiRequest, kept?: KeptKeys): ClusterPki {
   const authority = openAuthority(kept?.authority);
   const client = (commonName: string): KeyPair =>
     authority.issue({ subject: { organization: "system:masters", commonName }, purposes: ["client"] });
-  const node = ({ name, addresses }: PkiRequest["nodes"][number]): KeyPair =>
-    authority.issue({
-      subject: { organization: "system:nodes", commonName: `system:node:${name}` },
-      names: [name, ...addresses],
-      purposes: ["server", "client"],
-    });
   const serviceAccountKey = kept?.serviceAccountKey ?? pem(newKeys().privateKey);
   return {
     ca: authority.cert,
@@ -55,7 +58,7 @@ export function makePki(request: PkiRequest, kept?: KeptKeys): ClusterPki {
     }),
     apiserverKubeletClient: client("kube-apiserver-kubelet-client"),
     admin: client("kubernetes-admin"),
-    nodes: Object.fromEntries(request.nodes.map((entry) => [entry.name, node(entry)])),
+    nodes: Object.fromEntries(request.nodes.map((entry) => [entry.name, issueForNode(authority, entry)])),
     serviceAccount: { publicKey: pem(createPublicKey(serviceAccountKey)), privateKey: serviceAccountKey },
   };
 }

@@ -44,14 +44,14 @@ export function clusterTopology(config: ClusterConfig): Topology {
     sysctls: { ...baseSysctls, ...forwardingSysctls },
   };
   const nodes = config.nodes.map(
-    (node, i): MachineModel => ({
+    (node): MachineModel => ({
       name: node.name,
       interfaces: [
         {
           name: "eth0",
           altnames: ["ens3"],
           segment: SEGMENT,
-          mac: macAddress(1, 10 + i),
+          mac: macAddress(1, 10 + node.slot),
           addresses: withPrefix(node.addresses, config.nodeCidrs),
         },
       ],

@@ -3,6 +3,7 @@ import { nodeOptions, programFile } from "#base/entry.ts";
 import { PodwireError } from "#base/errors.ts";
 import { checkName, defaults } from "#lab/config/index.ts";
 import { runExec, runShell } from "./enter.ts";
+import { type NodeAction, runNodeAdd, runNodeChange } from "./node.ts";
 import { runDown, runKubeconfig, runStatus } from "./query.ts";
 import { runUp, type UpFlags } from "./up.ts";
 
@@ -70,6 +71,7 @@ function program(): Command {
     .action(async (node: string, command: string[], flags: { name: string }) =>
       process.exit(await runExec(node, command, flags)),
     );
+  addNodeCommands(podwire);
   podwire
     .command("check")
     .description("prove with packets that the cluster's network is as it should be")
@@ -115,6 +117,31 @@ function program(): Command {
     command.showHelpAfterError(`(podwire ${command.name()} ${command.usage()}; options are ${names})`);
   }
   return podwire.showHelpAfterError(`(commands are ${podwire.commands.map((c) => c.name()).join(", ")})`);
+}
+
+const nodeActions: Readonly<Record<NodeAction, string>> = {
+  rm: "remove a node, its disk and its Node object",
+  stop: "cut a node's power: its processes and its network are gone, its disk stays",
+  start: "start a node that was stopped, or let a paused one go on",
+  pause: "let a node's processes stand still",
+};
+
+function addNodeCommands(podwire: Command): void {
+  const node = podwire.command("node").description("add, remove, stop, start and pause nodes of a running cluster");
+  node
+    .command("add [node]")
+    .description("add a worker and wait until it is ready")
+    .addOption(nameOption())
+    .option("--address <ip>", "its address on the node network; two, separated by a comma, for dual stack")
+    .option("--json", "as JSON")
+    .action(runNodeAdd);
+  for (const [action, description] of Object.entries(nodeActions) as [NodeAction, string][])
+    node
+      .command(`${action} <node>`)
+      .description(description)
+      .addOption(nameOption())
+      .option("--json", "as JSON")
+      .action((name: string, flags: { name: string; json?: boolean }) => runNodeChange(action, name, flags));
 }
 
 async function main(): Promise<void> {
