@@ -16,7 +16,7 @@ import type { AgentDeps } from "./agent.ts";
 import { EchoClient } from "./echo/index.ts";
 import { hasManyUsers, type ImageSource, TemplateImages } from "./images/index.ts";
 import { isMirrorPod, MirrorPods, type NodeModule, staticModules } from "./modules/index.ts";
-import { CniPodNetwork, NetworkWatch } from "./network/index.ts";
+import { CniPodNetwork, HostPorts, NetworkWatch } from "./network/index.ts";
 import { machineFacts, NodeRegistration, resourcesOf } from "./node/index.ts";
 import { ApiObjects } from "./objects.ts";
 import type { AgentOptions } from "./options.ts";
@@ -120,7 +120,7 @@ function makeManager(
     {
       runtime,
       images,
-      network: new CniPodNetwork(folders.netns, { cni, events, log }),
+      network: new CniPodNetwork(folders.netns, { cni, hostPorts: new HostPorts(), events, log }),
       servers: echo,
       objects,
       events,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { resources } from "#api/index.ts";
+import { type Pod, resources } from "#api/index.ts";
 import { KubeletMachine } from "../support/kubeletMachine.ts";
 import { toolbox } from "../support/kubeletPods.ts";
 
@@ -67,5 +67,123 @@ describe("containers over their lives", () => {
       .poll(() => machine.events("noimage").join("\n"))
       .toContain("no template has this name (templates: podwire/toolbox");
     await machine.delete("noimage");
+  });
+});
+
+describe("init containers and sidecars", () => {
+  const container = (name: string, script: string, more: object = {}) => ({
+    name,
+    image: "podwire/toolbox",
+    command: ["sh", "-c", script],
+    ...more,
+  });
+  /** Says in a file of the pod what happens, in its order. */
+  const volumes = [{ name: "e", emptyDir: {} }];
+  const volumeMounts = [{ name: "e", mountPath: "/e" }];
+  const stays = (name: string, more: object = {}) =>
+    container(
+      name,
+      `trap 'echo ${name} ends >> /e/x; exit 0' TERM; echo ${name} >> /e/x; while :; do sleep 0.05; done`,
+      {
+        volumeMounts,
+        ...more,
+      },
+    );
+
+  it("run in their order; sidecars stay, and end last, the last first", async () => {
+    await machine.run("ordered", {
+      initContainers: [
+        container("first", "echo first >> /e/x", { volumeMounts }),
+        stays("side", {
+          restartPolicy: "Always",
+          startupProbe: { exec: { command: ["test", "-s", "/e/x"] }, periodSeconds: 1 },
+        }),
+        container("second", "echo second >> /e/x", { volumeMounts }),
+        stays("other", { restartPolicy: "Always" }),
+      ],
+      containers: [stays("c")],
+      volumes: [{ name: "e", hostPath: { path: "/run/test/ordered", type: "DirectoryOrCreate" } }],
+    });
+    const { status } = (await machine.pod("ordered")) as Pod;
+    expect(status?.initContainerStatuses?.map(({ name, state }) => [name, Object.keys(state ?? {})[0]])).toEqual([
+      ["first", "terminated"],
+      ["side", "running"],
+      ["second", "terminated"],
+      ["other", "running"],
+    ]);
+    await machine.until("all of them", async () => machine.shell("cat /run/test/ordered/x").includes("c\n"));
+    await machine.delete("ordered", 20);
+    const said = machine.shell("cat /run/test/ordered/x").trim().split("\n");
+    expect(said.slice(0, 3)).toEqual(["first", "side", "second"]);
+    expect(said.slice(-3)).toEqual(["c ends", "other ends", "side ends"]);
+  });
+
+  it("a sidecar that ends is started again, and holds up no app container", async () => {
+    await machine.run("helped", {
+      initContainers: [stays("side", { restartPolicy: "Always" })],
+      containers: [stays("c")],
+      volumes,
+    });
+    await machine.exec("helped", "kill 1", { container: "side" });
+    await machine.until("its restart", async () => (await machine.container("helped", "side"))?.restartCount === 1);
+    expect(await machine.pod("helped")).toMatchObject({ status: { phase: "Running" } });
+    await machine.delete("helped", 2);
+  });
+
+  it("a pod has succeeded when its app containers have, whatever its sidecars do", async () => {
+    const { status } = await machine.run(
+      "served",
+      {
+        restartPolicy: "Never",
+        initContainers: [container("side", "exec sleep 7771", { restartPolicy: "Always" })],
+        containers: [container("c", "exit 0")],
+        terminationGracePeriodSeconds: 1,
+      },
+      "Succeeded",
+    );
+    expect(status?.conditions?.find(({ type }) => type === "Initialized")).toMatchObject({ status: "True" });
+    await machine.until("the sidecar's end", async () => !machine.shell("ps ax").includes("sleep 7771"));
+    await expect.poll(async () => (await machine.pod("served"))?.status?.phase).toBe("Succeeded");
+    await machine.delete("served", 1);
+  });
+
+  it("a failed init container holds up the pod, or fails it", async () => {
+    const initContainers = [container("i", "exit 4")];
+    await machine.create("held", { initContainers });
+    await machine.until(
+      "back-off",
+      async () => (await machine.container("held", "i"))?.state?.waiting?.reason === "CrashLoopBackOff",
+    );
+    expect(await machine.pod("held")).toMatchObject({
+      status: { phase: "Pending", containerStatuses: [{ state: { waiting: { reason: "PodInitializing" } } }] },
+    });
+    expect((await machine.get("/containerLogs/default/held/c")).body).toContain(
+      'container "c" in pod "held" is waiting to start: PodInitializing',
+    );
+    await machine.delete("held", 1);
+    await machine.run("failed", { restartPolicy: "Never", initContainers }, "Failed");
+    await machine.delete("failed", 1);
+  });
+
+  it("containers have restart policies and rules of their own", async () => {
+    const rules = [{ action: "Restart", exitCodes: { operator: "In" as const, values: [42] } }];
+    await machine.create("ruled", {
+      restartPolicy: "Never",
+      containers: [
+        container("c", "[ -e /e/again ] && exit 1; touch /e/again; exit 42", {
+          volumeMounts,
+          restartPolicy: "Never",
+          restartPolicyRules: rules,
+        }),
+      ],
+      volumes,
+    });
+    await machine.until("its end", async () => (await machine.pod("ruled"))?.status?.phase === "Failed");
+    expect(await machine.container("ruled")).toMatchObject({
+      restartCount: 1,
+      state: { terminated: { exitCode: 1 } },
+      lastState: { terminated: { exitCode: 42 } },
+    });
+    await machine.delete("ruled", 1);
   });
 });

@@ -23,6 +23,7 @@ export interface Container {
     readonly stopSignal?: string;
   };
   readonly restartPolicy?: string;
+  readonly restartPolicyRules?: readonly ContainerRestartRule[];
   /** Of an ephemeral container: whose processes it sees. */
   readonly targetContainerName?: string;
   readonly terminationMessagePath?: string;
@@ -31,6 +32,12 @@ export interface Container {
   readonly stdin?: boolean;
   readonly stdinOnce?: boolean;
   readonly tty?: boolean;
+}
+
+/** core/v1 ContainerRestartRule. */
+export interface ContainerRestartRule {
+  readonly action: string;
+  readonly exitCodes?: { readonly operator: "In" | "NotIn"; readonly values?: readonly number[] };
 }
 
 /** core/v1 ContainerPort. */

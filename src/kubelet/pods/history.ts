@@ -1,4 +1,4 @@
-import type { ContainerState } from "#api/index.ts";
+import type { Container, ContainerState } from "#api/index.ts";
 import { wholeSeconds } from "#base/time.ts";
 import type { ServedContainer } from "./deps.ts";
 import type { ContainerRecord } from "./record.ts";
@@ -13,12 +13,14 @@ export type RunEnd = Pick<NonNullable<ContainerState["terminated"]>, "exitCode" 
 /** The runs of one container as they are kept across restarts of the node agent. */
 export class ContainerHistory {
   readonly #restart: RestartPolicy;
+  readonly #rules: NonNullable<Container["restartPolicyRules"]>;
   readonly #save: () => void;
   #record: ContainerRecord | undefined;
 
-  /** @param save writes the pod's record */
-  constructor(restart: RestartPolicy, save: () => void) {
+  /** @param rules come before the policy @param save writes the pod's record */
+  constructor(restart: RestartPolicy, rules: Container["restartPolicyRules"], save: () => void) {
     this.#restart = restart;
+    this.#rules = rules ?? [];
     this.#save = save;
   }
 
@@ -39,7 +41,11 @@ export class ContainerHistory {
 
   /** Whether another run follows one that has ended so. */
   restartsAfter(exitCode: number): boolean {
-    return this.#restart === "Always" || (this.#restart === "OnFailure" && exitCode !== 0);
+    const ruled = this.#rules.some(({ action, exitCodes }) => {
+      const isNamed = exitCodes?.values?.includes(exitCode) ?? false;
+      return action === "Restart" && exitCodes !== undefined && isNamed === (exitCodes.operator === "In");
+    });
+    return ruled || this.#restart === "Always" || (this.#restart === "OnFailure" && exitCode !== 0);
   }
 
   /** Takes over what an earlier agent has written. */

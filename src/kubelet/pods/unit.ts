@@ -48,7 +48,7 @@ export class ContainerUnit {
     this.#container = container;
     this.#deps = deps;
     this.#owner = owner;
-    this.#history = new ContainerHistory(restart, () => owner.save());
+    this.#history = new ContainerHistory(restart, container.restartPolicyRules, () => owner.save());
     this.#reporter = new ContainerReporter(container.name, deps, () => owner.pod);
     this.#waits = new ContainerWaits(
       () => this.#container,

@@ -23,7 +23,7 @@ describe("fields of a pod that its node does not act on", () => {
 
   it.each([
     [{ image: "nginx", ports: [{ containerPort: 80 }], resources: {}, env: [{ name: "A", value: "1" }] }, []],
-    [{ ports: [{ containerPort: 1 }, { containerPort: 80, hostPort: 8080 }] }, ["ports[1].hostPort"]],
+    [{ ports: [{ containerPort: 1 }, { containerPort: 80, hostPort: 8080 }] }, []],
     [{ resources: { requests: { cpu: "1" } } }, []],
     [{ resources: { limits: { cpu: "1" } } }, ["resources.limits"]],
     [{ securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true } }, []],
@@ -43,7 +43,7 @@ describe("fields of a pod that its node does not act on", () => {
       containers: [{ name: "c", ports: [{ containerPort: 80, hostPort: 80 }] }],
       securityContext: { sysctls: [{ name: "net.core.somaxconn", value: "1" }] },
     };
-    expect(fieldsOf(spec)).toEqual(["spec.containers[0].ports[0].hostPort"]);
+    expect(fieldsOf(spec)).toEqual([]);
     expect(fieldsOf({ ...spec, hostNetwork: true })).toEqual(["spec.securityContext.sysctls[0].name"]);
     const sysctls = (name: string, more = {}) =>
       fieldsOf({ containers: [], securityContext: { sysctls: [{ name }] }, ...more });
@@ -55,11 +55,16 @@ describe("fields of a pod that its node does not act on", () => {
   it("become one sentence", () => {
     expect(unsupportedMessage([])).toBeUndefined();
     const spec = {
-      containers: [{ name: "c", ports: [{ hostPort: 80, hostIP: "127.0.0.1" }] }],
+      containers: [
+        {
+          name: "c",
+          securityContext: { seLinuxOptions: { level: "s0" }, appArmorProfile: { type: "RuntimeDefault" } },
+        },
+      ],
       runtimeClassName: "kata",
     };
     expect(unsupportedMessage(unsupportedFields(spec as unknown as PodSpec))).toBe(
-      "Fields that this node does not act on: spec.runtimeClassName (there is one runtime); spec.containers[0].ports[0].hostPort, spec.containers[0].ports[0].hostIP (no port of the node leads to the container)",
+      "Fields that this node does not act on: spec.runtimeClassName (there is one runtime); spec.containers[0].securityContext.appArmorProfile, spec.containers[0].securityContext.seLinuxOptions (no security labels are set on processes and files)",
     );
   });
 });

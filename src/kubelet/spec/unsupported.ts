@@ -36,12 +36,13 @@ function isOwnSysctl(name: string, { hostNetwork, hostIPC }: PodSpec): boolean {
 
 /** Fields of a container of any list. */
 const CONTAINER: readonly Row[] = [
-  // The API server fills in hostPort of pods in the node's network, where it says what is so.
-  { path: "ports[].hostPort", why: "no port of the node leads to the container", when: (_, s) => !s.hostNetwork },
-  { path: "ports[].hostIP", why: "no port of the node leads to the container", when: (_, s) => !s.hostNetwork },
   { path: "resources.limits", why: LIMITS },
   { path: "resources.claims", why: "there is no dynamic resource allocation" },
-  { path: "restartPolicyRules", why: "restartPolicy alone decides" },
+  {
+    path: "restartPolicyRules[].action",
+    why: "a container is restarted alone",
+    when: isOther("Restart"),
+  },
   { path: "volumeDevices", why: "there are no block devices" },
   { path: "volumeMounts[].mountPropagation", why: FLAT_MOUNTS, when: isOther("None") },
   {
