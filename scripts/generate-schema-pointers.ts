@@ -57,6 +57,13 @@ const qualified = new Set(
   admissionregistration.v1.ValidatingAdmissionPolicySpec.failurePolicy admissionregistration.v1.Validation.reason
   admissionregistration.v1.MutatingAdmissionPolicySpec.failurePolicy
   admissionregistration.v1.ParamRef.parameterNotFoundAction apiregistration.v1.ServiceReference.port
+  resource.v1.AllocatedDeviceStatus.shareID resource.v1.Device.allNodes resource.v1.Device.allowMultipleAllocations
+  resource.v1.Device.bindsToNode resource.v1.Device.nodeName resource.v1.DeviceAttribute.bool resource.v1.DeviceAttribute.int
+  resource.v1.DeviceAttribute.string resource.v1.DeviceAttribute.version resource.v1.DeviceClassSpec.extendedResourceName
+  resource.v1.DeviceConstraint.distinctAttribute resource.v1.DeviceConstraint.matchAttribute
+  resource.v1.DeviceRequestAllocationResult.adminAccess resource.v1.DeviceRequestAllocationResult.shareID
+  resource.v1.ExactDeviceRequest.adminAccess resource.v1.ResourceSliceSpec.allNodes resource.v1.ResourceSliceSpec.nodeName
+  resource.v1.ResourceSliceSpec.perDeviceNodeSelection
   flowcontrol.v1.LimitedPriorityLevelConfiguration.nominalConcurrencyShares
   flowcontrol.v1.LimitedPriorityLevelConfiguration.lendablePercent
   flowcontrol.v1.LimitedPriorityLevelConfiguration.borrowingLimitPercent

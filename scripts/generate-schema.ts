@@ -10,6 +10,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { brotliCompressSync, constants } from "node:zlib";
+import { definitionStructure } from "../src/apiserver/schema/apiextensions.ts";
 import { pointerScalars } from "./generate-schema-pointers.ts";
 
 /** API groups whose types are served; `meta` comes with all of them. */
@@ -31,6 +32,7 @@ const packages = [
   "authorization.v1",
   "certificates.v1",
   "node.v1",
+  "resource.v1",
   "admissionregistration.v1",
   "flowcontrol.v1",
   "apidiscovery.v2",
@@ -203,6 +205,7 @@ interface Model {
 }
 
 const groupPrefix: Record<string, string> = {
+  apiextensions: "Apiextensions",
   core: "Core",
   events: "Events",
   discovery: "Discovery",
@@ -210,6 +213,7 @@ const groupPrefix: Record<string, string> = {
   storage: "Storage",
   rbac: "Rbac",
   authorization: "Authorization",
+  resource: "Resource",
   admissionregistration: "Admissionregistration",
   apiregistration: "Apiregistration",
   flowcontrol: "Flowcontrol",
@@ -311,10 +315,13 @@ function generate(jar: string): void {
   );
   const lines: string[] = [];
   const docs: Record<string, [string, Record<string, string>]> = {};
+  const document = (short: string, model: Model | undefined): void => {
+    if (model) docs[short] = [model.description, Object.fromEntries([...model.fields].filter(([, d]) => d))];
+  };
   const write = (short: string, fields: readonly CodedField[]): void => {
     const model = readModel(short);
     lines.push(`${short} ${typeLine(short, fields, model)}`);
-    if (model) docs[short] = [model.description, Object.fromEntries([...model.fields].filter(([, d]) => d))];
+    document(short, model);
   };
   for (const m of served)
     write(
@@ -329,6 +336,7 @@ function generate(jar: string): void {
         return { name, code, number: Number(number) };
       }),
     );
+  for (const [, short = ""] of definitionStructure.matchAll(/^(\S+) /gm)) document(short, readModel(short));
   lines.sort((a, b) => ((a.split(" ")[0] as string) < (b.split(" ")[0] as string) ? -1 : 1));
   const out = new URL("../src/apiserver/schema/", import.meta.url);
   writeFileSync(

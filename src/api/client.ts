@@ -135,6 +135,19 @@ export class Client {
   }
 
   /**
+   * Deletes the objects of a namespace, page by page so that no request takes long. The body is as in delete();
+   * objects that stay for a while are left with a deletionTimestamp.
+   */
+  async deleteAll(of: Resource, namespace: string, body?: unknown): Promise<void> {
+    let next: string | undefined;
+    do {
+      const path = resourcePath(of, namespace) + queryOf({ limit: "500", continue: next });
+      const page = await this.#json<{ metadata?: { continue?: string } }>("DELETE", path, body);
+      next = page.metadata?.continue;
+    } while (next);
+  }
+
+  /**
    * The events of a watch, bookmarks included. Ends when the server ends it; throws ApiError for an ERROR event
    * (isGone: list again) and for a refused request.
    */

@@ -54,6 +54,28 @@ describe("event recorder", () => {
     ]);
   });
 
+  // Source: client-go tools/record/events_cache.go, EventAggregator: the tenth message is one of many.
+  it("combines messages of one reason that go on differing, until a pause", async () => {
+    const api = new FakeApi();
+    let time = Date.UTC(2026, 0, 1);
+    const deps = { log, now: () => new Date(time) };
+    const recorder = createEventRecorder(new Client(api), { component: "c" }, deps);
+    const fail = (i: number) => recorder.event(about, "Warning", "FailedCreate", `Error creating: pods "web-${i}"`);
+    const shown = () => api.all<Event>("/api/v1/events").map(({ message, count }) => [message, count]);
+    for (let i = 1; i <= 12; i++) fail(i);
+    recorder.event(about, "Normal", "SuccessfulCreate", "Created pod: web-x");
+    await recorder.flush();
+    expect(shown()).toEqual([
+      ...[1, 2, 3, 4, 5, 6, 7, 8, 9].map((i) => [`Error creating: pods "web-${i}"`, 1]),
+      ['(combined from similar events): Error creating: pods "web-12"', 3],
+      ["Created pod: web-x", 1],
+    ]);
+    time += 601_000;
+    fail(13);
+    await recorder.flush();
+    expect(shown().at(-1)).toEqual(['Error creating: pods "web-13"', 1]);
+  });
+
   it("begins a new event when the counted one has expired", async () => {
     const { api, recorder, events } = setUp();
     recorder.event(about, "Normal", "Pulled", "x");
@@ -69,7 +91,8 @@ describe("event recorder", () => {
     const lines: string[] = [];
     const heard = createLogger("test", { write: (line) => void lines.push(line) });
     const recorder = createEventRecorder(new Client(api), { component: "kubelet" }, { log: heard });
-    for (let i = 0; i < 1100; i++) recorder.event(about, "Normal", "Pulled", `image ${i}`);
+    const of = (i: number) => ({ ...about, name: `web${i}` });
+    for (let i = 0; i < 1100; i++) recorder.event(of(i), "Normal", "Pulled", `image ${i}`);
     await recorder.flush();
     const kept = api.all<Event>("/api/v1/events").map(({ message }) => message);
     expect(kept).toHaveLength(1000);

@@ -43,6 +43,12 @@ const patienceMs = 500;
 /** Equal events within this many distinct ones are counted instead of repeated (client-go's maxLruCacheEntries). */
 const rememberedEvents = 4096;
 
+/** So many different messages of one reason about one object are told apart (client-go's defaultAggregateMaxEvents). */
+const similarLimit = 10;
+
+/** After such a pause similar events are told apart again, in ms (client-go's defaultAggregateIntervalInSeconds). */
+const similarPauseMs = 600_000;
+
 /** Events under way at most; beyond them the newest are dropped: nothing may pile up while no API answers. */
 const maxRunning = 1000;
 
@@ -65,6 +71,7 @@ export function createEventRecorder(
 ): EventRecorder {
   const now = deps.now ?? (() => new Date());
   const entries = new Entries();
+  const similar = new Similar();
   const swarm = new Swarm();
   const running = new Set<Promise<void>>();
   let dropping = false;
@@ -76,10 +83,12 @@ export function createEventRecorder(
     return !full;
   };
 
-  const event: EventRecorder["event"] = (about, type, reason, message) => {
+  const event: EventRecorder["event"] = (about, type, reason, text) => {
     if (!hasRoom()) return;
     const time = now();
-    const entry = entries.take(about, [type, reason, message], time);
+    const combined = similar.isOne(about, [type, reason], text, time);
+    const message = combined ? `(combined from similar events): ${text}` : text;
+    const entry = entries.take(about, combined ? [type, reason] : [type, reason, text], time);
     const { name, count } = entry;
     const body = eventBody(source, about, { type, reason, message, name, count, time });
     const work: Promise<void> = Promise.all([entry.last, swarm.due()])
@@ -108,18 +117,48 @@ class Entries {
 
   /** The entry of an event, counted once more. */
   take(about: ObjectReference, what: readonly string[], time: Date): Entry {
-    const { kind, namespace, name, uid, fieldPath } = about;
-    const key = JSON.stringify([kind, namespace, name, uid, fieldPath, ...what]);
+    const key = keyOfEvent(about, what);
     const entry = this.#byKey.get(key) ?? { name: this.#nameOf(about, time), count: 0, last: Promise.resolve() };
     entry.count++;
-    this.#byKey.delete(key);
-    this.#byKey.set(key, entry); // the newest are last, the oldest are forgotten
-    if (this.#byKey.size > rememberedEvents) this.#byKey.delete(this.#byKey.keys().next().value ?? "");
+    remember(this.#byKey, key, entry);
     return entry;
   }
 
   #nameOf(about: ObjectReference, time: Date): string {
     return `${about.name}.${((BigInt(time.getTime()) << 20n) + BigInt(this.#sequence++ & 0xfffff)).toString(16)}`;
+  }
+}
+
+function keyOfEvent({ kind, namespace, name, uid, fieldPath }: ObjectReference, what: readonly string[]): string {
+  return JSON.stringify([kind, namespace, name, uid, fieldPath, ...what]);
+}
+
+/** Puts a value last; the oldest are forgotten. */
+function remember<T>(map: Map<string, T>, key: string, value: T): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > rememberedEvents) map.delete(map.keys().next().value ?? "");
+}
+
+/**
+ * Messages of one reason about one object that differ: when there are many, as when each names another pod, they are
+ * counted as one event (client-go's EventAggregator).
+ */
+class Similar {
+  readonly #byKey = new Map<string, { readonly messages: Set<string>; last: number }>();
+
+  /** Whether an event is one of many similar ones. */
+  isOne(about: ObjectReference, what: readonly string[], message: string, time: Date): boolean {
+    const key = keyOfEvent(about, what);
+    const at = time.getTime();
+    const known = this.#byKey.get(key);
+    const record = known && at - known.last <= similarPauseMs ? known : { messages: new Set<string>(), last: at };
+    record.last = at;
+    record.messages.add(message);
+    remember(this.#byKey, key, record);
+    if (record.messages.size < similarLimit) return false;
+    record.messages.delete(record.messages.values().next().value ?? "");
+    return true;
   }
 }
 
@@ -152,10 +191,10 @@ class Swarm {
 
 async function send(client: Client, body: Event): Promise<void> {
   const { name, namespace } = body.metadata;
-  const { count, lastTimestamp } = body;
+  const { count, lastTimestamp, message } = body;
   if ((count ?? 1) > 1) {
     try {
-      await client.patch(resources.events, name, namespace, { count, lastTimestamp }, { type: "merge" });
+      await client.patch(resources.events, name, namespace, { count, lastTimestamp, message }, { type: "merge" });
       return;
     } catch (error) {
       if (!isNotFound(error)) throw error; // the first one has expired: a new one begins

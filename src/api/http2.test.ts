@@ -46,6 +46,16 @@ const json = (stream: http2.ServerHttp2Stream, status: number, body: unknown) =>
 };
 
 describe("HTTP/2 transport", () => {
+  it("gives an answer whole that had come to its end before anybody looked at it", async () => {
+    const { url } = await serve((stream) => json(stream, 200, { long: "x".repeat(5000) }));
+    const { transport } = connect(url);
+    const first = await transport.request({ method: "POST", path: "/first", body: "{}" });
+    for (let i = 0; i < 3; i++) for await (const _ of (await transport.request({ method: "GET", path: "/" })).body);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of first.body) chunks.push(chunk);
+    expect(JSON.parse(Buffer.concat(chunks).toString())).toEqual({ long: "x".repeat(5000) });
+  });
+
   it("sends many requests over one session, each with the token of its time", async () => {
     const seen: string[] = [];
     const { url, sessions } = await serve((stream, headers) => {

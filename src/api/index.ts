@@ -1,3 +1,4 @@
+export * from "./amounts.ts";
 export * from "./annotations.ts";
 export * from "./backoff.ts";
 export * from "./cache.ts";

@@ -1,6 +1,9 @@
 import type { Transport } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
+import { objectChecks } from "./admission/index.ts";
+import { QuotaCounter } from "./admission/quota/count.ts";
+import { QuotaStatus } from "./admission/quota/status.ts";
 import { RoleAggregation } from "./auth/aggregation.ts";
 import { createAuth } from "./auth/create.ts";
 import { bootstrap, ownWrite } from "./bootstrap.ts";
@@ -63,7 +66,8 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
   const { tokens, rbac, authority, admission } = createAuth(store, options);
   const { authorizer, authenticator } = authority;
   const allocator = new StoreAllocator(store, options.services);
-  const objects = new Objects({ store, schema, allocator, admission });
+  const counter = new QuotaCounter(store);
+  const objects = new Objects({ store, schema, allocator, admission: [...admission, ...objectChecks(store, counter)] });
   const writes = new Writes({ store, schema, objects });
   const openApi = new OpenApi(registry, schema, serverVersion.gitVersion);
   const metrics = new RequestMetrics(registry);
@@ -96,6 +100,8 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
   registrar.start();
   const aggregation = new RoleAggregation({ store, objects, registry, log: deps.log }, ownWrite);
   aggregation.start();
+  const quotas = new QuotaStatus({ store, objects, registry, counter, log: deps.log }, ownWrite);
+  quotas.start();
   const proxy = new NodeProxy(
     { store, handler, log: deps.log, ...(options.proxyable ? { proxyable: options.proxyable } : {}) },
     options.kubelet,
@@ -115,6 +121,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
       registrar.stop();
       endLedger();
       aggregation.stop();
+      quotas.stop();
       for (const local of locals) await local.close();
       await listener.stop();
       proxy.close();

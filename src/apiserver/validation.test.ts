@@ -345,7 +345,7 @@ const others: readonly Row[] = [
   [
     "v1 ResourceQuota resourcequotas: a resource that nobody counts",
     { spec: { hard: { bananas: "3" } } },
-    'spec.hard[bananas]: Invalid value: "bananas": must be a standard resource for quota',
+    '[spec.hard[bananas]: Invalid value: "bananas": must be a standard resource type or fully qualified, spec.hard[bananas]: Invalid value: "bananas": must be a standard resource for quota]',
   ],
   [
     "v1 LimitRange limitranges: a least above the most",

@@ -49,13 +49,18 @@ export function tryParseIp(text: string): Ip | undefined {
 function parse4(text: string, whole: string): Uint8Array {
   const parts = text.split(".");
   if (parts.length !== 4) throw new AddressError(whole, "not an IP address (wanted four numbers, such as 10.244.1.2)");
-  return Uint8Array.from(parts, (part) => {
-    if (!/^\d{1,3}$/.test(part)) throw new AddressError(whole, `not an IP address ("${part}" is not a number 0-255)`);
-    if (part.length > 1 && part.startsWith("0")) throw new AddressError(whole, `number "${part}" has a leading zero`);
-    const value = Number(part);
-    if (value > 255) throw new AddressError(whole, `number ${part} is above 255`);
-    return value;
-  });
+  const bytes = new Uint8Array(4);
+  // Not Uint8Array.from with a function, which takes twice as long.
+  for (let i = 0; i < 4; i++) bytes[i] = octet(parts[i] as string, whole);
+  return bytes;
+}
+
+function octet(part: string, whole: string): number {
+  if (!/^\d{1,3}$/.test(part)) throw new AddressError(whole, `not an IP address ("${part}" is not a number 0-255)`);
+  if (part.length > 1 && part.startsWith("0")) throw new AddressError(whole, `number "${part}" has a leading zero`);
+  const value = Number(part);
+  if (value > 255) throw new AddressError(whole, `number ${part} is above 255`);
+  return value;
 }
 
 function parse6(text: string): Uint8Array {

@@ -111,6 +111,14 @@ export function compareQuantities(a: Quantity, b: Quantity): number {
   return left === right ? 0 : left < right ? -1 : 1;
 }
 
+/** The sum, in the format of the first one that is not zero. */
+export function addQuantities(a: Quantity, b: Quantity): Quantity {
+  if (a.unscaled === 0n) return b;
+  const scale = Math.min(a.scale, b.scale);
+  const [left, right] = [a, b].map((q) => q.unscaled * 10n ** BigInt(q.scale - scale)) as [bigint, bigint];
+  return { unscaled: left + right, scale, format: a.format };
+}
+
 /** How many times 10^`scale` it is, rounded away from zero, within the bounds of an int64. */
 export function scaledQuantity(quantity: Quantity, scale: number): bigint {
   const { unscaled } = quantity;

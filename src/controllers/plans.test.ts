@@ -73,6 +73,11 @@ describe("ReplicaSet plan", () => {
   it("notes failures in a condition and takes it off again", () => {
     const failed = planReplicaSet(replicaSet(1), [], now, { reason: "FailedCreate", message: "no" }).status;
     expect(failed.conditions).toMatchObject([{ type: "ReplicaFailure", status: "True", reason: "FailedCreate" }]);
+    // The next failure is about another pod: a status that changed would have it tried again at once.
+    const again = { reason: "FailedCreate", message: "no, and another" };
+    expect(planReplicaSet({ ...replicaSet(1), status: failed }, [], now, again).status.conditions).toEqual(
+      failed.conditions,
+    );
     expect(planReplicaSet({ ...replicaSet(1), status: failed }, [pod("a")], now).status.conditions).toBeUndefined();
   });
 

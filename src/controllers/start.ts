@@ -21,6 +21,7 @@ import { podGcController } from "./nodes/podgcController.ts";
 import { replicaSetController, replicationController } from "./replicaset/controller.ts";
 import { schedulerController } from "./scheduler/controller.ts";
 import { statefulSetController } from "./statefulset/controller.ts";
+import { storageProtectionControllers } from "./storage/controller.ts";
 import { systemController } from "./system.ts";
 import { unattendedController } from "./unattended/controller.ts";
 
@@ -98,6 +99,8 @@ function startAll(context: ControllerContext, served: readonly Resource<KubeObje
   if (has("poddisruptionbudgets", "deployments", "replicasets", "statefulsets", "replicationcontrollers")) {
     disruptionController(context);
   }
+  if (has("persistentvolumeclaims", "persistentvolumes", "volumeattributesclasses"))
+    storageProtectionControllers(context);
   if (has("daemonsets", "controllerrevisions")) daemonSetController(context);
   if (has("jobs")) jobController(context);
   if (has("jobs", "cronjobs")) cronJobController(context);

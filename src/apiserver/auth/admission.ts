@@ -14,6 +14,8 @@ export interface Admitted {
   /** What is stored, for UPDATE and DELETE. */
   readonly old?: StoredObject;
   readonly user: User;
+  /** Adds a Warning header to the answer. */
+  warn?(text: string): void;
 }
 
 /** Looks at a write once it is complete; throws StatusError to refuse it. */

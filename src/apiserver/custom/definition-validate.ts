@@ -3,7 +3,7 @@ import type { WriteContext } from "../kinds/definition.ts";
 import { dns1035Label, dnsSubdomain } from "../kinds/names.ts";
 import type { Dict } from "../object.ts";
 import { compileRules } from "./cel/rules.ts";
-import { type Crd, type CrdNames, type CrdVersion, conditionIs } from "./model.ts";
+import { type Crd, type CrdNames, type CrdVersion, conditionIs, type ValidationRule } from "./model.ts";
 import { validateVersion } from "./version-validate.ts";
 
 /** Validation of definitions: apiextensions-apiserver pkg/apis/apiextensions/validation/validation.go. */
@@ -39,16 +39,34 @@ export function validateDefinition(crd: Crd, errors: FieldErrors, context: Write
   (spec.versions ?? []).forEach((version, i) => {
     validateVersion(version, `spec.versions[${i}]`, errors, context.schema);
   });
-  if (errors.causes.length === 0) warnOfRules(crd, context);
+  if (errors.causes.length === 0) checkRules(crd, errors, context);
 }
 
-function warnOfRules(crd: Crd, context: WriteContext): void {
+/** Refuses rules that are wrong, and warns of those that cannot be evaluated here. */
+function checkRules(crd: Crd, errors: FieldErrors, context: WriteContext): void {
   crd.spec.versions.forEach((version, i) => {
     const path = `spec.versions[${i}].schema.openAPIV3Schema`;
     const { problems } = compileRules(version.schema?.openAPIV3Schema ?? {}, path);
-    for (const { where, rule, why } of problems)
+    for (const { where, rule, why, wrong } of problems) {
+      if (wrong) {
+        errors.invalid(where, shownRule(wrong.of), why);
+        continue;
+      }
       context.warn(`${where}: this rule cannot be evaluated here and is not enforced: ${JSON.stringify(rule)}: ${why}`);
+    }
   });
+}
+
+/** A rule as upstream prints it in errors: its internal type has no names of JSON. */
+function shownRule({ rule, message, messageExpression, reason, fieldPath, optionalOldSelf }: ValidationRule): object {
+  return {
+    Rule: rule,
+    Message: message ?? "",
+    MessageExpression: messageExpression ?? "",
+    Reason: reason ?? null,
+    FieldPath: fieldPath ?? "",
+    OptionalOldSelf: optionalOldSelf ?? null,
+  };
 }
 
 /** Groups of the Kubernetes community need an approval. */

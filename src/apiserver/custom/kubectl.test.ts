@@ -48,6 +48,7 @@ describe("U01 kubectl: custom resource definitions (part: a real kubectl against
       "customresourcedefinition.apiextensions.k8s.io/widgets.example.com condition met\n",
     );
     expect(await k("get crds widgets.example.com -o jsonpath={.status.acceptedNames.listKind}")).toBe("WidgetList");
+    expect(await k("explain crd.spec.names.plural")).toMatch(/plural is the plural name of the resource to serve/);
     expect(await k("explain widget.spec.size")).toMatch(
       /GROUP: +example.com\nKIND: +Widget\nVERSION: +v1\n\nFIELD: size <integer>\n\n.*\n +How big it is./s,
     );

@@ -17,6 +17,7 @@ export function customScale(scale: CrdScale): ScaleRules {
     },
     custom: {
       path: scale.specReplicasPath,
+      fields: replicas.fields ?? [],
       replicas: (object) => number(replicas.find(object)[0]),
       current: (object) => number(current.find(object)[0]),
       withReplicas: (object, count) => withField(object, replicas.fields ?? [], count) as Dict,

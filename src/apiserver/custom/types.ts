@@ -1,5 +1,5 @@
 import type { MergeRule } from "../schema/merge-keys.ts";
-import type { Field, FieldKind, ObjectType } from "../schema/schema.ts";
+import { type Field, type FieldKind, isInPlace, type ObjectType } from "../schema/schema.ts";
 import type { JsonSchema } from "./model.ts";
 
 /**
@@ -58,7 +58,8 @@ function structure(name: string, root: string, pointer: string, schema: JsonSche
     named.set("metadata", { ...ordinary, name: "metadata", kind: "struct", type: "meta.v1.ObjectMeta" });
   }
   const fields = new OpenFields(named, free, othersOf(root, pointer, schema));
-  return { name, fields, byNumber: new Map() };
+  const inPlace = [...fields].filter(([, field]) => isInPlace(field)).map(([key]) => key);
+  return { name, fields, byNumber: new Map(), inPlace, children: new Map() };
 }
 
 /** What fields that have no name in the schema are. */

@@ -35,6 +35,12 @@ const table: readonly (readonly [string, JsonSchema, unknown, readonly string[]]
     [],
     ['f: Invalid value: "array": f in body must be of type object: "array"'],
   ],
+  [
+    "a whole number that would be rounded",
+    { type: "integer" },
+    2 ** 53,
+    ["f: Invalid value: 9007199254740992: cannot be kept exactly by this server, whose whole numbers go up to 2^53"],
+  ],
   ["null", { type: "string" }, null, ['f: Invalid value: "null": f in body must be of type string: "null"']],
   ["null where it is allowed", { type: "string", nullable: true }, null, []],
   ["a number or a text", { "x-kubernetes-int-or-string": true }, "80%", []],

@@ -1,5 +1,6 @@
 import { FieldErrors } from "../errors.ts";
 import { type Dict, equalJson, isDict } from "../object.ts";
+import { inexact } from "../schema/decode.ts";
 import { hasFormat } from "./formats.ts";
 import type { JsonSchema } from "./model.ts";
 import { schemaOf } from "./prune.ts";
@@ -50,6 +51,8 @@ export class SchemaValidator {
     const wanted = schema["x-kubernetes-int-or-string"] ? ["integer", "string"] : schema.type ? [schema.type] : [];
     const actual = jsonType(value);
     if (wanted.length === 0 || (value === null && schema.nullable)) return;
+    if (actual === "integer" && wanted.includes("integer") && !Number.isSafeInteger(value))
+      errors.invalid(this.#at(path), value, inexact);
     if (wanted.includes(actual) || (actual === "integer" && wanted.includes("number"))) return;
     errors.typeInvalid(this.#at(path), actual, `${path} in body must be of type ${wanted.join(",")}: "${actual}"`);
   }

@@ -11,7 +11,7 @@ import { equalJson } from "../object.ts";
 import { nonNegative, notNegative, oneOfOrNone, validateLabelSelector } from "./checks.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
-import { immutable } from "./metadata.ts";
+import { immutable, protect } from "./metadata.ts";
 import { dnsSubdomain, qualifiedName } from "./names.ts";
 import { age } from "./print.ts";
 
@@ -209,6 +209,7 @@ export const volumeAttributesClass = defineKind<Stored<V1VolumeAttributesClass>>
   namespaced: false,
   columns: columns("Name", "DriverName", "Age"),
   row: (o, now) => [o.metadata.name, o.driverName, age(o.metadata.creationTimestamp, now)],
+  prepareCreate: (o) => protect(o, "vac"),
   validate(o, errors) {
     validateProvisioner(o.driverName ?? "", "driverName", errors);
     if (Object.keys(o.parameters ?? {}).length === 0)

@@ -72,6 +72,7 @@ export const daemonSet = defineKind<DaemonSet>({
     validateStrategy(o, errors);
   },
   validateUpdate: (o, old, errors) => immutable(o.spec?.selector, old.spec?.selector, "spec.selector", errors),
+  comparesInvalid: true,
 });
 
 function validateStrategy(o: DaemonSet, errors: FieldErrors): void {

@@ -65,6 +65,8 @@ export interface ScaleRules {
   readonly custom?: {
     /** The path of spec's number, for errors. */
     readonly path: string;
+    /** The same path, field by field. */
+    readonly fields: readonly string[];
     replicas(object: StoredObject): number | undefined;
     current(object: StoredObject): number | undefined;
     /** A copy of the object with another number. */
@@ -143,6 +145,8 @@ export interface Kind {
   readonly nameRule: NameRule;
   validate(object: StoredObject, errors: FieldErrors, context: WriteContext): void;
   validateUpdate(object: StoredObject, old: StoredObject, errors: FieldErrors): void;
+  /** Whether an object that is not valid in itself is compared with the old one all the same. */
+  readonly comparesInvalid: boolean;
   /** Completes a write of the status, or of another subresource that writes a part of it. */
   prepareStatus(object: StoredObject, old: StoredObject, context: WriteContext, subresource: string): void;
   validateStatus(object: StoredObject, old: StoredObject, errors: FieldErrors, subresource: string): void;
@@ -200,6 +204,7 @@ export interface KindRules<T extends StoredObject> {
   readonly nameRule?: NameRule;
   validate?(object: T, errors: FieldErrors, context: WriteContext): void;
   validateUpdate?(object: T, old: T, errors: FieldErrors): void;
+  readonly comparesInvalid?: boolean;
   prepareStatus?(object: T, old: T, context: WriteContext, subresource: string): void;
   validateStatus?(object: T, old: T, errors: FieldErrors, subresource: string): void;
   readonly warning?: string;

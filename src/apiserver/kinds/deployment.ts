@@ -84,6 +84,7 @@ export const deployment = defineKind<Deployment>({
     }
   },
   validateUpdate: (o, old, errors) => immutable(o.spec?.selector, old.spec?.selector, "spec.selector", errors),
+  comparesInvalid: true,
 });
 
 /** apps/v1 ReplicaSet. */
@@ -114,4 +115,5 @@ export const replicaSet = defineKind<ReplicaSet>({
     nonNegative(o.spec?.minReadySeconds, "spec.minReadySeconds", errors);
   },
   validateUpdate: (o, old, errors) => immutable(o.spec?.selector, old.spec?.selector, "spec.selector", errors),
+  comparesInvalid: true,
 });

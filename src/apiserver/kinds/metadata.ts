@@ -99,3 +99,13 @@ export function validateMetaUpdate(object: StoredObject, old: StoredObject, erro
 export function immutable(value: unknown, old: unknown, path: string, errors: FieldErrors): void {
   if (JSON.stringify(value) !== JSON.stringify(old)) errors.invalid(path, value, "field is immutable");
 }
+
+/**
+ * As the StorageObjectInUseProtection admission plugin: a finalizer that its controller takes away when nobody uses the
+ * object any more.
+ * @param what `pv`, `pvc` or `vac`
+ */
+export function protect({ metadata }: StoredObject, what: string): void {
+  const finalizer = `kubernetes.io/${what}-protection`;
+  if (!metadata.finalizers?.includes(finalizer)) metadata.finalizers = [...(metadata.finalizers ?? []), finalizer];
+}

@@ -1,7 +1,7 @@
 import type { V1Namespace } from "@kubernetes/client-node";
 import { cloneJson } from "../object.ts";
 import { columns, defineKind } from "./define.ts";
-import { allVerbs, type Stored, type WriteContext } from "./definition.ts";
+import { allVerbs, type Stored } from "./definition.ts";
 import { dnsLabel } from "./names.ts";
 import { age } from "./print.ts";
 
@@ -30,23 +30,14 @@ export const namespace = defineKind<Namespace>({
       o.status = { ...o.status, phase: "Terminating" };
     },
   },
-  prepareCreate(o, context) {
-    warnOfPodSecurity(o, undefined, context);
+  prepareCreate(o) {
     o.spec = { finalizers: ["kubernetes"] };
     o.status = { phase: "Active" };
     o.metadata.labels = { ...o.metadata.labels, "kubernetes.io/metadata.name": o.metadata.name };
   },
-  prepareUpdate(o, old, context) {
-    warnOfPodSecurity(o, old, context);
+  prepareUpdate(o, old) {
     // Only /finalize changes the finalizers.
     o.spec = cloneJson(old.spec ?? {});
     o.metadata.labels = { ...o.metadata.labels, "kubernetes.io/metadata.name": o.metadata.name };
   },
 });
-
-/** Pod Security admission is not there: who asks for it must not believe that it is. */
-function warnOfPodSecurity(o: Namespace, old: Namespace | undefined, context: WriteContext): void {
-  for (const [key, value] of Object.entries(o.metadata.labels ?? {}))
-    if (key.startsWith("pod-security.kubernetes.io/") && old?.metadata.labels?.[key] !== value)
-      context.warn(`metadata.labels[${key}]: Pod Security Standards are not enforced by this server`);
-}

@@ -41,7 +41,10 @@ export const node = defineKind<Node>({
     if (!o.status.allocatable && o.status.capacity) o.status.allocatable = { ...o.status.capacity };
   },
   prepareUpdate: (o) => taintUnschedulable(o),
-  prepareCreate: (o) => taintUnschedulable(o),
+  prepareCreate(o) {
+    taintUnschedulable(o);
+    taintNew(o);
+  },
   validate(o, errors) {
     validateTaints(o.spec?.taints, "metadata.taints", errors);
     o.spec?.podCIDRs?.forEach((cidr, i) => {
@@ -67,6 +70,14 @@ function taintUnschedulable(o: Node): void {
     o.spec.taints = [...others, o.spec.taints?.find((t) => t.key === key) ?? { key, effect: "NoSchedule" }];
   else if (others.length > 0) o.spec.taints = others;
   else delete o.spec.taints;
+}
+
+/** As the TaintNodesByCondition admission plugin: nothing runs on a node before the controllers know its conditions. */
+function taintNew(o: Node): void {
+  const key = "node.kubernetes.io/not-ready";
+  const taints = o.spec?.taints ?? [];
+  if (o.spec && !taints.some((t) => t.key === key && t.effect === "NoSchedule"))
+    o.spec.taints = [...taints, { key, effect: "NoSchedule" }];
 }
 
 function nodeRow(o: Node, now: number): unknown[] {

@@ -1,26 +1,14 @@
-import { randomUUID } from "node:crypto";
-import type {
-  V1Pod,
-  V1PodSpec,
-  V1PriorityClass,
-  V1RuntimeClass,
-  V1ServiceAccount,
-  V1Volume,
-} from "@kubernetes/client-node";
-import { type FieldErrors, forbidden, invalid, StatusError } from "../errors.ts";
+import type { V1Pod, V1PodSpec } from "@kubernetes/client-node";
+import { type FieldErrors, invalid, StatusError } from "../errors.ts";
 import { cloneJson, equalJson } from "../object.ts";
 import { columns, defineKind } from "./define.ts";
-import type { Stored, WriteContext } from "./definition.ts";
+import type { Stored } from "./definition.ts";
+import { admitPod } from "./pod-admission.ts";
 import { defaultPodRequests, defaultPodSpec } from "./pod-defaults.ts";
 import { podRow } from "./pod-print.ts";
 import { validatePodSpec } from "./podspec/index.ts";
 
 type Pod = Stored<V1Pod>;
-
-const podResource = { group: "", plural: "pods" };
-
-/** Where tokens and the root certificate are mounted in every container. */
-const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /** core/v1 Pod. */
 export const pod = defineKind<Pod>({
@@ -81,11 +69,8 @@ export const pod = defineKind<Pod>({
     const spec = object.spec as V1PodSpec;
     if (spec.ephemeralContainers?.length)
       throw createForbids(object, "spec.ephemeralContainers", "cannot be set on create");
+    admitPod(object, spec, context);
     object.status = { phase: "Pending", qosClass: qosClass(spec) };
-    addTolerations(spec);
-    addPriority(object, spec, context);
-    addRuntime(object, spec, context);
-    addServiceAccount(object, spec, context);
   },
   prepareUpdate(object, old) {
     // A pod's status is the kubelet's; a status written before carries on.
@@ -98,7 +83,7 @@ export const pod = defineKind<Pod>({
 });
 
 /** Guaranteed, Burstable or BestEffort by the resources of the containers. */
-function qosClass(spec: V1PodSpec): string {
+export function qosClass(spec: V1PodSpec): string {
   const resources = [...(spec.containers ?? []), ...(spec.initContainers ?? [])].map((c) => c.resources ?? {});
   const counted = (r: Record<string, string> | undefined) =>
     Object.keys(r ?? {}).filter((k) => k === "cpu" || k === "memory");
@@ -111,129 +96,11 @@ function qosClass(spec: V1PodSpec): string {
   return guaranteed ? "Guaranteed" : "Burstable";
 }
 
-/** As the DefaultTolerationSeconds admission plugin. */
-function addTolerations(spec: V1PodSpec): void {
-  for (const key of ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"]) {
-    const tolerated = spec.tolerations?.some(
-      (t) => (!t.key || t.key === key) && (!t.effect || t.effect === "NoExecute"),
-    );
-    if (tolerated) continue;
-    spec.tolerations = [
-      ...(spec.tolerations ?? []),
-      { key, operator: "Exists", effect: "NoExecute", tolerationSeconds: 300 },
-    ];
-  }
-}
-
-/** As the Priority admission plugin. */
-function addPriority(object: Pod, spec: V1PodSpec, context: WriteContext): void {
-  const classes = context.list("priorityclasses.scheduling.k8s.io").map((e) => e.object as Stored<V1PriorityClass>);
-  const chosen = spec.priorityClassName
-    ? classes.find((c) => c.metadata.name === spec.priorityClassName)
-    : classes.find((c) => c.globalDefault);
-  if (spec.priorityClassName && !chosen) {
-    throw forbidden(
-      podResource,
-      object.metadata.name,
-      `no PriorityClass with name ${spec.priorityClassName} was found`,
-    );
-  }
-  if (chosen) spec.priorityClassName = chosen.metadata.name;
-  spec.priority = chosen?.value ?? 0;
-  spec.preemptionPolicy ??= chosen?.preemptionPolicy ?? "PreemptLowerPriority";
-}
-
 /** 422 for a field that only a subresource sets. */
 function createForbids(object: Pod, field: string, why: string): StatusError {
   return invalid("Pod", "", object.metadata.name, [
     { reason: "FieldValueForbidden", message: `Forbidden: ${why}`, field },
   ]);
-}
-
-/** As the RuntimeClass admission plugin: the class must exist, what it costs and where it runs is added. */
-function addRuntime(object: Pod, spec: V1PodSpec, context: WriteContext): void {
-  if (!spec.runtimeClassName) return;
-  const refuse = (why: string) => forbidden(podResource, object.metadata.name, `pod rejected: ${why}`);
-  const found = context.get("runtimeclasses.node.k8s.io", spec.runtimeClassName)?.object;
-  const chosen = found as Stored<V1RuntimeClass> | undefined;
-  if (!chosen) throw refuse(`RuntimeClass "${spec.runtimeClassName}" not found`);
-  const overhead = chosen.overhead?.podFixed;
-  if (spec.overhead && !equalJson(spec.overhead, overhead))
-    throw refuse("Pod's Overhead doesn't match RuntimeClass's defined Overhead");
-  if (overhead) spec.overhead = { ...overhead };
-  const { nodeSelector, tolerations } = chosen.scheduling ?? {};
-  for (const [key, value] of Object.entries(nodeSelector ?? {})) {
-    if ((spec.nodeSelector?.[key] ?? value) !== value)
-      throw refuse(
-        `conflict: runtimeClass.scheduling.nodeSelector[${key}] = ${value}; pod.spec.nodeSelector[${key}] = ${spec.nodeSelector?.[key]}`,
-      );
-  }
-  if (nodeSelector) spec.nodeSelector = { ...spec.nodeSelector, ...nodeSelector };
-  const added = (tolerations ?? []).filter((t) => !spec.tolerations?.some((own) => equalJson(own, t)));
-  if (added.length > 0) spec.tolerations = [...(spec.tolerations ?? []), ...cloneJson(added)];
-}
-
-/** As the ServiceAccount admission plugin: the account must exist, its token is mounted. */
-function addServiceAccount(object: Pod, spec: V1PodSpec, context: WriteContext): void {
-  // Mirror pods stand for what a node runs on its own and have no account.
-  if (object.metadata.annotations?.["kubernetes.io/config.mirror"] !== undefined) return;
-  const name = spec.serviceAccountName || "default";
-  spec.serviceAccountName = name;
-  spec.serviceAccount = name;
-  const key = `${object.metadata.namespace}/${name}`;
-  const account = context.get("serviceaccounts", key)?.object as Stored<V1ServiceAccount> | undefined;
-  if (!account) {
-    throw forbidden(
-      podResource,
-      object.metadata.name,
-      `error looking up service account ${key}: serviceaccount "${name}" not found`,
-    );
-  }
-  if (!spec.imagePullSecrets && account.imagePullSecrets) spec.imagePullSecrets = cloneJson(account.imagePullSecrets);
-  if (!(spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true)) return;
-  const volume = tokenVolume();
-  let used = false;
-  for (const container of [...(spec.initContainers ?? []), ...(spec.containers ?? [])]) {
-    if (container.volumeMounts?.some((m) => m.mountPath === tokenPath)) continue;
-    container.volumeMounts = [
-      ...(container.volumeMounts ?? []),
-      { name: volume.name, readOnly: true, mountPath: tokenPath },
-    ];
-    used = true;
-  }
-  if (used) spec.volumes = [...(spec.volumes ?? []), volume];
-}
-
-function tokenVolume(): V1Volume {
-  return {
-    name: `kube-api-access-${randomSuffix()}`,
-    projected: {
-      sources: [
-        { serviceAccountToken: { expirationSeconds: 3607, path: "token" } },
-        { configMap: { name: "kube-root-ca.crt", items: [{ key: "ca.crt", path: "ca.crt" }] } },
-        {
-          downwardAPI: {
-            items: [{ path: "namespace", fieldRef: { apiVersion: "v1", fieldPath: "metadata.namespace" } }],
-          },
-        },
-      ],
-      defaultMode: 0o644,
-    },
-  };
-}
-
-const suffixAlphabet = "bcdfghjklmnpqrstvwxz2456789";
-
-/** Five characters as generateName appends them (apimachinery rand.String: no vowels, no look-alikes). */
-export function randomSuffix(): string {
-  // Node keeps random numbers for UUIDs in store; randomBytes() goes to OpenSSL for each five (45 µs).
-  let number = Number.parseInt(randomUUID().slice(0, 8), 16);
-  let suffix = "";
-  for (let i = 0; i < 5; i++) {
-    suffix += suffixAlphabet[number % suffixAlphabet.length];
-    number = Math.floor(number / suffixAlphabet.length);
-  }
-  return suffix;
 }
 
 const mutable =

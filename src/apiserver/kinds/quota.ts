@@ -10,7 +10,7 @@ import { age } from "./print.ts";
 
 type Quota = Stored<V1ResourceQuota>;
 
-/** core/v1 ResourceQuota, stored. */
+/** core/v1 ResourceQuota. */
 export const resourceQuota = defineKind<Quota>({
   group: "",
   kind: "ResourceQuota",
@@ -62,8 +62,11 @@ function validateQuota(o: Quota, errors: FieldErrors): void {
   for (const [name, value] of Object.entries(o.spec?.hard ?? {})) {
     const path = `spec.hard[${name}]`;
     form(name, qualifiedName(name), path, errors);
-    if (!name.includes("/") && !countable.has(name) && !/^(requests\.|limits\.)?hugepages-/.test(name))
+    const known = countable.has(name) || /^(requests\.|limits\.)?hugepages-/.test(name);
+    if (!name.includes("/") && !known) {
+      if (name !== "storage") errors.invalid(path, name, "must be a standard resource type or fully qualified");
       errors.invalid(path, name, "must be a standard resource for quota");
+    }
     const amount = parseQuantity(value);
     if (amount.unscaled < 0n) errors.invalid(path, value, notNegative);
     if (countable.has(name) && !amounts.test(name) && scaledQuantity(amount, -3) % 1000n !== 0n)
@@ -81,7 +84,7 @@ function validateQuota(o: Quota, errors: FieldErrors): void {
 
 type Range = Stored<V1LimitRange>;
 
-/** core/v1 LimitRange, stored. */
+/** core/v1 LimitRange. */
 export const limitRange = defineKind<Range>({
   group: "",
   kind: "LimitRange",

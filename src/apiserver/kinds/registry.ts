@@ -17,6 +17,7 @@ import { csiDriver, csiNode, csiStorageCapacity, volumeAttachment, volumeAttribu
 import { daemonSet } from "./daemon-set.ts";
 import type { Kind } from "./definition.ts";
 import { deployment, replicaSet } from "./deployment.ts";
+import { deviceClass, resourceClaim, resourceClaimTemplate, resourceSlice } from "./dynamic-resources.ts";
 import { endpointSlice } from "./endpoint-slice.ts";
 import { endpoints } from "./endpoints.ts";
 import { event, eventV1 } from "./event.ts";
@@ -96,6 +97,10 @@ export const kinds: readonly Kind[] = [
   endpointSlice,
   flowSchema,
   priorityLevelConfiguration,
+  deviceClass,
+  resourceClaim,
+  resourceClaimTemplate,
+  resourceSlice,
   customResourceDefinition,
   nodeMetrics,
   podMetrics,
@@ -123,6 +128,7 @@ const groupOrder: readonly (readonly [group: string, versions: readonly string[]
   ["node.k8s.io", ["v1"], 16300],
   ["discovery.k8s.io", ["v1"], 16200],
   ["flowcontrol.apiserver.k8s.io", ["v1"], 16100],
+  ["resource.k8s.io", ["v1"], 15900],
   ["metrics.k8s.io", ["v1beta1"], 100],
 ];
 

@@ -6,7 +6,7 @@ import { form, oneOfOrNone } from "./checks.ts";
 import { validateParameters, validateProvisioner } from "./csi.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored, WriteContext } from "./definition.ts";
-import { immutable } from "./metadata.ts";
+import { immutable, protect } from "./metadata.ts";
 import { dnsSubdomain } from "./names.ts";
 import { validateNodeSelector } from "./podspec/placement.ts";
 import { validateHostPath } from "./podspec/volumes.ts";
@@ -67,6 +67,7 @@ export const persistentVolume = defineKind<Stored<V1PersistentVolume>>({
   },
   prepareCreate(o) {
     o.status = { phase: "Pending" };
+    protect(o, "pv");
   },
   validate: validateVolume,
   validateUpdate(o, old, errors) {
@@ -165,6 +166,7 @@ export const persistentVolumeClaim = defineKind<Stored<V1PersistentVolumeClaim>>
   },
   prepareCreate(o, context) {
     o.status = { phase: "Pending" };
+    protect(o, "pvc");
     const name = o.spec?.storageClassName === undefined ? defaultClass(context) : undefined;
     if (name && o.spec) o.spec.storageClassName = name;
   },

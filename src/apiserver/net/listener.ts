@@ -1,29 +1,25 @@
-import { once } from "node:events";
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage } from "node:http";
 import {
   createSecureServer,
   type Http2SecureServer,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
 } from "node:http2";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { setImmediate } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
-import { StatusError, tooLarge } from "../errors.ts";
+import type { StatusError } from "../errors.ts";
 import type { ApiServerOptions } from "../options.ts";
-import { bodyLimit } from "../rest/body.ts";
-import type { Call, Reply, Sink } from "../rest/call.ts";
+import type { Call, Reply } from "../rest/call.ts";
 import type { Handler } from "../rest/handler.ts";
+import { send } from "./answer.ts";
+import { readBody } from "./body.ts";
 import { type ShownCertificate, shownCertificate, userAt } from "./client-certificate.ts";
+import { EventWriter } from "./event-writer.ts";
+import { type Exchange, plainExchange, type Received, received, streamExchange } from "./exchange.ts";
 import type { NodeProxy } from "./node-proxy.ts";
-
-/** A request over either version of HTTP. */
-export type AnyRequest = IncomingMessage | Http2ServerRequest;
-/** An answer over either version of HTTP. */
-export type AnyResponse = ServerResponse | Http2ServerResponse;
 
 const clientGone = "the client has gone";
 
@@ -36,6 +32,7 @@ export class Listener {
   readonly #sockets = new Set<Socket>();
   /** Users by TLS session, so that a certificate is looked at once per connection. */
   readonly #users = new WeakMap<object, ShownCertificate>();
+  readonly #events = new EventWriter();
   #address: { host: string; port: number } | undefined;
 
   constructor(
@@ -55,7 +52,15 @@ export class Listener {
       settings: { maxConcurrentStreams: 1000, initialWindowSize: 1 << 20 },
       ...(options.clientCa ? { ca: options.clientCa, requestCert: true, rejectUnauthorized: false } : {}),
     });
-    this.#secure.on("request", (request, response) => void this.#serve(request, response));
+    // Node makes its HTTP/1 objects for every stream of HTTP/2 once it sees a listener of requests (51 µs a request).
+    this.#secure.removeAllListeners("newListener");
+    this.#secure.on("request", (request, response) => {
+      if (!("stream" in request)) void this.#serve(plainExchange(request as IncomingMessage, response as never));
+    });
+    this.#secure.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _: number, raw: string[]) => {
+      if (headers.expect === "100-continue") stream.additionalHeaders({ ":status": 100 });
+      void this.#serve(streamExchange(stream, headers, raw));
+    });
     this.#secure.on(
       "upgrade",
       (request: IncomingMessage, socket: Duplex, head: Buffer) => void this.#upgrade(request, socket, head),
@@ -99,16 +104,15 @@ export class Listener {
     });
   }
 
-  async #serve(request: AnyRequest, response: AnyResponse): Promise<void> {
-    const gone = new AbortController();
-    const out = response as ServerResponse;
-    // Only when it comes before the end; and without a reason of its own, abort() makes a DOMException (30 µs).
-    out.on("close", () => out.writableEnded || gone.abort(clientGone));
-    out.on("error", () => gone.abort(clientGone));
-    const call = this.#call(request, gone.signal);
+  async #serve(exchange: Exchange): Promise<void> {
+    const { out } = exchange;
+    const gone = new Gone();
+    exchange.onGone(() => gone.note());
+    let body: Promise<Buffer> | undefined;
+    const call = this.#call(exchange, gone, () => (body ??= readBody(exchange)));
     try {
-      if (this.#deps.proxy.wants(call)) await this.#deps.proxy.forward(call, request, response);
-      else await send(await this.#deps.handler.handle(call), response, request.method ?? "", gone.signal);
+      if (this.#deps.proxy.wants(call)) await this.#deps.proxy.forward(call, ...exchange.compatible());
+      else await this.#answer(await this.#deps.handler.handle(call), exchange, call);
     } catch (error) {
       // The answer has begun, so it can only be broken off.
       this.#deps.log.error("Answer failed", { method: call.method, path: call.url, error: errorMessage(error) });
@@ -116,132 +120,73 @@ export class Listener {
     }
   }
 
-  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    socket.on("error", () => socket.destroy());
-    await this.#deps.proxy.upgrade(this.#call(request, new AbortController().signal), request, socket, head);
+  async #answer(reply: Reply, exchange: Exchange, call: Call): Promise<void> {
+    if (!reply.stream) return send(reply, exchange, call);
+    if (call.signal.aborted) return;
+    exchange.head(reply.status, reply.headers);
+    exchange.flushHead();
+    reply.stream(this.#events.sink(exchange.out), call.signal);
   }
 
-  #call(request: AnyRequest, signal: AbortSignal): Call {
-    let body: Promise<Buffer> | undefined;
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    socket.on("error", () => socket.destroy());
+    const call = this.#call(received(request), new Gone(), () => Promise.resolve(Buffer.alloc(0)));
+    await this.#deps.proxy.upgrade(call, request, socket, head);
+  }
+
+  #call(request: Received, gone: Gone, body: () => Promise<Buffer>): Call {
+    const { method, url, headers, rawHeaders } = request;
     return {
-      method: request.method ?? "",
-      url: request.url ?? "/",
-      headers: request.headers as Readonly<Record<string, string | undefined>>,
-      body: () => (body ??= readBody(request)),
-      signal,
-      headerValues: (name) => headerValues(request, name),
+      method,
+      url,
+      headers: headers as Readonly<Record<string, string | undefined>>,
+      body,
+      get signal() {
+        return gone.signal;
+      },
+      headerValues: (name) => headerValues(rawHeaders, name),
       certificateUser: () => this.#certificateUser(request),
     };
   }
 
-  #certificateUser(request: AnyRequest): ReturnType<typeof userAt> {
+  #certificateUser({ connection, socket }: Received): ReturnType<typeof userAt> {
     if (!this.#options.clientCa) return undefined;
-    const session = "stream" in request ? request.stream.session : undefined;
-    const key = session ?? request.socket;
-    let known = this.#users.get(key);
+    let known = this.#users.get(connection);
     if (!known) {
-      known = shownCertificate((session?.socket ?? request.socket) as TLSSocket);
-      this.#users.set(key, known);
+      known = shownCertificate(socket() as TLSSocket);
+      this.#users.set(connection, known);
     }
     return userAt(known, Date.now());
   }
 }
 
+/** Whether a client has gone; as a signal for those who ask, which hardly any request does. */
+class Gone {
+  #is = false;
+  #controller: AbortController | undefined;
+
+  note(): void {
+    this.#is = true;
+    // Without a reason of its own, abort() makes a DOMException (30 µs).
+    this.#controller?.abort(clientGone);
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#is) this.#controller.abort(clientGone);
+    }
+    return this.#controller.signal;
+  }
+}
+
 /** All values of a header, in their order. */
-function headerValues(request: AnyRequest, name: string): string[] {
+function headerValues(rawHeaders: readonly string[], name: string): string[] {
   const values: string[] = [];
-  const { rawHeaders } = request;
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     if (rawHeaders[i]?.toLowerCase() === name) values.push(rawHeaders[i + 1] as string);
   }
   return values;
-}
-
-/** Longest time that a body may take (kube-apiserver's --request-timeout). */
-const bodyTimeoutMs = 60_000;
-
-function bodyTimeout(): StatusError {
-  return new StatusError(504, "Timeout", "Timeout: request did not complete within the allotted timeout", {});
-}
-
-async function readBody(request: AnyRequest): Promise<Buffer> {
-  if (Number(request.headers["content-length"] ?? 0) > bodyLimit) throw tooLarge(bodyLimit);
-  const chunks: Buffer[] = [];
-  let size = 0;
-  // A client that sends its body drop by drop is cut off.
-  const timer = setTimeout(() => request.destroy(bodyTimeout()), bodyTimeoutMs);
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > bodyLimit) throw tooLarge(bodyLimit);
-      chunks.push(chunk);
-    }
-  } finally {
-    clearTimeout(timer);
-  }
-  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-}
-
-/** Sends an answer. Resolves when it is on its way; a stream goes on. */
-export async function send(reply: Reply, response: AnyResponse, method: string, signal: AbortSignal): Promise<void> {
-  // The two kinds of response have the same methods with types that do not unite.
-  const out = response as ServerResponse;
-  if (signal.aborted) return;
-  if (reply.pieces) {
-    out.writeHead(reply.status, reply.headers);
-    await sendPieces(method === "HEAD" ? [] : reply.pieces, out, signal);
-    return;
-  }
-  if (!reply.stream) {
-    const body = typeof reply.body === "string" ? Buffer.from(reply.body) : reply.body;
-    out.writeHead(
-      reply.status,
-      reply.status === 304 ? reply.headers : { ...reply.headers, "content-length": String(body.length) },
-    );
-    out.end(method === "HEAD" || reply.status === 304 ? undefined : body);
-    return;
-  }
-  out.writeHead(reply.status, reply.headers);
-  out.flushHeaders();
-  reply.stream(sinkOf(response), signal);
-}
-
-/** Sends as fast as the client reads, and lets others have their turn in between. */
-async function sendPieces(pieces: Iterable<string>, out: ServerResponse, signal: AbortSignal): Promise<void> {
-  for (const piece of pieces) {
-    if (signal.aborted) return;
-    if (out.write(piece)) await setImmediate();
-    // It fails only when the client goes: then nobody is left to be told, and the loop ends above.
-    else await once(out, "drain", { signal }).catch(() => {});
-  }
-  out.end();
-}
-
-/**
- * Where the events of a watch go. What is written in one turn of the event loop goes out as one: the more there is to
- * do, the less each event costs.
- */
-function sinkOf(response: AnyResponse): Sink {
-  const out = "stream" in response ? response.stream : response;
-  let corked = false;
-  const uncork = (): void => {
-    corked = false;
-    out.uncork();
-  };
-  return {
-    get backlog() {
-      return out.writableLength;
-    },
-    write(chunk) {
-      if (!corked) {
-        corked = true;
-        out.cork();
-        process.nextTick(uncork);
-      }
-      out.write(chunk);
-    },
-    end: () => void response.end(),
-  };
 }
 
 /** The answer to a refused upgrade, as HTTP/1.1 text. */

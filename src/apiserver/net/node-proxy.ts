@@ -20,8 +20,10 @@ import { type Call, type Reply, textReply } from "../rest/call.ts";
 import { errorReply, type Handler } from "../rest/handler.ts";
 import { parseRequest } from "../rest/request-info.ts";
 import type { Store } from "../store/index.ts";
+import { send } from "./answer.ts";
+import { type AnyRequest, type AnyResponse, outletOf } from "./exchange.ts";
 import { joinSwitched } from "./join.ts";
-import { type AnyRequest, type AnyResponse, send, upgradeRefusal } from "./listener.ts";
+import { upgradeRefusal } from "./listener.ts";
 import { answerHeaders, authority, forwardedHeaders, requestHead } from "./proxy-headers.ts";
 import { isProxyable, proxyTarget } from "./proxy-targets.ts";
 import { checkMethod, isForwarded, nodeAddress, type Target, targetOf } from "./targets.ts";
@@ -89,7 +91,7 @@ export class NodeProxy {
 
   /** Passes on a request whose answer is an ordinary one, logs for example. */
   async forward(call: Call, request: AnyRequest, response: AnyResponse): Promise<void> {
-    const reply = (answer: Reply) => send(answer, response, call.method, new AbortController().signal);
+    const reply = (answer: Reply) => send(answer, outletOf(response), call);
     try {
       const target = await this.#admit(call, false);
       // The log of a pod that has no node yet.

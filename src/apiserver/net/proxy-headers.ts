@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import type { AnyRequest } from "./listener.ts";
+import type { AnyRequest } from "./exchange.ts";
 import type { Target } from "./targets.ts";
 
 /** Headers that belong to one connection or to this server. */

@@ -1,5 +1,5 @@
 import { type Dict, equalJson, type FieldSet, isDict } from "../object.ts";
-import type { Field, Schema } from "../schema/schema.ts";
+import { type Field, isInPlace, type Schema } from "../schema/schema.ts";
 import { isEmpty, place } from "./field-set.ts";
 import { childNode, isLeaf, itemNode, itemsOf, type Node } from "./typed.ts";
 
@@ -34,8 +34,8 @@ function compareInto(schema: Schema, before: unknown, after: unknown, node: Node
   const now: Dict = isDict(after) ? after : {};
   for (const key in now)
     compareChild(schema, `f:${key}`, standing(schema, node, before, key), now[key], childNode(schema, node, key), out);
-  if (before === undefined) addEmbedded(node, now, out.changed);
-  if (after === undefined) addEmbedded(node, old, out.removed);
+  if (before === undefined) addInPlace(node, now, out.changed);
+  if (after === undefined) addInPlace(node, old, out.removed);
   for (const key in old) {
     if (now[key] !== undefined) continue;
     compareChild(schema, `f:${key}`, old[key], standing(schema, node, after, key), childNode(schema, node, key), out);
@@ -43,25 +43,24 @@ function compareInto(schema: Schema, before: unknown, after: unknown, node: Node
 }
 
 /** A structure comes and goes with those that it holds in place, empty ones too. */
-function addEmbedded(node: Node, holder: Dict, out: FieldSet): void {
-  if (!node.type || (node.field?.shape === "map" && !node.item)) return;
-  for (const [name, field] of node.type.fields)
-    if (holder[name] === undefined && isEmbedded(field)) out[`f:${name}`] = {};
+function addInPlace(node: Node, holder: Dict, out: FieldSet): void {
+  for (const name of inPlaceOf(node)) if (holder[name] === undefined) out[`f:${name}`] = {};
 }
 
-function isEmbedded(field: Field): boolean {
-  return field.shape === "one" && (field.merge.embedded === true || field.type === "meta.v1.ObjectMeta");
+/** Names of the structures that the value at a node holds in place. */
+export function inPlaceOf(node: Node): readonly string[] {
+  return !node.type || (node.field?.shape === "map" && !node.item) ? [] : node.type.inPlace;
 }
 
 /** A field's value as Go would have it: a structure that is held in place is there, empty, as soon as its holder is. */
-function standing(schema: Schema, node: Node, holder: unknown, key: string): unknown {
+export function standing(schema: Schema, node: Node, holder: unknown, key: string): unknown {
   if (!isDict(holder)) return undefined;
   const value = holder[key];
   if (value !== undefined) return value;
   const { field, item } = childNode(schema, node, key);
   if (item || !field) return undefined;
   if (field.shape === "list") return field.required ? [] : undefined;
-  return isEmbedded(field) ? {} : undefined;
+  return isInPlace(field) ? {} : undefined;
 }
 
 interface Items {

@@ -69,15 +69,15 @@ export function intersection(a: FieldSet, b: FieldSet): FieldSet {
   return out;
 }
 
-/** A set with its elements in order, `.` first, as it is written. */
-export function sorted(set: FieldSet): FieldSet {
-  const out: FieldSet = {};
-  for (const element of Object.keys(set).sort(compareElements)) out[element] = sorted(set[element] as FieldSet);
-  return out;
+/** A set as it is written: its elements in order, `.` first. */
+export function setText(set: FieldSet): string {
+  const elements = Object.keys(set);
+  if (elements.length > 1) elements.sort(compareElements);
+  return `{${elements.map((e) => `${JSON.stringify(e)}:${setText(set[e] as FieldSet)}`).join(",")}}`;
 }
 
 /** The order of path elements: fields, keys, values; keys field by field, numbers as numbers. */
-function compareElements(a: string, b: string): number {
+export function compareElements(a: string, b: string): number {
   if (!a.startsWith("k:") || !b.startsWith("k:")) return compareScalars(a, b);
   const [x, y] = [a, b].map((element) => Object.entries(JSON.parse(element.slice(2)) as Dict)) as [Entries, Entries];
   for (const [i, [name, value]] of x.entries()) {

@@ -1,6 +1,7 @@
 import { StatusError, unclassified } from "../errors.ts";
 import { type Dict, type FieldSet, isDict, type StoredObject } from "../object.ts";
 import type { Schema } from "../schema/schema.ts";
+import { createdFields } from "./created-fields.ts";
 import { isEmpty, paths, union } from "./field-set.ts";
 import { annotatedManager, followAnnotation, remainingConflict } from "./last-applied.ts";
 import {
@@ -9,15 +10,19 @@ import {
   isReset,
   type Managed,
   type Managers,
+  managerEntry,
   readManagers,
   writeManagers,
 } from "./managers.ts";
 import { DuplicateItem } from "./merge-applied.ts";
+import type { SharedSets } from "./shared-sets.ts";
 import { rootNode } from "./typed.ts";
 import { type AppliedObject, ApplyConflict, applyToObject, type Ground, updateManagers } from "./updater.ts";
 
 /** Who writes which part of an object. */
 export interface FieldOwner {
+  /** Where the sets of all objects are. */
+  readonly sets: SharedSets;
   readonly manager: string;
   readonly apiVersion: string;
   /** `status`, `scale` or empty. */
@@ -58,11 +63,19 @@ export function trackUpdate(
 ): void {
   const managers = managersFor(old, object, owner);
   if (managers.size === 0 && old) {
-    store(object, managers);
+    store(object, managers, owner);
     return;
   }
   const ground = groundOf(schema, type, owner);
-  store(object, capManagers(updated(ground, compared(old), compared(object), managers, owner)));
+  if (managers.size === 0) created(ground, object, owner);
+  else store(object, capManagers(updated(ground, compared(old), compared(object), managers, owner)), owner);
+}
+
+/** An object that was not there, and has no managers of its own, has one. */
+function created(ground: Ground, object: StoredObject, { sets, now, ...owner }: FieldOwner): void {
+  const text = createdFields(ground, object);
+  if (text === "") delete object.metadata.managedFields;
+  else object.metadata.managedFields = [managerEntry({ ...owner, operation: "Update", time: now }, sets.get(text))];
 }
 
 /** The managers that a write starts from: those in its body, so that they can be edited, else the live ones. */
@@ -84,8 +97,8 @@ function updated(ground: Ground, before: Dict, after: Dict, managers: Managers, 
   return new Map(rest).set(id, { ...self, set: union(rest.get(id)?.set ?? {}, taken) });
 }
 
-function store(object: StoredObject, managers: Managers): void {
-  const entries = writeManagers(managers);
+function store(object: StoredObject, managers: Managers, { sets }: FieldOwner): void {
+  const entries = writeManagers(managers, sets);
   if (entries) object.metadata.managedFields = entries;
   else delete object.metadata.managedFields;
 }
@@ -122,8 +135,8 @@ export function applyConfiguration(
   const finish = (finished: StoredObject) => {
     const mine = next.get(id);
     // Nothing owned of an object that nobody owns: it stays as it is, so that applying it again changes nothing.
-    if (!mine && live && !live.metadata.managedFields) return store(finished, new Map());
-    store(finished, mine ? new Map(next).set(id, { ...mine, ...(time ? { time } : {}) }) : next);
+    if (!mine && live && !live.metadata.managedFields) return store(finished, new Map(), owner);
+    store(finished, mine ? new Map(next).set(id, { ...mine, ...(time ? { time } : {}) }) : next, owner);
   };
   const result = object ?? before;
   if (manager === annotatedManager) followAnnotation(result, configuration);

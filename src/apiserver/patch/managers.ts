@@ -1,5 +1,6 @@
 import { equalJson, type FieldSet, isDict, type ManagedFieldsEntry, type StoredObject } from "../object.ts";
-import { isEmpty, isFieldSet, sorted, union } from "./field-set.ts";
+import { isEmpty, isFieldSet, setText, union } from "./field-set.ts";
+import type { SharedSets } from "./shared-sets.ts";
 
 /**
  * The managers of an object's fields: metadata.managedFields taken apart and put together again.
@@ -55,18 +56,24 @@ export function readManagers(entries: readonly ManagedFieldsEntry[] | undefined)
 }
 
 /** The entries of metadata.managedFields, in order; undefined when nobody owns anything. */
-export function writeManagers(managers: Managers): ManagedFieldsEntry[] | undefined {
+export function writeManagers(managers: Managers, sets: SharedSets): ManagedFieldsEntry[] | undefined {
   const owning = [...managers.values()].filter((m) => !isEmpty(m.set)).sort(byOrder);
   if (owning.length === 0) return undefined;
-  return owning.map(({ manager, operation, apiVersion, subresource, time, set }) => ({
+  return owning.map((managed) => managerEntry(managed, sets.get(setText(managed.set))));
+}
+
+/** One entry of metadata.managedFields. */
+export function managerEntry(managed: Omit<Managed, "set">, fieldsV1: FieldSet): ManagedFieldsEntry {
+  const { manager, operation, apiVersion, subresource, time } = managed;
+  return {
     ...(manager ? { manager } : {}),
     operation,
     apiVersion,
     ...(time ? { time } : {}),
     fieldsType: "FieldsV1",
-    fieldsV1: sorted(set),
+    fieldsV1,
     ...(subresource ? { subresource } : {}),
-  }));
+  };
 }
 
 /** Whether two objects differ in nothing but when their managers wrote. */

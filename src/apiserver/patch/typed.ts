@@ -1,6 +1,6 @@
 import { type Dict, type FieldSet, isDict } from "../object.ts";
 import { isAtomicType } from "../schema/merge-keys.ts";
-import type { Field, ObjectType, Schema } from "../schema/schema.ts";
+import type { Field, Node, Schema } from "../schema/schema.ts";
 import { place } from "./field-set.ts";
 
 /**
@@ -8,13 +8,9 @@ import { place } from "./field-set.ts";
  * owned as a whole. Source: sigs.k8s.io/structured-merge-diff v6, typed.
  */
 
-/** How the value below a path element is made up. */
-export interface Node {
-  readonly type: ObjectType | undefined;
-  readonly field: Field | undefined;
-  /** Whether this is an item of a list or map, not a field of a structure. */
-  readonly item: boolean;
-}
+export type { Node } from "../schema/schema.ts";
+
+const nowhere: Node = { type: undefined, field: undefined, item: false };
 
 /** The node of a whole object. */
 export function rootNode(schema: Schema, type: string): Node {
@@ -35,10 +31,14 @@ export function isLeaf(value: unknown, node: Node): boolean {
 export function childNode(schema: Schema, node: Node, key: string): Node {
   const { type, field, item } = node;
   if (field?.shape === "map" && !item) return itemNode(schema, field);
+  const known = type?.children.get(key);
+  if (known) return known;
   const child = type?.fields.get(key);
-  if (!child) return { type: undefined, field: undefined, item: false };
+  if (!child) return nowhere;
   const inner = child.kind === "struct" && child.shape === "one" ? schema.type(child.type) : undefined;
-  return { type: inner, field: child, item: false };
+  const made = { type: inner, field: child, item: false };
+  type?.children.set(key, made);
+  return made;
 }
 
 /** The node of the items of a list or map. */
@@ -65,7 +65,7 @@ export function itemElement(item: unknown, node: Node): string {
   const keys = node.field?.merge.applyKeys ?? [];
   if (keys[0] === "=" || !isDict(item)) return `v:${JSON.stringify(item)}`;
   const id: Dict = {};
-  for (const key of [...keys].sort()) {
+  for (const key of keys.length > 1 ? [...keys].sort() : keys) {
     const value = item[key] ?? keyDefault(node.type?.fields.get(key));
     if (value !== undefined) id[key] = value;
   }

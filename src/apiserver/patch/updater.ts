@@ -31,7 +31,7 @@ export class ApplyConflict extends Error {
 }
 
 /** Metadata that nobody owns. */
-const unowned = new Set([
+export const unowned = new Set([
   "f:name",
   "f:namespace",
   "f:creationTimestamp",

@@ -4,6 +4,7 @@ import { cloneJson, type Dict, isDict, type StoredObject } from "../object.ts";
 import { decodeObject } from "../schema/decode.ts";
 import { Schema } from "../schema/schema.ts";
 import { applyConfiguration, trackUpdate } from "./managed-fields.ts";
+import { SharedSets } from "./shared-sets.ts";
 import { validateConfiguration } from "./typed-validate.ts";
 
 /**
@@ -32,6 +33,7 @@ const sequences = readFileSync(new URL("testing/upstream.jsonl", import.meta.url
   .split("\n")
   .map((line) => JSON.parse(line) as Sequence);
 const schema = new Schema();
+const sets = new SharedSets();
 
 /** Without empty structures, which Go writes where they are no pointers. */
 function strip(value: unknown): unknown {
@@ -48,7 +50,7 @@ function run(sequence: Sequence, live: StoredObject | undefined, step: Step): St
   const decode = (value: unknown) => ({ ...decodeObject(schema, type, value, []), apiVersion, kind }) as StoredObject;
   if (step.op === "bare") return next;
   const statusApart = kind !== "ConfigMap";
-  const owner = { manager: step.manager, apiVersion, subresource: "", now: "2026-01-01T00:00:00Z", statusApart };
+  const owner = { manager: step.manager, apiVersion, subresource: "", now: "2026-01-01T00:00:00Z", statusApart, sets };
   if (step.op === "update") {
     const object = decode(next);
     trackUpdate(schema, type, live, object, owner);

@@ -26,6 +26,7 @@ const objectTypes = new Set(["application/json", "application/yaml", "applicatio
  * for. Throws the 406 of a client that takes none of these.
  */
 export function acceptedForm(accept: string | undefined): AnswerForm {
+  if (accept === "application/json") return "object";
   let other: AnswerForm | undefined;
   for (const { type, parameters } of mediaRanges(accept)) {
     const as = parameters.get("as");

@@ -21,27 +21,39 @@ export interface ApplyDeps {
   readonly objects: Objects;
 }
 
+/** What a subresource lets one change of an object. */
+export interface Part {
+  /** A configuration without what the subresource does not take. */
+  only(configuration: Dict): Dict;
+  /** The old object with the wanted one's part. Throws StatusError when it cannot be had. */
+  with(old: StoredObject, wanted: Dict): Dict;
+}
+
 /** Server-side apply: the object afterwards, and whether it is new. Throws StatusError. */
 export function applyObject(
   deps: ApplyDeps,
   request: KindCall,
   body: Buffer,
   options: WriteOptions,
+  part?: Part,
 ): { object: StoredObject; created: boolean } {
   const { kind, info } = request;
   const { subresource, manager } = options;
   const { store, schema, objects } = deps;
   const { type, decode } = kind;
   const expected = { schema, apiVersion: apiVersionOf(kind), kind: kind.kind, type, decode };
-  const configuration = readConfiguration(expected, request, body);
+  const whole = readConfiguration(expected, request, body);
+  const configuration = part ? part.only(whole) : whole;
   const statusApart = kind.status && subresource === "";
-  const owner = { manager, apiVersion: expected.apiVersion, subresource, now: timestamp(), statusApart };
+  const { sets } = objects;
+  const owner = { manager, apiVersion: expected.apiVersion, subresource, now: timestamp(), statusApart, sets };
   const force = flag(info.query, "force");
   let finish: Applied["finish"] = () => {};
   const merge = (live: StoredObject | undefined): Dict => {
     const applied = applyConfiguration(schema, kind.type, live, configuration, owner, force);
     finish = applied.finish;
-    return check(applied.object, expected, { validation: "Ignore", warn: () => {} });
+    const wanted = check(applied.object, expected, { validation: "Ignore", warn: () => {} });
+    return part && live ? part.with(live, wanted) : wanted;
   };
   const all = { ...options, finish: (object: StoredObject) => finish(object) };
   if (store.get(kind.storage, keyOf(info.namespace, info.name)))
@@ -62,8 +74,8 @@ function refuseUid(kind: Kind, name: string, configuration: Dict): void {
     );
 }
 
-/** The applied configuration as it was written, found to fit its type. */
-function readConfiguration(expected: Expected, request: KindCall, body: Buffer): Dict {
+/** The applied configuration as it was written, found to fit its type. Throws StatusError. */
+export function readConfiguration(expected: Expected, request: KindCall, body: Buffer): Dict {
   const { kind, info } = request;
   const given = parsed(request, body);
   if (given.apiVersion !== expected.apiVersion || given.kind !== expected.kind)

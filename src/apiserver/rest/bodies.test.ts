@@ -270,3 +270,41 @@ describe("options of writes", () => {
     ]);
   });
 });
+
+describe("what bodies hold", () => {
+  it("null is an empty object, as Go reads it", async () => {
+    const { status, body } = await post(maps, "null", "?dryRun=All");
+    expect([status, body.message]).toEqual([
+      422,
+      'ConfigMap "" is invalid: metadata.name: Required value: name or generateName is required',
+    ]);
+    expect((await post(maps, "[]", "?dryRun=All")).status).toBe(400);
+  });
+
+  it("whole numbers that would be rounded are refused, in built-in kinds and in others", async () => {
+    const numbered = (number: string) => `{"metadata":{"name":"n","generation":${number}}}`;
+    expect((await post(maps, numbered("9007199254740991"))).status).toBe(201);
+    const { status, body } = await post(maps, numbered("9007199254740993"));
+    expect([status, body.message]).toEqual([400, expect.stringContaining("cannot be kept exactly by this server")]);
+  });
+
+  it("their size counts in bytes", async () => {
+    // 600,000 characters of three bytes each are more than 1.5 MiB.
+    const body = (length: number) =>
+      JSON.stringify({ metadata: { name: "wide" }, revision: 1, data: { a: "中".repeat(length) } });
+    const path = "/apis/apps/v1/namespaces/default/controllerrevisions";
+    const refused = await post(path, body(600_000), "?");
+    expect([refused.status, refused.body.message]).toEqual([500, "etcdserver: request is too large"]);
+    expect((await post(path, body(500_000), "?")).status).toBe(201);
+  });
+
+  it("a selector that changes is told of beside the labels that it does not match", async () => {
+    const patch = [{ op: "replace", path: "/spec/selector/matchLabels/app", value: "x" }];
+    const { body } = await ask(local.api, "PATCH", `${deployments}/d`, JSON.stringify(patch), {
+      "content-type": "application/json-patch+json",
+    });
+    expect(body.message).toBe(
+      'Deployment.apps "d" is invalid: [spec.template.metadata.labels: Invalid value: {"app":"d"}: `selector` does not match template `labels`, spec.selector: Invalid value: {"matchLabels":{"app":"x"}}: field is immutable]',
+    );
+  });
+});

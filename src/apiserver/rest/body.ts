@@ -91,21 +91,23 @@ const typeMetaText =
  * @param faults what strict decoding holds against the text itself, such as duplicate fields
  */
 export function check(
-  value: unknown,
+  given: unknown,
   expected: Expected,
   strictness: Strictness,
   faults: readonly string[] = [],
 ): Dict {
   const failed = (why: string) =>
     badRequest(`couldn't get version/kind; json parse error: json: cannot unmarshal ${why}`);
+  // As Go reads it, null leaves an object as it was: empty.
+  const value = given === null ? {} : given;
   if (!isDict(value)) throw failed(`${goType(value)} into Go value of type ${typeMetaText}`);
   const { apiVersion: givenVersion, kind: givenKind } = value;
-  for (const [name, given] of [
+  for (const [name, text] of [
     ["kind", givenKind],
     ["apiVersion", givenVersion],
   ] as const) {
-    if (given !== undefined && given !== null && typeof given !== "string")
-      throw failed(`${goType(given)} into Go struct field .${name} of type string`);
+    if (text !== undefined && text !== null && typeof text !== "string")
+      throw failed(`${goType(text)} into Go struct field .${name} of type string`);
   }
   const apiVersion = (givenVersion || expected.apiVersion) as string;
   const kind = (givenKind || expected.kind) as string;
@@ -177,7 +179,7 @@ export interface Patched {
   /** The whole object that the patch led to. */
   readonly value: unknown;
   /** What the refusal shows: the object's JSON, or the patch as Go prints it. */
-  readonly shown: string;
+  shown(): string;
   readonly faults: readonly string[];
   readonly dialect: Dialect;
 }
@@ -187,7 +189,7 @@ export function checkPatched(patched: Patched, expected: Expected, strictness: S
   const { value, shown, faults, dialect } = patched;
   const refuse = (why: string) =>
     invalid("", "", "", [
-      { reason: "FieldValueInvalid", message: `Invalid value: ${JSON.stringify(shown)}: ${why}`, field: "patch" },
+      { reason: "FieldValueInvalid", message: `Invalid value: ${JSON.stringify(shown())}: ${why}`, field: "patch" },
     ]);
   if (!isDict(value)) throw refuse(`json: cannot unmarshal ${goType(value)} into Go value of type ${typeMetaText}`);
   const { apiVersion = expected.apiVersion, kind = expected.kind } = value;

@@ -12,15 +12,16 @@ import {
 } from "../errors.ts";
 import type { Kind, ServiceAllocator, User, WriteContext } from "../kinds/definition.ts";
 import { validateMeta, validateMetaUpdate } from "../kinds/metadata.ts";
-import { randomSuffix } from "../kinds/pod.ts";
+import { randomSuffix } from "../kinds/random-name.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
 import { cloneJson, type Dict, equalJson, type StoredObject } from "../object.ts";
 import { trackUpdate } from "../patch/managed-fields.ts";
 import { sameButTimes } from "../patch/managers.ts";
+import { SharedSets } from "../patch/shared-sets.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { Entry, Store } from "../store/index.ts";
 import { beginDeletion, checkPreconditions, type DeleteOptions, isGone, setPropagation } from "./deletion.ts";
-import { timestamp } from "./time.ts";
+import { SecondClock } from "./time.ts";
 
 /** How a write is done. */
 export interface WriteOptions {
@@ -39,6 +40,9 @@ export interface WriteOptions {
  * of fields, graceful deletion and finalizers. Everything runs without awaiting, so no other write can come between.
  */
 export class Objects {
+  /** What managers own, shared by all objects. */
+  readonly sets = new SharedSets();
+  readonly #clock = new SecondClock();
   readonly #store: Store;
   readonly #schema: Schema;
   readonly #allocator: ServiceAllocator;
@@ -103,11 +107,10 @@ export class Objects {
     const errors = new FieldErrors();
     validateMeta(kind, object, errors);
     validateMetaUpdate(object, old, errors);
-    if (options.subresource === "" || options.subresource === "scale" || kind.custom) {
-      kind.validate(object, errors, context);
-      // Only a whole object can be compared with the old one.
-      if (errors.causes.length === 0) kind.validateUpdate(object, old, errors);
-    }
+    const whole = options.subresource === "" || options.subresource === "scale" || kind.custom;
+    if (whole || changesPodPart(options.subresource)) kind.validate(object, errors, context);
+    // Only a whole object can be compared with the old one; a pod's parts have been.
+    if (whole && (errors.causes.length === 0 || kind.comparesInvalid)) kind.validateUpdate(object, old, errors);
     if (writesStatus(options.subresource)) kind.validateStatus(object, old, errors, options.subresource);
     errors.throwIfAny(kind.kind, kind.group, name);
     this.#admit("UPDATE", kind, object, old, options);
@@ -169,7 +172,7 @@ export class Objects {
       errors.throwIfAny(kind.kind, kind.group, "");
     }
     meta.uid = randomUUID();
-    meta.creationTimestamp = timestamp();
+    meta.creationTimestamp = this.#clock.now();
     for (const field of ["deletionTimestamp", "deletionGracePeriodSeconds", "generation", "managedFields"] as const)
       delete meta[field];
     if (kind.generation) meta.generation = 1;
@@ -195,13 +198,14 @@ export class Objects {
     kind: Kind,
     object: StoredObject | undefined,
     old: StoredObject | undefined,
-    { user, subresource }: Pick<WriteOptions, "user" | "subresource">,
+    { user, subresource, warn }: Pick<WriteOptions, "user" | "subresource"> & Partial<Pick<WriteOptions, "warn">>,
   ): void {
     const { name, namespace = "" } = (object ?? (old as StoredObject)).metadata;
     this.admit({
       ...{ operation, kind, namespace, name, user, subresource },
       ...(object ? { object } : {}),
       ...(old ? { old } : {}),
+      ...(warn ? { warn } : {}),
     });
   }
 
@@ -288,8 +292,9 @@ export class Objects {
       manager: options.manager,
       apiVersion: apiVersionOf(kind),
       subresource: options.subresource,
-      now: timestamp(),
+      now: this.#clock.now(),
       statusApart: kind.status && options.subresource === "",
+      sets: this.sets,
     };
     const written = kind.fromStored(object);
     trackUpdate(this.#schema, kind.type, old && kind.fromStored(old), written, owner);
@@ -302,7 +307,7 @@ export class Objects {
   #context(object: StoredObject, options: WriteOptions): WriteContext {
     return {
       user: options.user,
-      now: timestamp(),
+      now: this.#clock.now(),
       dryRun: options.dryRun,
       allocator: this.#allocator,
       get: (resource, key) => this.#store.get(resource, key),
@@ -317,6 +322,11 @@ export class Objects {
 /** Subresources that write the status and nothing else. */
 function writesStatus(subresource: string): boolean {
   return subresource === "status" || subresource === "approval";
+}
+
+/** Subresources that change what a pod's ordinary update cannot. */
+function changesPodPart(subresource: string): boolean {
+  return subresource === "ephemeralcontainers" || subresource === "resize";
 }
 
 /** `namespace/name`, or the name alone. */

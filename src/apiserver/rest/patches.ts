@@ -52,7 +52,8 @@ export function readPatch(
   return {
     apply(old) {
       const value = patched(schema, type, expected.type, old, patch);
-      const shown = type === "strategic" ? goValue(patch) : goJson(value);
+      // Only where it is refused: sorting every field of the object takes a seventh of an update's time.
+      const shown = () => (type === "strategic" ? goValue(patch) : goJson(value));
       const dialect = type === "strategic" ? "converter" : "json";
       return checkPatched({ value, shown, faults, dialect }, expected, strictness);
     },

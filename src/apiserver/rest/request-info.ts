@@ -28,7 +28,8 @@ export function parseRequest(method: string, url: string): RequestInfo {
   const mark = url.indexOf("?");
   const path = mark < 0 ? url : url.slice(0, mark);
   const query = new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1));
-  const parts = path.split("/").slice(1).map(decodeURIComponent);
+  const parts = path.split("/").slice(1);
+  if (path.includes("%")) for (const [i, part] of parts.entries()) parts[i] = decodeURIComponent(part);
   if (parts.at(-1) === "") parts.pop();
   const plain = {
     isResource: false,

@@ -1,12 +1,13 @@
 import { methodNotAllowed, noSuchPath } from "../errors.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
 import type { Dict } from "../object.ts";
+import { bind } from "./binding.ts";
 import { readObject } from "./body.ts";
 import { jsonReply, type Reply } from "./call.ts";
 import { evict } from "./eviction.ts";
 import type { KindCall } from "./handler.ts";
 import { getObject } from "./list.ts";
-import { bind, podPart } from "./pod-subresources.ts";
+import { ephemeralContainers, podPart, resize } from "./pod-parts.ts";
 import { scale } from "./scale.ts";
 import type { SubresourceDeps } from "./subresource-deps.ts";
 import { issueToken } from "./token-request.ts";
@@ -38,10 +39,10 @@ export class Subresources {
       case "finalize":
         return this.#finalize(request);
       case "ephemeralcontainers":
-        return podPart(this.#deps, request, ["ephemeralContainers"]);
+        return podPart(this.#deps, request, ephemeralContainers);
       case "resize":
         if (request.info.verb !== "get") request.warnings.push("resources of running containers are not changed here");
-        return podPart(this.#deps, request, ["containers", "initContainers"]);
+        return podPart(this.#deps, request, resize);
       default:
         throw noSuchPath();
     }

@@ -13,7 +13,12 @@ export function columnsJson(kind: Kind): string {
 
 /** One row as JSON. */
 export function rowJson(kind: Kind, object: StoredObject, include: IncludeObject, now: number): string {
-  const cells = JSON.stringify(kind.row(object, now));
+  return rowOf(kind.row(object, now), object, include);
+}
+
+/** A row of these cells as JSON. */
+export function rowOf(row: readonly unknown[], object: StoredObject, include: IncludeObject): string {
+  const cells = JSON.stringify(row);
   if (include === "None") return `{"cells":${cells}}`;
   const shown = include === "Object" ? object : partialMetadata(object);
   return `{"cells":${cells},"object":${JSON.stringify(shown)}}`;

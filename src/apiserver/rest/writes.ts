@@ -95,9 +95,10 @@ export class Writes {
     const options = await readDeleteOptions(call, info.query, this.#schema);
     const dryRun = (options.dryRun ?? []).length > 0;
     const { entries, metadata } = listPage(this.#store, kind, info);
-    const items = entries.map(
-      (e) => this.#objects.delete(kind, e.namespace, e.name, options, dryRun, request.user).object,
-    );
+    // A page of a list that began earlier may name what is gone by now.
+    const items = entries
+      .filter((e) => this.#store.get(kind.storage, e.key))
+      .map((e) => this.#objects.delete(kind, e.namespace, e.name, options, dryRun, request.user).object);
     await this.#store.settled();
     return jsonReply({
       kind: kind.listKind,

@@ -24,6 +24,9 @@ export function decodeObject(
   return decodeStruct({ schema, unknown, dialect }, schema.type(type), value, "");
 }
 
+/** Why a whole number beyond 2^53 is refused: rounded silently it would be another. */
+export const inexact = "cannot be kept exactly by this server, whose whole numbers go up to 2^53";
+
 interface Context {
   readonly schema: Schema;
   readonly unknown: string[];
@@ -92,6 +95,7 @@ function decodeOne(context: Context, type: ObjectType, field: Field, value: unkn
     case "int64":
       if (typeof value !== "number" || !Number.isInteger(value)) throw mismatch(context, type, field, value, path);
       if (field.kind === "int32" && value !== (value | 0)) throw mismatch(context, type, field, value, path);
+      if (!Number.isSafeInteger(value)) throw new TypeMismatch(`${path}: ${value} ${inexact}`);
       return value;
     case "double":
       if (typeof value !== "number") throw mismatch(context, type, field, value, path);

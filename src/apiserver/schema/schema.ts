@@ -51,6 +51,23 @@ export interface ObjectType {
   readonly name: string;
   readonly fields: ReadonlyMap<string, Field>;
   readonly byNumber: ReadonlyMap<number, Field>;
+  /** Names of the fields that are structures held in place: in Go they are there, empty, as soon as their holder is. */
+  readonly inPlace: readonly string[];
+  /** What its fields lead to, filled as it is asked for. */
+  readonly children: Map<string, Node>;
+}
+
+/** How the value below a path element is made up. */
+export interface Node {
+  readonly type: ObjectType | undefined;
+  readonly field: Field | undefined;
+  /** Whether this is an item of a list or map, not a field of a structure. */
+  readonly item: boolean;
+}
+
+/** Whether a field is a structure that is held in place, without a pointer. */
+export function isInPlace(field: Field): boolean {
+  return field.shape === "one" && (field.merge.embedded === true || field.type === "meta.v1.ObjectMeta");
 }
 
 const scalars: Readonly<Record<string, FieldKind>> = {
@@ -121,7 +138,8 @@ export class Schema {
       if (field.inline) for (const [key, value] of this.type(field.type).fields) fields.set(key, value);
       else fields.set(field.name, field);
     }
-    return { name, fields, byNumber };
+    const inPlace = [...fields].filter(([, field]) => isInPlace(field)).map(([key]) => key);
+    return { name, fields, byNumber, inPlace, children: new Map() };
   }
 
   #field(owner: string, text: string): Field {

@@ -500,7 +500,7 @@ networking.v1.Ingress apiVersion:s=0 kind:s=0 metadata:meta.v1.ObjectMeta=1 spec
 networking.v1.IngressBackend service:networking.v1.IngressServiceBackend=4 resource:core.v1.TypedLocalObjectReference=3
 networking.v1.IngressClass apiVersion:s=0 kind:s=0 metadata:meta.v1.ObjectMeta=1 spec:networking.v1.IngressClassSpec=2
 networking.v1.IngressClassList apiVersion:s=0 kind:s=0 metadata:meta.v1.ListMeta=1 items:[]networking.v1.IngressClass!=2
-networking.v1.IngressClassParametersReference aPIGroup:s=1 kind:s!=2 name:s!=3 scope:s*=4 namespace:s*=5
+networking.v1.IngressClassParametersReference apiGroup:s*=1 kind:s!=2 name:s!=3 scope:s*=4 namespace:s*=5
 networking.v1.IngressClassSpec controller:s*=1 parameters:networking.v1.IngressClassParametersReference=2
 networking.v1.IngressList apiVersion:s=0 kind:s=0 metadata:meta.v1.ListMeta=1 items:[]networking.v1.Ingress!=2
 networking.v1.IngressLoadBalancerIngress ip:s=1 hostname:s=2 ports:[]networking.v1.IngressPortStatus=4
@@ -546,6 +546,50 @@ rbac.v1.RoleBindingList apiVersion:s=0 kind:s=0 metadata:meta.v1.ListMeta=1 item
 rbac.v1.RoleList apiVersion:s=0 kind:s=0 metadata:meta.v1.ListMeta=1 items:[]rbac.v1.Role!=2
 rbac.v1.RoleRef apiGroup:s=1 kind:s!=2 name:s!=3
 rbac.v1.Subject kind:s!=1 apiGroup:s=2 name:s!=3 namespace:s=4
+resource.v1.AllocatedDeviceStatus driver:s!=1 pool:s!=2 device:s!=3 shareID:s*=7 conditions:[]meta.v1.Condition=4 data:RawExtension=5 networkData:resource.v1.NetworkDeviceData=6
+resource.v1.AllocationResult devices:resource.v1.DeviceAllocationResult=1 nodeSelector:core.v1.NodeSelector=3 allocationTimestamp:Time=5
+resource.v1.CELDeviceSelector expression:s!=1
+resource.v1.CapacityRequestPolicy default:Quantity=1 validValues:[]Quantity=3 validRange:resource.v1.CapacityRequestPolicyRange=4
+resource.v1.CapacityRequestPolicyRange min:Quantity!=1 max:Quantity=2 step:Quantity=3
+resource.v1.CapacityRequirements requests:{}Quantity=1
+resource.v1.Counter value:Quantity!=1
+resource.v1.CounterSet name:s!=1 counters:{}resource.v1.Counter!=2
+resource.v1.Device name:s!=1 attributes:{}resource.v1.DeviceAttribute=2 capacity:{}resource.v1.DeviceCapacity=3 consumesCounters:[]resource.v1.DeviceCounterConsumption=4 nodeName:s*=5 nodeSelector:core.v1.NodeSelector=6 allNodes:b*=7 taints:[]resource.v1.DeviceTaint=8 bindsToNode:b*=9 bindingConditions:[]s=10 bindingFailureConditions:[]s=11 allowMultipleAllocations:b*=12 nodeAllocatableResourceMappings:{}resource.v1.NodeAllocatableResourceMapping=13
+resource.v1.DeviceAllocationConfiguration source:s!=1 requests:[]s=2 deviceConfiguration:resource.v1.DeviceConfiguration~=3
+resource.v1.DeviceAllocationResult results:[]resource.v1.DeviceRequestAllocationResult=1 config:[]resource.v1.DeviceAllocationConfiguration=2
+resource.v1.DeviceAttribute int:l*=2 bool:b*=3 string:s*=4 version:s*=5 ints:[]l=6 bools:[]b=7 strings:[]s=8 versions:[]s=9
+resource.v1.DeviceCapacity value:Quantity!=1 requestPolicy:resource.v1.CapacityRequestPolicy=2
+resource.v1.DeviceClaim requests:[]resource.v1.DeviceRequest=1 constraints:[]resource.v1.DeviceConstraint=2 config:[]resource.v1.DeviceClaimConfiguration=3
+resource.v1.DeviceClaimConfiguration requests:[]s=1 deviceConfiguration:resource.v1.DeviceConfiguration~=2
+resource.v1.DeviceClass apiVersion:s=0 kind:s=0 metadata:meta.v1.ObjectMeta=1 spec:resource.v1.DeviceClassSpec!=2
+resource.v1.DeviceClassConfiguration deviceConfiguration:resource.v1.DeviceConfiguration~=1
+resource.v1.DeviceClassList apiVersion:s=0 kind:s=0 metadata:meta.v1.ListMeta=1 items:[]resource.v1.DeviceClass!=2
+resource.v1.DeviceClassSpec selectors:[]resource.v1.DeviceSelector=1 config:[]resource.v1.DeviceClassConfiguration=2 extendedResourceName:s*=4
+resource.v1.DeviceConfiguration opaque:resource.v1.OpaqueDeviceConfiguration=1
+resource.v1.DeviceConstraint requests:[]s=1 matchAttribute:s*=2 distinctAttribute:s*=3
+resource.v1.DeviceCounterConsumption counterSet:s!=1 counters:{}resource.v1.Counter!=2
+resource.v1.DeviceRequest name:s!=1 exactly:resource.v1.ExactDeviceRequest=2 firstAvailable:[]resource.v1.DeviceSubRequest=3
+resource.v1.DeviceRequestAllocationResult request:s!=1 driver:s!=2 pool:s!=3 device:s!=4 adminAccess:b*=5 tolerations:[]resource.v1.DeviceToleration=6 bindingConditions:[]s=7 bindingFailureConditions:[]s=8 shareID:s*=9 consumedCapacity:{}Quantity=10
+resource.v1.DeviceSelector cel:resource.v1.CELDeviceSelector=1
+resource.v1.DeviceSubRequest name:s!=1 deviceClassName:s!=2 selectors:[]resource.v1.DeviceSelector=3 allocationMode:s=4 count:l=5 tolerations:[]resource.v1.DeviceToleration=6 capacity:resource.v1.CapacityRequirements=7
+resource.v1.DeviceTaint key:s!=1 value:s=2 effect:s!=3 timeAdded:Time=4
+resource.v1.DeviceToleration key:s=1 operator:s=2 value:s=3 effect:s=4 tolerationSeconds:l*=5
+resource.v1.ExactDeviceRequest deviceClassName:s!=1 selectors:[]resource.v1.DeviceSelector=2 allocationMode:s=3 count:l=4 adminAccess:b*=5 tolerations:[]resource.v1.DeviceToleration=6 capacity:resource.v1.CapacityRequirements=7
+resource.v1.NetworkDeviceData interfaceName:s=1 ips:[]s=2 hardwareAddress:s=3
+resource.v1.NodeAllocatableResourceMapping capacityKey:s=1 allocationMultiplier:Quantity=2
+resource.v1.OpaqueDeviceConfiguration driver:s!=1 parameters:RawExtension!=2
+resource.v1.ResourceClaim apiVersion:s=0 kind:s=0 metadata:meta.v1.ObjectMeta=1 spec:resource.v1.ResourceClaimSpec!=2 status:resource.v1.ResourceClaimStatus=3
+resource.v1.ResourceClaimConsumerReference apiGroup:s=1 resource:s!=3 name:s!=4 uid:s!=5
+resource.v1.ResourceClaimList apiVersion:s=0 kind:s=0 metadata:meta.v1.ListMeta=1 items:[]resource.v1.ResourceClaim!=2
+resource.v1.ResourceClaimSpec devices:resource.v1.DeviceClaim=1
+resource.v1.ResourceClaimStatus allocation:resource.v1.AllocationResult=1 reservedFor:[]resource.v1.ResourceClaimConsumerReference=2 devices:[]resource.v1.AllocatedDeviceStatus=4
+resource.v1.ResourceClaimTemplate apiVersion:s=0 kind:s=0 metadata:meta.v1.ObjectMeta=1 spec:resource.v1.ResourceClaimTemplateSpec!=2
+resource.v1.ResourceClaimTemplateList apiVersion:s=0 kind:s=0 metadata:meta.v1.ListMeta=1 items:[]resource.v1.ResourceClaimTemplate!=2
+resource.v1.ResourceClaimTemplateSpec metadata:meta.v1.ObjectMeta=1 spec:resource.v1.ResourceClaimSpec!=2
+resource.v1.ResourcePool name:s!=1 generation:l!=2 resourceSliceCount:l!=3
+resource.v1.ResourceSlice apiVersion:s=0 kind:s=0 metadata:meta.v1.ObjectMeta=1 spec:resource.v1.ResourceSliceSpec!=2
+resource.v1.ResourceSliceList apiVersion:s=0 kind:s=0 metadata:meta.v1.ListMeta=1 items:[]resource.v1.ResourceSlice!=2
+resource.v1.ResourceSliceSpec driver:s!=1 pool:resource.v1.ResourcePool!=2 nodeName:s*=3 nodeSelector:core.v1.NodeSelector=4 allNodes:b*=5 devices:[]resource.v1.Device=6 perDeviceNodeSelection:b*=7 sharedCounters:[]resource.v1.CounterSet=8
 scheduling.v1.PriorityClass apiVersion:s=0 kind:s=0 metadata:meta.v1.ObjectMeta=1 value:i=2 globalDefault:b=3 description:s=4 preemptionPolicy:s*=5
 scheduling.v1.PriorityClassList apiVersion:s=0 kind:s=0 metadata:meta.v1.ListMeta=1 items:[]scheduling.v1.PriorityClass!=2
 storage.v1.CSIDriver apiVersion:s=0 kind:s=0 metadata:meta.v1.ObjectMeta=1 spec:storage.v1.CSIDriverSpec!=2

@@ -39,7 +39,7 @@ export class CompactedError extends Error {
   }
 }
 
-/** Largest object in characters of JSON (etcd's request limit as kube-apiserver sets it). */
+/** Largest object in bytes of JSON (etcd's request limit as kube-apiserver sets it). */
 const objectLimit = 1.5 * 1024 * 1024;
 
 /** An object is larger than the store takes; the message is the one that clients know from etcd. */
@@ -47,6 +47,11 @@ export class TooLargeError extends Error {
   constructor() {
     super("etcdserver: request is too large");
   }
+}
+
+/** A character has three bytes of UTF-8 at most: only large texts have to be measured. */
+function isTooLarge(json: string): boolean {
+  return json.length > objectLimit / 3 && Buffer.byteLength(json) > objectLimit;
 }
 
 /**
@@ -160,7 +165,7 @@ export class Store {
     const revision = this.#revision + 1;
     object.metadata.resourceVersion = String(revision);
     const entry = Entry.ofObject(key, revision, object);
-    if (entry.json.length > objectLimit) throw new TooLargeError();
+    if (isTooLarge(entry.json)) throw new TooLargeError();
     this.#revision = revision;
     this.#liveBytes += entry.json.length - (previous?.json.length ?? 0);
     this.#commit(collection, {

@@ -54,6 +54,16 @@ describe("namespaces with the API server", () => {
     await cluster.until(gone, true);
   });
 
+  it("go with more objects than a page of a collection holds", async () => {
+    cluster = await new InProcessCluster().start(1);
+    await cluster.client.create(resources.namespaces, { metadata: { name: "shop" } });
+    const many = Array.from({ length: 1100 }, (_, i) => ({ metadata: { name: `m${i}`, namespace: "shop" } }));
+    await Promise.all(many.map((map) => cluster.client.create(resources.configMaps, map)));
+    await cluster.client.delete(resources.namespaces, "shop");
+    await cluster.until(gone, true);
+    expect((await cluster.client.list(resources.configMaps, { namespace: "shop" })).items).toEqual([]);
+  });
+
   it("keep their account and the cluster's CA in order, whatever is done to them", async () => {
     cluster = await new InProcessCluster().start(0);
     const rootCa = async () =>

@@ -1,12 +1,4 @@
-import {
-  isConflict,
-  isNotFound,
-  type KubeObject,
-  type Namespace,
-  type Resource,
-  resourcePath,
-  resources,
-} from "#api/index.ts";
+import { isNotFound, type KubeObject, type Namespace, type Resource, resourcePath, resources } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import type { ControllerContext } from "../context.ts";
 import { jsonEqual } from "../objects.ts";
@@ -82,19 +74,10 @@ async function emptyOne(
   namespace: string,
 ): Promise<KubeObject[]> {
   const { client } = context;
-  const { items } = await client.list(of, { namespace });
-  if (items.length === 0) return [];
-  const left: KubeObject[] = [];
-  for (const { metadata } of items) {
-    try {
-      const body = { propagationPolicy: "Background", preconditions: { uid: metadata.uid } };
-      const going = await client.delete(of, metadata.name, namespace, body);
-      if (going) left.push(going);
-    } catch (error) {
-      if (!isNotFound(error) && !isConflict(error)) throw error;
-    }
-  }
-  return left;
+  const present = await client.list(of, { namespace });
+  if (present.items.length === 0) return [];
+  await client.deleteAll(of, namespace, { propagationPolicy: "Background" });
+  return (await client.list(of, { namespace })).items;
 }
 
 /** Takes the finalizer off, after which the API server removes the namespace. */

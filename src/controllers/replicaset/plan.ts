@@ -65,12 +65,10 @@ function statusOf(
   const present = replicaSet.status?.conditions ?? [];
   const others = present.filter((condition) => condition.type !== "ReplicaFailure");
   const old = conditionOf(present, "ReplicaFailure");
-  const condition: Condition | undefined = failure && {
-    type: "ReplicaFailure",
-    status: "True",
-    lastTransitionTime: old?.lastTransitionTime ?? now.toISOString().replace(/\.\d+Z$/, "Z"),
-    ...failure,
-  };
+  const since = now.toISOString().replace(/\.\d+Z$/, "Z");
+  // The first failure's text stays: each names another pod, and a status that changed would be tried again at once.
+  const condition: Condition | undefined =
+    failure && (old ?? { type: "ReplicaFailure", status: "True", lastTransitionTime: since, ...failure });
   const conditions = condition ? [...others, condition] : others;
   return {
     replicas: mine.length,

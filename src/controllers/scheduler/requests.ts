@@ -1,4 +1,4 @@
-import type { Pod } from "#api/index.ts";
+import { type Pod, podTotal } from "#api/index.ts";
 import { parseQuantity, scaledQuantity } from "#base/quantity.ts";
 
 /** Amounts by resource, in thousandths: `cpu` in millicores, `memory` in milli-bytes. */
@@ -36,22 +36,8 @@ export function scoredRequestsOf(pod: Pod): { cpu: number; memory: number } {
 }
 
 function combine(pod: Pod, of: (container: Pod["spec"]["containers"][number]) => Amounts): Record<string, number> {
-  const sum: Record<string, number> = {};
-  const peak: Record<string, number> = {};
-  const add = (to: Record<string, number>, amounts: Amounts) => {
-    for (const [resource, amount] of Object.entries(amounts)) to[resource] = (to[resource] ?? 0) + amount;
-  };
-  for (const container of pod.spec.initContainers ?? []) {
-    const requests = of(container);
-    if (container.restartPolicy === "Always") add(sum, requests);
-    else {
-      const at = { ...sum };
-      add(at, requests);
-      for (const [resource, amount] of Object.entries(at)) peak[resource] = Math.max(peak[resource] ?? 0, amount);
-    }
-  }
-  for (const container of pod.spec.containers) add(sum, of(container));
-  for (const [resource, amount] of Object.entries(peak)) sum[resource] = Math.max(sum[resource] ?? 0, amount);
-  add(sum, amountsOf(pod.spec.overhead));
+  const sum = podTotal(pod.spec, of, { add: (a, b) => a + b, max: Math.max });
+  for (const [resource, amount] of Object.entries(amountsOf(pod.spec.overhead)))
+    sum[resource] = (sum[resource] ?? 0) + amount;
   return sum;
 }

@@ -71,12 +71,15 @@ export function reaches(claims: Claims, node: SelectableNode): boolean {
   });
 }
 
-interface ClaimName {
+/** A claim that a pod uses. */
+export interface ClaimName {
   readonly name: string;
+  /** Made for this pod alone. */
   readonly ephemeral: boolean;
 }
 
-function claimNames(pod: Pod): ClaimName[] {
+/** The claims of a pod's volumes. */
+export function claimNames(pod: Pod): ClaimName[] {
   return (pod.spec.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }): ClaimName[] => {
     if (persistentVolumeClaim) return [{ name: persistentVolumeClaim.claimName, ephemeral: false }];
     return ephemeral ? [{ name: `${pod.metadata.name}-${name}`, ephemeral: true }] : [];

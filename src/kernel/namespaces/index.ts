@@ -13,3 +13,11 @@ export {
   unpinNetns,
 } from "./netns.ts";
 export { connectedTcp, connectTcp, listenTcp, localPort, socketAddress, udpSocket, warmThreadPool } from "./sockets.ts";
+export {
+  type Endpoint,
+  impersonatingUdp,
+  listenTransparentTcp,
+  receiveStray,
+  type StrayDatagram,
+  transparentUdp,
+} from "./transparent.ts";

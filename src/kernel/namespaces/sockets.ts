@@ -39,7 +39,8 @@ function socketIn(netns: Pick<Netns, "fd">, address: string, type: number): { fd
   return { fd, close: () => void libc.close(fd) };
 }
 
-function setOption(fd: number, level: number, name: number, value: number): void {
+/** Sets an option that is a number (setsockopt(2)). @throws SysError */
+export function setOption(fd: number, level: number, name: number, value: number): void {
   const bytes = Buffer.alloc(4);
   bytes.writeInt32LE(value);
   check(libc.setsockopt(fd, level, name, bytes, 4), "setsockopt", `${level}/${name}`);
@@ -66,7 +67,11 @@ export function udpSocket(netns: Pick<Netns, "fd">, address: string, port: numbe
   return bound(netns, address, port, SOCK.DGRAM, () => () => 0);
 }
 
-function bound(
+/**
+ * A socket of the namespace, bound to an address.
+ * @param prepare what comes before the bind; gives what comes after it
+ */
+export function bound(
   netns: Pick<Netns, "fd">,
   address: string,
   port: number,

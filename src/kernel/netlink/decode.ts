@@ -86,13 +86,17 @@ export function decodeGroup(payload: Buffer): { readonly index: number; readonly
   return group && { index: payload.readUInt32LE(4), group: ipText(group) };
 }
 
-/** Reads the payload of an RTM_NEWROUTE message; undefined for cached clones and multicast, broadcast and local routes. */
+/**
+ * Reads the payload of an RTM_NEWROUTE message; undefined for cached clones, multicast and broadcast routes, and the
+ * kernel's own of the table "local".
+ */
 export function decodeRoute(payload: Buffer): KernelRoute | undefined {
   const attributes = parseAttributes(payload.subarray(12));
   const family = payload.readUInt8(0) === FAMILY.INET ? 4 : 6;
   const flags = payload.readUInt32LE(8);
   const type = (Object.keys(routeTypes) as RouteType[]).find((name) => routeTypes[name] === payload.readUInt8(7));
-  if (flags & RT.F_CLONED || type === undefined) return undefined;
+  const table = attributes.get(RT.A_TABLE)?.readUInt32LE(0) ?? payload.readUInt8(4);
+  if (flags & RT.F_CLONED || type === undefined || table === RT.TABLE_LOCAL) return undefined;
   const dst = attributes.get(RT.A_DST) ?? Buffer.alloc(familyBits(family) / 8);
   const via = attributes.get(RT.A_GATEWAY);
   const source = attributes.get(RT.A_PREFSRC);
@@ -104,7 +108,7 @@ export function decodeRoute(payload: Buffer): KernelRoute | undefined {
     ...(flags & RT.F_ONLINK ? { onlink: true } : {}),
     ...(source ? { source: ipText(source) } : {}),
     metric: u32(attributes, RT.A_PRIORITY),
-    table: attributes.get(RT.A_TABLE)?.readUInt32LE(0) ?? payload.readUInt8(4),
+    table,
     protocol: payload.readUInt8(5),
     type,
   };

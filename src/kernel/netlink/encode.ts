@@ -8,6 +8,7 @@ import type { Address, Operation, Route, RouteType } from "./model.ts";
 /** Numbers of route types (RTN_*, include/uapi/linux/rtnetlink.h). */
 export const routeTypes: Readonly<Record<RouteType, number>> = {
   unicast: 1,
+  local: 2,
   blackhole: 6,
   unreachable: 7,
   prohibit: 8,
@@ -79,14 +80,19 @@ function encodeAddress(writer: MessageWriter, type: number, flags: number, { ind
   writer.end();
 }
 
+/** How far away a route's destination is (rtm_scope). */
+function scopeOf({ type = "unicast", via }: Route): number {
+  if (type === "local") return RT.SCOPE_HOST;
+  return type === "unicast" && via === undefined ? RT.SCOPE_LINK : RT.SCOPE_UNIVERSE;
+}
+
 /** struct rtmsg: family, prefix lengths of destination and source, TOS, table, protocol, scope, type, flags. */
 function encodeRoute(writer: MessageWriter, message: number, flags: number, route: Route): void {
   const dst: Cidr = parseNetwork(route.dst);
   const table = route.table ?? RT.TABLE_MAIN;
   const type = routeTypes[route.type ?? "unicast"];
   // A deletion matches any scope when told "nowhere".
-  const onlinkScope = route.via === undefined && type === 1 ? RT.SCOPE_LINK : RT.SCOPE_UNIVERSE;
-  const scope = message === RTM.DELROUTE ? RT.SCOPE_NOWHERE : onlinkScope;
+  const scope = message === RTM.DELROUTE ? RT.SCOPE_NOWHERE : scopeOf(route);
   const protocol = route.protocol ?? (message === RTM.DELROUTE ? 0 : ROUTE_PROTOCOL_PODWIRE);
   writer.begin(message, flags);
   writer

@@ -153,7 +153,7 @@ export interface DeleteAddress extends Address {
 }
 
 /** Type of a route (rtm_type). */
-export type RouteType = "unicast" | "blackhole" | "unreachable" | "prohibit";
+export type RouteType = "unicast" | "local" | "blackhole" | "unreachable" | "prohibit";
 
 /** A route. */
 export interface Route {

@@ -110,6 +110,7 @@ const statement: fc.Arbitrary<Statement> = fc.oneof(
     { kind: "trace" },
   ),
   fc.integer({ min: 1, max: 65535 }).map((port) => ({ kind: "redirect" as const, port })),
+  fc.integer({ min: 1, max: 65535 }).map((port) => ({ kind: "tproxy" as const, family: "ip" as const, port })),
   fc.record({ kind: fc.constant("log" as const), prefix: name, group: fc.integer({ min: 0, max: 65535 }) }),
   verdict.map((v) => ({ kind: "verdict" as const, verdict: v })),
 );

@@ -140,6 +140,7 @@ export const NAT_RANGE = {
   RANDOM_FULLY: 16,
 } as const;
 export const MASQ = { FLAGS: 1 } as const;
+export const TPROXY = { FAMILY: 1, REG_PORT: 3 } as const;
 export const REDIR = { PROTO_MIN: 1, FLAGS: 3 } as const;
 export const REJECT = {
   TYPE: 1,

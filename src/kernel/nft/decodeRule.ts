@@ -20,6 +20,7 @@ import {
   REDIR,
   REG,
   REJECT,
+  TPROXY,
 } from "./constants.ts";
 import { rejectMeaning } from "./encodeRule.ts";
 import { ctField, fibType, metaField, numgen, payloadField } from "./fields.ts";
@@ -109,6 +110,14 @@ class RuleReader {
         const port = this.#registers.constant(register(a, REDIR.PROTO_MIN));
         return {
           kind: "redirect",
+          port: ((port[0] ?? 0) << 8) | (port[1] ?? 0),
+        };
+      }
+      case "tproxy": {
+        const port = this.#registers.constant(register(a, TPROXY.REG_PORT));
+        return {
+          kind: "tproxy",
+          family: numberOf(a, TPROXY.FAMILY) === familyNumbers.ip ? "ip" : "ip6",
           port: ((port[0] ?? 0) << 8) | (port[1] ?? 0),
         };
       }

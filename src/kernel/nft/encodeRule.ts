@@ -21,6 +21,7 @@ import {
   REDIR,
   REG,
   REJECT,
+  TPROXY,
   VERDICT,
   VERDICT_CODES,
 } from "./constants.ts";
@@ -93,6 +94,12 @@ class RuleEncoder {
         return this.#expr("redir", {
           [REDIR.PROTO_MIN]: REG.FIRST,
           [REDIR.FLAGS]: NAT_RANGE.PROTO_SPECIFIED,
+        });
+      case "tproxy":
+        this.#immediate(REG.FIRST, networkU16(s.port));
+        return this.#expr("tproxy", {
+          [TPROXY.FAMILY]: familyNumbers[s.family],
+          [TPROXY.REG_PORT]: REG.FIRST,
         });
       case "reject":
         return this.#reject(s.with);

@@ -153,6 +153,8 @@ export type Statement =
     }
   | { readonly kind: "masquerade"; readonly fullyRandom?: boolean }
   | { readonly kind: "redirect"; readonly port: number }
+  /** Gives the packet to a transparent socket: that of its connection, or who listens on the port. */
+  | { readonly kind: "tproxy"; readonly family: "ip" | "ip6"; readonly port: number }
   | { readonly kind: "reject"; readonly with?: RejectWith }
   | { readonly kind: "verdict"; readonly verdict: Verdict }
   | {

@@ -111,6 +111,8 @@ export function statementText(statement: Statement, family: Family): string {
       return statement.fullyRandom ? "masquerade fully-random" : "masquerade";
     case "redirect":
       return `redirect to :${statement.port}`;
+    case "tproxy":
+      return `tproxy to :${statement.port}`;
     case "reject":
       return rejectText(statement.with, family);
     case "verdict":

@@ -74,6 +74,9 @@ export function clusterPlan(config: ClusterConfig, pki: ClusterPki, options: Pla
     stateMounts: { [plane.name]: STATE_MOUNT },
     processes: [apiServerProcess(config, options), ...config.nodes.map(kubeletProcess)],
     resolver: routerAddresses(config),
+    ...(config.outside
+      ? { outside: { inside: { own: config.nodeCidrs, others: [...config.podCidrs, ...config.serviceCidrs] } } }
+      : {}),
   };
 }
 

@@ -13,6 +13,7 @@ const KEYS: Readonly<Record<string, "string" | "number" | "nodes" | readonly str
   clusterDomain: "string",
   ingress: ["nginx", "none"],
   example: ["online-store", "none"],
+  outside: ["on", "off"],
   pods: "number",
   apiPort: "number",
   ingressPort: "number",

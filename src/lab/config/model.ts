@@ -26,6 +26,8 @@ export interface ClusterConfig {
   readonly clusterDomain: string;
   readonly ingress: "nginx" | "none";
   readonly example: "online-store" | "none";
+  /** Pods and nodes reach what the host reaches. */
+  readonly outside: boolean;
   /** Additional echo pods for measurements. */
   readonly pods: number;
   /** Ports on the host that were asked for; absent = any free one. */
@@ -43,6 +45,7 @@ export interface ClusterInput {
   readonly clusterDomain?: string;
   readonly ingress?: "nginx" | "none";
   readonly example?: "online-store" | "none";
+  readonly outside?: "on" | "off";
   readonly pods?: number;
   readonly apiPort?: number;
   readonly ingressPort?: number;
@@ -123,6 +126,7 @@ export function resolveConfig(input: ClusterInput): ClusterConfig {
     clusterDomain,
     ingress,
     example: ingress === "none" ? "none" : (input.example ?? "online-store"),
+    outside: input.outside === "on",
     pods,
     ...(input.apiPort === undefined ? {} : { apiPort: input.apiPort }),
     ...(input.ingressPort === undefined ? {} : { ingressPort: input.ingressPort }),

@@ -5,8 +5,9 @@ import { Spawner } from "#kernel/process/index.ts";
 import { buildEtc, labPaths } from "#lab/machine/index.ts";
 import { Fabric } from "./fabric.ts";
 import { startForward } from "./forward.ts";
+import { startGateway } from "./gateway.ts";
 import { Machine } from "./machine.ts";
-import { startOutsideResolver } from "./outside.ts";
+import { OutsideLink } from "./outsideLink.ts";
 import {
   type BootRequest,
   type ForwardTarget,
@@ -16,6 +17,7 @@ import {
   machinePlans,
   type ToEngine,
 } from "./protocol.ts";
+import { startResolver } from "./resolver.ts";
 
 /** A listening socket that the parent sent: libuv's TCP handle, of which only the descriptor is used. */
 export interface ListenHandle {
@@ -34,12 +36,14 @@ export class Engine {
   readonly #hostListeners = new Map<string, ListenHandle>();
   readonly #forwards = new Map<string, Server>();
   readonly #spawner: Promise<Spawner>;
+  readonly #outside: OutsideLink;
   #fabric: Fabric | undefined;
   /** Changes of machines, one after the other. */
   #changes: Promise<void> = Promise.resolve();
 
   constructor(report: (message: FromEngine) => void) {
     this.#report = report;
+    this.#outside = new OutsideLink(report);
     // Begins before the lab is known, while the parent still makes its certificates. Inline, since a worker would cost
     // as much at start as all its processes together, and later a process is started now and then only.
     this.#spawner = Spawner.start({ thread: "inline" });
@@ -48,7 +52,8 @@ export class Engine {
   }
 
   /** Takes a message of the parent, with the socket that came with it. @throws Error for one that cannot be done */
-  async handle(message: ToEngine, handle?: ListenHandle): Promise<void> {
+  async handle(message: ToEngine, socket?: unknown): Promise<void> {
+    const handle = socket as ListenHandle | undefined;
     switch (message.type) {
       case "listener":
         if (handle) this.#hostListeners.set(message.id, handle);
@@ -64,6 +69,8 @@ export class Engine {
       case "signal":
         for (const machine of this.#machines.values()) machine.process(message.process)?.signal(message.signal);
         return;
+      case "outside":
+        return this.#outside.answer(message.id, message.answer, socket);
       case "add-machine":
         return this.#change(message.request, () => this.#add(message.plan));
       case "machine":
@@ -85,7 +92,14 @@ export class Engine {
     for (const machine of this.#machines.values()) this.#tell(machine);
     this.#phase("machines");
     const router = this.#machines.get(ROUTER);
-    if (router && boot.resolver.length) startOutsideResolver(router.network.netns, boot.resolver);
+    if (router) await this.#openOutside(router, boot, spawner);
+  }
+
+  async #openOutside(router: Machine, { resolver, outside }: BootRequest, spawner: Spawner): Promise<void> {
+    const { network } = router;
+    const link = this.#outside;
+    startResolver(network.netns, resolver, outside && ((query, transport) => link.resolve(query, transport)));
+    if (outside) await startGateway(network, outside, link, spawner.poll);
   }
 
   #newMachine(plan: MachinePlan, spawner: Spawner, fabric: Fabric): Machine {

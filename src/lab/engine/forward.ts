@@ -6,7 +6,7 @@ import type { ForwardTarget } from "./protocol.ts";
 const MAX_CONNECTIONS = 4096;
 
 /** Joins two connections, each side's end and errors included. */
-function splice(a: Socket, b: Socket): void {
+export function splice(a: Socket, b: Socket): void {
   for (const [from, to] of [
     [a, b],
     [b, a],

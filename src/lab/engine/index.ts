@@ -8,7 +8,10 @@ export {
   type MachinePlan,
   type MachineState,
   machinePlans,
+  type OutsideAnswer,
+  type OutsideRequest,
   type ProcessSpec,
   type ProcessState,
   type ToEngine,
 } from "./protocol.ts";
+export { frame } from "./resolver.ts";

@@ -32,6 +32,14 @@ export interface BootRequest {
   readonly stateMounts: Readonly<Record<string, string>>;
   /** Addresses at which the router answers DNS queries; empty = no resolver. */
   readonly resolver: readonly string[];
+  /** The router carries connections outside; absent: what is outside cannot be reached. */
+  readonly outside?: OutsidePlan;
+}
+
+/** What the way outside has to know. */
+export interface OutsidePlan {
+  /** Networks that are inside: of nodes (the router's own), and those that it does not route. */
+  readonly inside: { readonly own: readonly string[]; readonly others: readonly string[] };
 }
 
 /** Everything the engine needs to build one machine. */
@@ -76,6 +84,20 @@ export interface ForwardTarget {
   readonly port: number;
 }
 
+/** Something that only the parent can do: it stands in the host's network. */
+export type OutsideRequest =
+  /** A connection. */
+  | { readonly what: "tcp"; readonly address: string; readonly port: number }
+  /** A socket on a free port. The engine connects it: one that came connected could not be written to. */
+  | { readonly what: "udp"; readonly family: "udp4" | "udp6" }
+  /** A DNS query for the host's name servers, base64. */
+  | { readonly what: "dns"; readonly transport: "udp" | "tcp"; readonly query: string };
+
+/** What came of it. Those for "tcp" and "udp" come with the socket. */
+export type OutsideAnswer =
+  | { readonly ok: true; readonly reply?: string }
+  | { readonly ok: false; readonly code: string };
+
 /** Messages to the engine. Those with a handle are sent with a listening socket. */
 export type ToEngine =
   | { readonly type: "listener"; readonly id: string }
@@ -85,7 +107,8 @@ export type ToEngine =
   | { readonly type: "signal"; readonly process: string; readonly signal: number }
   /** Answered by "done" with the same request number. */
   | { readonly type: "add-machine"; readonly request: number; readonly plan: MachinePlan }
-  | { readonly type: "machine"; readonly request: number; readonly machine: string; readonly action: MachineAction };
+  | { readonly type: "machine"; readonly request: number; readonly machine: string; readonly action: MachineAction }
+  | { readonly type: "outside"; readonly id: number; readonly answer: OutsideAnswer };
 
 /** State of a process of the lab. */
 export interface ProcessState {
@@ -116,4 +139,6 @@ export type FromEngine =
       readonly error?: { readonly code: string; readonly message: string };
     }
   | { readonly type: "process"; readonly process: ProcessState }
+  /** Answered by a message of the same type and id. */
+  | { readonly type: "outside"; readonly id: number; readonly request: OutsideRequest }
   | { readonly type: "failed"; readonly code: string; readonly message: string };

@@ -23,6 +23,7 @@ import { NodeChanges } from "./nodeChanges.ts";
 import { NodeWatch } from "./nodes.ts";
 import { initOf } from "./nsenter.ts";
 import { addons, exampleObjects } from "./objects.ts";
+import { serveOutside } from "./outside.ts";
 import { type ClusterStatus, clusterStatus } from "./status.ts";
 
 /** Where the program's files are on the host. Absolute paths. */
@@ -116,6 +117,7 @@ export class Cluster extends EventEmitter<Events> {
     const disk = kept?.directory.disk;
     engine.on("process", (process) => this.#failFor(!this.#answered && controlPlaneFault(process, disk)));
     engine.on("machine", (name, machine) => this.#failFor(machineFault(name, machine)));
+    if (config.outside) serveOutside(engine, config, log);
     this.#step("certificates");
     await engine.sendListener(API_LISTENER, range.api);
     await this.#boot(engine, pki, log, ingress);

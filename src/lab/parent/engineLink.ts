@@ -1,7 +1,8 @@
-import type { ChildProcess } from "node:child_process";
+import type { ChildProcess, SendHandle } from "node:child_process";
+import { Socket as DatagramSocket } from "node:dgram";
 import { EventEmitter, once } from "node:events";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
-import type { Server } from "node:net";
+import { Server } from "node:net";
 import { nodeOptions } from "#base/entry.ts";
 import { PodwireError } from "#base/errors.ts";
 import type {
@@ -11,10 +12,12 @@ import type {
   MachineAction,
   MachinePlan,
   MachineState,
+  OutsideRequest,
   ProcessState,
   ToEngine,
 } from "#lab/engine/index.ts";
 import { enterStage, type IdPlan, LAB_ROOT, type StageSources } from "#lab/stage/index.ts";
+import type { OutsideReply } from "./outside.ts";
 
 /** The first process of the lab. */
 const INIT = "/usr/bin/tini";
@@ -36,6 +39,8 @@ interface Events {
   machine: [name: string, machine: KnownMachine | undefined];
   process: [state: ProcessState];
   phase: [name: string, ms: number];
+  /** To be answered by {@link EngineLink.answerOutside}. */
+  outside: [id: number, request: OutsideRequest];
 }
 
 /** libuv's handle of a listening server: what can be sent to another process without accepting connections here. */
@@ -146,6 +151,15 @@ export class EngineLink extends EventEmitter<Events> {
     await this.#send({ type: "unforward", id });
   }
 
+  /** Answers what the engine asked of the outside; the socket is the engine's from then on. */
+  async answerOutside(id: number, { answer, socket }: OutsideReply): Promise<void> {
+    try {
+      await this.#send({ type: "outside", id, answer }, socket);
+    } finally {
+      if (socket instanceof DatagramSocket) socket.close();
+    }
+  }
+
   /** Asks for the lab to be built; resolves when all processes have been started. */
   async boot(boot: BootRequest): Promise<void> {
     const done = new Promise<void>((resolve, reject) => {
@@ -212,8 +226,9 @@ export class EngineLink extends EventEmitter<Events> {
     }
   }
 
-  #send(message: ToEngine, server?: Server): Promise<void> {
+  #send(message: ToEngine, handle?: Server | OutsideReply["socket"]): Promise<void> {
     const sent = new Promise<void>((resolve, reject) => {
+      const server = handle instanceof Server ? handle : undefined;
       const done = (error: Error | null): void => {
         // The engine has the socket now; ours would only keep the port taken after the engine's end.
         server?.close();
@@ -221,7 +236,7 @@ export class EngineLink extends EventEmitter<Events> {
         else resolve();
       };
       if (!this.#child.connected) return done(new PodwireError("EngineEnded", "the lab's engine has ended"));
-      this.#child.send(message, server ? handleOf(server) : undefined, {}, done);
+      this.#child.send(message, server ? handleOf(server) : (handle as SendHandle), {}, done);
     });
     // Node calls nobody back for a message that the end of the channel overtook.
     return Promise.race([sent, this.#gone]);
@@ -237,6 +252,9 @@ export class EngineLink extends EventEmitter<Events> {
         return;
       case "done":
         this.#done(message);
+        return;
+      case "outside":
+        this.emit("outside", message.id, message.request);
         return;
       case "process":
         this.processes.set(message.process.name, message.process);

@@ -1,5 +1,5 @@
 import { leaveSessionKeyring } from "#kernel/process/index.ts";
-import { Engine, type FromEngine, type ListenHandle, type ToEngine } from "#lab/engine/index.ts";
+import { Engine, type FromEngine, type ToEngine } from "#lab/engine/index.ts";
 
 /**
  * The engine of a lab. `podwire up` starts it as the first program in the lab's namespaces and talks to it over Node's
@@ -16,7 +16,7 @@ function main(): void {
   const engine = new Engine(report);
   process.on("disconnect", () => process.exit(0));
   process.on("message", (message: ToEngine, handle: unknown) => {
-    engine.handle(message, handle as ListenHandle | undefined).catch((error: unknown) => {
+    engine.handle(message, handle).catch((error: unknown) => {
       const { code, message: text } = error as NodeJS.ErrnoException;
       report({ type: "failed", code: code ?? "EngineFailed", message: text });
     });

@@ -122,7 +122,10 @@ async function main(): Promise<void> {
   await server.start();
   announce(flags, server, given);
   const stopControllers = flags.controllers ? await runControllers(flags, server, given, log) : undefined;
-  log.server.info("Serving", { address: advertisedAddress(flags), port: server.address?.port ?? flags.securePort });
+  log.server.info("Serving", {
+    address: server.address?.host ?? advertisedAddress(flags),
+    port: server.address?.port ?? flags.securePort,
+  });
   const stop = async (): Promise<void> => {
     await stopControllers?.();
     await server.stop();

@@ -41,6 +41,12 @@ function program(): Command {
     .option("--node-cidr <cidr>", "addresses of nodes")
     .addOption(new Option("--ingress <kind>", "ingress controller").choices(["nginx", "none"]))
     .addOption(new Option("--example <name>", "application to start").choices(["online-store", "none"]))
+    .addOption(
+      new Option("--outside <switch>", "whether pods and nodes reach what this host reaches, by TCP and UDP").choices([
+        "on",
+        "off",
+      ]),
+    )
     .option("--pods <n>", "start this many additional echo pods", integer)
     .option("--api-port <port>", "port of the API server, at the cluster's own 127.x.y.1", integer)
     .option("--ingress-port <port>", "port of the ingress on 127.0.0.1", integer)

@@ -24,6 +24,7 @@ export interface UpFlags {
   readonly nodeCidr?: string;
   readonly ingress?: "nginx" | "none";
   readonly example?: "online-store" | "none";
+  readonly outside?: "on" | "off";
   readonly pods?: number;
   readonly apiPort?: number;
   readonly ingressPort?: number;

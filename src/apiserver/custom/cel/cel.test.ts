@@ -116,6 +116,50 @@ const rules: readonly (readonly [schema: JsonSchema, rule: string, good: unknown
   [text, "isURL(self) && self.find('[0-9]+') == '80'", "http://a:80/", "a"],
   [text, "quantity(self).isLessThan(quantity('1Gi'))", "512Mi", "2Gi"],
   [text, "isIP(self) || isCIDR(self)", "10.0.0.0/8", "10.0.0.0/33"],
+  // Examples of kubernetes.io/docs/reference/using-api/cel, for IP addresses, CIDR, URLs; cel-go's for format.
+  [text, "ip(self).family() == 6 && !ip(self).isLoopback()", "2001:db8::68", "::1"],
+  [text, "ip(self).isGlobalUnicast() && string(ip(self)) == self", "192.168.0.1", "224.0.0.1"],
+  [text, "isIP(self) && (ip(self).isUnspecified() || ip(self).isLinkLocalUnicast())", "169.254.169.254", "10.0.0.1"],
+  [text, "ip(self) == ip('0:0:0:0:0:0:0:1') || ip(self).isLinkLocalMulticast()", "::1", "::2"],
+  [
+    text,
+    "cidr('192.168.0.0/24').containsIP(self) && cidr('192.168.0.0/24').containsIP(ip(self))",
+    "192.168.0.1",
+    "192.168.1.1",
+  ],
+  [
+    text,
+    "cidr('192.168.0.0/16').containsCIDR(self) && cidr(self).prefixLength() == 24",
+    "192.168.10.0/24",
+    "192.169.0.0/24",
+  ],
+  [
+    text,
+    "cidr(self).masked() == cidr('192.168.0.0/24') && cidr(self).ip() == ip('192.168.0.7')",
+    "192.168.0.7/24",
+    "192.168.1.7/24",
+  ],
+  [
+    text,
+    "url(self).getHost() == 'example.com:80' && url(self).getHostname() == 'example.com'",
+    "https://example.com:80/",
+    "https://example.com/",
+  ],
+  [text, "url(self).getPort() == '80' && url(self).getScheme() == 'https'", "https://[::1]:80/", "http://[::1]:80/"],
+  [text, "url(self).getEscapedPath() == '/path%20with%20spaces/'", "https://example.com/path%20with%20spaces/", "/a"],
+  [
+    text,
+    "url(self).getQuery()['k2'] == ['b', 'c']",
+    "https://example.com/path?k1=a&k2=b&k2=c",
+    "https://example.com/?k2=b",
+  ],
+  [
+    text,
+    "'%s is %d, %.2f, %b, %x and 100%%'.format([self, 255, 1.5, 5, 255]) == 'it is 255, 1.50, 101, ff and 100%'",
+    "it",
+    "x",
+  ],
+  [text, "'%s %s'.format([['a', self], true]) == '[a, b] true'", "b", "c"],
   [text, "self.split('.').size() == 2 && self.replace('.', '-') == 'a-b'", "a.b", "a.b.c"],
 ];
 
@@ -185,12 +229,31 @@ describe("custom resources: rules in CEL", () => {
     expect(holds(text, "self == 'x'", "old", "old")).toBe(true);
   });
 
-  it("names the rules that do not compile", () => {
-    const schema: JsonSchema = { ...text, "x-kubernetes-validations": [{ rule: "self ==" }, { rule: "self + 1" }] };
-    const { problems } = compileRules(schema, "at");
-    expect(problems.map((p) => [p.where, p.rule])).toEqual([
-      ["at.x-kubernetes-validations[0].rule", "self =="],
-      ["at.x-kubernetes-validations[1].rule", "self + 1"],
+  // Source: github.com/google/cel-go/common/source.go and errors.go: line, column from 1, and a mark under the place.
+  it.each([
+    ["self ==", "<input>:1:8: Syntax error: ", " | self ==\n | .......^"],
+    ["self.a &&\n  (self.b", "<input>:2:10: Syntax error: ", " |   (self.b\n | .........^"],
+    ["'ä' == self..x", "<input>:1:13: Syntax error: ", " | 'ä' == self..x\n | ............^"],
+    ["other > 1", "<input>:1:1: undeclared reference to 'other' (in container '')", " | other > 1\n | ^"],
+    [
+      "'x' == x && self.matches('a')",
+      "<input>:1:8: undeclared reference to 'x' (in container '')",
+      " | 'x' == x && self.matches('a')\n | .......^",
+    ],
+  ])("says where a rule is wrong: %j", (rule, what, mark) => {
+    const { problems } = compileRules({ ...text, "x-kubernetes-validations": [{ rule }] }, "at");
+    expect(problems).toMatchObject([{ where: "at.x-kubernetes-validations[0].rule", rule, wrong: { of: { rule } } }]);
+    expect(problems[0]?.why).toContain(`compilation failed: ERROR: ${what}`);
+    expect(problems[0]?.why.endsWith(`\n${mark}`)).toBe(true);
+  });
+
+  it("says when a rule has another type than it has to have, and what is only beyond this library", () => {
+    const rules = [{ rule: "size('a')" }, { rule: "true", messageExpression: "1" }, { rule: "self.sorcery()" }];
+    const { problems } = compileRules({ ...text, "x-kubernetes-validations": rules }, "at");
+    expect(problems.map((p) => [p.where, p.why, p.wrong !== undefined])).toEqual([
+      ["at.x-kubernetes-validations[0].rule", "must evaluate to a bool", true],
+      ["at.x-kubernetes-validations[1].messageExpression", "must evaluate to a string", true],
+      ["at.x-kubernetes-validations[2].rule", expect.stringContaining("sorcery"), false],
     ]);
   });
 

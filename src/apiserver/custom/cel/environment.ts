@@ -1,7 +1,8 @@
-import { isIP, isIPv4 } from "node:net";
 import { Environment } from "@marcbachmann/cel-js";
 import { compareQuantities, parseQuantity, type Quantity, scaledQuantity } from "#base/quantity.ts";
 import { compileRegExp } from "../regexp.ts";
+import { registerFormat } from "./format.ts";
+import { registerNetwork } from "./network.ts";
 
 /** What replaces `matches`, whose patterns are Go's. */
 const goMatches = "podwireGoMatches";
@@ -29,7 +30,8 @@ export function ruleEnvironment(): Environment {
     .registerVariable("oldSelf", "dyn");
   registerTexts(environment, pattern);
   registerLists(environment);
-  registerAddresses(environment);
+  registerNetwork(environment);
+  registerFormat(environment);
   registerQuantities(environment);
   return environment;
 }
@@ -42,9 +44,9 @@ export function withReplacements(rule: string): string {
 const stringLiteral =
   /[rRbB]{0,2}"""[\s\S]*?"""|[rRbB]{0,2}'''[\s\S]*?'''|[rR][bB]?"[^"\n]*"|[rR][bB]?'[^'\n]*'|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\.\s*matches\s*\(/g;
 
-/** A rule's text without texts in quotes. */
+/** A rule's text with blanks for texts in quotes; the rest stays where it is. */
 export function withoutLiterals(rule: string): string {
-  return rule.replace(stringLiteral, (part) => (part.startsWith(".") ? part : '""'));
+  return rule.replace(stringLiteral, (part) => (part.startsWith(".") ? part : `"${" ".repeat(part.length - 2)}"`));
 }
 
 function registerTexts(environment: Environment, pattern: (text: string) => RegExp): void {
@@ -59,16 +61,11 @@ function registerTexts(environment: Environment, pattern: (text: string) => RegE
     .registerFunction("string.replace(string, string): string", (text: string, from: string, to: string) =>
       text.split(from).join(to),
     )
-    .registerFunction("isURL(string): bool", (text: string) => isUrl(text))
     .registerFunction("string.charAt(int): string", (text: string, at: bigint) => text.charAt(Number(at)));
 }
 
 function findAll(text: string, pattern: RegExp): string[] {
   return [...text.matchAll(new RegExp(pattern.source, `${pattern.flags}g`))].map((match) => match[0]);
-}
-
-function isUrl(text: string): boolean {
-  return text.startsWith("/") || (/^[A-Za-z][A-Za-z0-9+.-]*:/.test(text) && URL.canParse(text));
 }
 
 type Comparable = bigint | number | string;
@@ -91,18 +88,6 @@ function registerLists(environment: Environment): void {
     .registerFunction("list.max(): dyn", (list: Comparable[]) => extreme(list, (a, b) => a > b))
     .registerFunction("list.indexOf(dyn): int", (list: unknown[], item: unknown) => BigInt(list.indexOf(item)))
     .registerFunction("list.lastIndexOf(dyn): int", (list: unknown[], item: unknown) => BigInt(list.lastIndexOf(item)));
-}
-
-function registerAddresses(environment: Environment): void {
-  environment
-    .registerFunction("isIP(string): bool", (text: string) => isIP(text) !== 0)
-    .registerFunction("isCIDR(string): bool", (text: string) => isCidr(text));
-}
-
-function isCidr(text: string): boolean {
-  const [address = "", bits = "", more] = text.split("/");
-  if (more !== undefined || isIP(address) === 0 || !/^(0|[1-9]\d{0,2})$/.test(bits)) return false;
-  return Number(bits) <= (isIPv4(address) ? 32 : 128);
 }
 
 /** A quantity in rules: a class of its own, by which CEL knows the type. */

@@ -1,4 +1,4 @@
-import { type ASTNode, type Environment, Optional, type ParseResult } from "@marcbachmann/cel-js";
+import { type ASTNode, type Environment, Optional, ParseError, type ParseResult } from "@marcbachmann/cel-js";
 import type { JsonSchema, ValidationRule } from "../model.ts";
 import { children } from "../structural.ts";
 import { ruleEnvironment, withoutLiterals, withReplacements } from "./environment.ts";
@@ -29,6 +29,8 @@ export interface RuleProblem {
   readonly where: string;
   readonly rule: string;
   readonly why: string;
+  /** The rule is wrong in itself, and not only beyond what can be evaluated here; `why` is cel-go's text. */
+  readonly wrong?: { readonly of: ValidationRule };
 }
 
 /** All rules of a schema, and which of them cannot be evaluated. */
@@ -85,10 +87,10 @@ class Compiler {
   }
 
   #rule(rule: ValidationRule, where: string): CompiledRule | undefined {
-    const main = this.#parse(rule.rule, `${where}.rule`, "bool");
+    const main = this.#parse(rule, rule.rule, `${where}.rule`, "bool");
     if (!main) return undefined;
     const text = rule.messageExpression
-      ? this.#parse(rule.messageExpression, `${where}.messageExpression`, "string")
+      ? this.#parse(rule, rule.messageExpression, `${where}.messageExpression`, "string")
       : undefined;
     const optional = rule.optionalOldSelf === true;
     const context = (self: unknown, oldSelf: unknown) => ({
@@ -104,21 +106,62 @@ class Compiler {
     };
   }
 
-  #parse(expression: string, where: string, type: string): ParseResult | undefined {
+  #parse(of: ValidationRule, expression: string, where: string, type: string): ParseResult | undefined {
     const fail = (why: string) => {
       this.problems.push({ where, rule: expression, why: why.split("\n")[0] ?? "" });
+      return undefined;
+    };
+    const wrong = (why: string) => {
+      this.problems.push({ where, rule: expression, why, wrong: { of } });
       return undefined;
     };
     try {
       const parsed = this.#cel.parse(withReplacements(expression));
       const checked = parsed.check();
+      const mistake = checked.valid ? undefined : typeMistake(expression, checked.error);
+      if (mistake !== undefined) return wrong(mistake);
       if (!checked.valid) return fail(checked.error?.message ?? "it has no valid type");
-      if (checked.type !== type && checked.type !== "dyn") return fail(`it is a ${checked.type}, not a ${type}`);
+      if (checked.type !== type && checked.type !== "dyn") return wrong(wrongType[type] ?? "");
       return parsed;
     } catch (error) {
-      return fail((error as Error).message);
+      const mistake = this.#syntaxMistake(expression);
+      return mistake === undefined ? fail((error as Error).message) : wrong(mistake);
     }
   }
+
+  /** What is wrong with a text that is no expression; undefined when it is one, within the limits. */
+  #syntaxMistake(expression: string): string | undefined {
+    try {
+      this.#cel.parse(expression);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof ParseError) || error.code === "limit_exceeded") return undefined;
+      return compileText(expression, error.range?.start ?? 0, `Syntax error: ${error.summary}`);
+    }
+  }
+}
+
+/** What upstream says of an expression of another type than it has to be. */
+const wrongType: Readonly<Record<string, string>> = {
+  bool: "must evaluate to a bool",
+  string: "must evaluate to a string",
+};
+
+/** What is wrong with the types of an expression, as far as it is surely wrong in every library. */
+function typeMistake(expression: string, error: { code: string; summary: string } | undefined): string | undefined {
+  if (error?.code !== "unknown_variable") return undefined;
+  const name = /^Unknown variable: (\w+)$/.exec(error.summary)?.[1] ?? "";
+  const at = Math.max(0, withoutLiterals(expression).search(new RegExp(`\\b${name}\\b`)));
+  return compileText(expression, at, `undeclared reference to '${name}' (in container '')`);
+}
+
+/** An error in the form of cel-go: where it is, and the line with a mark below. */
+function compileText(expression: string, at: number, what: string): string {
+  const before = expression.slice(0, at).split("\n");
+  const column = [...(before.at(-1) ?? "")].length;
+  const line = expression.split("\n")[before.length - 1] ?? "";
+  const mark = `${".".repeat(column)}^`;
+  return `compilation failed: ERROR: <input>:${before.length}:${column + 1}: ${what}\n | ${line}\n | ${mark}`;
 }
 
 function messageOf(expression: ParseResult | undefined, context: Record<string, unknown>): string | undefined {

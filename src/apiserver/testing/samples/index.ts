@@ -1,5 +1,6 @@
 import { core } from "./core.ts";
 import { definitionSamples } from "./definitions.ts";
+import { devices } from "./devices.ts";
 import { extensions } from "./extensions.ts";
 import { moreInvalid } from "./invalid.ts";
 import { others } from "./others.ts";
@@ -17,6 +18,7 @@ const rows: readonly Sample[] = [
   ...others,
   ...scaling,
   ...extensions,
+  ...devices,
   ...definitionSamples,
 ];
 

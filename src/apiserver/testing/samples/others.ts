@@ -23,10 +23,15 @@ export const others: readonly Sample[] = [
     kind: "IngressClass",
     plural: "ingressclasses",
     namespaced: false,
-    body: { spec: { controller: "k8s.io/ingress-nginx" } },
+    body: {
+      spec: {
+        controller: "k8s.io/ingress-nginx",
+        parameters: { apiGroup: "k8s.example.com", kind: "Parameters", name: "external" },
+      },
+    },
     immutable: [{ spec: { controller: "a.io/b" } }, 'spec.controller: Invalid value: "a.io/b": field is immutable'],
     columns: "Name Controller Parameters Age",
-    cells: ["k8s.io/ingress-nginx", "<none>", age],
+    cells: ["k8s.io/ingress-nginx", "Parameters.k8s.example.com/external", age],
   },
   {
     apiVersion: "networking.k8s.io/v1",

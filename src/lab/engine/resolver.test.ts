@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { servfail } from "./outside.ts";
+import { servfail } from "./resolver.ts";
 
 /** Query for example.com A with an EDNS record behind it. */
 const QUERY = Buffer.from("123401200001000000000001076578616d706c6503636f6d00000100010000291000000000000000", "hex");

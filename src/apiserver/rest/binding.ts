@@ -1,51 +1,15 @@
-import { FieldErrors, methodNotAllowed, notFound, StatusError, unsupportedMediaType } from "../errors.ts";
+import { FieldErrors, methodNotAllowed, notFound, StatusError } from "../errors.ts";
 import { bindingConflict } from "../kinds/pod.ts";
-import { apiVersionOf } from "../kinds/registry.ts";
 import { cloneJson, type Dict, type StoredObject } from "../object.ts";
-import { type Expected, readObject } from "./body.ts";
+import { readObject } from "./body.ts";
 import { jsonReply, type Reply } from "./call.ts";
 import type { KindCall } from "./handler.ts";
-import { getObject } from "./list.ts";
 import { keyOf } from "./objects.ts";
-import { patchTypeOf, readPatch } from "./patches.ts";
 import type { SubresourceDeps } from "./subresource-deps.ts";
 import { timestamp } from "./time.ts";
-import { strictness, writeOptions } from "./write-options.ts";
+import { writeOptions } from "./write-options.ts";
 
-/** Reads or changes parts of a pod's spec that only a subresource may change. */
-export async function podPart(deps: SubresourceDeps, request: KindCall, fields: readonly string[]): Promise<Reply> {
-  const { kind, info, call } = request;
-  if (info.verb === "get") return getObject(deps.store, kind, info, call);
-  const expected = { schema: deps.schema, apiVersion: apiVersionOf(kind), kind: kind.kind, type: kind.type };
-  const options = { ...writeOptions(request), subresource: info.subresource };
-  const next = await podWriter(request, expected);
-  const change = (old: StoredObject): Dict => {
-    const wanted = next(old);
-    const spec = { ...(old.spec as Dict) };
-    for (const field of fields) spec[field] = (wanted.spec as Dict | undefined)?.[field];
-    const { resourceVersion } = (wanted.metadata ?? {}) as { resourceVersion?: string };
-    return { ...old, metadata: { ...old.metadata, ...(resourceVersion ? { resourceVersion } : {}) }, spec };
-  };
-  const object = deps.objects.update(kind, info.namespace, info.name, change, options);
-  await deps.store.settled();
-  return jsonReply(object);
-}
-
-/** What the request makes of the present pod. Throws StatusError. */
-async function podWriter(request: KindCall, expected: Expected): Promise<(old: StoredObject) => Dict> {
-  const { call, info } = request;
-  if (info.verb === "update") {
-    const draft = await readObject(call, expected, strictness(request));
-    return () => draft;
-  }
-  if (info.verb !== "patch") throw methodNotAllowed();
-  const type = patchTypeOf(call, request.kind);
-  if (type === "apply") throw unsupportedMediaType(["application/strategic-merge-patch+json"]);
-  const patch = readPatch(type, await call.body(), expected, strictness(request));
-  return (old) => patch.apply(old);
-}
-
-/** The scheduler's decision: sets spec.nodeName once. */
+/** The scheduler's decision: sets spec.nodeName once. As upstream, a binding owns no fields. */
 export async function bind(deps: SubresourceDeps, request: KindCall): Promise<Reply> {
   const { kind, info, call } = request;
   if (info.verb !== "create") throw methodNotAllowed();
@@ -56,10 +20,13 @@ export async function bind(deps: SubresourceDeps, request: KindCall): Promise<Re
   const key = keyOf(info.namespace, name);
   const pod = deps.store.get(kind.storage, key)?.object;
   if (!pod) throw notFound(kind, name);
-  const spec = pod.spec as { nodeName?: string };
+  const attributes = { operation: "CREATE", kind, subresource: "binding", namespace: info.namespace, name } as const;
+  deps.objects.admit({ ...attributes, old: pod, user: request.user });
+  const spec = pod.spec as { nodeName?: string; schedulingGates?: unknown[] };
   if (pod.metadata.deletionTimestamp !== undefined)
     throw bindingConflict(name, `pod ${name} is being deleted, cannot be assigned to a host`);
   if (spec.nodeName) throw bindingConflict(name, `pod ${name} is already assigned to node "${spec.nodeName}"`);
+  if (spec.schedulingGates?.length) throw bindingConflict(name, `pod ${name} has non-empty .spec.schedulingGates`);
   const { uid } = (binding.metadata ?? {}) as { uid?: string };
   if (uid && uid !== pod.metadata.uid)
     throw new StatusError(

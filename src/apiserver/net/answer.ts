@@ -1,0 +1,39 @@
+import { once } from "node:events";
+import type { Writable } from "node:stream";
+import { setImmediate } from "node:timers/promises";
+import type { Reply } from "../rest/call.ts";
+import type { Outlet } from "./exchange.ts";
+
+/** Who waits for an answer. */
+export interface Receiver {
+  readonly method: string;
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal;
+}
+
+/** Sends an answer that is no stream. Resolves when it is on its way. */
+export async function send(reply: Reply, outlet: Outlet, receiver: Receiver): Promise<void> {
+  const { out } = outlet;
+  if (out.destroyed) return;
+  const bare = receiver.method === "HEAD" || reply.status === 304;
+  if (reply.pieces) {
+    outlet.head(reply.status, reply.headers);
+    await sendPieces(bare ? [] : reply.pieces, out, receiver.signal);
+    return;
+  }
+  const body = typeof reply.body === "string" ? Buffer.from(reply.body) : reply.body;
+  const headers = reply.status === 304 ? reply.headers : { ...reply.headers, "content-length": String(body.length) };
+  outlet.head(reply.status, headers);
+  out.end(bare ? undefined : body);
+}
+
+/** Sends as fast as the client reads, and lets others have their turn in between. */
+async function sendPieces(pieces: Iterable<string>, out: Writable, signal: AbortSignal): Promise<void> {
+  for (const piece of pieces) {
+    if (signal.aborted) return;
+    if (out.write(piece)) await setImmediate();
+    // It fails only when the client goes: then nobody is left to be told, and the loop ends above.
+    else await once(out, "drain", { signal }).catch(() => {});
+  }
+  out.end();
+}
