@@ -108,6 +108,11 @@ export class PodWorker {
     return this.#reports.last ?? this.#pod.status ?? {};
   }
 
+  /** The status as it was last reported. */
+  get reported(): PodStatus | undefined {
+    return this.#reports.last;
+  }
+
   /** Takes over the pod's containers that run already. @param pids process ids by container id */
   adopt(record: PodRecord, pids: ReadonlyMap<string, number>): void {
     if (record.holder !== undefined) this.#namespaces.adoptHolder(pids.get(record.holder));
