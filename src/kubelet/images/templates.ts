@@ -82,8 +82,8 @@ function templates({ programs, manyUsers }: TemplateOptions): readonly Template[
       own: true,
       repositories: ["podwire/toolbox"],
       entrypoint: [],
-      // With a terminal a shell, else something that stays.
-      cmd: ["/bin/sh", "-c", "if [ -t 0 ]; then exec /bin/bash; fi; exec sleep infinity"],
+      // With a terminal a shell, else something that stays until it is told to end.
+      cmd: ["/bin/sh", "-c", "if [ -t 0 ]; then exec /bin/bash; fi; trap 'exit 0' TERM; sleep infinity & wait"],
     },
     {
       ...plain,
