@@ -53,15 +53,17 @@ ln -s "$state" $lab/from-state
 ln -s "\${tools:-$lab/empty}" $lab/from-tools
 ln -s "\${layers:-$lab/empty}" $lab/from-layers
 ln -s "\${socket:-$lab/empty}" $lab/from-socket
-over=
+over= shown=bind
+# In a user's lab the layers are read-only already, and flags of such a mount must not be named anew.
+[ "$owner" = 0 ] || shown=bind,ro
 [ -z "$tools" ] || over=$lab/from-tools/usr:
 cat > $lab/fstab <<END
 overlay $lab/bin overlay ro,lowerdir=$lab/from-node:$lab/empty
 $lab/bin/\${node##*/} $lab/node none bind
 $lab/from-state $lab/state none bind
 $lab/from-tools $lab/tools none bind
-$lab/from-layers $lab/images/layers none bind,ro
-$lab/from-socket $lab/images/socket none bind,ro
+$lab/from-layers $lab/images/layers none $shown
+$lab/from-socket $lab/images/socket none $shown
 overlay $lab/usr overlay ro,lowerdir=$over/usr:$lab/empty
 $lab/usr /run/usr none bind
 /etc /run/etc none rbind
@@ -102,8 +104,16 @@ const MAP_SCRIPT = 'echo >&4; read -r _ <&4 || exit 125; exec "$@"';
 /**
  * Makes a folder read-only in the outer user namespace. Where a mount namespace passes to a user namespace below, such
  * a mount cannot be made writable again (mount_namespaces(7), locked flags); root's labs get that by their own set-up.
+ * Flags that the folder's own mount has from above are locked as well, and have to be named.
  */
-const LOCK_SCRIPT = 'mount --bind -o ro -- "$1" "$1" && shift && exec "$@"';
+const LOCK_SCRIPT = `set -e
+mount --bind -- "$1" "$1"
+for flags in ro ro,nodev ro,nosuid,nodev ro,nosuid,nodev,noexec; do
+  ! mount -o "remount,bind,$flags" -- "$1" 2>/dev/null || break
+done
+shift
+exec "$@"
+`;
 const LAST_MAP_SCRIPT = `${MAP_SCRIPT} 4<&-`;
 
 /** Everything of the lab lives in these; the death of this process kills all of them. */
