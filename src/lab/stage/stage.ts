@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import type { Socket } from "node:net";
 import { PodwireError } from "#base/errors.ts";
 import { keepDescriptors } from "#kernel/process/index.ts";
@@ -102,18 +102,34 @@ export function labInit(tools: string): string {
 /** Says that the user namespace is there, waits for the id maps, goes on. */
 const MAP_SCRIPT = 'echo >&4; read -r _ <&4 || exit 125; exec "$@"';
 /**
- * Makes a folder read-only in the outer user namespace. Where a mount namespace passes to a user namespace below, such
- * a mount cannot be made writable again (mount_namespaces(7), locked flags); root's labs get that by their own set-up.
- * Flags that the folder's own mount has from above are locked as well, and have to be named.
+ * Shows a folder read-only at another place, in the outer user namespace. Where a mount namespace passes to a user
+ * namespace below, such a mount cannot be made writable again (mount_namespaces(7), locked flags); root's labs get that
+ * by their own set-up. Flags that the folder's own mount has from above are locked as well, and have to be named.
+ * Arguments: folder, place, then the command.
  */
 const LOCK_SCRIPT = `set -e
-mount --bind -- "$1" "$1"
+mount --bind -- "$1" "$2"
 for flags in ro ro,nodev ro,nosuid,nodev ro,nosuid,nodev,noexec; do
-  ! mount -o "remount,bind,$flags" -- "$1" 2>/dev/null || break
+  ! mount -o "remount,bind,$flags" -- "$2" 2>/dev/null || break
 done
-shift
+shift 2
 exec "$@"
 `;
+/** Folders of every machine (FHS 3.0) that can be covered while a lab is set up. */
+const PLACES = ["/media", "/srv", "/mnt", "/opt"];
+
+/**
+ * Where layers can be shown: nowhere near what a lab is made from, since the kernel makes no overlay of a folder with
+ * a locked mount in it (fs/namespace.c, clone_private_mount).
+ */
+function placeFor({ program, node, tools, state, images }: StageSources): string | undefined {
+  const sources = [program, node, tools, state, images?.layers ?? "", images?.socket ?? ""];
+  return PLACES.find((place) => {
+    const isFree = sources.every((source) => source !== place && !source.startsWith(`${place}/`));
+    return isFree && (statSync(place, { throwIfNoEntry: false })?.isDirectory() ?? false);
+  });
+}
+
 const LAST_MAP_SCRIPT = `${MAP_SCRIPT} 4<&-`;
 
 /** Everything of the lab lives in these; the death of this process kills all of them. */
@@ -187,11 +203,13 @@ function rootArgv(sources: StageSources, inner: readonly string[]): string[] {
  * of control groups belongs to the outer one: it hides the path of our own group, and nobody inside can mount it.
  */
 function userArgv(sources: StageSources, inner: readonly string[]): string[] {
-  const script = ["/bin/sh", "-c", SETUP_AS_USER, "sh", ...setupWords(sources, "0")];
+  const { images } = sources;
+  const place = images && placeFor(sources);
+  const shown = images && place !== undefined ? { ...sources, images: { ...images, layers: place } } : sources;
+  const script = ["/bin/sh", "-c", SETUP_AS_USER, "sh", ...setupWords(shown, "0")];
   const gate = (words: string): string[] => ["--", "/bin/sh", "-c", words, "sh"];
-  const { layers } = sources.images ?? {};
-  const outer = ["unshare", "--user", "--cgroup", ...(layers === undefined ? [] : ["--mount"]), ...gate(MAP_SCRIPT)];
-  const locked = layers === undefined ? [] : ["/bin/sh", "-c", LOCK_SCRIPT, "sh", layers];
+  const outer = ["unshare", "--user", "--cgroup", ...(place === undefined ? [] : ["--mount"]), ...gate(MAP_SCRIPT)];
+  const locked = images && place !== undefined ? ["/bin/sh", "-c", LOCK_SCRIPT, "sh", images.layers, place] : [];
   return [...outer, ...locked, "unshare", "--user", ...gate(LAST_MAP_SCRIPT), ...inner, "--", ...script];
 }
 
