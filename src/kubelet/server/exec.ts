@@ -59,7 +59,7 @@ async function start(
 ): Promise<{ child: Child; streams: CommandStreams }> {
   const [program, ...args] = command;
   if (program === undefined) throw new Error("the command is empty");
-  const { user, capabilities } = containerSecurity(worker.pod, unit.container, {
+  const { user, capabilities, mayGainPrivileges } = containerSecurity(worker.pod, unit.container, {
     ...(unit.record?.imageUser ? { user: unit.record.imageUser } : {}),
   });
   const request = {
@@ -67,7 +67,7 @@ async function start(
     tty,
     ...(tty ? { env: { TERM: "xterm" } } : {}),
     ...(user ? { user } : {}),
-    ...(capabilities ? { capabilities } : {}),
+    ...(capabilities ? { capabilities, mayGainPrivileges } : {}),
   };
   if (tty) {
     const child = await runtime.exec(running, { ...request, stdio: [] });
