@@ -148,15 +148,9 @@ describe("U02 images without Docker", skip, () => {
       expect(debug.code).toBe(0);
       await expect
         .poll(() =>
-          cluster.ok(
-            "get",
-            "pod",
-            "web",
-            "-o",
-            "jsonpath={.status.ephemeralContainerStatuses[0].state.terminated.reason}",
-          ),
+          cluster.ok("get", "pod", "web", "-o", "jsonpath={.status.ephemeralContainerStatuses[0].state.terminated}"),
         )
-        .toBe("Completed");
+        .toContain('"reason":"Completed"');
     });
 
     test("each node has it of one store, and the image's signal ends it", async () => {
