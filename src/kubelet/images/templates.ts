@@ -3,7 +3,7 @@ import { accessSync, readFileSync } from "node:fs";
 import { familiarName, parseWithTag } from "#images/index.ts";
 import type { Mount } from "#kernel/mounts/index.ts";
 import { baseFiles } from "./baseFiles.ts";
-import { checkName } from "./names.ts";
+import { checkName, neverPulled } from "./names.ts";
 import { NGINX_HTML, nginxFiles } from "./nginx.ts";
 import { type ContainerImage, ImageError, type ImageFile, type ImageSource, type ImageWish } from "./source.ts";
 
@@ -233,9 +233,10 @@ export class TemplateImages implements ImageSource {
   }
 
   /** The images of a node for which nobody pulls any. */
-  async pull({ reference }: ImageWish): Promise<ContainerImage> {
+  async pull({ reference, policy }: ImageWish): Promise<ContainerImage> {
     checkName(reference);
     const template = this.#find(reference, {});
+    if (!template && policy === "Never") throw neverPulled(reference);
     if (!template) {
       const known = this.#templates.map((t) => t.name).join(", ");
       const message = `failed to pull image "${reference}": no registry is configured and no template has this name (templates: ${known})`;
