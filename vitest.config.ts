@@ -26,6 +26,9 @@ const env: Record<string, string> = {
   ...(existsSync(kubectl) ? { PODWIRE_TEST_KUBECTL: process.env["PODWIRE_TEST_KUBECTL"] ?? kubectl } : {}),
 };
 
+/** Clusters and machines run bundles: they are made anew when a source has changed. */
+const globalSetup = "./scripts/lib/freshBundles.mjs";
+
 const exclude = long ? [] : ["**/*.long.test.ts"];
 
 export default defineConfig({
@@ -60,6 +63,7 @@ export default defineConfig({
           name: "kernel",
           include: ["test/kernel/**/*.test.ts"],
           exclude,
+          globalSetup,
         },
       },
       {
@@ -69,6 +73,7 @@ export default defineConfig({
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           exclude,
+          globalSetup,
           testTimeout: long ? 1_800_000 : 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,

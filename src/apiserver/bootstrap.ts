@@ -1,8 +1,9 @@
 import { cidrNth, formatIp, isLoopback, parseCidr } from "#base/ip.ts";
 import { bootstrapRoles } from "./auth/bootstrap-roles.ts";
 import type { Registry } from "./kinds/registry.ts";
-import type { Dict } from "./object.ts";
-import { keyOf, type Objects, type WriteOptions } from "./rest/objects.ts";
+import { type Dict, keyOf } from "./object.ts";
+import type { Objects } from "./rest/objects.ts";
+import { ownWrite } from "./rest/own-write.ts";
 import { addressDraft } from "./services/ledger.ts";
 import type { Store } from "./store/index.ts";
 
@@ -15,15 +16,6 @@ export interface BootstrapOptions {
   /** PEM of whoever signs client certificates: extension servers read it. */
   readonly clientCa?: string;
 }
-
-/** How this server itself writes. */
-export const ownWrite: WriteOptions = {
-  user: { name: "system:apiserver", groups: ["system:masters"] },
-  manager: "kube-apiserver",
-  dryRun: false,
-  subresource: "",
-  warn: () => {},
-};
 
 /** Creates what is missing: namespaces, roles, priority classes, Service `kubernetes` with its endpoints. */
 export function bootstrap(

@@ -23,6 +23,7 @@ export class LocalTransport implements Transport {
       url: request.path,
       headers: request.headers ?? {},
       body: () => Promise.resolve(body),
+      yaml: this.#handler.yaml,
       signal,
       user: this.#user,
     };
@@ -39,7 +40,7 @@ export class LocalTransport implements Transport {
 }
 
 async function* whole(reply: Reply): AsyncGenerator<Uint8Array> {
-  for (const piece of reply.pieces ?? []) yield Buffer.from(piece);
+  yield* reply.pieces ?? [];
   if (reply.body.length > 0) yield typeof reply.body === "string" ? Buffer.from(reply.body) : reply.body;
 }
 

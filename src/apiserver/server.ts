@@ -6,7 +6,7 @@ import { QuotaCounter } from "./admission/quota/count.ts";
 import { QuotaStatus } from "./admission/quota/status.ts";
 import { RoleAggregation } from "./auth/aggregation.ts";
 import { createAuth } from "./auth/create.ts";
-import { bootstrap, ownWrite } from "./bootstrap.ts";
+import { bootstrap } from "./bootstrap.ts";
 import { boundBacktracking } from "./custom/regexp.ts";
 import { Registrar } from "./custom/registrar.ts";
 import { EventExpiry } from "./event-expiry.ts";
@@ -17,9 +17,11 @@ import { Listener } from "./net/listener.ts";
 import { NodeProxy } from "./net/node-proxy.ts";
 import { type ApiServerOptions, serverVersion } from "./options.ts";
 import { Discovery } from "./rest/discovery.ts";
+import { YamlReader } from "./rest/go-yaml.ts";
 import { Handler } from "./rest/handler.ts";
 import { Objects } from "./rest/objects.ts";
 import { OpenApi } from "./rest/openapi.ts";
+import { ownWrite } from "./rest/own-write.ts";
 import { Paths } from "./rest/paths.ts";
 import { RequestMetrics } from "./rest/request-metrics.ts";
 import { ResourceMetrics } from "./rest/resource-metrics.ts";
@@ -72,6 +74,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
   const openApi = new OpenApi(registry, schema, serverVersion.gitVersion);
   const metrics = new RequestMetrics(registry);
   const paths = new Paths({ store, tokens, openApi, metrics });
+  const yaml = new YamlReader();
   const handler = new Handler({
     authority,
     registry,
@@ -84,6 +87,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     // Made below: it passes requests on for which this handler has decided who may.
     resourceMetrics: new ResourceMetrics({ store, ask: (node, path, ms) => proxy.ask(node, path, ms), log: deps.log }),
     metrics,
+    yaml,
     log: deps.log,
   });
   const endLedger = new AddressLedger({ store, objects, registry }).start();
@@ -125,6 +129,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
       for (const local of locals) await local.close();
       await listener.stop();
       proxy.close();
+      await yaml.stop();
       store.close();
     },
     get address() {

@@ -1,8 +1,8 @@
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createFileLogger, createStderrLogger } from "./logFile.ts";
+import { createFileLogger, createStderrLogger, openLastWords } from "./logFile.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -40,6 +40,17 @@ describe("logs of programs", () => {
     for (let n = 0; n < 40; n++) log.info("line", { n });
     expectTail();
     closeSync(file);
+  });
+
+  it("of last words are put aside when a process begins", () => {
+    for (const words of ["first", "second", "third", "fourth"]) {
+      const file = openLastWords(join(folder, "a.log"), 10);
+      writeSync(file, words);
+      closeSync(file);
+    }
+    expect(readdirSync(folder).sort()).toEqual(["a.log", "a.log.1"]);
+    expect(readFileSync(join(folder, "a.log.1"), "utf8")).toBe("firstsecond");
+    expect(readFileSync(join(folder, "a.log"), "utf8")).toBe("thirdfourth");
   });
 
   it("leave a file alone that has another name", () => {

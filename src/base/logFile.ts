@@ -39,6 +39,16 @@ export function createFileLogger(name: string, path: string, maxBytes = MAX_BYTE
 }
 
 /**
+ * Opens the log that a process writes its last words to, for appending. One that is full becomes the older one first.
+ * @returns the descriptor, which the caller closes
+ * @throws Error with the code of open(2)
+ */
+export function openLastWords(path: string, maxBytes = MAX_BYTES): number {
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) >= maxBytes) renameSync(path, `${path}.1`);
+  return openSync(path, "a", 0o644);
+}
+
+/**
  * A log on standard error, where that may be a file which somebody else has opened for appending. Such a file is
  * copied and emptied when it is full, not renamed: what the process says last, when it crashes, comes by the same
  * descriptor. Standard error that is not this file is written to without a bound.

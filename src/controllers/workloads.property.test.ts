@@ -80,7 +80,8 @@ class Story {
         return await new Promise((done) => setTimeout(done, one.ms));
       case "restart":
         await this.#cluster.stopControllers();
-        return await this.#cluster.startControllers();
+        await this.#cluster.startControllers();
+        return;
       case "lose node":
         return await this.#loseNode(one.nth);
       case "delete set": {
@@ -119,7 +120,7 @@ class Story {
     for (const { metadata } of items) {
       await client.delete(resources.pods, metadata.name, "default", { gracePeriodSeconds: 0 }).catch(gone);
     }
-    await this.#cluster.addNode(`node0${++this.#nodes}`);
+    await this.#cluster.node(`node0${++this.#nodes}`);
   }
 
   async #fail(name: string): Promise<void> {

@@ -103,6 +103,7 @@ describe("volumes", () => {
     pod: testPod(spec),
     podIPs: ["10.244.1.2"],
     hostIPs: [],
+    allocatable: {},
     configMap: async (name) => (name === "absent" ? undefined : { metadata: { name }, data }),
     secret: async () => undefined,
     token: async (audience, seconds) => ({ token: `${audience}/${seconds}`, expiresMs: Date.now() + seconds * 1000 }),
@@ -111,6 +112,7 @@ describe("volumes", () => {
     volumes.mountsOf(
       { name: "c", volumeMounts: [{ name: "v", mountPath: "/v", ...(subPath ? { subPath } : {}) }] },
       testPod(),
+      {},
     )[0]?.source ?? "";
 
   it("hold ConfigMaps, switched over in one step", async () => {
@@ -165,7 +167,9 @@ describe("volumes", () => {
     expect(mounted(volumes, "sub/dir")).toBe(join(path, "sub/dir"));
     const { symlinkSync } = await import("node:fs");
     symlinkSync("/etc", join(path, "link"));
-    expect(() => mounted(volumes, "link")).toThrow("leads out of its volume");
+    expect(() => mounted(volumes, "link")).toThrow(
+      'failed to prepare subPath for volumeMount "v" of container "c": "link" leads out of the volume',
+    );
   });
 });
 

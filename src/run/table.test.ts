@@ -42,6 +42,8 @@ describe("exit codes of podwire run", () => {
     ['unable to start container process: exec: "x": executable file not found in $PATH', 127],
     ['unable to start container process: exec: "/x": stat /x: no such file or directory', 127],
     ['unable to start container process: exec: "/x": permission denied', 126],
+    ['unable to start container process: exec: "/x": is a directory', 126],
+    ["unable to start container process: mount: Operation not permitted", 125],
     ["no such file or directory", 125],
   ])("%s", (message, code) => expect(startExitCode(message)).toBe(code));
 });

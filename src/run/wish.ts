@@ -37,8 +37,9 @@ export const EXIT = {
   notFound: 127,
 } as const;
 
-/** The exit code for a start that failed. */
+/** The exit code for a start that failed, by its words (docker/cli, runStartContainerErr). */
 export function startExitCode(message: string): number {
   if (!message.includes("unable to start container process")) return EXIT.own;
-  return /no such file or directory|not found in \$PATH/.test(message) ? EXIT.notFound : EXIT.notInvoked;
+  if (/no such file or directory|not found in \$PATH/.test(message)) return EXIT.notFound;
+  return /permission denied|is a directory/.test(message) ? EXIT.notInvoked : EXIT.own;
 }

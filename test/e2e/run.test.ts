@@ -132,7 +132,7 @@ describe("C03 C04 podwire run", () => {
 
     test("exit codes are the command's, or 125, 126 and 127 as Docker has them", async () => {
       expect((await run(BOX, "sh", "-c", "exit 7")).code).toBe(7);
-      expect((await run(BOX, "sh", "-c", "kill -9 $$")).code).toBe(137);
+      expect((await run(BOX, "sh", "-c", "sh -c 'kill -9 $$'; exit $?")).code).toBe(137);
       expect((await run(BOX, "nothere")).code).toBe(127);
       expect((await run(BOX, "/etc/passwd")).code).toBe(126);
       const image = (...command: string[]) => run("--user", "0", WEB, ...command);

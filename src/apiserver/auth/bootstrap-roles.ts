@@ -4,11 +4,12 @@ import {
   type Dict,
   equalJson,
   type FieldSet,
+  keyOf,
   type ManagedFieldsEntry,
   type Meta,
   type StoredObject,
 } from "../object.ts";
-import { keyOf, type Objects, type WriteOptions } from "../rest/objects.ts";
+import type { Objects, WriteOptions } from "../rest/objects.ts";
 import { timestamp } from "../rest/time.ts";
 import type { Store } from "../store/index.ts";
 import { defaultRoles } from "./default-roles.ts";

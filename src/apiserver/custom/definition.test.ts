@@ -1,25 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Transport } from "#api/index.ts";
-import { createLogger } from "#base/log.ts";
-import { type ApiServer, createApiServer } from "../server.ts";
+import type { ApiServer } from "../server.ts";
 import { ask } from "../testing/client.ts";
+import { startLocalServer } from "../testing/local.ts";
 
 type Dict = Record<string, unknown>;
 
 let server: ApiServer;
 let api: Transport;
-beforeAll(() => {
-  server = createApiServer(
-    {
-      advertiseAddress: "192.168.1.10",
-      securePort: 6443,
-      tls: { cert: "", key: "" },
-      serviceAccounts: { issuer: "https://issuer" },
-      services: { cidrs: ["10.96.0.0/12"], nodePorts: [30000, 32767] },
-    },
-    { log: createLogger("kube-apiserver") },
-  );
-  api = server.localTransport({ name: "admin", groups: ["system:masters"] });
+beforeAll(async () => {
+  ({ server, api } = await startLocalServer());
 });
 afterAll(() => server.stop());
 

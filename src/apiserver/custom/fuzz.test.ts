@@ -1,25 +1,14 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Transport } from "#api/index.ts";
-import { createLogger } from "#base/log.ts";
-import { type ApiServer, createApiServer } from "../server.ts";
+import type { ApiServer } from "../server.ts";
+import { startLocalServer } from "../testing/local.ts";
 
 let server: ApiServer;
 let api: Transport;
-const failures: string[] = [];
-
-beforeAll(() => {
-  server = createApiServer(
-    {
-      advertiseAddress: "192.168.1.10",
-      securePort: 6443,
-      tls: { cert: "", key: "" },
-      serviceAccounts: { issuer: "https://issuer" },
-      services: { cidrs: ["10.96.0.0/12"], nodePorts: [30000, 32767] },
-    },
-    { log: createLogger("kube-apiserver", { write: (line) => failures.push(line) }) },
-  );
-  api = server.localTransport({ name: "admin", groups: ["system:masters"] });
+let failures: string[];
+beforeAll(async () => {
+  ({ server, api, log: failures } = await startLocalServer());
 });
 afterAll(() => server.stop());
 

@@ -14,10 +14,16 @@ type Step =
 
 type Operand = { readonly path: readonly Step[] } | { readonly value: unknown };
 
+/**
+ * So many values a path may pass on its way. One object of the longest kind has fewer; only several `..` in one path
+ * come by the same values again and again.
+ */
+const VISIT_LIMIT = 1_000_000;
+
 /** A parsed path. */
 export interface JsonPath {
-  /** The values that the path leads to. */
-  find(object: unknown): unknown[];
+  /** The values that the path leads to; none when there are more than a million on the way. */
+  find(object: unknown): readonly unknown[];
   /** Names of its steps when all are plain fields. */
   readonly fields: readonly string[] | undefined;
 }
@@ -28,7 +34,11 @@ export function parseJsonPath(text: string): JsonPath {
   const steps = parser.steps(() => parser.done);
   const plain = steps.every((s) => s.kind === "field");
   return {
-    find: (object) => walk(steps, [object]),
+    find: (object) => {
+      const visits = { left: VISIT_LIMIT };
+      const found = walk(steps, [object], visits);
+      return visits.left < 0 ? [] : found;
+    },
     fields: plain ? steps.map((s) => (s as { name: string }).name) : undefined,
   };
 }
@@ -135,24 +145,38 @@ class Parser {
   }
 }
 
-function walk(steps: readonly Step[], start: readonly unknown[]): unknown[] {
-  let values: readonly unknown[] = start;
-  for (const step of steps) values = values.flatMap((value) => take(step, value));
-  return [...values];
+/** What may still be visited; below zero, the answer is not complete. */
+interface Visits {
+  left: number;
 }
 
-function take(step: Step, value: unknown): unknown[] {
+function walk(steps: readonly Step[], start: readonly unknown[], visits: Visits): readonly unknown[] {
+  let values = start;
+  for (const step of steps) {
+    const next: unknown[] = [];
+    for (const value of values) {
+      const taken = take(step, value, visits);
+      visits.left -= taken.length;
+      if (visits.left < 0) return [];
+      for (const one of taken) next.push(one);
+    }
+    values = next;
+  }
+  return values;
+}
+
+function take(step: Step, value: unknown, visits: Visits): readonly unknown[] {
   switch (step.kind) {
     case "field":
       return isDict(value) && Object.hasOwn(value, step.name) ? [value[step.name]] : [];
     case "all":
       return Array.isArray(value) ? value : isDict(value) ? sortedValues(value) : [];
     case "recursive":
-      return descend(value);
+      return descend(value, visits.left);
     case "slice":
       return Array.isArray(value) ? slice(step, value) : [];
     case "filter":
-      return Array.isArray(value) ? value.filter((item) => holds(step, item)) : [];
+      return Array.isArray(value) ? value.filter((item) => holds(step, item, visits)) : [];
   }
 }
 
@@ -162,9 +186,17 @@ function sortedValues(value: Dict): unknown[] {
     .map((key) => value[key]);
 }
 
-function descend(value: unknown): unknown[] {
-  const below = Array.isArray(value) ? value : isDict(value) ? sortedValues(value) : [];
-  return [value, ...below.flatMap(descend)];
+/** A value and all below it, each before what it holds; one more than the limit when there are more. */
+function descend(value: unknown, limit: number): unknown[] {
+  const found: unknown[] = [];
+  const waiting = [value];
+  while (waiting.length > 0 && found.length <= limit) {
+    const one = waiting.pop();
+    found.push(one);
+    const below = Array.isArray(one) ? one : isDict(one) ? sortedValues(one) : [];
+    for (let i = below.length - 1; i >= 0; i--) waiting.push(below[i]);
+  }
+  return found;
 }
 
 function slice(step: Step & { kind: "slice" }, list: readonly unknown[]): unknown[] {
@@ -173,8 +205,8 @@ function slice(step: Step & { kind: "slice" }, list: readonly unknown[]): unknow
   return item === undefined ? [] : [item];
 }
 
-function holds(step: Step & { kind: "filter" }, item: unknown): boolean {
-  const value = (operand: Operand) => ("path" in operand ? walk(operand.path, [item]) : [operand.value]);
+function holds(step: Step & { kind: "filter" }, item: unknown, visits: Visits): boolean {
+  const value = (operand: Operand) => ("path" in operand ? walk(operand.path, [item], visits) : [operand.value]);
   const left = value(step.left);
   if (!step.right) return left.length > 0;
   const right = value(step.right);

@@ -37,6 +37,16 @@ describe("JSONPath (kubernetes.io/docs/reference/kubectl/jsonpath)", () => {
     expect(parseJsonPath(path).find(object)).toEqual(expected);
   });
 
+  it("in which `..` comes again and again ends, on any object", () => {
+    const deep = (depth: number): object => (depth === 0 ? { n: 1 } : { a: deep(depth - 1) });
+    expect(parseJsonPath("..n").find(deep(1000))).toEqual([1]);
+    expect(parseJsonPath("..a..n").find(deep(3))).toEqual([1, 1, 1]);
+    expect(parseJsonPath(`${"..a".repeat(20)}..n`).find(deep(300))).toEqual([]);
+    expect(parseJsonPath(`.list[?(@${"..a".repeat(20)}==1)]`).find({ list: [deep(300)] })).toEqual([]);
+    const wide = Array.from({ length: 300_000 }, () => ({ n: 1 }));
+    expect(parseJsonPath("..n").find({ wide })).toHaveLength(300_000);
+  });
+
   it.each([".spec[", ".spec[?(@.a==)]", ".a b"])("refuses %s", (path) => {
     expect(() => parseJsonPath(path)).toThrow(SyntaxError);
   });

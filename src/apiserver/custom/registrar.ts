@@ -3,8 +3,9 @@ import type { Logger } from "#base/log.ts";
 import { TimeLimit } from "#base/timeLimit.ts";
 import type { Kind } from "../kinds/definition.ts";
 import type { Registry } from "../kinds/registry.ts";
-import { cloneJson, equalJson, type StoredObject } from "../object.ts";
-import { keyOf, type Objects } from "../rest/objects.ts";
+import { cloneJson, equalJson, keyOf, type StoredObject } from "../object.ts";
+import type { Objects } from "../rest/objects.ts";
+import { ownWrite } from "../rest/own-write.ts";
 import { timestamp } from "../rest/time.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { Store } from "../store/index.ts";
@@ -30,13 +31,6 @@ export interface RegistrarDeps {
   readonly registry: Registry;
   readonly log: Logger;
 }
-
-const writer = {
-  user: { name: "system:apiserver", groups: ["system:masters"] },
-  manager: "kube-apiserver",
-  dryRun: false,
-  warn: () => {},
-};
 
 /** Longest validation of one custom object, in milliseconds; ordinary ones take less than ten. */
 const validationMs = 1000;
@@ -113,7 +107,7 @@ export class Registrar {
   }
 
   #writeStatus(name: string, change: (old: StoredObject) => StoredObject): void {
-    this.#deps.objects.update(customResourceDefinition, "", name, change, { ...writer, subresource: "status" });
+    this.#deps.objects.update(customResourceDefinition, "", name, change, { ...ownWrite, subresource: "status" });
   }
 
   /** Serves a definition's versions; nothing happens when what they are made of has not changed. */
@@ -140,7 +134,7 @@ export class Registrar {
       return type;
     });
     this.#deps.registry.setCustom(name, kinds);
-    syncApiServices(this.#deps, { ...writer, subresource: "" });
+    syncApiServices(this.#deps, ownWrite);
     this.#served.set(name, { from, retire, types });
     for (const type of before?.types ?? []) if (!types.includes(type)) this.#deps.schema.forget(type);
     before?.retire.abort();
@@ -153,7 +147,7 @@ export class Registrar {
     if (!served) return;
     this.#served.delete(name);
     this.#deps.registry.setCustom(name, []);
-    syncApiServices(this.#deps, { ...writer, subresource: "" });
+    syncApiServices(this.#deps, ownWrite);
     for (const type of served.types) this.#deps.schema.forget(type);
     served.retire.abort();
   }
@@ -176,7 +170,7 @@ export class Registrar {
       "",
       name,
       (old) => ({ ...old, metadata: { ...cloneJson(old.metadata), finalizers } }),
-      { ...writer, subresource: "" },
+      ownWrite,
     );
   }
 

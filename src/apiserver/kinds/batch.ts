@@ -1,11 +1,14 @@
 import { randomUUID } from "node:crypto";
 import type { V1CronJob, V1Job } from "@kubernetes/client-node";
+import { equalJson } from "../object.ts";
 import { validateCompletions, validateCronJob, validateJob, validateOwnSelector } from "./batch-validate.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { immutable } from "./metadata.ts";
 import { defaultPodTemplate } from "./pod-defaults.ts";
+import { templateWarnings, warnOfHostname } from "./podspec/index.ts";
 import { age, containerColumns, humanDuration, selectorText } from "./print.ts";
+import { workloadWarnings } from "./workload.ts";
 
 type Job = Stored<V1Job>;
 
@@ -65,6 +68,7 @@ export const job = defineKind<Job>({
     o.spec.template.metadata ??= {};
     o.spec.template.metadata.labels = { ...o.spec.template.metadata.labels, ...labels };
   },
+  warnings: (o, old) => workloadWarnings(o, old),
   validate(o, errors) {
     validateJob(o.spec, "spec", errors);
     validateOwnSelector(o, errors);
@@ -96,7 +100,7 @@ function completionsText(o: Job): string {
   return parallelism > 1 ? `${done}/1 of ${parallelism}` : `${done}/1`;
 }
 
-/** batch/v1 CronJob, stored. */
+/** batch/v1 CronJob. */
 export const cronJob = defineKind<Stored<V1CronJob>>({
   group: "batch",
   kind: "CronJob",
@@ -139,6 +143,14 @@ export const cronJob = defineKind<Stored<V1CronJob>>({
     o.spec.failedJobsHistoryLimit ??= 1;
     defaultPodTemplate(o.spec.jobTemplate?.spec?.template);
     o.status ??= {};
+  },
+  warnings(o, old) {
+    const template = o.spec?.jobTemplate?.spec?.template;
+    if (old && equalJson(template, old.spec?.jobTemplate?.spec?.template)) return [];
+    return [
+      ...(old ? [] : warnOfHostname(o.metadata.name)),
+      ...templateWarnings(template, "spec.jobTemplate.spec.template"),
+    ];
   },
   validate(o, errors) {
     validateCronJob(o, errors);

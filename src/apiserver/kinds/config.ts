@@ -141,4 +141,10 @@ export const serviceAccount = defineKind<ServiceAccount>({
   subresources: { token: { kind: "TokenRequest", group: "authentication.k8s.io", version: "v1", verbs: ["create"] } },
   columns: columns("Name", "Secrets#", "Age"),
   row: (o, now) => [o.metadata.name, o.secrets?.length ?? 0, age(o.metadata.creationTimestamp, now)],
+  warnings: ({ metadata }) =>
+    metadata.annotations?.["kubernetes.io/enforce-mountable-secrets"] === undefined
+      ? []
+      : [
+          "metadata.annotations[kubernetes.io/enforce-mountable-secrets]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets",
+        ],
 });

@@ -50,6 +50,7 @@ export function defineKind<T extends StoredObject>(rules: KindRules<T>): Kind {
     nameRule: dnsSubdomain,
     validate: nothing,
     validateUpdate: nothing,
+    warnings: () => [],
     comparesInvalid: false,
     prepareStatus: nothing,
     validateStatus: nothing,

@@ -145,6 +145,8 @@ export interface Kind {
   readonly nameRule: NameRule;
   validate(object: StoredObject, errors: FieldErrors, context: WriteContext): void;
   validateUpdate(object: StoredObject, old: StoredObject, errors: FieldErrors): void;
+  /** What is valid and hardly meant, for Warning headers; `old` is undefined at creation. */
+  warnings(object: StoredObject, old: StoredObject | undefined): readonly string[];
   /** Whether an object that is not valid in itself is compared with the old one all the same. */
   readonly comparesInvalid: boolean;
   /** Completes a write of the status, or of another subresource that writes a part of it. */
@@ -204,6 +206,7 @@ export interface KindRules<T extends StoredObject> {
   readonly nameRule?: NameRule;
   validate?(object: T, errors: FieldErrors, context: WriteContext): void;
   validateUpdate?(object: T, old: T, errors: FieldErrors): void;
+  warnings?(object: T, old: T | undefined): readonly string[];
   readonly comparesInvalid?: boolean;
   prepareStatus?(object: T, old: T, context: WriteContext, subresource: string): void;
   validateStatus?(object: T, old: T, errors: FieldErrors, subresource: string): void;

@@ -13,6 +13,7 @@ import {
   validateReplicas,
   validateShare,
   validateWorkload,
+  workloadWarnings,
 } from "./workload.ts";
 
 type Deployment = Stored<V1Deployment>;
@@ -85,6 +86,7 @@ export const deployment = defineKind<Deployment>({
   },
   validateUpdate: (o, old, errors) => immutable(o.spec?.selector, old.spec?.selector, "spec.selector", errors),
   comparesInvalid: true,
+  warnings: (o, old) => workloadWarnings(o, old),
 });
 
 /** apps/v1 ReplicaSet. */
@@ -116,4 +118,5 @@ export const replicaSet = defineKind<ReplicaSet>({
   },
   validateUpdate: (o, old, errors) => immutable(o.spec?.selector, old.spec?.selector, "spec.selector", errors),
   comparesInvalid: true,
+  warnings: (o, old) => workloadWarnings(o, old),
 });

@@ -65,6 +65,10 @@ export const ingress = defineKind<Ingress>({
     )[0];
     if (newest && o.spec) o.spec.ingressClassName = newest.metadata.name;
   },
+  warnings: (o, old) =>
+    !old && o.metadata.annotations?.["kubernetes.io/ingress.class"] !== undefined
+      ? ["annotation \"kubernetes.io/ingress.class\" is deprecated, please use 'spec.ingressClassName' instead"]
+      : [],
   validate: validateIngress,
 });
 

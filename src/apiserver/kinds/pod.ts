@@ -6,7 +6,7 @@ import type { Stored } from "./definition.ts";
 import { admitPod } from "./pod-admission.ts";
 import { defaultPodRequests, defaultPodSpec } from "./pod-defaults.ts";
 import { podRow } from "./pod-print.ts";
-import { validatePodSpec } from "./podspec/index.ts";
+import { podWarnings, validatePodSpec, warnOfHostname } from "./podspec/index.ts";
 
 type Pod = Stored<V1Pod>;
 
@@ -76,6 +76,10 @@ export const pod = defineKind<Pod>({
     // A pod's status is the kubelet's; a status written before carries on.
     if (object.status && !object.status.qosClass && old.status?.qosClass) object.status.qosClass = old.status.qosClass;
   },
+  warnings: ({ metadata, spec }, old) =>
+    old || !spec
+      ? []
+      : [...warnOfHostname(metadata.name, "this is used in the Pod's hostname"), ...podWarnings({ metadata, spec })],
   validate(object, errors) {
     validatePodSpec(object.spec, "spec", errors, object.metadata.name);
   },

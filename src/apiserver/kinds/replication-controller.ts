@@ -5,7 +5,7 @@ import type { Stored } from "./definition.ts";
 import { defaultPodTemplate } from "./pod-defaults.ts";
 import { validatePodTemplate } from "./podspec/index.ts";
 import { labelText } from "./print.ts";
-import { replicatorColumns, replicatorRow, scaleInfo, validateReplicas } from "./workload.ts";
+import { replicatorColumns, replicatorRow, scaleInfo, validateReplicas, workloadWarnings } from "./workload.ts";
 
 type ReplicationController = Stored<V1ReplicationController>;
 
@@ -37,6 +37,7 @@ export const replicationController = defineKind<ReplicationController>({
     if (!o.metadata.labels && labels) o.metadata.labels = { ...labels };
     o.status ??= { replicas: 0 };
   },
+  warnings: (o, old) => workloadWarnings(o, old),
   validate(o, errors) {
     validateReplicas(o.spec?.replicas, errors);
     nonNegative(o.spec?.minReadySeconds, "spec.minReadySeconds", errors);

@@ -2,7 +2,7 @@ import type { V1PodTemplate } from "@kubernetes/client-node";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { defaultPodTemplate } from "./pod-defaults.ts";
-import { validatePodTemplate } from "./podspec/index.ts";
+import { templateWarnings, validatePodTemplate } from "./podspec/index.ts";
 import { age, containerColumns, labelText } from "./print.ts";
 
 /** core/v1 PodTemplate, stored. */
@@ -19,6 +19,7 @@ export const podTemplate = defineKind<Stored<V1PodTemplate>>({
     age(o.metadata.creationTimestamp, now),
   ],
   defaults: (o) => defaultPodTemplate(o.template),
+  warnings: (o) => templateWarnings(o.template, "template"),
   validate: (o, errors) => validatePodTemplate(o.template, "template", errors),
 });
 
@@ -43,7 +44,7 @@ const review = (group: string, kind: string, type: string, namespaced = false): 
   type,
 });
 
-/** The questions that are answered by rest/reviews.ts, and Binding, which is carried out by rest/pod-subresources.ts. */
+/** The questions that are answered by rest/reviews.ts, and Binding, which is carried out by rest/binding.ts. */
 export const reviews: readonly Review[] = [
   review("", "Binding", "core.v1.Binding", true),
   review("authentication.k8s.io", "SelfSubjectReview", "authentication.v1.SelfSubjectReview"),

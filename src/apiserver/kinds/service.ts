@@ -41,9 +41,28 @@ export const service = defineKind<Service>({
     carryAllocations(o.spec as V1ServiceSpec, old.spec as V1ServiceSpec);
     allocate(o, old, context);
   },
+  warnings: (o) => serviceWarnings(o),
   validate: validateService,
   validateUpdate: validateServiceUpdate,
 });
+
+/** What of a Service has no effect (k8s.io/kubernetes/pkg/api/service/warnings.go). */
+function serviceWarnings({ metadata, spec }: Service): string[] {
+  const old = "service.kubernetes.io/topology-aware-hints";
+  const external = spec?.type === "ExternalName";
+  const headless = !external && spec?.clusterIP === "None";
+  const ignored = (field: string) => `${field} is ignored for headless services`;
+  return [
+    ...(metadata.annotations?.[old] === undefined
+      ? []
+      : [`annotation ${old} is deprecated, please use service.kubernetes.io/topology-mode instead`]),
+    ...(headless && spec.loadBalancerIP ? [ignored("spec.loadBalancerIP")] : []),
+    ...(headless && spec.externalIPs?.length ? [ignored("spec.externalIPs")] : []),
+    ...(headless && spec.sessionAffinity !== "None" ? [ignored("spec.SessionAffinity")] : []),
+    ...(external && spec.externalIPs?.length ? ['spec.externalIPs is ignored when spec.type is "ExternalName"'] : []),
+    ...(!external && spec?.externalName ? ['spec.externalName is ignored when spec.type is not "ExternalName"'] : []),
+  ];
+}
 
 function defaults(o: Service): void {
   o.spec ??= {};

@@ -6,7 +6,7 @@ import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { dnsSubdomain } from "./names.ts";
 import { age, containerColumns } from "./print.ts";
-import { ensureSpec, scaleInfo, scaleOf, validateShare, validateWorkload } from "./workload.ts";
+import { ensureSpec, scaleInfo, scaleOf, validateShare, validateWorkload, workloadWarnings } from "./workload.ts";
 
 type StatefulSet = Stored<V1StatefulSet>;
 
@@ -56,6 +56,7 @@ export const statefulSet = defineKind<StatefulSet>({
   prepareCreate(o) {
     o.status = { availableReplicas: 0, replicas: 0 };
   },
+  warnings: (o, old) => workloadWarnings(o, old),
   validate(o, errors) {
     validateWorkload(o, errors, "statefulset", "StatefulSet");
     validateStateful(o, errors);

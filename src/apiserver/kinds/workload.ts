@@ -1,10 +1,11 @@
 import type { V1LabelSelector, V1PodTemplateSpec } from "@kubernetes/client-node";
 import { formatSelector, matchesSelector } from "#api/index.ts";
 import type { FieldErrors } from "../errors.ts";
+import { equalJson } from "../object.ts";
 import { nonNegative, validateLabelSelector } from "./checks.ts";
 import { columns } from "./define.ts";
 import { defaultPodTemplate } from "./pod-defaults.ts";
-import { validatePodTemplate, validateTemplateLabels } from "./podspec/index.ts";
+import { templateWarnings, validatePodTemplate, validateTemplateLabels, warnOfHostname } from "./podspec/index.ts";
 import { age, containerColumns } from "./print.ts";
 
 /** How the scale subresource finds the selector of a workload. */
@@ -41,6 +42,19 @@ export function replicatorRow(
     age(metadata.creationTimestamp, now),
     ...containerColumns(spec?.template as never),
     selector,
+  ];
+}
+
+/** The warnings of a kind with a template, which are given again when it changes. @param named its name is part of pods' names */
+export function workloadWarnings(
+  o: { metadata: { name: string }; spec?: { template?: V1PodTemplateSpec } },
+  old: { spec?: { template?: V1PodTemplateSpec } } | undefined,
+  named = true,
+): string[] {
+  if (old && equalJson(o.spec?.template, old.spec?.template)) return [];
+  return [
+    ...(old || !named ? [] : warnOfHostname(o.metadata.name)),
+    ...templateWarnings(o.spec?.template, "spec.template"),
   ];
 }
 

@@ -52,7 +52,8 @@ export class Listener {
       settings: { maxConcurrentStreams: 1000, initialWindowSize: 1 << 20 },
       ...(options.clientCa ? { ca: options.clientCa, requestCert: true, rejectUnauthorized: false } : {}),
     });
-    // Node makes its HTTP/1 objects for every stream of HTTP/2 once it sees a listener of requests (51 µs a request).
+    // Node makes its HTTP/1 objects for every stream of HTTP/2 once it sees a listener of requests: without these, and
+    // with bodies read by events, a creation takes 0.50 instead of 0.63 ms of CPU.
     this.#secure.removeAllListeners("newListener");
     this.#secure.on("request", (request, response) => {
       if (!("stream" in request)) void this.#serve(plainExchange(request as IncomingMessage, response as never));
@@ -141,6 +142,7 @@ export class Listener {
       url,
       headers: headers as Readonly<Record<string, string | undefined>>,
       body,
+      yaml: this.#deps.handler.yaml,
       get signal() {
         return gone.signal;
       },

@@ -1,6 +1,8 @@
+import { once } from "node:events";
 import { createServer as createHttpServer, type IncomingHttpHeaders, type Server } from "node:http";
 import { createServer as createHttpsServer, request as httpsRequest } from "node:https";
 import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { type TLSSocket, connect as tlsConnect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -18,6 +20,13 @@ let backend: Server;
 let forwardedHeaders: IncomingHttpHeaders = {};
 let seen: { url: string; client: string; authorization: string | undefined }[] = [];
 
+/** An error's text without an end. */
+const endless = new Readable({
+  read() {
+    this.push("x".repeat(1000));
+  },
+});
+
 /** A node agent that answers logs and echoes what comes after an upgrade. */
 async function startKubelet(authority: TestAuthority, serving: Pair): Promise<Server> {
   const server = createHttpsServer({ ...serving, ca: authority.cert, requestCert: true, rejectUnauthorized: true });
@@ -28,6 +37,12 @@ async function startKubelet(authority: TestAuthority, serving: Pair): Promise<Se
       client: socket.getPeerCertificate().subject.CN as string,
       authorization: request.headers.authorization,
     });
+    if (request.url?.includes("sinceSeconds=500")) {
+      response.writeHead(500);
+      endless.pipe(response);
+      response.on("close", () => endless.destroy());
+      return;
+    }
     response.writeHead(200, { "content-type": "text/plain" });
     response.write("line 1\n");
     setTimeout(() => response.end("line 2\n"), 20);
@@ -165,6 +180,29 @@ describe("U02 logs, exec, attach, port-forward (part: the way through the API se
     expect(unbound.status).toBe(200);
     const refused = await upgrade("/api/v1/namespaces/default/pods/unbound/exec?container=a&command=x");
     expect(refused.status).toBe(400);
+  });
+
+  it("shows the beginning of an error that has no end, and no more of it is sent", async () => {
+    const closed = once(endless, "close");
+    const answer = await ask(admin, "GET", `${pod}/log?container=a&sinceSeconds=500`);
+    expect(answer.status).toBe(500);
+    expect(answer.body.message).toContain("x".repeat(50_000));
+    expect((answer.body.message as string).length).toBeLessThan(51_000);
+    await closed;
+  });
+
+  it("by the old paths of watches reads no log and runs no command", async () => {
+    seen = [];
+    for (const [method, path] of [
+      ["GET", "pods/p/log?container=a"],
+      ["GET", "pods/p/proxy/"],
+      ["POST", "pods/p/exec?container=a&command=x"],
+    ] as const) {
+      const { status, body } = await ask(admin, method, `/api/v1/watch/namespaces/default/${path}`);
+      expect([status, body.message]).toEqual([404, "the server could not find the requested resource"]);
+    }
+    expect((await ask(admin, "DELETE", "/api/v1/watch/namespaces/default/pods/p")).status).toBe(405);
+    expect(seen).toEqual([]);
   });
 
   it("joins an upgraded connection byte for byte, both ways, megabytes of it", async () => {

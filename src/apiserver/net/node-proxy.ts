@@ -9,7 +9,6 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { type Socket, connect as tcpConnect } from "node:net";
 import type { Duplex } from "node:stream";
-import { text } from "node:stream/consumers";
 import { connect as tlsConnect } from "node:tls";
 import { errorMessage } from "#base/errors.ts";
 import { goErrno } from "#base/goErrors.ts";
@@ -21,6 +20,7 @@ import { errorReply, type Handler } from "../rest/handler.ts";
 import { parseRequest } from "../rest/request-info.ts";
 import type { Store } from "../store/index.ts";
 import { send } from "./answer.ts";
+import { readStart } from "./bounded.ts";
 import { type AnyRequest, type AnyResponse, outletOf } from "./exchange.ts";
 import { joinSwitched } from "./join.ts";
 import { upgradeRefusal } from "./listener.ts";
@@ -30,6 +30,10 @@ import { checkMethod, isForwarded, nodeAddress, type Target, targetOf } from "./
 
 /** A connection that is not there after this time is given up, in ms (Go's default dialer). */
 const CONNECT_MS = 30_000;
+/** So much of a node's error is shown (apiserver/pkg/registry/generic/rest, maxReadLength), in bytes. */
+const ERROR_BYTES = 50_000;
+/** What this server asks of agents itself is never longer, in bytes. */
+const ANSWER_BYTES = 16 << 20;
 
 /** What the proxy works with. */
 export interface NodeProxyDeps {
@@ -72,16 +76,17 @@ export class NodeProxy {
     this.#plain.destroy();
   }
 
-  /** Asks a node's agent for this server itself. Rejects for answers that are errors, and after so many ms. */
+  /** Asks a node's agent for this server itself. Rejects for errors, for answers above 16 MiB, and after so many ms. */
   async ask(node: string, path: string, timeoutMs: number): Promise<string> {
     const target = { ...nodeAddress(this.#deps.store, node), path, prefix: "" };
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const { host, port } = target;
     const signal = AbortSignal.timeout(timeoutMs);
     const request = httpsRequest({ host, port, path, signal, ...this.#tls(target), agent: this.#nodes }, (answer) => {
-      text(answer).then((body) => {
-        if (answer.statusCode === 200) resolve(body);
-        else reject(new Error(body.trim()));
+      readStart(answer, ANSWER_BYTES).then(({ text, whole }) => {
+        if (answer.statusCode !== 200) reject(new Error(text.trim().slice(0, ERROR_BYTES)));
+        else if (whole) resolve(text);
+        else reject(new Error(`the answer is longer than ${ANSWER_BYTES} bytes`));
       }, reject);
     });
     request.on("error", reject);
@@ -226,9 +231,7 @@ function connecting(error: Error): string {
 
 /** A node's error as kube-apiserver words it: its text is the message (apiserver/pkg/registry/generic/rest). */
 async function answerError(answer: IncomingMessage): Promise<StatusError> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of answer) chunks.push(chunk as Buffer);
-  const text = Buffer.concat(chunks).toString().trim();
+  const text = (await readStart(answer, ERROR_BYTES)).text.trim();
   if (answer.statusCode === 400) return badRequest(text);
   if (answer.statusCode === 404) return new StatusError(404, "NotFound", text);
   return internal(text);

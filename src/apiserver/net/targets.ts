@@ -31,6 +31,7 @@ const forwarded: Readonly<Record<string, readonly string[]>> = {
 export function isForwarded(info: RequestInfo): boolean {
   return (
     info.isResource &&
+    !info.oldWatch &&
     info.group === "" &&
     info.version === "v1" &&
     (forwarded[info.resource]?.includes(info.subresource) ?? false)

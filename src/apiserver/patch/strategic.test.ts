@@ -38,12 +38,13 @@ describe("strategic merge patch (SIG API Machinery's strategic-merge-patch.md)",
 
   it("takes seconds for no list that fits into a body", () => {
     const many = (value: object) => Array.from({ length: 60_000 }, (_, i) => ({ name: `c${i}`, ...value }));
-    const start = performance.now();
+    const start = process.cpuUsage();
     const added = patchPod({ containers: [{ name: "a" }] }, { containers: many({}) });
     expect(added.containers).toHaveLength(60_001);
     const left = patchPod(added, { containers: many({ $patch: "delete" }) });
     expect(left.containers).toEqual([{ name: "a" }]);
-    expect(performance.now() - start).toBeLessThan(5000);
+    // Of this process alone, in µs: what else runs on the machine does not count.
+    expect(process.cpuUsage(start).user).toBeLessThan(5_000_000);
   });
 
   it("deletes and replaces by $patch", () => {

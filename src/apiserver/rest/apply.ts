@@ -1,16 +1,16 @@
 import { badRequest, conflict, notFound, StatusError } from "../errors.ts";
 import type { Kind } from "../kinds/definition.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
-import { cloneJson, type Dict, isDict, type StoredObject } from "../object.ts";
+import { cloneJson, type Dict, isDict, keyOf, type StoredObject } from "../object.ts";
 import { type Applied, applyConfiguration } from "../patch/managed-fields.ts";
 import { validateConfiguration } from "../patch/typed-validate.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { Store } from "../store/index.ts";
 import { check, type Expected } from "./body.ts";
-import { readYaml, YamlError } from "./go-yaml.ts";
+import { YamlError } from "./go-yaml.ts";
 import type { KindCall } from "./handler.ts";
 import { flag } from "./list-options.ts";
-import { keyOf, type Objects, type WriteOptions } from "./objects.ts";
+import type { Objects, WriteOptions } from "./objects.ts";
 import { timestamp } from "./time.ts";
 import { strictness } from "./write-options.ts";
 
@@ -29,11 +29,14 @@ export interface Part {
   with(old: StoredObject, wanted: Dict): Dict;
 }
 
-/** Server-side apply: the object afterwards, and whether it is new. Throws StatusError. */
+/**
+ * Server-side apply: the object afterwards, and whether it is new. Throws StatusError.
+ * @param given the body's value, see readApplied()
+ */
 export function applyObject(
   deps: ApplyDeps,
   request: KindCall,
-  body: Buffer,
+  given: Dict,
   options: WriteOptions,
   part?: Part,
 ): { object: StoredObject; created: boolean } {
@@ -42,7 +45,7 @@ export function applyObject(
   const { store, schema, objects } = deps;
   const { type, decode } = kind;
   const expected = { schema, apiVersion: apiVersionOf(kind), kind: kind.kind, type, decode };
-  const whole = readConfiguration(expected, request, body);
+  const whole = readConfiguration(expected, request, given);
   const configuration = part ? part.only(whole) : whole;
   const statusApart = kind.status && subresource === "";
   const { sets } = objects;
@@ -75,9 +78,8 @@ function refuseUid(kind: Kind, name: string, configuration: Dict): void {
 }
 
 /** The applied configuration as it was written, found to fit its type. Throws StatusError. */
-export function readConfiguration(expected: Expected, request: KindCall, body: Buffer): Dict {
+export function readConfiguration(expected: Expected, request: KindCall, given: Dict): Dict {
   const { kind, info } = request;
-  const given = parsed(request, body);
   if (given.apiVersion !== expected.apiVersion || given.kind !== expected.kind)
     throw badRequest(`invalid object type: ${gvkText(given.apiVersion, given.kind)}`);
   const configuration = cloneJson(given);
@@ -93,9 +95,10 @@ export function readConfiguration(expected: Expected, request: KindCall, body: B
   return configuration;
 }
 
-function parsed(request: KindCall, body: Buffer): Dict {
+/** The value of a body that is applied. Throws StatusError 400. */
+export async function readApplied(request: KindCall, body: Buffer): Promise<Dict> {
   try {
-    const { value, faults } = readYaml(body);
+    const { value, faults } = await request.call.yaml.read(body);
     if (!isDict(value)) throw new YamlError("json: cannot unmarshal into Go value of type map[string]interface {}");
     const { validation, warn } = strictness(request);
     for (const fault of validation === "Ignore" ? [] : faults) {

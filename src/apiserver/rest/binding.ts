@@ -1,10 +1,9 @@
 import { FieldErrors, methodNotAllowed, notFound, StatusError } from "../errors.ts";
 import { bindingConflict } from "../kinds/pod.ts";
-import { cloneJson, type Dict, type StoredObject } from "../object.ts";
+import { cloneJson, type Dict, keyOf, type StoredObject } from "../object.ts";
 import { readObject } from "./body.ts";
 import { jsonReply, type Reply } from "./call.ts";
 import type { KindCall } from "./handler.ts";
-import { keyOf } from "./objects.ts";
 import type { SubresourceDeps } from "./subresource-deps.ts";
 import { timestamp } from "./time.ts";
 import { writeOptions } from "./write-options.ts";

@@ -8,7 +8,7 @@ import { type Dialect, goType, TypeMismatch } from "../schema/mismatch.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { Call } from "./call.ts";
 import { JsonSyntaxError, readJson } from "./go-json.ts";
-import { readYaml, YamlError } from "./go-yaml.ts";
+import { YamlError, type YamlReader } from "./go-yaml.ts";
 
 const accepted = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 
@@ -40,7 +40,7 @@ export async function readObject(call: Call, expected: Expected, strictness: Str
     return check(decodeProtobuf(expected.schema, bytes, expected.type), expected, strictness);
   }
   if (type !== "application/json" && type !== "application/yaml") throw unsupportedMediaType(accepted);
-  const { value, faults } = parseBody(bytes, type, expected);
+  const { value, faults } = await parseBody(bytes, type, expected, call.yaml);
   return check(value, expected, strictness, faults);
 }
 
@@ -51,9 +51,9 @@ export interface ReadBody {
 }
 
 /** Parses a body of JSON, or of YAML where its type says so. Throws StatusError 400. */
-export function parseBody(bytes: Buffer, type: string, expected: Expected): ReadBody {
+export async function parseBody(bytes: Buffer, type: string, expected: Expected, yaml: YamlReader): Promise<ReadBody> {
   try {
-    return type.startsWith("application/yaml") ? readYaml(bytes) : readJsonBody(bytes);
+    return type.startsWith("application/yaml") ? await yaml.read(bytes) : readJsonBody(bytes);
   } catch (error) {
     const syntax = error instanceof JsonSyntaxError;
     if (!syntax && !(error instanceof YamlError)) throw error;

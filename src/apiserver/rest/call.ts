@@ -1,4 +1,6 @@
 import type { User } from "../kinds/definition.ts";
+import type { YamlReader } from "./go-yaml.ts";
+import { JsonPieces, type Pieces } from "./pieces.ts";
 
 /** A request, wherever it came from. */
 export interface Call {
@@ -11,6 +13,8 @@ export interface Call {
   headerValues?(name: string): readonly string[];
   /** The whole body. Throws StatusError 413 when it is too long. */
   body(): Promise<Buffer>;
+  /** Reads a body of YAML. */
+  readonly yaml: YamlReader;
   /** Aborted when the client has gone. */
   readonly signal: AbortSignal;
   /** Known already for calls inside the process. */
@@ -35,7 +39,7 @@ export interface Reply {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array;
   /** A body that is made while it is sent, instead of `body`: between two pieces other requests get their turn. */
-  readonly pieces?: Iterable<string>;
+  readonly pieces?: Pieces;
   /** Set for answers that go on: called once the head is out, with a signal that ends with the client. */
   readonly stream?: (sink: Sink, signal: AbortSignal) => void;
 }
@@ -49,9 +53,6 @@ export function jsonReply(body: unknown, status = 200, headers: Record<string, s
   };
 }
 
-/** Pieces of a long answer are about this long, in characters. */
-const pieceLength = 128 << 10;
-
 /**
  * An answer of JSON that is made piece by piece: a list of ten thousand objects would otherwise stop the server for
  * a tenth of a second, and stand in memory whole for a client that reads slowly.
@@ -59,20 +60,7 @@ const pieceLength = 128 << 10;
  */
 export function jsonPieces(head: string, items: Iterable<string>, tail: string): Reply {
   const headers = { "content-type": "application/json", "cache-control": "no-cache, private" };
-  return { status: 200, headers, body: "", pieces: gather(head, items, `${tail}\n`) };
-}
-
-function* gather(head: string, items: Iterable<string>, tail: string): Generator<string> {
-  let piece = head;
-  let separator = "";
-  for (const item of items) {
-    piece += separator + item;
-    separator = ",";
-    if (piece.length < pieceLength) continue;
-    yield piece;
-    piece = "";
-  }
-  yield piece + tail;
+  return { status: 200, headers, body: "", pieces: new JsonPieces(head, items, `${tail}\n`) };
 }
 
 /** An answer of plain text. */

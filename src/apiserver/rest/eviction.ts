@@ -1,12 +1,11 @@
 import { matchesSelector } from "#api/index.ts";
 import { badRequest, forbidden, methodNotAllowed, notFound, StatusError, tooManyRequests } from "../errors.ts";
-import { cloneJson, type Dict, type StoredObject } from "../object.ts";
+import { cloneJson, type Dict, keyOf, type StoredObject } from "../object.ts";
 import type { Entry } from "../store/index.ts";
 import { readObject } from "./body.ts";
 import { jsonReply, type Reply } from "./call.ts";
 import { checkPreconditions, type DeleteOptions } from "./deletion.ts";
 import type { KindCall } from "./handler.ts";
-import { keyOf } from "./objects.ts";
 import type { SubresourceDeps } from "./subresource-deps.ts";
 import { timestamp } from "./time.ts";
 import { writeOptions } from "./write-options.ts";

@@ -1,8 +1,11 @@
-import { isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import { workerFile } from "#base/entry.ts";
 import { readJson } from "./go-json.ts";
+import type { YamlAnswer } from "./yaml.worker.ts";
+import { YamlError } from "./yaml-document.ts";
 
-/** A text that is no YAML; the message begins as Go's does. */
-export class YamlError extends Error {}
+export { YamlError } from "./yaml-document.ts";
 
 /** A YAML value and what strict decoding holds against its text. */
 export interface ReadYaml {
@@ -11,12 +14,98 @@ export interface ReadYaml {
   readonly faults: readonly string[];
 }
 
-/** Reads YAML, of which JSON is a part; of a key that comes twice the last value counts. Throws YamlError. */
-export function readYaml(bytes: Buffer): ReadYaml {
-  return jsonOf(bytes) ?? readDocument(bytes);
+/** Bounds of one document. */
+export interface YamlLimits {
+  /** Time for it once the thread is there, in ms. */
+  readonly ms: number;
+  /** Memory for it, in MiB. */
+  readonly megabytes: number;
 }
 
-/** What is JSON without repeated keys is read as such: clients send it as YAML, and a reader of YAML takes long. */
+const yamlLimits: YamlLimits = { ms: 20_000, megabytes: 768 };
+
+/**
+ * Reads YAML, of which JSON is a part. Clients send JSON as YAML, which is read as such. What is not JSON is read one
+ * after the other on a thread of its own, which begins at the first need: a body of 3 MiB takes ten seconds, and some of
+ * a few hundred bytes take for ever.
+ */
+export class YamlReader {
+  readonly #limits: YamlLimits;
+  #worker: Worker | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+  #stopped = false;
+
+  constructor(limits = yamlLimits) {
+    this.#limits = limits;
+  }
+
+  /** The value; of a key that comes twice the last one counts. Rejects with YamlError. */
+  async read(bytes: Buffer): Promise<ReadYaml> {
+    const json = jsonOf(bytes);
+    if (json) return json;
+    const turn = this.#last.then(() => this.#ask(bytes.toString("utf8")));
+    this.#last = turn.catch(() => {});
+    const answer = await turn;
+    if ("error" in answer) throw new YamlError(answer.error);
+    return { value: JSON.parse(answer.json) as unknown, faults: answer.faults };
+  }
+
+  /** Ends the thread; what it still had to read is refused. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    const worker = this.#worker;
+    this.#worker = undefined;
+    await worker?.terminate();
+  }
+
+  async #start(): Promise<Worker> {
+    if (this.#stopped) throw stopped();
+    const worker = new Worker(workerFile("apiserver/rest/yaml.worker.ts"), {
+      name: "yaml",
+      resourceLimits: { maxOldGenerationSizeMb: this.#limits.megabytes },
+    });
+    await once(worker, "message");
+    if (!this.#stopped) return worker;
+    await worker.terminate();
+    throw stopped();
+  }
+
+  async #ask(text: string): Promise<YamlAnswer> {
+    const worker = (this.#worker ??= await this.#start());
+    if (this.#stopped) throw stopped();
+    const { promise, resolve, reject } = Promise.withResolvers<YamlAnswer>();
+    const timer = setTimeout(() => reject(new YamlError("yaml: document takes too long to read")), this.#limits.ms);
+    const onExit = () => reject(stopped());
+    worker.ref();
+    worker.once("message", resolve);
+    worker.once("error", reject);
+    worker.once("exit", onExit);
+    worker.postMessage(text);
+    try {
+      return await promise;
+    } catch (error) {
+      if (this.#worker === worker) this.#worker = undefined;
+      // Nothing else ends a document that is being read.
+      worker.on("error", () => {});
+      await worker.terminate();
+      if ((error as NodeJS.ErrnoException).code === "ERR_WORKER_OUT_OF_MEMORY")
+        throw new YamlError("yaml: document takes too much memory to read");
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      worker.off("message", resolve);
+      worker.off("error", reject);
+      worker.off("exit", onExit);
+      worker.unref();
+    }
+  }
+}
+
+function stopped(): YamlError {
+  return new YamlError("yaml: the server is stopping");
+}
+
+/** What is JSON without repeated keys is read as such. */
 function jsonOf(bytes: Buffer): ReadYaml | undefined {
   if (bytes[0] !== 0x7b) return undefined;
   try {
@@ -24,40 +113,5 @@ function jsonOf(bytes: Buffer): ReadYaml | undefined {
     return duplicates.length === 0 ? { value, faults: [] } : undefined;
   } catch {
     return undefined;
-  }
-}
-
-function readDocument(bytes: Buffer): ReadYaml {
-  const lines = new LineCounter();
-  try {
-    const document = parseDocument(bytes.toString("utf8"), { schema: "core", uniqueKeys: false, lineCounter: lines });
-    const [problem] = document.errors;
-    if (problem) {
-      const line = problem.linePos?.[0].line;
-      throw new YamlError(`yaml: ${line === undefined ? "" : `line ${line}: `}${problem.message.split("\n")[0]}`);
-    }
-    const repeated: string[] = [];
-    findRepeated(document.contents, lines, repeated);
-    const faults = repeated.length > 0 ? [`yaml: unmarshal errors:\n${repeated.join("\n")}`] : [];
-    return { value: document.toJS({ maxAliasCount: 100 }) as unknown, faults };
-  } catch (error) {
-    if (error instanceof YamlError) throw error;
-    // Too many aliases, or nested deeper than the stack goes.
-    throw new YamlError(`yaml: ${(error as Error).message}`);
-  }
-}
-
-function findRepeated(node: unknown, lines: LineCounter, out: string[]): void {
-  if (isSeq(node)) for (const item of node.items) findRepeated(item, lines, out);
-  if (!isMap(node)) return;
-  const seen = new Set<unknown>();
-  for (const { key, value } of node.items) {
-    const name = isScalar(key) ? key.value : undefined;
-    if (name !== undefined && seen.has(name)) {
-      const line = lines.linePos((key as { range?: [number, number, number] }).range?.[0] ?? 0).line;
-      out.push(`  line ${line}: key ${JSON.stringify(name)} already set in map`);
-    }
-    seen.add(name);
-    findRepeated(value, lines, out);
   }
 }

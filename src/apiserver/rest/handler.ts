@@ -17,6 +17,7 @@ import { acceptedForm } from "./accept.ts";
 import { type Call, jsonReply, type Reply } from "./call.ts";
 import { componentStatuses } from "./component-status.ts";
 import type { Discovery } from "./discovery.ts";
+import type { YamlReader } from "./go-yaml.ts";
 import { getObject, listObjects } from "./list.ts";
 import { pretty, wantsPretty } from "./pretty.ts";
 import { parseRequest, type RequestInfo } from "./request-info.ts";
@@ -52,6 +53,7 @@ export interface HandlerDeps {
   readonly paths: PathHandler;
   readonly resourceMetrics: ResourceMetrics;
   readonly metrics: RequestMetrics;
+  readonly yaml: YamlReader;
   readonly log: Logger;
 }
 
@@ -61,6 +63,11 @@ export class Handler {
 
   constructor(deps: HandlerDeps) {
     this.#deps = deps;
+  }
+
+  /** For calls' bodies. */
+  get yaml(): YamlReader {
+    return this.#deps.yaml;
   }
 
   /** Who asks and what for; throws StatusError when they may not. */
@@ -80,7 +87,7 @@ export class Handler {
       const { user } = this.admit(call, info);
       const made = await this.#route(call, user, info, warnings);
       const reply = wantsPretty(call) ? pretty(made) : made;
-      const said = warnings.map(warningText).join(", ");
+      const said = [...new Set(warnings)].map(warningText).join(", ");
       return end(info, said === "" ? reply : { ...reply, headers: { ...reply.headers, warning: said } });
     } catch (error) {
       return end(info, this.#failure(error, call));
@@ -103,6 +110,10 @@ export class Handler {
       throw noSuchPath();
     }
     const review = registry.review(info.group, info.version, info.resource);
+    if (info.oldWatch) {
+      if (review || info.subresource) throw noSuchPath();
+      if (call.method !== "GET") throw methodNotAllowed();
+    }
     if (review?.plural === "bindings") return this.#bind({ call, user, info, warnings });
     if (review) return reviews.answer(review, call, user, info);
     const kind = registry.kind(info.group, info.version, info.resource);

@@ -1,15 +1,15 @@
 import { badRequest, expired, notFound, StatusError } from "../errors.ts";
 import type { Kind } from "../kinds/definition.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
+import { keyOf } from "../object.ts";
 import { CompactedError, type Entry, type Store } from "../store/index.ts";
 import { acceptedForm } from "./accept.ts";
 import { type Call, jsonPieces, jsonReply, type Reply } from "./call.ts";
 import { type Continue, decodeContinue, encodeContinue } from "./continue.ts";
 import { type ListOptions, listOptions } from "./list-options.ts";
-import { keyOf } from "./objects.ts";
 import type { RequestInfo } from "./request-info.ts";
 import { type Selection, selectionOf } from "./select.ts";
-import { columnsJson, type IncludeObject, partialMetadata, rowJson, tableJson, tableParts } from "./table.ts";
+import { columnsJson, entryMetadataJson, entryRowJson, type IncludeObject, tableJson, tableParts } from "./table.ts";
 
 /** The includeObject parameter. */
 export function includeObject(query: URLSearchParams): IncludeObject {
@@ -32,11 +32,11 @@ export function getObject(store: Store, kind: Kind, info: RequestInfo, call: Cal
   if (!entry) throw notFound(kind, info.name);
   switch (acceptedForm(call.headers.accept)) {
     case "table": {
-      const row = rowJson(kind, kind.fromStored(entry.object), includeObject(info.query), Date.now());
+      const row = entryRowJson(kind, entry, includeObject(info.query), Date.now());
       return jsonReply(tableJson({ resourceVersion: entry.object.metadata.resourceVersion }, columnsJson(kind), [row]));
     }
     case "metadata":
-      return jsonReply(partialMetadata(entry.object));
+      return jsonReply(entryMetadataJson(entry));
     case "object":
       return jsonReply(entryJson(kind, entry));
   }
@@ -56,17 +56,13 @@ export function listObjects(store: Store, kind: Kind, info: RequestInfo, call: C
     case "table": {
       const include = includeObject(info.query);
       const now = Date.now();
-      const row = (entry: Entry) => rowJson(kind, kind.fromStored(entry.object), include, now);
+      const row = (entry: Entry) => entryRowJson(kind, entry, include, now);
       const [head, tail] = tableParts(page.metadata, columnsJson(kind));
       return jsonPieces(head, map(page.entries, row), tail);
     }
     case "metadata": {
       const head = `{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":${metadata},"items":[`;
-      return jsonPieces(
-        head,
-        map(page.entries, (entry) => JSON.stringify(partialMetadata(entry.object))),
-        "]}",
-      );
+      return jsonPieces(head, map(page.entries, entryMetadataJson), "]}");
     }
     case "object": {
       const head = `{"kind":"${kind.listKind}","apiVersion":"${apiVersionOf(kind)}","metadata":${metadata},"items":[`;

@@ -1,20 +1,11 @@
 import { randomUUID } from "node:crypto";
 import type { AdmissionCheck, Admitted } from "../auth/admission.ts";
-import {
-  alreadyExists,
-  badRequest,
-  conflict,
-  FieldErrors,
-  forbidden,
-  noFreeName,
-  notFound,
-  StatusError,
-} from "../errors.ts";
+import { alreadyExists, badRequest, FieldErrors, forbidden, noFreeName, notFound, StatusError } from "../errors.ts";
 import type { Kind, ServiceAllocator, User, WriteContext } from "../kinds/definition.ts";
 import { validateMeta, validateMetaUpdate } from "../kinds/metadata.ts";
 import { randomSuffix } from "../kinds/random-name.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
-import { cloneJson, type Dict, equalJson, type StoredObject } from "../object.ts";
+import { cloneJson, type Dict, equalJson, keyOf, type StoredObject } from "../object.ts";
 import { trackUpdate } from "../patch/managed-fields.ts";
 import { sameButTimes } from "../patch/managers.ts";
 import { SharedSets } from "../patch/shared-sets.ts";
@@ -22,6 +13,7 @@ import type { Schema } from "../schema/schema.ts";
 import type { Entry, Store } from "../store/index.ts";
 import { beginDeletion, checkPreconditions, type DeleteOptions, isGone, setPropagation } from "./deletion.ts";
 import { SecondClock } from "./time.ts";
+import { carryOver, changesPodPart, checkIdentity, countGeneration, writesStatus } from "./update-rules.ts";
 
 /** How a write is done. */
 export interface WriteOptions {
@@ -74,6 +66,7 @@ export class Objects {
     validateMeta(kind, object, errors);
     kind.validate(object, errors, context);
     errors.throwIfAny(kind.kind, kind.group, object.metadata.name);
+    for (const text of kind.warnings(object, undefined)) options.warn(text);
     this.#admit("CREATE", kind, object, undefined, options);
     const key = keyOf(object.metadata.namespace, object.metadata.name);
     if (this.#store.get(kind.storage, key)) throw alreadyExists(kind, object.metadata.name);
@@ -96,9 +89,9 @@ export class Objects {
     if (!entry) throw notFound(kind, name);
     const old = entry.object;
     const draft = cloneJson(change(kind.fromStored(old))) as StoredObject;
-    this.#checkIdentity(kind, old, draft, namespace, name);
+    checkIdentity(kind, old, draft, namespace, name);
     let object = kind.toStored(draft);
-    this.#carryOver(kind, old, object, options.subresource);
+    carryOver(kind, old, object, options.subresource);
     const context = { ...this.#context(object, options), old: kind.fromStored(old) };
     kind.defaults(object);
     this.#own(kind, old, object, options);
@@ -113,6 +106,7 @@ export class Objects {
     if (whole && (errors.causes.length === 0 || kind.comparesInvalid)) kind.validateUpdate(object, old, errors);
     if (writesStatus(options.subresource)) kind.validateStatus(object, old, errors, options.subresource);
     errors.throwIfAny(kind.kind, kind.group, name);
+    if (options.subresource === "") for (const text of kind.warnings(object, old)) options.warn(text);
     this.#admit("UPDATE", kind, object, old, options);
     if (kind.generation && options.subresource !== "status") countGeneration(kind, old, object);
     if (sameButTimes(object, old)) return old;
@@ -231,58 +225,6 @@ export class Objects {
     throw new StatusError(403, "Forbidden", error.message, { ...error.details, causes });
   }
 
-  #checkIdentity(kind: Kind, old: StoredObject, draft: StoredObject, namespace: string, name: string): void {
-    draft.metadata ??= { name };
-    const meta = draft.metadata;
-    if (!meta.name) meta.name = name;
-    if (meta.name !== name)
-      throw badRequest(`the name of the object (${meta.name}) does not match the name on the URL (${name})`);
-    if (kind.namespaced) {
-      meta.namespace ||= namespace;
-      if (meta.namespace !== namespace)
-        throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
-    }
-    if (meta.uid && meta.uid !== old.metadata.uid) {
-      throw conflict(
-        kind,
-        name,
-        `StorageError: invalid object, Code: 4, Key: /registry/${kind.plural}/${keyOf(namespace, name)}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${old.metadata.uid}`,
-      );
-    }
-    if (meta.resourceVersion && meta.resourceVersion !== "0" && meta.resourceVersion !== old.metadata.resourceVersion)
-      throw conflict(kind, name);
-  }
-
-  /** Fields that a write through this resource cannot change keep their old value. */
-  #carryOver(kind: Kind, old: StoredObject, object: StoredObject, subresource: string): void {
-    const meta = object.metadata;
-    const was = old.metadata;
-    for (const field of [
-      "uid",
-      "creationTimestamp",
-      "deletionTimestamp",
-      "deletionGracePeriodSeconds",
-      "generation",
-      "resourceVersion",
-    ] as const) {
-      if (was[field] === undefined) delete meta[field];
-      else Object.assign(meta, { [field]: was[field] });
-    }
-    if (writesStatus(subresource)) {
-      for (const field of Object.keys(object))
-        if (!["status", "metadata", "apiVersion", "kind"].includes(field)) delete object[field];
-      for (const [field, value] of Object.entries(old))
-        if (field !== "status" && field !== "metadata") object[field] = cloneJson(value);
-      for (const field of ["ownerReferences", "finalizers"] as const) {
-        if (was[field] === undefined) delete meta[field];
-        else Object.assign(meta, { [field]: cloneJson(was[field]) });
-      }
-    } else if (kind.status) {
-      if (old.status === undefined) delete object.status;
-      else object.status = cloneJson(old.status);
-    }
-  }
-
   #own(kind: Kind, old: StoredObject | undefined, object: StoredObject, options: WriteOptions): void {
     if (options.finish) {
       options.finish(object);
@@ -317,26 +259,4 @@ export class Objects {
       schema: this.#schema,
     };
   }
-}
-
-/** Subresources that write the status and nothing else. */
-function writesStatus(subresource: string): boolean {
-  return subresource === "status" || subresource === "approval";
-}
-
-/** Subresources that change what a pod's ordinary update cannot. */
-function changesPodPart(subresource: string): boolean {
-  return subresource === "ephemeralcontainers" || subresource === "resize";
-}
-
-/** `namespace/name`, or the name alone. */
-export function keyOf(namespace: string | undefined, name: string): string {
-  return namespace ? `${namespace}/${name}` : name;
-}
-
-/** metadata.generation grows when anything but metadata and a status apart changes. */
-function countGeneration(kind: Kind, old: StoredObject, object: StoredObject): void {
-  const counted = ({ metadata: _, status, ...rest }: StoredObject): Dict => (kind.status ? rest : { ...rest, status });
-  if (!equalJson(counted(kind.toStored(kind.fromStored(old))), counted(object)))
-    object.metadata.generation = (old.metadata.generation ?? 0) + 1;
 }

@@ -3,7 +3,7 @@ import { FieldErrors } from "../errors.ts";
 import { qosClass } from "../kinds/pod.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
 import { type Dict, equalJson, isDict, type StoredObject } from "../object.ts";
-import { applyObject, type Part } from "./apply.ts";
+import { applyObject, type Part, readApplied } from "./apply.ts";
 import { jsonReply, type Reply } from "./call.ts";
 import type { KindCall } from "./handler.ts";
 import { getObject } from "./list.ts";
@@ -20,7 +20,8 @@ export async function podPart(deps: SubresourceDeps, request: KindCall, part: Pa
   const type = info.verb === "patch" ? patchTypeOf(call, kind) : undefined;
   const options = { ...writeOptions(request), subresource: info.subresource };
   let object: StoredObject;
-  if (type === "apply") object = applyObject(deps, request, await call.body(), options, part).object;
+  if (type === "apply")
+    object = applyObject(deps, request, await readApplied(request, await call.body()), options, part).object;
   else {
     const next = await subresourceWriter(request, expected, type);
     const change = (old: StoredObject): Dict => part.with(old, next(old));

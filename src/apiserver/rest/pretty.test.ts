@@ -2,12 +2,9 @@ import { describe, expect, it } from "vitest";
 import { type Call, jsonPieces, jsonReply } from "./call.ts";
 import { pretty, wantsPretty } from "./pretty.ts";
 
-const call = (url: string, agent?: string): Call => ({
-  method: "GET",
+const call = (url: string, agent?: string): Pick<Call, "url" | "headers"> => ({
   url,
   headers: { "user-agent": agent },
-  body: async () => Buffer.alloc(0),
-  signal: new AbortController().signal,
 });
 
 describe("indented JSON", () => {

@@ -4,7 +4,7 @@ import type { Call, Reply } from "./call.ts";
 const agents = /^(curl|Wget|Mozilla\/5\.0)/;
 
 /** Whether a call's JSON is to be indented: ?pretty says so, or the client is a person's. */
-export function wantsPretty({ url, headers }: Call): boolean {
+export function wantsPretty({ url, headers }: Pick<Call, "url" | "headers">): boolean {
   const asked = /[?&]pretty=([^&]*)/.exec(url)?.[1];
   return asked === undefined ? agents.test(headers["user-agent"] ?? "") : asked !== "0" && asked !== "false";
 }
@@ -14,6 +14,6 @@ export function pretty(reply: Reply): Reply {
   if (reply.stream || !reply.headers["content-type"]?.startsWith("application/json") || reply.status === 304)
     return reply;
   const { pieces, ...rest } = reply;
-  const text = pieces ? [...pieces].join("") : Buffer.from(reply.body).toString();
+  const text = (pieces ? Buffer.concat([...pieces]) : Buffer.from(reply.body)).toString();
   return { ...rest, body: `${JSON.stringify(JSON.parse(text), undefined, 2)}\n` };
 }

@@ -14,6 +14,8 @@ export interface RequestInfo {
   readonly subresource: string;
   /** What follows the subresource: a proxy's path. */
   readonly rest: readonly string[];
+  /** It came as `/api/v1/watch/…`: a watch whatever its method, and of no subresource. */
+  readonly oldWatch?: boolean;
 }
 
 const writeVerbs: Readonly<Record<string, string>> = {
@@ -61,8 +63,9 @@ export function parseRequest(method: string, url: string): RequestInfo {
     if (inside) rest.splice(0, 2);
   }
   const [resource = "", name = "", subresource = "", ...more] = rest;
-  const verb = old && method === "GET" ? "watch" : resourceVerb(method, name, query);
-  return { isResource: true, verb, path, query, group, version, namespace, resource, name, subresource, rest: more };
+  const verb = old ? "watch" : resourceVerb(method, name, query);
+  const info = { isResource: true, verb, path, query, group, version, namespace, resource, name, subresource };
+  return { ...info, rest: more, ...(old ? { oldWatch: true } : {}) };
 }
 
 function resourceVerb(method: string, name: string, query: URLSearchParams): string {

@@ -3,17 +3,17 @@ import { columns as scaleColumns } from "../kinds/define.ts";
 import type { Kind } from "../kinds/definition.ts";
 import { age } from "../kinds/print.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
-import type { Dict, StoredObject } from "../object.ts";
+import { type Dict, keyOf, type StoredObject } from "../object.ts";
 import { type Applied, applyConfiguration } from "../patch/managed-fields.ts";
 import { fieldPath, parentEntries, scaleEntries } from "../patch/scale-managers.ts";
 import { acceptedForm } from "./accept.ts";
-import { readConfiguration } from "./apply.ts";
+import { readApplied, readConfiguration } from "./apply.ts";
 import { check, type Expected } from "./body.ts";
 import { jsonReply, type Reply } from "./call.ts";
 import type { KindCall } from "./handler.ts";
 import { includeObject } from "./list.ts";
 import { flag } from "./list-options.ts";
-import { keyOf, type WriteOptions } from "./objects.ts";
+import type { WriteOptions } from "./objects.ts";
 import { patchTypeOf } from "./patches.ts";
 import type { SubresourceDeps } from "./subresource-deps.ts";
 import { subresourceWriter } from "./subresource-writer.ts";
@@ -52,7 +52,7 @@ async function applyScale(
 ): Promise<Reply> {
   const { kind, info, call } = request;
   const { schema, apiVersion, type } = expected;
-  const configuration = readConfiguration(expected, request, await call.body());
+  const configuration = readConfiguration(expected, request, await readApplied(request, await call.body()));
   const path = fieldPath(kind.scale?.custom?.fields ?? ["spec", "replicas"]);
   const { sets } = deps.objects;
   const owner = {

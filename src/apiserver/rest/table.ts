@@ -1,9 +1,11 @@
 import type { Kind } from "../kinds/definition.ts";
 import type { StoredObject } from "../object.ts";
+import type { Entry } from "../store/index.ts";
 
 /** What rows carry of their object. */
 export type IncludeObject = "None" | "Metadata" | "Object";
 
+const metadataHead = `"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1"`;
 const tableHead = `"kind":"Table","apiVersion":"meta.k8s.io/v1"`;
 
 /** The columns of a kind as JSON. */
@@ -22,6 +24,18 @@ export function rowOf(row: readonly unknown[], object: StoredObject, include: In
   if (include === "None") return `{"cells":${cells}}`;
   const shown = include === "Object" ? object : partialMetadata(object);
   return `{"cells":${cells},"object":${JSON.stringify(shown)}}`;
+}
+
+/** The row of a stored object in a kind's own version. */
+export function entryRowJson(kind: Kind, entry: Entry, include: IncludeObject, now: number): string {
+  const object = kind.fromStored(entry.object);
+  if (include !== "Metadata" || object !== entry.object) return rowJson(kind, object, include, now);
+  return `{"cells":${JSON.stringify(kind.row(object, now))},"object":${entryMetadataJson(entry)}}`;
+}
+
+/** The PartialObjectMetadata of a stored object as JSON. */
+export function entryMetadataJson(entry: Entry): string {
+  return `{${metadataHead},"metadata":${entry.metadataJson}}`;
 }
 
 /** A Table's JSON before and after its rows; without columns for the later events of a watch. */

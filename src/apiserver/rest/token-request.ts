@@ -1,11 +1,10 @@
 import { nodeOf } from "../auth/node-authorizer.ts";
 import type { TokenBinding, TokenIssuer, TokenSubject } from "../auth/tokens.ts";
 import { badRequest, conflict, FieldErrors, forbidden, methodNotAllowed, notFound, StatusError } from "../errors.ts";
-import { isDict, type StoredObject } from "../object.ts";
+import { isDict, keyOf, type StoredObject } from "../object.ts";
 import { readObject } from "./body.ts";
 import { jsonReply, type Reply } from "./call.ts";
 import type { KindCall } from "./handler.ts";
-import { keyOf } from "./objects.ts";
 import type { SubresourceDeps } from "./subresource-deps.ts";
 import { timestamp } from "./time.ts";
 

@@ -1,7 +1,6 @@
 import { expired, type StatusError } from "../errors.ts";
 import type { Kind } from "../kinds/definition.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
-import type { StoredObject } from "../object.ts";
 import { type Change, CompactedError, type Entry, type Store } from "../store/index.ts";
 import { acceptedForm } from "./accept.ts";
 import type { Call, Reply, Sink } from "./call.ts";
@@ -9,7 +8,7 @@ import { entryJson, futureRevision, includeObject, parseRevision, selected } fro
 import { type ListOptions, listOptions } from "./list-options.ts";
 import type { RequestInfo } from "./request-info.ts";
 import { type Selection, selectionOf } from "./select.ts";
-import { columnsJson, partialMetadata, rowJson, tableJson } from "./table.ts";
+import { columnsJson, entryMetadataJson, entryRowJson, tableJson } from "./table.ts";
 
 /** A client that lets this much pile up is cut off; it will list again. */
 const backlogLimit = 16 << 20;
@@ -203,13 +202,12 @@ function formatOf(kind: Kind, info: RequestInfo, call: Call): Format {
     case "table": {
       const include = includeObject(info.query);
       const columns = columnsJson(kind);
-      const shown = (object: StoredObject) => rowJson(kind, object, include, Date.now());
       return {
         name: `table ${include}`,
         columnsOnce: true,
         object: (entry, first) =>
           tableJson({ resourceVersion: String(entry.revision) }, first ? columns : undefined, [
-            shown(kind.fromStored(entry.object)),
+            entryRowJson(kind, entry, include, Date.now()),
           ]),
         bookmark: (revision, end) => tableJson(bookmarkMeta(revision, end), undefined, []),
       };
@@ -218,7 +216,7 @@ function formatOf(kind: Kind, info: RequestInfo, call: Call): Format {
       return {
         name: "metadata",
         columnsOnce: false,
-        object: (entry) => JSON.stringify(partialMetadata(entry.object)),
+        object: entryMetadataJson,
         bookmark: (revision, end) =>
           JSON.stringify({
             kind: "PartialObjectMetadata",

@@ -1,18 +1,18 @@
 import { FieldErrors } from "../errors.ts";
 import type { Kind } from "../kinds/definition.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
-import { type Dict, isDict, type StoredObject } from "../object.ts";
+import { type Dict, isDict, keyOf, type StoredObject } from "../object.ts";
 import type { Schema } from "../schema/schema.ts";
 import type { Store } from "../store/index.ts";
 import { acceptedForm } from "./accept.ts";
-import { applyObject } from "./apply.ts";
+import { applyObject, readApplied } from "./apply.ts";
 import { check, type Expected, parseBody, readObject } from "./body.ts";
 import { type Call, jsonReply, type Reply } from "./call.ts";
 import type { DeleteOptions } from "./deletion.ts";
 import type { KindCall } from "./handler.ts";
 import { includeObject, listPage } from "./list.ts";
 import { flag, notSupported, numberOf } from "./list-options.ts";
-import { keyOf, type Objects } from "./objects.ts";
+import type { Objects } from "./objects.ts";
 import { patchTypeOf, readPatch } from "./patches.ts";
 import { columnsJson, partialMetadata, rowJson, tableJson } from "./table.ts";
 import { checkDryRun, strictness, writeOptions } from "./write-options.ts";
@@ -57,7 +57,7 @@ export class Writes {
     const body = await call.body();
     if (type === "apply") {
       const deps = { store: this.#store, schema: this.#schema, objects: this.#objects };
-      const { object, created } = applyObject(deps, request, body, options);
+      const { object, created } = applyObject(deps, request, await readApplied(request, body), options);
       await this.#store.settled();
       return this.#answer(request, kind.fromStored(object), created ? 201 : 200);
     }
@@ -142,7 +142,7 @@ async function readDeleteOptions(call: Call, query: URLSearchParams, schema: Sch
   let given: Dict = {};
   if (body.length > 0 && type.includes("protobuf")) given = await readObject(call, expected, lenient);
   else if (body.length > 0) {
-    const { value } = parseBody(body, type, expected);
+    const { value } = await parseBody(body, type, expected, call.yaml);
     given = check(isDict(value) ? { ...value, apiVersion: "v1", kind: "DeleteOptions" } : value, expected, lenient);
   }
   const grace = numberOf(query, "gracePeriodSeconds");

@@ -1,7 +1,8 @@
 import type { Kind } from "../kinds/definition.ts";
 import type { Registry } from "../kinds/registry.ts";
 import type { Dict, StoredObject } from "../object.ts";
-import type { Objects, WriteOptions } from "../rest/objects.ts";
+import type { Objects } from "../rest/objects.ts";
+import { ownWrite } from "../rest/own-write.ts";
 import type { Store } from "../store/index.ts";
 import { addressesOf, parentOf } from "./held.ts";
 
@@ -40,7 +41,7 @@ export class AddressLedger {
     for (const ip of addressesOf(service)) {
       if (known.includes(ip) || this.#store.get(this.#kind.storage, ip)) continue;
       const draft = addressDraft(ip, { namespace, name });
-      this.#objects.create(this.#kind, "", draft, write);
+      this.#objects.create(this.#kind, "", draft, ownWrite);
     }
   }
 
@@ -50,14 +51,6 @@ export class AddressLedger {
     if (present && parentOf(present) === `${namespace}/${name}`) this.#objects.delete(this.#kind, "", ip, {}, false);
   }
 }
-
-const write: WriteOptions = {
-  user: { name: "system:apiserver", groups: ["system:masters"] },
-  manager: "kube-apiserver",
-  dryRun: false,
-  subresource: "",
-  warn: () => {},
-};
 
 /** The IPAddress that stands for an address of a Service. */
 export function addressDraft(ip: string, service: { readonly namespace: string; readonly name: string }): Dict {

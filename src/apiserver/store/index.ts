@@ -1,4 +1,5 @@
 export { type Change, Entry } from "./entry.ts";
+export { CompactedError, StoreFailedError, TooLargeError } from "./errors.ts";
 export type { Durability } from "./log.ts";
 export { LogDamagedError } from "./log-format.ts";
-export { CompactedError, Store, StoreFailedError, type StoreOptions, TooLargeError } from "./store.ts";
+export { Store, type StoreOptions } from "./store.ts";

@@ -1,8 +1,10 @@
 import type { StoredObject } from "../object.ts";
 import { Collection } from "./collection.ts";
 import { type Change, Entry } from "./entry.ts";
+import { CompactedError, StoreFailedError, TooLargeError } from "./errors.ts";
 import { AppendLog, type Durability, type LogOptions } from "./log.ts";
 import type { LogRecord } from "./log-format.ts";
+import { snapshotOf } from "./snapshot.ts";
 
 /** How a store keeps and remembers. */
 export interface StoreOptions {
@@ -20,34 +22,8 @@ export interface StoreOptions {
   readonly rewriteFrom?: number;
 }
 
-/** Nothing is kept at present: the log cannot be written. What was not acknowledged may or may not be there later. */
-export class StoreFailedError extends Error {
-  constructor(cause: Error) {
-    super(`the store cannot keep anything at present: ${cause.message}`);
-  }
-}
-
-/** The revision asked for is no longer remembered. */
-export class CompactedError extends Error {
-  readonly requested: number;
-  readonly oldest: number;
-
-  constructor(requested: number, oldest: number) {
-    super(`revision ${requested} has been compacted, the oldest kept is ${oldest}`);
-    this.requested = requested;
-    this.oldest = oldest;
-  }
-}
-
 /** Largest object in bytes of JSON (etcd's request limit as kube-apiserver sets it). */
 const objectLimit = 1.5 * 1024 * 1024;
-
-/** An object is larger than the store takes; the message is the one that clients know from etcd. */
-export class TooLargeError extends Error {
-  constructor() {
-    super("etcdserver: request is too large");
-  }
-}
 
 /** A character has three bytes of UTF-8 at most: only large texts have to be measured. */
 function isTooLarge(json: string): boolean {
@@ -340,20 +316,6 @@ export class Store {
       previous,
       encodings: new Map(),
     });
-  }
-}
-
-/** Everything there is at a revision, as records. */
-function* snapshotOf(
-  revision: number,
-  all: readonly { readonly resource: string; readonly entries: readonly Entry[] }[],
-): Generator<LogRecord> {
-  // The first record carries the counter, which may be ahead of every object that is left.
-  yield { revision, resource: "-", key: "-", json: "{}", snapshot: true };
-  for (const { resource, entries } of all) {
-    for (const entry of entries) {
-      yield { revision: entry.revision, resource, key: entry.key, json: entry.json, snapshot: true };
-    }
   }
 }
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { isNotFound, resources, type Service } from "#api/index.ts";
 import { parseCidr } from "#base/ip.ts";
-import { ControlPlane } from "../testing/plane.ts";
+import { InProcessCluster } from "../testing/cluster.ts";
 import { addressFor, addressResources, type IpAddress, managedBy, managedByLabel, type ServiceCidr } from "./model.ts";
 import { checkAddress, checkService, type Lookup, planServiceCidr, protection } from "./plan.ts";
 
@@ -105,10 +105,10 @@ describe("ServiceCIDR plan", () => {
 });
 
 describe("Service addresses with the API server", () => {
-  let plane: ControlPlane;
+  let plane: InProcessCluster;
   const { ipAddresses, serviceCidrs } = addressResources;
   beforeEach(() => {
-    plane = new ControlPlane(["10.96.0.0/24"]);
+    plane = new InProcessCluster(["10.96.0.0/24"]);
   });
   afterEach(async () => await plane.stop());
   const until = async (what: () => Promise<unknown>, expected: unknown) =>
@@ -125,24 +125,24 @@ describe("Service addresses with the API server", () => {
     });
 
   it("an IPAddress deleted by hand comes back, a leaked one goes, with events", async () => {
-    await plane.start();
+    await plane.startControllers();
     await create("web", "10.96.0.50");
     await plane.client.delete(ipAddresses, "10.96.0.50");
     await until(() => exists("10.96.0.50"), true);
     await until(
-      () => plane.events("ClusterIPNotAllocated"),
+      () => plane.messages("ClusterIPNotAllocated"),
       ["Cluster IP [IPv4]: 10.96.0.50 is not allocated; repairing"],
     );
     await plane.client.create(ipAddresses, addressFor("10.96.0.60", service("nobody")));
     await until(() => exists("10.96.0.60"), false);
     const mine = { ...addressFor("10.96.0.70", service("nobody")), metadata: { name: "10.96.0.70" } };
     await plane.client.create(ipAddresses, mine);
-    await until(async () => (await plane.events("IPAddressNotAllocated")).length, 1);
+    await until(async () => (await plane.messages("IPAddressNotAllocated")).length, 1);
     expect(await exists("10.96.0.70")).toBe(true);
   });
 
   it("says nothing of Services that come and go as they should", async () => {
-    const controllers = await plane.start();
+    const controllers = await plane.startControllers();
     for (let i = 0; i < 20; i++) await create(`s${i}`, `10.96.0.${100 + i}`);
     for (let i = 0; i < 20; i++) await plane.client.delete(resources.services, `s${i}`, "default");
     await controllers.idle();
@@ -159,12 +159,12 @@ describe("Service addresses with the API server", () => {
       ...addressFor("10.96.0.99", service("lost")),
       metadata: { name: "10.96.0.99", labels },
     });
-    await plane.start();
+    await plane.startControllers();
     await until(async () => [await exists("10.96.0.50"), await exists("10.96.0.99")], [true, false]);
   });
 
   it("keep their ServiceCIDR until the last of them is gone", async () => {
-    await plane.start();
+    await plane.startControllers();
     await plane.client.create(serviceCidrs, { metadata: { name: "more" }, spec: { cidrs: ["10.200.0.0/28"] } });
     const ready = async (name: string) =>
       (await plane.client.get<ServiceCidr>(serviceCidrs, name)).status?.conditions?.map(({ type, status, reason }) => [

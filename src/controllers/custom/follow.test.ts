@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type KubeObject, resource, resources } from "#api/index.ts";
-import { ControlPlane } from "../testing/plane.ts";
+import { InProcessCluster } from "../testing/cluster.ts";
 
 const gadgets = resource<KubeObject>("example.com", "v1", "networkpolicies", "Gadget");
 
@@ -22,9 +22,9 @@ const definition = {
   },
 };
 
-let plane: ControlPlane;
+let plane: InProcessCluster;
 beforeEach(() => {
-  plane = new ControlPlane();
+  plane = new InProcessCluster();
 });
 afterEach(() => plane.stop());
 
@@ -59,7 +59,7 @@ async function gone(name: string): Promise<void> {
 
 describe("controllers learn kinds of custom objects while they run", () => {
   it("collects what a custom object owned, of a kind that came later", async () => {
-    await plane.start();
+    await plane.startControllers();
     await define();
     const owner = await make("one");
     await own("owned", owner);
@@ -68,7 +68,7 @@ describe("controllers learn kinds of custom objects while they run", () => {
   });
 
   it("keeps what an owner holds that is there", async () => {
-    await plane.start();
+    await plane.startControllers();
     await define();
     const [stays, goes] = [await make("stays"), await make("goes")];
     await own("kept", stays);
@@ -79,7 +79,7 @@ describe("controllers learn kinds of custom objects while they run", () => {
   });
 
   it("collects what the objects owned when their definition goes", async () => {
-    await plane.start();
+    await plane.startControllers();
     await define();
     await own("owned", await make("one"));
     await plane.client.delete(customResourceDefinitions, "networkpolicies.example.com");
@@ -89,7 +89,7 @@ describe("controllers learn kinds of custom objects while they run", () => {
   it("knows the definitions that were there before it", async () => {
     await define();
     await own("owned", await make("one"));
-    const controllers = await plane.start();
+    const controllers = await plane.startControllers();
     await plane.client.delete(gadgets, "one", "default");
     await gone("owned");
     await plane.client.delete(customResourceDefinitions, "networkpolicies.example.com");
@@ -98,7 +98,7 @@ describe("controllers learn kinds of custom objects while they run", () => {
   });
 
   it("empties a namespace of custom objects", async () => {
-    await plane.start();
+    await plane.startControllers();
     await define();
     await plane.client.create(resources.namespaces, { metadata: { name: "space" } });
     await plane.client.create(gadgets, { metadata: { name: "one", namespace: "space" } });
@@ -112,7 +112,7 @@ describe("controllers learn kinds of custom objects while they run", () => {
   });
 
   it("says nothing of custom objects, whose controllers it cannot know", async () => {
-    const controllers = await plane.start();
+    const controllers = await plane.startControllers();
     await define();
     await make("one");
     await controllers.stop();

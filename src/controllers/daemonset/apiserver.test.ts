@@ -22,8 +22,8 @@ describe("DaemonSets with the API server", () => {
     cluster = await new InProcessCluster().start();
     await cluster.client.create(resources.daemonSets, agent());
     await cluster.until(nodesOf, ["node01", "node02"]);
-    await cluster.addNode("node03", { taints: [{ key: "special", effect: "NoSchedule" }] });
-    await cluster.addNode("node04");
+    await cluster.node("node03", { spec: { taints: [{ key: "special", effect: "NoSchedule" }] } });
+    await cluster.node("node04");
     await cluster.until(nodesOf, ["node01", "node02", "node04"]);
     const [pod] = await cluster.all(resources.pods);
     expect(pod?.metadata.labels).toMatchObject({ app: "agent", "pod-template-generation": "1" });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Condition, type EndpointSlice, type Node, type Pod, resources } from "#api/index.ts";
 import { conditionOf } from "../objects.ts";
-import { ControlPlane } from "../testing/plane.ts";
+import { InProcessCluster } from "../testing/cluster.ts";
 import { type EvictionRule, evictionRules } from "./disruption.ts";
 import { graceMs } from "./eviction.ts";
 import { planNode } from "./lifecycle.ts";
@@ -130,9 +130,9 @@ describe("pod collection plan", () => {
 });
 
 describe("nodes with the API server", () => {
-  let plane: ControlPlane;
+  let plane: InProcessCluster;
   beforeEach(() => {
-    plane = new ControlPlane();
+    plane = new InProcessCluster();
   });
   afterEach(async () => await plane.stop());
   const until = async (what: () => Promise<unknown>, expected: unknown) =>
@@ -148,7 +148,7 @@ describe("nodes with the API server", () => {
   };
 
   it("a silent node is Unknown, tainted, its pods leave Services and are evicted; it returns", async () => {
-    await plane.start({ nodeGraceMs: 400 });
+    await plane.startControllers({ nodeGraceMs: 400 });
     await plane.node("node01");
     await plane.node("node02");
     const [stop1, stop2] = [beat("node01"), beat("node02")];
@@ -186,7 +186,7 @@ describe("nodes with the API server", () => {
       reason: "DeletionByTaintManager",
       message: "Taint manager: deleting due to NoExecute taint",
     });
-    await until(() => plane.events("TaintManagerEviction"), ["Marking for deletion Pod default/goes"]);
+    await until(() => plane.messages("TaintManagerEviction"), ["Marking for deletion Pod default/goes"]);
     expect((await plane.getPod("stays"))?.metadata.deletionTimestamp).toBeUndefined();
 
     const stop = beat("node01");
@@ -197,7 +197,7 @@ describe("nodes with the API server", () => {
   });
 
   it("evicts after tolerationSeconds, and not when the taint goes before", async () => {
-    await plane.start();
+    await plane.startControllers();
     await plane.node("node01");
     await plane.node("node02");
     const tolerant = (tolerationSeconds: number): Partial<Pod["spec"]> => ({
@@ -212,14 +212,14 @@ describe("nodes with the API server", () => {
     await until(async () => (await plane.getPod("short"))?.metadata.deletionTimestamp !== undefined, true);
     await taint([]);
     await until(
-      async () => (await plane.events("TaintManagerEviction")).sort(),
+      async () => (await plane.messages("TaintManagerEviction")).sort(),
       ["Cancelling deletion of Pod default/long", "Marking for deletion Pod default/short"],
     );
     expect((await plane.getPod("long"))?.metadata.deletionTimestamp).toBeUndefined();
   });
 
   it("collects pods of a deleted node, and pods deleted before they had one", async () => {
-    await plane.start({ podGcQuarantineMs: 50 });
+    await plane.startControllers({ podGcQuarantineMs: 50 });
     await plane.node("node01");
     await plane.pod("orphan", { nodeName: "node01" });
     await plane.run("orphan", "10.244.0.2");
@@ -230,12 +230,12 @@ describe("nodes with the API server", () => {
     await until(async () => (await plane.getPod("never"))?.status?.phase, "Failed");
     await plane.client.delete(resources.nodes, "node01");
     await until(() => plane.getPod("orphan"), undefined);
-    await until(() => plane.events("RemovingNode"), ["Node node01 event: Removing Node node01 from Controller"]);
-    await until(() => plane.events("RegisteredNode"), ["Node node01 event: Registered Node node01 in Controller"]);
+    await until(() => plane.messages("RemovingNode"), ["Node node01 event: Removing Node node01 from Controller"]);
+    await until(() => plane.messages("RegisteredNode"), ["Node node01 event: Registered Node node01 in Controller"]);
   });
 
   it("keeps no more ended pods than the threshold", async () => {
-    await plane.start({ terminatedPodThreshold: 2 });
+    await plane.startControllers({ terminatedPodThreshold: 2 });
     await plane.node("node01");
     for (const name of ["a", "b", "c"]) {
       await plane.pod(name, { nodeName: "node01" });
@@ -246,12 +246,15 @@ describe("nodes with the API server", () => {
   });
 
   it("frees a deleted node's subnet, and says when there is none left", async () => {
-    await plane.start({ podCidrs: ["10.244.0.0/23", "fd00:10:244::/63"], nodeCidrMaskSize: { ipv4: 24, ipv6: 64 } });
+    await plane.startControllers({
+      podCidrs: ["10.244.0.0/23", "fd00:10:244::/63"],
+      nodeCidrMaskSize: { ipv4: 24, ipv6: 64 },
+    });
     for (const name of ["node01", "node02", "node03"]) await plane.node(name);
     const cidrs = async (name: string) => (await getNode(name)).spec?.podCIDRs;
     await until(() => cidrs("node01"), ["10.244.0.0/24", "fd00:10:244::/64"]);
     await until(() => cidrs("node02"), ["10.244.1.0/24", "fd00:10:244:1::/64"]);
-    await until(() => plane.events("CIDRNotAvailable"), ["Node node03 status is now: CIDRNotAvailable"]);
+    await until(() => plane.messages("CIDRNotAvailable"), ["Node node03 status is now: CIDRNotAvailable"]);
     await plane.client.delete(resources.nodes, "node01");
     await until(() => cidrs("node03"), ["10.244.0.0/24", "fd00:10:244::/64"]);
   });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Condition, type KubeObject, type Pod, resource, resources } from "#api/index.ts";
 import { conditionOf } from "../objects.ts";
-import { ControlPlane } from "../testing/plane.ts";
+import { InProcessCluster } from "../testing/cluster.ts";
 
 const priorityClasses = resource<KubeObject & { value: number }>(
   "scheduling.k8s.io",
@@ -15,10 +15,10 @@ const cpu = (amount: string): Partial<Pod["spec"]> => ({
 });
 
 describe("scheduler with the API server", () => {
-  let plane: ControlPlane;
+  let plane: InProcessCluster;
   beforeEach(async () => {
-    plane = new ControlPlane();
-    await plane.start();
+    plane = new InProcessCluster();
+    await plane.startControllers();
   });
   afterEach(async () => await plane.stop());
   const until = async (what: () => Promise<unknown>, expected: unknown) =>
@@ -32,7 +32,7 @@ describe("scheduler with the API server", () => {
     await plane.pod("p");
     await until(() => nodeOf("p"), "node01");
     expect(await scheduled("p")).toMatchObject({ status: "True" });
-    await until(() => plane.events("Scheduled"), ["Successfully assigned default/p to node01"]);
+    await until(() => plane.messages("Scheduled"), ["Successfully assigned default/p to node01"]);
   });
 
   it("holds a gated pod back without a complaint, until its last gate goes", async () => {
@@ -46,7 +46,7 @@ describe("scheduler with the API server", () => {
     const none = { spec: { schedulingGates: [] } };
     await plane.client.patch(resources.pods, "p", "default", none, { type: "merge" });
     await until(() => nodeOf("p"), "node01");
-    expect(await plane.events("FailedScheduling")).toEqual([]);
+    expect(await plane.messages("FailedScheduling")).toEqual([]);
   });
 
   it("leaves pods of other schedulers alone", async () => {

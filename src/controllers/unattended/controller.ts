@@ -26,7 +26,6 @@ const UNATTENDED: Readonly<Record<string, string>> = {
   networkpolicies: "no packet is dropped because of it",
   persistentvolumeclaims: "no volume is bound to it",
   persistentvolumes: "no claim is bound to it",
-  storageclasses: "no volume is made by it",
 };
 
 /** Says of every object that is made, by an event on it, when nothing in this cluster will act on it. */

@@ -60,21 +60,21 @@ describe("transport", () => {
 describe("TCP limits", () => {
   const answerer = () => new Answerer("dns://:0", [], () => 0);
   const limits = { idleMs: 60, messageMs: 100, connections: 2, pipelined: 4, unsentBytes: 1 << 20 };
-  const closes = async (socket: Socket) => {
-    const begin = Date.now();
-    socket.resume();
-    await once(socket, "close");
-    return Date.now() - begin;
-  };
+  const closes = (socket: Socket) =>
+    new Promise<void>((resolve) => {
+      // What the server has not read when it closes makes its end a reset.
+      socket.on("error", () => {});
+      socket.once("close", () => resolve());
+      socket.resume();
+    });
 
   it("ends silent connections, and those that drip a message", async () => {
     const listener = await listenTcp("127.0.0.1", 0, answerer(), limits);
     const silent = connect(listener.port, "127.0.0.1");
-    expect(await closes(silent)).toBeLessThan(5000);
+    await closes(silent);
     const dripping = connect(listener.port, "127.0.0.1");
     const timer = setInterval(() => dripping.writable && dripping.write(Uint8Array.of(1)), 20);
-    dripping.on("error", () => {});
-    expect(await closes(dripping)).toBeLessThan(5000);
+    await closes(dripping);
     clearInterval(timer);
     await listener.close();
   });

@@ -31,8 +31,8 @@ export type ImageAnswer =
   | {
       readonly ok: true;
       readonly image: ImageFacts;
-      /** Absent: it was there already, and no registry was asked. */
-      readonly pulled?: { readonly ms: number };
+      /** How long that took, also with the time until its turn. Absent: it was here already, and no registry was asked. */
+      readonly pulled?: { readonly ms: number; readonly withWaitingMs: number };
     }
   | {
       readonly ok: false;

@@ -6,9 +6,12 @@ import type { Puller } from "../puller.ts";
 import { formatReference, parseWithTag, type Reference, repositoryName } from "../reference.ts";
 import type { ClusterUses, ImageRecord, ImageStore, LayerKeeper } from "../store/index.ts";
 import type { ImageAnswer, ImageFacts, ImageRequest, ImagesState } from "./protocol.ts";
+import { Turns } from "./turns.ts";
 
 /** How long a registry that did not answer is not waited for again, in ms. */
 const SILENT_MS = 10_000;
+/** Images that are pulled at the same time. */
+const AT_ONCE = 4;
 
 /** What images are given out from. */
 export interface PullsDeps {
@@ -30,6 +33,7 @@ export class Pulls {
   readonly #deps: PullsDeps;
   readonly #now: () => number;
   readonly #underWay = new Map<string, Promise<ImageAnswer>>();
+  readonly #turns = new Turns(AT_ONCE);
   /** Registries that did not answer. */
   readonly #silent = new Map<string, Silence>();
 
@@ -62,17 +66,27 @@ export class Pulls {
     let record: ImageRecord | undefined;
     try {
       const reference = parseWithTag(request.image);
-      record = this.#deps.store.find(reference);
+      record = this.#present(reference);
       if (request.policy !== "Always" && record) return { ok: true, image: await this.#give(record) };
       if (request.policy === "Never")
         return { ok: false, code: "NotPresent", message: `${formatReference(reference)} is not here`, present: false };
-      const began = this.#now();
-      const pulled = await this.#pull(reference, request);
-      return { ok: true, image: await this.#give(pulled), pulled: { ms: Math.round(this.#now() - began) } };
+      const asked = this.#now();
+      return await this.#turns.take(async () => {
+        const began = this.#now();
+        const pulled = await this.#pull(reference, request);
+        const ms = (since: number) => Math.round(this.#now() - since);
+        return { ok: true, image: await this.#give(pulled), pulled: { ms: ms(began), withWaitingMs: ms(asked) } };
+      });
     } catch (error) {
       const code = error instanceof ImageFault ? error.code : "Failed";
       return { ok: false, code, message: (error as Error).message, present: record !== undefined };
     }
+  }
+
+  /** What is here whole. */
+  #present(reference: Reference): ImageRecord | undefined {
+    const record = this.#deps.store.find(reference);
+    return record && this.#deps.store.isWhole(record) ? record : undefined;
   }
 
   /** A registry that was silent a moment ago is not waited for: pods would start as slowly as it fails. */

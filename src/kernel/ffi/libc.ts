@@ -32,7 +32,7 @@ function bind() {
     write: library.func("long write(int, const void*, size_t)"),
     mknod: library.func("int mknod(const void*, uint, ulong)"),
     lsetxattr: library.func("int lsetxattr(const void*, const char*, const void*, size_t, int)"),
-    memfdCreate: library.func("int memfd_create(const char*, uint)"),
+    memfdCreate: library.func("int memfd_create(const void*, uint)"),
     mkfifo: library.func("int mkfifo(const char*, uint)"),
     splice: library.func("long splice(int, void*, int, void*, size_t, uint)"),
     fallocate: library.func("int fallocate(int, int, long, long)"),

@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
+import { openLastWords } from "#base/logFile.ts";
 import type { PodServers, ServedContainer } from "../pods/index.ts";
 import { type EchoCommand, type EchoReply, onLines } from "./control.ts";
 
@@ -132,7 +133,7 @@ export class EchoClient implements PodServers {
   async #startProcess(): Promise<void> {
     const [program, ...args] = this.#options.command;
     if (program === undefined) throw new Error("no command for the echo process");
-    const log = openSync(this.#options.log, "a");
+    const log = openLastWords(this.#options.log);
     // Detached, so that it is no part of what a signal to the agent's group reaches.
     const child = spawn(program, [...args, `--socket=${this.#options.socket}`], {
       detached: true,

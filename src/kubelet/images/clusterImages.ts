@@ -1,6 +1,6 @@
 import { errorMessage } from "#base/errors.ts";
 import { type ImageAnswer, ImageClient, type ImagesState } from "#images/index.ts";
-import { checkName, invalidName } from "./names.ts";
+import { checkName, invalidName, neverPulled } from "./names.ts";
 import { pulledImage } from "./pulled.ts";
 import { type ContainerImage, ImageError, type ImageSource, type ImageWish } from "./source.ts";
 import type { TemplateImages } from "./templates.ts";
@@ -92,11 +92,7 @@ export class ClusterImages implements ImageSource {
 
   #error(reference: string, { code, message, present }: Refusal): ImageError {
     if (code === "InvalidName") return invalidName(reference, message);
-    if (code === "NotPresent")
-      return new ImageError(
-        "ErrImageNeverPull",
-        `Container image ${JSON.stringify(reference)} is not present with pull policy of Never`,
-      );
+    if (code === "NotPresent") return neverPulled(reference);
     const status = code === "NotFound" ? "NotFound" : "Unknown";
     const words = `rpc error: code = ${status} desc = ${message}`;
     const strict = code === "Unreachable" && !present && this.#state?.settings.strict;

@@ -127,7 +127,7 @@ describe("where a node's images come from", () => {
       stopSignal: "SIGQUIT",
     };
     const image = { name: "reg/a:1", imageId: "reg/a@sha256:1", layers: ["low", "high"], config, size: 123 };
-    answer = { ok: true, image, pulled: { ms: 1200 } };
+    answer = { ok: true, image, pulled: { ms: 1200, withWaitingMs: 1500 } };
     expect(await source.pull(wish("reg/a:1"))).toMatchObject({
       id: "reg/a@sha256:1",
       layers: ["/layers/low", "/layers/high"],
@@ -137,7 +137,7 @@ describe("where a node's images come from", () => {
       workingDir: "/srv",
       user: { uid: 7, gid: 8 },
       stopSignal: 3,
-      pulled: { ms: 1200, size: 123 },
+      pulled: { ms: 1200, withWaitingMs: 1500, size: 123 },
     });
     expect(asked).toEqual([
       { image: "reg/a:1", policy: "Never", keyring: { entries: [] } },

@@ -19,3 +19,9 @@ export function invalidName(reference: string, words: string): ImageError {
     `Failed to apply default image tag ${name}: couldn't parse image name ${name}: ${words}`,
   );
 }
+
+/** The kubelet's error for an image that is not here and is not to be asked for. */
+export function neverPulled(reference: string): ImageError {
+  const words = `Container image ${JSON.stringify(reference)} is not present with pull policy of Never`;
+  return new ImageError("ErrImageNeverPull", words);
+}

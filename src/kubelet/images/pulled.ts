@@ -28,7 +28,7 @@ export function pulledImage(
   reference: string,
   { imageId, layers, config, size }: ImageFacts,
   folder: string,
-  pulled: { readonly ms: number } | undefined,
+  pulled: { readonly ms: number; readonly withWaitingMs: number } | undefined,
 ): ContainerImage {
   const paths = layers.map((layer) => `${folder}/${layer}`);
   const { user, home } = imageUser(config.user, paths);
@@ -45,6 +45,6 @@ export function pulledImage(
     files: FILES,
     layers: paths,
     mounts: [],
-    ...(pulled ? { pulled: { ms: pulled.ms, size } } : {}),
+    ...(pulled ? { pulled: { ...pulled, size } } : {}),
   };
 }

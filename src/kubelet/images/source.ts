@@ -44,8 +44,8 @@ export interface ContainerImage {
   readonly mounts: readonly Mount[];
   /** Event that tells people what this image really is. */
   readonly notice?: { readonly reason: string; readonly message: string };
-  /** A registry was asked; how long that took, and the image's size in bytes. Absent: it was here already. */
-  readonly pulled?: { readonly ms: number; readonly size: number };
+  /** A registry was asked; how long that took, also with waiting, and the size in bytes. Absent: it was here already. */
+  readonly pulled?: { readonly ms: number; readonly withWaitingMs: number; readonly size: number };
   /** The node's serving process answers for the container; its own process only stands for it. */
   readonly served?: "echo";
 }

@@ -3,7 +3,7 @@ import { accessSync, readFileSync } from "node:fs";
 import { familiarName, parseWithTag } from "#images/index.ts";
 import type { Mount } from "#kernel/mounts/index.ts";
 import { baseFiles } from "./baseFiles.ts";
-import { checkName } from "./names.ts";
+import { checkName, neverPulled } from "./names.ts";
 import { NGINX_HTML, nginxFiles } from "./nginx.ts";
 import { type ContainerImage, ImageError, type ImageFile, type ImageSource, type ImageWish } from "./source.ts";
 
@@ -62,6 +62,12 @@ export function hasManyUsers(uidMap = readFileSync("/proc/self/uid_map", "utf8")
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const PAGES = "/.podwire/nginx-html";
 
+/** What is no program is an argument of curl's: `-- https://…` does what it says. */
+const CURL = `#!/bin/sh
+command -v "$1" >/dev/null 2>&1 || set -- curl "$@"
+exec "$@"
+`;
+
 /** A script as a file of the root, so that a command line written for the real image finds its program. */
 function script(path: string, command: readonly string[]): ImageFile {
   return { path, text: `#!/bin/sh\nexec ${command.join(" ")} "$@"\n`, mode: 0o755 };
@@ -76,8 +82,8 @@ function templates({ programs, manyUsers }: TemplateOptions): readonly Template[
       own: true,
       repositories: ["podwire/toolbox"],
       entrypoint: [],
-      // With a terminal a shell, else something that stays.
-      cmd: ["/bin/sh", "-c", "if [ -t 0 ]; then exec /bin/bash; fi; exec sleep infinity"],
+      // With a terminal a shell, else something that stays until it is told to end.
+      cmd: ["/bin/sh", "-c", "if [ -t 0 ]; then exec /bin/bash; fi; trap 'exit 0' TERM; sleep infinity & wait"],
     },
     {
       ...plain,
@@ -131,6 +137,38 @@ function templates({ programs, manyUsers }: TemplateOptions): readonly Template[
         ...nginxFiles(manyUsers ? "www-data" : "root", PAGES).filter((f) => !f.path.startsWith("/.podwire")),
         script("/nginx-ingress-controller", programs.command("ingress")),
       ],
+    },
+    {
+      ...plain,
+      name: "alpine",
+      repositories: ["alpine", "bash", "debian", "ubuntu"],
+      entrypoint: [],
+      cmd: ["/bin/sh"],
+    },
+    {
+      ...plain,
+      name: "curl",
+      repositories: ["curlimages/curl", "quay.io/curl/curl"],
+      needs: ["/usr/bin/curl"],
+      entrypoint: ["/entrypoint.sh"],
+      cmd: ["curl"],
+      files: [{ path: "/entrypoint.sh", text: CURL, mode: 0o755 }],
+    },
+    {
+      ...plain,
+      name: "agnhost",
+      repositories: ["registry.k8s.io/e2e-test-images/agnhost", "k8s.gcr.io/e2e-test-images/agnhost"],
+      entrypoint: ["/agnhost"],
+      cmd: ["pause"],
+      files: [script("/agnhost", programs.command("agnhost"))],
+    },
+    {
+      ...plain,
+      name: "pause",
+      repositories: ["registry.k8s.io/pause", "k8s.gcr.io/pause"],
+      entrypoint: ["/pause"],
+      cmd: [],
+      files: [script("/pause", ["/usr/bin/sleep", "infinity"])],
     },
   ];
 }
@@ -195,9 +233,10 @@ export class TemplateImages implements ImageSource {
   }
 
   /** The images of a node for which nobody pulls any. */
-  async pull({ reference }: ImageWish): Promise<ContainerImage> {
+  async pull({ reference, policy }: ImageWish): Promise<ContainerImage> {
     checkName(reference);
     const template = this.#find(reference, {});
+    if (!template && policy === "Never") throw neverPulled(reference);
     if (!template) {
       const known = this.#templates.map((t) => t.name).join(", ");
       const message = `failed to pull image "${reference}": no registry is configured and no template has this name (templates: ${known})`;

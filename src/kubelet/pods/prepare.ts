@@ -5,6 +5,7 @@ import type { ContainerSpec } from "../runtime/index.ts";
 import { ContainerConfigError, containerEnv, expand } from "../spec/env.ts";
 import { hostsFile, podHostname, resolvConf } from "../spec/files.ts";
 import type { PodDeps } from "./deps.ts";
+import type { PodNamespaces } from "./namespaces.ts";
 import type { SandboxRecord } from "./record.ts";
 import { containerSecurity } from "./security.ts";
 import type { PodStorage } from "./storage.ts";
@@ -15,6 +16,7 @@ export interface PodSetup {
   readonly sandbox?: SandboxRecord;
   readonly podIPs: readonly string[];
   readonly volumes: Pick<PodStorage, "mountsOf">;
+  readonly namespaces: Pick<PodNamespaces, "start" | "add" | "targetOf">;
 }
 
 /** Command line of a container: `command` replaces entrypoint and cmd, `args` replaces cmd (API, Container.command). */
@@ -35,6 +37,14 @@ export function servedArguments(container: Container, env: Record<string, string
   return [...(container.command ?? []).slice(1), ...(container.args ?? [])].map((text) => expand(text, env));
 }
 
+/** Settings of a pod's IPC namespace; those of its network are made with that. */
+function ipcSysctls({ spec }: Pod): Record<string, string> {
+  const ofIpc = (spec.securityContext?.sysctls ?? []).filter(({ name }) =>
+    /^(kernel\.(shm|msg|sem)|fs\.mqueue\.)/.test(name),
+  );
+  return Object.fromEntries(ofIpc.map(({ name, value }) => [name, value]));
+}
+
 /** The environment in which a container's variables are resolved. */
 async function environment(deps: PodDeps, pod: Pod, container: Container, image: ContainerImage, setup: PodSetup) {
   const namespace = pod.metadata.namespace ?? "default";
@@ -42,11 +52,12 @@ async function environment(deps: PodDeps, pod: Pod, container: Container, image:
     pod,
     podIPs: setup.podIPs,
     hostIPs: deps.node.addresses,
+    allocatable: deps.node.allocatable,
     configMap: (name) => deps.objects.configMap(namespace, name),
     secret: (name) => deps.objects.secret(namespace, name),
     services: await deps.services(),
   });
-  const hostname = podHostname(pod, deps.node.name);
+  const hostname = podHostname(pod, deps.node.name, deps.dns.clusterDomain);
   const terminal = container.tty ? { TERM: "xterm" } : {};
   return { HOME: "/root", HOSTNAME: hostname, ...terminal, ...image.env, ...declared };
 }
@@ -59,7 +70,7 @@ export interface Prepared {
 
 /**
  * Puts a container's specification together.
- * @throws ContainerConfigError, VolumeError
+ * @throws ContainerConfigError, VolumeError, ImageError
  */
 export async function prepareContainer(
   deps: PodDeps,
@@ -71,12 +82,12 @@ export async function prepareContainer(
 ): Promise<Prepared> {
   const env = await environment(deps, pod, container, image, setup);
   const security = containerSecurity(pod, container, image);
-  const hostname = podHostname(pod, deps.node.name);
+  const hostname = podHostname(pod, deps.node.name, deps.dns.clusterDomain);
   const served = image.served !== undefined;
   const argv = served ? [...image.entrypoint, ...image.cmd] : commandLine(container, image, env);
   if (argv.length === 0)
     throw new ContainerConfigError(`image ${image.reference} has no command and the container names none`);
-  const hosts = hostsFile(pod, setup.podIPs, hostname, deps.dns.clusterDomain, deps.nodeHosts());
+  const hosts = hostsFile(pod, setup.podIPs, deps.dns.clusterDomain, deps.nodeHosts());
   const spec: ContainerSpec = {
     id: run.id,
     podUid: pod.metadata.uid ?? "",
@@ -88,11 +99,13 @@ export async function prepareContainer(
     hostname,
     ...(setup.sandbox ? { netns: setup.sandbox.netns } : {}),
     etc: { "/etc/hosts": hosts, "/etc/resolv.conf": resolvConf(pod, deps.dns), "/etc/hostname": `${hostname}\n` },
-    volumes: [...setup.volumes.mountsOf(container, pod), makeMessageFile(deps, pod, container, run.count)],
+    volumes: [...setup.volumes.mountsOf(container, pod, env), makeMessageFile(deps, pod, container, run.count)],
     ...security,
     tty: container.tty ?? false,
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,
+    ...(pod.spec.hostIPC ? { sharedMemory: "/dev/shm" } : {}),
+    sysctls: ipcSysctls(pod),
     logPath: containerLogPath(deps.logFolders, pod, container.name, run.count),
   };
   return { spec, servedArgs: served ? servedArguments(container, env) : [] };

@@ -8,6 +8,8 @@ export interface ContainerRecord {
   /** Of the latest run. Written before its process starts, so that none can be without a record. */
   readonly id: string;
   readonly restartCount: number;
+  /** As the pod named it. */
+  readonly image: string;
   readonly imageId: string;
   readonly logPath: string;
   readonly startedAt: string;
@@ -36,6 +38,8 @@ export interface PodRecord {
   readonly pod: Pod;
   readonly startTime: string;
   readonly sandbox?: SandboxRecord;
+  /** Id of the process that holds the pod's namespaces. */
+  readonly holder?: string;
   readonly containers: Readonly<Record<string, ContainerRecord>>;
 }
 

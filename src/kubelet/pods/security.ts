@@ -9,6 +9,10 @@ export interface ContainerSecurity {
   /** Absent for privileged containers: all. */
   readonly capabilities?: readonly string[];
   readonly privileged: boolean;
+  /** Programs with file capabilities and set-user-ID work. */
+  readonly mayGainPrivileges: boolean;
+  /** Nothing of /proc is hidden or read-only. */
+  readonly unmaskedProc: boolean;
   readonly readonlyRoot: boolean;
 }
 
@@ -68,6 +72,8 @@ export function containerSecurity(
     ...(isRoot ? {} : { user: { uid, gid, groups: groups.length ? groups : [gid] } }),
     ...(privileged ? {} : { capabilities: capabilitiesOf(container) }),
     privileged,
+    mayGainPrivileges: own?.allowPrivilegeEscalation ?? false,
+    unmaskedProc: own?.procMount === "Unmasked",
     readonlyRoot: own?.readOnlyRootFilesystem ?? false,
   };
 }

@@ -20,14 +20,14 @@ const KINDS = {
 
 /** The image of one container: asked for once per start, however early somebody wants to know. */
 export class UnitImage {
-  readonly #container: Container;
+  readonly #container: () => Container;
   readonly #deps: Pick<PodDeps, "images" | "objects" | "log">;
   readonly #pod: () => Pod;
   readonly #reporter: ContainerReporter;
   #asked: Promise<ContainerImage> | undefined;
 
   constructor(
-    container: Container,
+    container: () => Container,
     deps: Pick<PodDeps, "images" | "objects" | "log">,
     pod: () => Pod,
     reporter: ContainerReporter,
@@ -44,6 +44,11 @@ export class UnitImage {
     return this.#asked;
   }
 
+  /** The container names another one. */
+  forget(): void {
+    this.#asked = undefined;
+  }
+
   /** Gets it for a start: the next one asks anew. @throws ImageError */
   async take(): Promise<ContainerImage> {
     try {
@@ -54,11 +59,12 @@ export class UnitImage {
   }
 
   async #pull(): Promise<ContainerImage> {
-    const { image } = this.#container;
+    const container = this.#container();
+    const { image } = container;
     if (!image) throw new ImageError("InvalidImageName", "the container names no image");
     return this.#deps.images.pull({
       reference: image,
-      policy: pullPolicy(this.#container),
+      policy: pullPolicy(container),
       keyring: () => this.#keyring(),
       onPulling: () => this.#reporter.event("Normal", "Pulling", `Pulling image "${image}"`),
     });

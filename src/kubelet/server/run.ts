@@ -5,8 +5,11 @@ import { runExec } from "./exec.ts";
 import { findContainer, type PodFinder } from "./find.ts";
 import { type ContainerPath, RequestError } from "./requests.ts";
 
+/** Of what a command prints, so many bytes are kept (containerd's limit of ExecSync); the rest is read and dropped. */
+const MAX_OUTPUT = 16 << 20;
+
 /**
- * `/run/…?cmd=`: runs a command and answers with what it printed, whole, as upstream's kubelet does. A command that
+ * `/run/…?cmd=`: runs a command and answers with what it printed at its end, as upstream's kubelet does. A command that
  * fails is an error 500 with its output in front.
  */
 export async function serveRun(
@@ -19,6 +22,7 @@ export async function serveRun(
   const command = (query.get("cmd") ?? "").split(" ").filter((word) => word !== "");
   if (command.length === 0) throw new RequestError(400, "a command is needed: ?cmd=");
   const output: Buffer[] = [];
+  let room = MAX_OUTPUT;
   let end: CommandEnd | undefined;
   await runExec(
     deps.runtime,
@@ -29,7 +33,8 @@ export async function serveRun(
     {
       listen: () => {},
       send: (_stream, data) => {
-        output.push(data);
+        if (room > 0) output.push(data.subarray(0, room));
+        room -= data.length;
         return true;
       },
       end: (how) => {

@@ -18,7 +18,7 @@ type Request = UnpackMessage extends infer M ? (M extends UnpackMessage ? Omit<M
  * this machine the system's programs and the layers alone.
  */
 export class StageKeeper implements LayerKeeper {
-  readonly #sources: Omit<StageSources, "state">;
+  readonly #sources: Omit<StageSources, "state" | "images">;
   readonly #store: ImageStore;
   readonly #waiting = new Map<number, Waiting>();
   #process: Promise<ChildProcess> | undefined;

@@ -1,37 +1,30 @@
 import { EventEmitter } from "node:events";
-import { openSync, writeSync } from "node:fs";
 import type { AddressInfo, Server } from "node:net";
 import { join } from "node:path";
 import { Client, http2Transport, Informer, type Node, type Pod, resources, type Transport } from "#api/index.ts";
 import { PodwireError } from "#base/errors.ts";
-import { createLogger, type Logger } from "#base/log.ts";
+import type { Logger } from "#base/log.ts";
+import { createFileLogger } from "#base/logFile.ts";
 import { API_LISTENER, apiServerNames, clusterPlan, type PlanOptions } from "#lab/cluster/index.ts";
 import type { ClusterConfig } from "#lab/config/index.ts";
 import { ImageSupply } from "#lab/images/index.ts";
 import { createAll } from "#lab/manifests/index.ts";
 import { type ClusterPki, kubeconfig, makePki } from "#lab/pki/index.ts";
-import type { StageSources } from "#lab/stage/index.ts";
 import { StateDirectory } from "#lab/state/index.ts";
 import { type ControlRequest, serveControl } from "./control.ts";
 import { EngineLink } from "./engineLink.ts";
 import { forwardIngress, hostAddressOf, NodePortExposer } from "./exposer.ts";
 import { controlPlaneFault, machineFault } from "./faults.ts";
 import { firstAnswer } from "./firstAnswer.ts";
-import type { KeptState } from "./kept.ts";
 import { echoPods } from "./load.ts";
 import { listenLocal, takeLoopback } from "./loopback.ts";
 import { NodeChanges } from "./nodeChanges.ts";
 import { NodeWatch } from "./nodes.ts";
 import { initOf } from "./nsenter.ts";
 import { addons, exampleObjects } from "./objects.ts";
+import type { ClusterOptions } from "./options.ts";
 import { serveOutside } from "./outside.ts";
 import { type ClusterStatus, clusterStatus } from "./status.ts";
-
-/** Where the program's files are on the host. Absolute paths. */
-export interface Installation extends Omit<StageSources, "state" | "images"> {
-  /** Folder with manifests/ and examples/. */
-  readonly assets: string;
-}
 
 interface Events {
   /** A step is done, at this many milliseconds since the start of the command. */
@@ -40,16 +33,6 @@ interface Events {
   failed: [error: Error];
   /** Another command asks for the end. */
   down: [];
-}
-
-/** How a cluster is run. */
-export interface ClusterOptions {
-  readonly config: ClusterConfig;
-  readonly installation: Installation;
-  /** Where the cluster is kept beyond its end; absent: it goes with it. */
-  readonly kept?: KeptState;
-  /** performance.now() of the moment from which durations count. */
-  readonly startedAt: number;
 }
 
 /** A running cluster, seen from the host: the engine's parent, the listeners, the control socket. */
@@ -94,7 +77,7 @@ export class Cluster extends EventEmitter<Events> {
     const { config, installation, kept } = this.#options;
     const state = StateDirectory.open(config.name);
     this.#state = state;
-    const log = createLogger("podwire", { write: logWriter(state) });
+    const log = createFileLogger("podwire", join(state.path, "podwire.log"));
     const range = await takeLoopback(config.name, config.apiPort);
     this.#prefix = range.prefix;
     this.#apiPort = (range.api.address() as AddressInfo).port;
@@ -308,9 +291,4 @@ export class Cluster extends EventEmitter<Events> {
     this.#state?.remove();
     this.#options.kept?.directory.close();
   }
-}
-
-function logWriter(state: StateDirectory): (line: string) => void {
-  const fd = openSync(join(state.path, "podwire.log"), "a", 0o600);
-  return (line) => void writeSync(fd, line);
 }

@@ -108,7 +108,7 @@ export class EngineLink extends EventEmitter<Events> {
 
   /**
    * Starts the engine in namespaces of its own.
-   * @param log file that takes its output
+   * @param log file that takes its output: refusals and last words, since the engine has no log of its own
    * @throws PodwireError with the refusing program's own words
    */
   static async start(sources: StageSources, engineFile: string, log: string): Promise<EngineLink> {

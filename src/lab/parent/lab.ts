@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BootRequest } from "#lab/engine/index.ts";
 import type { Topology } from "#lab/topology/index.ts";
-import type { Installation } from "./cluster.ts";
 import { EngineLink } from "./engineLink.ts";
 import { type CommandResult, runOnMachine } from "./nsenter.ts";
+import type { Installation } from "./options.ts";
 
 /** Machines and links without a cluster on them. */
 export class Lab {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import type { Socket } from "node:net";
 import { PodwireError } from "#base/errors.ts";
 import { keepDescriptors } from "#kernel/process/index.ts";
@@ -53,15 +53,17 @@ ln -s "$state" $lab/from-state
 ln -s "\${tools:-$lab/empty}" $lab/from-tools
 ln -s "\${layers:-$lab/empty}" $lab/from-layers
 ln -s "\${socket:-$lab/empty}" $lab/from-socket
-over=
+over= shown=bind
+# In a user's lab the layers are read-only already, and flags of such a mount must not be named anew.
+[ "$owner" = 0 ] || shown=bind,ro
 [ -z "$tools" ] || over=$lab/from-tools/usr:
 cat > $lab/fstab <<END
 overlay $lab/bin overlay ro,lowerdir=$lab/from-node:$lab/empty
 $lab/bin/\${node##*/} $lab/node none bind
 $lab/from-state $lab/state none bind
 $lab/from-tools $lab/tools none bind
-$lab/from-layers $lab/images/layers none bind,ro
-$lab/from-socket $lab/images/socket none bind,ro
+$lab/from-layers $lab/images/layers none $shown
+$lab/from-socket $lab/images/socket none $shown
 overlay $lab/usr overlay ro,lowerdir=$over/usr:$lab/empty
 $lab/usr /run/usr none bind
 /etc /run/etc none rbind
@@ -100,10 +102,34 @@ export function labInit(tools: string): string {
 /** Says that the user namespace is there, waits for the id maps, goes on. */
 const MAP_SCRIPT = 'echo >&4; read -r _ <&4 || exit 125; exec "$@"';
 /**
- * Makes a folder read-only in the outer user namespace. Where a mount namespace passes to a user namespace below, such
- * a mount cannot be made writable again (mount_namespaces(7), locked flags); root's labs get that by their own set-up.
+ * Shows a folder read-only at another place, in the outer user namespace. Where a mount namespace passes to a user
+ * namespace below, such a mount cannot be made writable again (mount_namespaces(7), locked flags); root's labs get that
+ * by their own set-up. Flags that the folder's own mount has from above are locked as well, and have to be named.
+ * Arguments: folder, place, then the command.
  */
-const LOCK_SCRIPT = 'mount --bind -o ro -- "$1" "$1" && shift && exec "$@"';
+const LOCK_SCRIPT = `set -e
+mount --bind -- "$1" "$2"
+for flags in ro ro,nodev ro,nosuid,nodev ro,nosuid,nodev,noexec; do
+  ! mount -o "remount,bind,$flags" -- "$2" 2>/dev/null || break
+done
+shift 2
+exec "$@"
+`;
+/** Folders of every machine (FHS 3.0) that can be covered while a lab is set up. */
+const PLACES = ["/media", "/srv", "/mnt", "/opt"];
+
+/**
+ * Where layers can be shown: nowhere near what a lab is made from, since the kernel makes no overlay of a folder with
+ * a locked mount in it (fs/namespace.c, clone_private_mount).
+ */
+function placeFor({ program, node, tools, state, images }: StageSources): string | undefined {
+  const sources = [program, node, tools, state, images?.layers ?? "", images?.socket ?? ""];
+  return PLACES.find((place) => {
+    const isFree = sources.every((source) => source !== place && !source.startsWith(`${place}/`));
+    return isFree && (statSync(place, { throwIfNoEntry: false })?.isDirectory() ?? false);
+  });
+}
+
 const LAST_MAP_SCRIPT = `${MAP_SCRIPT} 4<&-`;
 
 /** Everything of the lab lives in these; the death of this process kills all of them. */
@@ -177,11 +203,13 @@ function rootArgv(sources: StageSources, inner: readonly string[]): string[] {
  * of control groups belongs to the outer one: it hides the path of our own group, and nobody inside can mount it.
  */
 function userArgv(sources: StageSources, inner: readonly string[]): string[] {
-  const script = ["/bin/sh", "-c", SETUP_AS_USER, "sh", ...setupWords(sources, "0")];
+  const { images } = sources;
+  const place = images && placeFor(sources);
+  const shown = images && place !== undefined ? { ...sources, images: { ...images, layers: place } } : sources;
+  const script = ["/bin/sh", "-c", SETUP_AS_USER, "sh", ...setupWords(shown, "0")];
   const gate = (words: string): string[] => ["--", "/bin/sh", "-c", words, "sh"];
-  const { layers } = sources.images ?? {};
-  const outer = ["unshare", "--user", "--cgroup", ...(layers === undefined ? [] : ["--mount"]), ...gate(MAP_SCRIPT)];
-  const locked = layers === undefined ? [] : ["/bin/sh", "-c", LOCK_SCRIPT, "sh", layers];
+  const outer = ["unshare", "--user", "--cgroup", ...(place === undefined ? [] : ["--mount"]), ...gate(MAP_SCRIPT)];
+  const locked = images && place !== undefined ? ["/bin/sh", "-c", LOCK_SCRIPT, "sh", images.layers, place] : [];
   return [...outer, ...locked, "unshare", "--user", ...gate(LAST_MAP_SCRIPT), ...inner, "--", ...script];
 }
 

@@ -1,15 +1,15 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type KubeObject, resource, resources } from "#api/index.ts";
-import { ControlPlane } from "#controllers/testing/plane.ts";
+import { InProcessCluster } from "#controllers/testing/cluster.ts";
 import { answer, type Part } from "./health.ts";
 import { mayReadMetrics } from "./metrics-access.ts";
 
-const planes: ControlPlane[] = [];
+const planes: InProcessCluster[] = [];
 afterEach(async () => {
   for (const plane of planes.splice(0)) await plane.stop();
 });
 
-async function ask(part: Part, url: string, plane: ControlPlane, token?: string) {
+async function ask(part: Part, url: string, plane: InProcessCluster, token?: string) {
   const controllers = plane.controllers;
   const found = { code: 0, text: "" };
   const response = {
@@ -31,9 +31,9 @@ async function ask(part: Part, url: string, plane: ControlPlane, token?: string)
 
 describe("K02 (part: what the ports of controllers and scheduler answer)", () => {
   it("health to everybody, metrics to those who may read them", async () => {
-    const plane = new ControlPlane();
+    const plane = new InProcessCluster();
     planes.push(plane);
-    await plane.start();
+    await plane.startControllers();
     await plane.node("node01");
     await plane.pod("p");
     await expect.poll(async () => (await plane.getPod("p"))?.spec.nodeName, { timeout: 10_000 }).toBe("node01");

@@ -27,13 +27,13 @@ export interface HealthDeps {
  * Answers /healthz, /livez, /readyz and /metrics at the ports of the controllers and the scheduler, on loopback as
  * kubeadm sets them up, although they run in the API server's process.
  * @param ports others than upstream's; 0 takes a free one
- * @returns closes the ports
+ * @returns closes the ports with their connections, and waits for that
  */
 export function serveHealth(
   tls: { readonly cert: string; readonly key: string },
   deps: HealthDeps,
   ports: Readonly<Record<Part, number>> = PORTS,
-): () => void {
+): () => Promise<void> {
   const servers = Object.entries(ports).map(([name, port]): Server => {
     const server = createServer(tls, (request, response) => {
       answer(name as Part, request, response, deps).catch((error: unknown) => {
@@ -45,9 +45,15 @@ export function serveHealth(
     server.listen(port, "127.0.0.1");
     return server;
   });
-  return () => {
-    for (const server of servers) server.close();
+  return async () => {
+    await Promise.all(servers.map(close));
   };
+}
+
+function close(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeAllConnections();
+  return closed;
 }
 
 const plain = { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" };

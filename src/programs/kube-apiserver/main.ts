@@ -93,7 +93,7 @@ async function runControllers(
     metrics: (program) => controllers.metrics(program === "kube-scheduler" ? "scheduler" : "controllers"),
   });
   return async () => {
-    closeHealth();
+    await closeHealth();
     await controllers.stop();
   };
 }

@@ -5,10 +5,7 @@ const collect = (value: string, before: readonly string[] = []): string[] => [..
 
 /** `podwire images …` */
 export function addImages(podwire: Command): void {
-  const images = podwire
-    .command("images")
-    .description("images of all your clusters: pull, load, list and remove them")
-    .action(() => images.help());
+  const images = podwire.command("images").description("images of all your clusters: pull, load, list and remove them");
   images
     .command("pull <name...>")
     .description("get images from their registries, unpack them")
@@ -39,6 +36,7 @@ export function addImages(podwire: Command): void {
     .option("--all", "also every image that no running cluster has had, with its unpacked layers")
     .option("--json", "say what was removed as JSON")
     .action(async (flags) => (await import("./images.ts")).runPrune(flags));
+  images.exitOverride().showHelpAfterError(`(commands are ${images.commands.map((c) => c.name()).join(", ")})`);
   for (const command of images.commands) {
     const names = command.options.map((option) => option.long).join(", ");
     command

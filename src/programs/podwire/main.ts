@@ -122,7 +122,7 @@ function program(): Command {
       const file = programFile("kube-apiserver");
       process.execve?.(process.execPath, [process.execPath, ...nodeOptions, file, ...flags], process.env);
     });
-  for (const command of podwire.commands) {
+  for (const command of podwire.commands.filter(({ commands }) => commands.length === 0)) {
     const names = command.options.map((option) => option.long).join(", ");
     command.showHelpAfterError(`(podwire ${command.name()} ${command.usage()}; options are ${names})`);
   }

@@ -62,6 +62,7 @@ export function containerSpec(wish: RunWish, image: ContainerImage, run: RunReco
     capabilities: DEFAULT_CAPABILITIES,
     privileged: false,
     readonlyRoot: false,
+    sysctls: {},
     tty: wish.tty,
     stdin: wish.stdin,
     stdinOnce: wish.stdin && !wish.detach,

@@ -1,10 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { errorMessage, PodwireError } from "#base/errors.ts";
 import { SOCKET_NAME } from "#images/index.ts";
 import { randomMac } from "#kernel/netlink/index.ts";
 import { Spawner, showCommandLine } from "#kernel/process/index.ts";
 import { type ContainerImage, nodeImages } from "#kubelet/images/index.ts";
-import { findInit, ProcessRuntime, type RunningContainer } from "#kubelet/runtime/index.ts";
+import { ContainerStartError, ProcessRuntime, type RunningContainer } from "#kubelet/runtime/index.ts";
 import { IMAGE_ROOT } from "#lab/machine/index.ts";
 import {
   explainStep,
@@ -120,14 +119,14 @@ function showProxy({ network: { attachment, ports } }: RunRecord): void {
   showCommandLine(["/usr/bin/docker-proxy", ...words]);
 }
 
-/** Starts the container in its network. @throws PodwireError "NotStarted" */
+/** Starts the container in its network. @throws ContainerStartError */
 async function start(wish: RunWish, image: ContainerImage, run: RunRecord, folder: string): Promise<RunningContainer> {
   const spawner = await Spawner.start({ thread: "inline" });
-  const runtime = new ProcessRuntime({ folder, init: findInit(), logs: LOGS }, spawner);
+  const runtime = new ProcessRuntime({ folder, logs: LOGS }, spawner);
   try {
     return await runtime.start(containerSpec(wish, image, run, folder));
   } catch (error) {
-    throw new PodwireError("NotStarted", `failed to create task for container: ${errorMessage(error)}`);
+    throw new ContainerStartError(error);
   }
 }
 

@@ -24,7 +24,7 @@ export function resourceQuota(store: Store, counter: QuotaCounter): AdmissionChe
 }
 
 function isCounted({ kind, namespace, operation, subresource }: Admitted): boolean {
-  if (namespace === "" || kind.storage.startsWith("events")) return false;
+  if (namespace === "" || kind.storage === "events") return false;
   if (subresource === "resize") return kind.storage === "pods";
   if (subresource !== "") return false;
   return operation === "CREATE" || (operation === "UPDATE" && growing.has(kind.storage));

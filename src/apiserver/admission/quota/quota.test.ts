@@ -130,6 +130,29 @@ describe("ResourceQuota", () => {
     expect((await ask(local.api, "POST", `${path}/configmaps`, { metadata: { name: "b" } })).status).toBe(403);
   });
 
+  it("counts custom objects as others", async () => {
+    const names = { plural: "eventsources", kind: "EventSource", singular: "eventsource", listKind: "EventSourceList" };
+    const schema = { openAPIV3Schema: { type: "object" } };
+    const versions = [{ name: "v1", served: true, storage: true, schema }];
+    const definition = await ask(local.api, "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
+      metadata: { name: "eventsources.example.com" },
+      spec: { group: "example.com", scope: "Namespaced", names, versions },
+    });
+    expect(definition.status).toBe(201);
+    const path = await namespace("custom", { hard: { "count/eventsources.example.com": "1" } });
+    const make = (name: string) =>
+      ask(local.api, "POST", "/apis/example.com/v1/namespaces/custom/eventsources", {
+        apiVersion: "example.com/v1",
+        kind: "EventSource",
+        metadata: { name },
+      });
+    expect((await make("a")).status).toBe(201);
+    await usedBecomes(path, { "count/eventsources.example.com": "1" });
+    expect((await make("b")).body.message).toBe(
+      'eventsources.example.com "b" is forbidden: exceeded quota: q, requested: count/eventsources.example.com=1, used: count/eventsources.example.com=1, limited: count/eventsources.example.com=1',
+    );
+  });
+
   it("follows its own change and looks at pods in its scope only", async () => {
     const path = await namespace("scoped", { hard: { pods: "0" }, scopes: ["BestEffort"] });
     expect((await run(path, "asks", { requests: { cpu: "1" } })).status).toBe(201);

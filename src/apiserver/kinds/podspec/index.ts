@@ -1,1 +1,2 @@
 export { validatePodSpec, validatePodTemplate, validateTemplateLabels } from "./spec.ts";
+export { podWarnings, templateWarnings, warnOfHostname } from "./warnings.ts";
