@@ -39,6 +39,8 @@ export interface KindCall {
   readonly kind: Kind;
   /** Texts for Warning headers. */
   readonly warnings: string[];
+  /** Throws the 403 of who may not create what their update of it finds missing. */
+  mayCreate(): void;
 }
 
 /** What the handler routes to. */
@@ -115,14 +117,15 @@ export class Handler {
       if (call.method !== "GET") throw methodNotAllowed();
     }
     if (review && review.namespaced !== (info.namespace !== "")) throw noSuchPath();
-    if (review?.plural === "bindings") return this.#bind({ call, user, info, warnings });
+    const mayCreate = () => this.#deps.authority.authorize(user, { ...info, verb: "create" });
+    if (review?.plural === "bindings") return this.#bind({ call, user, info, warnings, mayCreate });
     if (review) return reviews.answer(review, call, user, info);
     const kind = registry.kind(info.group, info.version, info.resource);
     if (!kind || !inScope(kind, info)) throw noSuchPath();
     const scoped = kind.namespaced ? info : { ...info, namespace: "" };
     refuseCustom(kind, info);
     if (kind.warning && call.user === undefined) warnings.push(kind.warning);
-    return this.#resource({ call, user, info: scoped, kind, warnings });
+    return this.#resource({ call, user, info: scoped, kind, warnings, mayCreate });
   }
 
   /** The older way to bind a pod: its name is the body's. */
