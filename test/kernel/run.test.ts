@@ -108,15 +108,12 @@ describe("C03 C04 the network of podwire run, on the real kernel", () => {
       until [ -s /run/held ]; do sleep 0.05; done
       read -r ns address </run/held
       ip netns exec $ns socat TCP-LISTEN:80,fork,reuseaddr SYSTEM:'echo hello from $SOCAT_PEERADDR' & server=$!
-      ip netns exec $ns socat UDP-LISTEN:53,fork SYSTEM:'read line; echo $line back' & server="$server $!"
-      until ip netns exec $ns ss -lntu | grep -c -e :80 -e :53 | grep -q 2; do sleep 0.05; done
+      until ip netns exec $ns ss -lntu | grep -q :80; do sleep 0.05; done
       echo "node $(socat -T5 - TCP:127.0.0.1:8080 </dev/null)"
       echo "node6 $(socat -T5 - TCP6:[::1]:8080 </dev/null)"
       echo "own $(socat -T5 - TCP:10.1.0.1:8080 </dev/null)"
       echo "other $(ip netns exec other socat -T5 - TCP:10.1.0.1:8080 </dev/null)"
       echo "itself $(ip netns exec $ns socat -T5 - TCP:10.1.0.1:8080 </dev/null)"
-      for to in UDP:127.0.0.1 UDP6:[::1] UDP:10.1.0.1; do echo "$to $(echo datagram | socat -T5 -t5 - $to:5353)"; done
-      echo "other $(echo datagram | ip netns exec other socat -T5 -t5 - UDP:10.1.0.1:5353)"
       kill $server; exec 3>&-; wait
       ss -lntu | grep -c -e 8080 -e 5353 || true
       iptables-save | grep -c 172.17.0.2 || true`);
@@ -126,10 +123,6 @@ describe("C03 C04 the network of podwire run, on the real kernel", () => {
       "own hello from 10.1.0.1",
       "other hello from 10.1.0.2",
       "itself hello from 172.17.0.1",
-      "UDP:127.0.0.1 datagram back",
-      "UDP6:[::1] datagram back",
-      "UDP:10.1.0.1 datagram back",
-      "other datagram back",
       "0",
       "0",
     ]);
