@@ -108,12 +108,16 @@ describe("C03 C04 the network of podwire run, on the real kernel", () => {
       until [ -s /run/held ]; do sleep 0.05; done
       read -r ns address </run/held
       ip netns exec $ns socat TCP-LISTEN:80,fork,reuseaddr SYSTEM:'echo hello from $SOCAT_PEERADDR' & server=$!
-      until ip netns exec $ns ss -lntu | grep -q :80; do sleep 0.05; done
+      ip netns exec $ns socat UDP-LISTEN:53,fork SYSTEM:'read line; echo $line back' & server="$server $!"
+      until ip netns exec $ns ss -lntu | grep -c -e :80 -e :53 | grep -q 2; do sleep 0.05; done
       echo "node $(socat -T5 - TCP:127.0.0.1:8080 </dev/null)"
       echo "node6 $(socat -T5 - TCP6:[::1]:8080 </dev/null)"
       echo "own $(socat -T5 - TCP:10.1.0.1:8080 </dev/null)"
       echo "other $(ip netns exec other socat -T5 - TCP:10.1.0.1:8080 </dev/null)"
       echo "itself $(ip netns exec $ns socat -T5 - TCP:10.1.0.1:8080 </dev/null)"
+      ask() { bash -c 'exec 4<>/dev/udp/$0/5353; echo datagram >&4; echo "$0 $(timeout 20 dd bs=999 count=1 status=none <&4)"' "$1"; }
+      for to in 127.0.0.1 ::1 10.1.0.1; do ask $to; done
+      ip netns exec other bash -c 'exec 4<>/dev/udp/10.1.0.1/5353; echo datagram >&4; echo "other $(timeout 20 dd bs=999 count=1 status=none <&4)"'
       kill $server; exec 3>&-; wait
       ss -lntu | grep -c -e 8080 -e 5353 || true
       iptables-save | grep -c 172.17.0.2 || true`);
@@ -123,6 +127,10 @@ describe("C03 C04 the network of podwire run, on the real kernel", () => {
       "own hello from 10.1.0.1",
       "other hello from 10.1.0.2",
       "itself hello from 172.17.0.1",
+      "127.0.0.1 datagram back",
+      "::1 datagram back",
+      "10.1.0.1 datagram back",
+      "other datagram back",
       "0",
       "0",
     ]);
