@@ -173,6 +173,7 @@ describe("what is allowed in a namespace stays in it (property: paths)", { timeo
       { weight: 4, arbitrary: fc.constantFrom("namespaces", "foo", "bar", "kube-system", "watch", "proxy", "status") },
       { weight: 2, arbitrary: fc.constantFrom("nodes", "secrets", "pods", "hidden", "n1", `n1:${port}`, "finalize") },
       { weight: 1, arbitrary: fc.constantFrom(...plurals, ...reviews.map((review) => review.plural)) },
+      { weight: 1, arbitrary: fc.constantFrom(`nodes/n1:${port}/proxy`, "secrets/hidden", "namespaces/bar") },
       {
         weight: 1,
         arbitrary: fc.constantFrom("", ".", "..", "%2e%2e", "foo%2fbar", "bar%2f", "foo%00", "log", "scale"),
