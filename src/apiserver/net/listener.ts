@@ -126,7 +126,7 @@ export class Listener {
     if (call.signal.aborted) return;
     exchange.head(reply.status, reply.headers);
     exchange.flushHead();
-    reply.stream(this.#events.sink(exchange.out), call.signal);
+    await reply.stream(this.#events.sink(exchange.out), call.signal);
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {

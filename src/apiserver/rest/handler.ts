@@ -25,6 +25,7 @@ import type { RequestMetrics } from "./request-metrics.ts";
 import type { ResourceMetrics } from "./resource-metrics.ts";
 import type { Reviews } from "./reviews.ts";
 import type { Subresources } from "./subresources.ts";
+import { Warnings } from "./warnings.ts";
 import { watchObjects } from "./watch.ts";
 import type { Writes } from "./writes.ts";
 
@@ -38,7 +39,7 @@ export interface KindCall {
   readonly info: RequestInfo;
   readonly kind: Kind;
   /** Texts for Warning headers. */
-  readonly warnings: string[];
+  readonly warnings: Warnings;
   /** Throws the 403 of who may not create what their update of it finds missing. */
   mayCreate(): void;
 }
@@ -82,14 +83,14 @@ export class Handler {
   /** Answers a request. Never rejects. */
   async handle(call: Call): Promise<Reply> {
     const end = this.#deps.metrics.begin(call);
-    const warnings: string[] = [];
+    const warnings = new Warnings();
     let info: RequestInfo | undefined;
     try {
       info = this.#parse(call);
       const { user } = this.admit(call, info);
       const made = await this.#route(call, user, info, warnings);
       const reply = wantsPretty(call) ? pretty(made) : made;
-      const said = [...new Set(warnings)].map(warningText).join(", ");
+      const said = [...warnings].map(warningText).join(", ");
       return end(info, said === "" ? reply : { ...reply, headers: { ...reply.headers, warning: said } });
     } catch (error) {
       return end(info, this.#failure(error, call));
@@ -104,7 +105,7 @@ export class Handler {
     }
   }
 
-  async #route(call: Call, user: User, info: RequestInfo, warnings: string[]): Promise<Reply> {
+  async #route(call: Call, user: User, info: RequestInfo, warnings: Warnings): Promise<Reply> {
     const { registry, discovery, paths, reviews } = this.#deps;
     if (!info.isResource) {
       const reply = discovery.answer(info.path, call) ?? (await paths(info.path, call));

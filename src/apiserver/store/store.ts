@@ -123,6 +123,11 @@ export class Store {
     return revision < collection.compacted ? undefined : collection.since(revision);
   }
 
+  /** The oldest revision after which every change of a resource is remembered. */
+  oldest(resource: string): number {
+    return this.#collections.get(resource)?.compacted ?? this.#compacted;
+  }
+
   /** All objects of a resource as they were. Throws CompactedError. */
   listAt(resource: string, revision: number): readonly Entry[] {
     const collection = this.#collection(resource);
