@@ -54,6 +54,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
   startNetwork(base, parts, stop.signal);
   await parts.server.start();
   startRegistration(base, parts, stop.signal);
+  parts.manifests?.start();
   await parts.manager.start(base.pods);
   deps.log.info("Following pods", { node: options.nodeName, pods: base.pods.list().length });
   return {
@@ -61,6 +62,7 @@ export async function startAgent(options: AgentOptions, deps: AgentDeps): Promis
     async stop() {
       const { registration, network, manager, mirrors, objects, server, echo, statuses } = parts;
       registration.stop();
+      parts.manifests?.stop();
       network.stop();
       await Promise.all([manager.stop(), mirrors.stop()]);
       objects.stop();

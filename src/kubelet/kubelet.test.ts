@@ -4,12 +4,13 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Backoff } from "#api/index.ts";
 import { goDuration, imageBackoff, restartBackoff } from "./backoff.ts";
-import { hasManyUsers, parseReference, repositoryName, TemplateImages } from "./images/index.ts";
+import { hasManyUsers, type ImageWish, TemplateImages } from "./images/index.ts";
 import { outsideOf } from "./network/index.ts";
 import { nodeStatus } from "./node/index.ts";
 import { AgentConfigError, agentOptions, parseKubeletConfig } from "./options.ts";
-import { commandLine, pullPolicy } from "./pods/prepare.ts";
+import { commandLine } from "./pods/prepare.ts";
 import { containerSecurity } from "./pods/security.ts";
+import { pullPolicy } from "./pods/unitImage.ts";
 import { parseContainerPath, parseLogOptions, parseStreamOptions } from "./server/requests.ts";
 import { testPod } from "./testing.ts";
 import { PodVolumes, type VolumeSources } from "./volumes/index.ts";
@@ -31,30 +32,19 @@ describe("restart back-off", () => {
   });
 });
 
-describe("image names", () => {
-  it.each([
-    ["nginx", "nginx"],
-    ["docker.io/library/nginx:1.27", "nginx"],
-    ["index.docker.io/podwire/echo", "podwire/echo"],
-    ["registry.k8s.io/coredns/coredns:v1.12.0", "registry.k8s.io/coredns/coredns"],
-    ["localhost:5000/a/b:tag", "localhost:5000/a/b"],
-    [`nginx@sha256:${"0".repeat(64)}`, "nginx"],
-  ])("%s is %s", (text, expected) => {
-    const parsed = parseReference(text);
-    expect(parsed && repositoryName(parsed)).toBe(expected);
-  });
+function wish(reference: string): ImageWish {
+  const keyring = () => Promise.resolve({ entries: [] });
+  return { reference, policy: "Always", keyring, onPulling: () => undefined };
+}
 
-  it.each(["", "UPPER", "a b", "nginx:", "http://nginx"])("%j is none", (text) => {
-    expect(parseReference(text)).toBeUndefined();
-  });
-
-  it("lead to templates, said in words when not", async () => {
+describe("templates of images", () => {
+  it("are found by name, said in words when not", async () => {
     const programs = {
       folder: "/opt/podwire",
       command: (p: string) => ["/opt/podwire/bin/node", `/opt/podwire/dist/${p}.cjs`],
     };
     const images = new TemplateImages({ programs, manyUsers: true });
-    const coredns = await images.pull("registry.k8s.io/coredns/coredns:v1.12.0", "IfNotPresent");
+    const coredns = await images.pull(wish("registry.k8s.io/coredns/coredns:v1.12.0"));
     expect(coredns.entrypoint).toEqual(["/coredns"]);
     expect(coredns.files).toContainEqual({
       path: "/coredns",
@@ -62,10 +52,10 @@ describe("image names", () => {
       mode: 0o755,
     });
     expect(coredns.notice?.reason).toBe("ImageTemplate");
-    await expect(images.pull("redis", "Always")).rejects.toThrow(
+    await expect(images.pull(wish("redis"))).rejects.toThrow(
       /no template has this name \(templates: podwire\/toolbox, busybox, podwire\/echo, nginx/,
     );
-    await expect(images.pull("No Name", "Always")).rejects.toMatchObject({ reason: "InvalidImageName" });
+    await expect(images.pull(wish("No Name"))).rejects.toMatchObject({ reason: "InvalidImageName" });
   });
 
   it("knows whether there are more users than root", () => {
@@ -113,6 +103,7 @@ describe("volumes", () => {
     pod: testPod(spec),
     podIPs: ["10.244.1.2"],
     hostIPs: [],
+    allocatable: {},
     configMap: async (name) => (name === "absent" ? undefined : { metadata: { name }, data }),
     secret: async () => undefined,
     token: async (audience, seconds) => ({ token: `${audience}/${seconds}`, expiresMs: Date.now() + seconds * 1000 }),
@@ -121,6 +112,7 @@ describe("volumes", () => {
     volumes.mountsOf(
       { name: "c", volumeMounts: [{ name: "v", mountPath: "/v", ...(subPath ? { subPath } : {}) }] },
       testPod(),
+      {},
     )[0]?.source ?? "";
 
   it("hold ConfigMaps, switched over in one step", async () => {
@@ -175,7 +167,9 @@ describe("volumes", () => {
     expect(mounted(volumes, "sub/dir")).toBe(join(path, "sub/dir"));
     const { symlinkSync } = await import("node:fs");
     symlinkSync("/etc", join(path, "link"));
-    expect(() => mounted(volumes, "link")).toThrow("leads out of its volume");
+    expect(() => mounted(volumes, "link")).toThrow(
+      'failed to prepare subPath for volumeMount "v" of container "c": "link" leads out of the volume',
+    );
   });
 });
 

@@ -6,6 +6,7 @@ import {
   Informer,
   kubernetesVersion,
   type Pod,
+  type PodStatus,
   resources,
   type Service,
 } from "#api/index.ts";
@@ -14,15 +15,16 @@ import { CniRuntime } from "#cni/index.ts";
 import type { Spawner } from "#kernel/process/index.ts";
 import type { AgentDeps } from "./agent.ts";
 import { EchoClient } from "./echo/index.ts";
-import { hasManyUsers, type ImageSource, TemplateImages } from "./images/index.ts";
-import { isMirrorPod, MirrorPods, type NodeModule, staticModules } from "./modules/index.ts";
-import { CniPodNetwork, NetworkWatch } from "./network/index.ts";
-import { machineFacts, NodeRegistration } from "./node/index.ts";
+import { ClusterImages, hasManyUsers, type ImageSource, TemplateImages } from "./images/index.ts";
+import { isMirrorPod, MirrorPods, mirrorOf, type NodeModule, staticModules } from "./modules/index.ts";
+import { CniPodNetwork, HostPorts, NetworkWatch } from "./network/index.ts";
+import { machineFacts, NodeRegistration, resourcesOf } from "./node/index.ts";
 import { ApiObjects } from "./objects.ts";
 import type { AgentOptions } from "./options.ts";
-import { PodManager, PodRecords, PodStatuses } from "./pods/index.ts";
+import { type PodDeps, PodManager, PodRecords, PodStatuses } from "./pods/index.ts";
 import { ProcessRuntime } from "./runtime/index.ts";
 import { KubeletAccess, KubeletServer } from "./server/index.ts";
+import { isStaticPod, ManifestFolder } from "./static/index.ts";
 import { NodeStats } from "./stats/index.ts";
 
 /** The common name of the certificate that API servers show to node agents (kubeadm's). */
@@ -45,6 +47,8 @@ export interface AgentParts {
   readonly network: NetworkWatch;
   readonly registration: NodeRegistration;
   readonly mirrors: MirrorPods;
+  /** The node's own files of pods; absent when it has no folder for them. */
+  readonly manifests?: ManifestFolder;
   readonly server: KubeletServer;
   readonly echo: EchoClient;
   readonly statuses: PodStatuses;
@@ -80,7 +84,7 @@ export function makeParts(base: AgentBase): AgentParts {
     },
     base.spawner,
   );
-  const images = deps.images ?? templateImages();
+  const images = deps.images ?? nodeImages(options, () => registration.update());
   const cni = new CniRuntime(
     { confDir: options.cniConfDir, binDirs: options.cniBinDirs, cacheDir: folders.cni },
     { log: log.child("cni") },
@@ -88,7 +92,9 @@ export function makeParts(base: AgentBase): AgentParts {
   const echo = makeEcho(base);
   const statuses = new PodStatuses(client, log);
   const objects = new ApiObjects(client, log);
-  const manager = makeManager(base, { runtime, images, cni, echo, statuses, objects });
+  const reportStatus = (pod: Pod, status: PodStatus) =>
+    isStaticPod(pod) ? mirrors.changed(pod) : statuses.report(pod, status);
+  const manager = makeManager(base, { runtime, images, cni, echo, statuses, objects, reportStatus });
   const network = new NetworkWatch(options.cniConfDir, cni, log, () => {
     registration.update();
     manager.retry();
@@ -97,7 +103,36 @@ export function makeParts(base: AgentBase): AgentParts {
   const mirrors = makeMirrors(base, statuses);
   const problem = () => registration.problem() ?? network.state.problem;
   const server = makeServer(base, { manager, runtime, mirrors, problem });
-  return { manager, network, registration, mirrors, server, echo, statuses, objects };
+  const manifests = makeManifests(base, manager, mirrors);
+  const more = manifests ? { manifests } : {};
+  return { manager, network, registration, mirrors, server, echo, statuses, objects, ...more };
+}
+
+/** Static pods: the manager runs them, mirror pods show them. */
+function makeManifests(
+  { options, deps }: AgentBase,
+  manager: PodManager,
+  mirrors: MirrorPods,
+): ManifestFolder | undefined {
+  const { staticPodPath, nodeName } = options;
+  if (staticPodPath === undefined) return undefined;
+  const shown = new Map<string, Pod>();
+  return new ManifestFolder(staticPodPath, nodeName, deps.log.child("manifests"), (pods) => {
+    const known = new Set(pods.map(({ metadata }) => metadata.uid));
+    for (const [uid, pod] of shown)
+      if (!known.has(uid)) {
+        mirrors.hide(pod);
+        shown.delete(uid);
+      }
+    for (const pod of pods) {
+      const { name, namespace = "", uid = "" } = pod.metadata;
+      if (shown.has(uid)) continue;
+      const mirror = mirrorOf(pod);
+      shown.set(uid, mirror);
+      mirrors.show({ pod: mirror, status: () => manager.find(namespace, name)?.reported });
+    }
+    manager.setStatic(pods);
+  });
 }
 
 function makeEcho({ options: { folders }, deps }: AgentBase): EchoClient {
@@ -108,6 +143,7 @@ function makeEcho({ options: { folders }, deps }: AgentBase): EchoClient {
 function makeManager(
   { options, deps, services, events }: AgentBase,
   parts: Pick<AgentParts, "echo" | "statuses" | "objects"> & {
+    readonly reportStatus: PodDeps["reportStatus"];
     readonly runtime: ProcessRuntime;
     readonly images: ImageSource;
     readonly cni: CniRuntime;
@@ -115,18 +151,18 @@ function makeManager(
 ): PodManager {
   const { client, log } = deps;
   const { folders } = options;
-  const { runtime, images, cni, echo, statuses, objects } = parts;
+  const { runtime, images, cni, echo, statuses, objects, reportStatus } = parts;
   return new PodManager(
     {
       runtime,
       images,
-      network: new CniPodNetwork(folders.netns, { cni, events, log }),
+      network: new CniPodNetwork(folders.netns, { cni, hostPorts: new HostPorts(), events, log }),
       servers: echo,
       objects,
       events,
       records: new PodRecords(`${folders.run}/pods`),
       log: log.child("pods"),
-      node: nodeOf(options),
+      node: { ...nodeOf(options), allocatable: resourcesOf(machineFacts(), options.maxPods) },
       dns: {
         clusterDns: options.clusterDns,
         clusterDomain: options.clusterDomain,
@@ -136,7 +172,7 @@ function makeManager(
       services: () => services.synced.then(() => services.list()),
       logFolders: logFoldersOf(options),
       podsFolder: `${folders.kubelet}/pods`,
-      reportStatus: (pod, status) => statuses.report(pod, status),
+      reportStatus,
     },
     client,
     (uid) => statuses.forget(uid),
@@ -179,7 +215,7 @@ function nodeModules(options: AgentOptions, deps: AgentDeps): NodeModule[] {
   const { staticPodPath, folders } = options;
   const own = deps.modules ?? [];
   if (staticPodPath === undefined) return [...own];
-  return [...own, ...staticModules(staticPodPath, folders.log, nodeOf(options), deps.log)];
+  return [...own, ...staticModules(staticPodPath, folders.log, nodeOf(options))];
 }
 
 function makeServer(
@@ -226,10 +262,16 @@ function logFoldersOf({ folders }: AgentOptions) {
   return { pods: folders.podLogs, containers: folders.containerLogs };
 }
 
-/** tini, or nothing: a container's program is then its own first process. */
+/** tini, or nothing where it is not there. */
 function findInit(): readonly string[] {
   const found = ["/usr/bin/tini", "/usr/bin/tini-static", "/sbin/tini"].find((p) => existsSync(p));
   return found ? [found, "--"] : [];
+}
+
+/** Images as somebody pulls them for this node; templates alone where nobody does. */
+function nodeImages({ images }: AgentOptions, onChange: () => void): ImageSource {
+  const templates = templateImages();
+  return images && existsSync(images.socket) ? new ClusterImages(images, templates, onChange) : templates;
 }
 
 function templateImages(): TemplateImages {

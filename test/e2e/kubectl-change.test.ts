@@ -174,7 +174,7 @@ describe("U01 kubectl create, apply, change, delete (part: what changes)", () =>
     await k(`run brief -n ${NS} --image=podwire/toolbox -- sleep infinity`);
     await k(`wait --for=condition=Ready pod/brief -n ${NS} --timeout=60s`);
     const address = await k(`get pod brief -n ${NS} -o jsonpath={.status.podIP}`);
-    await k(`delete pod brief -n ${NS}`);
+    await k(`delete pod brief -n ${NS} --grace-period=1`);
     expect(await suite.kubectl.fails(`get pod brief -n ${NS}`)).toContain("not found");
     expect((await suite.kubectl.run(["exec", "-n", NS, "box", "--", "ping", "-c1", "-W1", address])).code).not.toBe(0);
   });

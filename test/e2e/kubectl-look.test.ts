@@ -74,7 +74,7 @@ describe("U01 kubectl get and describe (part: what looks)", () => {
     await eventually(async () => {
       const pod = await k(`describe pod box -n ${NS}`);
       expect(pod).toMatch(/^Events:\n(?:.*\n)* {2}Normal +Scheduled .*Successfully assigned play\/box to node0\d$/m);
-      expect(pod).toMatch(/^ {2}Normal +Started .*kubelet +.*Started container box$/m);
+      expect(pod).toMatch(/^ {2}Normal +Started .*kubelet +.*Container started$/m);
     });
     await eventually(async () =>
       expect(await k(`describe svc seen -n ${NS}`)).toMatch(/^Endpoints: +10\.\S+:8080,10\.\S+:8080$/m),
@@ -88,7 +88,7 @@ describe("U01 kubectl get and describe (part: what looks)", () => {
   it("get events, by object too", async () => {
     await eventually(async () => {
       expect(await k(`get events -n ${NS}`)).toMatch(/^LAST SEEN +TYPE +REASON +OBJECT +MESSAGE\n/);
-      expect(await k(`events -n ${NS} --for pod/box`)).toMatch(/Normal +Started +Pod\/box +Started container box/);
+      expect(await k(`events -n ${NS} --for pod/box`)).toMatch(/Normal +Started +Pod\/box +Container started/);
       expect(await suite.kubectl.events(NS, "box")).toContainEqual(
         expect.stringMatching(/^Scheduled: Successfully assigned/),
       );

@@ -151,7 +151,7 @@ describe("U01 workloads by kubectl on a cluster (part: Jobs and CronJobs)", () =
       });
       await apply(
         job("broken", { template: task("exit 3") }),
-        job("slow", { template: task("sleep 600"), activeDeadlineSeconds: 2 }),
+        job("slow", { template: task("trap 'exit 143' TERM; sleep 600 & wait"), activeDeadlineSeconds: 2 }),
       );
       const reason = (name: string) =>
         k(`get job ${name} -n ${NS} -o jsonpath={.status.conditions[?(@.type=="Failed")].reason}`);

@@ -1,10 +1,10 @@
-import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CLONE, check, libc } from "#kernel/ffi/index.ts";
 import { makePrivate, type RootPlan } from "#kernel/mounts/index.ts";
-import { Spawner, type SpawnRequest } from "#kernel/process/index.ts";
+import { ProgramError, Spawner, type SpawnRequest } from "#kernel/process/index.ts";
 
 const PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
 const DOCKER_CAPABILITIES = [
@@ -93,7 +93,59 @@ describe("spawner", () => {
   });
 
   it("says which program could not be executed", async () => {
-    await expect(run({ argv: ["/no/such/program"] })).rejects.toThrow("posix_spawn: ENOENT (/no/such/program)");
+    const fault = 'exec: "/no/such/program": stat /no/such/program: no such file or directory';
+    await expect(run({ argv: ["/no/such/program"] })).rejects.toThrow(fault);
+    await expect(run({ argv: ["nope"] })).rejects.toThrow('exec: "nope": executable file not found in $PATH');
+    const confined = () => ({ create: create("pod-x"), capabilities: [] });
+    await expect(run({ argv: ["/no/such/program"], ...confined() })).rejects.toThrow(fault);
+    await expect(run({ argv: ["/usr/bin"], ...confined() })).rejects.toThrow(ProgramError);
+  });
+
+  it("lets a program that the kernel refuses say so itself", async () => {
+    const plan = create("pod-y");
+    const file = join(directory, "nonsense");
+    writeFileSync(file, "no program", { mode: 0o755 });
+    const root = { ...(plan.root as RootPlan), mounts: [...(plan.root as RootPlan).mounts] };
+    root.mounts.push({ target: "/tool", type: "bind", source: file });
+    expect(await run({ argv: ["/tool"], create: { ...plan, root } })).toEqual({
+      out: "exec /tool: exec format error\n",
+      code: 255,
+      signal: null,
+    });
+  });
+
+  it("makes the program itself the first process, which gets no signal that it does not handle", async () => {
+    const pod = await spawner.spawn({
+      argv: ["sleep", "0.5"],
+      env: { PATH },
+      stdio: [null, null, null],
+      create: create("pod-z"),
+      capabilities: [],
+    });
+    expect(readFileSync(`/proc/${pod.pid}/cmdline`, "latin1")).toBe("sleep\x000.5\x00");
+    expect(readdirSync(`/proc/${pod.pid}/fd`)).toEqual(["0", "1", "2"]);
+    pod.kill(15);
+    expect(await pod.exit).toEqual({ code: 0, signal: null });
+  });
+
+  it("becomes another user, with long arguments and a working directory", async () => {
+    const long = "x".repeat(100_000);
+    const plan = create("pod-u");
+    chmodSync((plan.root as RootPlan).directory, 0o755);
+    const { out } = await run({
+      argv: [
+        "/bin/sh",
+        "-c",
+        'id -u; id -g; id -G; pwd; printf %s "$1" | wc -c; grep CapEff /proc/self/status',
+        "sh",
+        long,
+      ],
+      cwd: "/tmp",
+      create: plan,
+      user: { uid: 1000, gid: 1001, groups: [1001, 7] },
+      capabilities: DOCKER_CAPABILITIES,
+    });
+    expect(out).toBe("1000\n1001\n1001 7\n/tmp\n100000\nCapEff:\t0000000000000000\n");
   });
 
   it("gives a process its own pid namespace, host name, root and /proc", async () => {
@@ -123,14 +175,14 @@ describe("spawner", () => {
       stdio: [null, null, null],
       create: create("pod-b"),
     });
-    const { out } = await run({ argv: ["/bin/sh", "-c", "hostname; cat /proc/1/comm"], join: { pidfd: pod.pidfd } });
+    const { out } = await run({ argv: ["/bin/sh", "-c", "hostname; cat /proc/1/comm"], join: [{ pidfd: pod.pidfd }] });
     expect(out).toBe("pod-b\nsleep\n");
     const shell = await spawner.spawn({
       argv: ["/bin/sh", "-c", "tty; : < /dev/tty && echo controlling"],
       env: { PATH },
       stdio: [],
       tty: true,
-      join: { pidfd: pod.pidfd },
+      join: [{ pidfd: pod.pidfd }],
     });
     await shell.exit;
     expect(terminalText(shell.pty as number)).toBe("/dev/pts/0\r\ncontrolling\r\n");

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as tlsConnect } from "node:tls";
 import WebSocket from "ws";
-import { Client, type Node, type Pod, resources } from "#api/index.ts";
+import { Client, type ContainerStatus, type Node, type Pod, resources } from "#api/index.ts";
 import { FakeApi } from "#api/testing/index.ts";
 import { connectTcp, openNetns } from "#kernel/namespaces/index.ts";
 import { makePki } from "#lab/pki/index.ts";
@@ -128,13 +128,32 @@ export class KubeletMachine {
     return this.client.get(resources.pods, name, "default").catch(() => undefined);
   }
 
-  /** Creates a pod on the node; resolves when it is ready, or ended. */
-  async run(name: string, spec: Partial<Pod["spec"]>, wanted = "Ready"): Promise<Pod> {
+  /** Events of a pod of the namespace default, each as `Reason: message`. */
+  events(pod: string): string[] {
+    type Shown = { involvedObject: { name: string }; metadata: { name: string }; reason: string; message: string };
+    const events = this.api.all<Shown>("/api/v1/events").filter((e) => e.involvedObject.name === pod);
+    return events.map((e) => `${e.reason}: ${e.message}`);
+  }
+
+  /** Puts a pod on the node. */
+  async create(name: string, spec: Partial<Pod["spec"]>): Promise<void> {
     const base = { containers: [{ name: "c", image: "podwire/toolbox" }] };
     await this.client.create(resources.pods, {
       metadata: { name, namespace: "default" },
       spec: { ...base, nodeName: "node01", ...spec },
     });
+  }
+
+  /** Status of a pod's container. */
+  async container(pod: string, name = "c"): Promise<ContainerStatus | undefined> {
+    const status = (await this.pod(pod))?.status;
+    const all = [status?.initContainerStatuses, status?.containerStatuses, status?.ephemeralContainerStatuses];
+    return all.flatMap((list) => list ?? []).find((s) => s.name === name);
+  }
+
+  /** Creates a pod on the node; resolves when it is ready, or ended. */
+  async run(name: string, spec: Partial<Pod["spec"]>, wanted = "Ready"): Promise<Pod> {
+    await this.create(name, spec);
     await this.until(`${wanted} pod ${name}`, async () => {
       const status = (await this.pod(name))?.status;
       return (
@@ -187,7 +206,7 @@ export class KubeletMachine {
   exec(
     pod: string,
     script: string,
-    options: { readonly input?: string; readonly tty?: boolean } = {},
+    options: { readonly input?: string; readonly tty?: boolean; readonly container?: string } = {},
   ): Promise<ExecResult> {
     const query = new URLSearchParams({
       output: "1",
@@ -196,9 +215,13 @@ export class KubeletMachine {
       ...(options.input === undefined ? {} : { input: "1" }),
     });
     for (const word of ["sh", "-c", script]) query.append("command", word);
-    const socket = new WebSocket(`ws://node/exec/default/${pod}/c?${query}`, ["v5.channel.k8s.io"], {
-      createConnection: () => this.#connection(),
-    });
+    const socket = new WebSocket(
+      `ws://node/exec/default/${pod}/${options.container ?? "c"}?${query}`,
+      ["v5.channel.k8s.io"],
+      {
+        createConnection: () => this.#connection(),
+      },
+    );
     const text = ["", "", "", ""];
     socket.on("open", () => {
       if (options.input === undefined) return;

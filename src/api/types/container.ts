@@ -17,14 +17,27 @@ export interface Container {
   readonly livenessProbe?: Probe;
   readonly readinessProbe?: Probe;
   readonly startupProbe?: Probe;
-  readonly lifecycle?: { readonly postStart?: LifecycleHandler; readonly preStop?: LifecycleHandler };
+  readonly lifecycle?: {
+    readonly postStart?: LifecycleHandler;
+    readonly preStop?: LifecycleHandler;
+    readonly stopSignal?: string;
+  };
   readonly restartPolicy?: string;
+  readonly restartPolicyRules?: readonly ContainerRestartRule[];
+  /** Of an ephemeral container: whose processes it sees. */
+  readonly targetContainerName?: string;
   readonly terminationMessagePath?: string;
   readonly terminationMessagePolicy?: string;
   readonly securityContext?: SecurityContext;
   readonly stdin?: boolean;
   readonly stdinOnce?: boolean;
   readonly tty?: boolean;
+}
+
+/** core/v1 ContainerRestartRule. */
+export interface ContainerRestartRule {
+  readonly action: string;
+  readonly exitCodes?: { readonly operator: "In" | "NotIn"; readonly values?: readonly number[] };
 }
 
 /** core/v1 ContainerPort. */
@@ -80,6 +93,7 @@ export interface VolumeMount {
   readonly name: string;
   readonly mountPath: string;
   readonly subPath?: string;
+  readonly subPathExpr?: string;
   readonly readOnly?: boolean;
 }
 
@@ -105,7 +119,11 @@ export interface Volume {
       readonly path: string;
       readonly mode?: number;
       readonly fieldRef?: { readonly fieldPath: string };
-      readonly resourceFieldRef?: { readonly containerName?: string; readonly resource: string };
+      readonly resourceFieldRef?: {
+        readonly containerName?: string;
+        readonly resource: string;
+        readonly divisor?: string;
+      };
     }[];
     readonly defaultMode?: number;
   };

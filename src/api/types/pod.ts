@@ -16,6 +16,7 @@ export interface PodTemplateSpec {
 
 /** core/v1 PodSpec. */
 export interface PodSpec {
+  readonly imagePullSecrets?: readonly { readonly name?: string }[];
   readonly nodeName?: string;
   readonly containers: readonly Container[];
   readonly initContainers?: readonly Container[];
@@ -45,6 +46,7 @@ export interface PodSpec {
   readonly hostname?: string;
   readonly subdomain?: string;
   readonly setHostnameAsFQDN?: boolean;
+  readonly hostnameOverride?: string;
   readonly hostAliases?: readonly { readonly ip: string; readonly hostnames?: readonly string[] }[];
   readonly readinessGates?: readonly { readonly conditionType: string }[];
   readonly securityContext?: PodSecurityContext;
@@ -65,6 +67,7 @@ export interface PodSecurityContext {
   readonly runAsNonRoot?: boolean;
   readonly supplementalGroups?: readonly number[];
   readonly fsGroup?: number;
+  readonly fsGroupChangePolicy?: "Always" | "OnRootMismatch";
   readonly sysctls?: readonly { readonly name: string; readonly value: string }[];
 }
 
@@ -76,6 +79,7 @@ export interface SecurityContext {
   readonly privileged?: boolean;
   readonly readOnlyRootFilesystem?: boolean;
   readonly allowPrivilegeEscalation?: boolean;
+  readonly procMount?: string;
   readonly capabilities?: { readonly add?: readonly string[]; readonly drop?: readonly string[] };
 }
 

@@ -51,6 +51,8 @@ describe("strategic merge patch (SIG API Machinery's strategic-merge-patch.md)",
     expect(patchPod(target, { containers: [{ name: "a", $patch: "delete" }] }).containers).toEqual([
       { name: "b", image: "1" },
     ]);
+    const twins = [{ name: "z" }, { name: "z", image: "i" }];
+    expect(patchPod(target, { containers: [{ $patch: "replace" }, ...twins] }).containers).toEqual(twins);
     expect(patchPod(target, { containers: [{ $patch: "replace" }, { name: "z" }] }).containers).toEqual([
       { name: "z" },
     ]);

@@ -40,6 +40,8 @@ export interface KindCall {
   readonly kind: Kind;
   /** Texts for Warning headers. */
   readonly warnings: Warnings;
+  /** Throws the 403 of who may not create what their update of it finds missing. */
+  mayCreate(): void;
 }
 
 /** What the handler routes to. */
@@ -115,14 +117,16 @@ export class Handler {
       if (review || info.subresource) throw noSuchPath();
       if (call.method !== "GET") throw methodNotAllowed();
     }
-    if (review?.plural === "bindings") return this.#bind({ call, user, info, warnings });
+    if (review && review.namespaced !== (info.namespace !== "")) throw noSuchPath();
+    const mayCreate = () => this.#deps.authority.authorize(user, { ...info, verb: "create" });
+    if (review?.plural === "bindings") return this.#bind({ call, user, info, warnings, mayCreate });
     if (review) return reviews.answer(review, call, user, info);
     const kind = registry.kind(info.group, info.version, info.resource);
-    if (!kind || (!kind.namespaced && info.namespace && kind.plural !== "namespaces")) throw noSuchPath();
+    if (!kind || !inScope(kind, info)) throw noSuchPath();
     const scoped = kind.namespaced ? info : { ...info, namespace: "" };
     refuseCustom(kind, info);
     if (kind.warning && call.user === undefined) warnings.push(kind.warning);
-    return this.#resource({ call, user, info: scoped, kind, warnings });
+    return this.#resource({ call, user, info: scoped, kind, warnings, mayCreate });
   }
 
   /** The older way to bind a pod: its name is the body's. */
@@ -139,6 +143,8 @@ export class Handler {
   async #resource(request: KindCall): Promise<Reply> {
     const { info, kind, call } = request;
     const { store, writes, subresources } = this.#deps;
+    // Discovery and behaviour are one: namespaces are not deleted by the collection.
+    if (!info.subresource && !kind.verbs.includes(info.verb)) throw methodNotAllowed();
     if (kind.namespaced && !info.namespace && !["list", "watch"].includes(info.verb)) {
       // A collection of all namespaces can only be read.
       throw info.verb === "create"
@@ -187,6 +193,16 @@ export class Handler {
     });
     return errorReply(internal(errorMessage(error)));
   }
+}
+
+/**
+ * Whether a path stands at its kind's scope. What was allowed in a namespace shall not reach beyond it: in the path of
+ * a kind of the whole cluster there is none, except for a namespace's own name.
+ */
+function inScope(kind: Kind, info: RequestInfo): boolean {
+  if (kind.namespaced) return info.namespace !== "" || info.name === "";
+  if (info.inNamespace) return false;
+  return info.namespace === "" || (kind.group === "" && kind.plural === "namespaces");
 }
 
 /** Refuses what a definition's state does not allow. */

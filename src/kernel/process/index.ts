@@ -5,6 +5,7 @@ export { keepDescriptors, leaveSessionKeyring } from "./inheritance.ts";
 export { endWithParent } from "./parentDeath.ts";
 export { makeFifo, makePipe, type PipeEnds } from "./pipes.ts";
 export type { PollWatcher } from "./pollWatcher.ts";
+export { ProgramError } from "./program.ts";
 export { openPty, type Pty, resizePty } from "./pty.ts";
 export type { NamespaceKind, SpawnRequest } from "./request.ts";
 export { type Child, Spawner, type SpawnerOptions } from "./spawner.ts";

@@ -1,9 +1,14 @@
-import { mkdirSync, readSync, rmdirSync, writeSync } from "node:fs";
-import { CLONE, check, isErrno, libc, O, syscallNumbers } from "#kernel/ffi/index.ts";
+import { mkdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { CLONE, check, errnoName, isErrno, libc, O, SysError, syscallNumbers } from "#kernel/ffi/index.ts";
 import { MS, makePrivate, mount, mountRoot, pivotRoot, type RootPlan, unmount } from "#kernel/mounts/index.ts";
+import { Gate, holdingSteps } from "./gate.ts";
 import { posixSpawn } from "./posixSpawn.ts";
-import { openPty } from "./pty.ts";
-import { commandOf, type NamespaceKind, type ProcMode, type SpawnRequest } from "./request.ts";
+import { findProgram } from "./program.ts";
+import { openPty, type Pty } from "./pty.ts";
+import type { NamespaceKind, SpawnRequest } from "./request.ts";
+import { permittedCapabilities, rightsSteps } from "./rights.ts";
+import { openRunner } from "./runner.ts";
+import type { Step, StepFailure } from "./script.ts";
 
 const KINDS: Readonly<Record<NamespaceKind, number>> = {
   net: CLONE.NEWNET,
@@ -26,6 +31,16 @@ const HOME_FILES: readonly (readonly [name: string, kind: number])[] = [
 const OLD_PROC = "/.oldproc";
 const SIGKILL = 9;
 const PROC_FLAGS = MS.NOSUID | MS.NODEV | MS.NOEXEC;
+
+/** What Go, and so upstream, says of a program that the kernel does not execute. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOEXEC: "exec format error",
+  ENOENT: "no such file or directory",
+  EACCES: "permission denied",
+  EPERM: "operation not permitted",
+  E2BIG: "argument list too long",
+  ENOMEM: "cannot allocate memory",
+};
 
 /** A process that was started. */
 export interface Spawned {
@@ -51,12 +66,6 @@ function pidfdOpen(pid: number): number {
   return check(libc.syscall3(syscallNumbers().pidfdOpen, pid, 0, 0), "pidfd_open", `pid ${pid}`);
 }
 
-function pipe(): [number, number] {
-  const ends = Buffer.alloc(8);
-  check(libc.pipe2(ends, O.CLOEXEC), "pipe2");
-  return [ends.readInt32LE(0), ends.readInt32LE(4)];
-}
-
 /**
  * Starts processes in namespaces of their own or of others: the calling thread goes there, spawns, and returns home,
  * synchronously, so that nothing else can run in between.
@@ -67,6 +76,9 @@ export class NamespaceSpawner {
   readonly #null: number;
   /** Kinds of namespaces that this process may change. */
   readonly #mine: number;
+  readonly #permitted = permittedCapabilities();
+  /** Descriptor of the runner's file, once it was needed. */
+  #runner: number | undefined;
   /** Whether procfs takes the option `pidns=` (Linux 6.17 and newer); found out at the first use. */
   #pidnsOption = true;
 
@@ -91,26 +103,26 @@ export class NamespaceSpawner {
   /** Closes what it holds. */
   close(): void {
     for (const fd of [this.#null, ...this.#home.map(([home]) => home)]) libc.close(fd);
+    if (this.#runner !== undefined) libc.close(this.#runner);
   }
 
   #goHome(): void {
     for (const [fd, kind] of this.#home) if (kind & this.#mine) check(libc.setns(fd, kind), "setns", "home");
   }
 
-  /** Starts a process. @throws SysError naming the step that failed */
+  /** Starts a process. @throws SysError naming the step that failed; ProgramError when its program cannot be started */
   spawn(request: SpawnRequest): Spawned {
     ownFileSystemState();
+    let pty: Pty | undefined;
     try {
       this.#enter(request);
-      const root = request.create?.root;
-      const proc = root?.mounts.some((m) => m.type === "proc") ?? false;
-      const pty = request.tty ? openPty() : undefined;
-      const mode: ProcMode = !proc ? "none" : this.#pidnsOption ? "gate" : "self";
-      const spawned =
-        mode === "none"
-          ? this.#start(request, "none", pty?.slavePath, [])
-          : this.#startGated(request, root as RootPlan, mode, pty?.slavePath);
+      pty = request.tty ? openPty() : undefined;
+      const isPlain = !request.create?.root && !request.user && !request.capabilities;
+      const spawned = isPlain ? this.#startPlain(request, pty) : this.#startConfined(request, pty);
       return pty ? { ...spawned, pty: pty.master } : spawned;
+    } catch (error) {
+      if (pty) libc.close(pty.master);
+      throw error;
     } finally {
       this.#goHome();
     }
@@ -118,8 +130,8 @@ export class NamespaceSpawner {
 
   /** Moves this thread to where the new process shall live. */
   #enter({ join, create }: SpawnRequest): void {
-    if (join)
-      check(libc.setns(join.pidfd, (join.namespaces ? flagsOf(join.namespaces) : ANY) & this.#mine), "setns", "join");
+    for (const { pidfd, namespaces } of join ?? [])
+      check(libc.setns(pidfd, (namespaces ? flagsOf(namespaces) : ANY) & this.#mine), "setns", "join");
     if (!create) return;
     const flags = flagsOf(create.namespaces) & this.#mine;
     if (flags) check(libc.unshare(flags), "unshare");
@@ -127,76 +139,103 @@ export class NamespaceSpawner {
     if (create.hostname !== undefined) {
       check(libc.sethostname(create.hostname, Buffer.byteLength(create.hostname)), "sethostname", create.hostname);
     }
+    for (const [name, value] of Object.entries(create.sysctls ?? {})) setSysctl(name, value);
     if (!create.root) return;
     makePrivate("/");
     mountRoot(create.root);
-    if (create.root.mounts.some((m) => m.type === "proc")) {
-      mkdirSync(create.root.directory + OLD_PROC, { recursive: true });
-      mount("/proc", create.root.directory + OLD_PROC, null, MS.BIND | MS.REC, null);
-    }
+    // Until it has a /proc of its own, the new process finds itself through ours.
+    mkdirSync(create.root.directory + OLD_PROC, { recursive: true });
+    mount("/proc", create.root.directory + OLD_PROC, null, MS.BIND | MS.REC, null);
     pivotRoot(create.root.directory);
   }
 
-  #start(request: SpawnRequest, mode: ProcMode, terminal: string | undefined, extra: [number, number][]): Spawned {
-    const descriptors: [number, number][] =
-      terminal === undefined ? request.stdio.map((fd, i) => [fd ?? this.#null, i]) : [];
+  #startPlain(request: SpawnRequest, pty: Pty | undefined): Spawned {
+    return this.#start(programOf(request), request, pty, request.cwd ?? "/", []);
+  }
+
+  #start(
+    path: string,
+    { argv, env, stdio }: Pick<SpawnRequest, "argv" | "env" | "stdio">,
+    pty: Pty | undefined,
+    cwd: string,
+    extra: [number, number][],
+  ): Spawned {
+    const descriptors: [number, number][] = pty ? [] : stdio.map((fd, i) => [fd ?? this.#null, i]);
     const pid = posixSpawn({
-      argv: commandOf(request, mode),
-      env: request.env,
-      cwd: request.cwd ?? "/",
+      path,
+      argv,
+      env,
+      cwd,
       descriptors: [...descriptors, ...extra],
-      ...(terminal === undefined ? {} : { terminal }),
+      ...(pty ? { terminal: pty.slavePath } : {}),
     });
     return { pid, pidfd: pidfdOpen(pid) };
   }
 
-  /** Starts a process that waits until its /proc is there and parts of it are hidden. */
-  #startGated(request: SpawnRequest, root: RootPlan, mode: "gate" | "self", terminal: string | undefined): Spawned {
-    const [gateOut, gateIn] = pipe();
-    const [readyOut, readyIn] = pipe();
-    let writer: number | undefined = readyIn;
+  /** Starts a process that waits in the runner until its root is complete, and then gives up what it may not keep. */
+  #startConfined(request: SpawnRequest, pty: Pty | undefined): Spawned {
+    this.#runner ??= openRunner();
+    const gate = new Gate(this.#runner);
+    const root = request.create?.root;
+    let spawned: Spawned | undefined;
     try {
-      const extra: [number, number][] =
-        mode === "self"
-          ? [
-              [gateOut, 9],
-              [readyIn, 8],
-            ]
-          : [[gateOut, 9]];
-      const spawned = this.#start(request, mode, terminal, extra);
-      libc.close(readyIn);
-      writer = undefined;
-      if (mode === "gate" && !this.#mountProc(spawned.pid)) {
-        // From now on processes mount their own /proc.
-        this.#pidnsOption = false;
-        this.#abandon(spawned);
-        return this.#startGated(request, root, "self", terminal);
-      }
-      if (mode === "self" && readSync(readyOut, Buffer.alloc(1)) === 0) {
-        this.#abandon(spawned);
-        throw new Error("mount: proc on /proc was refused to the new process");
-      }
-      hide(root);
-      unmount(OLD_PROC);
-      rmdirSync(OLD_PROC);
-      // Of this mount alone, not of its file system, which the machine may write on.
-      if (root.readonlyRoot) mount(null, "/", null, MS.BIND | MS.REMOUNT | MS.RDONLY, null);
-      writeSync(gateIn, "\n");
+      const path = Gate.path(root ? OLD_PROC : "/proc");
+      const { argv, stdio } = request;
+      spawned = this.#start(path, { argv: [argv[0]], env: {}, stdio }, pty, "/", gate.descriptors);
+      gate.started();
+      if (root) this.#completeRoot(root, spawned.pid, gate);
+      const failure = gate.finish(this.#lastSteps(request));
+      if (failure?.step.call === "execve") this.#tellFailure(request, pty, failure);
+      else if (failure) throw sysError(failure);
       return spawned;
+    } catch (error) {
+      if (spawned) abandon(spawned);
+      throw error;
     } finally {
-      if (writer !== undefined) libc.close(writer);
-      for (const fd of [gateOut, gateIn, readyOut]) libc.close(fd);
+      gate.close();
     }
   }
 
-  /** Ends a process that waits at its gate. Its pid namespace dies with it, so the thread gets another one. */
-  #abandon({ pid, pidfd }: Spawned): void {
-    libc.kill(pid, SIGKILL);
-    libc.waitpid(pid, null, 0);
-    libc.close(pidfd);
-    const home = this.#home.find(([, kind]) => kind === CLONE.NEWPID);
-    if (home) check(libc.setns(home[0], CLONE.NEWPID), "setns", "home");
-    check(libc.unshare(CLONE.NEWPID), "unshare", "pid");
+  /** Mounts /proc and hides parts of it. */
+  #completeRoot(root: RootPlan, pid: number, gate: Gate): void {
+    if (root.mounts.some((m) => m.type === "proc")) this.#completeProc(pid, gate);
+    unmount(OLD_PROC);
+    rmdirSync(OLD_PROC);
+    hide(root);
+    // Of this mount alone, not of its file system, which the machine may write on.
+    if (root.readonlyRoot) mount(null, "/", null, MS.BIND | MS.REMOUNT | MS.RDONLY, null);
+  }
+
+  #completeProc(pid: number, gate: Gate): void {
+    if (this.#pidnsOption && this.#mountProc(pid)) return;
+    // From now on processes mount their own /proc.
+    this.#pidnsOption = false;
+    const failure = gate.advance([{ call: "mount", args: ["proc", "/proc", "proc", PROC_FLAGS, 0], detail: "/proc" }]);
+    if (failure) throw sysError(failure);
+  }
+
+  /** From the complete root to the program. @throws ProgramError */
+  #lastSteps(request: SpawnRequest): Step[] {
+    if (request.holds) return holdingSteps(request.argv[0], rightsSteps(request, this.#permitted));
+    const { argv, env, cwd = "/" } = request;
+    const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    return [
+      { call: "chdir", args: [cwd], detail: cwd },
+      ...rightsSteps(request, this.#permitted),
+      { call: "execve", args: [programOf(request), [...argv], variables], detail: argv[0] },
+    ];
+  }
+
+  /** A program that the kernel refuses says so itself where it would write, and ends, as with every runtime. */
+  #tellFailure({ argv, stdio }: SpawnRequest, pty: Pty | undefined, { errno }: StepFailure): void {
+    const text = `exec ${argv[0]}: ${REASONS[errnoName(errno)] ?? errnoName(errno)}\n`;
+    const fd = pty
+      ? check(libc.open(pty.slavePath, O.RDWR | O.NOCTTY | O.CLOEXEC, 0), "open", pty.slavePath)
+      : stdio[2];
+    if (fd === undefined || fd === null) return;
+    const bytes = Buffer.from(text);
+    libc.write(fd, bytes, bytes.length);
+    if (pty) libc.close(fd);
   }
 
   #mountProc(pid: number): boolean {
@@ -208,6 +247,33 @@ export class NamespaceSpawner {
       throw error;
     }
   }
+}
+
+/** Ends a process that waits in the runner. */
+function abandon({ pid, pidfd }: Spawned): void {
+  libc.kill(pid, SIGKILL);
+  libc.waitpid(pid, null, 0);
+  libc.close(pidfd);
+}
+
+/** @throws Error naming a setting that this kernel does not have in a namespace, or does not take */
+function setSysctl(name: string, value: string): void {
+  try {
+    writeFileSync(`/proc/sys/${name.replaceAll(".", "/")}`, value);
+  } catch (error) {
+    throw new Error(
+      `sysctl ${JSON.stringify(name)} cannot be set to ${JSON.stringify(value)}: ${(error as Error).message}`,
+    );
+  }
+}
+
+function sysError({ step, errno }: StepFailure): SysError {
+  return new SysError(step.call, errno, step.detail);
+}
+
+/** @throws ProgramError */
+function programOf({ argv, env, cwd = "/" }: SpawnRequest): string {
+  return findProgram(argv[0], { root: "", cwd, path: env["PATH"] });
 }
 
 /** Hides and protects parts of the new root. */

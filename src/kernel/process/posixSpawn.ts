@@ -11,6 +11,7 @@ const O_RDWR = 2;
 
 /** What a new process starts from. */
 export interface PosixSpawn {
+  readonly path: string;
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
@@ -61,7 +62,7 @@ export function posixSpawn(spawn: PosixSpawn): number {
 }
 
 function execute(spawn: PosixSpawn, actions: Buffer): number {
-  const path = spawn.argv[0] ?? "";
+  const { path } = spawn;
   const env = Object.entries(spawn.env).map(([name, value]) => `${name}=${value}`);
   const attr = attributes();
   const pid: number[] = [0];

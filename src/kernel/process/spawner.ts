@@ -6,6 +6,7 @@ import { warmThreadPool } from "#kernel/namespaces/index.ts";
 import { type ExitStatus, ExitWatcher } from "./exitWatcher.ts";
 import { NamespaceSpawner, type Spawned } from "./namespaceSpawner.ts";
 import { PollWatcher } from "./pollWatcher.ts";
+import { ProgramError } from "./program.ts";
 import type { SpawnRequest } from "./request.ts";
 import type { SpawnAnswer, SpawnMessage } from "./spawner.worker.ts";
 
@@ -60,7 +61,7 @@ export class Spawner {
 
   /**
    * Starts a process.
-   * @throws SysError naming the step that failed: a namespace, a mount, the program
+   * @throws SysError naming the step that failed, such as a mount; ProgramError when the program cannot be started
    */
   async spawn(request: SpawnRequest): Promise<Child> {
     return this.#child(await this.#starter.spawn(request));
@@ -133,7 +134,8 @@ class WorkerStarter implements Starter {
       this.#worker.postMessage({ id, request } satisfies SpawnMessage);
     });
     if ("spawned" in answer) return answer.spawned;
-    const { message, errno, syscall } = answer.error;
+    const { name, message, code, errno, syscall } = answer.error;
+    if (name === "ProgramError") throw new ProgramError(code as ProgramError["code"], message);
     if (errno === undefined || syscall === undefined) throw new Error(message);
     throw new SysError(syscall, errno, /\((.*)\)$/s.exec(message)?.[1]);
   }

@@ -16,6 +16,7 @@ export type SpawnAnswer =
   | {
       readonly id: number;
       readonly error: {
+        name: string;
         message: string;
         code?: string | undefined;
         errno?: number | undefined;
@@ -31,8 +32,8 @@ function serve(): void {
     try {
       port.postMessage({ id, spawned: thread.spawn(request) } satisfies SpawnAnswer);
     } catch (error) {
-      const { message, code, errno, syscall } = error as NodeJS.ErrnoException;
-      port.postMessage({ id, error: { message, code, errno, syscall } } satisfies SpawnAnswer);
+      const { name, message, code, errno, syscall } = error as NodeJS.ErrnoException;
+      port.postMessage({ id, error: { name, message, code, errno, syscall } } satisfies SpawnAnswer);
     }
   });
   port.postMessage("ready");

@@ -37,22 +37,47 @@ export interface MirrorDeps {
 /** Modules are looked at this often (upstream's default period of probes), in ms. */
 const PERIOD_MS = 10_000;
 
-interface Mirror {
-  readonly module: NodeModule;
+/** Something of the node that a mirror pod shows. */
+export interface Shown {
+  /** As the API is to have it. */
   readonly pod: Pod;
-  problem: string | undefined;
+  readonly module?: ModuleSpec;
+  /** Finds out how it is. */
+  look?(): Promise<void>;
+  /** @param present the pod as the API has it; undefined when there is nothing to say yet */
+  status(present: Pod, now: string): PodStatus | undefined;
+}
+
+/** A module of the node as its mirror pod shows it. */
+function shownModule(module: NodeModule, node: ModuleNode): Shown {
+  let problem: string | undefined;
+  return {
+    pod: mirrorPod(module.spec, node),
+    module: module.spec,
+    async look() {
+      problem = await module.problem();
+    },
+    status: (present, now) => mirrorStatus(present, { run: module.run(), problem }, node, now),
+  };
+}
+
+interface Mirror {
+  readonly shown: Shown;
   /** The pod was there and was deleted by somebody. */
   wasDeleted: boolean;
   /** What is being done about it, one thing after the other. */
   work: Promise<void>;
 }
 
-/** Shows the modules of a node as pods of kube-system: makes them, keeps their status true, makes them again. */
+/**
+ * Shows what a node runs on its own, its modules and its static pods: makes mirror pods, keeps their status true, makes
+ * them again.
+ */
 export class MirrorPods {
   readonly #node: ModuleNode;
   readonly #deps: MirrorDeps;
   readonly #mirrors = new Map<string, Mirror>();
-  #nodeUid = "";
+  #nodeUid: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #unsubscribe = () => {};
   #stopped = false;
@@ -60,16 +85,32 @@ export class MirrorPods {
   constructor(modules: readonly NodeModule[], node: ModuleNode, deps: MirrorDeps) {
     this.#node = node;
     this.#deps = deps;
-    for (const module of modules) {
-      const pod = mirrorPod(module.spec, node);
-      const mirror = { module, pod, problem: undefined, wasDeleted: false, work: Promise.resolve() };
-      this.#mirrors.set(keyOf(pod), mirror);
-    }
+    for (const module of modules) this.#add(shownModule(module, node));
+  }
+
+  /** Shows something more. */
+  show(shown: Shown): void {
+    this.#look(this.#add(shown));
+  }
+
+  /** Shows it no longer. */
+  hide(pod: Pod): void {
+    const mirror = this.#mirrors.get(keyOf(pod));
+    if (mirror?.shown.pod !== pod) return;
+    this.#mirrors.delete(keyOf(pod));
+    const present = this.#deps.pods.get(keyOf(pod));
+    if (present && isMirrorPod(present)) this.#removeStray(present);
+  }
+
+  /** What a pod of this name shows has changed. */
+  changed(pod: Pod): void {
+    const mirror = this.#mirrors.get(keyOf(pod));
+    if (mirror) this.#look(mirror);
   }
 
   /** The module that a pod of this name shows. */
   find(namespace: string, name: string): ModuleSpec | undefined {
-    return this.#mirrors.get(`${namespace}/${name}`)?.module.spec;
+    return this.#mirrors.get(`${namespace}/${name}`)?.shown.module;
   }
 
   /** Makes the pods and follows them. @param nodeUid the pods go with this node */
@@ -89,10 +130,16 @@ export class MirrorPods {
     await Promise.all([...this.#mirrors.values()].map(({ work }) => work));
   }
 
+  #add(shown: Shown): Mirror {
+    const mirror = { shown, wasDeleted: false, work: Promise.resolve() };
+    this.#mirrors.set(keyOf(shown.pod), mirror);
+    return mirror;
+  }
+
   async #checkAll(): Promise<void> {
     await Promise.all(
       [...this.#mirrors.values()].map(async (mirror) => {
-        mirror.problem = await mirror.module.problem();
+        await mirror.shown.look?.();
         this.#look(mirror);
       }),
     );
@@ -123,7 +170,7 @@ export class MirrorPods {
       .catch((error: unknown) => {
         // The next period tries again.
         this.#deps.log.debug("A mirror pod is not as it should be", {
-          pod: keyOf(mirror.pod),
+          pod: keyOf(mirror.shown.pod),
           error: errorMessage(error),
         });
       });
@@ -131,30 +178,31 @@ export class MirrorPods {
 
   /** One step towards a pod that shows the module; its effect comes back as a change. */
   async #ensure(mirror: Mirror): Promise<void> {
-    if (this.#stopped) return;
-    const present = this.#deps.pods.get(keyOf(mirror.pod));
+    if (this.#stopped || this.#nodeUid === undefined) return;
+    if (this.#mirrors.get(keyOf(mirror.shown.pod)) !== mirror) return;
+    const { pod } = mirror.shown;
+    const present = this.#deps.pods.get(keyOf(pod));
     if (!present) await this.#create(mirror);
     else if (!isMirrorPod(present)) this.#deps.log.warn("A pod has a mirror pod's name", { pod: keyOf(present) });
-    else if (present.metadata.deletionTimestamp !== undefined || !showsSame(present, mirror.pod))
-      await this.#remove(present);
+    else if (present.metadata.deletionTimestamp !== undefined || !showsSame(present, pod)) await this.#remove(present);
     else this.#report(mirror, present);
   }
 
   async #create(mirror: Mirror): Promise<void> {
-    const { pod, module } = mirror;
-    const owner = { apiVersion: "v1", kind: "Node", name: this.#node.name, uid: this.#nodeUid, controller: true };
+    const { pod, module } = mirror.shown;
+    const owner = { apiVersion: "v1", kind: "Node", name: this.#node.name, uid: this.#nodeUid ?? "", controller: true };
     const wanted = { ...pod, metadata: { ...pod.metadata, ownerReferences: [owner] } };
     const { wasDeleted } = mirror;
     mirror.wasDeleted = false;
     const created = await this.#deps.client.create(resources.pods, wanted);
-    if (!wasDeleted) return;
-    const message = `This pod shows a module of the process ${module.spec.process} on ${this.#node.name}, which goes on: deleting the pod does not restart it`;
+    if (!wasDeleted || !module) return;
+    const message = `This pod shows a module of the process ${module.process} on ${this.#node.name}, which goes on: deleting the pod does not restart it`;
     this.#deps.events.event(referenceTo(resources.pods, created), "Normal", "MirrorPodRecreated", message);
   }
 
-  #report({ module, problem }: Mirror, present: Pod): void {
-    const now = wholeSeconds();
-    this.#deps.reportStatus(present, mirrorStatus(present, { run: module.run(), problem }, this.#node, now));
+  #report({ shown }: Mirror, present: Pod): void {
+    const status = shown.status(present, wholeSeconds());
+    if (status) this.#deps.reportStatus(present, status);
   }
 
   async #remove({ metadata }: Pod): Promise<void> {

@@ -83,6 +83,12 @@ export function mirrorPod(module: ModuleSpec, node: ModuleNode): Pod {
   };
 }
 
+/** The pod that shows a static pod in the API (pkg/kubelet/pod/mirror_client.go). */
+export function mirrorOf(pod: Pod): Pod {
+  const { uid = "", ...metadata } = pod.metadata;
+  return { ...pod, metadata: { ...metadata, annotations: { ...metadata.annotations, [MIRROR_ANNOTATION]: uid } } };
+}
+
 /** How a module is: the run of the process that holds it, and what is wrong with it. */
 export interface ModuleState {
   readonly run: ProcessRun | undefined;

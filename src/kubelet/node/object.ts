@@ -28,7 +28,8 @@ export interface NodeOptions {
   readonly maxPods: number;
 }
 
-function resourcesOf(facts: MachineFacts, maxPods: number): Record<string, string> {
+/** What a node has for its pods. */
+export function resourcesOf(facts: MachineFacts, maxPods: number): Record<string, string> {
   return {
     cpu: String(facts.cpus),
     "ephemeral-storage": `${Math.floor(facts.diskBytes / 1024)}Ki`,

@@ -1,8 +1,16 @@
 import type { Container, Pod } from "#api/index.ts";
 import type { PodDeps } from "./deps.ts";
-import { containerImage } from "./prepare.ts";
+import type { RestartPolicy } from "./history.ts";
+import type { UnitPod } from "./owner.ts";
 import type { ContainerRecord } from "./record.ts";
-import { ContainerUnit, type UnitPod } from "./unit.ts";
+import { ContainerUnit } from "./unit.ts";
+
+/** Even when the others have taken all of the grace period, sidecars get this long (upstream's least). */
+const MIN_GRACE_SECONDS = 2;
+
+function isSidecar({ container }: ContainerUnit): boolean {
+  return container.restartPolicy === "Always";
+}
 
 /** The containers of a pod: which there are, in which order they start, and when all is done. */
 export class PodContainers {
@@ -16,21 +24,31 @@ export class PodContainers {
     this.#deps = deps;
     this.#owner = owner;
     const policy = pod.spec.restartPolicy ?? "Always";
-    const unit = (c: Container, restart: typeof policy) => new ContainerUnit(c, restart, deps, owner);
+    const unit = (c: Container, restart: RestartPolicy) => new ContainerUnit(c, restart, deps, owner);
     // An init container has to succeed once; one with restartPolicy Always is a sidecar.
-    const initPolicy = (c: Container) =>
-      c.restartPolicy === "Always" ? "Always" : policy === "Never" ? "Never" : "OnFailure";
+    const initPolicy = (c: Container): RestartPolicy =>
+      c.restartPolicy === "Always" ? "Always" : (c.restartPolicy ?? policy) === "Never" ? "Never" : "OnFailure";
     this.#inits = (pod.spec.initContainers ?? []).map((c) => unit(c, initPolicy(c)));
-    this.#apps = pod.spec.containers.map((c) => unit(c, policy));
-    this.addEphemerals(pod);
+    this.#apps = pod.spec.containers.map((c) => unit(c, (c.restartPolicy as RestartPolicy | undefined) ?? policy));
+    this.#addEphemerals(pod);
   }
 
   /** Takes in containers that were put into the pod since; they run once. */
-  addEphemerals({ spec }: Pod): void {
+  #addEphemerals({ spec }: Pod): void {
     const known = new Set(this.#ephemerals.map((unit) => unit.container.name));
     for (const container of spec.ephemeralContainers ?? [])
       if (!known.has(container.name))
         this.#ephemerals.push(new ContainerUnit(container, "Never", this.#deps, this.#owner));
+  }
+
+  /** The pod describes its containers anew. */
+  update(pod: Pod): void {
+    const given = [...(pod.spec.initContainers ?? []), ...pod.spec.containers];
+    for (const unit of [...this.#inits, ...this.#apps]) {
+      const container = given.find(({ name }) => name === unit.container.name);
+      if (container) unit.update(container);
+    }
+    this.#addEphemerals(pod);
   }
 
   /** All of them, in the order in which they start. */
@@ -50,11 +68,8 @@ export class PodContainers {
 
   /** All have ended for good, or a required init container has failed for good. */
   get isOver(): boolean {
-    const failedInit = this.#inits.some((u) => u.done && u.record?.ended?.exitCode !== 0);
-    return (
-      failedInit ||
-      (this.#apps.every((u) => u.done) && this.#inits.every((u) => u.done || u.container.restartPolicy === "Always"))
-    );
+    const failedInit = this.#inits.some((u) => !isSidecar(u) && u.done && u.record?.ended?.exitCode !== 0);
+    return failedInit || (this.#apps.every((u) => u.done) && this.#inits.every((u) => u.done || isSidecar(u)));
   }
 
   /** Records of all that were started, by name. */
@@ -66,7 +81,9 @@ export class PodContainers {
   warmUp(): void {
     for (const unit of this.#apps) {
       if (unit.running) continue;
-      containerImage(this.#deps, unit.container).then(
+      // Before its back-off is over a start would not ask either.
+      if (unit.waits) continue;
+      unit.image.ask().then(
         (image) => image.served && this.#deps.servers.warm(),
         () => {},
       );
@@ -76,17 +93,35 @@ export class PodContainers {
   /** Starts those whose turn it is. */
   async start(): Promise<void> {
     await Promise.all(this.#ephemerals.map((unit) => unit.ensure()));
+    if (!(await this.#initialize())) return;
+    await Promise.all(this.#apps.map((unit) => unit.ensure()));
+  }
+
+  /**
+   * Ends all: sidecars when the others have ended, the last first, within what is left of the grace period. Resolves
+   * when their processes are gone.
+   */
+  async stop(graceSeconds: number): Promise<void> {
+    const end = performance.now() + graceSeconds * 1000;
+    const sidecars = this.#inits.filter(isSidecar);
+    await Promise.all(this.all.filter((unit) => !isSidecar(unit)).map((unit) => unit.stop(graceSeconds)));
+    for (const sidecar of sidecars.toReversed())
+      await sidecar.stop(Math.max(Math.min(graceSeconds, MIN_GRACE_SECONDS), (end - performance.now()) / 1000));
+  }
+
+  /** Brings the init containers forward. @returns whether the app containers may run */
+  async #initialize(): Promise<boolean> {
+    // Once app containers run, a sidecar that has to be restarted holds nobody up.
+    if (this.#apps.some((unit) => unit.record !== undefined)) {
+      await Promise.all(this.#inits.filter(isSidecar).map((unit) => unit.ensure()));
+      return true;
+    }
     for (const init of this.#inits) {
       if (init.done && init.record?.ended?.exitCode === 0) continue;
       await init.ensure();
       // The next one begins when this one has ended, or, for a sidecar, has started.
-      if (!(init.container.restartPolicy === "Always" && init.view()?.started)) return;
+      if (!(isSidecar(init) && init.view()?.started)) return false;
     }
-    await Promise.all(this.#apps.map((unit) => unit.ensure()));
-  }
-
-  /** Ends all; resolves when their processes are gone. */
-  async stop(graceSeconds: number): Promise<void> {
-    await Promise.all(this.all.map((unit) => unit.stop(graceSeconds)));
+    return true;
   }
 }

@@ -13,3 +13,10 @@ export function timeLeft({ spec }: Pick<Pod, "spec">, startTime: string, nowMs: 
   if (spec.activeDeadlineSeconds === undefined) return undefined;
   return Date.parse(startTime) + spec.activeDeadlineSeconds * 1000 - nowMs;
 }
+
+/** What an earlier agent has decided about a pod. */
+export function verdictOf({ status }: Pick<Pod, "status">): PodView["verdict"] {
+  const { phase, reason, message = "" } = status ?? {};
+  const isDecided = phase === "Failed" && (reason === DEADLINE_VERDICT.reason || reason === "Evicted");
+  return isDecided ? { phase, reason, message } : undefined;
+}

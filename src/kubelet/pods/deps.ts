@@ -68,7 +68,12 @@ export interface PodDeps {
   readonly events: EventRecorder;
   readonly records: PodRecords;
   readonly log: Logger;
-  readonly node: { readonly name: string; readonly addresses: readonly string[] };
+  readonly node: {
+    readonly name: string;
+    readonly addresses: readonly string[];
+    /** As the node's object has it. */
+    readonly allocatable: Readonly<Record<string, string>>;
+  };
   readonly dns: DnsSettings;
   /** Text of the node's /etc/hosts, for pods in its network. */
   readonly nodeHosts: () => string;

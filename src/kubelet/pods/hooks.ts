@@ -2,6 +2,7 @@ import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Container, LifecycleHandler, Pod } from "#api/index.ts";
+import { errorMessage } from "#base/errors.ts";
 import { makePipe } from "#kernel/process/index.ts";
 import { type Attempt, attempt } from "../probes/index.ts";
 import type { ProcessRuntime, RunningContainer } from "../runtime/index.ts";
@@ -15,7 +16,13 @@ export interface ExecTarget {
   readonly runtime: ProcessRuntime;
 }
 
+/** A container whose hooks can be run. */
+export type HookTarget = ExecTarget & { readonly podIP: string };
+
 const SIGKILL = 9;
+const POST_START_MS = 600_000;
+/** A shell's exit code for a command that cannot be executed. */
+const CANNOT_RUN = 126;
 /** As much of a command's output as events show. */
 const MAX_OUTPUT = 10 * 1024;
 const TIMED_OUT = 124;
@@ -28,7 +35,7 @@ export async function execOutput(
 ): Promise<{ exitCode: number; output: string }> {
   const [program, ...args] = command;
   if (program === undefined) return { exitCode: 126, output: "the command is empty" };
-  const { user, capabilities } = containerSecurity(target.pod, target.container, {});
+  const { user, capabilities, mayGainPrivileges } = containerSecurity(target.pod, target.container, {});
   const pipe = makePipe();
   const output = gather(pipe.read);
   const child = await target.runtime
@@ -37,7 +44,7 @@ export async function execOutput(
       stdio: [null, pipe.write, pipe.write],
       tty: false,
       ...(user ? { user } : {}),
-      ...(capabilities ? { capabilities } : {}),
+      ...(capabilities ? { capabilities, mayGainPrivileges } : {}),
     })
     .finally(() => closeSync(pipe.write));
   let timedOut = false;
@@ -74,12 +81,51 @@ function gather(fd: number): () => Promise<string> {
   };
 }
 
+/** How a hook has ended. */
+export interface HookOutcome {
+  readonly success: boolean;
+  /** Upstream's sentence about a failure (pkg/kubelet/lifecycle/handlers.go). */
+  readonly message: string;
+}
+
 /** Runs a postStart or preStop hook. Never rejects. */
-export async function hookAttempt(
-  hook: LifecycleHandler,
-  target: ExecTarget & { readonly podIP: string },
-  timeoutMs: number,
-): Promise<Attempt> {
+export async function hookAttempt(hook: LifecycleHandler, target: HookTarget, timeoutMs: number): Promise<HookOutcome> {
+  const { container, pod } = target;
+  const { name, namespace, uid } = pod.metadata;
+  const place = `for Container ${JSON.stringify(container.name)} in Pod "${name}_${namespace}(${uid})" failed - error:`;
+  if (hook.exec) {
+    const command = hook.exec.command ?? [];
+    const { exitCode, output } = await execOutput(target, command, timeoutMs).catch((error: unknown) => ({
+      exitCode: CANNOT_RUN,
+      output: errorMessage(error),
+    }));
+    const why = `command '${command.join(" ")}' exited with ${exitCode}: ${output}`;
+    const message = `Exec lifecycle hook ([${command.join(" ")}]) ${place} ${why}, message: ${JSON.stringify(output)}`;
+    return { success: exitCode === 0, message };
+  }
+  const { success, message } = await otherAttempt(hook, target, timeoutMs);
+  if (!hook.httpGet) return { success, message };
+  return { success, message: `HTTP lifecycle hook (${hook.httpGet.path}) ${place} ${message}` };
+}
+
+/** Whom a hook tells of its failure. */
+export interface HookReporter {
+  event(type: "Normal" | "Warning", reason: string, message: string): void;
+}
+
+/** Runs the postStart hook, and says what follows from its failure. @returns why it failed */
+export async function postStart(target: HookTarget, reporter: HookReporter): Promise<string | undefined> {
+  const hook = target.container.lifecycle?.postStart;
+  if (!hook) return undefined;
+  const { success, message } = await hookAttempt(hook, target, POST_START_MS);
+  if (success) return undefined;
+  // As upstream, without the cause, which may hold secrets: that is in the container's status.
+  reporter.event("Warning", "FailedPostStartHook", "PostStartHook failed");
+  reporter.event("Normal", "Killing", "FailedPostStartHook");
+  return message;
+}
+
+async function otherAttempt(hook: LifecycleHandler, target: HookTarget, timeoutMs: number): Promise<Attempt> {
   if (hook.sleep) {
     await sleep(Math.min(hook.sleep.seconds * 1000, timeoutMs));
     return { success: true, message: "" };

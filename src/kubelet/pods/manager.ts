@@ -12,11 +12,13 @@ import {
 import { errorMessage } from "#base/errors.ts";
 import { setupBackoff } from "../backoff.ts";
 import { isMirrorPod } from "../modules/index.ts";
+import { isStaticPod } from "../static/index.ts";
 import type { PodDeps } from "./deps.ts";
 import type { PodRecord } from "./record.ts";
 import { PodWorker } from "./worker.ts";
 
 const SIGKILL = 9;
+const DEFAULT_GRACE_SECONDS = 30;
 
 /** Phases after which nothing of a pod is started any more. */
 function isFinished(pod: Pod): boolean {
@@ -30,6 +32,9 @@ export class PodManager {
   readonly #workers = new Map<string, PodWorker>();
   /** Statuses that nobody will ask for again are forgotten through this. */
   readonly #onGone: (uid: string) => void;
+  /** Pods of the node's own files. */
+  #static: readonly Pod[] = [];
+  #started = false;
   #stopped = false;
 
   constructor(deps: PodDeps, client: Client, onGone: (uid: string) => void) {
@@ -46,15 +51,29 @@ export class PodManager {
   async start(pods: Informer<Pod>): Promise<void> {
     const records = this.#deps.records.load();
     const running = await this.#deps.runtime.running();
-    const known = new Set(records.flatMap((r) => Object.values(r.containers).map((c) => c.id)));
+    const known = new Set(records.flatMap((r) => [r.holder ?? "", ...Object.values(r.containers).map((c) => c.id)]));
     for (const [pid, id] of running) if (!known.has(id)) kill(pid);
     await this.#sweepFolders(known, new Set(running.values()));
     const pids = new Map([...running].map(([pid, id]) => [id, pid]));
     await pods.synced;
-    const current = new Map(pods.list().map((pod) => [pod.metadata.uid, pod]));
+    const current = new Map([...pods.list(), ...this.#static].map((pod) => [pod.metadata.uid, pod]));
     for (const record of records) this.#takeOver(record, current.get(record.pod.metadata.uid), pids);
     void this.#deps.servers.settle();
     pods.onChange((change) => this.#onChange(change));
+    this.#started = true;
+    // Nobody else tells these that they have been taken over.
+    for (const { metadata } of this.#static) this.#workers.get(metadata.uid ?? "")?.changed();
+    this.#startStatic();
+  }
+
+  /** The pods of the node's own files, all of them. Those that are not among them any more are ended. */
+  setStatic(pods: readonly Pod[]): void {
+    const wanted = new Set(pods.map(({ metadata }) => metadata.uid));
+    const gone = this.#static.filter(({ metadata }) => !wanted.has(metadata.uid));
+    this.#static = pods;
+    for (const { metadata, spec } of gone)
+      this.#workers.get(metadata.uid ?? "")?.end(spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS);
+    this.#startStatic();
   }
 
   /** Lets go of all pods; their containers go on. */
@@ -108,6 +127,15 @@ export class PodManager {
     else if (!isFinished(pod)) this.#add(pod).changed();
   }
 
+  /** Starts static pods that do not run, unless another one of that name has not ended yet. */
+  #startStatic(): void {
+    if (!this.#started || this.#stopped) return;
+    for (const pod of this.#static) {
+      const { name, namespace = "", uid = "" } = pod.metadata;
+      if (!this.#workers.has(uid) && !this.find(namespace, name)) this.#add(pod).changed();
+    }
+  }
+
   #add(pod: Pod, record?: PodRecord): PodWorker {
     const worker = new PodWorker(pod, this.#deps, (gone) => this.#gone(gone), record);
     this.#workers.set(worker.uid, worker);
@@ -116,6 +144,8 @@ export class PodManager {
 
   #gone(worker: PodWorker): void {
     this.#workers.delete(worker.uid);
+    this.#startStatic();
+    if (isStaticPod(worker.pod)) return this.#onGone(worker.uid);
     void this.#delete(worker.pod).finally(() => this.#onGone(worker.uid));
   }
 

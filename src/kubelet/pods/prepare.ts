@@ -1,10 +1,11 @@
 import type { Container, Pod } from "#api/index.ts";
-import { type ContainerImage, ImageError } from "../images/index.ts";
+import type { ContainerImage } from "../images/index.ts";
 import { containerLogPath } from "../logs/index.ts";
 import type { ContainerSpec } from "../runtime/index.ts";
 import { ContainerConfigError, containerEnv, expand } from "../spec/env.ts";
 import { hostsFile, podHostname, resolvConf } from "../spec/files.ts";
 import type { PodDeps } from "./deps.ts";
+import type { PodNamespaces } from "./namespaces.ts";
 import type { SandboxRecord } from "./record.ts";
 import { containerSecurity } from "./security.ts";
 import type { PodStorage } from "./storage.ts";
@@ -15,13 +16,7 @@ export interface PodSetup {
   readonly sandbox?: SandboxRecord;
   readonly podIPs: readonly string[];
   readonly volumes: Pick<PodStorage, "mountsOf">;
-}
-
-/** Policy that counts when the pod names none: a tag `latest` is asked for anew each time (as upstream). */
-export function pullPolicy(container: Container): "Always" | "IfNotPresent" | "Never" {
-  if (container.imagePullPolicy) return container.imagePullPolicy;
-  const tag = /:([^/:@]+)(@.*)?$/.exec(container.image ?? "")?.[1];
-  return tag === undefined || tag === "latest" ? "Always" : "IfNotPresent";
+  readonly namespaces: Pick<PodNamespaces, "start" | "add" | "targetOf">;
 }
 
 /** Command line of a container: `command` replaces entrypoint and cmd, `args` replaces cmd (API, Container.command). */
@@ -42,6 +37,14 @@ export function servedArguments(container: Container, env: Record<string, string
   return [...(container.command ?? []).slice(1), ...(container.args ?? [])].map((text) => expand(text, env));
 }
 
+/** Settings of a pod's IPC namespace; those of its network are made with that. */
+function ipcSysctls({ spec }: Pod): Record<string, string> {
+  const ofIpc = (spec.securityContext?.sysctls ?? []).filter(({ name }) =>
+    /^(kernel\.(shm|msg|sem)|fs\.mqueue\.)/.test(name),
+  );
+  return Object.fromEntries(ofIpc.map(({ name, value }) => [name, value]));
+}
+
 /** The environment in which a container's variables are resolved. */
 async function environment(deps: PodDeps, pod: Pod, container: Container, image: ContainerImage, setup: PodSetup) {
   const namespace = pod.metadata.namespace ?? "default";
@@ -49,11 +52,12 @@ async function environment(deps: PodDeps, pod: Pod, container: Container, image:
     pod,
     podIPs: setup.podIPs,
     hostIPs: deps.node.addresses,
+    allocatable: deps.node.allocatable,
     configMap: (name) => deps.objects.configMap(namespace, name),
     secret: (name) => deps.objects.secret(namespace, name),
     services: await deps.services(),
   });
-  const hostname = podHostname(pod, deps.node.name);
+  const hostname = podHostname(pod, deps.node.name, deps.dns.clusterDomain);
   const terminal = container.tty ? { TERM: "xterm" } : {};
   return { HOME: "/root", HOSTNAME: hostname, ...terminal, ...image.env, ...declared };
 }
@@ -78,12 +82,12 @@ export async function prepareContainer(
 ): Promise<Prepared> {
   const env = await environment(deps, pod, container, image, setup);
   const security = containerSecurity(pod, container, image);
-  const hostname = podHostname(pod, deps.node.name);
+  const hostname = podHostname(pod, deps.node.name, deps.dns.clusterDomain);
   const served = image.served !== undefined;
   const argv = served ? [...image.entrypoint, ...image.cmd] : commandLine(container, image, env);
   if (argv.length === 0)
     throw new ContainerConfigError(`image ${image.reference} has no command and the container names none`);
-  const hosts = hostsFile(pod, setup.podIPs, hostname, deps.dns.clusterDomain, deps.nodeHosts());
+  const hosts = hostsFile(pod, setup.podIPs, deps.dns.clusterDomain, deps.nodeHosts());
   const spec: ContainerSpec = {
     id: run.id,
     podUid: pod.metadata.uid ?? "",
@@ -95,18 +99,14 @@ export async function prepareContainer(
     hostname,
     ...(setup.sandbox ? { netns: setup.sandbox.netns } : {}),
     etc: { "/etc/hosts": hosts, "/etc/resolv.conf": resolvConf(pod, deps.dns), "/etc/hostname": `${hostname}\n` },
-    volumes: [...setup.volumes.mountsOf(container, pod), makeMessageFile(deps, pod, container, run.count)],
+    volumes: [...setup.volumes.mountsOf(container, pod, env), makeMessageFile(deps, pod, container, run.count)],
     ...security,
     tty: container.tty ?? false,
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,
+    ...(pod.spec.hostIPC ? { sharedMemory: "/dev/shm" } : {}),
+    sysctls: ipcSysctls(pod),
     logPath: containerLogPath(deps.logFolders, pod, container.name, run.count),
   };
   return { spec, servedArgs: served ? servedArguments(container, env) : [] };
-}
-
-/** @throws ImageError */
-export async function containerImage(deps: PodDeps, container: Container): Promise<ContainerImage> {
-  if (!container.image) throw new ImageError("InvalidImageName", "the container names no image");
-  return deps.images.pull(container.image, pullPolicy(container));
 }

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import type { ContainerState, Pod } from "#api/index.ts";
+import type { ImageUser } from "../images/index.ts";
 import type { ServedContainer } from "./deps.ts";
 
 /** What is kept of one container of a pod across a restart of the node agent. */
@@ -7,9 +8,15 @@ export interface ContainerRecord {
   /** Of the latest run. Written before its process starts, so that none can be without a record. */
   readonly id: string;
   readonly restartCount: number;
+  /** As the pod named it. */
+  readonly image: string;
   readonly imageId: string;
   readonly logPath: string;
   readonly startedAt: string;
+  /** As whom the image wants its program to run. */
+  readonly imageUser?: ImageUser;
+  /** The signal that asks the program to end, where the image names one. */
+  readonly stopSignal?: number;
   /** What the node's serving process was told, for a container that it answers for. */
   readonly served?: ServedContainer;
   /** How the latest run ended, if it has. */
@@ -31,6 +38,8 @@ export interface PodRecord {
   readonly pod: Pod;
   readonly startTime: string;
   readonly sandbox?: SandboxRecord;
+  /** Id of the process that holds the pod's namespaces. */
+  readonly holder?: string;
   readonly containers: Readonly<Record<string, ContainerRecord>>;
 }
 

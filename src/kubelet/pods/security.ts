@@ -9,6 +9,10 @@ export interface ContainerSecurity {
   /** Absent for privileged containers: all. */
   readonly capabilities?: readonly string[];
   readonly privileged: boolean;
+  /** Programs with file capabilities and set-user-ID work. */
+  readonly mayGainPrivileges: boolean;
+  /** Nothing of /proc is hidden or read-only. */
+  readonly unmaskedProc: boolean;
   readonly readonlyRoot: boolean;
 }
 
@@ -47,16 +51,29 @@ export function containerSecurity(
   const shared = pod.spec.securityContext;
   const uid = own?.runAsUser ?? shared?.runAsUser ?? image.user?.uid ?? 0;
   const gid = own?.runAsGroup ?? shared?.runAsGroup ?? image.user?.gid ?? 0;
-  if ((own?.runAsNonRoot ?? shared?.runAsNonRoot) && uid === 0) {
+  const nonRoot = own?.runAsNonRoot ?? shared?.runAsNonRoot;
+  const named = own?.runAsUser === undefined && shared?.runAsUser === undefined ? image.user?.name : undefined;
+  if (nonRoot && named !== undefined)
+    throw new ContainerConfigError(
+      `container has runAsNonRoot and image has non-numeric user (${named}), cannot verify user is non-root`,
+    );
+  if (nonRoot && uid === 0) {
     throw new ContainerConfigError("container has runAsNonRoot and image will run as root");
   }
-  const groups = [...(shared?.supplementalGroups ?? []), ...(shared?.fsGroup === undefined ? [] : [shared.fsGroup])];
+  const ofImage = own?.runAsUser === undefined && shared?.runAsUser === undefined ? (image.user?.groups ?? []) : [];
+  const groups = [
+    ...ofImage,
+    ...(shared?.supplementalGroups ?? []),
+    ...(shared?.fsGroup === undefined ? [] : [shared.fsGroup]),
+  ];
   const isRoot = uid === 0 && gid === 0 && groups.length === 0;
   const privileged = own?.privileged ?? false;
   return {
     ...(isRoot ? {} : { user: { uid, gid, groups: groups.length ? groups : [gid] } }),
     ...(privileged ? {} : { capabilities: capabilitiesOf(container) }),
     privileged,
+    mayGainPrivileges: own?.allowPrivilegeEscalation ?? false,
+    unmaskedProc: own?.procMount === "Unmasked",
     readonlyRoot: own?.readOnlyRootFilesystem ?? false,
   };
 }

@@ -1,5 +1,7 @@
 import type { Container, Pod } from "#api/index.ts";
-import type { ServedContainer } from "./deps.ts";
+import { errorMessage } from "#base/errors.ts";
+import type { RunningContainer } from "../runtime/index.ts";
+import type { PodDeps, ServedContainer } from "./deps.ts";
 import type { PodSetup } from "./prepare.ts";
 
 /** A run of a container that the node's serving process answers for. */
@@ -11,7 +13,7 @@ export interface ServedRun {
 }
 
 /** What the serving process is told of a container's run. */
-export function servedContainer(
+function servedContainer(
   pod: Pod,
   container: Container,
   setup: Pick<PodSetup, "podIPs">,
@@ -29,4 +31,32 @@ export function servedContainer(
     node,
     addresses: setup.podIPs,
   };
+}
+
+const SIGKILL = 9;
+
+/** A run that the serving process is to answer for. */
+export interface Serving {
+  readonly pod: Pod;
+  readonly container: Container;
+  readonly setup: Pick<PodSetup, "podIPs">;
+  readonly running: RunningContainer;
+  readonly run: ServedRun;
+  /** Called before the serving process is told, with what a later agent has to tell it again. */
+  readonly keep: (served: ServedContainer) => void;
+}
+
+/** Has the serving process answer for a run; one that cannot be served says so in its log, and ends. */
+export async function serveContainer(
+  { servers, node }: Pick<PodDeps, "servers" | "node">,
+  { pod, container, setup, running, run, keep }: Serving,
+): Promise<void> {
+  const served = servedContainer(pod, container, setup, node.name, run);
+  keep(served);
+  try {
+    await servers.add(served);
+  } catch (error) {
+    running.log.write("stderr", Buffer.from(`${errorMessage(error)}\n`));
+    running.kill(SIGKILL);
+  }
 }

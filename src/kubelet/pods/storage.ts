@@ -1,26 +1,42 @@
 import type { Container, Pod } from "#api/index.ts";
 import type { VolumeMountPoint } from "../runtime/index.ts";
-import { PodVolumes, volumeReferences } from "../volumes/index.ts";
+import { hasLimit, overLimit, PodVolumes, volumeReferences } from "../volumes/index.ts";
 import type { PodDeps } from "./deps.ts";
 
 /** Longest wait of a timer in one piece. */
 const MAX_WAIT_MS = 24 * 3600 * 1000;
 const MIN_WAIT_MS = 1000;
 
+/** Volumes with limits are measured this often (upstream's eviction manager), in ms. */
+const MEASURE_MS = 10_000;
+
+/** Whom to tell. */
+export interface StorageEvents {
+  /** setUp() is due again. */
+  readonly onStale: () => void;
+  /** A volume has grown beyond its limit: text for the pod's status. */
+  readonly onFull: (message: string) => void;
+}
+
+/** Values of the pod that a downward API volume shows and that may change. */
+function shownOf({ metadata }: Pod): string {
+  return JSON.stringify([metadata.labels, metadata.annotations]);
+}
+
 /** A pod's volumes over its life: contents are made anew when what they show changes or a token gets old. */
 export class PodStorage {
   readonly #deps: PodDeps;
   readonly #volumes: PodVolumes;
-  readonly #onStale: () => void;
+  readonly #events: StorageEvents;
   #fresh = false;
   #watches: (() => void)[] | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #limits: NodeJS.Timeout | undefined;
 
-  /** @param onStale setUp() is due again */
-  constructor(deps: PodDeps, uid: string, onStale: () => void) {
+  constructor(deps: PodDeps, uid: string, events: StorageEvents) {
     this.#deps = deps;
     this.#volumes = new PodVolumes(`${deps.podsFolder}/${uid}`);
-    this.#onStale = onStale;
+    this.#events = events;
   }
 
   /** Makes the volumes, or makes their contents anew where they are stale. @throws VolumeError */
@@ -34,6 +50,7 @@ export class PodStorage {
       await this.#volumes.setUp({
         pod,
         podIPs,
+        allocatable: node.allocatable,
         hostIPs: node.addresses,
         configMap: (name) => objects.configMap(namespace, name),
         secret: (name) => objects.secret(namespace, name),
@@ -45,6 +62,7 @@ export class PodStorage {
     }
     // Watched from now on, once: what changed since it was read comes as the watch's first state.
     this.#watches ??= volumeReferences(pod).map((r) => objects.watch(r, namespace, () => this.#stale()));
+    if (pod.spec.volumes?.some(({ emptyDir }) => hasLimit(emptyDir))) this.#measureLater(pod);
     const { refreshMs } = this.#volumes;
     if (refreshMs === undefined) return;
     clearTimeout(this.#timer);
@@ -52,14 +70,22 @@ export class PodStorage {
     this.#timer = setTimeout(() => this.#stale(), wait);
   }
 
-  /** What a container sees of the volumes. @throws VolumeError */
-  mountsOf(container: Container, pod: Pod): VolumeMountPoint[] {
-    return this.#volumes.mountsOf(container, pod);
+  /** What a container sees of the volumes. @param env its variables @throws VolumeError, ContainerConfigError */
+  mountsOf(container: Container, pod: Pod, env: Readonly<Record<string, string>>): VolumeMountPoint[] {
+    return this.#volumes.mountsOf(container, pod, env);
+  }
+
+  /** The object has changed: what volumes show of it may have, too. */
+  podChanged(before: Pod, now: Pod): void {
+    const shows = now.spec.volumes?.some((v) => v.downwardAPI ?? v.projected?.sources?.some((s) => s.downwardAPI));
+    if (shows && shownOf(before) !== shownOf(now)) this.#stale();
   }
 
   /** Contents are no longer kept up to date. */
   release(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#limits);
+    this.#limits = undefined;
     for (const stop of this.#watches ?? []) stop();
     this.#watches = undefined;
   }
@@ -70,8 +96,19 @@ export class PodStorage {
     await this.#volumes.remove();
   }
 
+  #measureLater(pod: Pod): void {
+    this.#limits ??= setTimeout(async () => {
+      const message = await overLimit(pod, (volume) => this.#volumes.pathOf(volume));
+      // Released meanwhile.
+      if (this.#limits === undefined) return;
+      this.#limits = undefined;
+      if (message === undefined) this.#measureLater(pod);
+      else this.#events.onFull(message);
+    }, MEASURE_MS);
+  }
+
   #stale(): void {
     this.#fresh = false;
-    this.#onStale();
+    this.#events.onStale();
   }
 }

@@ -1,61 +1,65 @@
 import { randomBytes } from "node:crypto";
-import type { Container, Pod } from "#api/index.ts";
-import { errorMessage } from "#base/errors.ts";
-import { wholeSeconds } from "#base/time.ts";
+import type { Container } from "#api/index.ts";
 import type { ContainerImage } from "../images/index.ts";
-import type { RunningContainer } from "../runtime/index.ts";
+import { ContainerStartError, type RunningContainer } from "../runtime/index.ts";
 import type { ContainerView } from "../status/podStatus.ts";
 import type { PodDeps } from "./deps.ts";
 import { ContainerHealth } from "./health.ts";
-import { hookAttempt } from "./hooks.ts";
+import { ContainerHistory, type RestartPolicy, type RunEnd } from "./history.ts";
+import { postStart } from "./hooks.ts";
 import { forgetPreviousRun } from "./leftovers.ts";
 import { linkLog, unlinkLog } from "./logLinks.ts";
-import { containerImage, type PodSetup, type Prepared, prepareContainer } from "./prepare.ts";
+import type { UnitPod } from "./owner.ts";
+import { type Prepared, prepareContainer } from "./prepare.ts";
 import type { ContainerRecord } from "./record.ts";
 import { ContainerReporter } from "./reporter.ts";
-import { type ServedRun, servedContainer } from "./serve.ts";
+import { type ServedRun, serveContainer } from "./serve.ts";
 import { terminate } from "./terminate.ts";
 import { terminationMessage } from "./terminationMessage.ts";
-import { containerView, shownId } from "./view.ts";
+import { UnitImage } from "./unitImage.ts";
+import { containerView } from "./view.ts";
 import { ContainerWaits } from "./waits.ts";
 
 const SIGKILL = 9;
 const DEFAULT_GRACE_SECONDS = 30;
-
-/** What a container needs of its pod. */
-export interface UnitPod {
-  /** The newest state of the object. */
-  readonly pod: Pod;
-  readonly setup: PodSetup;
-  /** Writes the pod's record. */
-  save(): void;
-  /** Something of this container has changed: report, and see what is to be done next. */
-  changed(): void;
-}
+/** When a container began that never did, as container runtimes tell it. */
+const NEVER = "1970-01-01T00:00:00Z";
 
 /** One container of a pod over all its runs. */
 export class ContainerUnit {
-  readonly container: Container;
-  /** Whether and when an ended container runs again. */
-  readonly #restart: "Always" | "OnFailure" | "Never";
+  #container: Container;
   readonly #deps: PodDeps;
   readonly #owner: UnitPod;
   readonly #waits: ContainerWaits;
   readonly #health: ContainerHealth;
   readonly #reporter: ContainerReporter;
-  #record: ContainerRecord | undefined;
+  readonly #history: ContainerHistory;
+  /** Where its image comes from. */
+  readonly image: UnitImage;
   #running: RunningContainer | undefined;
+  /** Resolves when the end of the present run is recorded. */
+  #end: Promise<void> | undefined;
   #starting: Promise<void> | undefined;
   #stopping = false;
+  /** Its postStart hook has not ended yet: until then it counts as being created. */
+  #isHooked = false;
+  /** It is being ended in order to run with another image, whatever its restart policy. */
+  #isReplaced = false;
 
-  constructor(container: Container, restart: "Always" | "OnFailure" | "Never", deps: PodDeps, owner: UnitPod) {
-    this.container = container;
-    this.#restart = restart;
+  constructor(container: Container, restart: RestartPolicy, deps: PodDeps, owner: UnitPod) {
+    this.#container = container;
     this.#deps = deps;
     this.#owner = owner;
-    this.#reporter = new ContainerReporter(container, deps, () => owner.pod);
+    this.#history = new ContainerHistory(restart, container.restartPolicyRules, () => owner.save());
+    this.#reporter = new ContainerReporter(container.name, deps, () => owner.pod);
+    this.image = new UnitImage(
+      () => this.#container,
+      deps,
+      () => owner.pod,
+      this.#reporter,
+    );
     this.#waits = new ContainerWaits(
-      container,
+      () => this.#container,
       () => owner.pod,
       this.#reporter,
       () => owner.changed(),
@@ -70,38 +74,58 @@ export class ContainerUnit {
     });
   }
 
+  /** As the pod describes it now. */
+  get container(): Container {
+    return this.#container;
+  }
+
   get record(): ContainerRecord | undefined {
-    return this.#record;
+    return this.#history.record;
   }
 
   get running(): RunningContainer | undefined {
     return this.#running;
   }
 
+  /** It is not to be started now. */
+  get waits(): boolean {
+    return this.done || this.#waits.leftMs > 0;
+  }
+
   /** Ended and not to be started again. */
   get done(): boolean {
-    return this.#record?.ended !== undefined && !this.#running && !this.#restartsAfter(this.#record.ended.exitCode);
+    return this.#history.isOver && !this.#running && !this.#isReplaced;
   }
 
   /** The way it looks from outside. */
   view(): ContainerView | undefined {
     return containerView({
-      record: this.#record,
-      isRunning: this.#running !== undefined,
+      record: this.record,
+      isRunning: this.#running !== undefined && !this.#isHooked,
       waiting: this.#waits.waiting,
       ready: this.#health.ready,
       started: this.#health.started,
     });
   }
 
+  /** The pod describes the container anew. Of its fields only the image can change. */
+  update(container: Container): void {
+    if (container.image !== this.#container.image) {
+      this.#waits.forget();
+      this.image.forget();
+    }
+    this.#container = container;
+  }
+
   /** Takes over what an earlier agent recorded; `wasReady` is what the API was told last. */
   adopt(record: ContainerRecord, pid: number | undefined, wasReady: boolean): void {
-    this.#record = record;
+    this.#history.adopt(record);
     if (record.ended) return;
     const podUid = this.#owner.pod.metadata.uid ?? "";
     const handle = { id: record.id, podUid, pid: pid ?? -1, logPath: record.logPath };
     const running = pid === undefined ? undefined : this.#deps.runtime.adopt(handle);
     if (running) {
+      this.#owner.setup.namespaces.add(running);
       this.#follow(running);
       if (record.served) void this.#deps.servers.add(record.served).catch(() => running.kill(SIGKILL));
       this.#health.begin(this.#target(running), wasReady);
@@ -115,12 +139,25 @@ export class ContainerUnit {
 
   /** Starts the container if it is time to; resolves when that is done or has failed. */
   async ensure(): Promise<void> {
-    if (this.#running || this.#starting || this.#stopping || this.done) return this.#starting;
-    if (this.#waits.leftMs > 0) return this.#waits.wait(this.#record?.ended !== undefined);
+    if (this.#running && !this.#stopping) return this.#replaceIfChanged(this.#running);
+    if (this.#starting || this.#stopping || this.done) return this.#starting;
+    if (this.#waits.leftMs > 0) return this.#waits.wait(this.record?.ended !== undefined);
     this.#starting = this.#start().finally(() => {
       this.#starting = undefined;
     });
     await this.#starting;
+  }
+
+  /** Ends a run of an image that the pod does not name any more; its end makes the next one due. */
+  #replaceIfChanged(running: RunningContainer): void {
+    if (this.#isReplaced || (this.record?.image ?? this.#container.image) === this.#container.image) return;
+    this.#isReplaced = true;
+    this.#reporter.event(
+      "Normal",
+      "Killing",
+      `Container ${this.#container.name} definition changed, will be restarted`,
+    );
+    void this.#terminate(running);
   }
 
   /** Ends it for good: hook, SIGTERM, SIGKILL after `graceSeconds`. Resolves when its process is gone. */
@@ -137,7 +174,7 @@ export class ContainerUnit {
 
   /** Removes the link to its log. */
   unlink(): void {
-    if (this.#record) unlinkLog(this.#deps.logFolders, this.#owner.pod, this.container.name, this.#record.id);
+    if (this.record) unlinkLog(this.#deps.logFolders, this.#owner.pod, this.container.name, this.record.id);
   }
 
   /** Lets go of everything without ending the container: the agent stops. */
@@ -148,18 +185,18 @@ export class ContainerUnit {
   }
 
   async #start(): Promise<void> {
-    const previous = this.#record;
-    const count = previous ? previous.restartCount + 1 : 0;
+    const previousId = this.record?.id;
+    const count = this.#history.nextCount;
     const id = randomBytes(32).toString("hex");
     let prepared: Prepared;
     let image: ContainerImage;
+    let target: RunningContainer | undefined;
     try {
-      image = await containerImage(this.#deps, this.container);
+      image = await this.image.take();
       this.#waits.imageCame();
-      prepared = await prepareContainer(this.#deps, this.#owner.pod, this.container, image, this.#owner.setup, {
-        id,
-        count,
-      });
+      const { pod, setup } = this.#owner;
+      target = setup.namespaces.targetOf(this.container);
+      prepared = await prepareContainer(this.#deps, pod, this.container, image, setup, { id, count });
     } catch (error) {
       this.#waits.failed(error);
       this.#owner.changed();
@@ -167,122 +204,110 @@ export class ContainerUnit {
     }
     if (this.#stopping) return;
     this.#reporter.announce(image);
-    const last = previous?.ended ?? previous?.last;
-    const startedAt = wholeSeconds();
-    this.#record = {
+    const { logPath } = prepared.spec;
+    this.#history.begin({
       id,
-      restartCount: count,
+      image: this.container.image ?? "",
       imageId: image.id,
-      logPath: prepared.spec.logPath,
-      startedAt,
-      ...(last ? { last } : {}),
-    };
-    this.#owner.save();
-    await this.#run(prepared, image, previous?.id);
+      logPath,
+      ...(image.user ? { imageUser: image.user } : {}),
+      ...(image.stopSignal === undefined ? {} : { stopSignal: image.stopSignal }),
+    });
+    await this.#run(prepared, image, target, previousId);
   }
 
-  async #run({ spec, servedArgs }: Prepared, image: ContainerImage, previousId: string | undefined): Promise<void> {
+  async #run(
+    { spec, servedArgs }: Prepared,
+    image: ContainerImage,
+    target: RunningContainer | undefined,
+    previousId: string | undefined,
+  ): Promise<void> {
     const began = performance.now();
     try {
-      if (previousId !== undefined) this.#forget(previousId);
-      const running = await this.#deps.runtime.start(spec);
-      this.#reporter.event("Normal", "Created", `Created container: ${this.container.name}`);
+      if (previousId !== undefined)
+        forgetPreviousRun(this.#deps, this.#owner.pod, this.container, previousId, this.record?.restartCount ?? 0);
+      this.#reporter.event("Normal", "Created", "Container created");
+      const running = await this.#owner.setup.namespaces.start(spec, target);
+      this.#isReplaced = false;
       linkLog(this.#deps.logFolders, this.#owner.pod, this.container.name, spec);
+      this.#isHooked = this.container.lifecycle?.postStart !== undefined;
       this.#follow(running);
       if (image.served) await this.#serve(running, { id: spec.id, netns: spec.netns, args: servedArgs });
       this.#waits.started();
-      this.#reporter.event("Normal", "Started", `Started container ${this.container.name}`);
+      this.#reporter.event("Normal", "Started", "Container started");
       this.#reporter.say("Started container", { ms: Math.round(performance.now() - began) });
-      this.#health.begin(this.#target(running), false);
-      void this.#postStart(running);
+      void this.#begin(running);
     } catch (error) {
-      const message = errorMessage(error);
+      const { message } = new ContainerStartError(error);
       this.#reporter.event("Warning", "Failed", `Error: ${message}`);
-      this.#ended({ exitCode: 128, reason: "StartError", message });
+      this.#ended({ exitCode: 128, reason: "StartError", message }, NEVER);
+      this.#waits.show("RunContainerError", message);
     }
     this.#owner.changed();
   }
 
   async #serve(running: RunningContainer, run: ServedRun): Promise<void> {
+    const keep = this.#history.serves.bind(this.#history);
     const { pod, setup } = this.#owner;
-    const served = servedContainer(pod, this.container, setup, this.#deps.node.name, run);
-    if (this.#record) this.#record = { ...this.#record, served };
-    this.#owner.save();
-    try {
-      await this.#deps.servers.add(served);
-    } catch (error) {
-      // As a server that cannot listen: it says so in its log, and ends.
-      running.log.write("stderr", Buffer.from(`${errorMessage(error)}\n`));
-      running.kill(SIGKILL);
-    }
+    await serveContainer(this.#deps, { pod, container: this.container, setup, running, run, keep });
   }
 
   #follow(running: RunningContainer): void {
     this.#running = running;
     running.outputs.onOutput(() => this.#health.hint());
-    void running.exit.then(async ({ exitCode, signal, unknown }) => {
-      if (this.#running !== running) return;
-      this.#running = undefined;
+    this.#end = running.exit.then(async ({ exitCode, unknown }) => {
       this.#health.stop();
       await this.#deps.servers.remove(running.handle.id).catch((error: unknown) => {
         this.#reporter.say("What served the container was not told of its end", { error });
       });
       const reason = unknown ? "ContainerStatusUnknown" : exitCode === 0 ? "Completed" : "Error";
-      const message = await this.#lastWords(exitCode);
-      const more = { ...(message === undefined ? {} : { message }), ...(signal === undefined ? {} : { signal }) };
-      this.#ended({ exitCode, reason, ...more });
+      const { record } = this;
+      const message =
+        record && (await terminationMessage(this.#deps, this.#owner.pod, this.container, record, exitCode));
+      // Only now, so that nobody finds a container that has neither a process nor an end.
+      this.#running = undefined;
+      this.#isHooked = false;
+      this.#ended({ exitCode, reason, ...(message === undefined ? {} : { message }) });
       this.#owner.changed();
     });
   }
 
-  #lastWords(exitCode: number): Promise<string | undefined> {
-    const record = this.#record;
-    if (!record) return Promise.resolve(undefined);
-    return terminationMessage(this.#deps, this.#owner.pod, this.container, record, exitCode);
-  }
-
-  #ended(how: { exitCode: number; reason: string; message?: string; signal?: number }): void {
-    const record = this.#record;
-    if (!record) return;
+  #ended(how: RunEnd, startedAt?: string): void {
     this.#reporter.say("Container ended", { exitCode: how.exitCode, reason: how.reason });
-    const ended = { ...how, startedAt: record.startedAt, finishedAt: wholeSeconds(), containerID: shownId(record.id) };
-    this.#record = { ...record, ended };
-    this.#owner.save();
-    this.#waits.ended(this.#restartsAfter(how.exitCode) && !this.#stopping);
-  }
-
-  #restartsAfter(exitCode: number): boolean {
-    return this.#restart === "Always" || (this.#restart === "OnFailure" && exitCode !== 0);
+    this.#history.end(how, startedAt);
+    if (this.#isReplaced) this.#waits.forget();
+    else this.#waits.ended(this.#history.restartsAfter(how.exitCode) && !this.#stopping);
   }
 
   async #killUnhealthy(kind: string): Promise<void> {
     const running = this.#running;
     if (!running || this.#stopping) return;
-    this.#reporter.event(
-      "Normal",
-      "Killing",
-      `Container ${this.container.name} failed ${kind} probe, will be restarted`,
-    );
-    const probe = kind === "startup" ? this.container.startupProbe : this.container.livenessProbe;
-    const own = probe?.terminationGracePeriodSeconds ?? this.#owner.pod.spec.terminationGracePeriodSeconds;
-    await this.#terminate(running, own ?? DEFAULT_GRACE_SECONDS);
+    const { name, startupProbe, livenessProbe } = this.container;
+    this.#reporter.event("Normal", "Killing", `Container ${name} failed ${kind} probe, will be restarted`);
+    const probe = kind === "startup" ? startupProbe : livenessProbe;
+    await this.#terminate(running, probe?.terminationGracePeriodSeconds);
   }
 
-  #terminate(running: RunningContainer, graceSeconds: number): Promise<void> {
-    return terminate(this.#target(running), this.#deps.servers, graceSeconds);
+  /** Resolves when the end is recorded. @param graceSeconds default: the pod's */
+  async #terminate(running: RunningContainer, graceSeconds?: number): Promise<void> {
+    const grace = graceSeconds ?? this.#owner.pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+    await terminate(this.#target(running), this.#deps.servers, grace, this.#reporter);
+    await this.#end;
   }
 
-  async #postStart(running: RunningContainer): Promise<void> {
-    const hook = this.container.lifecycle?.postStart;
-    if (!hook) return;
-    const result = await hookAttempt(hook, this.#target(running), 60_000);
-    if (result.success || this.#running !== running) return;
-    this.#reporter.event("Warning", "FailedPostStartHook", `PostStartHook failed: ${result.message}`);
-    await this.#terminate(running, DEFAULT_GRACE_SECONDS);
-  }
-
-  #forget(previousId: string): void {
-    forgetPreviousRun(this.#deps, this.#owner.pod, this.container, previousId, this.#record?.restartCount ?? 0);
+  /** Runs the postStart hook; probes begin when it has succeeded. */
+  async #begin(running: RunningContainer): Promise<void> {
+    const target = this.#target(running);
+    const failure = this.#isHooked ? await postStart(target, this.#reporter) : undefined;
+    if (this.#running !== running) return;
+    this.#isHooked = false;
+    if (failure === undefined) {
+      if (!this.#stopping) this.#health.begin(target, false);
+    } else {
+      await this.#terminate(running);
+      if (!this.#stopping) this.#waits.show("PostStartHookError", failure);
+    }
+    this.#owner.changed();
   }
 
   #target(running: RunningContainer) {
@@ -292,6 +317,7 @@ export class ContainerUnit {
       pod: this.#owner.pod,
       running,
       runtime: this.#deps.runtime,
+      ...(this.record?.stopSignal === undefined ? {} : { stopSignal: this.record.stopSignal }),
     };
   }
 }

@@ -25,7 +25,12 @@ function terminated(ended: ContainerRecord["ended"]): ContainerState {
 export function containerView(facts: ContainerFacts): ContainerView | undefined {
   const { record, isRunning, waiting } = facts;
   if (!record) return waiting && { state: { waiting }, restartCount: 0, ready: false, started: false };
-  const base = { restartCount: record.restartCount, containerId: shownId(record.id), imageId: record.imageId };
+  const base = {
+    restartCount: record.restartCount,
+    containerId: shownId(record.id),
+    image: record.image,
+    imageId: record.imageId,
+  };
   if (isRunning) {
     const state = { running: { startedAt: record.startedAt } };
     return { ...base, ready: facts.ready, started: facts.started, state, lastState: terminated(record.last) };

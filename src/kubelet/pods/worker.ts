@@ -8,8 +8,9 @@ import { unsupportedFields, unsupportedMessage } from "../spec/unsupported.ts";
 import type { PodView } from "../status/podStatus.ts";
 import { VolumeError } from "../volumes/index.ts";
 import { PodContainers } from "./containers.ts";
-import { DEADLINE_VERDICT, timeLeft } from "./deadline.ts";
+import { DEADLINE_VERDICT, timeLeft, verdictOf } from "./deadline.ts";
 import type { PodDeps } from "./deps.ts";
+import { PodNamespaces } from "./namespaces.ts";
 import { Passes } from "./passes.ts";
 import type { PodSetup } from "./prepare.ts";
 import type { PodRecord } from "./record.ts";
@@ -39,6 +40,7 @@ export class PodWorker {
   readonly #containers: PodContainers;
   readonly #sandbox: PodSandbox;
   readonly #storage: PodStorage;
+  readonly #namespaces: PodNamespaces;
   readonly #reports: PodReport;
   readonly #retries = new Backoff(setupBackoff);
   readonly #startTime: string;
@@ -47,6 +49,8 @@ export class PodWorker {
   /** Fields of the pod's that were said to be without effect. */
   readonly #said = new Set<string>();
   #verdict: PodView["verdict"];
+  /** The pod is to be ended for what it has done. */
+  #eviction: PodView["verdict"];
   #deadline: NodeJS.Timeout | undefined;
 
   /** @param onGone the pod has ended and everything of it is removed */
@@ -54,10 +58,18 @@ export class PodWorker {
     this.#pod = pod;
     this.#deps = deps;
     this.#onGone = onGone;
-    this.#storage = new PodStorage(deps, pod.metadata.uid ?? "", () => this.changed());
+    this.#storage = new PodStorage(deps, pod.metadata.uid ?? "", {
+      onStale: () => this.changed(),
+      onFull: (message) => {
+        this.#eviction = { phase: "Failed", reason: "Evicted", message };
+        this.changed();
+      },
+    });
     this.#reports = new PodReport(deps);
     this.#startTime = record?.startTime ?? pod.status?.startTime ?? wholeSeconds();
     this.#sandbox = new PodSandbox(pod, deps, () => this.save(), record?.sandbox);
+    const running = (name: string) => this.unit(name)?.running;
+    this.#namespaces = new PodNamespaces(pod, deps.runtime, () => this.save(), running, record?.holder);
     this.#containers = new PodContainers(pod, deps, this);
     this.#passes = new Passes(
       () => this.#pass(),
@@ -67,8 +79,7 @@ export class PodWorker {
       },
     );
     if (record) for (const { field } of unsupportedFields(pod.spec)) this.#said.add(field);
-    const { phase, reason } = pod.status ?? {};
-    if (phase === "Failed" && reason === DEADLINE_VERDICT.reason) this.#verdict = DEADLINE_VERDICT;
+    this.#verdict = verdictOf(pod);
   }
 
   get pod(): Pod {
@@ -82,7 +93,9 @@ export class PodWorker {
   /** What containers are started with. */
   get setup(): PodSetup {
     const sandbox = this.#sandbox.attached;
-    return { podIPs: this.#sandbox.ips, volumes: this.#storage, ...(sandbox ? { sandbox } : {}) };
+    const { ips: podIPs } = this.#sandbox;
+    const namespaces = this.#namespaces;
+    return { podIPs, volumes: this.#storage, namespaces, ...(sandbox ? { sandbox } : {}) };
   }
 
   /** The unit of a container by name; the first app container without one. */
@@ -95,8 +108,14 @@ export class PodWorker {
     return this.#reports.last ?? this.#pod.status ?? {};
   }
 
+  /** The status as it was last reported. */
+  get reported(): PodStatus | undefined {
+    return this.#reports.last;
+  }
+
   /** Takes over the pod's containers that run already. @param pids process ids by container id */
   adopt(record: PodRecord, pids: ReadonlyMap<string, number>): void {
+    if (record.holder !== undefined) this.#namespaces.adoptHolder(pids.get(record.holder));
     const ready = new Set(this.#pod.status?.containerStatuses?.filter((s) => s.ready).map((s) => s.name));
     for (const unit of this.#containers.all) {
       const kept = record.containers[unit.container.name];
@@ -108,8 +127,9 @@ export class PodWorker {
 
   /** The API's newest state of the pod. */
   update(pod: Pod): void {
+    this.#storage.podChanged(this.#pod, pod);
     this.#pod = pod;
-    this.#containers.addEphemerals(pod);
+    this.#containers.update(pod);
     if (pod.metadata.deletionTimestamp !== undefined) {
       this.end(
         pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS,
@@ -149,6 +169,7 @@ export class PodWorker {
       pod: this.#pod,
       startTime: this.#startTime,
       ...(sandbox ? { sandbox } : {}),
+      ...(this.#namespaces.holderId === undefined ? {} : { holder: this.#namespaces.holderId }),
       containers,
     });
   }
@@ -156,7 +177,8 @@ export class PodWorker {
   async #pass(): Promise<void> {
     if (this.#end) return this.#finish(this.#end);
     if (this.#isOver()) return this.#release();
-    if (this.#isTooLate()) return this.#fail(DEADLINE_VERDICT);
+    if (this.#isTooLate()) return this.#fail("Normal", DEADLINE_VERDICT);
+    if (this.#eviction) return this.#fail("Warning", this.#eviction);
     this.#tellUnsupported();
     const late = this.#passes.later(FIRST_REPORT_MS, () => this.#report());
     try {
@@ -178,9 +200,9 @@ export class PodWorker {
   }
 
   /** Ends the pod's containers for good; its object stays and says why. */
-  async #fail(verdict: NonNullable<PodView["verdict"]>): Promise<void> {
+  async #fail(type: "Normal" | "Warning", verdict: NonNullable<PodView["verdict"]>): Promise<void> {
     this.#verdict = verdict;
-    this.#event("Normal", verdict.reason, verdict.message);
+    this.#event(type, verdict.reason, verdict.message);
     await this.#release();
   }
 
@@ -226,6 +248,7 @@ export class PodWorker {
     this.#storage.release();
     const grace = this.#pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
     await this.#containers.stop(grace);
+    await this.#namespaces.end();
     await this.#sandbox.tearDown(this.#pod);
     this.#report();
   }
@@ -233,6 +256,7 @@ export class PodWorker {
   async #finish({ graceSeconds }: End): Promise<void> {
     this.#storage.release();
     await this.#containers.stop(graceSeconds);
+    await this.#namespaces.end();
     await this.#sandbox.tearDown(this.#pod);
     this.#report();
     const { runtime, logFolders, records } = this.#deps;
@@ -240,6 +264,7 @@ export class PodWorker {
     await Promise.all([
       ...ids.map((id) => runtime.remove(id)),
       this.#storage.remove(),
+      runtime.removeShared(this.uid),
       rm(podLogFolder(logFolders, this.#pod), { recursive: true, force: true }),
     ]);
     for (const unit of this.#containers.all) unit.unlink();

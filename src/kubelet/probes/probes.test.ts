@@ -51,6 +51,11 @@ describe("when probes are made", () => {
 
 describe("one attempt", () => {
   const server = createServer((request, response) => {
+    const to = /^\/to\/(.*)$/.exec(request.url ?? "")?.[1];
+    if (to !== undefined) {
+      response.writeHead(302, { location: to === "out" ? "http://elsewhere.invalid/" : `/${to}` }).end();
+      return;
+    }
     response.writeHead(request.url === "/ok" && request.headers["x-token"] === "1" ? 200 : 503).end();
   });
   let port = 0;
@@ -73,6 +78,13 @@ describe("one attempt", () => {
     expect(bad.message).toBe("HTTP probe failed with statuscode: 503");
   });
 
+  it("follows redirects to the same host alone", async () => {
+    const of = async (path: string) => (await attempt({ httpGet: { path, port } }, target(), 1000)).message;
+    expect(await of("/to/out")).toBe("");
+    expect(await of("/to/bad")).toBe("HTTP probe failed with statuscode: 503");
+    expect(await of("/to/to/to/bad")).toBe("HTTP probe failed with statuscode: 503");
+  });
+
   it("asks by TCP and by a command", async () => {
     expect((await attempt({ tcpSocket: { port } }, target(), 1000)).success).toBe(true);
     expect(await attempt({ tcpSocket: { port: 1 } }, target(), 1000)).toEqual({
@@ -85,6 +97,6 @@ describe("one attempt", () => {
 
   it("names a port that does not exist", async () => {
     expect(() => portNumber("nope", { name: "web" })).toThrow('container web has no port named "nope"');
-    expect((await attempt({ grpc: { port: 1 } }, target(), 10)).message).toContain("not supported");
+    expect((await attempt({}, target(), 10)).message).toBe("missing probe handler");
   });
 });

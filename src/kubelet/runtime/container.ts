@@ -1,5 +1,6 @@
 import type { Child, ExitStatus } from "#kernel/process/index.ts";
 import type { ContainerLog } from "../logs/index.ts";
+import { killRemaining, mountNamespaceOf } from "./found.ts";
 import type { ContainerOutputs } from "./outputs.ts";
 import type { ContainerExit, ContainerHandle } from "./types.ts";
 
@@ -21,19 +22,22 @@ const SIGKILL = 9;
 
 /** A shell's `$?` for a wait status. */
 function exitOf({ code, signal }: ExitStatus): ContainerExit {
-  if (code !== null) return code > 128 && code < 160 ? { exitCode: code, signal: code - 128 } : { exitCode: code };
-  if (signal !== null) return { exitCode: 128 + signal, signal };
+  if (code !== null) return { exitCode: code };
+  if (signal !== null) return { exitCode: 128 + signal };
   return { exitCode: 128 + SIGKILL, unknown: true };
 }
 
-/** Puts a process and its outputs together. */
+/** Puts a process and its outputs together. @param sharesProcesses its end does not end what it has started */
 export function runningContainer(
   handle: ContainerHandle,
   child: Child,
   log: ContainerLog,
   outputs: ContainerOutputs,
+  sharesProcesses: boolean,
 ): RunningContainer {
+  const mounts = sharesProcesses ? mountNamespaceOf(handle.pid) : undefined;
   const exit = child.exit.then(async (status) => {
+    if (mounts !== undefined) await killRemaining(mounts);
     await outputs.finish();
     return exitOf(status);
   });

@@ -3,4 +3,10 @@ export type { RunningContainer } from "./container.ts";
 export type { OutputListener } from "./outputs.ts";
 export { type ExecRequest, ProcessRuntime, type RuntimeOptions } from "./processes.ts";
 export { DEFAULT_CAPABILITIES, type VolumeMountPoint } from "./rootPlan.ts";
-export type { ContainerExit, ContainerHandle, ContainerSpec } from "./types.ts";
+export {
+  type ContainerExit,
+  type ContainerHandle,
+  type ContainerSpec,
+  ContainerStartError,
+  type SharedNamespaces,
+} from "./types.ts";

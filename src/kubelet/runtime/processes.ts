@@ -1,19 +1,31 @@
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Child, Spawner, SpawnRequest } from "#kernel/process/index.ts";
 import { ContainerLog, type LogLimits, recoverLog, type StreamBytes } from "../logs/index.ts";
 import { type RunningContainer, runningContainer } from "./container.ts";
+import { containerOfProcess, isFirstProcess, mainProcesses } from "./found.ts";
 import { ImageLayers } from "./layers.ts";
-import { type ChildEnds, ContainerOutputs, closeEnds } from "./outputs.ts";
-import { type RootFolders, rootPlan } from "./rootPlan.ts";
-import type { ContainerHandle, ContainerSpec } from "./types.ts";
+import { ContainerOutputs, closeEnds } from "./outputs.ts";
+import { containerRequest, holderRequest } from "./request.ts";
+import type { RootFolders } from "./rootPlan.ts";
+import type { ContainerHandle, ContainerSpec, SharedNamespaces } from "./types.ts";
 
 /** Where the runtime keeps its things. */
 export interface RuntimeOptions {
   /** In memory, for root only, such as `/run/podwire`. */
   readonly folder: string;
-  /** A reaping init that becomes a container's first process; absent: the container's program itself is it. */
+  /** A small init for containers whose process only stands for them: it ends at once when it is told to. */
   readonly init?: readonly string[];
   /** How much of each container's log is kept. Default: upstream's. */
   readonly logs?: LogLimits;
@@ -27,10 +39,8 @@ export interface ExecRequest {
   readonly env?: Readonly<Record<string, string>>;
   readonly user?: NonNullable<SpawnRequest["user"]>;
   readonly capabilities?: readonly string[];
+  readonly mayGainPrivileges?: boolean;
 }
-
-/** Variables that the shells on the way to a container's program set for themselves. */
-const SHELL_VARIABLES = new Set(["PWD", "OLDPWD", "SHLVL", "_"]);
 
 /**
  * Containers as processes in namespaces of their own, started by the spawner. They outlive this process; what they write
@@ -50,40 +60,57 @@ export class ProcessRuntime {
 
   /**
    * Starts a container.
+   * @param shared the namespaces of the pod that it enters instead of making its own
    * @throws SysError naming what failed; nothing is left behind then
    */
-  async start(spec: ContainerSpec): Promise<RunningContainer> {
+  async start(spec: ContainerSpec, shared: SharedNamespaces = {}): Promise<RunningContainer> {
+    if (spec.user && spec.image.layers) checkUser(spec.user);
     const folders = this.#prepare(spec);
     const log = this.#openLog(spec.id, spec.logPath);
     const outputs = new ContainerOutputs(this.#ioFolder(spec.id), log, this.#spawner.poll);
     if (spec.stdinOnce) outputs.keepEarly();
-    const ends = spec.tty ? undefined : outputs.make(!spec.stdin ? "none" : spec.stdinOnce ? "once" : "kept");
+    const stdio = spec.tty ? undefined : outputs.make(!spec.stdin ? "none" : spec.stdinOnce ? "once" : "kept");
     const netns = spec.netns === undefined ? undefined : openSync(spec.netns, "r");
     try {
-      const child = await this.#spawner.spawn(this.#request(spec, folders, ends, netns));
+      const request = containerRequest(spec, folders, shared, { stdio, netns }, this.#options.init ?? []);
+      const child = await this.#spawner.spawn(request);
       if (child.pty === undefined) outputs.connect();
       else outputs.connectTerminal(child.pty);
       const handle = { id: spec.id, podUid: spec.podUid, pid: child.pid, logPath: spec.logPath };
-      return runningContainer(handle, child, log, outputs);
+      return runningContainer(handle, child, log, outputs, shared.processes !== undefined);
     } catch (error) {
       outputs.close();
       await this.remove(spec.id);
       throw error;
     } finally {
-      if (ends) closeEnds(ends);
+      if (stdio) closeEnds(stdio);
       if (netns !== undefined) closeSync(netns);
     }
+  }
+
+  /** Starts the process that holds the namespaces of a pod whose containers share their processes. @throws SysError */
+  async hold(id: string, spec: Pick<ContainerSpec, "hostname" | "sysctls">, nodeIpc: boolean): Promise<Child> {
+    const lower = `${this.#containersFolder}/${id}/lower`;
+    const folders = this.#makeFolders(id, [lower]);
+    mkdirSync(lower);
+    return this.#spawner.spawn(holderRequest(folders, spec.hostname, spec.sysctls, nodeIpc));
+  }
+
+  /** Takes over such a process. @throws SysError ESRCH when it has ended */
+  adoptHolder(pid: number): Child {
+    return this.#spawner.adopt(pid);
   }
 
   /** Takes over a container that another agent started. @returns undefined when its process is gone */
   adopt(handle: ContainerHandle): RunningContainer | undefined {
     if (containerOfProcess(handle.pid, this.#containersFolder) !== handle.id) return undefined;
+    const isShared = !isFirstProcess(handle.pid);
     const child = this.#spawner.adopt(handle.pid);
     const logged = recoverLog(handle.logPath, this.#ledger(handle.id));
     const log = this.#openLog(handle.id, handle.logPath, logged);
     const outputs = new ContainerOutputs(this.#ioFolder(handle.id), log, this.#spawner.poll);
     outputs.connect(logged);
-    return runningContainer(handle, child, log, outputs);
+    return runningContainer(handle, child, log, outputs, isShared);
   }
 
   /** Runs a command in a container's namespaces, with its first process's environment and working directory. */
@@ -94,10 +121,11 @@ export class ProcessRuntime {
       env: { ...environmentOf(pid), ...request.env },
       cwd: readlinkSync(`/proc/${pid}/cwd`),
       stdio: request.stdio,
-      join: { pidfd: container.pidfd },
+      join: [{ pidfd: container.pidfd }],
       tty: request.tty,
       ...(request.user ? { user: request.user } : {}),
       ...(request.capabilities ? { capabilities: request.capabilities } : {}),
+      ...(request.mayGainPrivileges ? { mayGainPrivileges: true } : {}),
     });
   }
 
@@ -106,19 +134,14 @@ export class ProcessRuntime {
     await rm(`${this.#containersFolder}/${id}`, { recursive: true, force: true });
   }
 
-  /**
-   * Finds the first processes of containers that run on this machine, whoever started them.
-   * @returns container ids by process id
-   */
+  /** Deletes what the containers of a pod shared. */
+  async removeShared(podUid: string): Promise<void> {
+    await rm(this.#sharedMemory(podUid), { recursive: true, force: true });
+  }
+
+  /** Main processes of containers that run on this machine, whoever started them: container ids by process id. */
   async running(): Promise<Map<number, string>> {
-    const found = new Map<number, string>();
-    for (const name of await readdir("/proc")) {
-      const pid = Number(name);
-      if (!Number.isInteger(pid)) continue;
-      const id = containerOfProcess(pid, this.#containersFolder);
-      if (id !== undefined) found.set(pid, id);
-    }
-    return found;
+    return mainProcesses(this.#containersFolder);
   }
 
   /** Ids of containers that have a folder here. */
@@ -147,67 +170,56 @@ export class ProcessRuntime {
     });
   }
 
-  #prepare(spec: ContainerSpec): RootFolders {
-    const base = `${this.#containersFolder}/${spec.id}`;
-    const lower = this.#layers.layerOf(spec.image);
+  #makeFolders(id: string, lower: readonly string[]): RootFolders {
+    const base = `${this.#containersFolder}/${id}`;
     const folders = { lower, upper: `${base}/upper`, work: `${base}/work`, root: `${base}/root` };
     rmSync(base, { recursive: true, force: true });
     for (const path of [folders.upper, folders.work, folders.root]) mkdirSync(path, { recursive: true, mode: 0o755 });
+    return folders;
+  }
+
+  #prepare(spec: ContainerSpec): RootFolders {
+    const lower = this.#layers.layersOf(spec.image);
+    const folders = { ...this.#makeFolders(spec.id, lower), sharedMemory: spec.sharedMemory ?? this.#makeShared(spec) };
     for (const [path, text] of Object.entries(spec.etc)) {
       mkdirSync(folders.upper + dirname(path), { recursive: true });
       writeFileSync(folders.upper + path, text, { mode: 0o644 });
     }
-    if (!existsSync(lower + spec.cwd)) mkdirSync(folders.upper + spec.cwd, { recursive: true });
+    if (!lower.some((layer) => existsSync(layer + spec.cwd))) mkdirSync(folders.upper + spec.cwd, { recursive: true });
     return folders;
   }
 
-  #request(
-    spec: ContainerSpec,
-    folders: RootFolders,
-    ends: ChildEnds | undefined,
-    netns: number | undefined,
-  ): SpawnRequest {
-    const argv = [...(this.#options.init ?? []), ...spec.argv];
-    return {
-      argv: argv as [string, ...string[]],
-      env: spec.env,
-      cwd: spec.cwd,
-      stdio: ends ? [ends.stdin, ends.stdout, ends.stderr] : [],
-      create: {
-        namespaces: ["mount", "uts", "ipc", "pid"],
-        hostname: spec.hostname,
-        root: rootPlan(folders, spec.image, spec.volumes, spec),
-        ...(netns === undefined ? {} : { netns }),
-      },
-      tty: spec.tty,
-      ...(spec.user ? { user: spec.user } : {}),
-      ...(spec.capabilities ? { capabilities: spec.capabilities } : {}),
-    };
+  #sharedMemory(podUid: string): string {
+    return `${this.#options.folder}/shm/${podUid}`;
+  }
+
+  #makeShared({ podUid }: ContainerSpec): string {
+    const path = this.#sharedMemory(podUid);
+    mkdirSync(path, { recursive: true });
+    // mkdir(2) takes the umask off and drops the sticky bit.
+    chmodSync(path, 0o1777);
+    return path;
   }
 }
 
-/** Environment of a running process, without what shells add. */
+/** @throws Error when this user namespace has no such user: it has one alone where its maker had no subordinate ids */
+function checkUser({ uid }: { readonly uid: number }): void {
+  const ranges = readFileSync("/proc/self/uid_map", "utf8").trim().split("\n");
+  const isThere = ranges.some((line) => {
+    const [first = 0, , count = 0] = line.trim().split(/\s+/).map(Number);
+    return uid >= first && uid < first + count;
+  });
+  if (!isThere)
+    throw new Error(
+      `the image's program wants to run as user ${uid}, whom this cluster does not have: podwire doctor says why`,
+    );
+}
+
+/** Environment that a running process was started with. */
 function environmentOf(pid: number): Record<string, string> {
   const entries = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
   const pairs = entries
     .filter((e) => e.includes("="))
     .map((e) => [e.slice(0, e.indexOf("=")), e.slice(e.indexOf("=") + 1)]);
-  return Object.fromEntries(pairs.filter(([name]) => !SHELL_VARIABLES.has(name ?? "")));
-}
-
-/**
- * The container whose first process this is. It is told by the process itself (first of its pid namespace, root file
- * system in the container's folder), so that no record can be missing or about another process with the same number.
- */
-function containerOfProcess(pid: number, folder: string): string | undefined {
-  try {
-    const ids = /^NSpid:\s+(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]?.split(/\s+/) ?? [];
-    if (ids.length < 2 || ids.at(-1) !== "1") return undefined;
-    const mounts = readFileSync(`/proc/${pid}/mountinfo`, "latin1");
-    const start = mounts.indexOf(`upperdir=${folder}/`);
-    return start < 0 ? undefined : /^upperdir=.*?\/([0-9a-f]{64})\//.exec(mounts.slice(start))?.[1];
-  } catch {
-    // It has ended meanwhile.
-    return undefined;
-  }
+  return Object.fromEntries(pairs);
 }

@@ -48,29 +48,38 @@ export interface VolumeMountPoint {
 
 /** Folders that a container's root is made of; all on one file system that can hold an overlay's upper layer. */
 export interface RootFolders {
-  /** The image's files, shared by its containers. */
-  readonly lower: string;
+  /** The image's layers, shared by its containers, the highest first. */
+  readonly lower: readonly string[];
   /** What the container writes. */
   readonly upper: string;
   readonly work: string;
   /** Empty; becomes `/`. */
   readonly root: string;
+  /** What containers of a pod share at /dev/shm. */
+  readonly sharedMemory?: string;
 }
 
 /**
  * The root file system of one container: an overlay of the image's files, parts of the machine read-only, devices,
- * /proc, /sys and the volumes. /tmp, /run and /dev/shm are folders of the overlay, whose upper layer is in memory.
+ * /proc, /sys, the pod's shared memory and the volumes. /tmp and /run are folders of the overlay, whose upper layer is
+ * in memory.
  */
 export function rootPlan(
   folders: RootFolders,
   image: ContainerImage,
   volumes: readonly VolumeMountPoint[],
-  { privileged, readonlyRoot }: { readonly privileged: boolean; readonly readonlyRoot: boolean },
+  {
+    privileged,
+    unmaskedProc,
+    readonlyRoot,
+  }: { readonly privileged: boolean; readonly unmaskedProc?: boolean; readonly readonlyRoot: boolean },
 ): RootPlan {
   const inRoot = (m: Mount): Mount => (m.source ? { ...m, source: m.source.replace("{root}", folders.root) } : m);
   const depth = (path: string) => path.split("/").length;
   const sorted = [...volumes].sort((a, b) => depth(a.target) - depth(b.target));
-  const layers = `lowerdir=${folders.lower},upperdir=${folders.upper},workdir=${folders.work}`;
+  // What overlayfs notes down of folders that were replaced, it may note in attributes of users' own alone.
+  const attributes = image.layers ? ",userxattr" : "";
+  const layers = `lowerdir=${folders.lower.join(":")},upperdir=${folders.upper},workdir=${folders.work}${attributes}`;
   return {
     directory: folders.root,
     mounts: [
@@ -80,9 +89,17 @@ export function rootPlan(
         (name): Mount => ({ target: `/dev/${name}`, type: "bind", source: `/dev/${name}`, optional: true }),
       ),
       { target: "/dev/pts", type: "devpts", options: "newinstance,ptmxmode=0666,mode=620", nosuid: true, noexec: true },
-      // As every runtime has it: programs count on it where they may write nowhere else.
-      ...(readonlyRoot
-        ? [{ target: "/dev/shm", type: "tmpfs", options: "mode=1777", nosuid: true, nodev: true } as const]
+      ...(folders.sharedMemory
+        ? [
+            {
+              target: "/dev/shm",
+              type: "bind",
+              source: folders.sharedMemory,
+              nosuid: true,
+              nodev: true,
+              noexec: true,
+            } as const,
+          ]
         : []),
       { target: "/proc", type: "proc" },
       { target: "/sys", type: "sysfs", readonly: !privileged, nosuid: true, nodev: true, noexec: true },
@@ -90,7 +107,7 @@ export function rootPlan(
         ({ source, target, readonly }): Mount => ({ target, type: "bind", source, readonly, recursive: true }),
       ),
     ],
-    ...(privileged ? {} : { maskedPaths: MASKED, readonlyPaths: READONLY }),
+    ...(privileged || unmaskedProc ? {} : { maskedPaths: MASKED, readonlyPaths: READONLY }),
     ...(readonlyRoot ? { readonlyRoot } : {}),
   };
 }

@@ -1,3 +1,5 @@
+import { errorMessage } from "#base/errors.ts";
+import { ProgramError } from "#kernel/process/index.ts";
 import type { ContainerImage } from "../images/index.ts";
 import type { VolumeMountPoint } from "./rootPlan.ts";
 
@@ -21,6 +23,10 @@ export interface ContainerSpec {
   /** Absent: all, for privileged containers. */
   readonly capabilities?: readonly string[];
   readonly privileged: boolean;
+  /** Programs with file capabilities and set-user-ID work (allowPrivilegeEscalation). */
+  readonly mayGainPrivileges?: boolean;
+  /** Nothing of /proc is hidden or read-only. */
+  readonly unmaskedProc?: boolean;
   /** Only volumes can be written to. */
   readonly readonlyRoot: boolean;
   readonly tty: boolean;
@@ -28,6 +34,19 @@ export interface ContainerSpec {
   /** Its input ends with the first client that was attached. */
   readonly stdinOnce: boolean;
   readonly logPath: string;
+  /** Folder at /dev/shm; absent: the pod's own. */
+  readonly sharedMemory?: string;
+  /** Settings of the pod's IPC namespace. */
+  readonly sysctls: Readonly<Record<string, string>>;
+}
+
+/** Which namespaces of a pod a container shares, and with whom: descriptors of processes (pidfd_open(2)). */
+export interface SharedNamespaces {
+  /** Host name and, unless the node's is meant, IPC. Absent: this container makes them. */
+  readonly pod?: number;
+  /** Processes. Absent: the container's own. */
+  readonly processes?: number | "node";
+  readonly nodeIpc?: boolean;
 }
 
 /** What a new node agent needs to take a container over. */
@@ -42,7 +61,18 @@ export interface ContainerHandle {
 export interface ContainerExit {
   /** As `$?` of a shell; 137 when the kernel does not tell. */
   readonly exitCode: number;
-  readonly signal?: number;
   /** The process was not our child, so its exit status is lost. */
   readonly unknown?: boolean;
+}
+
+/** The failure of a start in the words of a node with containerd and runc. */
+export class ContainerStartError extends Error {
+  constructor(error: unknown) {
+    const why = error instanceof ProgramError ? `error during container init: ${error.message}` : errorMessage(error);
+    super(
+      `failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: ${why}: unknown`,
+      { cause: error },
+    );
+    this.name = "ContainerStartError";
+  }
 }

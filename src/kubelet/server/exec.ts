@@ -3,11 +3,11 @@ import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import { ReadStream } from "node:tty";
 import { errorMessage } from "#base/errors.ts";
-import { type Child, makePipe, resizePty } from "#kernel/process/index.ts";
+import { type Child, makePipe, ProgramError, resizePty } from "#kernel/process/index.ts";
 import { type ContainerUnit, containerSecurity, type PodWorker } from "../pods/index.ts";
 import type { ProcessRuntime, RunningContainer } from "../runtime/index.ts";
 import { OutputPump } from "./outputPump.ts";
-import { programFault, startFailure, viewOf } from "./program.ts";
+import { startFailure } from "./program.ts";
 import type { StreamOptions } from "./requests.ts";
 import { type ClientStreams, writeSlowly } from "./streams.ts";
 
@@ -42,7 +42,11 @@ export async function runExec(
     streams.stdin?.destroy();
     session.end({ exitCode: code ?? 128 + (signal ?? SIGKILL) });
   } catch (error) {
-    session.end({ error: `error executing command in container: ${errorMessage(error)}` });
+    const why =
+      error instanceof ProgramError
+        ? startFailure(randomBytes(32).toString("hex"), error.message)
+        : errorMessage(error);
+    session.end({ error: `error executing command in container: ${why}` });
   }
 }
 
@@ -55,15 +59,15 @@ async function start(
 ): Promise<{ child: Child; streams: CommandStreams }> {
   const [program, ...args] = command;
   if (program === undefined) throw new Error("the command is empty");
-  const fault = programFault(program, viewOf(running.handle.pid));
-  if (fault !== undefined) throw new Error(startFailure(randomBytes(32).toString("hex"), fault));
-  const { user, capabilities } = containerSecurity(worker.pod, unit.container, {});
+  const { user, capabilities, mayGainPrivileges } = containerSecurity(worker.pod, unit.container, {
+    ...(unit.record?.imageUser ? { user: unit.record.imageUser } : {}),
+  });
   const request = {
     argv: [program, ...args] as [string, ...string[]],
     tty,
     ...(tty ? { env: { TERM: "xterm" } } : {}),
     ...(user ? { user } : {}),
-    ...(capabilities ? { capabilities } : {}),
+    ...(capabilities ? { capabilities, mayGainPrivileges } : {}),
   };
   if (tty) {
     const child = await runtime.exec(running, { ...request, stdio: [] });

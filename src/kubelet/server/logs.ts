@@ -32,7 +32,8 @@ export async function serveLogs(
     throw new RequestError(400, `previous terminated container "${name}" in pod "${path.pod}" not found`);
   }
   if (!record) {
-    const reason = unit.view()?.state.waiting?.reason ?? "ContainerCreating";
+    const untouched = worker.pod.spec.initContainers?.length ? "PodInitializing" : "ContainerCreating";
+    const reason = unit.view()?.state.waiting?.reason ?? untouched;
     const why = WAITING[reason] ?? reason;
     throw new RequestError(400, `container "${name}" in pod "${path.pod}" is waiting to start: ${why}`);
   }

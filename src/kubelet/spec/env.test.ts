@@ -8,6 +8,7 @@ function sources(extra: Partial<EnvSources> = {}): EnvSources {
     pod: testPod({}, { labels: { app: "web", tier: "front" } }),
     podIPs: ["10.244.1.2", "fd00::2"],
     hostIPs: ["192.168.1.11"],
+    allocatable: { cpu: "4", memory: "8Gi", "ephemeral-storage": "1Gi" },
     configMap: async (name) =>
       name === "settings" ? { metadata: { name }, data: { color: "blue", size: "9" } } : undefined,
     secret: async (name) => (name === "keys" ? { metadata: { name }, data: { token: btoa("s3cret") } } : undefined),
@@ -39,6 +40,8 @@ describe("a container's environment", () => {
           { name: "TOKEN", valueFrom: { secretKeyRef: { name: "keys", key: "token" } } },
           { name: "IP", valueFrom: { fieldRef: { fieldPath: "status.podIP" } } },
           { name: "MEM", valueFrom: { resourceFieldRef: { resource: "limits.memory", divisor: "1Mi" } } },
+          { name: "ALL", valueFrom: { resourceFieldRef: { resource: "limits.ephemeral-storage" } } },
+          { name: "ASKED", valueFrom: { resourceFieldRef: { resource: "requests.memory" } } },
           { name: "CPU", valueFrom: { resourceFieldRef: { resource: "limits.cpu" } } },
           { name: "NONE", valueFrom: { configMapKeyRef: { name: "absent", key: "x", optional: true } } },
           { name: "URL", value: "http://$(IP)/$(CFG_color)" },
@@ -54,6 +57,8 @@ describe("a container's environment", () => {
       TOKEN: "s3cret",
       IP: "10.244.1.2",
       MEM: "64",
+      ALL: "1073741824",
+      ASKED: "0",
       CPU: "1",
       URL: "http://10.244.1.2/blue",
     });

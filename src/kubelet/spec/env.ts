@@ -7,6 +7,8 @@ export interface EnvSources {
   readonly pod: Pod;
   readonly podIPs: readonly string[];
   readonly hostIPs: readonly string[];
+  /** The node's resources, which count where a container has no limit. */
+  readonly allocatable: Readonly<Record<string, string>>;
   readonly configMap: (name: string) => Promise<ConfigMap | undefined>;
   readonly secret: (name: string) => Promise<Secret | undefined>;
   /** Services whose addresses are told to the container. */
@@ -81,14 +83,23 @@ export function fieldValue(
   }
 }
 
-/** Value of a resourceFieldRef: an amount of the container's resources, divided and rounded up. */
-export function resourceValue(container: Container, resource: string, divisor: string | undefined): string {
+/**
+ * Value of a resourceFieldRef: an amount of the container's resources, divided and rounded up. Where it has no limit,
+ * that is what the node has.
+ */
+export function resourceValue(
+  container: Container,
+  resource: string,
+  divisor: string | undefined,
+  allocatable: Readonly<Record<string, string>>,
+): string {
   const dot = resource.indexOf(".");
   const table = container.resources?.[resource.slice(0, dot) as "limits" | "requests"];
   const name = resource.slice(dot + 1);
   // As upstream: cores are counted in thousandths, everything else in wholes, before they are divided.
   const count = (text: string): bigint => scaledQuantity(parseQuantity(text), name === "cpu" ? -3 : 0);
-  const amount = count(table?.[name] ?? "0");
+  const unset = resource.startsWith("limits.") ? (allocatable[name] ?? "0") : "0";
+  const amount = count(table?.[name] ?? unset);
   const unit = count(divisor ?? "0") || count("1");
   return String((amount + unit - 1n) / unit);
 }
@@ -122,7 +133,7 @@ async function referenced(variable: EnvVar, container: Container, sources: EnvSo
   if (from?.resourceFieldRef) {
     const { containerName, resource, divisor } = from.resourceFieldRef;
     const of = sources.pod.spec.containers.find((c) => c.name === containerName) ?? container;
-    return resourceValue(of, resource, divisor);
+    return resourceValue(of, resource, divisor, sources.allocatable);
   }
   return undefined;
 }

@@ -71,25 +71,44 @@ export function resolvConf(pod: Pod, dns: DnsSettings): string {
 /** Longest host name that Linux takes in full (HOST_NAME_MAX is 64, DNS labels end at 63). */
 const MAX_LABEL = 63;
 
-/** Host name of a pod: spec.hostname or its name, cut to one label; the node's for a pod in the node's network. */
-export function podHostname(pod: Pod, nodeName: string): string {
-  if (pod.spec.hostNetwork) return nodeName;
+/** The longest host name that Linux takes (sethostname(2)). */
+const MAX_HOSTNAME = 64;
+
+/** First part of a pod's name in the cluster: spec.hostname or its name, cut to one label. */
+function shortName(pod: Pod): string {
   return (pod.spec.hostname ?? pod.metadata.name).slice(0, MAX_LABEL).replace(/[-.]+$/, "");
 }
 
+/** A pod's full name in the cluster; undefined without a subdomain. */
+function fullName(pod: Pod, clusterDomain: string): string | undefined {
+  const { subdomain } = pod.spec;
+  return subdomain ? `${shortName(pod)}.${subdomain}.${pod.metadata.namespace}.svc.${clusterDomain}` : undefined;
+}
+
+/**
+ * What `hostname` says in a pod: its short name, or the full one where it asks for that; the node's for a pod in the
+ * node's network.
+ * @throws Error when the full name is too long for Linux
+ */
+export function podHostname(pod: Pod, nodeName: string, clusterDomain: string): string {
+  if (pod.spec.hostnameOverride) return pod.spec.hostnameOverride;
+  if (pod.spec.hostNetwork) return nodeName;
+  const full = pod.spec.setHostnameAsFQDN ? fullName(pod, clusterDomain) : undefined;
+  if (full === undefined) return shortName(pod);
+  if (full.length > MAX_HOSTNAME)
+    throw new Error(
+      `Failed to construct FQDN from Pod hostname and cluster domain, FQDN ${full} is too long (${MAX_HOSTNAME} characters is the max, ${full.length} characters requested)`,
+    );
+  return full;
+}
+
 /** Text of a pod's /etc/hosts. Source: Kubernetes documentation, "Adding entries to Pod /etc/hosts with HostAliases". */
-export function hostsFile(
-  pod: Pod,
-  podIPs: readonly string[],
-  hostname: string,
-  clusterDomain: string,
-  nodeHosts: string,
-): string {
+export function hostsFile(pod: Pod, podIPs: readonly string[], clusterDomain: string, nodeHosts: string): string {
   const aliases = (pod.spec.hostAliases ?? []).map((a) => `${a.ip}\t${(a.hostnames ?? []).join("\t")}\n`).join("");
   const added = aliases === "" ? "" : `\n# Entries added by HostAliases.\n${aliases}`;
   if (pod.spec.hostNetwork) return `# Kubernetes-managed hosts file (host network).\n${nodeHosts}${added}`;
-  const subdomain = pod.spec.subdomain;
-  const full = subdomain ? `${hostname}.${subdomain}.${pod.metadata.namespace}.svc.${clusterDomain}\t` : "";
+  const full = fullName(pod, clusterDomain);
+  const names = full === undefined ? shortName(pod) : `${full}\t${shortName(pod)}`;
   const fixed = [
     "# Kubernetes-managed hosts file.",
     "127.0.0.1\tlocalhost",
@@ -99,5 +118,5 @@ export function hostsFile(
     "fe00::1\tip6-allnodes",
     "fe00::2\tip6-allrouters",
   ];
-  return `${[...fixed, ...podIPs.map((ip) => `${ip}\t${full}${hostname}`)].join("\n")}\n${added}`;
+  return `${[...fixed, ...podIPs.map((ip) => `${ip}\t${names}`)].join("\n")}\n${added}`;
 }

@@ -2,20 +2,19 @@ import { describe, expect, it } from "vitest";
 import type { PodSpec } from "#api/index.ts";
 import { unsupportedFields, unsupportedMessage } from "./unsupported.ts";
 
-const fieldsOf = (spec: object) => unsupportedFields(spec as PodSpec).map(({ field }) => field);
+const fieldsOf = (spec: object) => unsupportedFields(spec as unknown as PodSpec).map(({ field }) => field);
 const inContainer = (container: object) => fieldsOf({ containers: [{ name: "c", ...container }] });
 
 describe("fields of a pod that its node does not act on", () => {
   it.each([
-    [{ hostPID: true }, ["spec.hostPID"]],
-    [{ hostIPC: true }, ["spec.hostIPC"]],
-    [{ hostPID: false, shareProcessNamespace: true }, ["spec.shareProcessNamespace"]],
+    [{ hostPID: true, hostIPC: true, shareProcessNamespace: true }, []],
     [{ hostUsers: true }, []],
     [{ hostUsers: false }, ["spec.hostUsers"]],
     [{ runtimeClassName: "gvisor" }, ["spec.runtimeClassName"]],
+    [{ volumes: [{ name: "b", emptyDir: { sizeLimit: "1Mi" } }] }, []],
     [
-      { volumes: [{ name: "a" }, { name: "b", emptyDir: { sizeLimit: "1Mi" } }] },
-      ["spec.volumes[1].emptyDir.sizeLimit"],
+      { volumes: [{ name: "a" }, { name: "b", projected: { sources: [{ clusterTrustBundle: { path: "x" } }] } }] },
+      ["spec.volumes[1].projected.sources[0].clusterTrustBundle"],
     ],
     [{ securityContext: {} }, []],
     [{ securityContext: { seccompProfile: { type: "Unconfined" } } }, []],
@@ -24,14 +23,14 @@ describe("fields of a pod that its node does not act on", () => {
 
   it.each([
     [{ image: "nginx", ports: [{ containerPort: 80 }], resources: {}, env: [{ name: "A", value: "1" }] }, []],
-    [{ ports: [{ containerPort: 1 }, { containerPort: 80, hostPort: 8080 }] }, ["ports[1].hostPort"]],
+    [{ ports: [{ containerPort: 1 }, { containerPort: 80, hostPort: 8080 }] }, []],
     [{ resources: { requests: { cpu: "1" } } }, []],
     [{ resources: { limits: { cpu: "1" } } }, ["resources.limits"]],
     [{ securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true } }, []],
-    [{ securityContext: { allowPrivilegeEscalation: true } }, ["securityContext.allowPrivilegeEscalation"]],
+    [{ securityContext: { allowPrivilegeEscalation: true } }, []],
     [{ volumeMounts: [{ mountPropagation: "None" }] }, []],
     [{ volumeMounts: [{ mountPropagation: "Bidirectional" }] }, ["volumeMounts[0].mountPropagation"]],
-    [{ livenessProbe: { httpGet: {} }, readinessProbe: { grpc: { port: 1 } } }, ["readinessProbe.grpc"]],
+    [{ livenessProbe: { httpGet: {} }, readinessProbe: { grpc: { port: 1 } } }, []],
   ])("of a container, %j: %j", (container, expected) => {
     expect(inContainer(container)).toEqual(expected.map((field) => `spec.containers[0].${field}`));
     expect(fieldsOf({ containers: [], initContainers: [{ name: "a" }, container] })).toEqual(
@@ -44,18 +43,28 @@ describe("fields of a pod that its node does not act on", () => {
       containers: [{ name: "c", ports: [{ containerPort: 80, hostPort: 80 }] }],
       securityContext: { sysctls: [{ name: "net.core.somaxconn", value: "1" }] },
     };
-    expect(fieldsOf(spec)).toEqual(["spec.containers[0].ports[0].hostPort"]);
+    expect(fieldsOf(spec)).toEqual([]);
     expect(fieldsOf({ ...spec, hostNetwork: true })).toEqual(["spec.securityContext.sysctls[0].name"]);
-    expect(
-      fieldsOf({ containers: [], securityContext: { sysctls: [{ name: "kernel.shm_rmid_forced" }] } }),
-    ).toHaveLength(1);
+    const sysctls = (name: string, more = {}) =>
+      fieldsOf({ containers: [], securityContext: { sysctls: [{ name }] }, ...more });
+    expect(sysctls("kernel.shm_rmid_forced")).toEqual([]);
+    expect(sysctls("kernel.shm_rmid_forced", { hostIPC: true })).toHaveLength(1);
+    expect(sysctls("kernel.panic")).toHaveLength(1);
   });
 
   it("become one sentence", () => {
     expect(unsupportedMessage([])).toBeUndefined();
-    const spec = { hostPID: true, shareProcessNamespace: true, runtimeClassName: "kata", containers: [] };
-    expect(unsupportedMessage(unsupportedFields(spec as PodSpec))).toBe(
-      "Fields that this node does not act on: spec.hostPID, spec.shareProcessNamespace (each container has a process namespace of its own); spec.runtimeClassName (there is one runtime)",
+    const spec = {
+      containers: [
+        {
+          name: "c",
+          securityContext: { seLinuxOptions: { level: "s0" }, appArmorProfile: { type: "RuntimeDefault" } },
+        },
+      ],
+      runtimeClassName: "kata",
+    };
+    expect(unsupportedMessage(unsupportedFields(spec as unknown as PodSpec))).toBe(
+      "Fields that this node does not act on: spec.runtimeClassName (there is one runtime); spec.containers[0].securityContext.appArmorProfile, spec.containers[0].securityContext.seLinuxOptions (no security labels are set on processes and files)",
     );
   });
 });

@@ -16,7 +16,6 @@ interface Row {
 }
 
 const LIMITS = "containers run without cgroup limits; only the scheduler and the quality-of-service class count them";
-const OWN_PROCESSES = "each container has a process namespace of its own";
 const NO_LABELS = "no security labels are set on processes and files";
 const NO_SECCOMP = "no system call filter is set";
 const FLAT_MOUNTS = "volumes are bind mounts that neither pass mounts on nor see later ones";
@@ -29,14 +28,21 @@ const isOther =
 /** Profiles that are no profile ask for nothing. */
 const isProfile = (value: unknown) => (value as { readonly type?: string }).type !== "Unconfined";
 
+/** Whether a setting is one of a network or an IPC namespace that the pod does not share with its node. */
+function isOwnSysctl(name: string, { hostNetwork, hostIPC }: PodSpec): boolean {
+  if (name.startsWith("net.")) return !hostNetwork;
+  return /^(kernel\.(shm|msg|sem)|fs\.mqueue\.)/.test(name) && !hostIPC;
+}
+
 /** Fields of a container of any list. */
 const CONTAINER: readonly Row[] = [
-  // The API server fills in hostPort of pods in the node's network, where it says what is so.
-  { path: "ports[].hostPort", why: "no port of the node leads to the container", when: (_, s) => !s.hostNetwork },
-  { path: "ports[].hostIP", why: "no port of the node leads to the container", when: (_, s) => !s.hostNetwork },
   { path: "resources.limits", why: LIMITS },
   { path: "resources.claims", why: "there is no dynamic resource allocation" },
-  { path: "restartPolicyRules", why: "restartPolicy alone decides" },
+  {
+    path: "restartPolicyRules[].action",
+    why: "a container is restarted alone",
+    when: isOther("Restart"),
+  },
   { path: "volumeDevices", why: "there are no block devices" },
   { path: "volumeMounts[].mountPropagation", why: FLAT_MOUNTS, when: isOther("None") },
   {
@@ -44,18 +50,7 @@ const CONTAINER: readonly Row[] = [
     why: "mounts below a volume keep their own mode",
     when: isOther("Disabled"),
   },
-  { path: "volumeMounts[].subPathExpr", why: "the whole volume is mounted" },
   { path: "env[].valueFrom.fileKeyRef", why: "the variable is not set" },
-  { path: "lifecycle.stopSignal", why: "containers are ended with SIGTERM" },
-  { path: "livenessProbe.grpc", why: "the probe fails: there are httpGet, tcpSocket and exec" },
-  { path: "readinessProbe.grpc", why: "the probe fails: there are httpGet, tcpSocket and exec" },
-  { path: "startupProbe.grpc", why: "the probe fails: there are httpGet, tcpSocket and exec" },
-  {
-    path: "securityContext.allowPrivilegeEscalation",
-    why: "containers that are not privileged run with no_new_privs",
-    when: (value) => value === true,
-  },
-  { path: "securityContext.procMount", why: "/proc is always masked", when: isOther("Default") },
   { path: "securityContext.seccompProfile", why: NO_SECCOMP, when: isProfile },
   { path: "securityContext.appArmorProfile", why: NO_LABELS, when: isProfile },
   { path: "securityContext.seLinuxOptions", why: NO_LABELS },
@@ -63,22 +58,17 @@ const CONTAINER: readonly Row[] = [
 
 /** Fields of a pod, and of each of its containers. What others act on (scheduler, admission) is not here. */
 const ROWS: readonly Row[] = [
-  { path: "hostPID", why: OWN_PROCESSES },
-  { path: "hostIPC", why: "each container has an IPC namespace of its own" },
-  { path: "shareProcessNamespace", why: OWN_PROCESSES },
   { path: "hostUsers", why: "the pod lives in the node's user namespace", when: (value) => value === false },
-  { path: "hostnameOverride", why: "the host name comes from spec.hostname and the pod's name" },
-  { path: "setHostnameAsFQDN", why: "the host name is the short one" },
   { path: "runtimeClassName", why: "there is one runtime" },
   { path: "resourceClaims", why: "there is no dynamic resource allocation" },
   { path: "resources.limits", why: LIMITS },
-  { path: "volumes[].emptyDir.sizeLimit", why: "the node's memory is the only limit" },
+  { path: "volumes[].projected.sources[].clusterTrustBundle", why: "the files are not there" },
+  { path: "volumes[].projected.sources[].podCertificate", why: "the files are not there" },
   {
     path: "securityContext.sysctls[].name",
-    why: "only net.* can be set, in a network namespace of the pod's own",
-    when: (name, { hostNetwork }) => hostNetwork === true || !String(name).startsWith("net."),
+    why: "only settings of namespaces that the pod has for itself can be set",
+    when: (name, spec) => !isOwnSysctl(String(name), spec),
   },
-  { path: "securityContext.fsGroup", why: "its processes are in the group, its volumes stay root's" },
   {
     path: "securityContext.supplementalGroupsPolicy",
     why: "groups of the image are not read",
@@ -88,7 +78,6 @@ const ROWS: readonly Row[] = [
   { path: "securityContext.appArmorProfile", why: NO_LABELS, when: isProfile },
   { path: "securityContext.seLinuxOptions", why: NO_LABELS },
   { path: "securityContext.windowsOptions", why: "this is Linux" },
-  { path: "ephemeralContainers[].targetContainerName", why: OWN_PROCESSES },
   ...["initContainers", "containers", "ephemeralContainers"].flatMap((list) =>
     CONTAINER.map((row): Row => ({ ...row, path: `${list}[].${row.path}` })),
   ),

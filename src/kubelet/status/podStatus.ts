@@ -11,6 +11,8 @@ export interface ContainerView {
   /** Result of the startup probe, or running when there is none. */
   readonly started: boolean;
   readonly containerId?: string;
+  /** What it runs, as the pod named it then. */
+  readonly image?: string;
   readonly imageId?: string;
 }
 
@@ -38,6 +40,7 @@ function containerStatus(container: Container, view: ContainerView | undefined, 
   }
   return {
     ...base,
+    image: view.image ?? base.image,
     imageID: view.imageId ?? "",
     ...(view.containerId === undefined ? {} : { containerID: view.containerId }),
     ready: view.ready,
@@ -52,8 +55,14 @@ function isDone(status: ContainerStatus): boolean {
   return status.state?.terminated?.exitCode === 0;
 }
 
-/** Phase while init containers are not all done; undefined when they are. */
-function initPhase(pod: Pod, inits: readonly ContainerStatus[]): Phase | undefined {
+/** Whether a container runs, or ran before. */
+function hasRun({ state, lastState }: ContainerStatus): boolean {
+  return (state?.running ?? state?.terminated ?? lastState?.terminated) !== undefined;
+}
+
+/** Phase while init containers are not all done; undefined when they are, as they have been when any other has run. */
+function initPhase(pod: Pod, inits: readonly ContainerStatus[], apps: readonly ContainerStatus[]): Phase | undefined {
+  if (apps.some(hasRun)) return undefined;
   if (inits.every((s) => isDone(s) || (s.state?.running !== undefined && isSidecar(pod, s.name)))) return undefined;
   const failed = inits.some((s) => s.state?.terminated && s.state.terminated.exitCode !== 0);
   return failed && pod.spec.restartPolicy === "Never" ? "Failed" : "Pending";
@@ -68,14 +77,15 @@ function isSidecar(pod: Pod, name: string): boolean {
  * Source: Kubernetes documentation, "Pod Lifecycle"; a container that waits to be restarted counts as stopped.
  */
 export function podPhase(pod: Pod, inits: readonly ContainerStatus[], apps: readonly ContainerStatus[]): Phase {
-  const early = initPhase(pod, inits);
+  const early = initPhase(pod, inits, apps);
   if (early) return early;
   const ended = apps.map((s) => s.state?.terminated ?? (s.state?.waiting ? s.lastState?.terminated : undefined));
   const running = apps.filter((s) => s.state?.running).length;
   const stopped = ended.filter((e) => e !== undefined);
   if (running + stopped.length < apps.length) return "Pending";
   if (running > 0) return "Running";
-  if ((pod.spec.restartPolicy ?? "Always") === "Always") return "Running";
+  const isWaited = apps.some((s) => s.state?.waiting);
+  if (isWaited || (pod.spec.restartPolicy ?? "Always") === "Always") return "Running";
   if (stopped.every((e) => e?.exitCode === 0)) return "Succeeded";
   return pod.spec.restartPolicy === "Never" ? "Failed" : "Running";
 }
@@ -90,10 +100,16 @@ function unmet(type: string, reason: string, message: string): Draft {
   return { type, status: "False", reason, ...(message === "" ? {} : { message }) };
 }
 
-function initialized(pod: Pod, inits: readonly ContainerStatus[], phase: Phase): Draft {
+function initialized(
+  pod: Pod,
+  inits: readonly ContainerStatus[],
+  apps: readonly ContainerStatus[],
+  phase: Phase,
+): Draft {
+  if (phase === "Succeeded") return { ...met("Initialized"), reason: "PodCompleted" };
+  if (apps.some(hasRun)) return met("Initialized");
   const open = inits.filter((s) => !isDone(s) && !(s.state?.running && isSidecar(pod, s.name))).map((s) => s.name);
   if (open.length === 0) return met("Initialized");
-  if (phase === "Succeeded") return { ...met("Initialized"), reason: "PodCompleted" };
   return unmet("Initialized", "ContainersNotInitialized", `containers with incomplete status: [${open.join(" ")}]`);
 }
 
@@ -143,7 +159,7 @@ export function podStatus(pod: Pod, view: PodView, now: string): PodStatus {
   const sandbox: Draft = view.sandboxReady
     ? met("PodReadyToStartContainers")
     : { type: "PodReadyToStartContainers", status: "False" };
-  const drafts = [sandbox, initialized(pod, inits, phase), podReady(pod, ready), ready, met("PodScheduled")];
+  const drafts = [sandbox, initialized(pod, inits, apps, phase), podReady(pod, ready), ready, met("PodScheduled")];
   const [hostIP] = view.hostIPs;
   const [podIP] = view.podIPs;
   return {

@@ -1,4 +1,5 @@
 /** Volumes of pods. */
+export { hasLimit, overLimit } from "./emptyDir.ts";
 
 export { type BoundToken, VolumeError, type VolumeSources } from "./payload.ts";
 export { type VolumeReference, volumeReferences } from "./references.ts";

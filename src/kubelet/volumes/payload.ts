@@ -20,6 +20,7 @@ export interface VolumeSources {
   readonly pod: Pod;
   readonly podIPs: readonly string[];
   readonly hostIPs: readonly string[];
+  readonly allocatable: Readonly<Record<string, string>>;
   readonly configMap: (name: string) => Promise<ConfigMap | undefined>;
   readonly secret: (name: string) => Promise<Secret | undefined>;
   readonly token: (audience: string | undefined, expirationSeconds: number) => Promise<BoundToken>;
@@ -73,7 +74,7 @@ function addDownward(into: Payload["files"], items: DownwardItems, sources: Volu
     const text = item.fieldRef
       ? fieldValue(item.fieldRef.fieldPath, sources)
       : ref && container
-        ? resourceValue(container, ref.resource, undefined)
+        ? resourceValue(container, ref.resource, ref.divisor, sources.allocatable)
         : "";
     into.set(item.path, { data: Buffer.from(text), mode: item.mode ?? mode });
   }

@@ -1,9 +1,12 @@
-import { chmodSync, existsSync, mkdirSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, realpathSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { dirname } from "node:path";
 import type { Container, Pod, Volume } from "#api/index.ts";
 import type { VolumeMountPoint } from "../runtime/index.ts";
+import { ContainerConfigError, expand } from "../spec/env.ts";
 import { writeAtomically } from "./atomicFolder.ts";
+import { dropEmptyDirs, makeEmptyDir } from "./emptyDir.ts";
+import { hostPath } from "./hostPath.ts";
+import { giveToGroup } from "./ownership.ts";
 import { VolumeError, type VolumeSources, volumePayload } from "./payload.ts";
 
 /** Kinds of sources by the names that upstream's folders have. */
@@ -41,19 +44,31 @@ export class PodVolumes {
     await Promise.all((sources.pod.spec.volumes ?? []).map((volume) => this.#setUpOne(volume, sources)));
   }
 
-  /** What a container sees of them. @throws VolumeError for a mount of no volume, or of a path outside of it */
-  mountsOf(container: Container, pod: Pod): VolumeMountPoint[] {
+  /** Where a volume is on this node. */
+  pathOf(volume: string): string | undefined {
+    return this.#paths.get(volume);
+  }
+
+  /**
+   * What a container sees of them.
+   * @param env its variables, for parts of paths
+   * @throws VolumeError for a mount of no volume, or of a path outside of it
+   */
+  mountsOf(container: Container, pod: Pod, env: Readonly<Record<string, string>>): VolumeMountPoint[] {
     return (container.volumeMounts ?? []).map((mount) => {
       const path = this.#paths.get(mount.name);
       if (path === undefined)
         throw new VolumeError(`volume "${mount.name}" of pod ${pod.metadata.name} does not exist`);
-      const source = mount.subPath ? subPathOf(path, mount.subPath) : path;
+      const inside = mount.subPathExpr ? expanded(mount.subPathExpr, env) : mount.subPath;
+      const failed = `failed to prepare subPath for volumeMount "${mount.name}" of container "${container.name}"`;
+      const source = inside ? subPathOf(path, inside, failed) : path;
       return { source, target: mount.mountPath, readonly: mount.readOnly ?? false };
     });
   }
 
   /** Deletes what the pod's volumes held on this node; host paths stay. */
   async remove(): Promise<void> {
+    dropEmptyDirs(this.#folder);
     await rm(this.#folder, { recursive: true, force: true });
   }
 
@@ -68,18 +83,19 @@ export class PodVolumes {
         `volume "${volume.name}": this kind of volume is not supported; there are hostPath, ${KINDS.join(", ")}`,
       );
     }
+    const group = sources.pod.spec.securityContext?.fsGroup;
     const path = `${this.#folder}/volumes/kubernetes.io~${FOLDER_NAMES[kind]}/${volume.name}`;
     this.#paths.set(volume.name, path);
     if (kind === "emptyDir") {
-      mkdirSync(path, { recursive: true });
-      // mkdir(2) takes the umask off; users other than root write here too.
-      chmodSync(path, 0o777);
+      const isNew = makeEmptyDir(path, volume.emptyDir ?? {});
+      if (isNew && group !== undefined) giveToGroup(path, group, false);
       return;
     }
     try {
       const payload = await volumePayload(volume, sources);
       if (!payload) return;
       writeAtomically(path, payload.files, new Date());
+      if (group !== undefined) giveToGroup(path, group, true);
       const { refreshMs } = payload;
       if (refreshMs !== undefined) this.#refreshMs = Math.min(this.#refreshMs ?? refreshMs, refreshMs);
     } catch (error) {
@@ -89,32 +105,25 @@ export class PodVolumes {
   }
 }
 
+/** @throws ContainerConfigError for a variable that is not there, or a path that does not stay in the volume */
+function expanded(text: string, env: Readonly<Record<string, string>>): string {
+  const path = expand(text, env);
+  const missing = /\$\(([^)]+)\)/.exec(path)?.[1];
+  if (missing !== undefined) throw new ContainerConfigError(`missing value for "${missing}"`);
+  if (path.startsWith("/"))
+    throw new ContainerConfigError(`subPath: Invalid value: "${path}": must be a relative path`);
+  if (path.split("/").includes(".."))
+    throw new ContainerConfigError(`subPath: Invalid value: "${path}": must not contain '..'`);
+  return path;
+}
+
 /** A path in a volume; made as a folder when it is missing. A link that leads out of the volume is refused. */
-function subPathOf(volume: string, subPath: string): string {
+function subPathOf(volume: string, subPath: string, failed: string): string {
   const path = `${volume}/${subPath}`;
   if (!existsSync(path)) mkdirSync(path, { recursive: true });
   const real = realpathSync(path);
   const root = realpathSync(volume);
   if (real !== root && !real.startsWith(`${root}/`))
-    throw new VolumeError(`subPath "${subPath}" leads out of its volume`);
+    throw new VolumeError(`${failed}: "${subPath}" leads out of the volume`);
   return real;
-}
-
-/** Checks and prepares a path of the node (core/v1 HostPathType). */
-function hostPath(volume: string, { path, type = "" }: NonNullable<Volume["hostPath"]>): string {
-  const failed = (what: string) =>
-    new VolumeError(
-      `MountVolume.SetUp failed for volume "${volume}" : hostPath type check failed: ${path} is not a ${what}`,
-    );
-  if (!existsSync(path)) {
-    if (type === "FileOrCreate") {
-      mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(path, "");
-    } else if (type === "" || type === "DirectoryOrCreate") mkdirSync(path, { recursive: true });
-    else throw failed(type === "Directory" ? "directory" : type.toLowerCase());
-  }
-  const stat = statSync(path);
-  if (type.startsWith("Directory") && !stat.isDirectory()) throw failed("directory");
-  if (type.startsWith("File") && !stat.isFile()) throw failed("file");
-  return path;
 }

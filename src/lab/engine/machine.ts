@@ -147,7 +147,7 @@ export class Machine {
       argv: ["/usr/bin/sh", "-c", `kill -${signal} -1`],
       env: { PATH: "/usr/bin" },
       stdio: [null, null, null],
-      join: { pidfd: this.#power().init.pidfd },
+      join: [{ pidfd: this.#power().init.pidfd }],
     });
     await child.exit;
   }

@@ -62,7 +62,7 @@ export class Supervised {
         argv: spec.argv,
         env: spec.env,
         stdio: [null, log, log, ...around.descriptors],
-        join: { pidfd: around.pidfd },
+        join: [{ pidfd: around.pidfd }],
       });
       this.#child = child;
       const since = performance.now();

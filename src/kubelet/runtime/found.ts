@@ -1,0 +1,91 @@
+import { readFileSync, readlinkSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+
+const SIGKILL = 9;
+/** Position of starttime in /proc/PID/stat behind the command's name (proc_pid_stat(5): 22). */
+const START_TIME = 19;
+
+/** A process of a container. */
+interface Found {
+  readonly pid: number;
+  readonly isFirst: boolean;
+  /** In clock ticks since the machine's start. */
+  readonly startTime: number;
+}
+
+async function processIds(): Promise<number[]> {
+  return (await readdir("/proc")).map(Number).filter(Number.isInteger);
+}
+
+/** Whether a process is the first one of a pid namespace inside of this one. */
+export function isFirstProcess(pid: number): boolean {
+  const ids = /^NSpid:\s+(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]?.split(/\s+/) ?? [];
+  return ids.length >= 2 && ids.at(-1) === "1";
+}
+
+function startTimeOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[START_TIME]);
+}
+
+/**
+ * The container that a process belongs to. It is told by the process itself (its root file system is in the container's
+ * folder), so that no record can be missing or about another process with the same number.
+ */
+export function containerOfProcess(pid: number, folder: string): string | undefined {
+  try {
+    const mounts = readFileSync(`/proc/${pid}/mountinfo`, "latin1");
+    const start = mounts.indexOf(`upperdir=${folder}/`);
+    return start < 0 ? undefined : /^upperdir=.*?\/([0-9a-f]{64})\//.exec(mounts.slice(start))?.[1];
+  } catch {
+    // It has ended meanwhile.
+    return undefined;
+  }
+}
+
+function look(pid: number): Found | undefined {
+  try {
+    return { pid, isFirst: isFirstProcess(pid), startTime: startTimeOf(pid) };
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Finds the main processes of containers that run on this machine, whoever started them: the first of a pid namespace,
+ * or the oldest where a pod's containers share one.
+ * @param folder where containers' folders are
+ * @returns container ids by process id
+ */
+export async function mainProcesses(folder: string): Promise<Map<number, string>> {
+  const main = new Map<string, Found>();
+  for (const pid of await processIds()) {
+    const id = containerOfProcess(pid, folder);
+    const found = id === undefined ? undefined : look(pid);
+    if (id === undefined || !found) continue;
+    const known = main.get(id);
+    const isBetter = !known || (found.isFirst && !known.isFirst) || found.startTime < known.startTime;
+    if (isBetter && !known?.isFirst) main.set(id, found);
+  }
+  return new Map([...main].map(([id, { pid }]) => [pid, id]));
+}
+
+/** The mount namespace of a process, as text; undefined when the process has ended already. */
+export function mountNamespaceOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Kills what is left in a mount namespace: where processes are shared, no end of a pid namespace does it. */
+export async function killRemaining(mountNamespace: string): Promise<void> {
+  for (const pid of await processIds()) {
+    try {
+      if (mountNamespaceOf(pid) === mountNamespace) process.kill(pid, SIGKILL);
+    } catch {
+      // It has ended.
+    }
+  }
+}

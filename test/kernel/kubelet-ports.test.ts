@@ -1,0 +1,92 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { KubeletMachine } from "../support/kubeletMachine.ts";
+
+const machine = new KubeletMachine();
+beforeAll(() => machine.start());
+afterAll(() => machine.stop());
+
+const NODE = "192.168.1.11";
+
+describe("hostPort on the node", () => {
+  const served = (name: string, port: object) =>
+    machine.run(name, {
+      containers: [
+        {
+          name: "c",
+          image: "podwire/echo",
+          args: [`--body=${name}`, "--port=80"],
+          ports: [{ containerPort: 80, ...port }],
+          readinessProbe: { httpGet: { path: "/", port: 80 } },
+        },
+      ],
+    });
+  const curl = "curl -s -m 5";
+
+  beforeAll(async () => {
+    await served("open", { hostPort: 8080 });
+    await machine.run("visitor", {});
+  });
+
+  it("leads to the pod from the node, from another pod, and from itself", async () => {
+    expect(machine.shell(`${curl} ${NODE}:8080`)).toBe("open\n");
+    expect((await machine.exec("visitor", `${curl} ${NODE}:8080`)).stdout).toBe("open\n");
+    expect((await machine.exec("open", `${curl} ${NODE}:8080`)).stdout).toBe("open\n");
+    expect(machine.events("open").filter((e) => e.startsWith("UnsupportedFields"))).toEqual([]);
+  });
+
+  it("leads from one address only where the pod says so", async () => {
+    machine.shell("ip addr add 192.168.1.99/32 dev eth0");
+    await served("one", { hostPort: 8081, hostIP: "192.168.1.99" });
+    expect(machine.shell(`${curl} 192.168.1.99:8081`)).toBe("one\n");
+    expect(machine.shell(`${curl} ${NODE}:8081 || echo refused`)).toBe("refused\n");
+    await machine.delete("one", 1);
+  });
+
+  it("is closed with the pod, and stays over a restart of the agent", async () => {
+    await machine.killAgent();
+    expect(machine.shell(`${curl} ${NODE}:8080`)).toBe("open\n");
+    await machine.startAgent();
+    await machine.exec("open", "true");
+    expect(machine.shell(`${curl} ${NODE}:8080`)).toBe("open\n");
+    await machine.delete("open", 1);
+    expect(machine.shell(`${curl} ${NODE}:8080 || echo refused`)).toBe("refused\n");
+    expect(machine.shell("nft list table ip podwire-hostports | grep -c comment || true")).toBe("0\n");
+  });
+});
+
+describe("probes of a container", () => {
+  /** A server of gRPC's health protocol by hand: no library is in the machine. */
+  const health = `
+const { createServer } = require("node:http2");
+const server = createServer();
+server.on("stream", (stream) => {
+  stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+  stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+  stream.end(Buffer.of(0, 0, 0, 0, 2, 8, require("node:fs").existsSync("/tmp/sick") ? 2 : 1));
+});
+server.listen(5000);
+process.on("SIGTERM", () => process.exit(0));`;
+
+  it("grpc: ready while it says SERVING", async () => {
+    const node = "/opt/podwire/bin/node";
+    const program = machine.shell(`ls ${node} ${process.execPath} 2>/dev/null | head -1`).trim();
+    await machine.run("grpc", {
+      containers: [
+        {
+          name: "c",
+          image: "podwire/toolbox",
+          command: [program, "-e", health],
+          readinessProbe: { grpc: { port: 5000 }, periodSeconds: 1, failureThreshold: 1 },
+          volumeMounts: [{ name: "node", mountPath: program, readOnly: true }],
+        },
+      ],
+      volumes: [{ name: "node", hostPath: { path: program } }],
+    });
+    await machine.exec("grpc", "touch /tmp/sick");
+    await machine.until("it to be unready", async () => (await machine.container("grpc"))?.ready === false);
+    await expect
+      .poll(() => machine.events("grpc"))
+      .toContain('Unhealthy: Readiness probe failed: service unhealthy (responded with "NOT_SERVING")');
+    await machine.delete("grpc", 1);
+  });
+});
