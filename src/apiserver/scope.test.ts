@@ -1,5 +1,6 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { http2Transport, type Transport } from "#api/index.ts";
 import { kinds } from "./kinds/registry.ts";
@@ -9,6 +10,7 @@ import { startTestServer, type TestServer } from "./testing/server.ts";
 
 const rbac = "/apis/rbac.authorization.k8s.io/v1";
 const apiGroup = "rbac.authorization.k8s.io";
+const merge = { "content-type": "application/merge-patch+json" };
 
 let test: TestServer;
 let admin: Transport;
@@ -141,5 +143,62 @@ describe("what is allowed in a namespace stays in it", () => {
     expect((await put({ name: "foo" })).reason).toBe("BadRequest");
     const done = await put({ name, uid, resourceVersion });
     expect([done.code, (done.spec as object | undefined) ?? {}]).toEqual([undefined, {}]);
+  });
+});
+
+describe("what is allowed in a namespace stays in it (property: paths)", { timeout: 60_000 }, () => {
+  /** All that is stored outside foo, and foo itself is not looked at: bob may do there what he likes. */
+  const outside = async () => {
+    const seen: string[] = [];
+    for (const kind of kinds.filter((k) => k.verbs.includes("create"))) {
+      const { body } = await ask(admin, "GET", `${base(kind)}/${kind.plural}`);
+      for (const { metadata } of body.items ?? [])
+        if ((kind.namespaced ? metadata.namespace : metadata.name) !== "foo")
+          seen.push(`${kind.plural} ${metadata.namespace ?? ""}/${metadata.name} ${metadata.resourceVersion}`);
+    }
+    return seen;
+  };
+
+  it("nothing outside is shown or changed, whatever the path", async () => {
+    const labels = { mark: "outside-of-foo" };
+    for (const space of ["bar", "kube-system"])
+      await ask(admin, "POST", `/api/v1/namespaces/${space}/secrets`, { metadata: { name: "hidden", labels } });
+    await ask(admin, "PATCH", "/api/v1/nodes/n1", { metadata: { labels } }, merge);
+    await ask(admin, "PATCH", "/api/v1/namespaces/bar", { metadata: { labels } }, merge);
+    const before = await outside();
+    asked = [];
+    const { port } = backend.address() as AddressInfo;
+    const plurals = [...new Set(kinds.map((kind) => kind.plural))];
+    const word = fc.oneof(
+      { weight: 4, arbitrary: fc.constantFrom("namespaces", "foo", "bar", "kube-system", "watch", "proxy", "status") },
+      { weight: 2, arbitrary: fc.constantFrom("nodes", "secrets", "pods", "hidden", "n1", `n1:${port}`, "finalize") },
+      { weight: 1, arbitrary: fc.constantFrom(...plurals, ...reviews.map((review) => review.plural)) },
+      { weight: 1, arbitrary: fc.constantFrom(`nodes/n1:${port}/proxy`, "secrets/hidden", "namespaces/bar") },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom("", ".", "..", "%2e%2e", "foo%2fbar", "bar%2f", "foo%00", "log", "scale"),
+      },
+    );
+    const groups = ["/api/v1", ...new Set(kinds.filter((k) => k.group).map(base))];
+    const root = fc.oneof(fc.constant("/api/v1"), fc.constantFrom(...groups));
+    const tail = fc.array(word, { minLength: 1, maxLength: 6 });
+    const path = fc
+      .record({ root, inside: fc.boolean(), tail })
+      .map((p) => [p.root, ...(p.inside ? ["namespaces", "foo"] : []), ...p.tail].join("/"));
+    const method = fc.constantFrom("GET", "POST", "PUT", "PATCH", "DELETE");
+    await fc.assert(
+      fc.asyncProperty(method, path, async (verb, where) => {
+        // A watch goes on for ever, and an empty collection is all that a timeout of a second ends.
+        const query = where.includes("/watch") ? "?timeoutSeconds=1&allowWatchBookmarks=false" : "";
+        const body = verb === "GET" ? undefined : { metadata: { labels: { changed: "by-bob" } } };
+        const answer = await ask(bob, verb, where + query, body, verb === "PATCH" ? merge : {});
+        expect(JSON.stringify(answer.body)).not.toContain("outside-of-foo");
+      }),
+      { seed: 22, numRuns: 1500 },
+    );
+    expect(await outside()).toEqual(before);
+    expect(asked).toEqual([]);
+    // The paths were asked by somebody who may do something.
+    expect(await status(bob, "GET", "/api/v1/namespaces/foo/secrets")).toBe(200);
   });
 });

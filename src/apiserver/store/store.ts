@@ -212,12 +212,6 @@ export class Store {
     return this.#log === undefined || this.#published >= this.#revision ? undefined : this.settled();
   }
 
-  /** Forgets the changes up to now: watches from before get CompactedError. */
-  compact(): void {
-    this.#compacted = this.#revision;
-    for (const collection of this.#collections.values()) collection.compact(this.#revision);
-  }
-
   /** Writes what is pending and closes the log. */
   close(): void {
     this.#log?.close();
