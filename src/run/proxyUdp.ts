@@ -62,7 +62,7 @@ class Clients {
  * @throws Error with code EADDRINUSE, EACCES, EADDRNOTAVAIL
  */
 export function proxyUdp(address: string, port: number, target: Target): Promise<Listener> {
-  const socket = createSocket(address.includes(":") ? { type: "udp6", ipv6Only: true } : "udp4");
+  const socket = createSocket(address.includes(":") ? { type: "udp6", ipv6Only: true } : { type: "udp4" });
   const clients = new Clients(socket, target);
   socket.on("message", (message, from) => clients.take(message, from));
   return new Promise((resolve, reject) => {
