@@ -24,7 +24,7 @@ echo "== watch"; curl -s "$ingress/watch"
 echo "== check"; podwire check; echo "code $?"
 echo "== proc"; podwire exec node01 -- ps -eww -o args=
 echo "== devices"; podwire exec node01 -- ip -o link
-kill -INT $up; wait $up; echo "== end"; echo "code $?"; ls -A /tmp/state/podwire
+kill -INT $up; wait $up; echo "== end"; echo "code $?"; ls -A /tmp/state/podwire | grep -vx _images
 echo "== forward"; cat /proc/sys/net/ipv4/ip_forward
 echo "== processes"; ps -eww -o args= | grep -cE "[p]odwire|[k]ubelet"
 `;

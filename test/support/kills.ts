@@ -102,11 +102,14 @@ export class WatchedCluster extends TestCluster {
     return Object.fromEntries([...entries, ...own].filter(([, lines]) => lines.length));
   }
 
-  /** The state directory after another command looked at a cluster that is gone. */
+  /**
+   * The state directory after another command looked at a cluster that is gone, without the images, which are the
+   * user's and not the cluster's.
+   */
   async state(): Promise<string[]> {
     await this.podwire("status");
     const folder = `${this.directory}/podwire`;
-    return existsSync(folder) ? readdirSync(folder) : [];
+    return existsSync(folder) ? readdirSync(folder).filter((name) => name !== "_images") : [];
   }
 
   override async stop(): Promise<void> {
