@@ -54,7 +54,7 @@ export class ContainerHistory {
   }
 
   /** A run begins. */
-  begin(run: Pick<ContainerRecord, "id" | "image" | "imageId" | "logPath">): void {
+  begin(run: Pick<ContainerRecord, "id" | "image" | "imageId" | "logPath" | "isLight">): void {
     const last = this.#record?.ended ?? this.#record?.last;
     this.#record = {
       ...run,
