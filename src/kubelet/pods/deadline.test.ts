@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { testPod } from "../testing.ts";
-import { timeLeft } from "./deadline.ts";
+import { DEADLINE_VERDICT, timeLeft, verdictOf } from "./deadline.ts";
 
 describe("a pod's active deadline", () => {
   const start = "2026-11-21T04:00:00Z";
@@ -12,5 +12,20 @@ describe("a pod's active deadline", () => {
     expect(timeLeft(pod, start, at(60))).toBe(0);
     expect(timeLeft(pod, start, at(61))).toBe(-1000);
     expect(timeLeft(testPod(), start, at(61))).toBeUndefined();
+  });
+});
+
+describe("what an earlier agent has decided about a pod", () => {
+  it.each([
+    [DEADLINE_VERDICT, DEADLINE_VERDICT],
+    [
+      { phase: "Failed", reason: "Evicted", message: "full" },
+      { phase: "Failed", reason: "Evicted", message: "full" },
+    ],
+    [{ phase: "Failed" }, undefined],
+    [{ phase: "Running", reason: "Evicted" }, undefined],
+    [undefined, undefined],
+  ] as const)("%j", (status, verdict) => {
+    expect(verdictOf(status ? { status } : {})).toEqual(verdict);
   });
 });

@@ -35,7 +35,7 @@ export async function execOutput(
 ): Promise<{ exitCode: number; output: string }> {
   const [program, ...args] = command;
   if (program === undefined) return { exitCode: 126, output: "the command is empty" };
-  const { user, capabilities } = containerSecurity(target.pod, target.container, {});
+  const { user, capabilities, mayGainPrivileges } = containerSecurity(target.pod, target.container, {});
   const pipe = makePipe();
   const output = gather(pipe.read);
   const child = await target.runtime
@@ -44,7 +44,7 @@ export async function execOutput(
       stdio: [null, pipe.write, pipe.write],
       tty: false,
       ...(user ? { user } : {}),
-      ...(capabilities ? { capabilities } : {}),
+      ...(capabilities ? { capabilities, mayGainPrivileges } : {}),
     })
     .finally(() => closeSync(pipe.write));
   let timedOut = false;

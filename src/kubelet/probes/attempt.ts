@@ -1,9 +1,8 @@
-import { request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
 import { connect } from "node:net";
 import type { Container, IntOrString, Probe } from "#api/index.ts";
 import { errorMessage, hasCode } from "#base/errors.ts";
 import { grpcAttempt } from "./grpc.ts";
+import { httpProbe } from "./http.ts";
 
 /** Outcome of one attempt; the message is what upstream's events say. */
 export interface Attempt {
@@ -48,32 +47,12 @@ function dialError(error: unknown, address: string): string {
 
 function httpAttempt(get: NonNullable<Probe["httpGet"]>, target: ProbeTarget, timeoutMs: number): Promise<Attempt> {
   const host = get.host ?? target.podIP;
-  const port = portNumber(get.port, target.container);
+  const address = `${bracketed(host)}:${portNumber(get.port, target.container)}`;
   const path = get.path?.startsWith("/") ? get.path : `/${get.path ?? ""}`;
-  const secure = get.scheme === "HTTPS";
-  const url = `${secure ? "https" : "http"}://${bracketed(host)}:${port}${path}`;
   const headers: Record<string, string> = { "user-agent": "kube-probe/1.36", accept: "*/*" };
   for (const { name, value } of get.httpHeaders ?? []) headers[name.toLowerCase()] = value;
-  return new Promise((resolve) => {
-    // A probe asks whether the container answers, not who it is: certificates are not checked (as upstream).
-    const options = { host, port, path, headers, agent: false, timeout: timeoutMs, rejectUnauthorized: false };
-    const request = (secure ? httpsRequest : httpRequest)(options, (response) => {
-      response.resume();
-      const status = response.statusCode ?? 0;
-      const success = status >= 200 && status < 400;
-      resolve({ success, message: success ? "" : `HTTP probe failed with statuscode: ${status}` });
-      response.on("end", () => request.destroy());
-    });
-    request.on("timeout", () => {
-      const message = `Get "${url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)`;
-      resolve({ success: false, message });
-      request.destroy();
-    });
-    request.on("error", (error) => {
-      resolve({ success: false, message: `Get "${url}": ${dialError(error, `${bracketed(host)}:${port}`)}` });
-    });
-    request.end();
-  });
+  const url = `${get.scheme === "HTTPS" ? "https" : "http"}://${address}${path}`;
+  return httpProbe(url, headers, timeoutMs, (error) => dialError(error, address));
 }
 
 function tcpAttempt(probe: NonNullable<Probe["tcpSocket"]>, target: ProbeTarget, timeoutMs: number): Promise<Attempt> {

@@ -51,6 +51,11 @@ describe("when probes are made", () => {
 
 describe("one attempt", () => {
   const server = createServer((request, response) => {
+    const to = /^\/to\/(.*)$/.exec(request.url ?? "")?.[1];
+    if (to !== undefined) {
+      response.writeHead(302, { location: to === "out" ? "http://elsewhere.invalid/" : `/${to}` }).end();
+      return;
+    }
     response.writeHead(request.url === "/ok" && request.headers["x-token"] === "1" ? 200 : 503).end();
   });
   let port = 0;
@@ -71,6 +76,13 @@ describe("one attempt", () => {
     expect(await attempt({ httpGet }, target(), 1000)).toEqual({ success: true, message: "" });
     const bad = await attempt({ httpGet: { port } }, target(), 1000);
     expect(bad.message).toBe("HTTP probe failed with statuscode: 503");
+  });
+
+  it("follows redirects to the same host alone", async () => {
+    const of = async (path: string) => (await attempt({ httpGet: { path, port } }, target(), 1000)).message;
+    expect(await of("/to/out")).toBe("");
+    expect(await of("/to/bad")).toBe("HTTP probe failed with statuscode: 503");
+    expect(await of("/to/to/to/bad")).toBe("HTTP probe failed with statuscode: 503");
   });
 
   it("asks by TCP and by a command", async () => {

@@ -39,6 +39,7 @@ export interface ExecRequest {
   readonly env?: Readonly<Record<string, string>>;
   readonly user?: NonNullable<SpawnRequest["user"]>;
   readonly capabilities?: readonly string[];
+  readonly mayGainPrivileges?: boolean;
 }
 
 /**
@@ -121,6 +122,7 @@ export class ProcessRuntime {
       tty: request.tty,
       ...(request.user ? { user: request.user } : {}),
       ...(request.capabilities ? { capabilities: request.capabilities } : {}),
+      ...(request.mayGainPrivileges ? { mayGainPrivileges: true } : {}),
     });
   }
 

@@ -59,13 +59,13 @@ async function start(
 ): Promise<{ child: Child; streams: CommandStreams }> {
   const [program, ...args] = command;
   if (program === undefined) throw new Error("the command is empty");
-  const { user, capabilities } = containerSecurity(worker.pod, unit.container, {});
+  const { user, capabilities, mayGainPrivileges } = containerSecurity(worker.pod, unit.container, {});
   const request = {
     argv: [program, ...args] as [string, ...string[]],
     tty,
     ...(tty ? { env: { TERM: "xterm" } } : {}),
     ...(user ? { user } : {}),
-    ...(capabilities ? { capabilities } : {}),
+    ...(capabilities ? { capabilities, mayGainPrivileges } : {}),
   };
   if (tty) {
     const child = await runtime.exec(running, { ...request, stdio: [] });

@@ -50,6 +50,22 @@ describe("K01 pod status (part: phases and conditions)", () => {
     expect(podStatus(testPod({ restartPolicy }), view(containers), NOW).phase).toBe(phase);
   });
 
+  it.each([
+    ["the sidecar is not up", { side: container({ waiting: { reason: "x" } }) }, "Pending", "False"],
+    ["all run", { side: container(running), web: container(running) }, "Running", "True"],
+    ["the sidecar is down", { side: container(ended(1)), web: container(running) }, "Running", "True"],
+    [
+      "the pod is done, the sidecar was ended",
+      { side: container(ended(137)), web: container(ended(0)) },
+      "Succeeded",
+      "True",
+    ],
+  ] as const)("with a sidecar: %s: %s", (_what, containers, phase, initialized) => {
+    const initContainers = [{ name: "side", image: "i", restartPolicy: "Always" }];
+    const status = podStatus(testPod({ restartPolicy: "Never", initContainers }), view(containers), NOW);
+    expect([status.phase, condition(status, "Initialized")?.status]).toEqual([phase, initialized]);
+  });
+
   it("waits for init containers, and fails with them", () => {
     const pod = testPod({ restartPolicy: "Never", initContainers: [{ name: "init" }] });
     const waiting = podStatus(pod, view({ init: container(running) }), NOW);
