@@ -9,7 +9,7 @@ export const layers = [
   ["programs"],
   ["lab", "check", "explain"],
   ["apiserver", "controllers", "kubelet"],
-  ["cni", "network", "services", "dns", "ingress"],
+  ["cni", "network", "services", "dns", "ingress", "images", "run"],
   ["api"],
   ["kernel"],
   ["wire"],
@@ -33,6 +33,9 @@ const guarded = new Map([
       "src/lab/doctor/probe.ts", // asks this machine's programs what it can do
       "src/lab/parent/", // the engine, and what is asked of it
       "src/lab/stage/", // newuidmap and the engine's first process, before there is a namespace to work in
+      "src/run/execute.ts", // ip, iptables and sysctl, typed as --explain says
+      "src/programs/agnhost/", // a pod's program that runs what it is asked to
+      "src/programs/run/detached.ts", // the process that keeps a container when nobody is attached
       "src/programs/podwire/", // what people type: kubectl, shells, other programs
     ],
   ],

@@ -15,6 +15,8 @@ const packages = {
   nftables: "nft", // compares what we load with what nft lists
   iproute2: "ip",
   "util-linux": "unshare",
+  "docker-registry": "docker-registry", // images come from it
+  zstd: "zstd", // packs layers
 };
 
 function found(name) {

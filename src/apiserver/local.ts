@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { ApiRequest, ApiResponse, Transport } from "#api/index.ts";
 import type { User } from "./kinds/definition.ts";
 import type { Call, Reply, Sink } from "./rest/call.ts";
@@ -59,6 +60,7 @@ async function* lines(events: AsyncIterable<Event>): AsyncGenerator<Uint8Array> 
 async function* streamed(reply: Reply, signal: AbortSignal): AsyncGenerator<Event> {
   const queue: Event[] = [];
   let ended = false;
+  let failure: { readonly error: unknown } | undefined;
   let wake = () => {};
   const left = new AbortController();
   const sink: Sink = {
@@ -68,6 +70,7 @@ async function* streamed(reply: Reply, signal: AbortSignal): AsyncGenerator<Even
       for (const line of Buffer.from(chunk).toString().split("\n")) if (line) queue.push(JSON.parse(line));
       wake();
     },
+    ready: () => setImmediate(),
     event(type, object) {
       queue.push({ type, object });
       wake();
@@ -83,10 +86,14 @@ async function* streamed(reply: Reply, signal: AbortSignal): AsyncGenerator<Even
   };
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    reply.stream?.(sink, AbortSignal.any([signal, left.signal]));
+    reply.stream?.(sink, AbortSignal.any([signal, left.signal])).catch((error: unknown) => {
+      failure = { error };
+      wake();
+    });
     for (;;) {
       yield* queue.splice(0);
       if (queue.length > 0) continue;
+      if (failure) throw failure.error;
       signal.throwIfAborted();
       if (ended) return;
       await new Promise<void>((resolve) => {

@@ -16,6 +16,8 @@ export interface ApiServerOptions {
   readonly advertiseAddress: string;
   readonly securePort: number;
   readonly tls: { readonly cert: string; readonly key: string };
+  /** Longest time that the head of a request over HTTP/1 may take, in ms; default 60,000 as Node's. */
+  readonly headersTimeoutMs?: number;
   /** Whoever signed client certificates; absent: certificates prove nothing. */
   readonly clientCa?: string;
   readonly serviceAccounts: {

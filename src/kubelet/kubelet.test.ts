@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Backoff } from "#api/index.ts";
 import { goDuration, imageBackoff, restartBackoff } from "./backoff.ts";
-import { hasManyUsers, parseReference, repositoryName, TemplateImages } from "./images/index.ts";
+import { hasManyUsers, type ImageWish, TemplateImages } from "./images/index.ts";
 import { outsideOf } from "./network/index.ts";
 import { nodeStatus } from "./node/index.ts";
 import { AgentConfigError, agentOptions, parseKubeletConfig } from "./options.ts";
-import { imageNameFault, pullPolicy } from "./pods/image.ts";
 import { commandLine } from "./pods/prepare.ts";
 import { containerSecurity } from "./pods/security.ts";
+import { pullPolicy } from "./pods/unitImage.ts";
 import { parseContainerPath, parseLogOptions, parseStreamOptions } from "./server/requests.ts";
 import { testPod } from "./testing.ts";
 import { PodVolumes, type VolumeSources } from "./volumes/index.ts";
@@ -32,30 +32,19 @@ describe("restart back-off", () => {
   });
 });
 
-describe("image names", () => {
-  it.each([
-    ["nginx", "nginx"],
-    ["docker.io/library/nginx:1.27", "nginx"],
-    ["index.docker.io/podwire/echo", "podwire/echo"],
-    ["registry.k8s.io/coredns/coredns:v1.12.0", "registry.k8s.io/coredns/coredns"],
-    ["localhost:5000/a/b:tag", "localhost:5000/a/b"],
-    [`nginx@sha256:${"0".repeat(64)}`, "nginx"],
-  ])("%s is %s", (text, expected) => {
-    const parsed = parseReference(text);
-    expect(parsed && repositoryName(parsed)).toBe(expected);
-  });
+function wish(reference: string): ImageWish {
+  const keyring = () => Promise.resolve({ entries: [] });
+  return { reference, policy: "Always", keyring, onPulling: () => undefined };
+}
 
-  it.each(["", "UPPER", "a b", "nginx:", "http://nginx"])("%j is none", (text) => {
-    expect(parseReference(text)).toBeUndefined();
-  });
-
-  it("lead to templates, said in words when not", async () => {
+describe("templates of images", () => {
+  it("are found by name, said in words when not", async () => {
     const programs = {
       folder: "/opt/podwire",
       command: (p: string) => ["/opt/podwire/bin/node", `/opt/podwire/dist/${p}.cjs`],
     };
     const images = new TemplateImages({ programs, manyUsers: true });
-    const coredns = await images.pull("registry.k8s.io/coredns/coredns:v1.12.0", "IfNotPresent");
+    const coredns = await images.pull(wish("registry.k8s.io/coredns/coredns:v1.12.0"));
     expect(coredns.entrypoint).toEqual(["/coredns"]);
     expect(coredns.files).toContainEqual({
       path: "/coredns",
@@ -63,10 +52,10 @@ describe("image names", () => {
       mode: 0o755,
     });
     expect(coredns.notice?.reason).toBe("ImageTemplate");
-    await expect(images.pull("redis", "Always")).rejects.toThrow(
+    await expect(images.pull(wish("redis"))).rejects.toThrow(
       /no template has this name \(templates: podwire\/toolbox, busybox, podwire\/echo, nginx/,
     );
-    await expect(images.pull("No Name", "Always")).rejects.toMatchObject({ reason: "InvalidImageName" });
+    await expect(images.pull(wish("No Name"))).rejects.toMatchObject({ reason: "InvalidImageName" });
   });
 
   it("knows whether there are more users than root", () => {
@@ -85,17 +74,6 @@ describe("a container's command and rights", () => {
     [{ command: ["run"], args: ["x"] }, ["run", "x"]],
   ])("%j", (container, expected) => {
     expect(commandLine({ name: "c", ...container }, image, { A: "1" })).toEqual(expected);
-  });
-
-  it.each([
-    ["nginx:1.27", undefined],
-    ["UPPER", "invalid reference format: repository name (library/UPPER) must be lowercase"],
-    ["ghcr.io/Team/app:1", "invalid reference format: repository name (Team/app) must be lowercase"],
-    ["nginx:", "invalid reference format"],
-    ["a b", "invalid reference format"],
-    ["", "invalid reference format"],
-  ])("%s as an image's name", (name, fault) => {
-    expect(imageNameFault(name)).toBe(fault);
   });
 
   it("pulls latest always", () => {

@@ -5,6 +5,7 @@ import { isMap, parseDocument } from "yaml";
 import type { Taint } from "#api/index.ts";
 import { errorMessage, PodwireError } from "#base/errors.ts";
 import { parseQuantity, scaledQuantity } from "#base/quantity.ts";
+import { SOCKET_NAME } from "#images/index.ts";
 import { defaultLogLimits, type LogLimits } from "./logs/index.ts";
 
 /** How a node agent runs. */
@@ -34,6 +35,8 @@ export interface AgentOptions {
   readonly cniConfDir: string;
   readonly cniBinDirs: readonly string[];
   readonly folders: AgentFolders;
+  /** Where images come from that somebody pulls for this node. */
+  readonly images?: { readonly socket: string; readonly layers: string };
 }
 
 /** Where the agent keeps things. */
@@ -128,6 +131,7 @@ const FLAGS = {
   "cni-conf-dir": { type: "string", default: "/etc/cni/net.d" },
   "cni-bin-dir": { type: "string", default: "/opt/cni/bin" },
   "network-plugin": { type: "string" },
+  "image-folder": { type: "string" },
 } as const;
 
 function parseFlags(args: readonly string[]) {
@@ -178,6 +182,7 @@ export function agentOptions(args: readonly string[]): AgentOptions {
   const addresses = (flags["node-ip"] ?? "").split(",").filter((a) => a !== "");
   if (addresses.length === 0) throw new AgentConfigError("--node-ip is needed: the node's address in the cluster");
   const pki = `${defaultFolders.kubelet}/pki`;
+  const images = flags["image-folder"];
   return {
     nodeName: flags["hostname-override"] ?? hostname(),
     addresses,
@@ -202,5 +207,8 @@ export function agentOptions(args: readonly string[]): AgentOptions {
     cniConfDir: flags["cni-conf-dir"],
     cniBinDirs: flags["cni-bin-dir"].split(","),
     folders: defaultFolders,
+    ...(images === undefined
+      ? {}
+      : { images: { socket: `${images}/socket/${SOCKET_NAME}`, layers: `${images}/layers` } }),
   };
 }

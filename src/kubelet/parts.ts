@@ -1,5 +1,4 @@
 import { existsSync, readFileSync } from "node:fs";
-import path from "node:path";
 import {
   createEventRecorder,
   type EventRecorder,
@@ -10,12 +9,12 @@ import {
   resources,
   type Service,
 } from "#api/index.ts";
-import { appRoot, distDirectory, nodeOptions, programFile } from "#base/entry.ts";
+import { nodeOptions, programFile } from "#base/entry.ts";
 import { CniRuntime } from "#cni/index.ts";
 import type { Spawner } from "#kernel/process/index.ts";
 import type { AgentDeps } from "./agent.ts";
 import { EchoClient } from "./echo/index.ts";
-import { hasManyUsers, type ImageSource, TemplateImages } from "./images/index.ts";
+import { type ImageSource, nodeImages } from "./images/index.ts";
 import { isMirrorPod, MirrorPods, mirrorOf, type NodeModule, staticModules } from "./modules/index.ts";
 import { CniPodNetwork, HostPorts, NetworkWatch } from "./network/index.ts";
 import { machineFacts, NodeRegistration, resourcesOf } from "./node/index.ts";
@@ -84,7 +83,7 @@ export function makeParts(base: AgentBase): AgentParts {
     },
     base.spawner,
   );
-  const images = deps.images ?? templateImages();
+  const images = deps.images ?? nodeImages(options.images, () => registration.update());
   const cni = new CniRuntime(
     { confDir: options.cniConfDir, binDirs: options.cniBinDirs, cacheDir: folders.cni },
     { log: log.child("cni") },
@@ -266,9 +265,4 @@ function logFoldersOf({ folders }: AgentOptions) {
 function findInit(): readonly string[] {
   const found = ["/usr/bin/tini", "/usr/bin/tini-static", "/sbin/tini"].find((p) => existsSync(p));
   return found ? [found, "--"] : [];
-}
-
-function templateImages(): TemplateImages {
-  const command = (program: string) => [process.execPath, ...nodeOptions, path.join(distDirectory, `${program}.cjs`)];
-  return new TemplateImages({ programs: { folder: appRoot, command }, manyUsers: hasManyUsers() });
 }

@@ -97,7 +97,7 @@ describe("I03 K01 P01 V01 up refuses before anything starts (part: ranges, names
     await refused(
       ["--config", key],
       2,
-      `${key}:3: unknown key "podCIDR"; allowed are name, nodes, podCidr, serviceCidr, nodeCidr, clusterDomain, ingress, example, outside, pods, apiPort, ingressPort`,
+      `${key}:3: unknown key "podCIDR"; allowed are name, nodes, podCidr, serviceCidr, nodeCidr, clusterDomain, ingress, example, outside, pods, images, apiPort, ingressPort`,
     );
     const value = file("value.yaml", "ingress: traefik\n");
     await refused(["--config", value], 2, `${value}:1: ingress: found "traefik"; allowed are nginx, none`);
@@ -180,7 +180,7 @@ describe("commands without a cluster", () => {
     const { code, stderr } = await podwire("frobnicate");
     expect(code).toBe(2);
     expect(stderr).toBe(
-      "error: unknown command 'frobnicate'\n(commands are up, down, status, kubeconfig, shell, exec, node, check, doctor, dns, kube-apiserver)\n",
+      "error: unknown command 'frobnicate'\n(commands are up, down, status, kubeconfig, shell, exec, node, check, doctor, images, run, ps, stop, dns, kube-apiserver)\n",
     );
   });
 

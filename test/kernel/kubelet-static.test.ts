@@ -25,6 +25,8 @@ spec:
   );
 }
 const log = async () => (await machine.get(`/containerLogs/default/${MIRROR}/c`)).body;
+/** How many processes of the pod there are. */
+const sleepers = () => machine.shell("pgrep -fc '^sleep 44440' || true");
 const mirror = () => machine.pod(MIRROR);
 
 describe("K03 static pods (part: run by the node agent)", () => {
@@ -46,7 +48,7 @@ describe("K03 static pods (part: run by the node agent)", () => {
       podIP: expect.stringMatching(/^10\.244\.1\./),
       containerStatuses: [{ ready: true }],
     });
-    expect(await log()).toBe("one\n");
+    await machine.until("its output", async () => (await log()) === "one\n");
     expect((await machine.exec(MIRROR, "echo inside")).stdout).toBe("inside\n");
   });
 
@@ -61,14 +63,15 @@ describe("K03 static pods (part: run by the node agent)", () => {
       return pod !== undefined && pod.metadata.uid !== uid && pod.status?.phase === "Running";
     });
     expect((await mirror())?.status?.containerStatuses?.[0]?.containerID).toBe(before);
-    expect(machine.shell("pgrep -fc '^sleep 44440'")).toBe("1\n");
+    expect(sleepers()).toBe("1\n");
   });
 
   it("are replaced when their file changes, and end when it goes", async () => {
     write("two");
     await machine.until("the new one", async () => (await log()) === "two\n");
     await machine.until("its status", async () => (await mirror())?.status?.containerStatuses?.[0]?.ready === true);
-    expect(machine.shell("pgrep -fc '^sleep 44440'")).toBe("1\n");
+    // It has written before it is what is counted.
+    await machine.until("one process", async () => sleepers() === "1\n");
     machine.shell(`rm ${PATH}/web.yaml`);
     await machine.until("its end", async () => !machine.shell("ps ax").includes("sleep 44440"));
     await machine.until("its mirror's end", async () => (await mirror()) === undefined);

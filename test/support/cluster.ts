@@ -94,9 +94,37 @@ export class TestCluster {
 
   /** Runs another podwire command on this cluster. */
   podwire(...args: string[]): Promise<Result> {
+    return this.podwireWith(undefined, ...args);
+  }
+
+  /** As podwire(), with something on its standard input. */
+  podwireWith(input: string | undefined, ...args: string[]): Promise<Result> {
     const { staging, user } = this.#options;
     return run(staging.node, [staging.podwire, ...args], {
       env: this.#environment(),
+      ...(input === undefined ? {} : { input }),
+      ...(user ? { uid: user.uid, gid: user.gid } : {}),
+    });
+  }
+
+  /** Starts another podwire command on this cluster; the test waits for its end. */
+  start(...args: string[]): { readonly child: ChildProcess; readonly output: () => string } {
+    const { staging, user } = this.#options;
+    const ids = user ? { uid: user.uid, gid: user.gid } : {};
+    const child = spawn(staging.node, [staging.podwire, ...args], { env: this.#environment(), cwd: "/", ...ids });
+    let text = "";
+    child.stdout.on("data", (data: Buffer) => (text += data.toString()));
+    return { child, output: () => text };
+  }
+
+  /** As podwire(), on a terminal of 33 lines and 77 columns, on which something is typed. */
+  onTerminal(typed: string, ...args: string[]): Promise<Result> {
+    const { staging, user } = this.#options;
+    const quoted = [staging.node, staging.podwire, ...args].map((word) => `'${word}'`).join(" ");
+    const command = `stty rows 33 cols 77; exec ${quoted}`;
+    return run("script", ["--quiet", "--return", "--command", command, "/dev/null"], {
+      env: { ...this.#environment(), SHELL: "/bin/sh" },
+      input: typed,
       ...(user ? { uid: user.uid, gid: user.gid } : {}),
     });
   }

@@ -16,6 +16,7 @@ export interface PodTemplateSpec {
 
 /** core/v1 PodSpec. */
 export interface PodSpec {
+  readonly imagePullSecrets?: readonly { readonly name?: string }[];
   readonly nodeName?: string;
   readonly containers: readonly Container[];
   readonly initContainers?: readonly Container[];

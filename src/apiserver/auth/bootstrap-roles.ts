@@ -65,7 +65,7 @@ function reconcileRole(deps: Deps, role: DefaultRole, roles: readonly DefaultRol
   reconcile(deps, role.namespace ? "Role" : "ClusterRole", role, wanted, options, (old) => {
     if (aggregationRule) return { ...old, aggregationRule: old.aggregationRule ?? aggregationRule };
     const held = (old.rules ?? []) as readonly PolicyRule[];
-    const missing = rules.filter((rule) => missingRules(held, [rule]).length > 0);
+    const missing = rules.filter((rule) => missingRules(held, [rule]).parts.length > 0);
     return missing.length === 0 ? old : { ...old, rules: [...held, ...missing] };
   });
 }

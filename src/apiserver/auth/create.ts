@@ -5,6 +5,7 @@ import type { Authorizer } from "./attributes.ts";
 import { Authenticator } from "./authenticate.ts";
 import { Authority } from "./authority.ts";
 import { Authorizers, alwaysAllow, alwaysDeny } from "./authorize.ts";
+import { certificateCheck } from "./certificates.ts";
 import { escalationCheck } from "./escalation.ts";
 import { namespaceLifecycle } from "./namespace-lifecycle.ts";
 import { NodeAuthorizer } from "./node-authorizer.ts";
@@ -37,6 +38,7 @@ export function createAuth(store: Store, options: ApiServerOptions): Auth {
   const admission = [
     namespaceLifecycle,
     nodeRestriction(store),
+    certificateCheck(authorizer),
     ...(modes.includes("RBAC") ? [escalationCheck({ rbac, authorizer })] : []),
   ];
   return { tokens, rbac, authority: new Authority({ authenticator, authorizer }), admission };

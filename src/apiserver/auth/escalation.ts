@@ -4,7 +4,15 @@ import { type AdmissionCheck, type Admitted, refuseWrite } from "./admission.ts"
 import { type Authorizer, noAttributes } from "./attributes.ts";
 import { superusers } from "./authorize.ts";
 import type { Rbac, RoleRef } from "./rbac.ts";
-import { compactRules, missingRules, type PolicyRule, quoted, ruleText } from "./rules.ts";
+import {
+  compactRules,
+  type Missing,
+  missingRules,
+  type PolicyRule,
+  quoted,
+  ruleText,
+  TooManyCombinations,
+} from "./rules.ts";
 
 const group = "rbac.authorization.k8s.io";
 
@@ -48,7 +56,8 @@ function onRole(deps: Deps, write: Admitted, role: StoredObject): void {
     { nonResourceURLs: ["*"], verbs: ["*"] },
   ];
   // Whoever writes labels can add to such a role later.
-  if (role.aggregationRule && missingRules(deps.rbac.rulesFor(user, namespace).rules, everything).length > 0)
+  const { rules } = deps.rbac.rulesFor(user, namespace);
+  if (role.aggregationRule && missingRules(rules, everything).parts.length > 0)
     throw refuseWrite(write, "must have cluster-admin privileges to use the aggregationRule");
 }
 
@@ -66,12 +75,22 @@ function onBinding(deps: Deps, write: Admitted, binding: StoredObject): void {
 
 function confirm(rbac: Rbac, write: Admitted, rules: readonly PolicyRule[]): void {
   const held = rbac.rulesFor(write.user, write.namespace);
-  const missing = missingRules(held.rules, rules);
-  if (missing.length === 0) return;
-  const lines = [...new Set(compactRules(missing).map(ruleText))].sort();
+  const { parts, more } = compare(write, held.rules, rules);
+  if (parts.length === 0) return;
+  const lines = [...new Set(compactRules(parts).map(ruleText)), ...(more ? ["and more"] : [])].sort();
   const problem = held.problem ? `; resolution errors: [${held.problem}]` : "";
   throw refuseWrite(
     write,
     `user "${write.user.name}" (groups=${quoted(write.user.groups)}) is attempting to grant RBAC permissions not currently held:\n${lines.join("\n")}${problem}`,
   );
+}
+
+/** Throws the 403 where the rules cannot be compared: what is not known to be held is not given. */
+function compare(write: Admitted, held: readonly PolicyRule[], wanted: readonly PolicyRule[]): Missing {
+  try {
+    return missingRules(held, wanted);
+  } catch (error) {
+    if (error instanceof TooManyCombinations) throw refuseWrite(write, error.message);
+    throw error;
+  }
 }

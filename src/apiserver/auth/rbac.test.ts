@@ -38,12 +38,43 @@ describe("rules of roles", () => {
       { apiGroups: [""], resources: ["pods", "secrets"], verbs: ["get", "delete", "watch"] },
       { nonResourceURLs: ["/metrics"], verbs: ["get"] },
     ];
-    expect(compactRules(missingRules(held, wanted)).map(ruleText).sort()).toEqual([
+    expect(compactRules(missingRules(held, wanted).parts).map(ruleText).sort()).toEqual([
       '{APIGroups:[""], Resources:["pods"], Verbs:["delete" "watch"]}',
       '{APIGroups:[""], Resources:["secrets"], Verbs:["get" "delete" "watch"]}',
       '{NonResourceURLs:["/metrics"], Verbs:["get"]}',
     ]);
-    expect(missingRules([{ apiGroups: ["*"], resources: ["*"], verbs: ["*"] }], wanted.slice(0, 1))).toEqual([]);
+    const all = [{ apiGroups: ["*"], resources: ["*"], verbs: ["*"] }];
+    expect(missingRules(all, wanted.slice(0, 1)).parts).toEqual([]);
+  });
+
+  it("are compared without multiplying their lists", () => {
+    const many = Array.from({ length: 600 }, (_, i) => `x${i}`);
+    const wide: PolicyRule = { apiGroups: many, resources: many, verbs: many };
+    expect(() => missingRules([], [wide])).toThrow(/^the rules have 216000000 combinations/);
+    expect(() => missingRules([], [{ nonResourceURLs: many, verbs: many }])).toThrow(/^the rules have 360000 comb/);
+    expect(() => missingRules([], [{ ...wide, resources: ["a"], resourceNames: many }])).toThrow(/216000000/);
+    // Whoever holds it all in one rule needs no taking apart.
+    for (const held of [wide, { apiGroups: ["*"], resources: ["*"], verbs: ["*"] }])
+      expect(missingRules([held], [wide])).toEqual({ parts: [], more: false });
+    const some = missingRules([], [{ apiGroups: [""], resources: many, verbs: ["get", "list"] }]);
+    expect([some.parts.length, some.more]).toEqual([1000, true]);
+    // The same value many times is one.
+    expect(missingRules([], [{ apiGroups: many.map(() => ""), resources: ["a"], verbs: ["get"] }]).parts).toHaveLength(
+      1,
+    );
+  });
+
+  it("cover what several rules hold together, and names only by name", () => {
+    const held: PolicyRule[] = [
+      { apiGroups: [""], resources: ["pods"], verbs: ["get"] },
+      { apiGroups: [""], resources: ["pods", "*/log"], verbs: ["list"], resourceNames: ["a"] },
+    ];
+    const missing = (rule: PolicyRule) => missingRules(held, [{ apiGroups: [""], ...rule }]).parts;
+    expect(missing({ resources: ["pods"], verbs: ["get", "list"], resourceNames: ["a"] })).toEqual([]);
+    expect(missing({ resources: ["pods/log"], verbs: ["list"], resourceNames: ["a", "b"] })).toEqual([
+      { apiGroups: [""], resources: ["pods/log"], verbs: ["list"], resourceNames: ["b"] },
+    ]);
+    expect(missing({ resources: ["pods"], verbs: ["list"] })).toHaveLength(1);
   });
 });
 

@@ -29,41 +29,111 @@ function urlCovers(rule: string, path: string): boolean {
   return rule === "*" || rule === path || (rule.endsWith("*") && path.startsWith(rule.replace(/\*+$/, "")));
 }
 
-/** What of the wanted rules the held ones do not cover, taken apart to single verbs, groups, resources and names. */
-export function missingRules(held: readonly PolicyRule[], wanted: readonly PolicyRule[]): PolicyRule[] {
-  return wanted.flatMap(breakDown).filter((part) => !held.some((rule) => covers(rule, part)));
+/** So many combinations of groups, resources, verbs and names are compared one by one at most. */
+const MAX_PARTS = 20_000;
+
+/** So many missing parts are collected at most. */
+const MAX_MISSING = 1000;
+
+/** What a comparison of rules came to. */
+export interface Missing {
+  /** What is not held, taken apart to single verbs, groups, resources and names. */
+  readonly parts: readonly PolicyRule[];
+  /** There are more than these. */
+  readonly more: boolean;
 }
 
-function breakDown(rule: PolicyRule): PolicyRule[] {
+/** Rules have too many combinations to be compared: a few kilobytes of lists can multiply to billions. */
+export class TooManyCombinations extends Error {
+  constructor(count: number) {
+    super(
+      `the rules have ${count} combinations of apiGroups, resources, resourceNames, nonResourceURLs and verbs that no single rule of the user holds, more than the ${MAX_PARTS} that are compared: write them as several roles, or with "*"`,
+    );
+  }
+}
+
+/**
+ * What of the wanted rules the held ones do not cover. Takes time in proportion to a bound, never to the product of a
+ * rule's lists. Throws TooManyCombinations.
+ */
+export function missingRules(held: readonly PolicyRule[], wanted: readonly PolicyRule[]): Missing {
+  const holders = held.map(holderOf);
+  const open = wanted.map(distinct).filter((rule) => !holders.some((holder) => coversAll(holder, rule)));
+  const count = open.reduce((sum, rule) => sum + combinations(rule), 0);
+  if (count > MAX_PARTS) throw new TooManyCombinations(count);
   const parts: PolicyRule[] = [];
-  for (const group of rule.apiGroups ?? [])
-    for (const resource of rule.resources ?? [])
-      for (const verb of rule.verbs ?? []) {
-        const part = { apiGroups: [group], resources: [resource], verbs: [verb] };
-        if (!rule.resourceNames?.length) parts.push(part);
-        else for (const name of rule.resourceNames) parts.push({ ...part, resourceNames: [name] });
-      }
-  for (const url of rule.nonResourceURLs ?? [])
-    for (const verb of rule.verbs ?? []) parts.push({ nonResourceURLs: [url], verbs: [verb] });
-  return parts;
+  for (const rule of open)
+    for (const part of breakDown(rule)) {
+      if (holders.some((holder) => coversAll(holder, part))) continue;
+      if (parts.length === MAX_MISSING) return { parts, more: true };
+      parts.push(part);
+    }
+  return { parts, more: false };
 }
 
-/** Whether a held rule covers a part with one entry of each. */
-function covers(held: PolicyRule, part: PolicyRule): boolean {
-  if (!includes(held.verbs, part.verbs?.[0] as string)) return false;
-  const url = part.nonResourceURLs?.[0];
-  if (url !== undefined) return (held.nonResourceURLs ?? []).some((rule) => urlCovers(rule, url));
-  if (!includes(held.apiGroups, part.apiGroups?.[0] as string)) return false;
-  const resource = part.resources?.[0] as string;
+/** A rule with every value once. */
+function distinct(rule: PolicyRule): PolicyRule {
+  const once = Object.entries(rule).map(([field, values]) => [field, [...new Set(values)]]);
+  return Object.fromEntries(once) as PolicyRule;
+}
+
+function combinations({ apiGroups, resources, resourceNames, nonResourceURLs, verbs }: PolicyRule): number {
+  const size = (values: readonly string[] | undefined) => values?.length ?? 0;
+  const objects = size(apiGroups) * size(resources) * (size(resourceNames) || 1);
+  return (objects + size(nonResourceURLs)) * size(verbs);
+}
+
+/** The parts of a rule, one by one. */
+function* breakDown(rule: PolicyRule): Generator<PolicyRule> {
+  for (const verb of rule.verbs ?? []) {
+    for (const group of rule.apiGroups ?? [])
+      for (const resource of rule.resources ?? []) {
+        const part = { apiGroups: [group], resources: [resource], verbs: [verb] };
+        if (!rule.resourceNames?.length) yield part;
+        else for (const name of rule.resourceNames) yield { ...part, resourceNames: [name] };
+      }
+    for (const url of rule.nonResourceURLs ?? []) yield { nonResourceURLs: [url], verbs: [verb] };
+  }
+}
+
+/** A held rule, made to be asked often. */
+interface Holder {
+  readonly verbs: ReadonlySet<string>;
+  readonly apiGroups: ReadonlySet<string>;
+  readonly resources: ReadonlySet<string>;
+  readonly resourceNames: ReadonlySet<string>;
+  readonly nonResourceURLs: readonly string[];
+}
+
+function holderOf({ verbs, apiGroups, resources, resourceNames, nonResourceURLs = [] }: PolicyRule): Holder {
+  return {
+    verbs: new Set(verbs),
+    apiGroups: new Set(apiGroups),
+    resources: new Set(resources),
+    resourceNames: new Set(resourceNames),
+    nonResourceURLs,
+  };
+}
+
+/** Whether one held rule covers all combinations of another (evaluation_helpers.go, ruleCovers). */
+function coversAll(held: Holder, rule: PolicyRule): boolean {
+  const all = (have: ReadonlySet<string>, want: readonly string[] = []) =>
+    have.has("*") || want.every((value) => have.has(value));
+  if (!all(held.verbs, rule.verbs)) return false;
+  const urls = rule.nonResourceURLs ?? [];
+  if (!urls.every((url) => held.nonResourceURLs.some((own) => urlCovers(own, url)))) return false;
+  if (!rule.resources?.length || !rule.apiGroups?.length) return true;
+  if (!all(held.apiGroups, rule.apiGroups)) return false;
+  if (!rule.resources.every((resource) => holdsResource(held.resources, resource))) return false;
+  if (held.resourceNames.size === 0) return true;
+  const names = rule.resourceNames ?? [];
+  return names.length > 0 && names.every((name) => held.resourceNames.has(name));
+}
+
+function holdsResource(held: ReadonlySet<string>, resource: string): boolean {
+  if (held.has("*") || held.has(resource)) return true;
   const slash = resource.indexOf("/");
-  const resources = held.resources ?? [];
-  const found =
-    resources.includes("*") ||
-    resources.includes(resource) ||
-    (slash >= 0 && resources.includes(`*${resource.slice(slash)}`));
-  if (!found) return false;
-  const name = part.resourceNames?.[0];
-  return !held.resourceNames?.length || (name !== undefined && held.resourceNames.includes(name));
+  return slash >= 0 && held.has(`*${resource.slice(slash)}`);
 }
 
 /** Puts parts that differ only by their verb together again (pkg/registry/rbac/validation/policy_compact.go). */

@@ -13,6 +13,7 @@ export const customResourceDefinition: Kind = defineKind<Crd>({
   kind: "CustomResourceDefinition",
   plural: "customresourcedefinitions",
   type: "apiextensions.v1.CustomResourceDefinition",
+  unconditionalUpdate: false,
   shortNames: ["crd", "crds"],
   categories: ["api-extensions"],
   namespaced: false,

@@ -51,6 +51,7 @@ export function customKind(crd: Crd, version: CrdVersion, deps: CustomDeps): Kin
     ...selectableOf(version),
     status: version.subresources?.status !== undefined,
     generation: true,
+    unconditionalUpdate: false,
     scale,
     subresources: subresourcesOf(scale),
     columns: table.columns,

@@ -13,6 +13,7 @@ export const apiService = defineKind<ApiService>({
   kind: "APIService",
   plural: "apiservices",
   type: "apiregistration.v1.APIService",
+  unconditionalUpdate: false,
   categories: ["api-extensions"],
   namespaced: false,
   status: true,

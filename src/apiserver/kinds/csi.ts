@@ -32,6 +32,7 @@ export const csiDriver = defineKind<Driver>({
   kind: "CSIDriver",
   plural: "csidrivers",
   type: "storage.v1.CSIDriver",
+  unconditionalUpdate: false,
   namespaced: false,
   columns: [
     ...columns("Name", "AttachRequired", "PodInfoOnMount", "StorageCapacity", "TokenRequests", "RequiresRepublish"),
@@ -97,6 +98,7 @@ export const csiNode = defineKind<CsiNode>({
   kind: "CSINode",
   plural: "csinodes",
   type: "storage.v1.CSINode",
+  unconditionalUpdate: false,
   namespaced: false,
   columns: columns("Name", "Drivers#", "Age"),
   row: (o, now) => [o.metadata.name, o.spec.drivers?.length ?? 0, age(o.metadata.creationTimestamp, now)],
@@ -143,6 +145,7 @@ export const csiStorageCapacity = defineKind<Stored<V1CSIStorageCapacity>>({
   kind: "CSIStorageCapacity",
   plural: "csistoragecapacities",
   type: "storage.v1.CSIStorageCapacity",
+  unconditionalUpdate: false,
   columns: columns("Name", "StorageClassName", "Capacity"),
   row: (o) => [o.metadata.name, o.storageClassName, o.capacity ?? "<unset>"],
   validate(o, errors) {
@@ -168,6 +171,7 @@ export const volumeAttachment = defineKind<Attachment>({
   kind: "VolumeAttachment",
   plural: "volumeattachments",
   type: "storage.v1.VolumeAttachment",
+  unconditionalUpdate: false,
   namespaced: false,
   status: true,
   generation: false,

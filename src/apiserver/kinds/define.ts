@@ -35,6 +35,8 @@ export function defineKind<T extends StoredObject>(rules: KindRules<T>): Kind {
     status: false,
     keepsStatusOnCreate: false,
     generation: rules.status ?? false,
+    createOnUpdate: false,
+    unconditionalUpdate: true,
     scale: undefined,
     deletion: {},
     subresources: {},

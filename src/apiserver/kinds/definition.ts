@@ -118,6 +118,10 @@ export interface Kind {
   readonly keepsStatusOnCreate: boolean;
   /** Changes of anything but metadata and status count in metadata.generation. */
   readonly generation: boolean;
+  /** A PUT of an object that is not there creates it (upstream's AllowCreateOnUpdate). */
+  readonly createOnUpdate: boolean;
+  /** A PUT without resourceVersion writes over whatever is there (upstream's AllowUnconditionalUpdate). */
+  readonly unconditionalUpdate: boolean;
   readonly scale: ScaleRules | undefined;
   readonly deletion: DeleteRules;
   /** Other subresources, by name, with what discovery says of them. */
@@ -188,6 +192,8 @@ export interface KindRules<T extends StoredObject> {
   readonly status?: boolean;
   readonly keepsStatusOnCreate?: boolean;
   readonly generation?: boolean;
+  readonly createOnUpdate?: boolean;
+  readonly unconditionalUpdate?: boolean;
   readonly scale?: { selector(object: T): string };
   readonly deletion?: {
     gracePeriod?(object: T, asked: number | undefined): number;

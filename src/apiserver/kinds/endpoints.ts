@@ -17,6 +17,7 @@ export const endpoints = defineKind<Endpoints>({
   kind: "Endpoints",
   plural: "endpoints",
   type: "core.v1.Endpoints",
+  createOnUpdate: true,
   shortNames: ["ep"],
   warning: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
   columns: columns("Name", "Endpoints", "Age"),

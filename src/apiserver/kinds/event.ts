@@ -12,6 +12,7 @@ export const event = defineKind<Event>({
   kind: "Event",
   plural: "events",
   type: "core.v1.Event",
+  createOnUpdate: true,
   shortNames: ["ev"],
   columns: columns(
     "Last Seen",

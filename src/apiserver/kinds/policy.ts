@@ -13,6 +13,8 @@ export const lease = defineKind<Stored<V1Lease>>({
   kind: "Lease",
   plural: "leases",
   type: "coordination.v1.Lease",
+  unconditionalUpdate: false,
+  createOnUpdate: true,
   columns: columns("Name", "Holder", "Age"),
   row: (o, now) => [o.metadata.name, o.spec?.holderIdentity ?? "", age(o.metadata.creationTimestamp, now)],
   validate(o, errors) {
@@ -29,6 +31,7 @@ export const podDisruptionBudget = defineKind<Stored<V1PodDisruptionBudget>>({
   kind: "PodDisruptionBudget",
   plural: "poddisruptionbudgets",
   type: "policy.v1.PodDisruptionBudget",
+  unconditionalUpdate: false,
   shortNames: ["pdb"],
   status: true,
   columns: columns("Name", "Min Available", "Max Unavailable", "Allowed Disruptions#", "Age"),

@@ -90,6 +90,7 @@ export const limitRange = defineKind<Range>({
   kind: "LimitRange",
   plural: "limitranges",
   type: "core.v1.LimitRange",
+  createOnUpdate: true,
   shortNames: ["limits"],
   columns: columns("Name", "Created At"),
   row: (o) => [o.metadata.name, o.metadata.creationTimestamp ?? "<unknown>"],

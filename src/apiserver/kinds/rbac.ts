@@ -24,6 +24,7 @@ export const role = defineKind<Role>({
   kind: "Role",
   plural: "roles",
   type: "rbac.v1.Role",
+  createOnUpdate: true,
   validate: (o, errors) => validateRules(o.rules ?? [], true, errors),
 });
 
@@ -33,6 +34,7 @@ export const clusterRole = defineKind<Role>({
   kind: "ClusterRole",
   plural: "clusterroles",
   type: "rbac.v1.ClusterRole",
+  createOnUpdate: true,
   namespaced: false,
   validate: (o, errors) => validateRules(o.rules ?? [], false, errors),
 });
@@ -114,6 +116,7 @@ export const roleBinding = defineKind<Binding>({
   kind: "RoleBinding",
   plural: "rolebindings",
   type: "rbac.v1.RoleBinding",
+  createOnUpdate: true,
   validate: (o, errors) => validateBinding(o, ["ClusterRole", "Role"], errors),
 });
 
@@ -123,6 +126,7 @@ export const clusterRoleBinding = defineKind<Binding>({
   kind: "ClusterRoleBinding",
   plural: "clusterrolebindings",
   type: "rbac.v1.ClusterRoleBinding",
+  createOnUpdate: true,
   namespaced: false,
   validate: (o, errors) => validateBinding(o, ["ClusterRole"], errors),
 });

@@ -13,6 +13,8 @@ export const runtimeClass = defineKind<Stored<V1RuntimeClass>>({
   kind: "RuntimeClass",
   plural: "runtimeclasses",
   type: "node.v1.RuntimeClass",
+  unconditionalUpdate: false,
+  createOnUpdate: true,
   namespaced: false,
   columns: columns("Name", "Handler", "Age"),
   row: (o, now) => [o.metadata.name, o.handler, age(o.metadata.creationTimestamp, now)],

@@ -14,6 +14,7 @@ export const service = defineKind<Service>({
   kind: "Service",
   plural: "services",
   type: "core.v1.Service",
+  createOnUpdate: true,
   shortNames: ["svc"],
   categories: ["all"],
   status: true,

@@ -1,9 +1,8 @@
-import { once } from "node:events";
 import type { Writable } from "node:stream";
-import { setImmediate } from "node:timers/promises";
 import type { Reply } from "../rest/call.ts";
 import type { Pieces } from "../rest/pieces.ts";
 import type { Outlet } from "./exchange.ts";
+import { readyForMore } from "./pace.ts";
 
 /** Who waits for an answer. */
 export interface Receiver {
@@ -29,16 +28,12 @@ export async function send(reply: Reply, outlet: Outlet, receiver: Receiver): Pr
   out.end(bare ? undefined : body);
 }
 
-/** Bytes that may be on their way before the next piece is made. */
-const ahead = 512 << 10;
-
 /** Sends as fast as the client reads, and lets others have their turn in between. */
 async function sendPieces(pieces: Pieces, out: Writable, signal: AbortSignal): Promise<void> {
   for (const piece of pieces) {
     if (signal.aborted) return;
-    if (out.write(piece, () => pieces.sent(piece)) || out.writableLength < ahead) await setImmediate();
-    // It fails only when the client goes: then nobody is left to be told, and the loop ends above.
-    else await once(out, "drain", { signal }).catch(() => {});
+    out.write(piece, () => pieces.sent(piece));
+    await readyForMore(out);
   }
   out.end();
 }

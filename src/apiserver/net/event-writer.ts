@@ -1,5 +1,6 @@
 import type { Writable } from "node:stream";
 import type { Sink } from "../rest/call.ts";
+import { readyForMore } from "./pace.ts";
 
 /** What one write of several events is: the events, which are shared by all watches, and the same as one. */
 interface Joined {
@@ -36,6 +37,10 @@ export class EventWriter {
         if (events.length === 0) this.#flushLater(flush);
         events.push(event);
         bytes += event.length;
+      },
+      ready() {
+        flush();
+        return readyForMore(out);
       },
       end() {
         flush();

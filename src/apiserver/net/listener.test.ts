@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
 import { request } from "node:https";
 import { text } from "node:stream/consumers";
+import { connect as tlsConnect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bodyLimit } from "../rest/body.ts";
 import type { Pair } from "../testing/certificates.ts";
@@ -86,6 +87,24 @@ describe("the API server over HTTP/2 and HTTP/1.1", () => {
     const object = Buffer.from(JSON.stringify({ metadata: { name: "asked" } }));
     const answer = await over2({ ":method": "POST", ...json, expect: "100-continue" }, object);
     expect([answer.status, await answer.continued]).toEqual([201, true]);
+  });
+
+  it("lets nobody take for ever over the head of a request", async () => {
+    const hurried = await startTestServer({ headersTimeoutMs: 300 });
+    try {
+      const port = hurried.server.address?.port as number;
+      const socket = tlsConnect({ host: "127.0.0.1", port, ca: hurried.authority.cert, ALPNProtocols: ["http/1.1"] });
+      socket.on("error", () => {});
+      await once(socket, "secureConnect");
+      socket.write("GET /version HTTP/1.1\r\n");
+      // It would go on for ever by itself.
+      const drops = setInterval(() => socket.write("X-More: x\r\n"), 50);
+      await new Promise((resolve) => socket.once("close", resolve));
+      clearInterval(drops);
+      expect(await over2({ ":method": "GET", ":path": "/version" })).toMatchObject({ status: 200 });
+    } finally {
+      await hurried.stop();
+    }
   });
 
   it("a watch is over when the client leaves it, or its connection", async () => {

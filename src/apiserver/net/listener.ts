@@ -22,6 +22,8 @@ import { type Exchange, plainExchange, type Received, received, streamExchange }
 import type { NodeProxy } from "./node-proxy.ts";
 
 const clientGone = "the client has gone";
+/** How long a client may take for the handshake, in ms (net/http's tlsHandshakeTimeout as kube-apiserver has it). */
+const HANDSHAKE_MS = 10_000;
 
 /** The TLS side of the server: HTTP/2 and HTTP/1.1 on the same port, over any number of listening sockets. */
 export class Listener {
@@ -41,17 +43,25 @@ export class Listener {
   ) {
     this.#options = options;
     this.#deps = deps;
+    const { headersTimeoutMs: headersTimeout = 60_000 } = options;
+    // Options of HTTP/1 that the types of HTTP/2 do not know.
+    const patience = { headersTimeout, connectionsCheckingInterval: Math.ceil(headersTimeout / 2) };
     this.#secure = createSecureServer({
       allowHTTP1: true,
       cert: options.tls.cert,
       key: options.tls.key,
       minVersion: "TLSv1.2",
       maxHeaderListPairs: 128,
+      handshakeTimeout: HANDSHAKE_MS,
+      ...patience,
       // In MB. Long lists on their way to a slow client count; the default of 10 would refuse its next request.
       maxSessionMemory: 512,
       settings: { maxConcurrentStreams: 1000, initialWindowSize: 1 << 20 },
       ...(options.clientCa ? { ca: options.clientCa, requestCert: true, rejectUnauthorized: false } : {}),
     });
+    // Node looks for requests over HTTP/1 that take too long as soon as its server listens; this one never does, it is
+    // handed its connections.
+    this.#secure.emit("listening");
     // Node makes its HTTP/1 objects for every stream of HTTP/2 once it sees a listener of requests: without these, and
     // with bodies read by events, a creation takes 0.50 instead of 0.63 ms of CPU.
     this.#secure.removeAllListeners("newListener");
@@ -126,7 +136,7 @@ export class Listener {
     if (call.signal.aborted) return;
     exchange.head(reply.status, reply.headers);
     exchange.flushHead();
-    reply.stream(this.#events.sink(exchange.out), call.signal);
+    await reply.stream(this.#events.sink(exchange.out), call.signal);
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {

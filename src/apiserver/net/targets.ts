@@ -27,13 +27,14 @@ const forwarded: Readonly<Record<string, readonly string[]>> = {
   nodes: ["proxy"],
 };
 
-/** Whether a request is one to pass on. */
+/** Whether a request is one to pass on: nodes stand in no namespace, pods and services in one. */
 export function isForwarded(info: RequestInfo): boolean {
   return (
     info.isResource &&
     !info.oldWatch &&
     info.group === "" &&
     info.version === "v1" &&
+    !(info.resource === "nodes" ? info.inNamespace : info.namespace === "") &&
     (forwarded[info.resource]?.includes(info.subresource) ?? false)
   );
 }

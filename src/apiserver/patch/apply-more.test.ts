@@ -249,3 +249,23 @@ describe("U01 kubectl apply --server-side over what was applied client-side (par
     expect(await k("apply", "view-last-applied", "cm/m", "-o", "json")).toContain('"a": "3"');
   });
 });
+
+it("a label with a name that every object of JavaScript has is owned, and its owner loses it with it", async () => {
+  const owned = async (manager: string) => {
+    const { body } = await ask(local.api, "GET", `${maps}/proto`);
+    const entry = entriesOf(body).find((e) => e.manager === manager);
+    return Object.keys((entry?.fieldsV1?.["f:data"] ?? {}) as FieldSet).filter((name) => name !== ".");
+  };
+  await apply(`${maps}/proto`, map("proto", { constructor: "1", other: "1" }), "a");
+  await apply(`${maps}/proto`, map("proto", { constructor: "2", other: "1" }), "b", true);
+  expect([await owned("a"), (await owned("b")).sort()]).toEqual([["f:other"], ["f:constructor", "f:other"]]);
+  const patched = await ask(
+    local.api,
+    "PATCH",
+    `${maps}/proto?fieldManager=c`,
+    { data: { constructor: null } },
+    json("merge-patch+json"),
+  );
+  expect((patched.body as unknown as { data: Dict }).data).toEqual({ other: "1" });
+  expect(await owned("b")).toEqual(["f:other"]);
+});

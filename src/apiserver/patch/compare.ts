@@ -37,7 +37,7 @@ function compareInto(schema: Schema, before: unknown, after: unknown, node: Node
   if (before === undefined) addInPlace(node, now, out.changed);
   if (after === undefined) addInPlace(node, old, out.removed);
   for (const key in old) {
-    if (now[key] !== undefined) continue;
+    if (Object.hasOwn(now, key) && now[key] !== undefined) continue;
     compareChild(schema, `f:${key}`, old[key], standing(schema, node, after, key), childNode(schema, node, key), out);
   }
 }
@@ -55,7 +55,7 @@ export function inPlaceOf(node: Node): readonly string[] {
 /** A field's value as Go would have it: a structure that is held in place is there, empty, as soon as its holder is. */
 export function standing(schema: Schema, node: Node, holder: unknown, key: string): unknown {
   if (!isDict(holder)) return undefined;
-  const value = holder[key];
+  const value = Object.hasOwn(holder, key) ? holder[key] : undefined;
   if (value !== undefined) return value;
   const { field, item } = childNode(schema, node, key);
   if (item || !field) return undefined;

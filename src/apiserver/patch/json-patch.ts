@@ -7,11 +7,16 @@ const maxOperations = 10_000;
 /** Most JSON that the copies of one patch may add together, in characters (apiserver's JSONPatchMaxCopyBytes). */
 const maxCopied = 3 * 1024 * 1024;
 
+/** Most elements that one patch may move: 10,000 insertions at the front of an array of 10,000 fit, a second does not pass. */
+const maxMoved = 1 << 27;
+
 /** A document that is being patched. */
 interface Root {
   document: unknown;
   /** JSON that was copied so far, in characters. */
   copied: number;
+  /** Elements of arrays that were moved so far, to make room or to close a gap. */
+  moved: number;
 }
 
 interface Operation {
@@ -32,7 +37,7 @@ export function applyJsonPatch(document: unknown, patch: unknown): unknown {
       `The allowed maximum operations in a JSON patch is ${maxOperations}, got ${patch.length}`,
     );
   }
-  const root: Root = { document: cloneJson(document), copied: 0 };
+  const root: Root = { document: cloneJson(document), copied: 0, moved: 0 };
   for (const operation of patch) {
     if (!isDict(operation)) throw badRequest("error decoding patch: an operation must be an object");
     applyOperation(root, operation as unknown as Operation);
@@ -51,9 +56,7 @@ function applyOperation(root: Root, operation: Operation): void {
       remove(root, path);
       return;
     case "replace":
-      find(root, path);
-      if (path !== "") remove(root, path);
-      add(root, path, cloneJson(operation.value));
+      replace(root, path, cloneJson(operation.value));
       return;
     case "move":
       add(root, path, remove(root, origin(operation)));
@@ -130,13 +133,35 @@ function add(root: Root, path: string, value: unknown): void {
   if (last !== "-" && !/^(0|[1-9]\d*)$/.test(last)) throw unfit();
   const index = last === "-" ? holder.length : Number(last);
   if (index > holder.length) throw unfit();
+  noteMoved(root, holder.length - index);
   holder.splice(index, 0, value);
+}
+
+function replace(root: Root, path: string, value: unknown): void {
+  find(root, path);
+  if (path === "") {
+    root.document = value;
+    return;
+  }
+  const { holder, last } = parent(root, path);
+  if (Array.isArray(holder)) holder[Number(last)] = value;
+  else setField(holder, last, value);
+}
+
+/** Every operation may move as many elements as there are: a few kilobytes of them would stop the server for long. */
+function noteMoved(root: Root, count: number): void {
+  root.moved += count;
+  if (root.moved <= maxMoved) return;
+  const message = `The allowed maximum of array elements moved by a JSON patch is ${maxMoved}`;
+  throw new StatusError(413, "RequestEntityTooLarge", message);
 }
 
 function remove(root: Root, path: string): unknown {
   const value = find(root, path);
   const { holder, last } = parent(root, path);
-  if (Array.isArray(holder)) holder.splice(Number(last), 1);
-  else delete holder[last];
+  if (Array.isArray(holder)) {
+    noteMoved(root, holder.length - Number(last));
+    holder.splice(Number(last), 1);
+  } else delete holder[last];
   return value;
 }

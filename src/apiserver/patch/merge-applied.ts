@@ -34,6 +34,8 @@ function mergeList(schema: Schema, live: readonly unknown[], applied: readonly u
   for (const [element, items] of wanted)
     if (items.length > 1) throw new DuplicateItem(`duplicate entries for key ${readableElement(element)}`);
   const shared = right.filter((element) => old.has(element));
+  // The first of them that is still to come.
+  let next = 0;
   const merged = new Set<string>();
   const out: unknown[] = [];
   const takeRight = (element: string, item: unknown) => {
@@ -41,7 +43,7 @@ function mergeList(schema: Schema, live: readonly unknown[], applied: readonly u
     const before = old.get(element);
     // Items that are there twice cannot be merged with.
     out.push(mergeApplied(schema, before?.length === 1 ? before[0] : undefined, item, inner));
-    if (shared[0] === element) shared.shift();
+    if (shared[next] === element) next++;
   };
   let [l, r] = [0, 0];
   while (l < left.length || r < right.length) {
@@ -53,7 +55,7 @@ function mergeList(schema: Schema, live: readonly unknown[], applied: readonly u
         r++;
         continue;
       }
-      if (wanted.has(mine as string) && shared[0] !== undefined && shared[0] !== mine) {
+      if (wanted.has(mine as string) && shared[next] !== undefined && shared[next] !== mine) {
         l++;
         continue;
       }

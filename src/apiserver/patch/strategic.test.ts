@@ -51,6 +51,8 @@ describe("strategic merge patch (SIG API Machinery's strategic-merge-patch.md)",
     expect(patchPod(target, { containers: [{ name: "a", $patch: "delete" }] }).containers).toEqual([
       { name: "b", image: "1" },
     ]);
+    const twins = [{ name: "z" }, { name: "z", image: "i" }];
+    expect(patchPod(target, { containers: [{ $patch: "replace" }, ...twins] }).containers).toEqual(twins);
     expect(patchPod(target, { containers: [{ $patch: "replace" }, { name: "z" }] }).containers).toEqual([
       { name: "z" },
     ]);
@@ -176,5 +178,31 @@ describe("JSON merge patch (RFC 7386)", () => {
     [{}, { a: { bb: { ccc: null } } }, { a: { bb: {} } }],
   ])("%j with %j is %j", (target, patch, expected) => {
     expect(applyMergePatch(target, patch)).toEqual(expected);
+  });
+});
+
+describe("JSON patches that move much", () => {
+  const numbers = Array.from({ length: 1_100_000 }, (_, i) => i);
+  const many = (operation: object) => Array.from({ length: 9_998 }, () => operation);
+
+  it.each([
+    ["insertions at the front", { op: "add", path: "/x/0", value: 1 }],
+    ["removals at the front", { op: "remove", path: "/x/0" }],
+    ["moves from the front to the end", { op: "move", from: "/x/0", path: "/x/-" }],
+    ["moves from the end to the front", { op: "move", from: "/x/1000", path: "/x/0" }],
+  ])("%s of a long array are refused", (_, operation) => {
+    const patch = [{ op: "add", path: "/x", value: numbers }, ...many(operation)];
+    expect(() => applyJsonPatch({}, patch)).toThrow("The allowed maximum of array elements moved by a JSON patch is");
+  });
+
+  it("may be as many as there are operations where the array is as short", () => {
+    const patch = [{ op: "add", path: "/x", value: [] }, ...many({ op: "add", path: "/x/0", value: 1 })];
+    expect(applyJsonPatch({}, patch)).toEqual({ x: Array(9_998).fill(1) });
+  });
+
+  it("replacing moves nothing", () => {
+    const patch = [{ op: "add", path: "/x", value: numbers }, ...many({ op: "replace", path: "/x/0", value: "new" })];
+    const { x } = applyJsonPatch({}, patch) as { x: unknown[] };
+    expect([x.length, x[0], x[1]]).toEqual([1_100_000, "new", 1]);
   });
 });

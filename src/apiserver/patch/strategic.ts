@@ -104,7 +104,9 @@ function checkOrder(patch: readonly unknown[], order: readonly unknown[], key: s
 function mergeList(schema: Schema, field: Field, before: readonly unknown[], patch: readonly unknown[]): unknown[] {
   const key = field.merge.patchKey as string;
   if (key === "=") return arrange([...new Set([...before, ...patch])], patch, before, key);
-  const { list, items } = specialItems(before, patch, key);
+  const { list, items, replace } = specialItems(before, patch, key);
+  // As it was given, with items of the same key, too: a dual-stack node has two addresses of a type.
+  if (replace) return items.map(fresh);
   const type = field.kind === "struct" ? schema.type(field.type) : undefined;
   const out = [...list] as Dict[];
   // The first of those with the same key; looked up, since both lists may have a hundred thousand items.
@@ -124,7 +126,7 @@ function specialItems(
   before: readonly unknown[],
   patch: readonly unknown[],
   key: string,
-): { list: readonly unknown[]; items: Dict[] } {
+): { list: readonly unknown[]; items: Dict[]; replace: boolean } {
   const deleted = new Set<unknown>();
   const items: Dict[] = [];
   let replace = false;
@@ -139,7 +141,7 @@ function specialItems(
   }
   for (const item of items) idOf(item, key);
   const list = deleted.size === 0 ? before : before.filter((other) => !deleted.has(idOf(other, key)));
-  return { list: replace ? [] : list, items };
+  return { list, items, replace };
 }
 
 /**

@@ -62,6 +62,7 @@ export function applyObject(
   if (store.get(kind.storage, keyOf(info.namespace, info.name)))
     return { object: objects.update(kind, info.namespace, info.name, merge, all), created: false };
   if (subresource) throw notFound(kind, info.name);
+  request.mayCreate();
   refuseUid(kind, info.name, configuration);
   return { object: objects.create(kind, info.namespace, merge(undefined), all), created: true };
 }

@@ -28,6 +28,8 @@ export interface Sink {
   /** Bytes accepted and not yet sent. */
   readonly backlog: number;
   write(chunk: Uint8Array): void;
+  /** Resolves when more may follow: others have had their turn, and a slow client has read, or is gone. */
+  ready(): Promise<void>;
   /** Takes an event of a watch as it is instead of its bytes: only where the client is in this process. */
   event?(type: string, object: object): void;
   end(): void;
@@ -40,8 +42,11 @@ export interface Reply {
   readonly body: string | Uint8Array;
   /** A body that is made while it is sent, instead of `body`: between two pieces other requests get their turn. */
   readonly pieces?: Pieces;
-  /** Set for answers that go on: called once the head is out, with a signal that ends with the client. */
-  readonly stream?: (sink: Sink, signal: AbortSignal) => void;
+  /**
+   * Set for answers that go on: called once the head is out, with a signal that ends with the client. Settles when what was
+   * there already has been sent, and rejects where the answer has to be broken off.
+   */
+  readonly stream?: (sink: Sink, signal: AbortSignal) => Promise<void>;
 }
 
 /** An answer of JSON. */

@@ -25,6 +25,7 @@ import type { RequestMetrics } from "./request-metrics.ts";
 import type { ResourceMetrics } from "./resource-metrics.ts";
 import type { Reviews } from "./reviews.ts";
 import type { Subresources } from "./subresources.ts";
+import { Warnings } from "./warnings.ts";
 import { watchObjects } from "./watch.ts";
 import type { Writes } from "./writes.ts";
 
@@ -38,7 +39,9 @@ export interface KindCall {
   readonly info: RequestInfo;
   readonly kind: Kind;
   /** Texts for Warning headers. */
-  readonly warnings: string[];
+  readonly warnings: Warnings;
+  /** Throws the 403 of who may not create what their update of it finds missing. */
+  mayCreate(): void;
 }
 
 /** What the handler routes to. */
@@ -80,14 +83,14 @@ export class Handler {
   /** Answers a request. Never rejects. */
   async handle(call: Call): Promise<Reply> {
     const end = this.#deps.metrics.begin(call);
-    const warnings: string[] = [];
+    const warnings = new Warnings();
     let info: RequestInfo | undefined;
     try {
       info = this.#parse(call);
       const { user } = this.admit(call, info);
       const made = await this.#route(call, user, info, warnings);
       const reply = wantsPretty(call) ? pretty(made) : made;
-      const said = [...new Set(warnings)].map(warningText).join(", ");
+      const said = [...warnings].map(warningText).join(", ");
       return end(info, said === "" ? reply : { ...reply, headers: { ...reply.headers, warning: said } });
     } catch (error) {
       return end(info, this.#failure(error, call));
@@ -102,7 +105,7 @@ export class Handler {
     }
   }
 
-  async #route(call: Call, user: User, info: RequestInfo, warnings: string[]): Promise<Reply> {
+  async #route(call: Call, user: User, info: RequestInfo, warnings: Warnings): Promise<Reply> {
     const { registry, discovery, paths, reviews } = this.#deps;
     if (!info.isResource) {
       const reply = discovery.answer(info.path, call) ?? (await paths(info.path, call));
@@ -114,14 +117,16 @@ export class Handler {
       if (review || info.subresource) throw noSuchPath();
       if (call.method !== "GET") throw methodNotAllowed();
     }
-    if (review?.plural === "bindings") return this.#bind({ call, user, info, warnings });
+    if (review && review.namespaced !== (info.namespace !== "")) throw noSuchPath();
+    const mayCreate = () => this.#deps.authority.authorize(user, { ...info, verb: "create" });
+    if (review?.plural === "bindings") return this.#bind({ call, user, info, warnings, mayCreate });
     if (review) return reviews.answer(review, call, user, info);
     const kind = registry.kind(info.group, info.version, info.resource);
-    if (!kind || (!kind.namespaced && info.namespace && kind.plural !== "namespaces")) throw noSuchPath();
+    if (!kind || !inScope(kind, info)) throw noSuchPath();
     const scoped = kind.namespaced ? info : { ...info, namespace: "" };
     refuseCustom(kind, info);
     if (kind.warning && call.user === undefined) warnings.push(kind.warning);
-    return this.#resource({ call, user, info: scoped, kind, warnings });
+    return this.#resource({ call, user, info: scoped, kind, warnings, mayCreate });
   }
 
   /** The older way to bind a pod: its name is the body's. */
@@ -138,6 +143,8 @@ export class Handler {
   async #resource(request: KindCall): Promise<Reply> {
     const { info, kind, call } = request;
     const { store, writes, subresources } = this.#deps;
+    // Discovery and behaviour are one: namespaces are not deleted by the collection.
+    if (!info.subresource && !kind.verbs.includes(info.verb)) throw methodNotAllowed();
     if (kind.namespaced && !info.namespace && !["list", "watch"].includes(info.verb)) {
       // A collection of all namespaces can only be read.
       throw info.verb === "create"
@@ -186,6 +193,16 @@ export class Handler {
     });
     return errorReply(internal(errorMessage(error)));
   }
+}
+
+/**
+ * Whether a path stands at its kind's scope. What was allowed in a namespace shall not reach beyond it: in the path of
+ * a kind of the whole cluster there is none, except for a namespace's own name.
+ */
+function inScope(kind: Kind, info: RequestInfo): boolean {
+  if (kind.namespaced) return info.namespace !== "" || info.name === "";
+  if (info.inNamespace) return false;
+  return info.namespace === "" || (kind.group === "" && kind.plural === "namespaces");
 }
 
 /** Refuses what a definition's state does not allow. */

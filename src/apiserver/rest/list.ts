@@ -135,6 +135,8 @@ const tooOld =
   "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
 
 function snapshot(store: Store, kind: Kind, revision: number, from: Continue | undefined): readonly Entry[] {
+  // A token of a store that has begun anew since: what it names is not what will be stored under that revision.
+  if (from && revision > store.revision) throw expired(tooOld, encodeContinue({ revision: -1, start: from.start }));
   try {
     return revision === store.revision ? store.list(kind.storage) : store.listAt(kind.storage, revision);
   } catch (error) {

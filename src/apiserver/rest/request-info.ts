@@ -16,6 +16,8 @@ export interface RequestInfo {
   readonly rest: readonly string[];
   /** It came as `/api/v1/watch/…`: a watch whatever its method, and of no subresource. */
   readonly oldWatch?: boolean;
+  /** The path leads through a namespace (`/namespaces/x/pods`) instead of naming one (`/namespaces/x`). */
+  readonly inNamespace?: boolean;
 }
 
 const writeVerbs: Readonly<Record<string, string>> = {
@@ -56,16 +58,17 @@ export function parseRequest(method: string, url: string): RequestInfo {
   const old = rest[0] === "watch" && rest.length > 1;
   if (old) rest.shift();
   let namespace = "";
+  let inNamespace = false;
   // /namespaces/x/status and /finalize are of the namespace itself, any other third part is a resource inside it.
   if (rest[0] === "namespaces" && rest.length >= 2) {
     namespace = rest[1] as string;
-    const inside = rest.length > 2 && !(rest.length === 3 && (rest[2] === "status" || rest[2] === "finalize"));
-    if (inside) rest.splice(0, 2);
+    inNamespace = rest.length > 2 && !(rest.length === 3 && (rest[2] === "status" || rest[2] === "finalize"));
+    if (inNamespace) rest.splice(0, 2);
   }
   const [resource = "", name = "", subresource = "", ...more] = rest;
   const verb = old ? "watch" : resourceVerb(method, name, query);
   const info = { isResource: true, verb, path, query, group, version, namespace, resource, name, subresource };
-  return { ...info, rest: more, ...(old ? { oldWatch: true } : {}) };
+  return { ...info, rest: more, ...(old ? { oldWatch: true } : {}), ...(inNamespace ? { inNamespace } : {}) };
 }
 
 function resourceVerb(method: string, name: string, query: URLSearchParams): string {

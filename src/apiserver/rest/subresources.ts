@@ -1,6 +1,5 @@
 import { methodNotAllowed, noSuchPath } from "../errors.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
-import type { Dict } from "../object.ts";
 import { bind } from "./binding.ts";
 import { readObject } from "./body.ts";
 import { jsonReply, type Reply } from "./call.ts";
@@ -68,11 +67,8 @@ export class Subresources {
     if (info.verb !== "update") throw methodNotAllowed();
     const expected = { schema: this.#deps.schema, apiVersion: apiVersionOf(kind), kind: kind.kind, type: kind.type };
     const draft = await readObject(call, expected, { validation: "Ignore", warn: () => {} });
-    const spec = (draft.spec ?? {}) as Dict;
-    const object = this.#deps.objects.update(kind, "", info.name, (old) => ({ ...old, spec }), {
-      ...writeOptions(request),
-      subresource: "finalize",
-    });
+    const options = { ...writeOptions(request), subresource: "finalize" };
+    const object = this.#deps.objects.update(kind, "", info.name, () => ({ spec: {}, ...draft }), options);
     await this.#deps.store.settled();
     return jsonReply(object);
   }

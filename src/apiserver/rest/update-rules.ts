@@ -1,10 +1,10 @@
-import { badRequest, conflict } from "../errors.ts";
+import { badRequest, conflict, invalid, type StatusError } from "../errors.ts";
 import type { Kind } from "../kinds/definition.ts";
-import { cloneJson, type Dict, equalJson, keyOf, type StoredObject } from "../object.ts";
+import { cloneJson, type Dict, equalJson, keyOf, type Meta, type StoredObject } from "../object.ts";
 
 /** What every update has in common, whatever its kind. */
 
-/** Throws StatusError 400 and 409 for an update that is of another object, or of another version of it. */
+/** Throws StatusError 400, 409 and 422 for an update that is of another object, or of another version of it. */
 export function checkIdentity(
   kind: Kind,
   old: StoredObject,
@@ -12,6 +12,16 @@ export function checkIdentity(
   namespace: string,
   name: string,
 ): void {
+  const meta = checkName(kind, draft, namespace, name);
+  if (meta.uid && meta.uid !== old.metadata.uid)
+    throw otherUid(kind, keyOf(namespace, name), meta.uid, old.metadata.uid);
+  const given = meta.resourceVersion === "0" ? "" : (meta.resourceVersion ?? "");
+  if (given === "" && !kind.unconditionalUpdate) throw withoutVersion(kind, name);
+  if (given !== "" && given !== old.metadata.resourceVersion) throw conflict(kind, name);
+}
+
+/** Throws StatusError 400 for a body whose name or namespace is not the path's; fills in what it leaves out. */
+export function checkName(kind: Kind, draft: StoredObject, namespace: string, name: string): Meta {
   draft.metadata ??= { name };
   const meta = draft.metadata;
   if (!meta.name) meta.name = name;
@@ -22,15 +32,27 @@ export function checkIdentity(
     if (meta.namespace !== namespace)
       throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
   }
-  if (meta.uid && meta.uid !== old.metadata.uid) {
-    throw conflict(
-      kind,
-      name,
-      `StorageError: invalid object, Code: 4, Key: /registry/${kind.plural}/${keyOf(namespace, name)}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${meta.uid}, UID in object meta: ${old.metadata.uid}`,
-    );
-  }
-  if (meta.resourceVersion && meta.resourceVersion !== "0" && meta.resourceVersion !== old.metadata.resourceVersion)
-    throw conflict(kind, name);
+  return meta;
+}
+
+/**
+ * The 409 for an update of another object than the one that is there.
+ * @param key `namespace/name`, or the name alone
+ */
+export function otherUid(kind: Kind, key: string, asked: string, actual = ""): StatusError {
+  return conflict(
+    kind,
+    key.slice(key.indexOf("/") + 1),
+    `StorageError: invalid object, Code: 4, Key: /registry/${kind.plural}/${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${asked}, UID in object meta: ${actual}`,
+  );
+}
+
+/** The 422 in upstream's words, which name the resource in the kind's place. */
+function withoutVersion(kind: Kind, name: string): StatusError {
+  const message = "Invalid value: 0x0: must be specified for an update";
+  return invalid(kind.plural, kind.group, name, [
+    { reason: "FieldValueInvalid", message, field: "metadata.resourceVersion" },
+  ]);
 }
 
 /** Fields that a write through this resource cannot change keep their old value. */

@@ -12,9 +12,10 @@ import type { DeleteOptions } from "./deletion.ts";
 import type { KindCall } from "./handler.ts";
 import { includeObject, listPage } from "./list.ts";
 import { flag, notSupported, numberOf } from "./list-options.ts";
-import type { Objects } from "./objects.ts";
+import type { Objects, WriteOptions } from "./objects.ts";
 import { patchTypeOf, readPatch } from "./patches.ts";
 import { columnsJson, partialMetadata, rowJson, tableJson } from "./table.ts";
+import { checkName, otherUid } from "./update-rules.ts";
 import { checkDryRun, strictness, writeOptions } from "./write-options.ts";
 
 /** The writing verbs of ordinary kinds. */
@@ -44,9 +45,23 @@ export class Writes {
     const { kind, info, call } = request;
     const options = { ...writeOptions(request), subresource };
     const draft = await readObject(call, this.#expected(kind), strictness(request));
-    const object = this.#objects.update(kind, info.namespace, info.name, () => draft, options);
+    const known = this.#store.get(kind.storage, keyOf(info.namespace, info.name));
+    const creates = !known && subresource === "" && kind.createOnUpdate;
+    const object = creates
+      ? this.#createByUpdate(request, draft, options)
+      : this.#objects.update(kind, info.namespace, info.name, () => draft, options);
     await this.#store.settled();
-    return this.#answer(request, kind.fromStored(object), 200);
+    return this.#answer(request, kind.fromStored(object), creates ? 201 : 200);
+  }
+
+  /** An update that found nothing: of some kinds that is a creation, for those who may create. */
+  #createByUpdate(request: KindCall, draft: Dict, options: WriteOptions): StoredObject {
+    const { kind, info, mayCreate } = request;
+    mayCreate();
+    const meta = checkName(kind, draft as StoredObject, info.namespace, info.name);
+    if (meta.uid) throw otherUid(kind, keyOf(info.namespace, info.name), meta.uid);
+    delete meta.resourceVersion;
+    return this.#objects.create(kind, info.namespace, draft, options);
   }
 
   /** PATCH of an object, or of its subresource. */

@@ -59,14 +59,6 @@ export class Collection {
     this.#forget(count);
   }
 
-  /** Forgets the changes up to this revision. */
-  compact(revision: number): void {
-    let count = this.#first;
-    while (count < this.#history.length && (this.#history[count] as Change).revision <= revision) count++;
-    this.#forget(count);
-    this.#compacted = Math.max(this.#compacted, revision);
-  }
-
   /** Forgets the changes before a position. */
   #forget(position: number): void {
     for (; this.#first < position; this.#first++) {

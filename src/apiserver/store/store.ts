@@ -123,6 +123,11 @@ export class Store {
     return revision < collection.compacted ? undefined : collection.since(revision);
   }
 
+  /** The oldest revision after which every change of a resource is remembered. */
+  oldest(resource: string): number {
+    return this.#collections.get(resource)?.compacted ?? this.#compacted;
+  }
+
   /** All objects of a resource as they were. Throws CompactedError. */
   listAt(resource: string, revision: number): readonly Entry[] {
     const collection = this.#collection(resource);
@@ -205,12 +210,6 @@ export class Store {
    */
   readable(): Promise<void> | undefined {
     return this.#log === undefined || this.#published >= this.#revision ? undefined : this.settled();
-  }
-
-  /** Forgets the changes up to now: watches from before get CompactedError. */
-  compact(): void {
-    this.#compacted = this.#revision;
-    for (const collection of this.#collections.values()) collection.compact(this.#revision);
   }
 
   /** Writes what is pending and closes the log. */

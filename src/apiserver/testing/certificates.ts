@@ -16,7 +16,8 @@ export interface Pair {
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
-async function keyPair() {
+/** A new ECDSA key pair of P-256. */
+export async function keyPair() {
   return webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
 }
 

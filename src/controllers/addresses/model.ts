@@ -25,9 +25,11 @@ export const addressResources = {
   serviceCidrs: resource<ServiceCidr>("networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR", false),
 } as const;
 
-/** Who makes the IPAddresses of Services. */
+/** Value of the label below: who makes the IPAddresses of Services. */
 export const managedBy = "ipallocator.k8s.io";
+/** Label of who manages an IPAddress. */
 export const managedByLabel = "ipaddress.kubernetes.io/managed-by";
+/** Label of the family of an IPAddress: `IPv4` or `IPv6`. */
 export const familyLabel = "ipaddress.kubernetes.io/ip-family";
 
 /** The networks of a ServiceCIDR. */

@@ -66,6 +66,14 @@ describe("PodDisruptionBudget plan", () => {
     expect(plan.lookAgainMs).toBe(60_000);
   });
 
+  it("counts pods with names that every object of JavaScript has", () => {
+    const present = ["constructor", "valueof", "tostring"].map((name) => pod(name));
+    const status = { ...planBudget(budget({ minAvailable: 1 }), present, scale(3), now).status, disruptedPods: {} };
+    const plan = planBudget(budget({ minAvailable: 1 }, status), present, scale(3), now);
+    expect(plan.status).toMatchObject({ currentHealthy: 3, disruptionsAllowed: 2 });
+    expect(plan.notDeleted).toEqual([]);
+  });
+
   it("says in a condition whether disruptions are allowed, with the time of the last change", () => {
     const first = planBudget(budget({ minAvailable: 1 }), pods(2), scale(2), now).status;
     const condition = { type: "DisruptionAllowed", message: "", observedGeneration: 3 };

@@ -34,7 +34,7 @@ export function planBudget(
   const { expected, desired, unmanaged } = expectation(budget, pods, scaleOf);
   const evicted = evictions(budget, pods, now);
   const healthy = pods.filter(
-    (pod) => !pod.metadata.deletionTimestamp && !(pod.metadata.name in evicted.pending) && isPodReady(pod),
+    (pod) => !pod.metadata.deletionTimestamp && !Object.hasOwn(evicted.pending, pod.metadata.name) && isPodReady(pod),
   ).length;
   // A budget that selects nothing yet allows nothing, so that its first pods are safe.
   const disruptionsAllowed = expected > 0 ? Math.max(0, healthy - desired) : 0;
@@ -80,7 +80,8 @@ function evictions(budget: PodDisruptionBudget, pods: readonly Pod[], now: Date)
   const notDeleted: Pod[] = [];
   const waits: number[] = [];
   for (const pod of pods) {
-    const time = budget.status?.disruptedPods?.[pod.metadata.name];
+    const disrupted = budget.status?.disruptedPods ?? {};
+    const time = Object.hasOwn(disrupted, pod.metadata.name) ? disrupted[pod.metadata.name] : undefined;
     if (time === undefined || pod.metadata.deletionTimestamp) continue;
     const leftMs = Date.parse(time) + deletionTimeoutMs - now.getTime();
     if (leftMs > 0) {

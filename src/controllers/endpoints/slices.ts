@@ -9,10 +9,13 @@ import {
 import { controllerReference, jsonEqual } from "../objects.ts";
 import { type EndpointGroup, familiesOf, isHeadless } from "./model.ts";
 
-/** Who manages the slices (well-known values of discovery.k8s.io). */
+/** Label of who manages a slice (discovery.k8s.io). */
 export const managedByLabel = "endpointslice.kubernetes.io/managed-by";
+/** Its value for the slices of this controller. */
 export const managedBy = "endpointslice-controller.k8s.io";
+/** Label of the Service that a slice belongs to. */
 export const serviceNameLabel = "kubernetes.io/service-name";
+/** Label of the slices of a Service without an address of its own. */
 export const headlessLabel = "service.kubernetes.io/headless";
 /** When the change happened that a slice or Endpoints object was last written for. */
 export const triggerTimeAnnotation = "endpoints.kubernetes.io/last-change-trigger-time";

@@ -1,7 +1,8 @@
 import type { KubeObject, OwnerReference } from "#api/index.ts";
 
-/** Finalizers by which the API server notes how an owner is to be deleted. */
+/** Finalizer by which the API server notes that an owner goes after its dependents. */
 export const foregroundFinalizer = "foregroundDeletion";
+/** The same for an owner whose dependents stay. */
 export const orphanFinalizer = "orphan";
 
 /** What is known of an owner: there, gone, or waiting for its dependents to go (foreground deletion). */

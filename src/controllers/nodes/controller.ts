@@ -1,4 +1,13 @@
-import { isConflict, isNotFound, type Lease, type Node, type Pod, referenceTo, resources } from "#api/index.ts";
+import {
+  type Informer,
+  isConflict,
+  isNotFound,
+  type Lease,
+  type Node,
+  type Pod,
+  referenceTo,
+  resources,
+} from "#api/index.ts";
 import type { ControllerContext } from "../context.ts";
 import { conditionOf, isPodReady, jsonEqual, setCondition } from "../objects.ts";
 import { settleAll } from "../podcontrol.ts";
@@ -77,6 +86,29 @@ export function lifecycleController(context: ControllerContext): void {
     },
   });
 
+  reportZones(context, nodes);
+  recordNodes(context, nodes);
+  const hear = (name: string) => {
+    heard.set(name, context.now().getTime());
+    queue.add(name);
+  };
+  nodes.onChange(({ type, object, old }) => {
+    const { name } = object.metadata;
+    // Whether pods are evicted depends on how many others are lost.
+    if (type !== "MODIFIED" || readiness(object) !== readiness(old))
+      for (const other of nodes.list()) if (readiness(other) !== "True") queue.add(other.metadata.name);
+    // What this controller wrote itself is no sign of life.
+    const alive = type === "ADDED" || !jsonEqual(heartbeats(object), heartbeats(old));
+    if (alive && type !== "DELETED") hear(name);
+    else queue.add(name);
+  });
+  leases.onChange(({ type, object, old }: { type: string; object: Lease; old?: Lease }) => {
+    if (type !== "DELETED" && object.spec?.renewTime !== old?.spec?.renewTime) hear(object.metadata.name);
+  });
+}
+
+/** Metrics of nodes by zone. */
+function reportZones(context: ControllerContext, nodes: Informer<Node>): void {
   const { metrics } = context;
   const size = metrics.gauge("node_collector_zone_size", "Gauge measuring number of registered Nodes per zones.");
   const unhealthy = metrics.gauge(
@@ -90,33 +122,23 @@ export function lifecycleController(context: ControllerContext): void {
       unhealthy.set(lost, labels);
     }
   });
-  const hear = (name: string) => {
-    heard.set(name, context.now().getTime());
-    queue.add(name);
-  };
+}
+
+/** Events about nodes that come, other than those that were there at the start, and go. */
+function recordNodes(context: ControllerContext, nodes: Informer<Node>): void {
   const recorder = context.recorder("node-controller");
   let started = false;
   nodes.synced.then(
     () => (started = true),
     () => {}, // stopped before the first sync
   );
-  nodes.onChange(({ type, object, old }) => {
+  nodes.onChange(({ type, object }) => {
     const { name } = object.metadata;
     const about = referenceTo(resources.nodes, object);
     if (type === "ADDED" && started)
       recorder.event(about, "Normal", "RegisteredNode", `Node ${name} event: Registered Node ${name} in Controller`);
     if (type === "DELETED")
       recorder.event(about, "Normal", "RemovingNode", `Node ${name} event: Removing Node ${name} from Controller`);
-    // Whether pods are evicted depends on how many others are lost.
-    if (type !== "MODIFIED" || readiness(object) !== readiness(old))
-      for (const other of nodes.list()) if (readiness(other) !== "True") queue.add(other.metadata.name);
-    // What this controller wrote itself is no sign of life.
-    const alive = type === "ADDED" || !jsonEqual(heartbeats(object), heartbeats(old));
-    if (alive && type !== "DELETED") hear(name);
-    else queue.add(name);
-  });
-  leases.onChange(({ type, object, old }: { type: string; object: Lease; old?: Lease }) => {
-    if (type !== "DELETED" && object.spec?.renewTime !== old?.spec?.renewTime) hear(object.metadata.name);
   });
 }
 

@@ -30,6 +30,8 @@ function bind() {
     open: library.func("int open(const char*, int, int)"),
     read: library.func("long read(int, void*, size_t)"),
     write: library.func("long write(int, const void*, size_t)"),
+    mknod: library.func("int mknod(const void*, uint, ulong)"),
+    lsetxattr: library.func("int lsetxattr(const void*, const char*, const void*, size_t, int)"),
     memfdCreate: library.func("int memfd_create(const void*, uint)"),
     mkfifo: library.func("int mkfifo(const char*, uint)"),
     splice: library.func("long splice(int, void*, int, void*, size_t, uint)"),

@@ -1,4 +1,14 @@
 /** Where containers' files come from. */
-export { type ImageReference, parseReference, repositoryName } from "./reference.ts";
-export { type ContainerImage, ImageError, type ImageErrorReason, type ImageFile, type ImageSource } from "./source.ts";
+export { ClusterImages, type ClusterImagesOptions } from "./clusterImages.ts";
+export { nodeImages } from "./nodeImages.ts";
+export {
+  type ContainerImage,
+  ImageError,
+  type ImageErrorReason,
+  type ImageFile,
+  type ImageSource,
+  type ImageUser,
+  type ImageWish,
+} from "./source.ts";
 export { hasManyUsers, type ProgramPaths, TemplateImages, type TemplateOptions } from "./templates.ts";
+export { namedUser } from "./users.ts";

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { accessSync, readFileSync } from "node:fs";
+import { familiarName, parseWithTag } from "#images/index.ts";
 import type { Mount } from "#kernel/mounts/index.ts";
 import { baseFiles } from "./baseFiles.ts";
+import { checkName, neverPulled } from "./names.ts";
 import { NGINX_HTML, nginxFiles } from "./nginx.ts";
-import { parseReference, repositoryName } from "./reference.ts";
-import { type ContainerImage, ImageError, type ImageFile, type ImageSource } from "./source.ts";
+import { type ContainerImage, ImageError, type ImageFile, type ImageSource, type ImageWish } from "./source.ts";
 
 /** How a pod runs one of Podwire's own programs. */
 export interface ProgramPaths {
@@ -25,6 +26,8 @@ export interface TemplateOptions {
 
 interface Template {
   readonly name: string;
+  /** It is a part of Podwire's: no registry is asked for it. Else it stands in for an image that cannot be had. */
+  readonly own?: true;
   /** Repositories that mean this template, tags and digests aside. */
   readonly repositories: readonly string[];
   /** Files of the machine without which it cannot run. */
@@ -34,6 +37,18 @@ interface Template {
   readonly files: readonly ImageFile[];
   readonly mounts: readonly Mount[];
   readonly served?: "echo";
+}
+
+/** Names that a template stands in for besides its own. */
+export type TemplateTable = Readonly<Record<string, readonly string[]>>;
+
+/** A name of the configuration as familiar names are written; undefined for what is none. */
+function plainName(text: string): string | undefined {
+  try {
+    return familiarName(parseWithTag(text));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether this process's user namespace has more users than root (user_namespaces(7), uid_map). */
@@ -47,6 +62,12 @@ export function hasManyUsers(uidMap = readFileSync("/proc/self/uid_map", "utf8")
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const PAGES = "/.podwire/nginx-html";
 
+/** What is no program is an argument of curl's: `-- https://…` does what it says. */
+const CURL = `#!/bin/sh
+command -v "$1" >/dev/null 2>&1 || set -- curl "$@"
+exec "$@"
+`;
+
 /** A script as a file of the root, so that a command line written for the real image finds its program. */
 function script(path: string, command: readonly string[]): ImageFile {
   return { path, text: `#!/bin/sh\nexec ${command.join(" ")} "$@"\n`, mode: 0o755 };
@@ -58,6 +79,7 @@ function templates({ programs, manyUsers }: TemplateOptions): readonly Template[
     {
       ...plain,
       name: "podwire/toolbox",
+      own: true,
       repositories: ["podwire/toolbox"],
       entrypoint: [],
       // With a terminal a shell, else something that stays until it is told to end.
@@ -74,6 +96,7 @@ function templates({ programs, manyUsers }: TemplateOptions): readonly Template[
     {
       ...plain,
       name: "podwire/echo",
+      own: true,
       repositories: ["podwire/echo"],
       entrypoint: ["/usr/bin/sleep"],
       cmd: ["infinity"],
@@ -92,6 +115,7 @@ function templates({ programs, manyUsers }: TemplateOptions): readonly Template[
     {
       ...plain,
       name: "podwire/dns",
+      own: true,
       repositories: ["podwire/dns", "coredns/coredns", "registry.k8s.io/coredns/coredns", "registry.k8s.io/coredns"],
       entrypoint: ["/coredns"],
       cmd: [],
@@ -100,6 +124,7 @@ function templates({ programs, manyUsers }: TemplateOptions): readonly Template[
     {
       ...plain,
       name: "podwire/ingress",
+      own: true,
       repositories: [
         "podwire/ingress",
         "quay.io/kubernetes-ingress-controller/nginx-ingress-controller",
@@ -112,6 +137,38 @@ function templates({ programs, manyUsers }: TemplateOptions): readonly Template[
         ...nginxFiles(manyUsers ? "www-data" : "root", PAGES).filter((f) => !f.path.startsWith("/.podwire")),
         script("/nginx-ingress-controller", programs.command("ingress")),
       ],
+    },
+    {
+      ...plain,
+      name: "alpine",
+      repositories: ["alpine", "bash", "debian", "ubuntu"],
+      entrypoint: [],
+      cmd: ["/bin/sh"],
+    },
+    {
+      ...plain,
+      name: "curl",
+      repositories: ["curlimages/curl", "quay.io/curl/curl"],
+      needs: ["/usr/bin/curl"],
+      entrypoint: ["/entrypoint.sh"],
+      cmd: ["curl"],
+      files: [{ path: "/entrypoint.sh", text: CURL, mode: 0o755 }],
+    },
+    {
+      ...plain,
+      name: "agnhost",
+      repositories: ["registry.k8s.io/e2e-test-images/agnhost", "k8s.gcr.io/e2e-test-images/agnhost"],
+      entrypoint: ["/agnhost"],
+      cmd: ["pause"],
+      files: [script("/agnhost", programs.command("agnhost"))],
+    },
+    {
+      ...plain,
+      name: "pause",
+      repositories: ["registry.k8s.io/pause", "k8s.gcr.io/pause"],
+      entrypoint: ["/pause"],
+      cmd: [],
+      files: [script("/pause", ["/usr/bin/sleep", "infinity"])],
     },
   ];
 }
@@ -154,24 +211,48 @@ export class TemplateImages implements ImageSource {
     this.#root = root;
   }
 
-  async pull(reference: string, _policy: "Always" | "IfNotPresent" | "Never"): Promise<ContainerImage> {
-    const parsed = parseReference(reference);
-    if (!parsed) {
-      throw new ImageError("InvalidImageName", `couldn't parse image name "${reference}": invalid reference format`);
-    }
-    const name = repositoryName(parsed);
-    const template = this.#templates.find((t) => t.repositories.includes(name));
+  /** One of Podwire's own images; undefined for any other name. @throws ImageError */
+  own(reference: string): ContainerImage | undefined {
+    const template = this.#find(reference, {});
+    return template?.own ? this.#image(reference, template) : undefined;
+  }
+
+  /** The template that a name means. @param table further names, by template */
+  nameFor(reference: string, table: TemplateTable): string | undefined {
+    return this.#find(reference, table)?.name;
+  }
+
+  /**
+   * What stands in for an image that cannot be had; undefined where there is no template of its name.
+   * @param why the failure of the registry; absent when it was not to be asked
+   * @throws ImageError
+   */
+  standIn(reference: string, table: TemplateTable, why: string | undefined): ContainerImage | undefined {
+    const template = this.#find(reference, table);
+    return template && this.#image(reference, template, why);
+  }
+
+  /** The images of a node for which nobody pulls any. */
+  async pull({ reference, policy }: ImageWish): Promise<ContainerImage> {
+    checkName(reference);
+    const template = this.#find(reference, {});
+    if (!template && policy === "Never") throw neverPulled(reference);
     if (!template) {
       const known = this.#templates.map((t) => t.name).join(", ");
       const message = `failed to pull image "${reference}": no registry is configured and no template has this name (templates: ${known})`;
       throw new ImageError("ErrImagePull", message);
     }
-    for (const path of template.needs) this.#need(template.name, path);
     return this.#image(reference, template);
   }
 
   list(): readonly { readonly names: readonly string[]; readonly sizeBytes: number }[] {
     return this.#templates.map((t) => ({ names: t.repositories, sizeBytes: 0 }));
+  }
+
+  #find(reference: string, table: TemplateTable): Template | undefined {
+    const name = familiarName(parseWithTag(reference));
+    const means = (names: readonly string[]) => names.some((given) => given === name || plainName(given) === name);
+    return this.#templates.find((t) => t.repositories.includes(name) || means(table[t.name] ?? []));
   }
 
   #need(name: string, path: string): void {
@@ -183,7 +264,8 @@ export class TemplateImages implements ImageSource {
     }
   }
 
-  #image(reference: string, template: Template): ContainerImage {
+  #image(reference: string, template: Template, why?: string): ContainerImage {
+    for (const path of template.needs) this.#need(template.name, path);
     const files = [...this.#base, ...template.files];
     const digest = createHash("sha256")
       .update(JSON.stringify([template.entrypoint, template.cmd, files]))
@@ -199,7 +281,7 @@ export class TemplateImages implements ImageSource {
       mounts: [...this.#mounts, ...template.mounts],
       notice: {
         reason: "ImageTemplate",
-        message: `Image "${reference}" is the template ${template.name} over this machine's own files, not pulled from a registry`,
+        message: `Image "${reference}" is the template ${template.name} over this machine's own files, not pulled from a registry${why === undefined ? "" : `: ${why}`}`,
       },
       ...(template.served ? { served: template.served } : {}),
     };

@@ -1,7 +1,6 @@
 import type { Container, Pod } from "#api/index.ts";
 import type { PodDeps } from "./deps.ts";
 import type { RestartPolicy } from "./history.ts";
-import { containerImage } from "./image.ts";
 import type { UnitPod } from "./owner.ts";
 import type { ContainerRecord } from "./record.ts";
 import { ContainerUnit } from "./unit.ts";
@@ -82,7 +81,9 @@ export class PodContainers {
   warmUp(): void {
     for (const unit of this.#apps) {
       if (unit.running) continue;
-      containerImage(this.#deps, unit.container).then(
+      // Before its back-off is over a start would not ask either.
+      if (unit.waits) continue;
+      unit.image.ask().then(
         (image) => image.served && this.#deps.servers.warm(),
         () => {},
       );

@@ -20,6 +20,8 @@ export interface HealthTarget {
   readonly pod: Pod;
   readonly running: RunningContainer;
   readonly runtime: ProcessRuntime;
+  /** The signal that asks it to end; absent: SIGTERM. */
+  readonly stopSignal?: number;
 }
 
 const SHOWN: Readonly<Record<ProbeKind, string>> = { readiness: "Readiness", liveness: "Liveness", startup: "Startup" };

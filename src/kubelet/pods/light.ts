@@ -3,8 +3,8 @@ import { containerLogPath } from "../logs/index.ts";
 import { lightContainer, type RunningContainer } from "../runtime/index.ts";
 import { ContainerConfigError } from "../spec/env.ts";
 import type { PodDeps } from "./deps.ts";
-import { containerImage } from "./image.ts";
 import type { ContainerRecord } from "./record.ts";
+import type { ContainerUnit } from "./unit.ts";
 
 /** Set to `"true"`: the pod's containers need no process of their own. */
 export const LIGHT_ANNOTATION = "podwire.dev/light";
@@ -33,25 +33,28 @@ function refuseCommands({ name, livenessProbe, readinessProbe, startupProbe, lif
 
 /** Whether a pod is light, as far as its images are known. */
 export class PodLightness {
-  readonly #deps: Pick<PodDeps, "images" | "events">;
+  readonly #deps: Pick<PodDeps, "events">;
   #isDecided: boolean;
   #isLight = false;
 
   /** @param pod annotations of its first state count */
-  constructor(pod: Pod, deps: Pick<PodDeps, "images" | "events">) {
+  constructor(pod: Pod, deps: Pick<PodDeps, "events">) {
     this.#deps = deps;
     this.#isDecided = !isAsked(pod);
   }
 
-  /** Looks at the pod's images until they are known. @param tell whether an event says why the pod is not light */
-  async decide(pod: Pod, tell: boolean): Promise<boolean> {
+  /** Looks at the containers' images until they are known; an event says why a pod is not light. */
+  async decide(pod: Pod, units: readonly ContainerUnit[]): Promise<boolean> {
     if (this.#isDecided) return this.#isLight;
-    const stranger = await this.#stranger(pod).catch(() => undefined);
+    const names = new Set(lastingContainers(pod).map(({ name }) => name));
+    const lasting = units.filter(({ container }) => names.has(container.name));
+    const stranger = await strangerAmong(lasting).catch(() => undefined);
     // No image yet: who starts the container says why.
     if (stranger === undefined) return false;
     this.#isDecided = true;
     this.#isLight = stranger === "none";
-    if (stranger !== "none" && tell) {
+    // A pod that has been taken over was told by the agent before.
+    if (stranger !== "none" && !lasting.some(({ record }) => record)) {
       const message = `The annotation ${LIGHT_ANNOTATION} is for containers of the image podwire/echo; container ${stranger.name} is of ${stranger.image}: the pod runs as an ordinary one`;
       this.#deps.events.event(referenceTo(resources.pods, pod), "Warning", "NotLight", message);
     }
@@ -62,13 +65,15 @@ export class PodLightness {
   includes(pod: Pod, { name }: Container): boolean {
     return this.#isLight && lastingContainers(pod).some((container) => container.name === name);
   }
+}
 
-  /** The first container that needs a process. @throws ImageError */
-  async #stranger(pod: Pod): Promise<Container | "none"> {
-    for (const container of lastingContainers(pod))
-      if (!(await containerImage(this.#deps, container)).served) return container;
-    return "none";
+/** The first container that needs a process; one that has been started stays as it is. @throws ImageError */
+async function strangerAmong(units: readonly ContainerUnit[]): Promise<Container | "none"> {
+  for (const { container, record, image } of units) {
+    const isLight = record ? record.isLight : (await image.ask()).served;
+    if (!isLight) return container;
   }
+  return "none";
 }
 
 /** What is run for a light container. */

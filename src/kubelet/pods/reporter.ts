@@ -31,11 +31,7 @@ export class ContainerReporter {
   announce(image: ContainerImage): void {
     if (image.notice && !this.#noticed) this.event("Normal", image.notice.reason, image.notice.message);
     this.#noticed = true;
-    this.event(
-      "Normal",
-      "Pulled",
-      `Container image "${image.reference}" already present on machine and can be accessed by the pod`,
-    );
+    this.event("Normal", "Pulled", pulledMessage(image));
   }
 
   /** Writes a line to the agent's log. */
@@ -43,4 +39,19 @@ export class ContainerReporter {
     const { namespace, name } = this.#pod().metadata;
     this.#deps.log.info(message, { pod: `${namespace}/${name}`, container: this.#name, ...fields });
   }
+}
+
+/** The kubelet's words for how an image came. */
+function pulledMessage({ reference, pulled }: ContainerImage): string {
+  if (!pulled) return `Container image "${reference}" already present on machine and can be accessed by the pod`;
+  const [took, waited] = [pulled.ms, pulled.withWaitingMs].map(shortDuration);
+  return `Successfully pulled image "${reference}" in ${took} (${waited} including waiting). Image size: ${pulled.size} bytes.`;
+}
+
+/** A duration of milliseconds as Go prints it: `830ms`, `1.2s`, `1m2.5s`. */
+function shortDuration(ms: number): string {
+  if (ms < 1000) return ms === 0 ? "0s" : `${ms}ms`;
+  const minutes = Math.floor(ms / 60_000);
+  const seconds = `${(ms % 60_000) / 1000}s`;
+  return minutes === 0 ? seconds : `${minutes}m${seconds}`;
 }

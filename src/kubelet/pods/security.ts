@@ -51,10 +51,21 @@ export function containerSecurity(
   const shared = pod.spec.securityContext;
   const uid = own?.runAsUser ?? shared?.runAsUser ?? image.user?.uid ?? 0;
   const gid = own?.runAsGroup ?? shared?.runAsGroup ?? image.user?.gid ?? 0;
-  if ((own?.runAsNonRoot ?? shared?.runAsNonRoot) && uid === 0) {
+  const nonRoot = own?.runAsNonRoot ?? shared?.runAsNonRoot;
+  const named = own?.runAsUser === undefined && shared?.runAsUser === undefined ? image.user?.name : undefined;
+  if (nonRoot && named !== undefined)
+    throw new ContainerConfigError(
+      `container has runAsNonRoot and image has non-numeric user (${named}), cannot verify user is non-root`,
+    );
+  if (nonRoot && uid === 0) {
     throw new ContainerConfigError("container has runAsNonRoot and image will run as root");
   }
-  const groups = [...(shared?.supplementalGroups ?? []), ...(shared?.fsGroup === undefined ? [] : [shared.fsGroup])];
+  const ofImage = own?.runAsUser === undefined && shared?.runAsUser === undefined ? (image.user?.groups ?? []) : [];
+  const groups = [
+    ...ofImage,
+    ...(shared?.supplementalGroups ?? []),
+    ...(shared?.fsGroup === undefined ? [] : [shared.fsGroup]),
+  ];
   const isRoot = uid === 0 && gid === 0 && groups.length === 0;
   const privileged = own?.privileged ?? false;
   return {

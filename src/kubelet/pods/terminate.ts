@@ -8,9 +8,16 @@ import { type HookReporter, hookAttempt } from "./hooks.ts";
 const SIGRT = { MIN: 34, MAX: 64 } as const;
 const SIGKILL = 9;
 
-/** The signal by which a container is told to end (core/v1 Lifecycle.stopSignal): SIGTERM unless it names one. */
-export function stopSignal({ lifecycle }: Pick<Container, "lifecycle">): number {
-  const name = lifecycle?.stopSignal ?? "SIGTERM";
+/**
+ * The signal by which a container is told to end (core/v1 Lifecycle.stopSignal).
+ * @param ofImage what counts when it names none
+ */
+export function stopSignal(
+  { lifecycle }: Pick<Container, "lifecycle">,
+  ofImage: number = constants.signals.SIGTERM,
+): number {
+  const name = lifecycle?.stopSignal;
+  if (name === undefined) return ofImage;
   const realTime = /^SIGRT(MIN|MAX)(?:([+-])(\d+))?$/.exec(name);
   if (realTime) return SIGRT[realTime[1] as "MIN" | "MAX"] + Number(`${realTime[2] ?? ""}${realTime[3] ?? 0}`);
   return (constants.signals as Readonly<Record<string, number>>)[name] ?? constants.signals.SIGTERM;
@@ -37,7 +44,7 @@ export async function terminate(
   await servers.remove(running.handle.id).catch(() => {
     // The serving process has ended, and its sockets with it.
   });
-  running.kill(stopSignal(container));
+  running.kill(stopSignal(container, target.stopSignal));
   await running.exit;
   clearTimeout(deadline);
 }

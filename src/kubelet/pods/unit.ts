@@ -7,7 +7,6 @@ import type { PodDeps } from "./deps.ts";
 import { ContainerHealth } from "./health.ts";
 import { ContainerHistory, type RestartPolicy, type RunEnd } from "./history.ts";
 import { postStart } from "./hooks.ts";
-import { containerImage } from "./image.ts";
 import { forgetPreviousRun } from "./leftovers.ts";
 import { adoptLight } from "./light.ts";
 import { linkLog, unlinkLog } from "./logLinks.ts";
@@ -18,6 +17,7 @@ import { ContainerReporter } from "./reporter.ts";
 import { type ServedRun, serveContainer } from "./serve.ts";
 import { terminate } from "./terminate.ts";
 import { terminationMessage } from "./terminationMessage.ts";
+import { UnitImage } from "./unitImage.ts";
 import { containerView } from "./view.ts";
 import { ContainerWaits } from "./waits.ts";
 
@@ -35,6 +35,8 @@ export class ContainerUnit {
   readonly #health: ContainerHealth;
   readonly #reporter: ContainerReporter;
   readonly #history: ContainerHistory;
+  /** Where its image comes from. */
+  readonly image: UnitImage;
   #running: RunningContainer | undefined;
   /** Resolves when the end of the present run is recorded. */
   #end: Promise<void> | undefined;
@@ -51,6 +53,12 @@ export class ContainerUnit {
     this.#owner = owner;
     this.#history = new ContainerHistory(restart, container.restartPolicyRules, () => owner.save());
     this.#reporter = new ContainerReporter(container.name, deps, () => owner.pod);
+    this.image = new UnitImage(
+      () => this.#container,
+      deps,
+      () => owner.pod,
+      this.#reporter,
+    );
     this.#waits = new ContainerWaits(
       () => this.#container,
       () => owner.pod,
@@ -80,6 +88,11 @@ export class ContainerUnit {
     return this.#running;
   }
 
+  /** It is not to be started now. */
+  get waits(): boolean {
+    return this.done || this.#waits.leftMs > 0;
+  }
+
   /** Ended and not to be started again. */
   get done(): boolean {
     return this.#history.isOver && !this.#running && !this.#isReplaced;
@@ -98,7 +111,10 @@ export class ContainerUnit {
 
   /** The pod describes the container anew. Of its fields only the image can change. */
   update(container: Container): void {
-    if (container.image !== this.#container.image) this.#waits.forget();
+    if (container.image !== this.#container.image) {
+      this.#waits.forget();
+      this.image.forget();
+    }
     this.#container = container;
   }
 
@@ -178,7 +194,7 @@ export class ContainerUnit {
     let image: ContainerImage;
     let target: RunningContainer | undefined;
     try {
-      image = await containerImage(this.#deps, this.container);
+      image = await this.image.take();
       this.#waits.imageCame();
       const { pod, setup } = this.#owner;
       target = setup.namespaces.targetOf(this.container);
@@ -191,9 +207,15 @@ export class ContainerUnit {
     if (this.#stopping) return;
     this.#reporter.announce(image);
     const { logPath } = prepared.spec;
-    const { isLight } = prepared;
-    const begun = { id, image: this.container.image ?? "", imageId: image.id, logPath };
-    this.#history.begin({ ...begun, ...(isLight ? { isLight } : {}) });
+    this.#history.begin({
+      id,
+      image: this.container.image ?? "",
+      imageId: image.id,
+      logPath,
+      ...(prepared.isLight ? { isLight: true } : {}),
+      ...(image.user ? { imageUser: image.user } : {}),
+      ...(image.stopSignal === undefined ? {} : { stopSignal: image.stopSignal }),
+    });
     await this.#run(prepared, image, target, previousId);
   }
 
@@ -298,6 +320,7 @@ export class ContainerUnit {
       pod: this.#owner.pod,
       running,
       runtime: this.#deps.runtime,
+      ...(this.record?.stopSignal === undefined ? {} : { stopSignal: this.record.stopSignal }),
     };
   }
 }

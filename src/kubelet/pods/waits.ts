@@ -11,6 +11,9 @@ import type { ContainerFacts } from "./view.ts";
 const SHOWN: ReadonlySet<string> = new Set(["RunContainerError", "PostStartHookError"]);
 const SHOWN_MS = 1000;
 
+/** A failed pull is shown as one for so long, before it is shown as a back-off. */
+const FAILURE_SHOWN_MS = 2000;
+
 /** Events about images that were not asked for at any registry, by the reason in the status. */
 const WITHOUT_PULL: Readonly<Record<string, string>> = {
   ErrImageNeverPull: "ErrImageNeverPull",
@@ -34,6 +37,8 @@ export class ContainerWaits {
   /** No start before this, on the clock of performance.now(). */
   #notBefore = 0;
   #timer: NodeJS.Timeout | undefined;
+  /** What is to be said of a failed pull when the back-off is told. */
+  #backOffMessage: string | undefined;
 
   /** @param onDue a start may be tried again */
   constructor(container: () => Container, pod: () => Pod, reporter: ContainerReporter, onDue: () => void) {
@@ -67,6 +72,7 @@ export class ContainerWaits {
   /** It is something new: what went wrong before does not count. */
   forget(): void {
     this.#waiting = undefined;
+    this.#backOffMessage = undefined;
     this.#restarts.reset();
     this.#pulls.reset();
     this.#retries.reset();
@@ -90,6 +96,8 @@ export class ContainerWaits {
 
   /** Waits for the next start; after a run that has ended, that is shown as a back-off. */
   wait(hasEnded: boolean): void {
+    // A failed pull is still shown.
+    if (this.#backOffMessage !== undefined) return;
     const shownMs = this.#shownUntil - performance.now();
     const isShown = SHOWN.has(this.#waiting?.reason ?? "");
     this.#remind(isShown && shownMs > 0 ? Math.min(shownMs, this.leftMs) : this.leftMs);
@@ -106,7 +114,10 @@ export class ContainerWaits {
   failed(error: unknown): void {
     if (error instanceof ImageError) this.#noImage(error);
     else this.#noConfig(error);
-    this.#remind(this.leftMs);
+    const message = this.#backOffMessage;
+    if (message === undefined) return this.#remind(this.leftMs);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#backOff(message), Math.min(FAILURE_SHOWN_MS, this.leftMs / 2));
   }
 
   /** No more reminders. */
@@ -114,18 +125,28 @@ export class ContainerWaits {
     clearTimeout(this.#timer);
   }
 
+  /** As the kubelet: the failure is told when it comes, the back-off at the next look at the pod. */
   #noImage(error: ImageError): void {
     const { image } = this.#container();
     const now = performance.now();
-    const again = this.#waiting?.reason === error.reason || this.#waiting?.reason === "ImagePullBackOff";
     this.#notBefore = now + this.#pulls.failed(now);
-    const reason = again && error.reason === "ErrImagePull" ? "ImagePullBackOff" : error.reason;
-    this.#waiting = { reason, message: error.message };
+    this.#waiting = { reason: error.reason, message: error.message };
     const told = WITHOUT_PULL[error.reason];
     if (told) this.#reporter.event("Warning", told, error.message);
-    else this.#reporter.event("Warning", "Failed", `Failed to pull image "${image}": ${error.message}`);
+    else {
+      this.#reporter.event("Warning", "Failed", `Failed to pull image "${image}": ${error.message}`);
+      this.#backOffMessage = `Back-off pulling image "${image}": ErrImagePull: ${error.message}`;
+    }
     this.#reporter.event("Warning", "Failed", `Error: ${error.reason}`);
-    if (!told) this.#reporter.event("Normal", "BackOff", `Back-off pulling image "${image}"`);
+  }
+
+  #backOff(message: string): void {
+    this.#backOffMessage = undefined;
+    this.#waiting = { reason: "ImagePullBackOff", message };
+    this.#reporter.event("Normal", "BackOff", `Back-off pulling image "${this.#container().image}"`);
+    this.#reporter.event("Warning", "Failed", "Error: ImagePullBackOff");
+    this.#remind(this.leftMs);
+    this.#onDue();
   }
 
   #noConfig(error: unknown): void {

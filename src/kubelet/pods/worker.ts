@@ -225,7 +225,7 @@ export class PodWorker {
 
   async #setUp(): Promise<boolean> {
     try {
-      const isLight = await this.#lightness.decide(this.#pod, !this.#containers.hasStarted);
+      const isLight = await this.#lightness.decide(this.#pod, this.#containers.all);
       const network = this.#sandbox.setUp(this.#pod);
       // What has no process looks at no files.
       const volumes = isLight ? undefined : this.#setUpVolumes(network);

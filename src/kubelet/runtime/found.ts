@@ -70,9 +70,13 @@ export async function mainProcesses(folder: string): Promise<Map<number, string>
   return new Map([...main].map(([id, { pid }]) => [pid, id]));
 }
 
-/** The mount namespace of a process, as text. */
-export function mountNamespaceOf(pid: number): string {
-  return readlinkSync(`/proc/${pid}/ns/mnt`);
+/** The mount namespace of a process, as text; undefined when the process has ended already. */
+export function mountNamespaceOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Kills what is left in a mount namespace: where processes are shared, no end of a pid namespace does it. */

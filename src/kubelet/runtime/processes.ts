@@ -64,6 +64,7 @@ export class ProcessRuntime {
    * @throws SysError naming what failed; nothing is left behind then
    */
   async start(spec: ContainerSpec, shared: SharedNamespaces = {}): Promise<RunningContainer> {
+    if (spec.user && spec.image.layers) checkUser(spec.user);
     const folders = this.#prepare(spec);
     const log = this.#openLog(spec.id, spec.logPath);
     const outputs = new ContainerOutputs(this.#ioFolder(spec.id), log, this.#spawner.poll);
@@ -89,7 +90,9 @@ export class ProcessRuntime {
 
   /** Starts the process that holds the namespaces of a pod whose containers share their processes. @throws SysError */
   async hold(id: string, spec: Pick<ContainerSpec, "hostname" | "sysctls">, nodeIpc: boolean): Promise<Child> {
-    const folders = this.#makeFolders(id, `${this.#containersFolder}/${id}/lower`);
+    const lower = `${this.#containersFolder}/${id}/lower`;
+    const folders = this.#makeFolders(id, [lower]);
+    mkdirSync(lower);
     return this.#spawner.spawn(holderRequest(folders, spec.hostname, spec.sysctls, nodeIpc));
   }
 
@@ -167,22 +170,22 @@ export class ProcessRuntime {
     });
   }
 
-  #makeFolders(id: string, lower: string): RootFolders {
+  #makeFolders(id: string, lower: readonly string[]): RootFolders {
     const base = `${this.#containersFolder}/${id}`;
     const folders = { lower, upper: `${base}/upper`, work: `${base}/work`, root: `${base}/root` };
     rmSync(base, { recursive: true, force: true });
-    for (const path of Object.values(folders)) mkdirSync(path, { recursive: true, mode: 0o755 });
+    for (const path of [folders.upper, folders.work, folders.root]) mkdirSync(path, { recursive: true, mode: 0o755 });
     return folders;
   }
 
   #prepare(spec: ContainerSpec): RootFolders {
-    const lower = this.#layers.layerOf(spec.image);
+    const lower = this.#layers.layersOf(spec.image);
     const folders = { ...this.#makeFolders(spec.id, lower), sharedMemory: spec.sharedMemory ?? this.#makeShared(spec) };
     for (const [path, text] of Object.entries(spec.etc)) {
       mkdirSync(folders.upper + dirname(path), { recursive: true });
       writeFileSync(folders.upper + path, text, { mode: 0o644 });
     }
-    if (!existsSync(lower + spec.cwd)) mkdirSync(folders.upper + spec.cwd, { recursive: true });
+    if (!lower.some((layer) => existsSync(layer + spec.cwd))) mkdirSync(folders.upper + spec.cwd, { recursive: true });
     return folders;
   }
 
@@ -197,6 +200,19 @@ export class ProcessRuntime {
     chmodSync(path, 0o1777);
     return path;
   }
+}
+
+/** @throws Error when this user namespace has no such user: it has one alone where its maker had no subordinate ids */
+function checkUser({ uid }: { readonly uid: number }): void {
+  const ranges = readFileSync("/proc/self/uid_map", "utf8").trim().split("\n");
+  const isThere = ranges.some((line) => {
+    const [first = 0, , count = 0] = line.trim().split(/\s+/).map(Number);
+    return uid >= first && uid < first + count;
+  });
+  if (!isThere)
+    throw new Error(
+      `the image's program wants to run as user ${uid}, whom this cluster does not have: podwire doctor says why`,
+    );
 }
 
 /** Environment that a running process was started with. */

@@ -64,7 +64,7 @@ export function holderRequest(
   sysctls: Readonly<Record<string, string>>,
   nodeIpc: boolean,
 ): SpawnRequest {
-  const layers = `lowerdir=${folders.lower},upperdir=${folders.upper},workdir=${folders.work}`;
+  const layers = `lowerdir=${folders.lower.join(":")},upperdir=${folders.upper},workdir=${folders.work}`;
   return {
     argv: ["/pause"],
     holds: true,

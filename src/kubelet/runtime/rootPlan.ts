@@ -48,8 +48,8 @@ export interface VolumeMountPoint {
 
 /** Folders that a container's root is made of; all on one file system that can hold an overlay's upper layer. */
 export interface RootFolders {
-  /** The image's files, shared by its containers. */
-  readonly lower: string;
+  /** The image's layers, shared by its containers, the highest first. */
+  readonly lower: readonly string[];
   /** What the container writes. */
   readonly upper: string;
   readonly work: string;
@@ -77,7 +77,9 @@ export function rootPlan(
   const inRoot = (m: Mount): Mount => (m.source ? { ...m, source: m.source.replace("{root}", folders.root) } : m);
   const depth = (path: string) => path.split("/").length;
   const sorted = [...volumes].sort((a, b) => depth(a.target) - depth(b.target));
-  const layers = `lowerdir=${folders.lower},upperdir=${folders.upper},workdir=${folders.work}`;
+  // What overlayfs notes down of folders that were replaced, it may note in attributes of users' own alone.
+  const attributes = image.layers ? ",userxattr" : "";
+  const layers = `lowerdir=${folders.lower.join(":")},upperdir=${folders.upper},workdir=${folders.work}${attributes}`;
   return {
     directory: folders.root,
     mounts: [

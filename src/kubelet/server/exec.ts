@@ -59,7 +59,9 @@ async function start(
 ): Promise<{ child: Child; streams: CommandStreams }> {
   const [program, ...args] = command;
   if (program === undefined) throw new Error("the command is empty");
-  const { user, capabilities, mayGainPrivileges } = containerSecurity(worker.pod, unit.container, {});
+  const { user, capabilities, mayGainPrivileges } = containerSecurity(worker.pod, unit.container, {
+    ...(unit.record?.imageUser ? { user: unit.record.imageUser } : {}),
+  });
   const request = {
     argv: [program, ...args] as [string, ...string[]],
     tty,

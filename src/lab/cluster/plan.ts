@@ -8,7 +8,7 @@ import {
   routerAddresses,
 } from "#lab/config/index.ts";
 import type { BootRequest, ProcessSpec } from "#lab/engine/index.ts";
-import { hostsFile, interfacesFile, PROGRAM_ROOT, sysctlFile } from "#lab/machine/index.ts";
+import { hostsFile, IMAGE_ROOT, interfacesFile, PROGRAM_ROOT, sysctlFile } from "#lab/machine/index.ts";
 import { type ClusterPki, type KeyPair, kubeconfig } from "#lab/pki/index.ts";
 import { clusterTopology, type MachineModel } from "#lab/topology/index.ts";
 import { API_PORT, apiServerFlags, PKI, staticPodFiles } from "./staticPods.ts";
@@ -216,6 +216,7 @@ function kubeletProcess(node: NodeConfig): ProcessSpec {
       "--network-plugin=cni",
       "--cni-conf-dir=/etc/cni/net.d",
       "--cni-bin-dir=/opt/cni/bin",
+      `--image-folder=${IMAGE_ROOT}`,
     ],
     env: { PATH, HOME: "/root" },
     log: "/var/log/kubelet.log",

@@ -1,10 +1,11 @@
 import { isMap, isScalar, LineCounter, type Node, type Pair, parseDocument, type YAMLMap } from "yaml";
 import { PodwireError } from "#base/errors.ts";
 import { refuse } from "./checks.ts";
+import { checkImages } from "./images.ts";
 import type { ClusterInput } from "./model.ts";
 
 /** Keys of a configuration file and the type of each. */
-const KEYS: Readonly<Record<string, "string" | "number" | "nodes" | readonly string[]>> = {
+const KEYS: Readonly<Record<string, "string" | "number" | "nodes" | "images" | readonly string[]>> = {
   name: "string",
   nodes: "nodes",
   podCidr: "string",
@@ -15,6 +16,7 @@ const KEYS: Readonly<Record<string, "string" | "number" | "nodes" | readonly str
   example: ["online-store", "none"],
   outside: ["on", "off"],
   pods: "number",
+  images: "images",
   apiPort: "number",
   ingressPort: "number",
 };
@@ -44,6 +46,7 @@ export function parseConfigFile(text: string, file: string): ClusterInput {
   if (!isMap(root)) throw refuse(`${at(root)}: a configuration is a map of ${Object.keys(KEYS).join(", ")}`);
   checkMap(root, KEYS, at);
   checkNodes(root, at);
+  checkImages(root.get("images", true), at);
   return document.toJS() as ClusterInput;
 }
 
@@ -79,7 +82,7 @@ function checkMap(map: YAMLMap, keys: Readonly<Record<string, string | readonly 
 }
 
 function checkValue(key: string, node: Node | null, allowed: string | readonly string[], position: string): void {
-  if (allowed === "nodes") return;
+  if (allowed === "nodes" || allowed === "images") return;
   const value = isScalar(node) ? node.value : undefined;
   if (typeof allowed !== "string") {
     if (!allowed.includes(value as string))

@@ -8,6 +8,8 @@ export {
   controlPlane,
   defaults,
   dnsServiceAddress,
+  type ImageInput,
+  imageSettings,
   type NodeConfig,
   type NodeRole,
   resolveConfig,

@@ -1,4 +1,5 @@
 import { cidrNth, formatIp, parseNetwork } from "#base/ip.ts";
+import { defaultImageSettings, type ImageSettings } from "#images/index.ts";
 import { checkDomain, checkName, checkPort, refuse } from "./checks.ts";
 import { checkNodes, nodesOf, ROUTER } from "./nodes.ts";
 import { checkRanges, checkRoom, hostAddresses, ranges } from "./ranges.ts";
@@ -30,6 +31,8 @@ export interface ClusterConfig {
   readonly outside: boolean;
   /** Additional echo pods for measurements. */
   readonly pods: number;
+  /** Where images come from. */
+  readonly images: ImageSettings;
   /** Ports on the host that were asked for; absent = any free one. */
   readonly apiPort?: number;
   readonly ingressPort?: number;
@@ -47,8 +50,17 @@ export interface ClusterInput {
   readonly example?: "online-store" | "none";
   readonly outside?: "on" | "off";
   readonly pods?: number;
+  readonly images?: ImageInput;
   readonly apiPort?: number;
   readonly ingressPort?: number;
+}
+
+/** What is said of images: `strict`, or parts of the settings. */
+export type ImageInput = "strict" | Partial<ImageSettings>;
+
+/** The whole settings from what was given. */
+export function imageSettings(input: ImageInput | undefined): ImageSettings {
+  return { ...defaultImageSettings, ...(input === "strict" ? { strict: true } : input) };
 }
 
 /** The cluster of the notes (INVENTORY P01, V01, X02). */
@@ -128,6 +140,7 @@ export function resolveConfig(input: ClusterInput): ClusterConfig {
     example: ingress === "none" ? "none" : (input.example ?? "online-store"),
     outside: input.outside === "on",
     pods,
+    images: imageSettings(input.images),
     ...(input.apiPort === undefined ? {} : { apiPort: input.apiPort }),
     ...(input.ingressPort === undefined ? {} : { ingressPort: input.ingressPort }),
   };

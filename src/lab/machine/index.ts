@@ -1,6 +1,7 @@
 /** A lab machine's files and root file system. */
 export { buildEtc, hostsFile, interfacesFile, sysctlFile, systemAccounts, withToolAccounts } from "./etc.ts";
 export {
+  IMAGE_ROOT,
   labPaths,
   type MachineFolders,
   machineFolders,

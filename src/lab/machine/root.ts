@@ -6,6 +6,9 @@ import { LAB_ROOT } from "#lab/stage/index.ts";
 /** Folder of the program in every machine and pod. */
 export const PROGRAM_ROOT = "/opt/podwire";
 
+/** Folder of unpacked images (`layers`) and of the socket by which a node asks for them (`socket`) in every machine. */
+export const IMAGE_ROOT = "/var/lib/images";
+
 /** Folders below the lab's root that machines are made from. */
 export const labPaths = {
   usr: `${LAB_ROOT}/usr`,
@@ -13,6 +16,7 @@ export const labPaths = {
   program: `${LAB_ROOT}/dist`,
   node: `${LAB_ROOT}/node`,
   state: `${LAB_ROOT}/state`,
+  images: `${LAB_ROOT}/images`,
   /** An empty folder: the second layer that an overlay without an upper one needs. */
   empty: `${LAB_ROOT}/empty`,
   /** The /etc and /var that machines and pods start from. */
@@ -129,6 +133,8 @@ export function machineRoot(folders: MachineFolders, stateMount?: string): RootP
       shared(`${PROGRAM_ROOT}/dist`, labPaths.program),
       { target: `${PROGRAM_ROOT}/bin/node`, type: "bind", source: labPaths.node, readonly: true, nosuid: true },
       shared(`${PROGRAM_ROOT}/template`, labPaths.template),
+      // Read-only since before the lab was made, and locked so; not by an overlay, which would take whiteouts for its own.
+      { target: IMAGE_ROOT, type: "bind", source: labPaths.images, recursive: true, readonly: true, nodev: true },
       ...(stateMount === undefined
         ? []
         : [{ target: stateMount, type: "bind", source: labPaths.state, nosuid: true, nodev: true } as const]),

@@ -7,6 +7,7 @@ import type { Logger } from "#base/log.ts";
 import { createFileLogger } from "#base/logFile.ts";
 import { API_LISTENER, apiServerNames, clusterPlan, type PlanOptions } from "#lab/cluster/index.ts";
 import type { ClusterConfig } from "#lab/config/index.ts";
+import { ImageSupply } from "#lab/images/index.ts";
 import { createAll } from "#lab/manifests/index.ts";
 import { type ClusterPki, kubeconfig, makePki } from "#lab/pki/index.ts";
 import { StateDirectory } from "#lab/state/index.ts";
@@ -43,6 +44,7 @@ export class Cluster extends EventEmitter<Events> {
   #engine: EngineLink | undefined;
   #transport: Transport | undefined;
   #control: Server | undefined;
+  #images: ImageSupply | undefined;
   #exposer: NodePortExposer | undefined;
   /** As it is now: nodes come and go. */
   #config: ClusterConfig;
@@ -82,9 +84,10 @@ export class Cluster extends EventEmitter<Events> {
     const ingress = config.ingress === "none" ? undefined : await listenLocal(config.ingressPort, "--ingress-port");
     this.#ingressPort = (ingress?.address() as AddressInfo | undefined)?.port;
     await this.#serve(state);
+    this.#images = await ImageSupply.start(config.name, state.path, installation, config.images);
     const [engine, pki] = await Promise.all([
       EngineLink.start(
-        { ...installation, state: kept?.directory.disk ?? state.disk },
+        { ...installation, state: kept?.directory.disk ?? state.disk, images: this.#images.folders },
         "engine.cjs",
         join(state.path, "engine.log"),
       ),
@@ -284,6 +287,7 @@ export class Cluster extends EventEmitter<Events> {
     this.#control?.close();
     await this.#transport?.close();
     await this.#engine?.stop();
+    await this.#images?.stop();
     this.#state?.remove();
     this.#options.kept?.directory.close();
   }

@@ -16,11 +16,9 @@ import type {
   ProcessState,
   ToEngine,
 } from "#lab/engine/index.ts";
-import { enterStage, type IdPlan, LAB_ROOT, type StageSources } from "#lab/stage/index.ts";
+import { enterStage, type IdPlan, LAB_ROOT, labInit, type StageSources } from "#lab/stage/index.ts";
 import type { OutsideReply } from "./outside.ts";
 
-/** The first process of the lab. */
-const INIT = "/usr/bin/tini";
 /** How long the end of the lab's init may take before its parent is killed as well, in ms. */
 const REAP_MS = 1000;
 
@@ -114,9 +112,7 @@ export class EngineLink extends EventEmitter<Events> {
    * @throws PodwireError with the refusing program's own words
    */
   static async start(sources: StageSources, engineFile: string, log: string): Promise<EngineLink> {
-    if (![sources.tools, ""].some((root) => existsSync(`${root}${INIT}`)))
-      throw new PodwireError("NoInit", "every machine needs tini, which is not here; run: podwire doctor");
-    const init = `${LAB_ROOT}${INIT}`;
+    const init = labInit(sources.tools);
     const fd = openSync(log, "a", 0o600);
     try {
       const { child, ids } = await enterStage(

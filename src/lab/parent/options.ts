@@ -3,7 +3,7 @@ import type { StageSources } from "#lab/stage/index.ts";
 import type { KeptState } from "./kept.ts";
 
 /** Where the program's files are on the host. Absolute paths. */
-export interface Installation extends Omit<StageSources, "state"> {
+export interface Installation extends Omit<StageSources, "state" | "images"> {
   /** Folder with manifests/ and examples/. */
   readonly assets: string;
 }

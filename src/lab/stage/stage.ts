@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, statSync } from "node:fs";
 import type { Socket } from "node:net";
 import { PodwireError } from "#base/errors.ts";
 import { keepDescriptors } from "#kernel/process/index.ts";
@@ -20,6 +21,8 @@ export interface StageSources {
   readonly tools: string;
   /** Folder that outlives the lab's processes. */
   readonly state: string;
+  /** Unpacked images, which nobody in the lab can write to, and the folder of the socket by which they are asked for. */
+  readonly images?: { readonly layers: string; readonly socket: string };
 }
 
 /**
@@ -33,14 +36,14 @@ export interface StageSources {
  * Folders go by links without special characters, as a blank, colon or comma would end their names; one mount(8) makes
  * all mounts, since each start of it costs a millisecond.
  * The lab's files do not depend on who starts it: their umask may keep everything from the lab's own ids.
- * Arguments: program, node, tools, state, owner, then the command.
+ * Arguments: program, node, tools, state, layers, socket, owner, then the command.
  */
 const SETUP = `set -e
 umask 022
-program=$1 node=$2 tools=$3 state=$4 owner=$5; shift 5
+program=$1 node=$2 tools=$3 state=$4 layers=$5 socket=$6 owner=$7; shift 7
 lab=/run${LAB_ROOT}
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p $lab/state $lab/tools $lab/usr $lab/bin $lab/empty /run/old /run/usr /run/etc /run/dev /run/proc /run/sys
+mkdir -p $lab/state $lab/tools $lab/usr $lab/bin $lab/empty $lab/images/layers $lab/images/socket /run/old /run/usr /run/etc /run/dev /run/proc /run/sys
 mkdir -m 1777 /run/tmp
 : > $lab/node
 cp -R "$program" $lab/dist
@@ -48,13 +51,20 @@ chmod -R a+rX $lab/dist
 ln -s "\${node%/*}" $lab/from-node
 ln -s "$state" $lab/from-state
 ln -s "\${tools:-$lab/empty}" $lab/from-tools
-[ -z "$tools" ] || layers=$lab/from-tools/usr:
+ln -s "\${layers:-$lab/empty}" $lab/from-layers
+ln -s "\${socket:-$lab/empty}" $lab/from-socket
+over= shown=bind
+# In a user's lab the layers are read-only already, and flags of such a mount must not be named anew.
+[ "$owner" = 0 ] || shown=bind,ro
+[ -z "$tools" ] || over=$lab/from-tools/usr:
 cat > $lab/fstab <<END
 overlay $lab/bin overlay ro,lowerdir=$lab/from-node:$lab/empty
 $lab/bin/\${node##*/} $lab/node none bind
 $lab/from-state $lab/state none bind
 $lab/from-tools $lab/tools none bind
-overlay $lab/usr overlay ro,lowerdir=\${layers-}/usr:$lab/empty
+$lab/from-layers $lab/images/layers none $shown
+$lab/from-socket $lab/images/socket none $shown
+overlay $lab/usr overlay ro,lowerdir=$over/usr:$lab/empty
 $lab/usr /run/usr none bind
 /etc /run/etc none rbind
 /dev /run/dev none rbind
@@ -76,8 +86,50 @@ rmdir /old
 const SETUP_AS_ROOT = `${SETUP}exec setpriv --reuid "$owner" --regid "$owner" --clear-groups -- "$@"`;
 const SETUP_AS_USER = `${SETUP}exec "$@"`;
 
+/** The first process of the lab. */
+const INIT = "/usr/bin/tini";
+
+/**
+ * Where the lab's first process is, as a path inside.
+ * @param tools folder of additional tools, or an empty string
+ * @throws PodwireError "NoInit"
+ */
+export function labInit(tools: string): string {
+  if ([tools, ""].some((root) => existsSync(`${root}${INIT}`))) return `${LAB_ROOT}${INIT}`;
+  throw new PodwireError("NoInit", "every machine needs tini, which is not here; run: podwire doctor");
+}
+
 /** Says that the user namespace is there, waits for the id maps, goes on. */
 const MAP_SCRIPT = 'echo >&4; read -r _ <&4 || exit 125; exec "$@"';
+/**
+ * Shows a folder read-only at another place, in the outer user namespace. Where a mount namespace passes to a user
+ * namespace below, such a mount cannot be made writable again (mount_namespaces(7), locked flags); root's labs get that
+ * by their own set-up. Flags that the folder's own mount has from above are locked as well, and have to be named.
+ * Arguments: folder, place, then the command.
+ */
+const LOCK_SCRIPT = `set -e
+mount --bind -- "$1" "$2"
+for flags in ro ro,nodev ro,nosuid,nodev ro,nosuid,nodev,noexec; do
+  ! mount -o "remount,bind,$flags" -- "$2" 2>/dev/null || break
+done
+shift 2
+exec "$@"
+`;
+/** Folders of every machine (FHS 3.0) that can be covered while a lab is set up. */
+const PLACES = ["/media", "/srv", "/mnt", "/opt"];
+
+/**
+ * Where layers can be shown: nowhere near what a lab is made from, since the kernel makes no overlay of a folder with
+ * a locked mount in it (fs/namespace.c, clone_private_mount).
+ */
+function placeFor({ program, node, tools, state, images }: StageSources): string | undefined {
+  const sources = [program, node, tools, state, images?.layers ?? "", images?.socket ?? ""];
+  return PLACES.find((place) => {
+    const isFree = sources.every((source) => source !== place && !source.startsWith(`${place}/`));
+    return isFree && (statSync(place, { throwIfNoEntry: false })?.isDirectory() ?? false);
+  });
+}
+
 const LAST_MAP_SCRIPT = `${MAP_SCRIPT} 4<&-`;
 
 /** Everything of the lab lives in these; the death of this process kills all of them. */
@@ -134,9 +186,13 @@ function nodeEnvironment(): Record<string, string> {
   return options ? { NODE_OPTIONS: options } : {};
 }
 
-function rootArgv({ program, node, tools, state }: StageSources, inner: readonly string[]): string[] {
-  const uid = String(ROOT_LAB_IDS.first);
-  const script = ["/bin/sh", "-c", SETUP_AS_ROOT, "sh", program, node, tools, state, uid];
+/** Arguments of the set-up's script. */
+function setupWords({ program, node, tools, state, images }: StageSources, owner: string): string[] {
+  return [program, node, tools, state, images?.layers ?? "", images?.socket ?? "", owner];
+}
+
+function rootArgv(sources: StageSources, inner: readonly string[]): string[] {
+  const script = ["/bin/sh", "-c", SETUP_AS_ROOT, "sh", ...setupWords(sources, String(ROOT_LAB_IDS.first))];
   const gate = ["unshare", "--user", "--", "/bin/sh", "-c", LAST_MAP_SCRIPT, "sh"];
   // The files of root's own control group are not those of the lab's ids: a namespace to mount it in does no harm.
   return ["unshare", "--mount", "--propagation", "private", "--", ...script, ...gate, ...inner, "--cgroup", "--"];
@@ -146,11 +202,15 @@ function rootArgv({ program, node, tools, state }: StageSources, inner: readonly
  * An outer user namespace, whose bounds hold for the one in it (see {@link Bounds}), and the lab's own. The namespace
  * of control groups belongs to the outer one: it hides the path of our own group, and nobody inside can mount it.
  */
-function userArgv({ program, node, tools, state }: StageSources, inner: readonly string[]): string[] {
-  const script = ["/bin/sh", "-c", SETUP_AS_USER, "sh", program, node, tools, state, "0"];
+function userArgv(sources: StageSources, inner: readonly string[]): string[] {
+  const { images } = sources;
+  const place = images && placeFor(sources);
+  const shown = images && place !== undefined ? { ...sources, images: { ...images, layers: place } } : sources;
+  const script = ["/bin/sh", "-c", SETUP_AS_USER, "sh", ...setupWords(shown, "0")];
   const gate = (words: string): string[] => ["--", "/bin/sh", "-c", words, "sh"];
-  const outer = ["unshare", "--user", "--cgroup", ...gate(MAP_SCRIPT)];
-  return [...outer, "unshare", "--user", ...gate(LAST_MAP_SCRIPT), ...inner, "--", ...script];
+  const outer = ["unshare", "--user", "--cgroup", ...(place === undefined ? [] : ["--mount"]), ...gate(MAP_SCRIPT)];
+  const locked = images && place !== undefined ? ["/bin/sh", "-c", LOCK_SCRIPT, "sh", images.layers, place] : [];
+  return [...outer, ...locked, "unshare", "--user", ...gate(LAST_MAP_SCRIPT), ...inner, "--", ...script];
 }
 
 function gateOpened(child: ChildProcess, gate: Socket): Promise<void> {

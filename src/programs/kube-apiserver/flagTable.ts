@@ -9,6 +9,26 @@ export interface FlagRule {
   readonly help: string;
 }
 
+/** The admission plugins of kube-apiserver that are there, all of them always on. */
+export const admissionPlugins: readonly string[] = [
+  "CertificateApproval",
+  "CertificateSigning",
+  "CertificateSubjectRestriction",
+  "DefaultIngressClass",
+  "DefaultStorageClass",
+  "DefaultTolerationSeconds",
+  "LimitRanger",
+  "NamespaceLifecycle",
+  "NodeRestriction",
+  "PodSecurity",
+  "Priority",
+  "ResourceQuota",
+  "RuntimeClass",
+  "ServiceAccount",
+  "StorageObjectInUseProtection",
+  "TaintNodesByCondition",
+];
+
 /** Flags by section, in the order of the help. Names and meanings are kube-apiserver's where nothing else is said. */
 export const sections: Readonly<Record<string, Readonly<Record<string, FlagRule>>>> = {
   Serving: {
@@ -30,6 +50,11 @@ export const sections: Readonly<Record<string, Readonly<Record<string, FlagRule>
     },
     "tls-cert-file": { type: "string", value: "file", help: "serving certificate, with its chain" },
     "tls-private-key-file": { type: "string", value: "file", help: "its key" },
+    "tls-min-version": {
+      type: "string",
+      value: "version",
+      help: "VersionTLS12 is what there is: clients choose 1.2 or 1.3. Others are refused.",
+    },
     "listen-fd": {
       type: "list",
       value: "n",
@@ -81,6 +106,13 @@ export const sections: Readonly<Record<string, Readonly<Record<string, FlagRule>
       type: "list",
       value: "modes",
       help: "Node, RBAC, AlwaysAllow, AlwaysDeny, asked in this order. Default Node,RBAC (upstream: AlwaysAllow).",
+    },
+  },
+  Admission: {
+    "enable-admission-plugins": {
+      type: "list",
+      value: "names",
+      help: `plugins that have to be there; a start without one is refused. These are, and always on: ${admissionPlugins.join(", ")}.`,
     },
   },
   Nodes: {
@@ -141,7 +173,6 @@ export const sections: Readonly<Record<string, Readonly<Record<string, FlagRule>
 /** Flags of kube-apiserver that are taken and change nothing, each with the reason that a start logs. */
 export const withoutEffect: Readonly<Record<string, string>> = {
   "allow-privileged": "pods decide",
-  "enable-admission-plugins": "the plugins that are there are always on",
   "disable-admission-plugins": "the plugins that are there are always on",
   "enable-aggregator-routing": "there is no aggregation of other API servers",
   "proxy-client-cert-file": "there is no aggregation of other API servers",
@@ -156,15 +187,13 @@ export const withoutEffect: Readonly<Record<string, string>> = {
   "max-requests-inflight": "requests are taken one after the other",
   "max-mutating-requests-inflight": "requests are taken one after the other",
   "enable-priority-and-fairness": "requests are taken one after the other",
-  "min-request-timeout": "a watch ends when its client goes",
-  "request-timeout": "no request of this server waits",
+  "min-request-timeout": "a watch without timeoutSeconds ends after 30 to 60 minutes",
+  "request-timeout": "a request's body has 60 s to arrive, and no ordinary request waits for anything else",
   "default-watch-cache-size": "every object is in memory",
   "watch-cache": "every object is in memory",
   "feature-gates": "features are those of 1.36 that are there",
   "runtime-config": "every API that is there is served",
   "emulated-version": "the version is 1.36",
-  "tls-min-version": "it is TLS 1.2",
-  "tls-cipher-suites": "they are the TLS library's",
   profiling: "there is none",
   "contention-profiling": "there is none",
   "shutdown-delay-duration": "a stop ends at once",
@@ -196,6 +225,7 @@ export const refused: Readonly<Record<string, string>> = {
   "audit-webhook-config-file": "audit logs are not there",
   "admission-control-config-file": "admission plugins have no configuration",
   "egress-selector-config-file": "connections to nodes are direct",
+  "tls-cipher-suites": "the suites are the TLS library's and cannot be chosen",
   "tls-sni-cert-key": "one serving certificate is all there is",
   "service-account-signing-endpoint": "tokens are signed by a key file",
 };

@@ -58,9 +58,35 @@ describe("command line of kube-apiserver", () => {
       ["--etcd-servers=https://127.0.0.1:2379"],
       "--etcd-servers: etcd as the store is not there yet; this server keeps its objects in --data-dir",
     ],
+    [
+      ["--tls-min-version=VersionTLS13"],
+      'invalid argument for --tls-min-version: "VersionTLS13"; allowed are VersionTLS12',
+    ],
+    [
+      ["--tls-cipher-suites=TLS_AES_128_GCM_SHA256"],
+      "--tls-cipher-suites: the suites are the TLS library's and cannot be chosen",
+    ],
     [["--audit-log-path=/x"], "--audit-log-path: audit logs are not there"],
   ])("says what is wrong with %j", (argv, message) => {
     expect(() => parseFlags(argv)).toThrow(new FlagError(message));
+  });
+
+  it("takes admission plugins that are there and names them where one is not", () => {
+    expect(
+      parseFlags(["--enable-admission-plugins=NodeRestriction,PodSecurity", "--tls-min-version=VersionTLS12"]),
+    ).toEqual(parseFlags([]));
+    expect(() =>
+      parseFlags(["--enable-admission-plugins=NodeRestriction,AlwaysPullImages,ImagePolicyWebhook"]),
+    ).toThrow(
+      /^invalid argument for --enable-admission-plugins: AlwaysPullImages, ImagePolicyWebhook not there; those that are there are always on: CertificateApproval, .*TaintNodesByCondition$/,
+    );
+  });
+
+  it("says how long requests and watches may take", () => {
+    expect(parseFlags(["--request-timeout=1m", "--min-request-timeout=1800"]).ignored).toEqual([
+      "--request-timeout: a request's body has 60 s to arrive, and no ordinary request waits for anything else",
+      "--min-request-timeout: a watch without timeoutSeconds ends after 30 to 60 minutes",
+    ]);
   });
 
   it("tells which flags have no effect, and why", () => {

@@ -1,4 +1,5 @@
 import { FlagReader } from "./flagReader.ts";
+import { admissionPlugins } from "./flagTable.ts";
 
 /** Values of --durability. */
 export type DurabilityFlag = "process" | "disk";
@@ -51,6 +52,7 @@ const modes: readonly string[] = ["Node", "RBAC", "AlwaysAllow", "AlwaysDeny"];
 /** Reads the command line. @throws FlagError */
 export function parseFlags(argv: readonly string[]): Flags {
   const flags = new FlagReader(argv);
+  checkEffects(flags);
   const issuers = flags.list("service-account-issuer");
   const optional = {
     bindAddress: flags.text("bind-address"),
@@ -90,6 +92,17 @@ export function parseFlags(argv: readonly string[]): Flags {
     verbosity: flags.number("v") ?? 2,
     ignored: flags.ignored,
   };
+}
+
+/** Throws FlagError for values whose effect is missing: a start that says nothing would pretend it. */
+function checkEffects(flags: FlagReader): void {
+  flags.oneOf("tls-min-version", ["VersionTLS12"]);
+  const missing = flags.list("enable-admission-plugins").filter((name) => !admissionPlugins.includes(name));
+  if (missing.length > 0)
+    throw flags.error(
+      "enable-admission-plugins",
+      `${missing.join(", ")} not there; those that are there are always on: ${admissionPlugins.join(", ")}`,
+    );
 }
 
 const orElse = (values: string[], value: string): string[] => (values.length > 0 ? values : [value]);

@@ -29,17 +29,22 @@ export async function commandOn(
   return [...machineCommand(lab, init, userInfo().uid), ...env, ...command];
 }
 
-/** Runs a command on a machine with this process's streams. @returns its exit code */
-async function enter(
+/**
+ * Runs a command on a machine with this process's streams.
+ * @param through words before what enters the machine
+ * @returns its exit code
+ */
+export async function enter(
   name: string,
   machine: string,
   command: readonly string[],
   streams = ownStreams(),
+  through: readonly string[] = [],
 ): Promise<number> {
   const line = await commandOn(name, machine, command);
   keepDescriptors();
   leaveSessionKeyring();
-  return runForeign(line, streams);
+  return runForeign([...through, ...line], streams);
 }
 
 /** `podwire exec NODE -- COMMAND` */

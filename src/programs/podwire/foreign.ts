@@ -58,7 +58,7 @@ export function runForeign(command: readonly string[], streams: Streams): Promis
 
 /** script(1) makes the terminal, tells it our size, and carries the characters. */
 function onTerminal(command: readonly string[]): Promise<number> {
-  const script = ["script", "--quiet", "--return", "--command", shellWords(command), "/dev/null"];
+  const script = ["script", "--quiet", "--return", "--command", `exec ${shellWords(command)}`, "/dev/null"];
   // It starts the command by $SHELL, which may be any program.
   const child = start(script, { stdio: "inherit", env: { ...process.env, SHELL: "/bin/sh" } });
   // On our own terminal script reads every key; a signal sent to us alone ends it, and with it the terminal.

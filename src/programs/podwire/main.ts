@@ -3,8 +3,10 @@ import { nodeOptions, programFile } from "#base/entry.ts";
 import { PodwireError } from "#base/errors.ts";
 import { checkName, defaults } from "#lab/config/index.ts";
 import { runExec, runShell } from "./enter.ts";
+import { addImages } from "./imageCommands.ts";
 import { type NodeAction, runNodeAdd, runNodeChange } from "./node.ts";
 import { runDown, runKubeconfig, runStatus } from "./query.ts";
+import { addRun } from "./runCommands.ts";
 import { runUp, type UpFlags } from "./up.ts";
 
 /** Exit code of a command line that is not understood. */
@@ -96,6 +98,8 @@ function program(): Command {
       const { runDoctorCommand } = await import("./doctor.ts");
       process.exit(await runDoctorCommand(flags));
     });
+  addImages(podwire);
+  addRun(podwire, nameOption, integer);
   podwire
     .command("dns [flags...]")
     .description("serve DNS on this machine as a Corefile says; flags are CoreDNS' own (-conf, -dns.port, …)")
@@ -118,7 +122,7 @@ function program(): Command {
       const file = programFile("kube-apiserver");
       process.execve?.(process.execPath, [process.execPath, ...nodeOptions, file, ...flags], process.env);
     });
-  for (const command of podwire.commands) {
+  for (const command of podwire.commands.filter(({ commands }) => commands.length === 0)) {
     const names = command.options.map((option) => option.long).join(", ");
     command.showHelpAfterError(`(podwire ${command.name()} ${command.usage()}; options are ${names})`);
   }

@@ -25,7 +25,7 @@ export function quotasIn(store: Store, namespace: string): Quota[] {
 /** The amounts that a quota limits. */
 export function onlyOf(quota: Quota, amounts: Amounts): Amounts {
   const hard = quota.spec?.hard ?? {};
-  return Object.fromEntries(Object.entries(amounts).filter(([name]) => name in hard));
+  return Object.fromEntries(Object.entries(amounts).filter(([name]) => Object.hasOwn(hard, name)));
 }
 
 /** Counts what is used of quotas, by all objects that are stored. */

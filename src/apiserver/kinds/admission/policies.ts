@@ -35,6 +35,7 @@ export const validatingAdmissionPolicy = defineKind<Stored<V1ValidatingAdmission
   kind: "ValidatingAdmissionPolicy",
   plural: "validatingadmissionpolicies",
   type: "admissionregistration.v1.ValidatingAdmissionPolicy",
+  unconditionalUpdate: false,
   status: true,
   columns: columns("Name", "Validations#", "ParamKind", "Age"),
   row: (o, now) => [
@@ -86,6 +87,7 @@ export const mutatingAdmissionPolicy = defineKind<Stored<V1MutatingAdmissionPoli
   kind: "MutatingAdmissionPolicy",
   plural: "mutatingadmissionpolicies",
   type: "admissionregistration.v1.MutatingAdmissionPolicy",
+  unconditionalUpdate: false,
   columns: columns("Name", "Mutations#", "ParamKind", "Age"),
   row: (o, now) => [
     o.metadata.name,
@@ -182,6 +184,7 @@ export const validatingAdmissionPolicyBinding = defineKind<Stored<V1ValidatingAd
   kind: "ValidatingAdmissionPolicyBinding",
   plural: "validatingadmissionpolicybindings",
   type: "admissionregistration.v1.ValidatingAdmissionPolicyBinding",
+  unconditionalUpdate: false,
   validate(o, errors) {
     validateBinding(o, errors);
     const actions = o.spec?.validationActions ?? [];
@@ -206,6 +209,7 @@ export const mutatingAdmissionPolicyBinding = defineKind<Stored<V1MutatingAdmiss
   kind: "MutatingAdmissionPolicyBinding",
   plural: "mutatingadmissionpolicybindings",
   type: "admissionregistration.v1.MutatingAdmissionPolicyBinding",
+  unconditionalUpdate: false,
   validate: validateBinding,
 });
 

@@ -43,6 +43,7 @@ export const validatingWebhookConfiguration = defineKind<Configuration>({
   kind: "ValidatingWebhookConfiguration",
   plural: "validatingwebhookconfigurations",
   type: "admissionregistration.v1.ValidatingWebhookConfiguration",
+  unconditionalUpdate: false,
   defaults: (o) => o.webhooks?.forEach(defaultWebhook),
 });
 
@@ -52,6 +53,7 @@ export const mutatingWebhookConfiguration = defineKind<Configuration>({
   kind: "MutatingWebhookConfiguration",
   plural: "mutatingwebhookconfigurations",
   type: "admissionregistration.v1.MutatingWebhookConfiguration",
+  unconditionalUpdate: false,
   defaults(o) {
     for (const webhook of o.webhooks ?? []) {
       defaultWebhook(webhook);

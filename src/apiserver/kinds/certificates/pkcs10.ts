@@ -28,6 +28,11 @@ function readDer(bytes: Buffer, at = 0): Der {
 /** The values inside a SEQUENCE. */
 function sequence(der: Der): Der[] {
   if (der.tag !== 0x30) throw new RangeError("asn1: structure error: tags don't match");
+  return itemsOf(der);
+}
+
+/** The values inside a SEQUENCE or SET. */
+function itemsOf(der: Der): Der[] {
   const items: Der[] = [];
   for (let at = 0; at < der.value.length; ) {
     const item = readDer(der.value, at);
@@ -82,4 +87,34 @@ export function requestProblem(base64: string): string | undefined {
     if (error instanceof RangeError) return error.message;
     return "x509: unsupported or malformed public key";
   }
+}
+
+/** The object identifier of organizationName (2.5.4.10), hexadecimal contents. */
+const ORGANIZATION = "55040a";
+
+/**
+ * The organizations (O) that a PKCS#10 request's subject names; none of one that is not well-formed.
+ * @param base64 spec.request: the PEM text in base64
+ */
+export function organizationsOf(base64: string): string[] {
+  const match = pemPattern.exec(Buffer.from(base64, "base64").toString("latin1"));
+  if (!match) return [];
+  try {
+    const info = required(sequence(readDer(Buffer.from(match[2] as string, "base64"))), 0);
+    // Name ::= SEQUENCE OF SET OF SEQUENCE { type, value } (RFC 5280 4.1.2.4).
+    return sequence(required(sequence(info), 1))
+      .flatMap(itemsOf)
+      .map(itemsOf)
+      .filter((attribute) => required(attribute, 0).value.toString("hex") === ORGANIZATION)
+      .map((attribute) => textOf(required(attribute, 1)));
+  } catch (error) {
+    if (error instanceof RangeError) return [];
+    throw error;
+  }
+}
+
+/** A DER text: BMPString (tag 30) has two bytes a character. */
+function textOf({ tag, value }: Der): string {
+  if (tag !== 0x1e) return value.toString("utf8");
+  return value.length % 2 === 0 ? Buffer.from(value).swap16().toString("utf16le") : "";
 }

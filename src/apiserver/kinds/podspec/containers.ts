@@ -36,8 +36,9 @@ export function validateAllContainers(around: Around, errors: FieldErrors): void
     validateInit(c, graceOf(spec), at, errors);
     validateHostPorts([c], `${path}.initContainers`, errors, i);
   });
+  const targets = new Set([...(spec.containers ?? []), ...(spec.initContainers ?? [])].map(({ name }) => name));
   spec.ephemeralContainers?.forEach((c, i) => {
-    validateEphemeral(around, c, names, `${path}.ephemeralContainers[${i}]`, errors);
+    validateEphemeral(around, c, { names, targets }, `${path}.ephemeralContainers[${i}]`, errors);
   });
 }
 
@@ -66,15 +67,13 @@ const notEphemeral = [
 function validateEphemeral(
   around: Around,
   c: V1EphemeralContainer,
-  names: Set<string>,
+  { names, targets }: { readonly names: Set<string>; readonly targets: ReadonlySet<string> },
   at: string,
   errors: FieldErrors,
 ): void {
   validateContainer(around, c as V1Container, at, errors);
   noteName(c as V1Container, at, names, errors);
-  const { spec } = around;
-  const known = [...(spec.containers ?? []), ...(spec.initContainers ?? [])].map(({ name }) => name);
-  if (c.targetContainerName && !known.includes(c.targetContainerName))
+  if (c.targetContainerName && !targets.has(c.targetContainerName))
     errors.notFound(`${at}.targetContainerName`, c.targetContainerName);
   const forbidden = "cannot be set for an Ephemeral Container";
   for (const field of notEphemeral) if (c[field] !== undefined) errors.forbidden(`${at}.${field}`, forbidden);
@@ -151,6 +150,8 @@ function validateHostPorts(containers: readonly V1Container[], path: string, err
 
 function validateMounts(c: V1Container, volumes: ReadonlyMap<string, V1Volume>, at: string, errors: FieldErrors): void {
   const paths = new Set<string>();
+  const devices = new Set(c.volumeDevices?.map(({ name }) => name));
+  const devicePaths = new Set(c.volumeDevices?.map(({ devicePath }) => devicePath));
   c.volumeMounts?.forEach((mount, i) => {
     const path = `${at}.volumeMounts[${i}]`;
     if (!mount.name) errors.required(`${path}.name`);
@@ -158,9 +159,8 @@ function validateMounts(c: V1Container, volumes: ReadonlyMap<string, V1Volume>, 
     if (!mount.mountPath) errors.required(`${path}.mountPath`);
     if (paths.has(mount.mountPath)) errors.invalid(`${path}.mountPath`, mount.mountPath, "must be unique");
     paths.add(mount.mountPath);
-    if (c.volumeDevices?.some((d) => d.name === mount.name))
-      errors.invalid(`${path}.name`, mount.name, "must not already exist in volumeDevices");
-    if (c.volumeDevices?.some((d) => d.devicePath === mount.mountPath))
+    if (devices.has(mount.name)) errors.invalid(`${path}.name`, mount.name, "must not already exist in volumeDevices");
+    if (devicePaths.has(mount.mountPath))
       errors.invalid(`${path}.mountPath`, mount.mountPath, "must not already exist as a path in volumeDevices");
     if (mount.subPath) validateDescending(mount.subPath, `${at}.volumeMounts.subPath`, errors);
     if (mount.subPathExpr) {

@@ -140,3 +140,82 @@ describe("warnings of writes", () => {
     ]);
   });
 });
+
+describe("warnings of ports", () => {
+  const ports = (...all: object[]) => told({}, { ports: all.map((p) => ({ protocol: "TCP", ...p })) });
+  const at = (i: number) => `spec.containers[0].ports[${i}]`;
+  const warns = (i: number, how: string, other: number) => `${at(i)}: ${how} port definition with ${at(other)}`;
+
+  // Expected: the rules of warningsForPodSpec (pkg/api/pod/warnings.go), and cases of its test.
+  it.each<[string, object[], string[]]>([
+    [
+      "other numbers and protocols",
+      [{ containerPort: 1 }, { containerPort: 2 }, { containerPort: 1, protocol: "UDP" }],
+      [],
+    ],
+    [
+      "the same again, with each before it",
+      [{ containerPort: 80 }, { containerPort: 80 }, { containerPort: 80 }],
+      [warns(1, "duplicate", 0), warns(2, "duplicate", 0), warns(2, "duplicate", 1)],
+    ],
+    [
+      "a port of the host on one side",
+      [{ containerPort: 80, hostPort: 80 }, { containerPort: 80 }, { containerPort: 80, hostPort: 81 }],
+      [warns(1, "overlapping", 0), warns(2, "overlapping", 1)],
+    ],
+    [
+      "one port of the host, at an address and at all",
+      [
+        { containerPort: 80, hostPort: 80, hostIP: "10.0.0.1" },
+        { containerPort: 80, hostPort: 80 },
+        { containerPort: 80, hostPort: 80, hostIP: "10.0.0.2" },
+      ],
+      [warns(1, "dangerously ambiguous", 0), warns(2, "dangerously ambiguous", 1)],
+    ],
+    [
+      "all at once, in the order of the ports before",
+      [
+        { containerPort: 80, hostPort: 80, hostIP: "10.0.0.1" },
+        { containerPort: 80, hostIP: "10.0.0.1" },
+        { containerPort: 80, hostPort: 80, hostIP: "10.0.0.1" },
+        { containerPort: 80, hostPort: 80 },
+      ],
+      [
+        warns(1, "overlapping", 0),
+        warns(2, "duplicate", 0),
+        warns(2, "overlapping", 1),
+        warns(3, "dangerously ambiguous", 0),
+        warns(3, "overlapping", 1),
+        warns(3, "dangerously ambiguous", 2),
+      ],
+    ],
+  ])("%s", (_, all, expected) => expect(ports(...all)).toEqual(expected));
+
+  it("of 30,000 ports are no more than an answer shows", () => {
+    const some = ports(...Array.from({ length: 30_000 }, () => ({ containerPort: 80 })));
+    expect(some.slice(0, 3)).toEqual([warns(1, "duplicate", 0), warns(2, "duplicate", 0), warns(2, "duplicate", 1)]);
+    expect(some.join("").length).toBeGreaterThan(4096);
+    expect(some.length).toBeLessThan(200);
+  });
+
+  it("of 1,000 equal ports are told in a header that clients take", async () => {
+    const local = await startLocalServer();
+    const all = Array.from({ length: 1000 }, () => ({ containerPort: 80 }));
+    const { status, headers } = await ask(local.api, "POST", "/apis/apps/v1/namespaces/default/deployments", {
+      metadata: { name: "many" },
+      spec: {
+        selector: { matchLabels: { a: "b" } },
+        template: {
+          metadata: { labels: { a: "b" } },
+          spec: { containers: [{ name: "c", image: "x", ports: all }] },
+        },
+      },
+    });
+    await local.server.stop();
+    expect(status).toBe(201);
+    expect(headers.warning).toContain(
+      `spec.template.${warns(1, "duplicate", 0).replace("with ", "with spec.template.")}`,
+    );
+    expect(headers.warning?.length).toBeLessThan(8192);
+  });
+});

@@ -1,6 +1,5 @@
 import type {
   V1Container,
-  V1ContainerPort,
   V1EnvVar,
   V1NodeSelectorTerm,
   V1PodSpec,
@@ -10,6 +9,7 @@ import type {
 import { parseQuantity, scaledQuantity } from "#base/quantity.ts";
 import type { Meta } from "../../object.ts";
 import { dnsLabel } from "../names.ts";
+import { type Placed, portWarnings } from "./port-warnings.ts";
 
 /**
  * What is valid in a pod and hardly meant: texts for Warning headers.
@@ -83,8 +83,6 @@ export function podWarnings(pod: { metadata: Pick<Meta, "annotations">; spec: V1
     );
   return out;
 }
-
-type Placed = readonly [container: V1Container, path: string];
 
 function containersAt(spec: V1PodSpec, path: string): Placed[] {
   return (["initContainers", "containers"] as const).flatMap((list) =>
@@ -182,24 +180,4 @@ function hidden(env: readonly V1EnvVar[], path: string): string[] {
     seen.add(name);
     return [];
   });
-}
-
-function portWarnings(containers: readonly Placed[]): string[] {
-  const all = containers.flatMap(([{ ports = [] }, path]) =>
-    ports.map((port, i) => ({ port, path: `${path}.ports[${i}]` })),
-  );
-  return all.flatMap(({ port, path }, i) =>
-    all.slice(0, i).flatMap((other) => {
-      const relation = portRelation(port, other.port);
-      return relation ? [`${path}: ${relation} port definition with ${other.path}`] : [];
-    }),
-  );
-}
-
-function portRelation(a: V1ContainerPort, b: V1ContainerPort): string | undefined {
-  if (a.containerPort !== b.containerPort || a.protocol !== b.protocol) return undefined;
-  const [hostA, hostB, ipA, ipB] = [a.hostPort ?? 0, b.hostPort ?? 0, a.hostIP ?? "", b.hostIP ?? ""];
-  if (hostA === hostB && ipA === ipB) return "duplicate";
-  if (hostA === 0 || hostB === 0) return "overlapping";
-  return hostA === hostB && (ipA === "") !== (ipB === "") ? "dangerously ambiguous" : undefined;
 }

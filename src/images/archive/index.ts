@@ -1,0 +1,2 @@
+/** Images out of files. */
+export { loadImages } from "./load.ts";

@@ -1,0 +1,3 @@
+/** What speaks to registries. */
+export { type FetchedManifest, RegistryClient } from "./client.ts";
+export { defaultHttpOptions, Http, type HttpOptions } from "./http.ts";
