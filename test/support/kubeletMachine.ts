@@ -189,10 +189,10 @@ export class KubeletMachine {
     return tlsConnect({ socket, cert, key, rejectUnauthorized: false });
   }
 
-  /** GET of the agent's server, with the API server's certificate. */
-  get(path: string): Promise<{ status: number; body: string }> {
+  /** Asks the agent's server, with the API server's certificate. */
+  get(path: string, method = "GET"): Promise<{ status: number; body: string }> {
     return new Promise((resolve, reject) => {
-      const request = httpRequest({ path, createConnection: () => this.#connection() }, (response) => {
+      const request = httpRequest({ path, method, createConnection: () => this.#connection() }, (response) => {
         let body = "";
         response.on("data", (chunk: Buffer) => (body += chunk.toString()));
         response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));

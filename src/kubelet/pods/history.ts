@@ -54,7 +54,9 @@ export class ContainerHistory {
   }
 
   /** A run begins. */
-  begin(run: Pick<ContainerRecord, "id" | "image" | "imageId" | "imageUser" | "stopSignal" | "logPath">): void {
+  begin(
+    run: Pick<ContainerRecord, "id" | "image" | "imageId" | "imageUser" | "stopSignal" | "logPath" | "isLight">,
+  ): void {
     const last = this.#record?.ended ?? this.#record?.last;
     this.#record = {
       ...run,

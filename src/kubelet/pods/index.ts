@@ -1,6 +1,7 @@
 /** The pods of a node. */
 export type { ObjectReader, PodDeps, PodNetwork, PodServers, ServedContainer } from "./deps.ts";
 export { execOutput } from "./hooks.ts";
+export { noProcess } from "./light.ts";
 export { PodManager } from "./manager.ts";
 export { PodRecords, type SandboxRecord } from "./record.ts";
 export { containerSecurity } from "./security.ts";

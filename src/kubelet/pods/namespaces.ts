@@ -4,6 +4,7 @@ import { SysError } from "#kernel/ffi/index.ts";
 import type { Child } from "#kernel/process/index.ts";
 import type { ContainerSpec, ProcessRuntime, RunningContainer, SharedNamespaces } from "../runtime/index.ts";
 import { ContainerConfigError } from "../spec/env.ts";
+import { noProcess } from "./light.ts";
 
 const SIGKILL = 9;
 
@@ -51,6 +52,7 @@ export class PodNamespaces {
     if (!name) return undefined;
     const running = this.#find(name);
     if (!running) throw new ContainerConfigError(`unable to find target container ${name}`);
+    if (running.isLight) throw new ContainerConfigError(noProcess(`container ${name} has no processes to look at`));
     return running;
   }
 
@@ -63,6 +65,7 @@ export class PodNamespaces {
 
   /** A container that runs already. */
   add(running: RunningContainer): void {
+    if (running.isLight) return;
     this.#members.add(running);
     void running.exit.then(() => this.#members.delete(running));
   }

@@ -1,10 +1,11 @@
 import type { Container, Pod } from "#api/index.ts";
 import type { ContainerImage } from "../images/index.ts";
 import { containerLogPath } from "../logs/index.ts";
-import type { ContainerSpec } from "../runtime/index.ts";
+import type { ContainerSpec, RunningContainer } from "../runtime/index.ts";
 import { ContainerConfigError, containerEnv, expand } from "../spec/env.ts";
 import { hostsFile, podHostname, resolvConf } from "../spec/files.ts";
 import type { PodDeps } from "./deps.ts";
+import { type PodLightness, prepareLight } from "./light.ts";
 import type { PodNamespaces } from "./namespaces.ts";
 import type { SandboxRecord } from "./record.ts";
 import { containerSecurity } from "./security.ts";
@@ -17,6 +18,7 @@ export interface PodSetup {
   readonly podIPs: readonly string[];
   readonly volumes: Pick<PodStorage, "mountsOf">;
   readonly namespaces: Pick<PodNamespaces, "start" | "add" | "targetOf">;
+  readonly lightness: Pick<PodLightness, "includes">;
 }
 
 /** Command line of a container: `command` replaces entrypoint and cmd, `args` replaces cmd (API, Container.command). */
@@ -64,8 +66,11 @@ async function environment(deps: PodDeps, pod: Pod, container: Container, image:
 
 /** All that is needed to start one run of a container, and the arguments for the server behind it. */
 export interface Prepared {
-  readonly spec: ContainerSpec;
+  readonly spec: Pick<ContainerSpec, "id" | "netns" | "logPath">;
   readonly servedArgs: readonly string[];
+  readonly isLight?: true;
+  /** @param target whose processes it sees */
+  start(target: RunningContainer | undefined): Promise<RunningContainer>;
 }
 
 /**
@@ -81,6 +86,10 @@ export async function prepareContainer(
   run: { readonly id: string; readonly count: number },
 ): Promise<Prepared> {
   const env = await environment(deps, pod, container, image, setup);
+  if (setup.lightness.includes(pod, container)) {
+    const { start, ...spec } = prepareLight(deps, pod, container, setup.sandbox?.netns, run);
+    return { spec, servedArgs: servedArguments(container, env), isLight: true, start };
+  }
   const security = containerSecurity(pod, container, image);
   const hostname = podHostname(pod, deps.node.name, deps.dns.clusterDomain);
   const served = image.served !== undefined;
@@ -108,5 +117,6 @@ export async function prepareContainer(
     sysctls: ipcSysctls(pod),
     logPath: containerLogPath(deps.logFolders, pod, container.name, run.count),
   };
-  return { spec, servedArgs: served ? servedArguments(container, env) : [] };
+  const servedArgs = served ? servedArguments(container, env) : [];
+  return { spec, servedArgs, start: (target) => setup.namespaces.start(spec, target) };
 }

@@ -19,6 +19,8 @@ export interface ContainerRecord {
   readonly stopSignal?: number;
   /** What the node's serving process was told, for a container that it answers for. */
   readonly served?: ServedContainer;
+  /** It has no process. */
+  readonly isLight?: true;
   /** How the latest run ended, if it has. */
   readonly ended?: ContainerState["terminated"];
   /** How the run before it ended. */

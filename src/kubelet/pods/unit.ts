@@ -8,6 +8,7 @@ import { ContainerHealth } from "./health.ts";
 import { ContainerHistory, type RestartPolicy, type RunEnd } from "./history.ts";
 import { postStart } from "./hooks.ts";
 import { forgetPreviousRun } from "./leftovers.ts";
+import { adoptLight } from "./light.ts";
 import { linkLog, unlinkLog } from "./logLinks.ts";
 import type { UnitPod } from "./owner.ts";
 import { type Prepared, prepareContainer } from "./prepare.ts";
@@ -123,7 +124,8 @@ export class ContainerUnit {
     if (record.ended) return;
     const podUid = this.#owner.pod.metadata.uid ?? "";
     const handle = { id: record.id, podUid, pid: pid ?? -1, logPath: record.logPath };
-    const running = pid === undefined ? undefined : this.#deps.runtime.adopt(handle);
+    const adopted = () => (pid === undefined ? undefined : this.#deps.runtime.adopt(handle));
+    const running = record.isLight ? adoptLight(this.#deps, record, podUid) : adopted();
     if (running) {
       this.#owner.setup.namespaces.add(running);
       this.#follow(running);
@@ -210,6 +212,7 @@ export class ContainerUnit {
       image: this.container.image ?? "",
       imageId: image.id,
       logPath,
+      ...(prepared.isLight ? { isLight: true } : {}),
       ...(image.user ? { imageUser: image.user } : {}),
       ...(image.stopSignal === undefined ? {} : { stopSignal: image.stopSignal }),
     });
@@ -217,7 +220,7 @@ export class ContainerUnit {
   }
 
   async #run(
-    { spec, servedArgs }: Prepared,
+    { spec, servedArgs, start }: Prepared,
     image: ContainerImage,
     target: RunningContainer | undefined,
     previousId: string | undefined,
@@ -227,7 +230,7 @@ export class ContainerUnit {
       if (previousId !== undefined)
         forgetPreviousRun(this.#deps, this.#owner.pod, this.container, previousId, this.record?.restartCount ?? 0);
       this.#reporter.event("Normal", "Created", "Container created");
-      const running = await this.#owner.setup.namespaces.start(spec, target);
+      const running = await start(target);
       this.#isReplaced = false;
       linkLog(this.#deps.logFolders, this.#owner.pod, this.container.name, spec);
       this.#isHooked = this.container.lifecycle?.postStart !== undefined;

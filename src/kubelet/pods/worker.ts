@@ -10,6 +10,7 @@ import { VolumeError } from "../volumes/index.ts";
 import { PodContainers } from "./containers.ts";
 import { DEADLINE_VERDICT, timeLeft, verdictOf } from "./deadline.ts";
 import type { PodDeps } from "./deps.ts";
+import { PodLightness } from "./light.ts";
 import { PodNamespaces } from "./namespaces.ts";
 import { Passes } from "./passes.ts";
 import type { PodSetup } from "./prepare.ts";
@@ -41,6 +42,7 @@ export class PodWorker {
   readonly #sandbox: PodSandbox;
   readonly #storage: PodStorage;
   readonly #namespaces: PodNamespaces;
+  readonly #lightness: PodLightness;
   readonly #reports: PodReport;
   readonly #retries = new Backoff(setupBackoff);
   readonly #startTime: string;
@@ -65,6 +67,7 @@ export class PodWorker {
         this.changed();
       },
     });
+    this.#lightness = new PodLightness(pod, deps);
     this.#reports = new PodReport(deps);
     this.#startTime = record?.startTime ?? pod.status?.startTime ?? wholeSeconds();
     this.#sandbox = new PodSandbox(pod, deps, () => this.save(), record?.sandbox);
@@ -95,7 +98,8 @@ export class PodWorker {
     const sandbox = this.#sandbox.attached;
     const { ips: podIPs } = this.#sandbox;
     const namespaces = this.#namespaces;
-    return { podIPs, volumes: this.#storage, namespaces, ...(sandbox ? { sandbox } : {}) };
+    const lightness = this.#lightness;
+    return { podIPs, volumes: this.#storage, namespaces, lightness, ...(sandbox ? { sandbox } : {}) };
   }
 
   /** The unit of a container by name; the first app container without one. */
@@ -221,11 +225,10 @@ export class PodWorker {
 
   async #setUp(): Promise<boolean> {
     try {
+      const isLight = await this.#lightness.decide(this.#pod, this.#containers.all);
       const network = this.#sandbox.setUp(this.#pod);
-      // Volumes do not need the network, unless one of them tells the pod's address.
-      const needsAddress = JSON.stringify(this.#pod.spec.volumes ?? []).includes("status.podIP");
-      const storeVolumes = () => this.#storage.setUp(this.#pod, this.#sandbox.ips);
-      const volumes = needsAddress ? network.then(() => storeVolumes()) : storeVolumes();
+      // What has no process looks at no files.
+      const volumes = isLight ? undefined : this.#setUpVolumes(network);
       this.#containers.warmUp();
       const began = performance.now();
       await Promise.all([network, volumes]);
@@ -241,6 +244,13 @@ export class PodWorker {
       this.#again();
       return false;
     }
+  }
+
+  /** Volumes do not need the network, unless one of them tells the pod's address. */
+  #setUpVolumes(network: Promise<void>): Promise<void> {
+    const needsAddress = JSON.stringify(this.#pod.spec.volumes ?? []).includes("status.podIP");
+    const storeVolumes = () => this.#storage.setUp(this.#pod, this.#sandbox.ips);
+    return needsAddress ? network.then(() => storeVolumes()) : storeVolumes();
   }
 
   /** Nothing of it runs any more: the network is given back, logs and status stay. */

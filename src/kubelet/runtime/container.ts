@@ -9,8 +9,10 @@ export interface RunningContainer {
   readonly handle: ContainerHandle;
   /** Descriptor of its first process (pidfd_open(2)); valid until `exit` resolves. */
   readonly pidfd: number;
+  /** It has no process: its process id and descriptor are -1. */
+  readonly isLight?: true;
   readonly log: ContainerLog;
-  readonly outputs: ContainerOutputs;
+  readonly outputs: Pick<ContainerOutputs, "input" | "attach" | "onOutput">;
   /** Our end of its terminal. */
   readonly pty?: number;
   /** Resolves when the process has ended and its output is in the log. */

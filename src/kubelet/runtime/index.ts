@@ -1,5 +1,6 @@
 /** Containers as processes. */
 export type { RunningContainer } from "./container.ts";
+export { lightContainer } from "./light.ts";
 export type { OutputListener } from "./outputs.ts";
 export { type ExecRequest, ProcessRuntime, type RuntimeOptions } from "./processes.ts";
 export { DEFAULT_CAPABILITIES, type VolumeMountPoint } from "./rootPlan.ts";

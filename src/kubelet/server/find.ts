@@ -1,5 +1,5 @@
 import type { MirrorPods } from "../modules/index.ts";
-import type { ContainerUnit, PodManager, PodWorker } from "../pods/index.ts";
+import { type ContainerUnit, noProcess, type PodManager, type PodWorker } from "../pods/index.ts";
 import type { RunningContainer } from "../runtime/index.ts";
 import type { PodPlace } from "./dial.ts";
 import { type ContainerPath, RequestError } from "./requests.ts";
@@ -30,6 +30,10 @@ export function findContainer({ pods, modules }: PodFinder, path: ContainerPath)
   if (!unit) throw new RequestError(404, `container not found (${JSON.stringify(path.container)})`);
   const { running } = unit;
   if (!running) throw new RequestError(500, `container not found (${JSON.stringify(unit.container.name)})`);
+  if (running.isLight) {
+    const message = noProcess(`container ${unit.container.name} of pod ${path.pod} cannot be entered or attached to`);
+    throw new RequestError(400, message);
+  }
   return { worker, unit, running };
 }
 
