@@ -71,6 +71,8 @@ function warn(standard: Standard, pod: PodLike, write: Admitted): void {
     write.warn?.(`would violate PodSecurity "${standardText(standard)}": ${violationsText(violations)}`);
 }
 
+const auditLabel = "pod-security.kubernetes.io/audit";
+
 function onNamespace(store: Store, { object, old, name, kind, warn }: Admitted): void {
   const errors = new FieldErrors();
   const { enforce } = policyOf(object?.metadata.labels, errors);
@@ -78,6 +80,9 @@ function onNamespace(store: Store, { object, old, name, kind, warn }: Admitted):
   const { enforce: was } = policyOf(old?.metadata.labels, before);
   // What was wrong before does not keep the rest from being changed.
   if (!equalJson(errors.causes, before.causes)) errors.throwIfAny(kind.kind, kind.group, name);
+  const audit = object?.metadata.labels?.[auditLabel];
+  if (audit !== undefined && audit !== old?.metadata.labels?.[auditLabel])
+    warn?.(`${auditLabel} has no effect: this cluster has no audit log`);
   if (!old || equalJson(enforce, was)) return;
   if (enforce.version === was.version && compareLevels(enforce.level, was.level) < 0) return;
   for (const text of warningsOf(store, name, enforce)) warn?.(text);

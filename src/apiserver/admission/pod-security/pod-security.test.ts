@@ -216,6 +216,14 @@ describe("Pod Security admission", () => {
     expect((await ask(local.api, "PATCH", `${path}/ephemeralcontainers`, debug, strategic)).status).toBe(403);
   });
 
+  it("says that nothing is audited", async () => {
+    const made = await namespace("audited", { audit: "restricted" });
+    expect([made.status, made.headers.warning]).toEqual([
+      201,
+      '299 - "pod-security.kubernetes.io/audit has no effect: this cluster has no audit log"',
+    ]);
+  });
+
   it("refuses labels that mean nothing", async () => {
     const refused = await namespace("wrong", { enforce: "strict", "warn-version": "1.30" });
     expect([refused.status, refused.body.message]).toEqual([
