@@ -25,7 +25,7 @@ export class Subresources {
     const { kind, info } = request;
     if (info.subresource === "status" && kind.status) return this.#part(request, "status");
     if (info.subresource === "scale" && kind.scale) return scale(this.#deps, request);
-    if (!(info.subresource in kind.subresources)) throw noSuchPath();
+    if (!Object.hasOwn(kind.subresources, info.subresource)) throw noSuchPath();
     switch (info.subresource) {
       case "binding":
         return bind(this.#deps, request);
