@@ -54,10 +54,13 @@ describe("names of images (distribution/reference, normalize_test.go and referen
     const tag = fc.option(fc.stringMatching(/^\w[\w.-]{0,20}$/), { nil: undefined });
     fc.assert(
       fc.property(host, fc.array(part, { minLength: 1, maxLength: 4 }), tag, (registry, parts, given) => {
+        // The first part with a dot would be a registry's name.
+        fc.pre(registry !== "" || parts.length === 1 || !parts[0]?.includes("."));
         const text = `${registry}${parts.join("/")}${given === undefined ? "" : `:${given}`}`;
         const full = formatReference(parseWithTag(text));
         expect(formatReference(parseWithTag(full))).toBe(full);
       }),
+      { seed: 1 },
     );
   });
 
@@ -72,6 +75,7 @@ describe("names of images (distribution/reference, normalize_test.go and referen
           expect(error).toMatchObject({ code: "InvalidName" });
         }
       }),
+      { seed: 1 },
     );
   });
 });

@@ -163,6 +163,7 @@ describe("role-based access control", () => {
               }
         });
       }),
+      { seed: 1 },
     );
   });
 

@@ -11,7 +11,7 @@ describe("JsonPieces", () => {
       fc.property(fc.array(item, { maxLength: 20 }), (items) => {
         expect(text(new JsonPieces("{[", items, "]}\n"))).toBe(`{[${items.join(",")}]}\n`);
       }),
-      { numRuns: 50 },
+      { seed: 1, numRuns: 50 },
     );
   });
 

@@ -17,6 +17,7 @@ describe("Entry", () => {
         expect(Entry.ofObject("a", 1, object).metadataJson).toBe(JSON.stringify(metadata));
         expect(Entry.ofJson("a", 1, json).metadataJson).toBe(expected);
       }),
+      { seed: 1 },
     );
   });
 });
