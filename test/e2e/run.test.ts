@@ -178,7 +178,8 @@ describe("C03 C04 podwire run", () => {
     });
 
     test("-it is a terminal, as large as ours", async () => {
-      const script = "stty size; read line; echo got $line; exit 3";
+      const script =
+        'until [ "$(stty size)" = "33 77" ]; do sleep 0.1; done; stty size; read line; echo got $line; exit 3';
       const { code, stdout } = await cluster.onTerminal("typed\r", "run", "-it", BOX, "sh", "-c", script);
       expect(stdout.replaceAll("\r", "")).toMatch(/33 77\n[\s\S]*got typed\n$/);
       expect(code).toBe(3);
