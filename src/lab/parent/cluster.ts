@@ -219,6 +219,7 @@ export class Cluster extends EventEmitter<Events> {
     return clusterStatus({
       config: this.#config,
       started: this.#started,
+      now: Date.now(),
       nodes: this.#nodes?.list() ?? [],
       pods: this.#pods?.list() ?? [],
       processes: [...(engine?.processes.values() ?? [])],

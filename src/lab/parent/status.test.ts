@@ -14,7 +14,8 @@ const pod = (status: PodStatus): Pod => ({
   status,
 });
 const nodes = [node("controlplane", "True"), node("node01", "True")];
-const healthy = { config, started: true, nodes, pods: [], processes: [], machines: new Map() };
+const now = Date.parse("2026-11-21T04:00:10Z");
+const healthy = { config, started: true, now, nodes, pods: [], processes: [], machines: new Map() };
 
 describe("why a cluster is degraded", () => {
   it("a healthy one has no reason", () => {
@@ -60,7 +61,7 @@ describe("why a cluster is degraded", () => {
         pods: [
           pod({
             phase: "Pending",
-            conditions: [{ type: "PodScheduled", status: "False", reason: "Unschedulable", message: "0/2 nodes" }],
+            conditions: [unscheduled("2026-11-21T04:00:00Z")],
           }),
         ],
       },
@@ -80,12 +81,27 @@ describe("why a cluster is degraded", () => {
     expect(degradedReasons({ ...healthy, ...change })).toEqual([reason]);
   });
 
+  it("says nothing of a pod that a node may still take", () => {
+    const young = pod({ phase: "Pending", conditions: [unscheduled("2026-11-21T04:00:08Z")] });
+    expect(degradedReasons({ ...healthy, pods: [young] })).toEqual([]);
+  });
+
   it("says nothing of a container that is being made", () => {
     expect(degradedReasons({ ...healthy, pods: [pod({ containerStatuses: [waiting("ContainerCreating")] })] })).toEqual(
       [],
     );
   });
 });
+
+function unscheduled(lastTransitionTime: string) {
+  return {
+    type: "PodScheduled",
+    status: "False",
+    reason: "Unschedulable",
+    message: "0/2 nodes",
+    lastTransitionTime,
+  } as const;
+}
 
 function waiting(reason: string) {
   return {

@@ -26,10 +26,15 @@ export interface ClusterStatus {
   readonly timeline: Readonly<Record<string, number>>;
 }
 
+/** As long as this a pod may be without a node: at a start, nodes take pods a moment after they are ready. In ms. */
+const PLACING_MS = 3000;
+
 /** What status is computed from. */
 export interface StatusInput {
   readonly config: ClusterConfig;
   readonly started: boolean;
+  /** In ms since 1970. */
+  readonly now: number;
   readonly nodes: readonly Node[];
   readonly pods: readonly Pod[];
   readonly processes: readonly ProcessState[];
@@ -64,7 +69,7 @@ export function degradedReasons(input: StatusInput): string[] {
     if (network) reasons.push(`node ${name} has left the cluster's pod network: ${network}`);
   }
   for (const pod of pods) {
-    const trouble = podTrouble(pod);
+    const trouble = podTrouble(pod, input.now);
     if (trouble) reasons.push(`pod ${pod.metadata?.namespace}/${pod.metadata?.name}: ${trouble}`);
   }
   return reasons;
@@ -75,9 +80,14 @@ function machineTrouble(name: string, { state, reason }: KnownMachine): string {
   return `${ended}: podwire node start ${name}`;
 }
 
-/** Why a pod does not run: no node takes it, or a container fails over and over. */
-function podTrouble({ status }: Pod): string | undefined {
-  const unscheduled = status?.conditions?.find((c) => c.type === "PodScheduled" && c.status === "False");
+/** Why a pod does not run: no node takes it for some time, or a container fails over and over. */
+function podTrouble({ status }: Pod, now: number): string | undefined {
+  const unscheduled = status?.conditions?.find(
+    (c) =>
+      c.type === "PodScheduled" &&
+      c.status === "False" &&
+      now - (Date.parse(c.lastTransitionTime ?? "") || 0) > PLACING_MS,
+  );
   if (unscheduled) return `${unscheduled.reason}: ${unscheduled.message ?? ""}`;
   const containers = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
   const waiting = containers.map((c) => c.state?.waiting).find((w) => w?.reason?.match(/BackOff|Err/));
