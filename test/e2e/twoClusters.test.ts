@@ -92,19 +92,21 @@ describe("two clusters in one process", () => {
 describe("two `podwire up`", () => {
   let staging: Staging;
   let first: TestCluster;
+  let second: TestCluster | undefined;
   beforeAll(async () => {
     staging = makeStaging();
     first = new TestCluster({ staging, flags: ["--name", "first", "--example", "none", "--ingress", "none"] });
     await first.ready();
   });
   afterAll(async () => {
+    await second?.stop();
     await first.stop();
     staging.remove();
   });
 
   it("with different names run side by side", async () => {
     const flags = ["--name", "second", "--example", "none", "--ingress", "none"];
-    const second = new TestCluster({ staging, flags, env: { XDG_STATE_HOME: first.directory } });
+    second = new TestCluster({ staging, flags, env: { XDG_STATE_HOME: first.directory } });
     await second.ready();
     const statuses = await Promise.all(
       ["first", "second"].map(async (name) =>
