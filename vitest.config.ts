@@ -37,7 +37,6 @@ const exclude = long ? [] : ["**/*.long.test.ts"];
  */
 const alone = [
   "agentRestart",
-  "chaos",
   "chaos.long",
   "controlPlaneRestart",
   "ending",
