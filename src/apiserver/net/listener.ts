@@ -48,9 +48,8 @@ export class Listener {
     const patience = { headersTimeout, connectionsCheckingInterval: Math.ceil(headersTimeout / 2) };
     this.#secure = createSecureServer({
       allowHTTP1: true,
-      cert: options.tls.cert,
-      key: options.tls.key,
       minVersion: "TLSv1.2",
+      ...options.tls,
       maxHeaderListPairs: 128,
       handshakeTimeout: HANDSHAKE_MS,
       ...patience,

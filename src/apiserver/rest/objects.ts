@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { AdmissionCheck, Admitted } from "../auth/admission.ts";
+import type { PluginSwitch } from "../admission/names.ts";
+import type { AdmissionCheck, Admitted, PluginCheck } from "../auth/admission.ts";
 import { alreadyExists, badRequest, FieldErrors, forbidden, noFreeName, notFound, StatusError } from "../errors.ts";
 import type { Kind, ServiceAllocator, User, WriteContext } from "../kinds/definition.ts";
 import { validateMeta, validateMetaUpdate } from "../kinds/metadata.ts";
@@ -39,17 +40,24 @@ export class Objects {
   readonly #schema: Schema;
   readonly #allocator: ServiceAllocator;
   readonly #admission: readonly AdmissionCheck[];
+  readonly #pluginOn: PluginSwitch;
 
   constructor(deps: {
     store: Store;
     schema: Schema;
     allocator: ServiceAllocator;
-    admission?: readonly AdmissionCheck[];
+    admission?: readonly PluginCheck[];
+    /** Which admission plugins are on; default: all. */
+    pluginOn?: PluginSwitch;
   }) {
     this.#store = deps.store;
     this.#schema = deps.schema;
     this.#allocator = deps.allocator;
-    this.#admission = deps.admission ?? [];
+    const on = deps.pluginOn ?? (() => true);
+    this.#pluginOn = on;
+    this.#admission = (deps.admission ?? [])
+      .filter(({ plugin }) => plugin === undefined || on(plugin))
+      .map(({ check }) => check);
   }
 
   /** Creates an object. `draft` belongs to the caller no more. Throws StatusError. */
@@ -206,7 +214,7 @@ export class Objects {
   /** As the NamespaceLifecycle admission plugin. */
   #checkNamespace(kind: Kind, object: StoredObject): void {
     const { namespace = "", name } = object.metadata;
-    if (!kind.namespaced || !namespace) return;
+    if (!kind.namespaced || !namespace || !this.#pluginOn("NamespaceLifecycle")) return;
     const found = this.#store.get("namespaces", namespace)?.object;
     if (!found) throw notFound({ group: "", plural: "namespaces" }, namespace);
     if (found.metadata.deletionTimestamp === undefined) return;
@@ -257,6 +265,7 @@ export class Objects {
       warn: options.warn,
       name: object.metadata.name,
       schema: this.#schema,
+      pluginOn: this.#pluginOn,
     };
   }
 }
