@@ -11,8 +11,9 @@ import { trackUpdate } from "../patch/managed-fields.ts";
 import { sameButTimes } from "../patch/managers.ts";
 import { SharedSets } from "../patch/shared-sets.ts";
 import type { Schema } from "../schema/schema.ts";
-import type { Entry, Store } from "../store/index.ts";
+import { type Entry, objectLimit, type Store, TooLargeError } from "../store/index.ts";
 import { beginDeletion, checkPreconditions, type DeleteOptions, isGone, setPropagation } from "./deletion.ts";
+import { isLongerThan } from "./size.ts";
 import { SecondClock } from "./time.ts";
 import { carryOver, changesPodPart, checkIdentity, countGeneration, writesStatus } from "./update-rules.ts";
 
@@ -67,10 +68,11 @@ export class Objects {
     this.#checkNamespace(kind, object);
     object = kind.toStored(object);
     kind.defaults(object);
+    if (isLongerThan(object, objectLimit)) throw new TooLargeError();
     // As upstream, ownership is of what was asked for and its defaults: what admission and storage add is nobody's.
     this.#own(kind, undefined, object, options);
     kind.prepareCreate(object, context);
-    const errors = new FieldErrors();
+    const errors = new FieldErrors({ kind: kind.kind, group: kind.group, name: object.metadata.name });
     validateMeta(kind, object, errors);
     kind.validate(object, errors, context);
     errors.throwIfAny(kind.kind, kind.group, object.metadata.name);
@@ -102,10 +104,11 @@ export class Objects {
     carryOver(kind, old, object, options.subresource);
     const context = { ...this.#context(object, options), old: kind.fromStored(old) };
     kind.defaults(object);
+    if (isLongerThan(object, objectLimit)) throw new TooLargeError();
     this.#own(kind, old, object, options);
     if (options.subresource === "") kind.prepareUpdate(object, old, context);
     if (writesStatus(options.subresource)) kind.prepareStatus(object, old, context, options.subresource);
-    const errors = new FieldErrors();
+    const errors = new FieldErrors({ kind: kind.kind, group: kind.group, name });
     validateMeta(kind, object, errors);
     validateMetaUpdate(object, old, errors);
     const whole = options.subresource === "" || options.subresource === "scale" || kind.custom;

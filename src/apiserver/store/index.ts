@@ -2,4 +2,4 @@ export { type Change, Entry } from "./entry.ts";
 export { CompactedError, StoreFailedError, TooLargeError } from "./errors.ts";
 export type { Durability } from "./log.ts";
 export { LogDamagedError } from "./log-format.ts";
-export { Store, type StoreOptions } from "./store.ts";
+export { objectLimit, Store, type StoreOptions } from "./store.ts";
