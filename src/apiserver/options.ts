@@ -1,6 +1,7 @@
 import { kubernetesVersion } from "#api/index.ts";
 import type { AdmissionPlugin } from "./admission/names.ts";
 import type { AuthenticationOptions } from "./auth/authenticate.ts";
+import type { ConnectionLimits } from "./net/connections.ts";
 import type { ServiceRanges } from "./services/allocator.ts";
 import type { StoreOptions } from "./store/index.ts";
 
@@ -26,6 +27,8 @@ export interface ApiServerOptions {
   };
   /** Longest time that the head of a request over HTTP/1 may take, in ms; default 60,000 as Node's. */
   readonly headersTimeoutMs?: number;
+  /** How many connections there may be; default: what this process can have. */
+  readonly connections?: ConnectionLimits;
   /** Whoever signed client certificates; absent: certificates prove nothing. */
   readonly clientCa?: string;
   readonly serviceAccounts: {

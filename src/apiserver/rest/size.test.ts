@@ -32,7 +32,9 @@ describe("U01 objects that are too large or too wrong (part: bounded work)", () 
       expect(causes.length).toBe(1001);
       expect(causes[0]?.field).toBe("spec.containers[0].ports[0].containerPort");
       expect(causes.at(-1)?.message).toBe("too many errors: the rest was not looked for");
-      expect(String(wrong.body.message)).toMatch(/^Pod "wrong" is invalid: \[.*, too many errors: the rest was not looked for\]$/);
+      expect(String(wrong.body.message)).toMatch(
+        /^Pod "wrong" is invalid: \[.*, too many errors: the rest was not looked for\]$/,
+      );
       // A change of an object that fits must fit too.
       expect((await post("configmaps", { metadata: { name: "m" } })).status).toBe(201);
       const data = { a: "x".repeat(1_600_000) };
