@@ -1,5 +1,6 @@
 import { FlagReader } from "./flagReader.ts";
 import { admissionPlugins } from "./flagTable.ts";
+import { type NodeMaskSizes, nodeMaskSizes } from "./maskSizes.ts";
 
 /** Values of --durability. */
 export type DurabilityFlag = "process" | "disk";
@@ -32,6 +33,7 @@ export interface Flags {
   readonly serviceClusterIpRange: readonly string[];
   readonly serviceNodePortRange: readonly [first: number, last: number];
   readonly clusterCidr: readonly string[];
+  readonly nodeCidrMaskSize: NodeMaskSizes;
   readonly controllers: boolean;
   readonly nodeOrder: readonly string[];
   readonly dataDir?: string;
@@ -53,6 +55,7 @@ const modes: readonly string[] = ["Node", "RBAC", "AlwaysAllow", "AlwaysDeny"];
 export function parseFlags(argv: readonly string[]): Flags {
   const flags = new FlagReader(argv);
   checkEffects(flags);
+  const clusterCidr = orElse(flags.list("cluster-cidr"), "10.244.0.0/16");
   const issuers = flags.list("service-account-issuer");
   const optional = {
     bindAddress: flags.text("bind-address"),
@@ -84,7 +87,8 @@ export function parseFlags(argv: readonly string[]): Flags {
     authorizationMode: modesOf(flags),
     serviceClusterIpRange: orElse(flags.list("service-cluster-ip-range"), "10.96.0.0/12"),
     serviceNodePortRange: portRange(flags),
-    clusterCidr: orElse(flags.list("cluster-cidr"), "10.244.0.0/16"),
+    clusterCidr,
+    nodeCidrMaskSize: nodeMaskSizes(flags, clusterCidr),
     controllers: flags.oneOf("controllers", ["*", "none"]) !== "none",
     nodeOrder: flags.list("node-order"),
     durability: (flags.oneOf("durability", durabilities) ?? "disk") as DurabilityFlag,
