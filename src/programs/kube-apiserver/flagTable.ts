@@ -128,6 +128,13 @@ export const sections: Readonly<Record<string, Readonly<Record<string, FlagRule>
       value: "cidrs",
       help: "addresses of pods (kube-controller-manager's). Default 10.244.0.0/16.",
     },
+    "node-cidr-mask-size": {
+      type: "number",
+      value: "n",
+      help: "prefix length of a node's part of --cluster-cidr, where that is one range (kube-controller-manager's). Default 24, of IPv6 64.",
+    },
+    "node-cidr-mask-size-ipv4": { type: "number", value: "n", help: "the same of the IPv4 range. Default 24." },
+    "node-cidr-mask-size-ipv6": { type: "number", value: "n", help: "the same of the IPv6 range. Default 64." },
     controllers: {
       type: "string",
       value: "list",

@@ -83,6 +83,41 @@ describe("command line of kube-apiserver", () => {
     expect(() => parseFlags(argv)).toThrow(new FlagError(message));
   });
 
+  it.each([
+    [[], {}],
+    [["--node-cidr-mask-size=22"], { ipv4: 22, ipv6: 22 }],
+    [["--node-cidr-mask-size-ipv4=22"], { ipv4: 22 }],
+    [["--cluster-cidr=fd00::/48", "--node-cidr-mask-size-ipv6=60"], { ipv6: 60 }],
+    [
+      ["--cluster-cidr=10.0.0.0/8,fd00::/48", "--node-cidr-mask-size-ipv4=22", "--node-cidr-mask-size-ipv6=60"],
+      { ipv4: 22, ipv6: 60 },
+    ],
+  ])("combines mask sizes of nodes' subnets: %j", (argv, sizes) => {
+    expect(parseFlags(argv).nodeCidrMaskSize).toEqual(sizes);
+  });
+
+  // The words are cmd/kube-controller-manager/app/core.go's.
+  it.each([
+    [
+      ["--cluster-cidr=10.0.0.0/8,fd00::/48", "--node-cidr-mask-size=22"],
+      "usage of --node-cidr-mask-size is not allowed with dual-stack clusters",
+    ],
+    [
+      ["--node-cidr-mask-size=22", "--node-cidr-mask-size-ipv4=22"],
+      "usage of --node-cidr-mask-size-ipv4 and --node-cidr-mask-size-ipv6 is not allowed if --node-cidr-mask-size is set. For dual-stack clusters please unset it and use IPFamily specific flags",
+    ],
+    [
+      ["--node-cidr-mask-size-ipv6=60"],
+      "usage of --node-cidr-mask-size-ipv6 is not allowed for a single-stack IPv4 cluster",
+    ],
+    [
+      ["--cluster-cidr=fd00::/48", "--node-cidr-mask-size-ipv4=22"],
+      "usage of --node-cidr-mask-size-ipv4 is not allowed for a single-stack IPv6 cluster",
+    ],
+  ])("refuses mask sizes that contradict: %j", (argv, message) => {
+    expect(() => parseFlags(argv)).toThrow(new FlagError(message));
+  });
+
   it("takes admission plugins that are there and names them where one is not", () => {
     expect(
       parseFlags(["--enable-admission-plugins=NodeRestriction,PodSecurity", "--tls-min-version=VersionTLS12"]),

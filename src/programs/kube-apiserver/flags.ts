@@ -1,6 +1,7 @@
 import type { AdmissionPlugin } from "#apiserver/index.ts";
 import { disabledPlugins } from "./admissionFlags.ts";
 import { FlagReader } from "./flagReader.ts";
+import { type NodeMaskSizes, nodeMaskSizes } from "./maskSizes.ts";
 import { cipherList, type TlsVersion, tlsVersion } from "./tlsFlags.ts";
 
 /** Values of --durability. */
@@ -38,6 +39,7 @@ export interface Flags {
   readonly serviceClusterIpRange: readonly string[];
   readonly serviceNodePortRange: readonly [first: number, last: number];
   readonly clusterCidr: readonly string[];
+  readonly nodeCidrMaskSize: NodeMaskSizes;
   readonly controllers: boolean;
   readonly nodeOrder: readonly string[];
   readonly dataDir?: string;
@@ -60,6 +62,7 @@ export function parseFlags(argv: readonly string[]): Flags {
   const flags = new FlagReader(argv);
   const tlsMinVersion = tlsVersion(flags.text("tls-min-version") ?? "VersionTLS12");
   const suites = flags.list("tls-cipher-suites");
+  const clusterCidr = orElse(flags.list("cluster-cidr"), "10.244.0.0/16");
   const issuers = flags.list("service-account-issuer");
   const optional = {
     bindAddress: flags.text("bind-address"),
@@ -94,7 +97,8 @@ export function parseFlags(argv: readonly string[]): Flags {
     authorizationMode: modesOf(flags),
     serviceClusterIpRange: orElse(flags.list("service-cluster-ip-range"), "10.96.0.0/12"),
     serviceNodePortRange: portRange(flags),
-    clusterCidr: orElse(flags.list("cluster-cidr"), "10.244.0.0/16"),
+    clusterCidr,
+    nodeCidrMaskSize: nodeMaskSizes(flags, clusterCidr),
     controllers: flags.oneOf("controllers", ["*", "none"]) !== "none",
     nodeOrder: flags.list("node-order"),
     durability: (flags.oneOf("durability", durabilities) ?? "disk") as DurabilityFlag,

@@ -79,6 +79,7 @@ async function runControllers(
     schedulerLog,
     options: {
       podCidrs: flags.clusterCidr,
+      nodeCidrMaskSize: flags.nodeCidrMaskSize,
       serviceCidrs: flags.serviceClusterIpRange,
       clusterCaPem: given.servingCa,
       apiAddress: { host: advertisedAddress(flags), port: flags.securePort },
