@@ -6,8 +6,8 @@ import type { Taint } from "#api/index.ts";
 import { errorMessage, PodwireError } from "#base/errors.ts";
 import { parseQuantity, scaledQuantity } from "#base/quantity.ts";
 import { SOCKET_NAME } from "#images/index.ts";
-import { RUNTIMES, type RuntimeName } from "./runtime/index.ts";
 import { defaultLogLimits, type LogLimits } from "./logs/index.ts";
+import { RUNTIMES, type RuntimeName } from "./runtime/index.ts";
 
 /** How a node agent runs. */
 export interface AgentOptions {

@@ -1,4 +1,4 @@
-import { addressOf, AF, check, isErrno, libc, SOCK } from "#kernel/ffi/index.ts";
+import { AF, addressOf, check, isErrno, libc, SOCK } from "#kernel/ffi/index.ts";
 import type { PollWatcher } from "./pollWatcher.ts";
 
 /** cmsg(3): a header of 16 bytes, then descriptors of 4 bytes each. */

@@ -1,6 +1,15 @@
 import { mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { CLONE, check, errnoName, isErrno, libc, O, SysError, syscallNumbers } from "#kernel/ffi/index.ts";
-import { MS, makePrivate, mount, mountHere, mountRoot, pivotRoot, type RootPlan, unmount } from "#kernel/mounts/index.ts";
+import {
+  MS,
+  makePrivate,
+  mount,
+  mountHere,
+  mountRoot,
+  pivotRoot,
+  type RootPlan,
+  unmount,
+} from "#kernel/mounts/index.ts";
 import { Gate, holdingSteps } from "./gate.ts";
 import { posixSpawn } from "./posixSpawn.ts";
 import { findProgram } from "./program.ts";

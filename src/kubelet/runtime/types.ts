@@ -1,7 +1,7 @@
 import { errorMessage } from "#base/errors.ts";
 import { ProgramError } from "#kernel/process/index.ts";
-import { CrunError } from "./crun/index.ts";
 import type { ContainerImage } from "../images/index.ts";
+import { CrunError } from "./crun/index.ts";
 import type { VolumeMountPoint } from "./rootPlan.ts";
 
 /** What starts containers on a node: this program itself, or crun. The handlers that a RuntimeClass can name. */

@@ -7,6 +7,9 @@ import { checkRanges, checkRoom, hostAddresses, ranges } from "./ranges.ts";
 /** What a node does. */
 export type NodeRole = "control-plane" | "worker";
 
+/** A program that starts containers; the value of a kubelet's `--runtime`. */
+export type ContainerRuntime = "podwire" | "crun";
+
 /** One node as a cluster's configuration names it. */
 export interface NodeConfig {
   readonly name: string;
@@ -31,6 +34,8 @@ export interface ClusterConfig {
   readonly outside: boolean;
   /** Additional echo pods for measurements. */
   readonly pods: number;
+  /** What starts the containers of pods that name no RuntimeClass. */
+  readonly runtime: ContainerRuntime;
   /** Where images come from. */
   readonly images: ImageSettings;
   /** Ports on the host that were asked for; absent = any free one. */
@@ -50,6 +55,7 @@ export interface ClusterInput {
   readonly example?: "online-store" | "none";
   readonly outside?: "on" | "off";
   readonly pods?: number;
+  readonly runtime?: ContainerRuntime;
   readonly images?: ImageInput;
   readonly apiPort?: number;
   readonly ingressPort?: number;
@@ -140,6 +146,7 @@ export function resolveConfig(input: ClusterInput): ClusterConfig {
     example: ingress === "none" ? "none" : (input.example ?? "online-store"),
     outside: input.outside === "on",
     pods,
+    runtime: input.runtime ?? "podwire",
     images: imageSettings(input.images),
     ...(input.apiPort === undefined ? {} : { apiPort: input.apiPort }),
     ...(input.ingressPort === undefined ? {} : { ingressPort: input.ingressPort }),
