@@ -2,58 +2,8 @@ import { type Endpoint, type EndpointSlice, type Service, type ServicePort, SOUR
 import { type Ip, tryParseIp } from "#base/ip.ts";
 import type { Origin } from "#base/origin.ts";
 import { protocols } from "#kernel/nft/index.ts";
+import type { Action, Frontend, FrontendKind, NodeView, Target } from "./frontend.ts";
 import { type Hints, hintsOf, nearest } from "./hints.ts";
-
-/** An address and port that answers for a Service. */
-export interface Backend {
-  readonly ip: Ip;
-  readonly port: number;
-  /** Runs on this node. */
-  readonly isLocal: boolean;
-  /** The EndpointSlice and endpoint that it comes from. */
-  readonly origin: Origin;
-}
-
-/** Why a virtual address exists. */
-export type FrontendKind = "ClusterIP" | "NodePort" | "ExternalIP" | "LoadBalancer";
-
-/** What one virtual address and port does on this node. */
-export interface Frontend {
-  readonly kind: FrontendKind;
-  readonly ip: Ip;
-  /** IANA number. */
-  readonly protocol: number;
-  readonly port: number;
-  /** The port of the Service: `spec.ports[0]`, … */
-  readonly origin: Origin;
-  /** `namespace/name:port`, as kube-proxy's comments have it. */
-  readonly label: string;
-  readonly action: Action;
-  /** ClientIP affinity: how long a client stays with its endpoint, in s. */
-  readonly affinitySeconds?: number;
-}
-
-/**
- * What happens to a new connection.
- * - `balance`: to one of the endpoints, at random.
- * - `balance-local`: from outside to one of the endpoints on this node (dropped when there is none); from pods and
- *   from the node itself to any, as if they had gone out to a load balancer and come back.
- * - `reject`: no endpoints. `drop`: none that the traffic policy allows.
- */
-export type Action =
-  | { readonly kind: "balance"; readonly backends: readonly Backend[] }
-  | { readonly kind: "balance-local"; readonly backends: readonly Backend[]; readonly local: readonly Backend[] }
-  | { readonly kind: "reject" }
-  | { readonly kind: "drop" };
-
-/** The node for which the model is made. */
-export interface NodeView {
-  readonly name: string;
-  /** Addresses at which NodePorts answer. */
-  readonly addresses: readonly Ip[];
-  /** Its label topology.kubernetes.io/zone. */
-  readonly zone?: string | undefined;
-}
 
 const labels = {
   serviceName: "kubernetes.io/service-name",
@@ -87,7 +37,7 @@ export function serviceFrontends(service: Service, slices: readonly EndpointSlic
   const virtual = virtualAddresses(service, node);
   return (service.spec.ports ?? []).flatMap((port, index) => {
     const origin = portOrigin(service, index);
-    const choice = (family: 4 | 6) => chooseBackends(port, slices, family, node);
+    const choice = (family: 4 | 6) => chooseTargets(port, slices, family, node);
     const choices = { 4: choice(4), 6: choice(6) };
     return virtual.flatMap(({ kind, ip }): Frontend[] => {
       const number = kind === "NodePort" ? port.nodePort : port.port;
@@ -102,6 +52,7 @@ export function serviceFrontends(service: Service, slices: readonly EndpointSlic
           origin,
           label: portLabel(service, port),
           action: actionOf(service, kind, choices[ip.family]),
+          serving: choices[ip.family].serving,
           ...(service.spec.sessionAffinity === "ClientIP" && { affinitySeconds: seconds }),
         },
       ];
@@ -138,7 +89,8 @@ function virtualAddresses(service: Service, node: NodeView): { kind: FrontendKin
   };
   add("ClusterIP", clusterIps);
   const families = new Set(found.map(({ ip }) => ip.family));
-  for (const ip of node.addresses) if (families.has(ip.family)) found.push({ kind: "NodePort", ip });
+  for (const ip of node.nodePortAddresses ?? node.addresses)
+    if (families.has(ip.family)) found.push({ kind: "NodePort", ip });
   add("ExternalIP", spec.externalIPs ?? []);
   if (spec.type === "LoadBalancer" && !spec.loadBalancerSourceRanges?.length) {
     const ingress = (status?.loadBalancer?.ingress ?? []).filter(({ ipMode }) => ipMode !== "Proxy");
@@ -152,49 +104,55 @@ function virtualAddresses(service: Service, node: NodeView): { kind: FrontendKin
 
 interface Choice {
   /** Candidates wherever they run. */
-  readonly cluster: readonly Backend[];
+  readonly cluster: readonly Target[];
   /** Candidates on this node. */
-  readonly local: readonly Backend[];
+  readonly local: readonly Target[];
+  /** Whatever still serves. */
+  readonly serving: readonly Target[];
 }
 
 function actionOf(service: Service, kind: FrontendKind, { cluster, local }: Choice): Action {
   const { internalTrafficPolicy, externalTrafficPolicy } = service.spec;
   if (cluster.length + local.length === 0) return { kind: "reject" };
   if (kind === "ClusterIP") {
-    const backends = internalTrafficPolicy === "Local" ? local : cluster;
-    return backends.length ? { kind: "balance", backends } : { kind: "drop" };
+    const targets = internalTrafficPolicy === "Local" ? local : cluster;
+    return targets.length ? { kind: "balance", targets } : { kind: "drop" };
   }
-  if (externalTrafficPolicy === "Local") return { kind: "balance-local", backends: cluster, local };
-  return { kind: "balance", backends: cluster };
+  if (externalTrafficPolicy === "Local") return { kind: "balance-local", targets: cluster, local };
+  return { kind: "balance", targets: cluster };
 }
 
 interface Candidate {
-  readonly backend: Backend;
+  readonly target: Target;
   readonly hints: Hints;
   readonly isReady: boolean;
-  /** Still answers, though it is being deleted. */
-  readonly isServingTerminating: boolean;
+  readonly isServing: boolean;
+  readonly isTerminating: boolean;
 }
 
-function chooseBackends(port: ServicePort, slices: readonly EndpointSlice[], family: 4 | 6, node: NodeView): Choice {
+function chooseTargets(port: ServicePort, slices: readonly EndpointSlice[], family: 4 | 6, node: NodeView): Choice {
   const candidates = new Map<string, Candidate>();
   for (const slice of slices) {
     if (slice.addressType !== (family === 4 ? "IPv4" : "IPv6")) continue;
     for (const candidate of sliceCandidates(port, slice, node.name)) {
-      const key = `${candidate.backend.ip.bytes.join(".")} ${candidate.backend.port}`;
+      const key = `${candidate.target.ip.bytes.join(".")} ${candidate.target.port}`;
       // The same endpoint may stand in two slices while it moves from one to the other: the better state counts.
       if (!candidates.has(key) || candidate.isReady) candidates.set(key, candidate);
     }
   }
-  const all = [...candidates.values()].sort((a, b) => compareBackends(a.backend, b.backend));
-  return { cluster: usable(nearest(all, node)), local: usable(all.filter(({ backend }) => backend.isLocal)) };
+  const all = [...candidates.values()].sort((a, b) => compareTargets(a.target, b.target));
+  return {
+    cluster: usable(nearest(all, node)),
+    local: usable(all.filter(({ target }) => target.isLocal)),
+    serving: all.filter(({ isServing }) => isServing).map(({ target }) => target),
+  };
 }
 
 /** Ready ones; when there are none, those that are going but still serve (KEP-1669). */
-function usable(candidates: readonly Candidate[]): Backend[] {
+function usable(candidates: readonly Candidate[]): Target[] {
   const ready = candidates.filter(({ isReady }) => isReady);
-  const chosen = ready.length ? ready : candidates.filter(({ isServingTerminating }) => isServingTerminating);
-  return chosen.map(({ backend }) => backend);
+  const chosen = ready.length ? ready : candidates.filter(({ isServing, isTerminating }) => isServing && isTerminating);
+  return chosen.map(({ target }) => target);
 }
 
 function sliceCandidates(port: ServicePort, slice: EndpointSlice, nodeName: string): Candidate[] {
@@ -213,18 +171,18 @@ function sliceCandidates(port: ServicePort, slice: EndpointSlice, nodeName: stri
       name: sliceName,
       field: `endpoints[${index}]`,
     };
-    const backend = { ip, port: number, isLocal: endpoint.nodeName === nodeName, origin };
-    return [{ backend, hints: hintsOf(endpoint), ...conditionsOf(endpoint) }];
+    const target = { ip, port: number, isLocal: endpoint.nodeName === nodeName, origin };
+    return [{ target, hints: hintsOf(endpoint), ...conditionsOf(endpoint) }];
   });
 }
 
 /** Absent conditions read as ready and serving (discovery/v1). */
-function conditionsOf(endpoint: Endpoint): Omit<Candidate, "backend" | "hints"> {
+function conditionsOf(endpoint: Endpoint): Omit<Candidate, "target" | "hints"> {
   const { ready = true, serving = ready, terminating = false } = endpoint.conditions ?? {};
-  return { isReady: ready, isServingTerminating: serving && terminating };
+  return { isReady: ready, isServing: serving, isTerminating: terminating };
 }
 
 /** By address, then port: the order of a balanced list. */
-function compareBackends(a: Backend, b: Backend): number {
+function compareTargets(a: Target, b: Target): number {
   return Buffer.compare(a.ip.bytes, b.ip.bytes) || a.port - b.port;
 }

@@ -1,15 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { formatIp, parseIp } from "#base/ip.ts";
-import type { Action, Backend, Frontend } from "./model.ts";
-import { serviceFrontends } from "./model.ts";
-import { service, slice } from "./testing/objects.ts";
+import { service, slice } from "../testing/objects.ts";
+import type { Action, Frontend, Target } from "./frontend.ts";
+import { serviceFrontends } from "./frontends.ts";
 
 const node = { name: "node01", addresses: [parseIp("192.168.1.11"), parseIp("fd00:192::11")] };
-const list = (backends: readonly Backend[]) => backends.map(({ ip, port }) => `${formatIp(ip)}:${port}`).join(" ");
+const list = (targets: readonly Target[]) => targets.map(({ ip, port }) => `${formatIp(ip)}:${port}`).join(" ");
 
 function actionText(action: Action): string {
-  if (action.kind === "balance") return list(action.backends);
-  if (action.kind === "balance-local") return `local [${list(action.local)}] of ${list(action.backends)}`;
+  if (action.kind === "balance") return list(action.targets);
+  if (action.kind === "balance-local") return `local [${list(action.local)}] of ${list(action.targets)}`;
   return action.kind;
 }
 
