@@ -18,7 +18,9 @@ const MESSAGE_SIZE = 256;
 export class ConsoleSocket {
   readonly #poll: PollWatcher;
   readonly #fds = new Set<number>();
-  readonly #terminal = Promise.withResolvers<number>();
+  readonly #came = Promise.withResolvers<number>();
+  /** A terminal that nobody has taken. */
+  #untaken: number | undefined;
 
   /** Listens. @param path where nothing is yet @throws SysError; RangeError for a path that is too long */
   constructor(path: string, poll: PollWatcher) {
@@ -34,13 +36,17 @@ export class ConsoleSocket {
     poll.watch(fd, () => this.#accept(fd));
   }
 
-  /** Our end of the terminal, once it came; it is the caller's. Stays open when none comes. */
-  get terminal(): Promise<number> {
-    return this.#terminal.promise;
+  /** Our end of the terminal, once it came; it is the caller's. */
+  async take(): Promise<number> {
+    const terminal = await this.#came.promise;
+    this.#untaken = undefined;
+    return terminal;
   }
 
   /** No terminal is waited for any more. */
   close(): void {
+    if (this.#untaken !== undefined) libc.close(this.#untaken);
+    this.#untaken = undefined;
     for (const fd of this.#fds) this.#drop(fd);
   }
 
@@ -57,7 +63,10 @@ export class ConsoleSocket {
     this.#poll.watch(fd, () => {
       const terminal = receiveDescriptor(fd);
       if (terminal === "later") return true;
-      if (terminal !== undefined) this.#terminal.resolve(terminal);
+      if (terminal !== undefined) {
+        this.#untaken = terminal;
+        this.#came.resolve(terminal);
+      }
       this.#drop(fd);
       return false;
     });

@@ -72,7 +72,7 @@ export class CrunSpawner {
       const pid = await this.#pid(pipe.read);
       if (pid === undefined) throw new CrunError(await failureOf(shim, folder));
       writeFileSync(`${folder}/${STARTED}`, "");
-      const pty = await console?.terminal;
+      const pty = await console?.take();
       return { ...this.#child(pid, shim), ...(pty === undefined ? {} : { pty }) };
     } finally {
       console?.close();
