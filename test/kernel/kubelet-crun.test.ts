@@ -64,6 +64,17 @@ describe("containers by crun", () => {
     expect(machine.shell("cat /proc/self/mountinfo")).not.toContain("upperdir=/run/podwire");
   });
 
+  test("a hook right after the start has the container's environment, not crun's", async () => {
+    const postStart = { exec: { command: ["sh", "-c", "echo $GREETING > /dev/shm/greeting"] } };
+    const container = { name: "c", image: "podwire/toolbox", command: ["sh", "-c", STAY], lifecycle: { postStart } };
+    await machine.run("hooked", {
+      ...CRUN,
+      containers: [{ ...container, env: [{ name: "GREETING", value: "hello" }] }],
+    });
+    expect((await machine.exec("hooked", "cat /dev/shm/greeting")).stdout).toBe("hello\n");
+    await machine.delete("hooked", 1);
+  });
+
   const ended = async (name: string, container: object, spec: object = {}) => {
     const containers = [{ name: "c", image: "podwire/toolbox", ...container }];
     await machine.create(name, { ...CRUN, restartPolicy: "Never", containers, ...spec });

@@ -13,6 +13,7 @@ import {
   type SpawnRequest,
 } from "#kernel/process/index.ts";
 import { ociConfig } from "./config.ts";
+import { executed } from "./executed.ts";
 import { openJoined } from "./joined.ts";
 import { findCrun, installHint } from "./program.ts";
 import { BUNDLE, STARTED } from "./unfinished.ts";
@@ -71,6 +72,7 @@ export class CrunSpawner {
       close(pipe.write);
       const pid = await this.#pid(pipe.read);
       if (pid === undefined) throw new CrunError(await failureOf(shim, folder));
+      await executed(pid, shim.pid);
       writeFileSync(`${folder}/${STARTED}`, "");
       const pty = await console?.take();
       return { ...this.#child(pid, shim), ...(pty === undefined ? {} : { pty }) };
