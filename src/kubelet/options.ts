@@ -172,6 +172,17 @@ function runtimeOf(name: string): RuntimeName {
 }
 
 /** @throws AgentConfigError */
+function maxPods({ maxPods: pods = 110 }: KubeletConfig, file: string): number {
+  if (!Number.isInteger(pods))
+    throw new AgentConfigError(`${file}: maxPods: ${JSON.stringify(pods)}: must be an integer`);
+  if (pods < 0)
+    throw new AgentConfigError(
+      `${file}: invalid configuration: maxPods (--max-pods) ${pods} must not be a negative number`,
+    );
+  return pods;
+}
+
+/** @throws AgentConfigError */
 function logLimits({ containerLogMaxSize, containerLogMaxFiles }: KubeletConfig, file: string): LogLimits {
   const maxFiles = containerLogMaxFiles ?? defaultLogLimits.maxFiles;
   if (!Number.isInteger(maxFiles) || maxFiles < 2)
@@ -203,7 +214,7 @@ export function agentOptions(args: readonly string[]): AgentOptions {
     clusterDns: config.clusterDNS ?? [],
     clusterDomain: config.clusterDomain ?? "cluster.local",
     resolvConf: config.resolvConf ?? "/etc/resolv.conf",
-    maxPods: config.maxPods ?? 110,
+    maxPods: maxPods(config, flags.config ?? ""),
     containerLogs: logLimits(config, flags.config ?? ""),
     runtime: runtimeOf(flags.runtime),
     ...(config.staticPodPath ? { staticPodPath: config.staticPodPath } : {}),

@@ -2,7 +2,7 @@ import { cidrNth, formatIp, parseNetwork } from "#base/ip.ts";
 import { defaultImageSettings, type ImageSettings } from "#images/index.ts";
 import { checkDomain, checkName, checkPort, refuse } from "./checks.ts";
 import { checkNodes, nodesOf, ROUTER } from "./nodes.ts";
-import { checkRanges, checkRoom, hostAddresses, ranges } from "./ranges.ts";
+import { checkMaxPods, checkRanges, checkRoom, hostAddresses, type MaskSizes, maskSizes, ranges } from "./ranges.ts";
 
 /** What a node does. */
 export type NodeRole = "control-plane" | "worker";
@@ -27,6 +27,10 @@ export interface ClusterConfig {
   readonly podCidrs: readonly string[];
   readonly serviceCidrs: readonly string[];
   readonly nodeCidrs: readonly string[];
+  /** Prefix length of a node's part of each pod range. */
+  readonly nodeCidrMaskSizes: MaskSizes;
+  /** Pods that a node takes at most. */
+  readonly maxPods: number;
   readonly clusterDomain: string;
   readonly ingress: "nginx" | "none";
   readonly example: "online-store" | "none";
@@ -50,6 +54,9 @@ export interface ClusterInput {
   readonly podCidr?: string;
   readonly serviceCidr?: string;
   readonly nodeCidr?: string;
+  readonly nodeCidrMaskSizeIpv4?: number;
+  readonly nodeCidrMaskSizeIpv6?: number;
+  readonly maxPods?: number;
   readonly clusterDomain?: string;
   readonly ingress?: "nginx" | "none";
   readonly example?: "online-store" | "none";
@@ -76,6 +83,7 @@ export const defaults = {
   podCidr: "10.244.0.0/16",
   serviceCidr: "10.96.0.0/12",
   nodeCidr: "192.168.1.0/24",
+  maxPods: 110,
   clusterDomain: "cluster.local",
 } as const;
 
@@ -120,7 +128,9 @@ export function resolveConfig(input: ClusterInput): ClusterConfig {
   checkRanges({ podCidrs, serviceCidrs, nodeCidrs });
   const nodes = nodesOf(input.nodes ?? defaults.nodes, nodeCidrs);
   checkNodes(nodes, nodeCidrs);
-  checkRoom(podCidrs, nodes.length);
+  const nodeCidrMaskSizes = maskSizes(podCidrs, input.nodeCidrMaskSizeIpv4, input.nodeCidrMaskSizeIpv6);
+  checkRoom(podCidrs, nodeCidrMaskSizes, nodes.length);
+  checkMaxPods(input.maxPods, podCidrs, nodeCidrMaskSizes);
   const ingress = input.ingress ?? "nginx";
   const pods = input.pods ?? 0;
   const clusterDomain = input.clusterDomain ?? defaults.clusterDomain;
@@ -141,6 +151,8 @@ export function resolveConfig(input: ClusterInput): ClusterConfig {
     podCidrs,
     serviceCidrs,
     nodeCidrs,
+    nodeCidrMaskSizes,
+    maxPods: input.maxPods ?? defaults.maxPods,
     clusterDomain,
     ingress,
     example: ingress === "none" ? "none" : (input.example ?? "online-store"),

@@ -22,6 +22,9 @@ export interface UpFlags {
   readonly podCidr?: string;
   readonly serviceCidr?: string;
   readonly nodeCidr?: string;
+  readonly nodeCidrMaskSizeIpv4?: number;
+  readonly nodeCidrMaskSizeIpv6?: number;
+  readonly maxPods?: number;
   readonly ingress?: "nginx" | "none";
   readonly example?: "online-store" | "none";
   readonly outside?: "on" | "off";
