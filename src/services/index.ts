@@ -1,20 +1,10 @@
-/** Services on nftables maps: what each virtual address does on a node, and the rules for it. */
+/** Services: what each virtual address does on a node, and the ways to put that into effect. */
+export * from "./backends/index.ts";
 export { type BridgeFiltering, bridgeFiltering } from "./bridgeFiltering.ts";
-export { type LayoutOptions, SERVICES_TABLE, serviceLayout } from "./layout.ts";
-export {
-  type Action,
-  type Backend,
-  type Frontend,
-  type FrontendKind,
-  isProxied,
-  type NodeView,
-  serviceFrontends,
-  serviceOfSlice,
-} from "./model.ts";
-export { type FrontendPlan, planFrontend } from "./plan.ts";
+export * from "./model/index.ts";
 export {
   type ServiceProxy,
   type ServiceProxyOptions,
   startServiceProxy,
 } from "./proxy.ts";
-export { cleanStaleFlows, type FrontendChange, staleFlows } from "./staleFlows.ts";
+export { cleanStaleFlows, staleFlows } from "./staleFlows.ts";

@@ -5,12 +5,13 @@ import { FakeApi } from "#api/testing/index.ts";
 import { parseCidr, parseIp } from "#base/ip.ts";
 import { createLogger } from "#base/log.ts";
 import { elementText, FakeNftables, type Nftables, ruleText, Transaction } from "#kernel/nft/index.ts";
-import { SERVICES_TABLE, serviceLayout } from "./layout.ts";
+import { nftablesBackend, SERVICES_TABLE, serviceLayout } from "./backends/index.ts";
 import { type ServiceProxy, startServiceProxy } from "./proxy.ts";
 import { service, slice } from "./testing/objects.ts";
 
 const collections = { Service: "/api/v1/services", EndpointSlice: "/apis/discovery.k8s.io/v1/endpointslices" } as const;
-const podCidrs = [parseCidr("10.244.0.0/16"), parseCidr("fd00:244::/48")];
+const cidrs = [parseCidr("10.244.0.0/16"), parseCidr("fd00:244::/48")];
+const settings = { nodeName: "node01", localTraffic: { kind: "cidrs", cidrs } } as const;
 const running: ServiceProxy[] = [];
 
 function start(api: FakeApi, nft: Nftables, lines: string[] = []): ServiceProxy {
@@ -18,8 +19,7 @@ function start(api: FakeApi, nft: Nftables, lines: string[] = []): ServiceProxy 
     client: new Client(api),
     nodeName: "node01",
     nodeAddresses: [parseIp("192.168.1.11")],
-    podCidrs,
-    nft,
+    backend: nftablesBackend({ ...settings, nft }),
     log: createLogger("proxy", { write: (line) => void lines.push(line) }),
     signal: new AbortController().signal,
     minSyncPeriodMs: 0,
@@ -42,7 +42,7 @@ async function remove(api: FakeApi, object: Service | EndpointSlice): Promise<vo
 async function contents(nft: Nftables): Promise<string[]> {
   const lines: string[] = [];
   for (const family of ["ip", "ip6"] as const) {
-    const layout = serviceLayout(family, { nodeName: "node01", podCidrs });
+    const layout = serviceLayout(family, settings);
     const state = await nft.readTable(layout.table);
     for (const [chain, rules] of state?.rules ?? []) {
       lines.push(`${family} ${chain} ${rules.map(ruleText).join("; ")}`);

@@ -9,34 +9,42 @@ import {
   type Service,
 } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
-import type { Cidr, Ip } from "#base/ip.ts";
+import type { Ip } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
-import { type Nftables, type OriginIndex, Transaction } from "#kernel/nft/index.ts";
-import { FamilyTable } from "./familyTable.ts";
-import { hasHints, zoneOf } from "./hints.ts";
-import { serviceLayout } from "./layout.ts";
-import { type Frontend, serviceFrontends, serviceOfSlice } from "./model.ts";
-import { type FrontendPlan, planFrontend } from "./plan.ts";
+import type { OriginIndex } from "#kernel/nft/index.ts";
+import type { ServiceBackend } from "./backends/index.ts";
+import {
+  type Frontend,
+  type FrontendChange,
+  Holders,
+  hasHints,
+  type NodeView,
+  serviceFrontends,
+  serviceOfSlice,
+  zoneOf,
+} from "./model/index.ts";
 import { proxyMetrics } from "./proxyMetrics.ts";
-import { cleanStaleFlows, type FrontendChange } from "./staleFlows.ts";
+import { cleanStaleFlows } from "./staleFlows.ts";
 
 /** Settings and dependencies of a service proxy. */
 export interface ServiceProxyOptions {
   readonly client: Client;
   readonly nodeName: string;
-  /** Addresses of the node, of all families: NodePorts answer there. */
+  /** Addresses of the node, of all families. */
   readonly nodeAddresses: readonly Ip[];
-  /** The pod network (of the whole cluster): sources outside of it are masqueraded. */
-  readonly podCidrs: readonly Cidr[];
-  /** nftables of the node's network namespace. Stays open when the proxy stops. */
-  readonly nft: Nftables;
+  /** Where NodePorts answer. Default: at {@link nodeAddresses}. */
+  readonly nodePortAddresses?: readonly Ip[];
+  /** What puts Services into effect; its mode. The proxy closes it when it stops. */
+  readonly backend: ServiceBackend;
   readonly log: Logger;
   readonly signal: AbortSignal;
   readonly metrics?: Metrics;
   /** Least time between two changes of the rules, in ms. Default 10. */
   readonly minSyncPeriodMs?: number;
+  /** After this time, in ms, what is there is read and put right, though nothing has changed. Default: never. */
+  readonly syncPeriodMs?: number;
   /** Connection tracking of the node's network namespace: stale UDP connections are removed from it. */
   readonly conntrack?: Conntrack;
 }
@@ -45,13 +53,15 @@ export interface ServiceProxyOptions {
 export interface ServiceProxy {
   /** Resolves when the first complete set of rules is in the kernel; rejects when stopped before that. */
   readonly synced: Promise<void>;
-  /** Which object each rule and element stands for. */
-  readonly origins: OriginIndex;
+  /** Which object each rule and element stands for, where the mode can tell. */
+  readonly origins: OriginIndex | undefined;
   readonly metrics: Metrics;
   /** Whether the rules are as the cluster's Services want them, and the last failure when they are not. */
   status(): { readonly ready: boolean; readonly error?: string };
   /** What each Service does on this node now, by `namespace/name`. */
   frontends(): ReadonlyMap<string, readonly Frontend[]>;
+  /** The node has other addresses now. */
+  setNodeAddresses(addresses: readonly Ip[], nodePortAddresses?: readonly Ip[]): void;
   /** Resolves when everything known now is in the kernel. */
   settled(): Promise<void>;
   /** Ends it and waits. The rules stay, so that connections go on while an agent restarts. */
@@ -70,15 +80,10 @@ export function startServiceProxy(options: ServiceProxyOptions): ServiceProxy {
   return new NodeProxy(options);
 }
 
-interface PlannedFrontend {
-  readonly frontend: Frontend;
-  readonly plan: FrontendPlan;
-}
-
 class NodeProxy implements ServiceProxy {
   readonly synced: Promise<void>;
   readonly metrics: Metrics;
-  readonly origins: OriginIndex;
+  readonly origins: OriginIndex | undefined;
   readonly #options: ServiceProxyOptions;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
@@ -86,17 +91,18 @@ class NodeProxy implements ServiceProxy {
   readonly #slices: Informer<EndpointSlice>;
   /** This node alone: its zone may change. */
   readonly #node: Informer<Node>;
-  readonly #tables: Readonly<Record<4 | 6, FamilyTable>>;
+  readonly #backend: ServiceBackend;
   readonly #record: ReturnType<typeof proxyMetrics>;
   /** Services whose frontends are to be computed anew. */
   readonly #dirty = new Set<string>();
-  readonly #planned = new Map<string, readonly PlannedFrontend[]>();
+  readonly #holders = new Holders();
+  #view: NodeView;
   readonly #running: Promise<void>;
   #wake = Promise.withResolvers<void>();
   #settled = Promise.withResolvers<void>();
   #isSyncing = false;
-  /** What changed since connections were last looked through. */
-  #changes: FrontendChange[] = [];
+  /** What changed since connections were last looked through, by address. */
+  readonly #changes = new Map<string, FrontendChange>();
   #error: string | undefined;
   /** The kernel's state has to be read before the next change. */
   #isUnknown = true;
@@ -105,15 +111,15 @@ class NodeProxy implements ServiceProxy {
     this.#options = options;
     this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
     this.metrics = options.metrics ?? new Metrics();
-    this.origins = options.nft.origins;
+    this.#backend = options.backend;
+    this.origins = options.backend.origins;
     this.#record = proxyMetrics(this.metrics);
-    const { client, log, nodeName, podCidrs } = options;
+    const { client, log, nodeName, nodeAddresses: addresses, nodePortAddresses } = options;
+    this.#view = { name: nodeName, addresses, ...(nodePortAddresses && { nodePortAddresses }) };
     const deps = { log, signal: this.#signal };
     this.#services = new Informer(client, resources.services, {}, deps);
     this.#slices = new Informer(client, resources.endpointSlices, {}, deps);
     this.#node = new Informer(client, resources.nodes, { fieldSelector: `metadata.name=${nodeName}` }, deps);
-    const table = (family: "ip" | "ip6") => new FamilyTable(serviceLayout(family, { nodeName, podCidrs }));
-    this.#tables = { 4: table("ip"), 6: table("ip6") };
     this.#services.onChange(({ object }) => this.#touch(keyOf(object)));
     this.#slices.onChange(({ object, old }) => {
       for (const slice of [object, old]) {
@@ -123,8 +129,10 @@ class NodeProxy implements ServiceProxy {
     });
     this.#node.onChange(({ object, old }) => {
       if (zoneOf(object) === zoneOf(old)) return;
+      this.#view = { ...this.#view, zone: zoneOf(this.#node.get(nodeName)) };
       for (const slice of this.#slices.list()) if (hasHints(slice)) this.#touch(serviceOfSlice(slice) ?? "");
     });
+    this.#backend.setNode(this.#view);
     const slicesOf = this.#slices.index((slice) => [serviceOfSlice(slice) ?? ""]);
     this.#services.start();
     this.#slices.start();
@@ -140,7 +148,14 @@ class NodeProxy implements ServiceProxy {
   }
 
   frontends(): ReadonlyMap<string, readonly Frontend[]> {
-    return new Map([...this.#planned].map(([key, planned]) => [key, planned.map(({ frontend }) => frontend)]));
+    return new Map([...this.#holders.services()].map((service) => [service, this.#holders.held(service)]));
+  }
+
+  setNodeAddresses(addresses: readonly Ip[], nodePortAddresses?: readonly Ip[]): void {
+    const { name, zone } = this.#view;
+    this.#view = { name, zone, addresses, ...(nodePortAddresses && { nodePortAddresses }) };
+    this.#backend.setNode(this.#view);
+    for (const service of this.#services.list()) this.#touch(keyOf(service));
   }
 
   async settled(): Promise<void> {
@@ -154,6 +169,7 @@ class NodeProxy implements ServiceProxy {
     this.#wake.resolve();
     await this.#running;
     await Promise.all([this.#services.ended(), this.#slices.ended(), this.#node.ended()]);
+    await this.#backend.close();
   }
 
   #touch(key: string): void {
@@ -162,12 +178,32 @@ class NodeProxy implements ServiceProxy {
     this.#wake.resolve();
   }
 
+  /** Somebody else changed the rules, or may have: they are read and put right. @returns ends it */
+  #watchRules(): () => void {
+    const { log, syncPeriodMs } = this.#options;
+    const distrust = () => {
+      this.#isUnknown = true;
+      this.#wake.resolve();
+    };
+    const timer = syncPeriodMs === undefined ? undefined : setInterval(distrust, syncPeriodMs).unref();
+    const unsubscribe = this.#backend.onForeignChange?.((what) => {
+      log.warn("Somebody else changed the rules; putting them right", { what });
+      distrust();
+    });
+    return () => {
+      clearInterval(timer);
+      unsubscribe?.();
+    };
+  }
+
   async #run(slicesOf: (key: string) => EndpointSlice[], first: PromiseWithResolvers<void>): Promise<void> {
     const { log, minSyncPeriodMs = 10 } = this.#options;
+    const { mode } = this.#backend;
     // Upstream's words; `proxyMode` is what people look for (INVENTORY V04).
-    log.info("Using nftables Proxier", { proxyMode: "nftables" });
+    log.info(`Using ${mode} Proxier`, { proxyMode: mode });
     const wakeUp = () => this.#wake.resolve();
     this.#signal.addEventListener("abort", wakeUp, { once: true });
+    const endWatching = this.#watchRules();
     try {
       await Promise.all([this.#services.synced, this.#slices.synced, this.#node.synced]);
       let isFirst = true;
@@ -178,7 +214,7 @@ class NodeProxy implements ServiceProxy {
         this.#settled.resolve();
         this.#settled = Promise.withResolvers();
         if (isDone) {
-          if (isFirst) log.info("Services are in the kernel", { services: this.#planned.size });
+          if (isFirst) log.info("Services are in the kernel", { services: [...this.#holders.services()].length });
           isFirst = false;
           first.resolve();
           await delay(minSyncPeriodMs, this.#signal);
@@ -193,6 +229,7 @@ class NodeProxy implements ServiceProxy {
       }
     } finally {
       this.#signal.removeEventListener("abort", wakeUp);
+      endWatching();
       first.reject(this.#signal.reason ?? new Error("the service proxy ended"));
       this.#settled.resolve();
     }
@@ -200,76 +237,50 @@ class NodeProxy implements ServiceProxy {
 
   /** One pass: everything that changed since the last one, in one transaction. @returns false when it failed */
   async #sync(slicesOf: (key: string) => EndpointSlice[]): Promise<boolean> {
-    const { nft, log, conntrack } = this.#options;
+    const { log } = this.#options;
     const started = performance.now();
     this.#wake = Promise.withResolvers();
-    for (const key of this.#dirty) this.#changes.push(...this.#compute(key, slicesOf(key)));
+    for (const key of this.#dirty) this.#compute(key, slicesOf(key));
     this.#dirty.clear();
     const isFull = this.#isUnknown;
     try {
-      if (this.#isUnknown) await this.#readBack();
-      const transaction = new Transaction();
-      for (const table of Object.values(this.#tables)) {
-        table.adoptOrigins(nft);
-        table.plan(transaction);
-      }
-      await nft.commit(transaction);
-      for (const table of Object.values(this.#tables)) table.applied();
-      this.#record.synced(started, isFull, this.#tables);
+      if (isFull) await this.#backend.readBack();
+      this.#isUnknown = false;
+      await this.#backend.commit();
+      this.#record.synced(started, isFull);
       this.#error = undefined;
     } catch (error) {
       // What is in the kernel now is not certain: read it and do what is missing.
       this.#isUnknown = true;
-      this.#record.failed();
       this.#error = errorMessage(error);
       log.error("Changing the rules failed", { error: errorMessage(error) });
       return false;
     }
+    this.#cleanFlows();
+    return true;
+  }
+
+  #cleanFlows(): void {
+    const { conntrack, log } = this.#options;
     try {
-      const removed = conntrack ? cleanStaleFlows(conntrack, this.#changes) : 0;
-      this.#changes = [];
+      const removed = conntrack ? cleanStaleFlows(conntrack, [...this.#changes.values()]) : 0;
+      this.#changes.clear();
       if (removed) this.#record.cleaned(removed);
     } catch (error) {
       log.warn("Cleaning up connections failed", { error: errorMessage(error) });
     }
-    return true;
   }
 
-  async #readBack(): Promise<void> {
-    for (const table of Object.values(this.#tables)) {
-      table.adopt(await this.#options.nft.readTable(table.layout.table));
-    }
-    this.#isUnknown = false;
-  }
-
-  /** Computes a Service's frontends anew and tells the tables. */
-  #compute(key: string, slices: readonly EndpointSlice[]): FrontendChange[] {
-    const { nodeName, nodeAddresses } = this.#options;
+  /** Computes a Service's frontends anew and tells the backend. */
+  #compute(key: string, slices: readonly EndpointSlice[]): void {
     const service = this.#services.get(key);
-    const node = { name: nodeName, addresses: nodeAddresses, zone: zoneOf(this.#node.get(nodeName)) };
-    const frontends = service ? serviceFrontends(service, slices, node) : [];
-    const planned = frontends.map((frontend) => ({
-      frontend,
-      plan: planFrontend(this.#tables[frontend.ip.family].layout, frontend),
-    }));
-    const before = this.#planned.get(key) ?? [];
-    const changes: FrontendChange[] = [];
-    const unmatched = new Map(before.map((entry) => [`${entry.frontend.ip.family} ${entry.plan.key}`, entry]));
-    for (const entry of planned) {
-      const id = `${entry.frontend.ip.family} ${entry.plan.key}`;
-      const former = unmatched.get(id);
-      unmatched.delete(id);
-      const table = this.#tables[entry.frontend.ip.family];
-      table.setFrontend(key, entry.plan);
-      if (former) table.releaseShared(key, former.plan, entry.plan);
-      changes.push({ ...(former && { before: former.frontend }), after: entry.frontend });
+    const frontends = service ? serviceFrontends(service, slices, this.#view) : [];
+    const { holdings, changes } = this.#holders.set(key, frontends);
+    for (const { service: name, frontends } of holdings) this.#backend.setService(name, frontends);
+    for (const [address, { before, after }] of changes) {
+      const first = this.#changes.get(address);
+      const was = first ? first.before : before;
+      this.#changes.set(address, { ...(was && { before: was }), ...(after && { after }) });
     }
-    for (const { frontend, plan } of unmatched.values()) {
-      this.#tables[frontend.ip.family].removeFrontend(key, plan);
-      changes.push({ before: frontend });
-    }
-    if (planned.length) this.#planned.set(key, planned);
-    else this.#planned.delete(key);
-    return changes;
   }
 }

@@ -1,5 +1,4 @@
 import type { Metrics } from "#base/metrics.ts";
-import type { FamilyTable } from "./familyTable.ts";
 
 /** The metrics themselves, under kube-proxy's names (pkg/proxy/metrics). */
 function proxyFamilies(metrics: Metrics) {
@@ -33,11 +32,6 @@ function proxyFamilies(metrics: Metrics) {
       "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds",
       "The last time a sync of proxy rules was queued",
     ),
-    failures: metrics.counter(
-      "kubeproxy_sync_proxy_rules_nftables_sync_failures_total",
-      "Cumulative proxy nftables sync failures",
-    ),
-    entries: metrics.gauge("podwire_services_map_elements", "Elements of the service maps"),
     cleaned: metrics.counter(
       "kubeproxy_conntrack_reconciler_deleted_entries_total",
       "Cumulative conntrack flows deleted by conntrack reconciler",
@@ -56,24 +50,16 @@ export function proxyMetrics(metrics: Metrics) {
       families.lastQueued.set(Date.now() / 1000);
     },
     /** Rules were changed; `started` in ms of performance.now(). */
-    synced(started: number, isFull: boolean, tables: Readonly<Record<4 | 6, FamilyTable>>): void {
+    synced(started: number, isFull: boolean): void {
       const now = performance.now();
       families.duration.observe((now - started) / 1000);
       (isFull ? families.full : families.partial).observe((now - started) / 1000);
       if (queuedAt !== undefined) families.programming.observe((now - queuedAt) / 1000);
       queuedAt = undefined;
       families.lastSync.set(Date.now() / 1000);
-      for (const [version, table] of Object.entries(tables)) {
-        for (const map of ["services", "endpoints"] as const) {
-          families.entries.set(table.size(map), { map, family: version === "4" ? "IPv4" : "IPv6" });
-        }
-      }
     },
     cleaned(flows: number): void {
       families.cleaned.inc({}, flows);
-    },
-    failed(): void {
-      families.failures.inc();
     },
   };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseIp } from "#base/ip.ts";
 import { FakeConntrack, type Flow } from "#kernel/conntrack/index.ts";
-import { serviceFrontends } from "./model.ts";
+import { serviceFrontends } from "./model/index.ts";
 import { cleanStaleFlows } from "./staleFlows.ts";
 import { service, slice } from "./testing/objects.ts";
 

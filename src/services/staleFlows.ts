@@ -1,13 +1,7 @@
 import { formatIp, type Ip } from "#base/ip.ts";
 import type { Conntrack, Flow } from "#kernel/conntrack/index.ts";
 import { protocols } from "#kernel/nft/index.ts";
-import type { Frontend } from "./model.ts";
-
-/** A frontend before and after a change of the rules. Absent before: it is new, or this process is. */
-export interface FrontendChange {
-  readonly before?: Frontend;
-  readonly after?: Frontend;
-}
+import type { Frontend, FrontendChange } from "./model/index.ts";
 
 /**
  * Removes UDP connections that still lead to where their Service no longer does. UDP knows no end of a connection: a
@@ -30,15 +24,15 @@ export function staleFlows(changes: readonly FrontendChange[], flows: readonly F
   const byAddress = new Map<string, ReadonlySet<string>>();
   for (const { before, after } of changes) {
     const frontend = after ?? before;
-    if (frontend) byAddress.set(addressText(frontend.ip, frontend.port), after ? backendTexts(after) : new Set());
+    if (frontend) byAddress.set(addressText(frontend.ip, frontend.port), after ? servingTexts(after) : new Set());
   }
   return flows.filter(({ original, reply }) => {
     const address = addressText(original.destination, original.destinationPort);
-    const backends = byAddress.get(address);
-    if (!backends) return false;
+    const serving = byAddress.get(address);
+    if (!serving) return false;
     const target = addressText(reply.source, reply.sourcePort);
     // A flow that was not translated began before the Service had endpoints; one of no Service is not ours.
-    return target === address ? backends.size > 0 : !backends.has(target);
+    return target === address ? serving.size > 0 : !serving.has(target);
   });
 }
 
@@ -50,19 +44,13 @@ function familyOf({ before, after }: FrontendChange): 4 | 6 | undefined {
 function mayBeStale({ before, after }: FrontendChange): boolean {
   if ((after ?? before)?.protocol !== protocols.UDP) return false;
   if (!before || !after) return true;
-  const now = backendTexts(after);
-  const then = backendTexts(before);
-  return (then.size === 0 && now.size > 0) || [...then].some((backend) => !now.has(backend));
+  const now = servingTexts(after);
+  const then = servingTexts(before);
+  return (then.size === 0 && now.size > 0) || [...then].some((target) => !now.has(target));
 }
 
-function backendTexts({ action }: Frontend): ReadonlySet<string> {
-  const backends =
-    action.kind === "balance"
-      ? action.backends
-      : action.kind === "balance-local"
-        ? [...action.local, ...action.backends]
-        : [];
-  return new Set(backends.map(({ ip, port }) => addressText(ip, port)));
+function servingTexts({ serving }: Frontend): ReadonlySet<string> {
+  return new Set(serving.map(({ ip, port }) => addressText(ip, port)));
 }
 
 function addressText(ip: Ip, port: number): string {

@@ -169,7 +169,8 @@ describe("U02 images without Docker", skip, () => {
       const store = join(cluster.directory, "podwire/_images/lab/layers");
       expect(readdirSync(store)).toHaveLength(2);
       // The files belong to the cluster's ids.
-      const own = user ? user.uid : 1_900_000_000;
+      const runner = user?.uid ?? process.getuid?.() ?? 0;
+      const own = runner === 0 ? 1_900_000_000 : runner;
       expect(new Set(readdirSync(store).map((layer) => statSync(join(store, layer)).uid))).toEqual(new Set([own]));
       await expect
         .poll(() => cluster.ok("get", "nodes", "-o", "jsonpath={.items[*].status.images[*].names}"))

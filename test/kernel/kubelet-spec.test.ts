@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Pod, resources } from "#api/index.ts";
+import { needsIds } from "#test/support/ids.ts";
 import { KubeletMachine } from "../support/kubeletMachine.ts";
 
 const machine = new KubeletMachine();
@@ -82,7 +83,7 @@ describe("what a pod's spec says beyond its command", () => {
     expect(await ended("falls", { ...sh("echo last line; exit 1"), terminationMessagePolicy })).toBe("last line\n");
   });
 
-  it("allowPrivilegeEscalation: no_new_privs is not set where the pod allows it", async () => {
+  it("allowPrivilegeEscalation: no_new_privs is not set where the pod allows it", needsIds, async () => {
     await box("climber", { securityContext: { allowPrivilegeEscalation: true, runAsUser: 1000 } });
     const read = "grep -E 'NoNewPrivs|CapEff|CapBnd' /proc/1/status; id -u";
     expect((await machine.exec("climber", read)).stdout).toBe(

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { resources } from "#api/index.ts";
+import { needsIds } from "#test/support/ids.ts";
 import { KubeletMachine } from "../support/kubeletMachine.ts";
 
 const machine = new KubeletMachine();
@@ -40,7 +41,7 @@ describe("volumes of a running pod", () => {
     await machine.delete("reader");
   });
 
-  it("belong to the pod's fsGroup, which its processes are in", async () => {
+  it("belong to the pod's fsGroup, which its processes are in", needsIds, async () => {
     await machine.run("grouped", {
       securityContext: { runAsUser: 1000, runAsGroup: 1000, fsGroup: 2000 },
       containers: [

@@ -126,11 +126,11 @@ describe.each(families)("V02 Services move packets (part: ClusterIP, NodePort), 
     lab.put(slice("web", [remaining === "pod1" ? a.pod1 : a.pod2]));
     await expect
       .poll(() => proxy.frontends().get("shop/web")?.[0]?.action)
-      .toMatchObject({ backends: [expect.anything()] });
+      .toMatchObject({ targets: [expect.anything()] });
     await proxy.settled();
     expect(await ask(lab.outside, a.vip, 80)).toMatch(remaining);
     lab.put(slice("web", [a.pod1, a.pod2]));
-    await expect.poll(() => proxy.frontends().get("shop/web")?.[0]?.action).toMatchObject({ backends: { length: 2 } });
+    await expect.poll(() => proxy.frontends().get("shop/web")?.[0]?.action).toMatchObject({ targets: { length: 2 } });
     await proxy.settled();
     for (let i = 0; i < 8; i++) expect(await ask(lab.outside, a.vip, 80)).toMatch(remaining);
   });

@@ -18,7 +18,7 @@ import {
 } from "#kernel/namespaces/index.ts";
 import { type Operation, openRtnetlink } from "#kernel/netlink/index.ts";
 import { type Nftables, openNftables } from "#kernel/nft/index.ts";
-import { type ServiceProxy, startServiceProxy } from "#services/index.ts";
+import { nftablesBackend, type ServiceProxy, startServiceProxy } from "#services/index.ts";
 
 /**
  * One node with two pods on a bridge, and a machine outside:
@@ -162,8 +162,11 @@ export class ServicesLab {
       client: new Client(this.api),
       nodeName: "node01",
       nodeAddresses: [parseIp("192.168.1.11"), parseIp("fd00:192:168:1::11")],
-      podCidrs: [parseCidr("10.244.0.0/16"), parseCidr("fd00:10:244::/48")],
-      nft,
+      backend: nftablesBackend({
+        nodeName: "node01",
+        localTraffic: { kind: "cidrs", cidrs: [parseCidr("10.244.0.0/16"), parseCidr("fd00:10:244::/48")] },
+        nft,
+      }),
       conntrack: this.#conntrack,
       log: createLogger("proxy", { write: (line) => void lines.push(line) }),
       signal: new AbortController().signal,

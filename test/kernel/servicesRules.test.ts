@@ -85,7 +85,7 @@ describe("services in the kernel (part: origins, restart, leftovers)", () => {
     for (let i = 0; i < 25; i++) {
       const rule = rules[pick(rules.length)];
       const { table, name } = rule?.chain ?? {};
-      const origin = origins.rule(table?.family ?? "ip", SERVICES_TABLE, name ?? "", rule?.handle ?? 0n);
+      const origin = origins?.rule(table?.family ?? "ip", SERVICES_TABLE, name ?? "", rule?.handle ?? 0n);
       expect(origin, `seed ${seed}, rule ${name} ${rule?.handle}`).toEqual({
         kind: "ServiceProxy",
         name: "node01",
@@ -95,7 +95,7 @@ describe("services in the kernel (part: origins, restart, leftovers)", () => {
     for (let i = 0; i < 25; i++) {
       const { table, set, element } = elements[pick(elements.length)] ?? {};
       if (!table || !set || !element) throw new Error("no elements");
-      const origin = origins.element(table.family, SERVICES_TABLE, set, element.key);
+      const origin = origins?.element(table.family, SERVICES_TABLE, set, element.key);
       expect(origin?.namespace, `seed ${seed}, ${set}`).toBe("shop");
       expect(origin?.name).toMatch(/^svc-\d+/);
       if (set === "services" || set === "endpoints") {
@@ -115,9 +115,9 @@ describe("services in the kernel (part: origins, restart, leftovers)", () => {
     await second.settled();
     expect(await states(nft)).toEqual(before);
     const rule = before[0]?.rules.get("services")?.[0];
-    expect(second.origins.rule("ip", SERVICES_TABLE, "services", rule?.handle ?? 0n)?.kind).toBe("ServiceProxy");
+    expect(second.origins?.rule("ip", SERVICES_TABLE, "services", rule?.handle ?? 0n)?.kind).toBe("ServiceProxy");
     const element = before[0]?.elements.get("services")?.[0];
-    expect(second.origins.element("ip", SERVICES_TABLE, "services", element?.key ?? new Uint8Array())?.kind).toBe(
+    expect(second.origins?.element("ip", SERVICES_TABLE, "services", element?.key ?? new Uint8Array())?.kind).toBe(
       "Service",
     );
   });

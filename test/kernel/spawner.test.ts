@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CLONE, check, libc } from "#kernel/ffi/index.ts";
 import { makePrivate, type RootPlan } from "#kernel/mounts/index.ts";
 import { ProgramError, Spawner, type SpawnRequest } from "#kernel/process/index.ts";
+import { needsIds } from "#test/support/ids.ts";
 
 const PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
 const DOCKER_CAPABILITIES = [
@@ -128,7 +129,7 @@ describe("spawner", () => {
     expect(await pod.exit).toEqual({ code: 0, signal: null });
   });
 
-  it("becomes another user, with long arguments and a working directory", async () => {
+  it("becomes another user, with long arguments and a working directory", needsIds, async () => {
     const long = "x".repeat(100_000);
     const plan = create("pod-u");
     chmodSync((plan.root as RootPlan).directory, 0o755);

@@ -217,7 +217,9 @@ describe("layers of images", () => {
       fc.asyncProperty(fc.array(file, { maxLength: 8 }), async (files) => {
         writeFileSync(join(base, "canary"), "alive");
         try {
-          await unpack(files.map((f) => ({ ...f, name: f.name || "x", content: f.type === "0" ? "evil" : "" })));
+          // Who is not root could not clean up a folder that nobody may search.
+          const mode = 0o755;
+          await unpack(files.map((f) => ({ ...f, mode, name: f.name || "x", content: f.type === "0" ? "evil" : "" })));
         } catch (error) {
           expect(error).toMatchObject({ name: "ImageFault" });
         }

@@ -69,11 +69,6 @@ const ROWS: readonly Row[] = [
     why: "only settings of namespaces that the pod has for itself can be set",
     when: (name, spec) => !isOwnSysctl(String(name), spec),
   },
-  {
-    path: "securityContext.supplementalGroupsPolicy",
-    why: "groups of the image are not read",
-    when: isOther("Strict"),
-  },
   { path: "securityContext.seccompProfile", why: NO_SECCOMP, when: isProfile },
   { path: "securityContext.appArmorProfile", why: NO_LABELS, when: isProfile },
   { path: "securityContext.seLinuxOptions", why: NO_LABELS },

@@ -11,7 +11,7 @@ import { openNftables } from "#kernel/nft/index.ts";
 import { showCommandLine } from "#kernel/process/index.ts";
 import { type AgentOptions, agentOptions, type NodeModule, processRun, startAgent } from "#kubelet/index.ts";
 import { type PodNetwork, readConfig, startPodNetwork } from "#network/index.ts";
-import { type ServiceProxy, startServiceProxy } from "#services/index.ts";
+import { nftablesBackend, type ServiceProxy, startServiceProxy } from "#services/index.ts";
 
 const NET_CONF = "/etc/kube-flannel/net-conf.json";
 
@@ -73,8 +73,12 @@ function startNetworking(options: AgentOptions, client: Client, signal: AbortSig
     client,
     nodeName: options.nodeName,
     nodeAddresses: options.addresses.map(parseIp),
-    podCidrs: networks,
-    nft,
+    backend: nftablesBackend({
+      nodeName: options.nodeName,
+      localTraffic: { kind: "cidrs", cidrs: networks },
+      nft,
+      metrics,
+    }),
     conntrack: openConntrack(),
     log: moduleLog(options, "kube-proxy"),
     signal,

@@ -5,7 +5,6 @@ import {
   fibTypes,
   goTo,
   hostU32,
-  inNetwork,
   jump,
   mapped,
   match,
@@ -79,7 +78,7 @@ function externalLocalChains(layout: Layout, at: Chain, treatment: Treatment): C
   const rule = (comment: string, ...statements: Statement[]) => layoutRule(layout, at, comment, ...statements);
   const fromNode = match(fibType("saddr"), hostU32(fibTypes.local));
   const rules = [
-    ...layout.podCidrs.map((cidr) => rule("pods reach all endpoints", inNetwork(layout.fields.saddr, cidr), goTo(any))),
+    ...layout.fromPods.map((isFromPod) => rule("pods reach all endpoints", isFromPod, goTo(any))),
     rule("", fromNode, jump(layout.mark)),
     rule("the node reaches all endpoints", fromNode, goTo(any)),
     ...(local ? pick(layout, at, { ...treatment, from: 0, count: local }) : [rule("no endpoint on this node", drop)]),

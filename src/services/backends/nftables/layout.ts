@@ -1,4 +1,3 @@
-import type { Cidr } from "#base/ip.ts";
 import {
   addressFields,
   addressType,
@@ -13,6 +12,7 @@ import {
   hasMark,
   inNetwork,
   inSet,
+  interfaceName,
   jump,
   match,
   metaFields,
@@ -26,9 +26,10 @@ import {
   th,
   vmap,
 } from "#kernel/nft/index.ts";
+import type { LocalTraffic, TrafficSettings } from "../backend.ts";
 
-/** Bit of the packet mark for "to be masqueraded", kube-proxy's iptablesMasqueradeBit 14. */
-const MASQUERADE_MARK = 0x4000;
+/** Default of the bit of the packet mark for "to be masqueraded": kube-proxy's iptables.masqueradeBit. */
+const MASQUERADE_BIT = 14;
 
 /** Clients that are remembered for session affinity, of all Services together. */
 const AFFINITY_CLIENTS = 65_535;
@@ -47,13 +48,6 @@ export const setNames = [
   "hairpin",
 ] as const;
 export type SetName = (typeof setNames)[number];
-
-/** What the table depends on besides Services. */
-export interface LayoutOptions {
-  readonly nodeName: string;
-  /** The pod network's CIDRs, of both families. */
-  readonly podCidrs: readonly Cidr[];
-}
 
 /** Fields of a packet that lookups are made by. */
 export interface ServiceFields {
@@ -90,8 +84,8 @@ export interface Layout {
   /** Rules of {@link chains}. */
   readonly rules: readonly Rule[];
   readonly fields: ServiceFields;
-  /** Pod networks of the family. */
-  readonly podCidrs: readonly Cidr[];
+  /** What tells traffic of this node's pods: one statement for each way, any of them is enough. */
+  readonly fromPods: readonly Statement[];
   /** Chain that marks a packet to be masqueraded. */
   readonly mark: Chain;
   /** Chain that marks what does not come from a pod. */
@@ -101,21 +95,22 @@ export interface Layout {
 }
 
 /** The layout for a family; equal for equal options. */
-export function serviceLayout(family: "ip" | "ip6", { nodeName, podCidrs }: LayoutOptions): Layout {
+export function serviceLayout(family: "ip" | "ip6", settings: TrafficSettings): Layout {
   const table: Table = { family, name: SERVICES_TABLE, comment: "Services" };
   const fields = serviceFields(family);
   const chain = (name: string, hook?: Chain["hook"]): Chain => ({ table, name, ...(hook && { hook }) });
   const base = {
     family,
-    nodeName,
+    nodeName: settings.nodeName,
     table,
     fields,
     sets: serviceSets(table, family, fields),
-    podCidrs: podCidrs.filter((cidr) => cidr.ip.family === (family === "ip" ? 4 : 6)),
+    fromPods: podTraffic(family, fields, settings.localTraffic),
     mark: chain("mark-masquerade"),
     markOffCluster: chain("mark-off-cluster"),
     refuse: chain("refuse"),
   };
+  const markBits = (1 << (settings.masqueradeBit ?? MASQUERADE_BIT)) >>> 0;
   const services = chain("services");
   const hooked = {
     prerouting: chain("nat-prerouting", { type: "nat", hook: "prerouting", priority: -100 }),
@@ -126,12 +121,12 @@ export function serviceLayout(family: "ip" | "ip6", { nodeName, podCidrs }: Layo
     ...base,
     chains: [base.mark, base.markOffCluster, base.refuse, services, ...Object.values(hooked)],
     rules: [
-      ...markRules(base),
+      ...markRules(base, markBits, settings.masqueradeAll ?? false),
       ...refuseRules(base),
       ...dispatchRules(base, services),
       layoutRule(base, hooked.prerouting, "", jump(services)),
       layoutRule(base, hooked.output, "", jump(services)),
-      ...masqueradeRules(base, hooked.postrouting),
+      ...masqueradeRules(base, markBits, hooked.postrouting),
     ],
   };
 }
@@ -166,14 +161,31 @@ function serviceSets(table: Table, family: "ip" | "ip6", { daddr, service, clien
   };
 }
 
-function markRules(base: Base): Rule[] {
-  const { mark, markOffCluster, podCidrs, fields } = base;
-  const pods = podCidrs.map((cidr) =>
-    layoutRule(base, markOffCluster, "pods keep their address", inNetwork(fields.saddr, cidr), back),
+function podTraffic(family: "ip" | "ip6", { saddr }: ServiceFields, local: LocalTraffic): Statement[] {
+  switch (local.kind) {
+    case "cidrs":
+      return local.cidrs
+        .filter((cidr) => cidr.ip.family === (family === "ip" ? 4 : 6))
+        .map((cidr) => inNetwork(saddr, cidr));
+    case "interface":
+      return [match(metaFields.iifname, interfaceName(local.name))];
+    case "interface-prefix":
+      return [match(metaFields.iifname, interfaceName(`${local.prefix}*`))];
+    case "none":
+      return [];
+  }
+}
+
+function markRules(base: Base, markBits: number, masqueradeAll: boolean): Rule[] {
+  const { mark, markOffCluster, fromPods } = base;
+  const own = [layoutRule(base, mark, "", setMarkBits(markBits))];
+  if (masqueradeAll) return [...own, layoutRule(base, markOffCluster, "all traffic", jump(mark))];
+  const pods = fromPods.map((isFromPod) =>
+    layoutRule(base, markOffCluster, "pods keep their address", isFromPod, back),
   );
-  // Without a pod network to compare with, nothing is known to be outside (as kube-proxy without clusterCIDR).
-  const others = podCidrs.length ? [layoutRule(base, markOffCluster, "", jump(mark))] : [];
-  return [layoutRule(base, mark, "", setMarkBits(MASQUERADE_MARK)), ...pods, ...others];
+  // Without a way to tell pods' traffic, nothing is known to be outside (as kube-proxy without clusterCIDR).
+  const others = fromPods.length ? [layoutRule(base, markOffCluster, "", jump(mark))] : [];
+  return [...own, ...pods, ...others];
 }
 
 function refuseRules(base: Base): Rule[] {
@@ -195,12 +207,12 @@ function dispatchRules(base: Base, services: Chain): Rule[] {
   ];
 }
 
-function masqueradeRules(base: Base, postrouting: Chain): Rule[] {
+function masqueradeRules(base: Base, markBits: number, postrouting: Chain): Rule[] {
   const { sets, fields } = base;
   const masquerade: Statement = { kind: "masquerade", fullyRandom: true };
   const isHairpin = inSet([fields.saddr, fields.daddr], sets.hairpin);
   return [
-    layoutRule(base, postrouting, "", hasMark(MASQUERADE_MARK), clearMarkBits(MASQUERADE_MARK), masquerade),
+    layoutRule(base, postrouting, "", hasMark(markBits), clearMarkBits(markBits), masquerade),
     layoutRule(base, postrouting, "pod that reaches itself", ctStatus(ctBits.dnat), isHairpin, masquerade),
   ];
 }

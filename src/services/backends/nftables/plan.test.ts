@@ -1,18 +1,19 @@
 import { describe, expect, it } from "vitest";
 import { parseCidr, parseIp } from "#base/ip.ts";
 import { Transaction } from "#kernel/nft/index.ts";
+import { type Frontend, serviceFrontends } from "../../model/index.ts";
+import { service, slice } from "../../testing/objects.ts";
 import { FamilyTable } from "./familyTable.ts";
 import { serviceLayout } from "./layout.ts";
-import { type Frontend, serviceFrontends } from "./model.ts";
 import { planFrontend } from "./plan.ts";
-import { service, slice } from "./testing/objects.ts";
 
 const node = { name: "node01", addresses: [parseIp("192.168.1.11"), parseIp("fd00:192::11")] };
-const podCidrs = [parseCidr("10.244.0.0/16"), parseCidr("fd00:244::/48")];
+const cidrs = [parseCidr("10.244.0.0/16"), parseCidr("fd00:244::/48")];
+const settings = { nodeName: "node01", localTraffic: { kind: "cidrs", cidrs } } as const;
 
 /** The text of a first load of these frontends. */
 function textOf(family: "ip" | "ip6", frontends: readonly Frontend[]): string {
-  const table = new FamilyTable(serviceLayout(family, { nodeName: "node01", podCidrs }));
+  const table = new FamilyTable(serviceLayout(family, settings));
   for (const frontend of frontends) table.setFrontend("shop/web", planFrontend(table.layout, frontend));
   table.adopt(undefined);
   const transaction = new Transaction();
@@ -73,7 +74,7 @@ describe("V04 Services as nft text (part: nftables)", () => {
 
   it("an endpoint keeps its affinity number whatever else the Service has", () => {
     const web = service("web", { clusterIP: "10.96.0.1", sessionAffinity: "ClientIP" });
-    const layout = serviceLayout("ip", { nodeName: "node01", podCidrs });
+    const layout = serviceLayout("ip", settings);
     const ids = (addresses: string[]) => {
       const [frontend] = serviceFrontends(web, [slice("web", addresses)], node);
       if (!frontend) throw new Error("no frontend");

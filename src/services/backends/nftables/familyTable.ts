@@ -28,9 +28,9 @@ const beforeEntries = ["endpoints", "affinity-ids", "affinity-endpoints", "hairp
  * The table of one family: what it should hold, what it holds, and the transaction in between.
  *
  * ```
- * frontends ──> claims (two may want one address) ──> trackers: one for each set, one for the chains
- *                                                                   │ pending
- *                                       kernel <── transaction <────┘
+ * frontends ──> elements (shared ones: claims) ──> trackers: one for each set, one for the chains
+ *                                                                │ pending
+ *                                    kernel <── transaction <────┘
  * ```
  */
 export class FamilyTable {
@@ -40,9 +40,8 @@ export class FamilyTable {
   /** How many frontends need the chain. */
   readonly #treatments = new Map<string, number>();
   readonly #chainCache = new Map<string, readonly ChainContent[]>();
-  readonly #frontends: Claims<FrontendPlan>;
   readonly #shared: ReadonlyMap<SetName, Claims<Element>>;
-  /** The plan that counts for each frontend address. */
+  /** The plan for each frontend address. */
   readonly #current = new Map<string, FrontendPlan>();
   #exists = false;
   /** The table in the kernel is of another make: it is replaced as a whole. */
@@ -51,7 +50,6 @@ export class FamilyTable {
   constructor(layout: Layout) {
     this.layout = layout;
     this.#trackers = new Map(setNames.map((name) => [name, new DeltaTracker<string, Element>(sameElement)]));
-    this.#frontends = new Claims((key, plan) => this.#setFrontend(key, plan));
     this.#shared = new Map(
       ownSets.map((name) => [name, new Claims<Element>((key, value) => this.#want(name, key, value))]),
     );
@@ -62,14 +60,15 @@ export class FamilyTable {
 
   /** A frontend of the Service `owner`, in place of the one it had at this address. */
   setFrontend(owner: string, plan: FrontendPlan): void {
-    this.#frontends.claim(plan.key, owner, plan);
+    this.#setFrontend(plan.key, plan);
     for (const [set, element] of plan.shared)
       this.#shared.get(set)?.claim(keyText(element.key), `${owner} ${plan.key}`, element);
   }
 
   /** The Service has no such frontend any more. */
   removeFrontend(owner: string, plan: FrontendPlan): void {
-    this.#frontends.release(plan.key, owner);
+    // It may be another Service's by now.
+    if (this.#current.get(plan.key) === plan) this.#setFrontend(plan.key, undefined);
     for (const [set, element] of plan.shared)
       this.#shared.get(set)?.release(keyText(element.key), `${owner} ${plan.key}`);
   }
@@ -81,11 +80,6 @@ export class FamilyTable {
       const key = keyText(element.key);
       if (!kept.has(`${set} ${key}`)) this.#shared.get(set)?.release(key, `${owner} ${plan.key}`);
     }
-  }
-
-  /** Which Service has the address, when several want it. */
-  ownerOf(key: string): string | undefined {
-    return this.#frontends.holder(key);
   }
 
   /** Takes the state that a driver read as the truth. */

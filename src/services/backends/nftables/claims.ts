@@ -39,9 +39,4 @@ export class Claims<V> {
     if (claims.length === 0) this.#claims.delete(key);
     if (index === 0) this.#changed(key, claims[0]?.value);
   }
-
-  /** The owner whose value counts. */
-  holder(key: string): string | undefined {
-    return this.#claims.get(key)?.[0]?.owner;
-  }
 }

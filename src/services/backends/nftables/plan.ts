@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { formatIp, type Ip } from "#base/ip.ts";
 import { concat, type Element, hostU32, networkU16, type Verdict } from "#kernel/nft/index.ts";
+import { addressKey, type Frontend, type Target } from "../../model/index.ts";
 import type { Layout, SetName } from "./layout.ts";
-import type { Backend, Frontend } from "./model.ts";
 import { type Treatment, treatmentName } from "./treatment.ts";
 
 /** What a frontend wants in the kernel. */
 export interface FrontendPlan {
-  /** Identity of the frontend's address: two Services cannot both have it. */
+  /** Identity of the frontend's address ({@link addressKey}). */
   readonly key: string;
   /** The chain that its entry goes to, when it needs one of its own kind. */
   readonly treatment?: Treatment;
@@ -29,16 +29,16 @@ export function planFrontend(layout: Layout, frontend: Frontend): FrontendPlan {
     ]);
   }
   const entry = (data: Verdict): [SetName, Element] => ["services", { key: address, data, comment: label, origin }];
-  const key = `${formatIp(ip)} ${protocol} ${port}`;
+  const key = addressKey(frontend);
   if (action.kind === "reject") return { key, elements: [entry({ kind: "goto", chain: layout.refuse.name })], shared };
   if (action.kind === "drop") return { key, elements: [entry({ kind: "drop" })], shared };
 
   const { list, treatment } = arrange(frontend, action);
-  for (const backend of list) shared.push(["hairpin", hairpin(backend)]);
+  for (const target of list) shared.push(["hairpin", hairpin(target)]);
   const elements: [SetName, Element][] = [entry({ kind: "goto", chain: treatmentName(treatment) })];
   const ids = affinitySeconds === undefined ? [] : endpointIds(list);
-  for (const [index, backend] of list.entries()) {
-    const data = concat(backend.ip.bytes, networkU16(backend.port));
+  for (const [index, target] of list.entries()) {
+    const data = concat(target.ip.bytes, networkU16(target.port));
     const id = ids[index];
     if (id === undefined) {
       elements.push(["endpoints", { key: concat(address, hostU32(index)), data, origin }]);
@@ -54,22 +54,22 @@ export function planFrontend(layout: Layout, frontend: Frontend): FrontendPlan {
 function arrange(
   frontend: Frontend,
   action: Extract<Frontend["action"], { kind: "balance" | "balance-local" }>,
-): { list: readonly Backend[]; treatment: Treatment } {
+): { list: readonly Target[]; treatment: Treatment } {
   const affinity = frontend.affinitySeconds === undefined ? {} : { affinitySeconds: frontend.affinitySeconds };
   if (action.kind === "balance") {
     const policy = frontend.kind === "ClusterIP" ? "cluster" : "external";
-    return { list: action.backends, treatment: { policy, count: action.backends.length, from: 0, ...affinity } };
+    return { list: action.targets, treatment: { policy, count: action.targets.length, from: 0, ...affinity } };
   }
-  const { backends, local } = action;
+  const { targets, local } = action;
   // Usually the node's own endpoints are among all: then one list, with them first, serves both.
-  const others = backends.filter((backend) => !local.includes(backend));
-  const isPart = others.length + local.length === backends.length;
-  const list = isPart ? [...local, ...others] : [...local, ...backends];
+  const others = targets.filter((target) => !local.includes(target));
+  const isPart = others.length + local.length === targets.length;
+  const list = isPart ? [...local, ...others] : [...local, ...targets];
   return {
     list,
     treatment: {
       policy: "external-local",
-      count: backends.length,
+      count: targets.length,
       from: isPart ? 0 : local.length,
       local: local.length,
       ...affinity,
@@ -78,7 +78,7 @@ function arrange(
 }
 
 /** A pod's connection to a Service that ends at the pod itself. */
-function hairpin({ ip, origin }: Backend): Element {
+function hairpin({ ip, origin }: Target): Element {
   return { key: concat(ip.bytes, ip.bytes), origin };
 }
 
@@ -86,10 +86,10 @@ function hairpin({ ip, origin }: Backend): Element {
  * A number for each endpoint which it keeps whatever else the Service has: made of its address and port.
  * The top bit keeps them apart from any priority that a packet has by itself.
  */
-function endpointIds(backends: readonly Backend[]): number[] {
+function endpointIds(targets: readonly Target[]): number[] {
   const byId = new Map<number, string>();
-  return backends.map((backend) => {
-    const text = addressText(backend.ip, backend.port);
+  return targets.map((target) => {
+    const text = addressText(target.ip, target.port);
     let id = createHash("sha256").update(text).digest().readUInt32LE() | 0x80000000;
     // Equal numbers for different endpoints of a Service: one in two thousand million.
     while ((byId.get(id) ?? text) !== text) id = (id + 1) | 0x80000000;

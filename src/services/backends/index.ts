@@ -1,0 +1,3 @@
+/** The ways to put Services into effect: one folder for each mode, all behind one interface. */
+export { type LocalTraffic, type ProxyMode, proxyModes, type ServiceBackend, type TrafficSettings } from "./backend.ts";
+export { type NftablesBackendOptions, nftablesBackend, SERVICES_TABLE, serviceLayout } from "./nftables/index.ts";

@@ -1,0 +1,116 @@
+import { Metrics } from "#base/metrics.ts";
+import { type Nftables, type OriginIndex, Transaction } from "#kernel/nft/index.ts";
+import type { Frontend } from "../../model/index.ts";
+import type { ServiceBackend, TrafficSettings } from "../backend.ts";
+import { FamilyTable } from "./familyTable.ts";
+import { SERVICES_TABLE, serviceLayout } from "./layout.ts";
+import { type FrontendPlan, planFrontend } from "./plan.ts";
+
+/** Settings and dependencies of the nftables backend. */
+export interface NftablesBackendOptions extends TrafficSettings {
+  /** nftables of the node's network namespace. Stays open when the backend is closed. */
+  readonly nft: Nftables;
+  readonly metrics?: Metrics;
+}
+
+/** Services as elements of a few large maps: one table for each family ({@link serviceLayout} draws it). */
+export function nftablesBackend(options: NftablesBackendOptions): ServiceBackend {
+  return new NftablesBackend(options);
+}
+
+class NftablesBackend implements ServiceBackend {
+  readonly mode = "nftables";
+  readonly origins: OriginIndex;
+  readonly #nft: Nftables;
+  readonly #tables: Readonly<Record<4 | 6, FamilyTable>>;
+  readonly #record: ReturnType<typeof tableMetrics>;
+  /** What each Service has, by the family and key of its address. */
+  readonly #plans = new Map<string, ReadonlyMap<string, FamilyPlan>>();
+
+  constructor({ nft, metrics, ...settings }: NftablesBackendOptions) {
+    this.#nft = nft;
+    this.origins = nft.origins;
+    this.#record = tableMetrics(metrics ?? new Metrics());
+    this.#tables = {
+      4: new FamilyTable(serviceLayout("ip", settings)),
+      6: new FamilyTable(serviceLayout("ip6", settings)),
+    };
+  }
+
+  /** NodePorts are frontends of their own for each address: nothing else depends on the node. */
+  setNode(): void {}
+
+  setService(service: string, frontends: readonly Frontend[]): void {
+    const before = this.#plans.get(service);
+    const after = new Map<string, FamilyPlan>();
+    for (const frontend of frontends) {
+      const { family } = frontend.ip;
+      const table = this.#tables[family];
+      const plan = planFrontend(table.layout, frontend);
+      const id = `${family} ${plan.key}`;
+      after.set(id, { family, plan });
+      table.setFrontend(service, plan);
+      const former = before?.get(id);
+      if (former) table.releaseShared(service, former.plan, plan);
+    }
+    for (const [id, { family, plan }] of before ?? []) {
+      if (!after.has(id)) this.#tables[family].removeFrontend(service, plan);
+    }
+    if (after.size) this.#plans.set(service, after);
+    else this.#plans.delete(service);
+  }
+
+  async readBack(): Promise<void> {
+    for (const table of Object.values(this.#tables)) table.adopt(await this.#nft.readTable(table.layout.table));
+  }
+
+  async commit(): Promise<void> {
+    const transaction = new Transaction();
+    for (const table of Object.values(this.#tables)) {
+      table.adoptOrigins(this.#nft);
+      table.plan(transaction);
+    }
+    try {
+      await this.#nft.commit(transaction);
+    } catch (error) {
+      this.#record.failed();
+      throw error;
+    }
+    for (const table of Object.values(this.#tables)) table.applied();
+    this.#record.committed(this.#tables);
+  }
+
+  async cleanup(): Promise<void> {
+    const ours = (await this.#nft.listTables()).filter(({ name }) => name === SERVICES_TABLE);
+    const transaction = new Transaction();
+    for (const table of ours) transaction.deleteTable(table);
+    await this.#nft.commit(transaction);
+  }
+
+  async close(): Promise<void> {}
+}
+
+interface FamilyPlan {
+  readonly family: 4 | 6;
+  readonly plan: FrontendPlan;
+}
+
+function tableMetrics(metrics: Metrics) {
+  const failures = metrics.counter(
+    "kubeproxy_sync_proxy_rules_nftables_sync_failures_total",
+    "Cumulative proxy nftables sync failures",
+  );
+  const elements = metrics.gauge("podwire_services_map_elements", "Elements of the service maps");
+  return {
+    failed(): void {
+      failures.inc();
+    },
+    committed(tables: Readonly<Record<4 | 6, FamilyTable>>): void {
+      for (const [version, table] of Object.entries(tables)) {
+        for (const map of ["services", "endpoints"] as const) {
+          elements.set(table.size(map), { map, family: version === "4" ? "IPv4" : "IPv6" });
+        }
+      }
+    },
+  };
+}

@@ -1,0 +1,3 @@
+/** Services on nftables maps. */
+export { type NftablesBackendOptions, nftablesBackend } from "./backend.ts";
+export { SERVICES_TABLE, serviceLayout } from "./layout.ts";

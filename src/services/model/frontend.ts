@@ -1,0 +1,69 @@
+import type { Cidr, Ip } from "#base/ip.ts";
+import type { Origin } from "#base/origin.ts";
+
+/** An address and port that answers for a Service: what an endpoint of a slice is to one of the Service's ports. */
+export interface Target {
+  readonly ip: Ip;
+  readonly port: number;
+  /** Runs on this node. */
+  readonly isLocal: boolean;
+  /** The EndpointSlice and endpoint that it comes from. */
+  readonly origin: Origin;
+}
+
+/** Why a virtual address exists. */
+export type FrontendKind = "ClusterIP" | "NodePort" | "ExternalIP" | "LoadBalancer";
+
+/** What one virtual address and port does on this node. */
+export interface Frontend {
+  readonly kind: FrontendKind;
+  /** Of a NodePort: one address of the node. There is one frontend for each address at which NodePorts answer. */
+  readonly ip: Ip;
+  /** IANA number. */
+  readonly protocol: number;
+  readonly port: number;
+  /** The port of the Service: `spec.ports[0]`, … */
+  readonly origin: Origin;
+  /** `namespace/name:port`, as kube-proxy's comments have it; without `:port` where the port has no name. */
+  readonly label: string;
+  readonly action: Action;
+  /** ClientIP affinity: how long a client stays with its endpoint, in s. */
+  readonly affinitySeconds?: number;
+  /** Who may use it, before anything else is asked: connections of others are dropped. Absent: everybody. */
+  readonly sources?: readonly Cidr[];
+  /**
+   * Every endpoint that still serves, chosen or not. Connections that lead to one of them go on, as TCP's do, when
+   * policy, hints or readiness change. One list for all frontends of a port and family.
+   */
+  readonly serving: readonly Target[];
+}
+
+/**
+ * What happens to a new connection.
+ * - `balance`: to one of the targets, at random.
+ * - `balance-local`: from outside to one of the targets on this node, `local` (dropped when there is none); from pods
+ *   and from the node itself to any of `targets`, as if they had gone out to a load balancer and come back.
+ * - `reject`: no endpoints. `drop`: none that the traffic policy allows.
+ */
+export type Action =
+  | { readonly kind: "balance"; readonly targets: readonly Target[] }
+  | { readonly kind: "balance-local"; readonly targets: readonly Target[]; readonly local: readonly Target[] }
+  | { readonly kind: "reject" }
+  | { readonly kind: "drop" };
+
+/** The node for which the model is made. */
+export interface NodeView {
+  readonly name: string;
+  /** Addresses of the node itself, those of its status. */
+  readonly addresses: readonly Ip[];
+  /** Addresses at which NodePorts answer. Absent: {@link addresses}. */
+  readonly nodePortAddresses?: readonly Ip[];
+  /** Its label topology.kubernetes.io/zone. */
+  readonly zone?: string | undefined;
+}
+
+/** Identity of a frontend's address, protocol and port; two Services cannot both have it. For Maps, not for people. */
+export function addressKey({ ip, protocol, port }: Pick<Frontend, "ip" | "protocol" | "port">): string {
+  const { buffer, byteOffset, byteLength } = ip.bytes;
+  return `${Buffer.from(buffer, byteOffset, byteLength).toString("latin1")}/${protocol}/${port}`;
+}
