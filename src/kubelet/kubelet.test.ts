@@ -229,7 +229,15 @@ describe("K03 the kubelet's flags and configuration (part: reading them)", () =>
     };
     expect(() => read("containerLogMaxSize: much")).toThrow(`${file}: containerLogMaxSize: "much": `);
     expect(() => read("containerLogMaxFiles: 1")).toThrow("containerLogMaxFiles: 1: must be an integer greater than 1");
+    // pkg/kubelet/apis/config/validation/validation.go
+    expect(() => read("maxPods: -1")).toThrow(
+      "invalid configuration: maxPods (--max-pods) -1 must not be a negative number",
+    );
+    expect(() => read("maxPods: many")).toThrow('maxPods: "many": must be an integer');
     expect(() => agentOptions(["--nope"])).toThrow(AgentConfigError);
+    expect(() => agentOptions(["--image-credential-provider-config=/x"])).toThrow(
+      /^Unknown option '--image-credential-provider-config'.*; there are --config/s,
+    );
     expect(() => agentOptions(["--nope"])).toThrow(/--config, --kubeconfig/);
     expect(() => agentOptions(["--node-ip=1.2.3.4", "--network-plugin=kubenet"])).toThrow("there is only cni");
   });

@@ -1,9 +1,17 @@
 import type { Endpoint, EndpointSlice, Node } from "#api/index.ts";
+import type { NodeView } from "./frontend.ts";
 
 /** Whom an endpoint is meant for. */
 export interface Hints {
   readonly zones: readonly string[];
   readonly nodes: readonly string[];
+}
+
+/** What hints lead to, by the names of spec.trafficDistribution; and why they lead nowhere, where there are some. */
+export interface Topology {
+  readonly mode?: "PreferSameNode" | "PreferSameZone";
+  /** Reasons in kube-proxy's words, one for each kind of hint that was looked at in vain. */
+  readonly ignored: readonly string[];
 }
 
 /** The hints of an endpoint. */
@@ -25,20 +33,32 @@ export function zoneOf(node: Node | undefined): string | undefined {
 }
 
 /**
- * The candidates that hints mean for a node: those for the node itself, else those for its zone, where every ready
- * endpoint has such hints and one of them fits; else all. Source: kube-proxy's CategorizeEndpoints.
+ * Where hints lead on a node: to the node's own endpoints when every ready endpoint has a hint for nodes and one is for
+ * this node; else to its zone's when every ready endpoint has a hint for zones and one is for this zone; else nowhere.
+ * spec.trafficDistribution itself is not asked: who writes the slices has turned it into hints.
+ * Source: kube-proxy's topologyModeFromHints.
+ * @param ready hints of the ready endpoints
  */
-export function nearest<T extends { readonly isReady: boolean; readonly hints: Hints }>(
-  candidates: readonly T[],
-  node: { readonly name: string; readonly zone?: string | undefined },
-): readonly T[] {
-  const ready = candidates.filter(({ isReady }) => isReady);
-  const among = (of: "nodes" | "zones", name: string | undefined): T[] => {
-    if (name === undefined || ready.some(({ hints }) => hints[of].length === 0)) return [];
-    return ready.filter(({ hints }) => hints[of].includes(name));
-  };
-  const own = among("nodes", node.name);
-  if (own.length > 0) return own;
-  const near = among("zones", node.zone);
-  return near.length > 0 ? near : candidates;
+export function topologyOf(ready: readonly Hints[], node: Pick<NodeView, "name" | "zone">): Topology {
+  if (ready.length === 0) return { ignored: [] };
+  const ignored: string[] = [];
+  if (ready.some(({ nodes }) => nodes.length === 0)) {
+    if (ready.some(({ nodes }) => nodes.length > 0))
+      ignored.push("Ignoring same-node topology hints for service since one or more endpoints is missing a node hint");
+  } else if (ready.some(({ nodes }) => nodes.includes(node.name))) return { mode: "PreferSameNode", ignored };
+  else ignored.push("Ignoring same-node topology hints for service since no hints were provided for node");
+  if (ready.some(({ zones }) => zones.length === 0)) {
+    if (ready.some(({ zones }) => zones.length > 0))
+      ignored.push("Ignoring same-zone topology hints for service since one or more endpoints is missing a zone hint");
+  } else if (node.zone === undefined)
+    ignored.push("Ignoring same-zone topology hints for service since node is missing label");
+  else if (ready.some(({ zones }) => zones.includes(node.zone as string))) return { mode: "PreferSameZone", ignored };
+  else ignored.push("Ignoring same-zone topology hints for service since no hints were provided for zone");
+  return { ignored };
+}
+
+/** Whether an endpoint with these hints is used where hints lead. */
+export function fitsTopology(hints: Hints, { mode }: Topology, node: Pick<NodeView, "name" | "zone">): boolean {
+  if (mode === undefined) return true;
+  return mode === "PreferSameNode" ? hints.nodes.includes(node.name) : hints.zones.includes(node.zone ?? "");
 }

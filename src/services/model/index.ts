@@ -1,5 +1,15 @@
 /** What each virtual address of a Service does on a node. Pure. */
+export {
+  explainService,
+  type FrontendExplanation,
+  type LeftOut,
+  type LeftOutReason,
+  type ServiceExplanation,
+} from "./explain.ts";
 export * from "./frontend.ts";
-export { isProxied, serviceFrontends, serviceOfSlice } from "./frontends.ts";
-export { hasHints, zoneOf } from "./hints.ts";
+export { isProxied, notProxied, serviceFrontends, serviceOfSlice } from "./frontends.ts";
+export { type HealthCheck, healthCheck } from "./healthChecks.ts";
+export { hasHints, type Topology, zoneOf } from "./hints.ts";
 export { type FrontendChange, Holders, type HoldersUpdate, type Holding } from "./holders.ts";
+export { type NodeAddresses, type NodePortLimits, nodePortAddresses } from "./nodePorts.ts";
+export { type ClientKind, type ClientOutcome, outcomeFor } from "./outcome.ts";
