@@ -1,5 +1,5 @@
 import { chownSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PodwireError } from "#base/errors.ts";
 import { controllersOf, enableControllers, makeGroup, processesIn, removeGroup } from "#kernel/cgroups/index.ts";
@@ -26,7 +26,7 @@ export function ownGroup(cgroup: string, mounts: string): string | undefined {
   const [root, point] = [mount?.[3], mount?.[4]];
   if (path === undefined || root === undefined || point === undefined) return undefined;
   const prefix = root === "/" ? "" : root;
-  return path === root || path.startsWith(`${prefix}/`) ? join(point, path.slice(prefix.length)) : undefined;
+  return path === root || path.startsWith(`${prefix}/`) ? resolve(point, `.${path.slice(prefix.length)}`) : undefined;
 }
 
 /**
@@ -59,12 +59,11 @@ export class ClusterGroup {
   static take(own = foundGroup()): ClusterGroup | undefined {
     if (own === undefined || !controllersOf(own).some((name) => CONTROLLERS.includes(name))) return undefined;
     const folder = join(own, `podwire-${process.pid}`);
-    const before = readFileSync(join(own, "cgroup.subtree_control"), "latin1");
-    let moved = false;
     try {
+      const before = readFileSync(join(own, "cgroup.subtree_control"), "latin1");
       sweep(own);
       makeGroup(folder, {});
-      moved = enableOrLeave(own, folder);
+      const moved = enableOrLeave(own, folder);
       const added = CONTROLLERS.filter((name) => controllersOf(own).includes(name) && !before.includes(name));
       makeGroup(join(folder, "lab"), {});
       handOver(folder);
