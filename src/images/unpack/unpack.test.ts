@@ -152,7 +152,9 @@ describe("layers of images", () => {
       "leads out of the root",
     );
     const link: LayerFile = { name: "././@LongLink", type: "K", content: `/${"t".repeat(150)}\0` };
-    await expect(unpack([link, { name: "l", type: "1", target: "t" }])).rejects.toThrow("absolute link leaves the root");
+    await expect(unpack([link, { name: "l", type: "1", target: "t" }])).rejects.toThrow(
+      "absolute link leaves the root",
+    );
     expect(existsSync(join(base, "evil"))).toBe(false);
   });
 

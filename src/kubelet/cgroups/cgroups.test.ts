@@ -6,7 +6,10 @@ import type { Container, Pod } from "#api/index.ts";
 import { NodeCgroups } from "./index.ts";
 import { containerGroup, cpuMax, cpuWeight, pathOfProcess, podGroup } from "./plan.ts";
 
-const pod = (spec: Partial<Pod["spec"]>): Pod => ({ metadata: { name: "p", uid: "u1" }, spec: { containers: [], ...spec } });
+const pod = (spec: Partial<Pod["spec"]>): Pod => ({
+  metadata: { name: "p", uid: "u1" },
+  spec: { containers: [], ...spec },
+});
 const container = (resources: Container["resources"] = {}, more = {}): Container => ({
   name: "c",
   image: "i",
@@ -37,7 +40,9 @@ describe("what the kernel is told of a pod's resources", () => {
   it("puts pods into the folders of their classes", () => {
     const limits = { cpu: "1", memory: "64Mi" };
     expect(podGroup(pod({ containers: [container()] })).path).toBe("kubepods/besteffort/podu1");
-    expect(podGroup(pod({ containers: [container({ requests: { cpu: "1" } })] })).path).toBe("kubepods/burstable/podu1");
+    expect(podGroup(pod({ containers: [container({ requests: { cpu: "1" } })] })).path).toBe(
+      "kubepods/burstable/podu1",
+    );
     const guaranteed = pod({ containers: [container({ limits })] });
     expect(podGroup(guaranteed)).toEqual({
       path: "kubepods/podu1",
@@ -71,7 +76,9 @@ describe("what the kernel is told of a pod's resources", () => {
 
   it("finds a container's group in what /proc says, wherever the node's own begins", () => {
     const id = "a".repeat(64);
-    expect(pathOfProcess(`1:cpu:/x\n0::/node01/kubepods/burstable/podu1/${id}\n`)).toBe(`kubepods/burstable/podu1/${id}`);
+    expect(pathOfProcess(`1:cpu:/x\n0::/node01/kubepods/burstable/podu1/${id}\n`)).toBe(
+      `kubepods/burstable/podu1/${id}`,
+    );
     expect(pathOfProcess("0::/lab\n")).toBeUndefined();
     expect(pathOfProcess("0::/kubepods/burstable\n")).toBeUndefined();
   });
