@@ -98,6 +98,25 @@ export class NetlinkSocket {
     }
   }
 
+  /**
+   * Notifications that have come, for a socket that has joined a group; undefined when none is waiting.
+   * @throws SysError ENOBUFS when some were lost
+   */
+  receive(): NetlinkMessage[] | undefined {
+    const buffer = this.#receive();
+    return buffer && parseMessages(buffer);
+  }
+
+  /** The netlink port of this socket. */
+  get port(): number {
+    // struct sockaddr_nl: u16 family, u16 0, u32 port, u32 groups.
+    const address = Buffer.alloc(12);
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(address.length);
+    check(libc.getsockname(this.fd, address, length), "getsockname", `netlink ${this.#protocol}`);
+    return address.readUInt32LE(4);
+  }
+
   /** Closes the descriptor. More calls do nothing. */
   close(): void {
     if (this.#closed) return;
