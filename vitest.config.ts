@@ -29,7 +29,51 @@ const env: Record<string, string> = {
 /** Clusters and machines run bundles: they are made anew when a source has changed. */
 const globalSetup = "./scripts/lib/freshBundles.mjs";
 
+/** The suite of pods runs once more on the other container runtime. */
+const crun = {
+  extends: true as const,
+  test: {
+    name: "crun",
+    include: ["test/kernel/kubelet-*.test.ts"],
+    exclude: ["test/kernel/kubelet-crun.test.ts"],
+    globalSetup,
+    env: { ...env, PODWIRE_TEST_RUNTIME: "crun" },
+  },
+};
+
 const exclude = long ? [] : ["**/*.long.test.ts"];
+
+/**
+ * Clusters that have the machine to themselves: their tests compare the whole machine before and after, kill processes
+ * found on it, or measure times.
+ */
+const alone = [
+  "agentRestart",
+  "chaos.long",
+  "controlPlaneRestart",
+  "ending",
+  "firstLight",
+  "kill",
+  "kill.long",
+  "launcherEnding",
+  "nodeLoss.long",
+  "otherKernel",
+  "safety",
+  "streamFlow.long",
+  "surroundings",
+  "twoClusters",
+].map((name) => `test/e2e/${name}.test.ts`);
+
+/** Files with clusters that run at a time. */
+const CLUSTERS = 3;
+
+/** Tests of whole clusters, after everything else. */
+const e2e = {
+  exclude,
+  globalSetup,
+  testTimeout: long ? 1_800_000 : 120_000,
+  hookTimeout: 120_000,
+};
 
 export default defineConfig({
   test: {
@@ -46,6 +90,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
+          // No module holds state and no test replaces one: half of the time would go into loading them again.
+          isolate: false,
           include: [
             "src/**/*.test.ts",
             "scripts/**/*.test.mjs",
@@ -66,19 +112,22 @@ export default defineConfig({
           globalSetup,
         },
       },
+      ...(long ? [crun] : []),
       {
-        // Whole clusters: one file after the other, after everything else, since times are part of what they look at.
+        // Most of such a test's time is waiting for nodes and pods: some of them fill the machine.
         extends: true,
         test: {
+          ...e2e,
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          exclude,
-          globalSetup,
-          testTimeout: long ? 1_800_000 : 120_000,
-          hookTimeout: 120_000,
-          fileParallelism: false,
+          exclude: [...exclude, ...alone],
+          maxWorkers: CLUSTERS,
           sequence: { groupOrder: 1 },
         },
+      },
+      {
+        extends: true,
+        test: { ...e2e, name: "e2e-alone", include: alone, fileParallelism: false, sequence: { groupOrder: 2 } },
       },
     ],
   },

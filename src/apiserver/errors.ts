@@ -180,9 +180,28 @@ export function unavailable(message: string): StatusError {
   return new StatusError(503, "ServiceUnavailable", message);
 }
 
+/** So many causes a refusal has at most (Kubernetes knows no bound: 1 MB of wrong labels is answered with 78 MB). */
+const MAX_CAUSES = 1000;
+/** So many characters the messages of causes have at most, beside the last: each may show a large value. */
+const MAX_CAUSES_LENGTH = 4 * 1024 * 1024;
+
+/** What is invalid. */
+interface Subject {
+  readonly kind: string;
+  readonly group: string;
+  readonly name: string;
+}
+
 /** Collects field errors with the wording of k8s.io/apimachinery/pkg/util/validation/field. */
 export class FieldErrors {
   readonly causes: StatusCause[] = [];
+  readonly #subject: Subject | undefined;
+  #length = 0;
+
+  /** @param subject with it, the search for errors ends with the 422 when there are too many */
+  constructor(subject?: Subject) {
+    this.#subject = subject;
+  }
 
   /** `Required value`, with what is wanted. */
   required(field: string, detail = ""): void {
@@ -234,8 +253,22 @@ export class FieldErrors {
     this.#add("FieldValueTooMany", field, `Too many: ${actual}: must have at most ${max} items`);
   }
 
+  /** Takes over what another search has found. */
+  take(causes: readonly StatusCause[]): void {
+    for (const cause of causes) this.#take(cause);
+  }
+
   #add(reason: string, field: string, message: string): void {
-    this.causes.push({ reason, message, field });
+    this.#take({ reason, message, field });
+  }
+
+  #take(cause: StatusCause): void {
+    this.causes.push(cause);
+    this.#length += cause.message.length;
+    if (!this.#subject || (this.causes.length < MAX_CAUSES && this.#length < MAX_CAUSES_LENGTH)) return;
+    const more = "too many errors: the rest was not looked for";
+    const { kind, group, name } = this.#subject;
+    throw invalid(kind, group, name, [...this.causes, { reason: "FieldValueInvalid", message: more, field: "" }]);
   }
 
   /** Throws the 422 when something was found. */

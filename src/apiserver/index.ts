@@ -1,3 +1,4 @@
+export { type AdmissionPlugin, absentPlugins, admissionPlugins } from "./admission/names.ts";
 export type { AuthenticationOptions } from "./auth/authenticate.ts";
 export { TokenFile } from "./auth/token-file.ts";
 export { firstAddress } from "./bootstrap.ts";

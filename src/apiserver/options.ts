@@ -1,5 +1,7 @@
 import { kubernetesVersion } from "#api/index.ts";
+import type { AdmissionPlugin } from "./admission/names.ts";
 import type { AuthenticationOptions } from "./auth/authenticate.ts";
+import type { ConnectionLimits } from "./net/connections.ts";
 import type { ServiceRanges } from "./services/allocator.ts";
 import type { StoreOptions } from "./store/index.ts";
 
@@ -15,9 +17,18 @@ export interface ApiServerOptions {
   /** Endpoint of Service `kubernetes`. */
   readonly advertiseAddress: string;
   readonly securePort: number;
-  readonly tls: { readonly cert: string; readonly key: string };
+  readonly tls: {
+    readonly cert: string;
+    readonly key: string;
+    /** Default TLSv1.2. */
+    readonly minVersion?: "TLSv1.2" | "TLSv1.3";
+    /** The TLS library's names of suites, joined by colons; default: the library's. */
+    readonly ciphers?: string;
+  };
   /** Longest time that the head of a request over HTTP/1 may take, in ms; default 60,000 as Node's. */
   readonly headersTimeoutMs?: number;
+  /** How many connections there may be; default: what this process can have. */
+  readonly connections?: ConnectionLimits;
   /** Whoever signed client certificates; absent: certificates prove nothing. */
   readonly clientCa?: string;
   readonly serviceAccounts: {
@@ -37,6 +48,8 @@ export interface ApiServerOptions {
   };
   /** Client credentials beside certificates and ServiceAccount tokens. */
   readonly authentication?: AuthenticationOptions;
+  /** Admission plugins that are off; default none. */
+  readonly disabledPlugins?: readonly AdmissionPlugin[];
   /** Who decides, in this order; default Node, RBAC. */
   readonly authorization?: readonly AuthorizationMode[];
   /** How node agents are reached. Absent: logs, exec and proxies answer 503. */

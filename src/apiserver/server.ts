@@ -69,7 +69,12 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
   const { authorizer, authenticator } = authority;
   const allocator = new StoreAllocator(store, options.services);
   const counter = new QuotaCounter(store);
-  const objects = new Objects({ store, schema, allocator, admission: [...admission, ...objectChecks(store, counter)] });
+  const off = new Set(options.disabledPlugins);
+  const objects = new Objects({
+    ...{ store, schema, allocator },
+    admission: [...admission, ...objectChecks(store, counter)],
+    pluginOn: (plugin) => !off.has(plugin),
+  });
   const writes = new Writes({ store, schema, objects });
   const openApi = new OpenApi(registry, schema, serverVersion.gitVersion);
   const metrics = new RequestMetrics(registry);

@@ -9,7 +9,6 @@ import { outsideOf } from "./network/index.ts";
 import { nodeStatus } from "./node/index.ts";
 import { AgentConfigError, agentOptions, parseKubeletConfig } from "./options.ts";
 import { commandLine } from "./pods/prepare.ts";
-import { containerSecurity } from "./pods/security.ts";
 import { pullPolicy } from "./pods/unitImage.ts";
 import { parseContainerPath, parseLogOptions, parseStreamOptions } from "./server/requests.ts";
 import { testPod } from "./testing.ts";
@@ -80,18 +79,6 @@ describe("a container's command and rights", () => {
     expect(pullPolicy({ name: "c", image: "a" })).toBe("Always");
     expect(pullPolicy({ name: "c", image: "a:1" })).toBe("IfNotPresent");
     expect(pullPolicy({ name: "c", image: "localhost:5000/a" })).toBe("Always");
-  });
-
-  it("follows the security contexts", () => {
-    const pod = testPod({ securityContext: { runAsUser: 1000, fsGroup: 5 } });
-    const of = (securityContext: object, p = testPod()) => containerSecurity(p, { name: "c", securityContext }, {});
-    expect(of({}).user).toBeUndefined();
-    expect(of({}).capabilities).toContain("net_raw");
-    expect(of({ capabilities: { drop: ["ALL"], add: ["NET_ADMIN"] } }).capabilities).toEqual(["net_admin"]);
-    expect(of({ capabilities: { drop: ["CAP_CHOWN"] } }).capabilities).not.toContain("chown");
-    expect(of({ privileged: true }).capabilities).toBeUndefined();
-    expect(of({ runAsGroup: 7 }, pod).user).toEqual({ uid: 1000, gid: 7, groups: [5] });
-    expect(() => of({ runAsNonRoot: true })).toThrow("runAsNonRoot");
   });
 });
 
@@ -242,7 +229,15 @@ describe("K03 the kubelet's flags and configuration (part: reading them)", () =>
     };
     expect(() => read("containerLogMaxSize: much")).toThrow(`${file}: containerLogMaxSize: "much": `);
     expect(() => read("containerLogMaxFiles: 1")).toThrow("containerLogMaxFiles: 1: must be an integer greater than 1");
+    // pkg/kubelet/apis/config/validation/validation.go
+    expect(() => read("maxPods: -1")).toThrow(
+      "invalid configuration: maxPods (--max-pods) -1 must not be a negative number",
+    );
+    expect(() => read("maxPods: many")).toThrow('maxPods: "many": must be an integer');
     expect(() => agentOptions(["--nope"])).toThrow(AgentConfigError);
+    expect(() => agentOptions(["--image-credential-provider-config=/x"])).toThrow(
+      /^Unknown option '--image-credential-provider-config'.*; there are --config/s,
+    );
     expect(() => agentOptions(["--nope"])).toThrow(/--config, --kubeconfig/);
     expect(() => agentOptions(["--node-ip=1.2.3.4", "--network-plugin=kubenet"])).toThrow("there is only cni");
   });
@@ -258,6 +253,7 @@ describe("K01 the node's object (part: what it says)", () => {
     architecture: "amd64",
     cpus: 2,
     memoryBytes: 2 ** 30,
+    swapBytes: 4096,
     diskBytes: 2 ** 30,
   };
   const options = {
@@ -292,6 +288,9 @@ describe("K01 the node's object (part: what it says)", () => {
       lastHeartbeatTime: "T2",
     });
     expect(second.nodeInfo?.containerRuntimeVersion).toBe("podwire://1");
+    expect(second.nodeInfo?.swap).toEqual({ capacity: 4096 });
+    expect(second.features).toEqual({ supplementalGroupsPolicy: true });
+    expect(second.runtimeHandlers?.map(({ name }) => name)).toEqual([""]);
   });
 });
 

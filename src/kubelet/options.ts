@@ -7,6 +7,7 @@ import { errorMessage, PodwireError } from "#base/errors.ts";
 import { parseQuantity, scaledQuantity } from "#base/quantity.ts";
 import { SOCKET_NAME } from "#images/index.ts";
 import { defaultLogLimits, type LogLimits } from "./logs/index.ts";
+import { RUNTIMES, type RuntimeName } from "./runtime/index.ts";
 
 /** How a node agent runs. */
 export interface AgentOptions {
@@ -21,6 +22,8 @@ export interface AgentOptions {
   readonly maxPods: number;
   /** Default: upstream's. */
   readonly containerLogs?: LogLimits;
+  /** What starts the containers of pods that name no RuntimeClass. Default: podwire. */
+  readonly runtime?: RuntimeName;
   /** Folder of manifests that describe what runs in processes of this node. */
   readonly staticPodPath?: string;
   readonly server: {
@@ -132,6 +135,7 @@ const FLAGS = {
   "cni-bin-dir": { type: "string", default: "/opt/cni/bin" },
   "network-plugin": { type: "string" },
   "image-folder": { type: "string" },
+  runtime: { type: "string", default: "podwire" },
 } as const;
 
 function parseFlags(args: readonly string[]) {
@@ -158,6 +162,24 @@ function bytesOf(text: string, field: string): number {
       `${field}: ${JSON.stringify(text)}: ${errorMessage(error)}; such as 10Mi, below 0: no limit`,
     );
   }
+}
+
+/** @throws AgentConfigError */
+function runtimeOf(name: string): RuntimeName {
+  const found = RUNTIMES.find((known) => known === name);
+  if (found === undefined) throw new AgentConfigError(`--runtime=${name}: there are ${RUNTIMES.join(", ")}`);
+  return found;
+}
+
+/** @throws AgentConfigError */
+function maxPods({ maxPods: pods = 110 }: KubeletConfig, file: string): number {
+  if (!Number.isInteger(pods))
+    throw new AgentConfigError(`${file}: maxPods: ${JSON.stringify(pods)}: must be an integer`);
+  if (pods < 0)
+    throw new AgentConfigError(
+      `${file}: invalid configuration: maxPods (--max-pods) ${pods} must not be a negative number`,
+    );
+  return pods;
 }
 
 /** @throws AgentConfigError */
@@ -192,8 +214,9 @@ export function agentOptions(args: readonly string[]): AgentOptions {
     clusterDns: config.clusterDNS ?? [],
     clusterDomain: config.clusterDomain ?? "cluster.local",
     resolvConf: config.resolvConf ?? "/etc/resolv.conf",
-    maxPods: config.maxPods ?? 110,
+    maxPods: maxPods(config, flags.config ?? ""),
     containerLogs: logLimits(config, flags.config ?? ""),
+    runtime: runtimeOf(flags.runtime),
     ...(config.staticPodPath ? { staticPodPath: config.staticPodPath } : {}),
     server: {
       address: config.address ?? "0.0.0.0",

@@ -51,7 +51,7 @@ people.describe("a cluster of %s ends", ["root", "an ordinary user"], (who) => {
     "by Ctrl-C after the step `%s` of its start, without a word and without leaving anything",
     async (step) => {
       // Of many nodes each step lasts long enough to be met.
-      cluster = new WatchedCluster({ staging, flags: ["--nodes", "30"], ...(user ? { user } : {}) });
+      cluster = new WatchedCluster({ staging, flags: ["--nodes", "16"], ...(user ? { user } : {}) });
       const { process } = cluster;
       const ended = new Promise<number | null>((resolve) => process.once("exit", resolve));
       await new Promise<void>((resolve) => {

@@ -190,7 +190,7 @@ describe("U01 workloads by kubectl on a cluster (part: drain and disruption budg
       expect(await k(`uncordon ${node}`)).toBe(`node/${node} uncordoned\n`);
       await k(`create pdb guard -n ${NS} --selector=app=web --min-available=2`);
       await eventually(async () => expect(await k(`get pdb guard -n ${NS}`)).toMatch(/\nguard +2 +N\/A +0 +\S+\n$/));
-      const all = `drain ${node} --ignore-daemonsets --force --delete-emptydir-data`;
+      const all = `drain ${node} --ignore-daemonsets --force --delete-emptydir-data --grace-period=1`;
       const blocked = await suite.kubectl.fails(`${all} --timeout=8s`);
       const pod = (
         await k(

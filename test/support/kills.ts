@@ -14,7 +14,9 @@ export function random(seed: number): () => number {
   };
 }
 
-/** How often a cluster is looked at, in ms. */
+/** How often a cluster is looked at, in ms: it takes a few of them, which the cluster's start would lack. */
+const LOOK_MS = 100;
+/** How often the host is asked whether everything is gone, in ms. */
 const SAMPLE_MS = 25;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -53,7 +55,7 @@ export class WatchedCluster extends TestCluster {
     super(options);
     this.#before = before;
     this.#marks = [options.staging.directory, this.directory];
-    this.#timer = setInterval(() => this.look(), SAMPLE_MS);
+    this.#timer = setInterval(() => this.look(), LOOK_MS);
   }
 
   /** Writes down what there is now. */

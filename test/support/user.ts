@@ -14,6 +14,8 @@ export interface User {
 
 const FIRST_RANGE = 200_000_000;
 const RANGE = 65_536;
+/** Users at a time whose ranges are apart. */
+const USERS = 1000;
 
 /** Makes a user with ranges of subordinate ids (subuid(5)). Needs root. */
 function makeUser(options: { readonly subids: boolean }): User {
@@ -34,7 +36,8 @@ function makeUser(options: { readonly subids: boolean }): User {
       .find((l) => l.startsWith(`${name}:`)) ?? ""
   ).split(":");
   if (options.subids) {
-    const range = `${FIRST_RANGE}-${FIRST_RANGE + RANGE - 1}`;
+    const first = FIRST_RANGE + (Number(uid) % USERS) * RANGE;
+    const range = `${first}-${first + RANGE - 1}`;
     execFileSync("usermod", ["--add-subuids", range, "--add-subgids", range, name]);
   }
   return {

@@ -25,6 +25,11 @@ export interface NodeStatus {
   readonly daemonEndpoints?: { readonly kubeletEndpoint?: { readonly Port: number } };
   readonly nodeInfo?: NodeSystemInfo;
   readonly images?: readonly { readonly names?: readonly string[]; readonly sizeBytes?: number }[];
+  readonly runtimeHandlers?: readonly {
+    readonly name: string;
+    readonly features?: { readonly recursiveReadOnlyMounts?: boolean; readonly userNamespaces?: boolean };
+  }[];
+  readonly features?: { readonly supplementalGroupsPolicy?: boolean };
 }
 
 /** core/v1 NodeAddress. */
@@ -45,4 +50,6 @@ export interface NodeSystemInfo {
   readonly kubeProxyVersion: string;
   readonly operatingSystem: string;
   readonly architecture: string;
+  /** Absent when there is none. */
+  readonly swap?: { readonly capacity: number };
 }

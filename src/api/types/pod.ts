@@ -1,4 +1,4 @@
-import type { Container, Volume } from "./container.ts";
+import type { Container, ResourceRequirements, Volume } from "./container.ts";
 import type { Condition, KubeObject, ObjectMeta, ObjectReference } from "./meta.ts";
 import type { Affinity, Toleration, TopologySpreadConstraint } from "./placement.ts";
 
@@ -34,6 +34,7 @@ export interface PodSpec {
   readonly schedulingGates?: readonly { readonly name: string }[];
   readonly schedulerName?: string;
   readonly priorityClassName?: string;
+  readonly runtimeClassName?: string;
   readonly priority?: number;
   readonly preemptionPolicy?: "PreemptLowerPriority" | "Never";
   readonly serviceAccountName?: string;
@@ -66,6 +67,7 @@ export interface PodSecurityContext {
   readonly runAsGroup?: number;
   readonly runAsNonRoot?: boolean;
   readonly supplementalGroups?: readonly number[];
+  readonly supplementalGroupsPolicy?: "Merge" | "Strict";
   readonly fsGroup?: number;
   readonly fsGroupChangePolicy?: "Always" | "OnRootMismatch";
   readonly sysctls?: readonly { readonly name: string; readonly value: string }[];
@@ -112,6 +114,28 @@ export interface ContainerStatus {
   readonly restartCount: number;
   readonly state?: ContainerState;
   readonly lastState?: ContainerState;
+  /** What it was given; `{}` when it asks for nothing. */
+  readonly resources?: ResourceRequirements;
+  /** Its requests. */
+  readonly allocatedResources?: Readonly<Record<string, string>>;
+  readonly volumeMounts?: readonly VolumeMountStatus[];
+  readonly user?: { readonly linux?: LinuxContainerUser };
+  readonly stopSignal?: string;
+}
+
+/** core/v1 VolumeMountStatus. */
+export interface VolumeMountStatus {
+  readonly name: string;
+  readonly mountPath: string;
+  readonly readOnly?: boolean;
+  readonly recursiveReadOnly?: "Disabled" | "Enabled";
+}
+
+/** core/v1 LinuxContainerUser: as whom its first process was started. */
+export interface LinuxContainerUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly supplementalGroups?: readonly number[];
 }
 
 /** core/v1 ContainerState: at most one member is set. */

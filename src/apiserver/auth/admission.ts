@@ -1,3 +1,4 @@
+import type { AdmissionPlugin } from "../admission/names.ts";
 import { forbidden, type StatusError } from "../errors.ts";
 import type { Kind, User } from "../kinds/definition.ts";
 import type { StoredObject } from "../object.ts";
@@ -20,6 +21,12 @@ export interface Admitted {
 
 /** Looks at a write once it is complete; throws StatusError to refuse it. */
 export type AdmissionCheck = (write: Admitted) => void;
+
+/** A check and the plugin that it is; without one it is always made. */
+export interface PluginCheck {
+  readonly plugin?: AdmissionPlugin;
+  readonly check: AdmissionCheck;
+}
 
 /** The 403 of an admission plugin. */
 export function refuseWrite({ kind, name }: Admitted, why: string): StatusError {

@@ -2,7 +2,7 @@ import type { User } from "../kinds/definition.ts";
 import type { Call } from "../rest/call.ts";
 import type { RequestInfo } from "../rest/request-info.ts";
 import { type Authorizer, attributesOf, refusal } from "./attributes.ts";
-import type { Authenticator } from "./authenticate.ts";
+import { type Authenticator, anonymous } from "./authenticate.ts";
 import { impersonate } from "./impersonate.ts";
 
 /** Finds out who asks, and whether they may. */
@@ -17,7 +17,9 @@ export class Authority {
 
   /** The user of a call, the one it impersonates where it may. Throws StatusError 401, 403, 500. */
   authenticate(call: Call, path: string): User {
-    return impersonate(this.authorizer, this.authenticator.authenticate(call, path), call);
+    const user = this.authenticator.authenticate(call, path);
+    if (user !== anonymous) call.authenticated?.();
+    return impersonate(this.authorizer, user, call);
   }
 
   /** Throws the 403 of what the user may not do. */

@@ -9,31 +9,40 @@ const group = "certificates.k8s.io";
 /** The signer whose certificates this server takes as its clients'. */
 const clientSigner = "kubernetes.io/kube-apiserver-client";
 
-/**
- * The admission plugins CertificateApproval, CertificateSigning and CertificateSubjectRestriction: requests are approved
- * and signed by those who may do that for their signer, and none is made for a superuser
- * (kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#authorization).
- */
-export function certificateCheck(authorizer: Authorizer): AdmissionCheck {
-  return (write) => {
-    const { kind, operation, object, old, subresource } = write;
-    if (kind.storage !== `certificatesigningrequests.${group}` || !object) return;
-    if (operation === "CREATE") onCreate(write, object);
-    else if (old && subresource === "approval") onDecision(authorizer, write, old, "approve");
-    else if (old && subresource === "status" && signs(object, old)) onDecision(authorizer, write, old, "sign");
-  };
-}
-
 interface Request {
   readonly spec?: { readonly signerName?: string; readonly request?: string };
   readonly status?: { readonly certificate?: string; readonly conditions?: unknown };
 }
 
-function onCreate(write: Admitted, object: StoredObject): void {
-  const { signerName, request = "" } = (object as Request).spec ?? {};
+const isRequest = ({ kind }: Admitted) => kind.storage === `certificatesigningrequests.${group}`;
+
+/**
+ * The admission plugin CertificateApproval: requests are approved by those who may do that for their signer
+ * (kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#authorization; so of the other two).
+ */
+export function approvalCheck(authorizer: Authorizer): AdmissionCheck {
+  return (write) => {
+    if (isRequest(write) && write.old && write.object && write.subresource === "approval")
+      onDecision(authorizer, write, write.old, "approve");
+  };
+}
+
+/** The admission plugin CertificateSigning: requests are signed by those who may do that for their signer. */
+export function signingCheck(authorizer: Authorizer): AdmissionCheck {
+  return (write) => {
+    const { object, old, subresource } = write;
+    if (isRequest(write) && old && object && subresource === "status" && signs(object, old))
+      onDecision(authorizer, write, old, "sign");
+  };
+}
+
+/** The admission plugin CertificateSubjectRestriction: no request is made for a superuser. */
+export const subjectCheck: AdmissionCheck = (write) => {
+  if (!isRequest(write) || write.operation !== "CREATE" || !write.object) return;
+  const { signerName, request = "" } = (write.object as Request).spec ?? {};
   if (signerName === clientSigner && organizationsOf(request).includes(superusers))
     throw refuseWrite(write, `use of ${clientSigner} signer with ${superusers} group is not allowed`);
-}
+};
 
 /** Whether a status is written as a signer writes it. */
 function signs(object: StoredObject, old: StoredObject): boolean {

@@ -1,11 +1,11 @@
 import type { ApiServerOptions, AuthorizationMode } from "../options.ts";
 import type { Store } from "../store/index.ts";
-import type { AdmissionCheck } from "./admission.ts";
+import type { PluginCheck } from "./admission.ts";
 import type { Authorizer } from "./attributes.ts";
 import { Authenticator } from "./authenticate.ts";
 import { Authority } from "./authority.ts";
 import { Authorizers, alwaysAllow, alwaysDeny } from "./authorize.ts";
-import { certificateCheck } from "./certificates.ts";
+import { approvalCheck, signingCheck, subjectCheck } from "./certificates.ts";
 import { escalationCheck } from "./escalation.ts";
 import { namespaceLifecycle } from "./namespace-lifecycle.ts";
 import { NodeAuthorizer } from "./node-authorizer.ts";
@@ -19,7 +19,7 @@ export interface Auth {
   readonly tokens: TokenIssuer;
   readonly rbac: Rbac;
   readonly authority: Authority;
-  readonly admission: readonly AdmissionCheck[];
+  readonly admission: readonly PluginCheck[];
 }
 
 /** Puts the parts together as the options say. */
@@ -35,11 +35,13 @@ export function createAuth(store: Store, options: ApiServerOptions): Auth {
   const modes = options.authorization ?? ["Node", "RBAC"];
   const authorizer = new Authorizers(modes.map((mode) => makers[mode]()));
   const authenticator = new Authenticator({ tokens, store }, options.authentication ?? {});
-  const admission = [
-    namespaceLifecycle,
-    nodeRestriction(store),
-    certificateCheck(authorizer),
-    ...(modes.includes("RBAC") ? [escalationCheck({ rbac, authorizer })] : []),
+  const admission: PluginCheck[] = [
+    { plugin: "NamespaceLifecycle", check: namespaceLifecycle },
+    { plugin: "NodeRestriction", check: nodeRestriction(store) },
+    { plugin: "CertificateApproval", check: approvalCheck(authorizer) },
+    { plugin: "CertificateSigning", check: signingCheck(authorizer) },
+    { plugin: "CertificateSubjectRestriction", check: subjectCheck },
+    ...(modes.includes("RBAC") ? [{ check: escalationCheck({ rbac, authorizer }) }] : []),
   ];
   return { tokens, rbac, authority: new Authority({ authenticator, authorizer }), admission };
 }

@@ -1,5 +1,5 @@
 import type { Dict, StoredObject } from "../object.ts";
-import type { Entry, Store } from "../store/index.ts";
+import { type Entry, Follower, type Store } from "../store/index.ts";
 
 /** Marks a pod that only shows what a node runs by itself. */
 export const mirrorAnnotation = "kubernetes.io/config.mirror";
@@ -13,15 +13,20 @@ export class NodeGraph {
   readonly #store: Store;
   /** `plural namespace/name` to nodes, each with the number of its pods that name it. */
   readonly #users = new Map<string, Map<string, number>>();
-  #seen = -1;
+  readonly #follower: Follower;
 
   constructor(store: Store) {
     this.#store = store;
+    this.#follower = new Follower(store, "pods", {
+      clear: () => this.#users.clear(),
+      take: (pod) => this.#count(pod, 1),
+      giveBack: (pod) => this.#count(pod, -1),
+    });
   }
 
   /** Whether an object (`secrets`, `configmaps`, `persistentvolumeclaims`, `serviceaccounts`, `pods`) is a node's concern. */
   related(node: string, plural: string, namespace: string, name: string): boolean {
-    this.#refresh();
+    this.#follower.refresh();
     const key = `${namespace}/${name}`;
     if (this.#users.get(`${plural} ${key}`)?.has(node)) return true;
     return plural === "secrets" && this.#isVolumeSecret(node, key);
@@ -29,7 +34,7 @@ export class NodeGraph {
 
   /** Whether a persistent volume is behind a claim of one of the node's pods. */
   relatedVolume(node: string, name: string): boolean {
-    this.#refresh();
+    this.#follower.refresh();
     const volume = this.#store.get("persistentvolumes", name)?.object;
     return volume !== undefined && this.#claimed(node, volume);
   }
@@ -50,22 +55,6 @@ export class NodeGraph {
       });
       return named && this.#claimed(node, object);
     });
-  }
-
-  #refresh(): void {
-    const revision = this.#store.collectionRevision("pods");
-    if (revision === this.#seen) return;
-    const changes = this.#seen < 0 ? undefined : this.#store.changesSince("pods", this.#seen);
-    this.#seen = revision;
-    if (!changes) {
-      this.#users.clear();
-      for (const entry of this.#store.list("pods")) this.#count(entry, 1);
-      return;
-    }
-    for (const { type, previous, entry } of changes) {
-      if (previous) this.#count(previous, -1);
-      if (type !== "DELETED") this.#count(entry, 1);
-    }
   }
 
   #count(pod: Entry, step: 1 | -1): void {

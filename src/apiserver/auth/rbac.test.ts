@@ -30,6 +30,11 @@ describe("rules of roles", () => {
       true,
       false,
     ]);
+    // A run of stars in the middle is no wildcard, one at the end is; a long one takes no quadratic time.
+    const stars = "*".repeat(500_000);
+    const odd: PolicyRule = { nonResourceURLs: [`${stars}/x*`, `/y${stars}`], verbs: ["get"] };
+    const asked = (text: string) => ruleAllows(odd, { ...noAttributes, verb: "get", path: text });
+    expect([asked("/x"), asked("/yes"), asked("/no")]).toEqual([false, true, false]);
   });
 
   it("say what is missing as upstream shows it", () => {

@@ -1,6 +1,6 @@
 import type { User } from "../kinds/definition.ts";
 import type { StoredObject } from "../object.ts";
-import type { Entry, Store } from "../store/index.ts";
+import { type Entry, Follower, type Store } from "../store/index.ts";
 import type { Attributes, Authorizer, Decision } from "./attributes.ts";
 import { type PolicyRule, ruleAllows } from "./rules.ts";
 
@@ -40,10 +40,11 @@ export class Rbac implements Authorizer {
   readonly #store: Store;
   /** `namespace subject` to grants by the binding's key. */
   readonly #grants = new Map<string, Map<string, Grant>>();
-  readonly #seen = new Map<string, number>();
+  readonly #followers: readonly Follower[];
 
   constructor(store: Store) {
     this.#store = store;
+    this.#followers = [clusterBindings, bindings].map((resource) => this.#follow(resource));
   }
 
   decide(user: User, wanted: Attributes): Decision {
@@ -80,8 +81,7 @@ export class Rbac implements Authorizer {
   }
 
   *#grantsOf(user: User, namespace: string): Generator<Grant> {
-    this.#refresh(clusterBindings);
-    this.#refresh(bindings);
+    for (const follower of this.#followers) follower.refresh();
     const subjects = [`u:${user.name}`, ...user.groups.map((group) => `g:${group}`)];
     const seen = new Set<string>();
     for (const space of namespace ? ["", namespace] : [""])
@@ -94,22 +94,15 @@ export class Rbac implements Authorizer {
         }
   }
 
-  #refresh(resource: string): void {
-    const revision = this.#store.collectionRevision(resource);
-    const seen = this.#seen.get(resource) ?? -1;
-    if (revision === seen) return;
-    this.#seen.set(resource, revision);
-    const changes = seen < 0 ? undefined : this.#store.changesSince(resource, seen);
-    if (changes) {
-      for (const change of changes) {
-        if (change.previous) this.#forget(change.previous);
-        if (change.type !== "DELETED") this.#note(change.entry);
-      }
-      return;
-    }
+  #follow(resource: string): Follower {
     const cluster = resource === clusterBindings;
-    for (const key of [...this.#grants.keys()]) if (key.startsWith(" ") === cluster) this.#grants.delete(key);
-    for (const entry of this.#store.list(resource)) this.#note(entry);
+    return new Follower(this.#store, resource, {
+      clear: () => {
+        for (const key of [...this.#grants.keys()]) if (key.startsWith(" ") === cluster) this.#grants.delete(key);
+      },
+      take: (entry) => this.#note(entry),
+      giveBack: (entry) => this.#forget(entry),
+    });
   }
 
   #note(entry: Entry): void {

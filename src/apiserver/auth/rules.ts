@@ -26,7 +26,11 @@ function includes(values: readonly string[] | undefined, value: string): boolean
 }
 
 function urlCovers(rule: string, path: string): boolean {
-  return rule === "*" || rule === path || (rule.endsWith("*") && path.startsWith(rule.replace(/\*+$/, "")));
+  if (rule === "*" || rule === path) return true;
+  let end = rule.length;
+  // An expression for stars at the end would begin anew at each star of a run in the middle.
+  while (rule[end - 1] === "*") end--;
+  return end < rule.length && path.startsWith(rule.slice(0, end));
 }
 
 /** So many combinations of groups, resources, verbs and names are compared one by one at most. */

@@ -183,7 +183,12 @@ function validateCustom(judged: Judged, object: StoredObject, errors: FieldError
   const { schema, version } = judged;
   const rules = judged.rules();
   const old = context.old;
-  const found = new FieldErrors();
+  const { kind, apiVersion = "" } = object as { kind?: string; apiVersion?: string };
+  const found = new FieldErrors({
+    kind: kind ?? "",
+    group: apiVersion.split("/")[0] ?? "",
+    name: object.metadata.name,
+  });
   new SchemaValidator().validate(schema, withoutMetadata(object), old && withoutMetadata(old), found);
   validateEmbedded(schema, object, "", found);
   const oldLists = new FieldErrors();
@@ -200,7 +205,7 @@ function validateCustom(judged: Judged, object: StoredObject, errors: FieldError
       );
     else new RuleEvaluation(rules, found).object(object, old);
   }
-  errors.causes.push(...found.causes);
+  errors.take(found.causes);
 }
 
 /** Schemas may say something of metadata's name only; all the rest of it is the server's own. */

@@ -27,7 +27,7 @@ export function validateStructural(schema: JsonSchema, path: string, errors: Fie
   validatePatterns(schema, path, found);
   // Sorted as upstream does it, where the order of maps is random.
   const text = (cause: { field?: string; message: string }) => `${cause.field}: ${cause.message}`;
-  errors.causes.push(...found.causes.sort((a, b) => (text(a) < text(b) ? -1 : text(a) > text(b) ? 1 : 0)));
+  errors.take(found.causes.sort((a, b) => (text(a) < text(b) ? -1 : text(a) > text(b) ? 1 : 0)));
 }
 
 /** Validates what holds for schemas anywhere, inside of junctors too. */

@@ -143,7 +143,7 @@ export class SchemaValidator {
       const results = tries(anyOf);
       if (results.every(failed)) {
         say("validate at least one schema (anyOf)");
-        errors.causes.push(...(results[0]?.causes ?? []));
+        errors.take(results[0]?.causes ?? []);
       }
     }
     if (oneOf) {
@@ -153,11 +153,11 @@ export class SchemaValidator {
         say(
           `validate one and only one schema (oneOf). ${good === 0 ? "Found none valid" : `Found ${good} valid alternatives`}`,
         );
-      if (good === 0) errors.causes.push(...(results[0]?.causes ?? []));
+      if (good === 0) errors.take(results[0]?.causes ?? []);
     }
     if (allOf) {
       const results = tries(allOf);
-      for (const result of results) errors.causes.push(...result.causes);
+      for (const result of results) errors.take(result.causes);
       const good = results.filter((r) => !failed(r)).length;
       if (good < results.length)
         say(`validate all the schemas (allOf)${good === 0 && results.length > 0 ? ". None validated" : ""}`);

@@ -213,7 +213,7 @@ export const volumeAttributesClass = defineKind<Stored<V1VolumeAttributesClass>>
   namespaced: false,
   columns: columns("Name", "DriverName", "Age"),
   row: (o, now) => [o.metadata.name, o.driverName, age(o.metadata.creationTimestamp, now)],
-  prepareCreate: (o) => protect(o, "vac"),
+  prepareCreate: (o, context) => protect(o, "vac", context),
   validate(o, errors) {
     validateProvisioner(o.driverName ?? "", "driverName", errors);
     if (Object.keys(o.parameters ?? {}).length === 0)

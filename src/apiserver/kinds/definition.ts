@@ -1,3 +1,4 @@
+import type { PluginSwitch } from "../admission/names.ts";
 import type { FieldErrors } from "../errors.ts";
 import type { Dict, Meta, StoredObject } from "../object.ts";
 import type { Schema } from "../schema/schema.ts";
@@ -45,6 +46,8 @@ export interface WriteContext {
   /** What the object was, in the version of the request; undefined at creation. */
   readonly old?: StoredObject;
   readonly schema: Schema;
+  /** Whether an admission plugin is on. */
+  readonly pluginOn: PluginSwitch;
 }
 
 /** One column of a Table. */

@@ -54,7 +54,7 @@ export const ingress = defineKind<Ingress>({
           message: `Invalid value: ${JSON.stringify(annotated)}: can not be set when the class field is also set`,
         },
       ]);
-    if (o.spec?.ingressClassName || o.metadata.annotations?.["kubernetes.io/ingress.class"]) return;
+    if (o.spec?.ingressClassName || annotated !== undefined || !context.pluginOn("DefaultIngressClass")) return;
     // As the DefaultIngressClass admission plugin: the newest class that is marked as the default.
     const classes = context.list("ingressclasses.networking.k8s.io").map((e) => e.object);
     const marked = classes.filter(

@@ -1,6 +1,6 @@
 import type { FieldErrors } from "../errors.ts";
 import type { Meta, StoredObject } from "../object.ts";
-import type { Kind } from "./definition.ts";
+import type { Kind, WriteContext } from "./definition.ts";
 import { dnsLabel, labelValue, qualifiedName } from "./names.ts";
 
 /** Bytes of all annotations of an object (apimachinery TotalAnnotationSizeLimitB). */
@@ -105,7 +105,8 @@ export function immutable(value: unknown, old: unknown, path: string, errors: Fi
  * object any more.
  * @param what `pv`, `pvc` or `vac`
  */
-export function protect({ metadata }: StoredObject, what: string): void {
+export function protect({ metadata }: StoredObject, what: string, { pluginOn }: WriteContext): void {
+  if (!pluginOn("StorageObjectInUseProtection")) return;
   const finalizer = `kubernetes.io/${what}-protection`;
   if (!metadata.finalizers?.includes(finalizer)) metadata.finalizers = [...(metadata.finalizers ?? []), finalizer];
 }

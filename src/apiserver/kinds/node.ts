@@ -41,9 +41,9 @@ export const node = defineKind<Node>({
     if (!o.status.allocatable && o.status.capacity) o.status.allocatable = { ...o.status.capacity };
   },
   prepareUpdate: (o) => taintUnschedulable(o),
-  prepareCreate(o) {
+  prepareCreate(o, { pluginOn }) {
     taintUnschedulable(o);
-    taintNew(o);
+    if (pluginOn("TaintNodesByCondition")) taintNew(o);
   },
   validate(o, errors) {
     validateTaints(o.spec?.taints, "metadata.taints", errors);

@@ -21,11 +21,12 @@ const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /** What admission plugins add to a new pod, in upstream's order. Throws StatusError 403. */
 export function admitPod(object: Pod, spec: V1PodSpec, context: WriteContext): void {
-  defaultLimits({ metadata: object.metadata, spec }, (resource) => context.list(resource));
-  addTolerations(spec);
-  addPriority(object, spec, context);
-  addRuntime(object, spec, context);
-  addServiceAccount(object, spec, context);
+  const { pluginOn } = context;
+  if (pluginOn("LimitRanger")) defaultLimits({ metadata: object.metadata, spec }, (resource) => context.list(resource));
+  if (pluginOn("DefaultTolerationSeconds")) addTolerations(spec);
+  if (pluginOn("Priority")) addPriority(object, spec, context);
+  if (pluginOn("RuntimeClass")) addRuntime(object, spec, context);
+  if (pluginOn("ServiceAccount")) addServiceAccount(object, spec, context);
 }
 
 /** As the DefaultTolerationSeconds admission plugin. */

@@ -104,7 +104,7 @@ export const priorityClass = defineKind<Stored<V1PriorityClass>>({
 
 /** As the Priority admission plugin: one class at most is the default. */
 function onlyDefault(o: Stored<V1PriorityClass>, context: WriteContext): void {
-  if (!o.globalDefault) return;
+  if (!o.globalDefault || !context.pluginOn("Priority")) return;
   const classes = context.list("priorityclasses.scheduling.k8s.io").map((e) => e.object);
   const other = classes.find((c) => c.globalDefault === true && c.metadata.name !== o.metadata.name);
   if (other)

@@ -65,9 +65,9 @@ export const persistentVolume = defineKind<Stored<V1PersistentVolume>>({
     if (o.spec.hostPath) o.spec.hostPath.type ??= "";
     o.status ??= { phase: "Pending" };
   },
-  prepareCreate(o) {
+  prepareCreate(o, context) {
     o.status = { phase: "Pending" };
-    protect(o, "pv");
+    protect(o, "pv", context);
   },
   validate: validateVolume,
   validateUpdate(o, old, errors) {
@@ -166,7 +166,7 @@ export const persistentVolumeClaim = defineKind<Stored<V1PersistentVolumeClaim>>
   },
   prepareCreate(o, context) {
     o.status = { phase: "Pending" };
-    protect(o, "pvc");
+    protect(o, "pvc", context);
     const name = o.spec?.storageClassName === undefined ? defaultClass(context) : undefined;
     if (name && o.spec) o.spec.storageClassName = name;
   },
@@ -190,6 +190,7 @@ const defaultMark = "storageclass.kubernetes.io/is-default-class";
 
 /** As the DefaultStorageClass admission plugin: the newest class that is marked as the default. */
 function defaultClass(context: WriteContext): string | undefined {
+  if (!context.pluginOn("DefaultStorageClass")) return undefined;
   const marked = context
     .list("storageclasses.storage.k8s.io")
     .map((e) => e.object.metadata)

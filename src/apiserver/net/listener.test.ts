@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
 import { request } from "node:https";
 import { text } from "node:stream/consumers";
-import { connect as tlsConnect } from "node:tls";
+import { type ConnectionOptions, connect as tlsConnect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bodyLimit } from "../rest/body.ts";
 import type { Pair } from "../testing/certificates.ts";
@@ -104,6 +104,40 @@ describe("the API server over HTTP/2 and HTTP/1.1", () => {
       expect(await over2({ ":method": "GET", ":path": "/version" })).toMatchObject({ status: 200 });
     } finally {
       await hurried.stop();
+    }
+  });
+
+  it("talks no TLS below the version that it was given, and no suite beside its own", async () => {
+    const suite = "ECDHE-ECDSA-AES128-GCM-SHA256";
+    const handshake = async (server: TestServer, options: ConnectionOptions) => {
+      const port = server.server.address?.port as number;
+      const socket = tlsConnect({ host: "127.0.0.1", port, ca: server.authority.cert, ...options });
+      const ended = await Promise.race([
+        once(socket, "secureConnect").then(() => [socket.getProtocol(), socket.getCipher().standardName]),
+        once(socket, "error").then(([error]: { code: string }[]) => error?.code),
+      ]).catch((error: { code: string }) => error.code);
+      socket.destroy();
+      return ended;
+    };
+    const [pair, newest] = [
+      test.options.tls,
+      await startTestServer({ tls: { ...test.options.tls, minVersion: "TLSv1.3" } }),
+    ];
+    const narrow = await startTestServer({ tls: { ...pair, ciphers: `TLS_AES_256_GCM_SHA384:${suite}` } });
+    try {
+      const ca = test.authority.cert;
+      expect(await handshake(newest, { ca, maxVersion: "TLSv1.2" })).toBe("ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION");
+      expect(await handshake(newest, { ca })).toEqual(["TLSv1.3", expect.any(String)]);
+      expect(await handshake(narrow, { ca, maxVersion: "TLSv1.2" })).toEqual([
+        "TLSv1.2",
+        expect.stringMatching(/^TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256$/),
+      ]);
+      expect(await handshake(narrow, { ca, maxVersion: "TLSv1.2", ciphers: "ECDHE-ECDSA-AES256-GCM-SHA384" })).toMatch(
+        /HANDSHAKE_FAILURE$/,
+      );
+    } finally {
+      await newest.stop();
+      await narrow.stop();
     }
   });
 

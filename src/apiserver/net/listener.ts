@@ -5,7 +5,7 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from "node:http2";
-import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, createServer, type Server } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { errorMessage } from "#base/errors.ts";
@@ -17,6 +17,7 @@ import type { Handler } from "../rest/handler.ts";
 import { send } from "./answer.ts";
 import { readBody } from "./body.ts";
 import { type ShownCertificate, shownCertificate, userAt } from "./client-certificate.ts";
+import { Connections, connectionLimits } from "./connections.ts";
 import { EventWriter } from "./event-writer.ts";
 import { type Exchange, plainExchange, type Received, received, streamExchange } from "./exchange.ts";
 import type { NodeProxy } from "./node-proxy.ts";
@@ -31,7 +32,9 @@ export class Listener {
   readonly #deps: { readonly handler: Handler; readonly proxy: NodeProxy; readonly log: Logger };
   readonly #secure: Http2SecureServer;
   readonly #servers: Server[] = [];
-  readonly #sockets = new Set<Socket>();
+  readonly #connections: Connections;
+  /** Connections whose clients are known. */
+  readonly #known = new WeakSet<object>();
   /** Users by TLS session, so that a certificate is looked at once per connection. */
   readonly #users = new WeakMap<object, ShownCertificate>();
   readonly #events = new EventWriter();
@@ -43,14 +46,14 @@ export class Listener {
   ) {
     this.#options = options;
     this.#deps = deps;
+    this.#connections = new Connections(options.connections ?? connectionLimits());
     const { headersTimeoutMs: headersTimeout = 60_000 } = options;
     // Options of HTTP/1 that the types of HTTP/2 do not know.
     const patience = { headersTimeout, connectionsCheckingInterval: Math.ceil(headersTimeout / 2) };
     this.#secure = createSecureServer({
       allowHTTP1: true,
-      cert: options.tls.cert,
-      key: options.tls.key,
       minVersion: "TLSv1.2",
+      ...options.tls,
       maxHeaderListPairs: 128,
       handshakeTimeout: HANDSHAKE_MS,
       ...patience,
@@ -97,15 +100,14 @@ export class Listener {
   /** Stops listening and ends every connection. */
   async stop(): Promise<void> {
     const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
-    for (const socket of this.#sockets) socket.destroy();
+    this.#connections.end();
     await Promise.all(closed);
   }
 
   #open(where: { host: string; port: number } | { fd: number }): Promise<Server> {
     const server = createServer({ noDelay: true }, (socket) => {
-      this.#sockets.add(socket);
-      socket.on("close", () => this.#sockets.delete(socket));
       socket.on("error", () => socket.destroy());
+      if (!this.#connections.take(socket)) return;
       this.#secure.emit("connection", socket);
     });
     this.#servers.push(server);
@@ -158,6 +160,11 @@ export class Listener {
       },
       headerValues: (name) => headerValues(rawHeaders, name),
       certificateUser: () => this.#certificateUser(request),
+      authenticated: () => {
+        if (this.#known.has(request.connection)) return;
+        this.#known.add(request.connection);
+        this.#connections.authenticated(request.socket());
+      },
     };
   }
 

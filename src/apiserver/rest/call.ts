@@ -21,6 +21,8 @@ export interface Call {
   readonly user?: User;
   /** The user of the client certificate; undefined without one, false for one that proves nothing. */
   certificateUser?(): User | undefined | false;
+  /** Told when the client has shown who it is. */
+  authenticated?(): void;
 }
 
 /** Where a streamed answer goes. */

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { AdmissionCheck, Admitted } from "../auth/admission.ts";
+import type { PluginSwitch } from "../admission/names.ts";
+import type { AdmissionCheck, Admitted, PluginCheck } from "../auth/admission.ts";
 import { alreadyExists, badRequest, FieldErrors, forbidden, noFreeName, notFound, StatusError } from "../errors.ts";
 import type { Kind, ServiceAllocator, User, WriteContext } from "../kinds/definition.ts";
 import { validateMeta, validateMetaUpdate } from "../kinds/metadata.ts";
@@ -10,8 +11,9 @@ import { trackUpdate } from "../patch/managed-fields.ts";
 import { sameButTimes } from "../patch/managers.ts";
 import { SharedSets } from "../patch/shared-sets.ts";
 import type { Schema } from "../schema/schema.ts";
-import type { Entry, Store } from "../store/index.ts";
+import { type Entry, objectLimit, type Store, TooLargeError } from "../store/index.ts";
 import { beginDeletion, checkPreconditions, type DeleteOptions, isGone, setPropagation } from "./deletion.ts";
+import { isLongerThan } from "./size.ts";
 import { SecondClock } from "./time.ts";
 import { carryOver, changesPodPart, checkIdentity, countGeneration, writesStatus } from "./update-rules.ts";
 
@@ -39,17 +41,24 @@ export class Objects {
   readonly #schema: Schema;
   readonly #allocator: ServiceAllocator;
   readonly #admission: readonly AdmissionCheck[];
+  readonly #pluginOn: PluginSwitch;
 
   constructor(deps: {
     store: Store;
     schema: Schema;
     allocator: ServiceAllocator;
-    admission?: readonly AdmissionCheck[];
+    admission?: readonly PluginCheck[];
+    /** Which admission plugins are on; default: all. */
+    pluginOn?: PluginSwitch;
   }) {
     this.#store = deps.store;
     this.#schema = deps.schema;
     this.#allocator = deps.allocator;
-    this.#admission = deps.admission ?? [];
+    const on = deps.pluginOn ?? (() => true);
+    this.#pluginOn = on;
+    this.#admission = (deps.admission ?? [])
+      .filter(({ plugin }) => plugin === undefined || on(plugin))
+      .map(({ check }) => check);
   }
 
   /** Creates an object. `draft` belongs to the caller no more. Throws StatusError. */
@@ -59,10 +68,11 @@ export class Objects {
     this.#checkNamespace(kind, object);
     object = kind.toStored(object);
     kind.defaults(object);
+    if (isLongerThan(object, objectLimit)) throw new TooLargeError();
     // As upstream, ownership is of what was asked for and its defaults: what admission and storage add is nobody's.
     this.#own(kind, undefined, object, options);
     kind.prepareCreate(object, context);
-    const errors = new FieldErrors();
+    const errors = new FieldErrors({ kind: kind.kind, group: kind.group, name: object.metadata.name });
     validateMeta(kind, object, errors);
     kind.validate(object, errors, context);
     errors.throwIfAny(kind.kind, kind.group, object.metadata.name);
@@ -94,10 +104,11 @@ export class Objects {
     carryOver(kind, old, object, options.subresource);
     const context = { ...this.#context(object, options), old: kind.fromStored(old) };
     kind.defaults(object);
+    if (isLongerThan(object, objectLimit)) throw new TooLargeError();
     this.#own(kind, old, object, options);
     if (options.subresource === "") kind.prepareUpdate(object, old, context);
     if (writesStatus(options.subresource)) kind.prepareStatus(object, old, context, options.subresource);
-    const errors = new FieldErrors();
+    const errors = new FieldErrors({ kind: kind.kind, group: kind.group, name });
     validateMeta(kind, object, errors);
     validateMetaUpdate(object, old, errors);
     const whole = options.subresource === "" || options.subresource === "scale" || kind.custom;
@@ -206,7 +217,7 @@ export class Objects {
   /** As the NamespaceLifecycle admission plugin. */
   #checkNamespace(kind: Kind, object: StoredObject): void {
     const { namespace = "", name } = object.metadata;
-    if (!kind.namespaced || !namespace) return;
+    if (!kind.namespaced || !namespace || !this.#pluginOn("NamespaceLifecycle")) return;
     const found = this.#store.get("namespaces", namespace)?.object;
     if (!found) throw notFound({ group: "", plural: "namespaces" }, namespace);
     if (found.metadata.deletionTimestamp === undefined) return;
@@ -257,6 +268,7 @@ export class Objects {
       warn: options.warn,
       name: object.metadata.name,
       schema: this.#schema,
+      pluginOn: this.#pluginOn,
     };
   }
 }

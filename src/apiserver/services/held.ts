@@ -1,51 +1,33 @@
 import type { StoredObject } from "../object.ts";
-import type { Entry, Store } from "../store/index.ts";
+import { type Entry, Follower, type Store } from "../store/index.ts";
 
-/**
- * Which objects of a resource hold which things, kept up to date from the store's changes when it is asked: a refused
- * or dry-run write leaves nothing to give back.
- */
+/** Which objects of a resource hold which things. */
 export class Held {
-  readonly #store: Store;
-  readonly #resource: string;
+  readonly #follower: Follower;
   readonly #of: (entry: Entry) => readonly (readonly [thing: string, holder: string])[];
   /** Several may hold one thing only when somebody went around the allocator. */
   readonly #holders = new Map<string, Set<string>>();
-  #seen = -1;
 
   /** @param of what an object holds, with the holder's name */
   constructor(store: Store, resource: string, of: (entry: Entry) => readonly (readonly [string, string])[]) {
-    this.#store = store;
-    this.#resource = resource;
     this.#of = of;
+    this.#follower = new Follower(store, resource, {
+      clear: () => this.#holders.clear(),
+      take: (entry) => this.#take(entry),
+      giveBack: (entry) => this.#giveBack(entry),
+    });
   }
 
   has(thing: string): boolean {
-    this.#refresh();
+    this.#follower.refresh();
     return this.#holders.has(thing);
   }
 
   /** Whether somebody other than `owner` holds the thing. */
   byOther(thing: string, owner: string): boolean {
-    this.#refresh();
+    this.#follower.refresh();
     for (const holder of this.#holders.get(thing) ?? []) if (holder !== owner) return true;
     return false;
-  }
-
-  #refresh(): void {
-    const revision = this.#store.collectionRevision(this.#resource);
-    if (revision === this.#seen) return;
-    const changes = this.#seen < 0 ? undefined : this.#store.changesSince(this.#resource, this.#seen);
-    this.#seen = revision;
-    if (!changes) {
-      this.#holders.clear();
-      for (const entry of this.#store.list(this.#resource)) this.#take(entry);
-      return;
-    }
-    for (const change of changes) {
-      if (change.previous) this.#giveBack(change.previous);
-      if (change.type !== "DELETED") this.#take(change.entry);
-    }
   }
 
   #take(entry: Entry): void {

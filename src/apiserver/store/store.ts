@@ -23,7 +23,7 @@ export interface StoreOptions {
 }
 
 /** Largest object in bytes of JSON (etcd's request limit as kube-apiserver sets it). */
-const objectLimit = 1.5 * 1024 * 1024;
+export const objectLimit = 1.5 * 1024 * 1024;
 
 /** A character has three bytes of UTF-8 at most: only large texts have to be measured. */
 function isTooLarge(json: string): boolean {

@@ -28,6 +28,7 @@ export function machineFacts(): MachineFacts {
     architecture: process.arch === "x64" ? "amd64" : process.arch,
     cpus: availableParallelism(),
     memoryBytes: totalmem(),
+    swapBytes: 1024 * Number(/^SwapTotal:\s+(\d+) kB$/m.exec(read("/proc/meminfo") ?? "")?.[1] ?? 0),
     diskBytes: disk.blocks * disk.bsize,
   };
 }

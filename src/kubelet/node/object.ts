@@ -12,6 +12,7 @@ export interface MachineFacts {
   readonly architecture: string;
   readonly cpus: number;
   readonly memoryBytes: number;
+  readonly swapBytes: number;
   readonly diskBytes: number;
 }
 
@@ -109,6 +110,8 @@ export function nodeStatus(options: NodeOptions, facts: MachineFacts, situation:
     conditions: conditions(situation.network, situation.now, since),
     daemonEndpoints: { kubeletEndpoint: { Port: options.port } },
     images: situation.images,
+    runtimeHandlers: [{ name: "", features: { recursiveReadOnlyMounts: false, userNamespaces: false } }],
+    features: { supplementalGroupsPolicy: true },
     nodeInfo: {
       machineID: facts.machineId,
       systemUUID: facts.systemUuid,
@@ -121,6 +124,7 @@ export function nodeStatus(options: NodeOptions, facts: MachineFacts, situation:
       kubeProxyVersion: "",
       operatingSystem: "linux",
       architecture: facts.architecture,
+      ...(facts.swapBytes > 0 ? { swap: { capacity: facts.swapBytes } } : {}),
     },
   };
 }

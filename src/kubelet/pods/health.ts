@@ -2,6 +2,7 @@ import type { Container, Pod, Probe } from "#api/index.ts";
 import { type ProbeKind, type ProbeResult, Prober, type ProbeTarget } from "../probes/index.ts";
 import type { ProcessRuntime, RunningContainer } from "../runtime/index.ts";
 import { execOutput } from "./hooks.ts";
+import type { ContainerIdentity } from "./security.ts";
 
 /** Whom to tell. */
 export interface HealthEvents {
@@ -20,6 +21,8 @@ export interface HealthTarget {
   readonly pod: Pod;
   readonly running: RunningContainer;
   readonly runtime: ProcessRuntime;
+  /** As whom it runs; absent: root. */
+  readonly user?: ContainerIdentity;
   /** The signal that asks it to end; absent: SIGTERM. */
   readonly stopSignal?: number;
 }

@@ -7,6 +7,9 @@ import { shownId } from "./view.ts";
 /** When a container may run again after it has ended. */
 export type RestartPolicy = "Always" | "OnFailure" | "Never";
 
+/** What is known of a run before it begins. */
+export type NewRun = Pick<ContainerRecord, "id" | "image" | "imageId" | "user" | "stopSignal" | "logPath" | "isLight">;
+
 /** How a run has ended. */
 export type RunEnd = Pick<NonNullable<ContainerState["terminated"]>, "exitCode" | "reason" | "message">;
 
@@ -54,9 +57,7 @@ export class ContainerHistory {
   }
 
   /** A run begins. */
-  begin(
-    run: Pick<ContainerRecord, "id" | "image" | "imageId" | "imageUser" | "stopSignal" | "logPath" | "isLight">,
-  ): void {
+  begin(run: NewRun): void {
     const last = this.#record?.ended ?? this.#record?.last;
     this.#record = {
       ...run,

@@ -6,7 +6,7 @@ import { errorMessage } from "#base/errors.ts";
 import { makePipe } from "#kernel/process/index.ts";
 import { type Attempt, attempt } from "../probes/index.ts";
 import type { ProcessRuntime, RunningContainer } from "../runtime/index.ts";
-import { containerSecurity } from "./security.ts";
+import { type ContainerIdentity, containerSecurity } from "./security.ts";
 
 /** A container in which a command can be run. */
 export interface ExecTarget {
@@ -14,6 +14,8 @@ export interface ExecTarget {
   readonly pod: Pod;
   readonly running: RunningContainer;
   readonly runtime: ProcessRuntime;
+  /** As whom it runs; absent: root. */
+  readonly user?: ContainerIdentity;
 }
 
 /** A container whose hooks can be run. */
@@ -35,7 +37,7 @@ export async function execOutput(
 ): Promise<{ exitCode: number; output: string }> {
   const [program, ...args] = command;
   if (program === undefined) return { exitCode: 126, output: "the command is empty" };
-  const { user, capabilities, mayGainPrivileges } = containerSecurity(target.pod, target.container, {});
+  const { user, capabilities, mayGainPrivileges } = containerSecurity(target.container, target.user);
   const pipe = makePipe();
   const output = gather(pipe.read);
   const child = await target.runtime

@@ -1,4 +1,5 @@
 import { type Container, type Pod, referenceTo, resources } from "#api/index.ts";
+import { ImageError } from "../images/index.ts";
 import { containerLogPath } from "../logs/index.ts";
 import { lightContainer, type RunningContainer } from "../runtime/index.ts";
 import { ContainerConfigError } from "../spec/env.ts";
@@ -48,7 +49,7 @@ export class PodLightness {
     if (this.#isDecided) return this.#isLight;
     const names = new Set(lastingContainers(pod).map(({ name }) => name));
     const lasting = units.filter(({ container }) => names.has(container.name));
-    const stranger = await strangerAmong(lasting).catch(() => undefined);
+    const stranger = await strangerAmong(lasting);
     // No image yet: who starts the container says why.
     if (stranger === undefined) return false;
     this.#isDecided = true;
@@ -67,13 +68,20 @@ export class PodLightness {
   }
 }
 
-/** The first container that needs a process; one that has been started stays as it is. @throws ImageError */
-async function strangerAmong(units: readonly ContainerUnit[]): Promise<Container | "none"> {
-  for (const { container, record, image } of units) {
-    const isLight = record ? record.isLight : (await image.ask()).served;
-    if (!isLight) return container;
+/** The first container that needs a process; one that has been started stays. Undefined when an image cannot be had. */
+async function strangerAmong(units: readonly ContainerUnit[]): Promise<Container | "none" | undefined> {
+  try {
+    for (const { container, record, image } of units) {
+      const isLight = record ? record.isLight : (await image.ask()).served;
+      if (!isLight) return container;
+    }
+    return "none";
+  } catch (error) {
+    if (error instanceof ImageError) return undefined;
+    // Nothing is started, so nobody else would have it asked for anew.
+    for (const { image } of units) image.forget();
+    throw error;
   }
-  return "none";
 }
 
 /** What is run for a light container. */
@@ -103,8 +111,19 @@ export function prepareLight(
   };
 }
 
-/** Takes over a light container that another agent started. @returns undefined when its pod's network is gone */
-export function adoptLight(
+/** Takes over a container that another agent started. @returns undefined when it is gone */
+export function adoptRun(
+  deps: Pick<PodDeps, "network" | "runtime">,
+  record: ContainerRecord,
+  pid: number | undefined,
+  podUid: string,
+): RunningContainer | undefined {
+  if (record.isLight) return adoptLight(deps, record, podUid);
+  return pid === undefined ? undefined : deps.runtime.adopt({ id: record.id, podUid, pid, logPath: record.logPath });
+}
+
+/** Light ones go with their pod's network. */
+function adoptLight(
   { network }: Pick<PodDeps, "network">,
   { id, logPath, served }: ContainerRecord,
   podUid: string,

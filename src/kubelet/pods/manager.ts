@@ -124,7 +124,11 @@ export class PodManager {
     if (type === "DELETED") worker?.end(0);
     else if (worker) worker.update(pod);
     else if (pod.metadata.deletionTimestamp !== undefined) void this.#delete(pod);
-    else if (!isFinished(pod)) this.#add(pod).changed();
+    else if (!isFinished(pod)) {
+      const { name, namespace } = pod.metadata;
+      this.#deps.log.info("SyncLoop ADD", { source: "api", pod: `${namespace}/${name}` });
+      this.#add(pod).changed();
+    }
   }
 
   /** Starts static pods that do not run, unless another one of that name has not ended yet. */

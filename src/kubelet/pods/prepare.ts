@@ -1,14 +1,15 @@
 import type { Container, Pod } from "#api/index.ts";
 import type { ContainerImage } from "../images/index.ts";
 import { containerLogPath } from "../logs/index.ts";
-import type { ContainerSpec, RunningContainer } from "../runtime/index.ts";
+import type { ContainerSpec, RunningContainer, RuntimeName } from "../runtime/index.ts";
 import { ContainerConfigError, containerEnv, expand } from "../spec/env.ts";
 import { hostsFile, podHostname, resolvConf } from "../spec/files.ts";
 import type { PodDeps } from "./deps.ts";
+import type { NewRun } from "./history.ts";
 import { type PodLightness, prepareLight } from "./light.ts";
 import type { PodNamespaces } from "./namespaces.ts";
 import type { SandboxRecord } from "./record.ts";
-import { containerSecurity } from "./security.ts";
+import { type ContainerIdentity, containerIdentity, containerSecurity } from "./security.ts";
 import type { PodStorage } from "./storage.ts";
 import { makeMessageFile } from "./terminationMessage.ts";
 
@@ -19,6 +20,8 @@ export interface PodSetup {
   readonly volumes: Pick<PodStorage, "mountsOf">;
   readonly namespaces: Pick<PodNamespaces, "start" | "add" | "targetOf">;
   readonly lightness: Pick<PodLightness, "includes">;
+  /** What starts its containers. */
+  readonly runtime: RuntimeName;
 }
 
 /** Command line of a container: `command` replaces entrypoint and cmd, `args` replaces cmd (API, Container.command). */
@@ -69,8 +72,27 @@ export interface Prepared {
   readonly spec: Pick<ContainerSpec, "id" | "netns" | "logPath">;
   readonly servedArgs: readonly string[];
   readonly isLight?: true;
+  /** As whom its process runs; absent when it has none. */
+  readonly user?: ContainerIdentity;
   /** @param target whose processes it sees */
   start(target: RunningContainer | undefined): Promise<RunningContainer>;
+}
+
+/** What is kept of a run that is about to begin. */
+export function newRun(
+  { image: name = "" }: Container,
+  image: Pick<ContainerImage, "id" | "stopSignal">,
+  { spec: { id, logPath }, isLight, user }: Pick<Prepared, "spec" | "isLight" | "user">,
+): NewRun {
+  return {
+    id,
+    image: name,
+    imageId: image.id,
+    logPath,
+    ...(isLight ? { isLight } : {}),
+    ...(user ? { user } : {}),
+    ...(image.stopSignal === undefined ? {} : { stopSignal: image.stopSignal }),
+  };
 }
 
 /**
@@ -90,7 +112,8 @@ export async function prepareContainer(
     const { start, ...spec } = prepareLight(deps, pod, container, setup.sandbox?.netns, run);
     return { spec, servedArgs: servedArguments(container, env), isLight: true, start };
   }
-  const security = containerSecurity(pod, container, image);
+  const user = containerIdentity(pod, container, image);
+  const security = containerSecurity(container, user);
   const hostname = podHostname(pod, deps.node.name, deps.dns.clusterDomain);
   const served = image.served !== undefined;
   const argv = served ? [...image.entrypoint, ...image.cmd] : commandLine(container, image, env);
@@ -101,6 +124,7 @@ export async function prepareContainer(
     id: run.id,
     podUid: pod.metadata.uid ?? "",
     name: container.name,
+    runtime: setup.runtime,
     image,
     argv,
     env,
@@ -118,5 +142,5 @@ export async function prepareContainer(
     logPath: containerLogPath(deps.logFolders, pod, container.name, run.count),
   };
   const servedArgs = served ? servedArguments(container, env) : [];
-  return { spec, servedArgs, start: (target) => setup.namespaces.start(spec, target) };
+  return { spec, servedArgs, user, start: (target) => setup.namespaces.start(spec, target) };
 }

@@ -1,7 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import type { ContainerState, Pod } from "#api/index.ts";
-import type { ImageUser } from "../images/index.ts";
+import type { RuntimeName } from "../runtime/index.ts";
 import type { ServedContainer } from "./deps.ts";
+import type { ContainerIdentity } from "./security.ts";
 
 /** What is kept of one container of a pod across a restart of the node agent. */
 export interface ContainerRecord {
@@ -13,8 +14,8 @@ export interface ContainerRecord {
   readonly imageId: string;
   readonly logPath: string;
   readonly startedAt: string;
-  /** As whom the image wants its program to run. */
-  readonly imageUser?: ImageUser;
+  /** As whom its first process was started; absent when it has none. */
+  readonly user?: ContainerIdentity;
   /** The signal that asks the program to end, where the image names one. */
   readonly stopSignal?: number;
   /** What the node's serving process was told, for a container that it answers for. */
@@ -40,6 +41,8 @@ export interface PodRecord {
   readonly pod: Pod;
   readonly startTime: string;
   readonly sandbox?: SandboxRecord;
+  /** What starts its containers, once that is decided. */
+  readonly runtime?: RuntimeName;
   /** Id of the process that holds the pod's namespaces. */
   readonly holder?: string;
   readonly containers: Readonly<Record<string, ContainerRecord>>;

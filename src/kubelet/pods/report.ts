@@ -1,6 +1,7 @@
 import type { Pod, PodStatus } from "#api/index.ts";
 import { wholeSeconds } from "#base/time.ts";
-import { type ContainerView, type PodView, podStatus } from "../status/podStatus.ts";
+import type { ContainerView } from "../status/containerStatus.ts";
+import { type PodView, podStatus } from "../status/podStatus.ts";
 import type { PodDeps } from "./deps.ts";
 import type { ContainerUnit } from "./unit.ts";
 

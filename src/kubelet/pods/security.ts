@@ -1,11 +1,20 @@
-import type { Container, Pod } from "#api/index.ts";
-import type { ContainerImage } from "../images/index.ts";
+import type { Container, Pod, SecurityContext } from "#api/index.ts";
+import { type ContainerImage, namedUser } from "../images/index.ts";
 import { DEFAULT_CAPABILITIES } from "../runtime/index.ts";
 import { ContainerConfigError } from "../spec/env.ts";
 
+/** As whom a container's first process runs. */
+export interface ContainerIdentity {
+  readonly uid: number;
+  readonly gid: number;
+  /** Supplementary groups: the gid itself, then all others. */
+  readonly groups: readonly number[];
+}
+
 /** What a container's process may do, and as whom. */
 export interface ContainerSecurity {
-  readonly user?: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
+  /** Absent: root. */
+  readonly user?: ContainerIdentity;
   /** Absent for privileged containers: all. */
   readonly capabilities?: readonly string[];
   readonly privileged: boolean;
@@ -29,8 +38,7 @@ function named(names: readonly string[] | undefined): string[] {
   return (names ?? []).map((n) => n.toLowerCase().replace(/^cap_/, ""));
 }
 
-function capabilitiesOf(container: Container): string[] {
-  const { add, drop } = container.securityContext?.capabilities ?? {};
+function capabilitiesOf({ add, drop }: NonNullable<SecurityContext["capabilities"]> = {}): string[] {
   const added = named(add);
   const dropped = new Set(named(drop));
   const base = added.includes("all") ? EVERY : DEFAULT_CAPABILITIES;
@@ -38,39 +46,52 @@ function capabilitiesOf(container: Container): string[] {
   return [...new Set([...kept, ...added.filter((c) => c !== "all")])];
 }
 
+/** @throws ContainerConfigError when runAsNonRoot forbids the user */
+function refuseRoot(pod: Pod, { securityContext: own }: Container, uid: number, name: string | undefined): void {
+  if (!(own?.runAsNonRoot ?? pod.spec.securityContext?.runAsNonRoot)) return;
+  if (name !== undefined)
+    throw new ContainerConfigError(
+      `container has runAsNonRoot and image has non-numeric user (${name}), cannot verify user is non-root`,
+    );
+  if (uid === 0) throw new ContainerConfigError("container has runAsNonRoot and image will run as root");
+}
+
 /**
- * The identity and the rights of a container, from its securityContext, the pod's and the image's user.
+ * As whom a container runs: as its securityContext or the pod's says, else as the image says. The image's /etc/group
+ * counts for users of both kinds, unless the pod's supplementalGroupsPolicy is Strict.
  * @throws ContainerConfigError when runAsNonRoot forbids the user
  */
-export function containerSecurity(
+export function containerIdentity(
   pod: Pod,
   container: Container,
-  image: Pick<ContainerImage, "user">,
-): ContainerSecurity {
+  image: Pick<ContainerImage, "user" | "files" | "layers">,
+): ContainerIdentity {
   const own = container.securityContext;
   const shared = pod.spec.securityContext;
-  const uid = own?.runAsUser ?? shared?.runAsUser ?? image.user?.uid ?? 0;
-  const gid = own?.runAsGroup ?? shared?.runAsGroup ?? image.user?.gid ?? 0;
-  const nonRoot = own?.runAsNonRoot ?? shared?.runAsNonRoot;
-  const named = own?.runAsUser === undefined && shared?.runAsUser === undefined ? image.user?.name : undefined;
-  if (nonRoot && named !== undefined)
-    throw new ContainerConfigError(
-      `container has runAsNonRoot and image has non-numeric user (${named}), cannot verify user is non-root`,
-    );
-  if (nonRoot && uid === 0) {
-    throw new ContainerConfigError("container has runAsNonRoot and image will run as root");
-  }
-  const ofImage = own?.runAsUser === undefined && shared?.runAsUser === undefined ? (image.user?.groups ?? []) : [];
+  const asked = own?.runAsUser ?? shared?.runAsUser;
+  const account = asked === undefined ? image.user : namedUser(String(asked), image);
+  const uid = asked ?? account?.uid ?? 0;
+  refuseRoot(pod, container, uid, asked === undefined ? image.user?.name : undefined);
+  const gid = own?.runAsGroup ?? shared?.runAsGroup ?? account?.gid ?? 0;
   const groups = [
-    ...ofImage,
+    gid,
+    ...(shared?.supplementalGroupsPolicy === "Strict" ? [] : (account?.groups ?? [])),
     ...(shared?.supplementalGroups ?? []),
     ...(shared?.fsGroup === undefined ? [] : [shared.fsGroup]),
   ];
-  const isRoot = uid === 0 && gid === 0 && groups.length === 0;
+  return { uid, gid, groups: [...new Set(groups)] };
+}
+
+/** The rights of a container, from its securityContext. @param identity of its first process */
+export function containerSecurity(
+  { securityContext: own }: Container,
+  identity: ContainerIdentity | undefined,
+): ContainerSecurity {
   const privileged = own?.privileged ?? false;
+  const isRoot = identity?.groups.every((gid) => gid === 0) && identity.uid === 0;
   return {
-    ...(isRoot ? {} : { user: { uid, gid, groups: groups.length ? groups : [gid] } }),
-    ...(privileged ? {} : { capabilities: capabilitiesOf(container) }),
+    ...(identity && !isRoot ? { user: identity } : {}),
+    ...(privileged ? {} : { capabilities: capabilitiesOf(own?.capabilities) }),
     privileged,
     mayGainPrivileges: own?.allowPrivilegeEscalation ?? false,
     unmaskedProc: own?.procMount === "Unmasked",

@@ -23,6 +23,13 @@ export function stopSignal(
   return (constants.signals as Readonly<Record<string, number>>)[name] ?? constants.signals.SIGTERM;
 }
 
+/** A signal as containers' statuses name it (core/v1 Signal). */
+export function signalName(number: number): string {
+  if (number >= SIGRT.MAX) return "SIGRTMAX";
+  if (number >= SIGRT.MIN) return number === SIGRT.MIN ? "SIGRTMIN" : `SIGRTMIN+${number - SIGRT.MIN}`;
+  return Object.entries(constants.signals).find(([, value]) => value === number)?.[0] ?? String(number);
+}
+
 /**
  * Ends a container as Kubernetes does: preStop hook, SIGTERM, and SIGKILL when the grace period is over, which counts
  * from the beginning. Resolves when its process is gone. Never rejects.

@@ -2,20 +2,22 @@ import { randomBytes } from "node:crypto";
 import type { Container } from "#api/index.ts";
 import type { ContainerImage } from "../images/index.ts";
 import { ContainerStartError, type RunningContainer } from "../runtime/index.ts";
-import type { ContainerView } from "../status/podStatus.ts";
+import type { ContainerView } from "../status/containerStatus.ts";
 import type { PodDeps } from "./deps.ts";
 import { ContainerHealth } from "./health.ts";
 import { ContainerHistory, type RestartPolicy, type RunEnd } from "./history.ts";
 import { postStart } from "./hooks.ts";
 import { forgetPreviousRun } from "./leftovers.ts";
-import { adoptLight } from "./light.ts";
+import { adoptRun } from "./light.ts";
 import { linkLog, unlinkLog } from "./logLinks.ts";
 import type { UnitPod } from "./owner.ts";
-import { type Prepared, prepareContainer } from "./prepare.ts";
+import { newRun, type Prepared, prepareContainer } from "./prepare.ts";
 import type { ContainerRecord } from "./record.ts";
 import { ContainerReporter } from "./reporter.ts";
-import { type ServedRun, serveContainer } from "./serve.ts";
-import { terminate } from "./terminate.ts";
+import { failedStart, LOST, NEVER, runEnd } from "./runEnd.ts";
+import { serveContainer } from "./serve.ts";
+import { healthTarget } from "./target.ts";
+import { stopSignal, terminate } from "./terminate.ts";
 import { terminationMessage } from "./terminationMessage.ts";
 import { UnitImage } from "./unitImage.ts";
 import { containerView } from "./view.ts";
@@ -23,8 +25,6 @@ import { ContainerWaits } from "./waits.ts";
 
 const SIGKILL = 9;
 const DEFAULT_GRACE_SECONDS = 30;
-/** When a container began that never did, as container runtimes tell it. */
-const NEVER = "1970-01-01T00:00:00Z";
 
 /** One container of a pod over all its runs. */
 export class ContainerUnit {
@@ -52,19 +52,11 @@ export class ContainerUnit {
     this.#deps = deps;
     this.#owner = owner;
     this.#history = new ContainerHistory(restart, container.restartPolicyRules, () => owner.save());
-    this.#reporter = new ContainerReporter(container.name, deps, () => owner.pod);
-    this.image = new UnitImage(
-      () => this.#container,
-      deps,
-      () => owner.pod,
-      this.#reporter,
-    );
-    this.#waits = new ContainerWaits(
-      () => this.#container,
-      () => owner.pod,
-      this.#reporter,
-      () => owner.changed(),
-    );
+    const own = () => this.#container;
+    const pod = () => owner.pod;
+    this.#reporter = new ContainerReporter(container.name, deps, pod);
+    this.image = new UnitImage(own, deps, pod, this.#reporter);
+    this.#waits = new ContainerWaits(own, pod, this.#reporter, () => owner.changed());
     this.#health = new ContainerHealth(container, {
       onChange: () => {
         this.#reporter.say(this.#health.ready ? "Container is ready" : "Container is not ready");
@@ -106,6 +98,7 @@ export class ContainerUnit {
       waiting: this.#waits.waiting,
       ready: this.#health.ready,
       started: this.#health.started,
+      stopSignal: stopSignal(this.#container, this.record?.stopSignal),
     });
   }
 
@@ -122,21 +115,12 @@ export class ContainerUnit {
   adopt(record: ContainerRecord, pid: number | undefined, wasReady: boolean): void {
     this.#history.adopt(record);
     if (record.ended) return;
-    const podUid = this.#owner.pod.metadata.uid ?? "";
-    const handle = { id: record.id, podUid, pid: pid ?? -1, logPath: record.logPath };
-    const adopted = () => (pid === undefined ? undefined : this.#deps.runtime.adopt(handle));
-    const running = record.isLight ? adoptLight(this.#deps, record, podUid) : adopted();
-    if (running) {
-      this.#owner.setup.namespaces.add(running);
-      this.#follow(running);
-      if (record.served) void this.#deps.servers.add(record.served).catch(() => running.kill(SIGKILL));
-      this.#health.begin(this.#target(running), wasReady);
-    } else
-      this.#ended({
-        exitCode: 137,
-        reason: "ContainerStatusUnknown",
-        message: "The container ended while no node agent ran",
-      });
+    const running = adoptRun(this.#deps, record, pid, this.#owner.pod.metadata.uid ?? "");
+    if (!running) return this.#ended(LOST);
+    this.#owner.setup.namespaces.add(running);
+    this.#follow(running);
+    if (record.served) void this.#deps.servers.add(record.served).catch(() => running.kill(SIGKILL));
+    this.#health.begin(this.#target(running), wasReady);
   }
 
   /** Starts the container if it is time to; resolves when that is done or has failed. */
@@ -206,16 +190,7 @@ export class ContainerUnit {
     }
     if (this.#stopping) return;
     this.#reporter.announce(image);
-    const { logPath } = prepared.spec;
-    this.#history.begin({
-      id,
-      image: this.container.image ?? "",
-      imageId: image.id,
-      logPath,
-      ...(prepared.isLight ? { isLight: true } : {}),
-      ...(image.user ? { imageUser: image.user } : {}),
-      ...(image.stopSignal === undefined ? {} : { stopSignal: image.stopSignal }),
-    });
+    this.#history.begin(newRun(this.container, image, prepared));
     await this.#run(prepared, image, target, previousId);
   }
 
@@ -235,7 +210,12 @@ export class ContainerUnit {
       linkLog(this.#deps.logFolders, this.#owner.pod, this.container.name, spec);
       this.#isHooked = this.container.lifecycle?.postStart !== undefined;
       this.#follow(running);
-      if (image.served) await this.#serve(running, { id: spec.id, netns: spec.netns, args: servedArgs });
+      if (image.served) {
+        const { pod, setup } = this.#owner;
+        const run = { id: spec.id, netns: spec.netns, args: servedArgs };
+        const keep = this.#history.serves.bind(this.#history);
+        await serveContainer(this.#deps, { pod, container: this.container, setup, running, run, keep });
+      }
       this.#waits.started();
       this.#reporter.event("Normal", "Started", "Container started");
       this.#reporter.say("Started container", { ms: Math.round(performance.now() - began) });
@@ -243,34 +223,27 @@ export class ContainerUnit {
     } catch (error) {
       const { message } = new ContainerStartError(error);
       this.#reporter.event("Warning", "Failed", `Error: ${message}`);
-      this.#ended({ exitCode: 128, reason: "StartError", message }, NEVER);
+      this.#ended(failedStart(message), NEVER);
       this.#waits.show("RunContainerError", message);
     }
     this.#owner.changed();
   }
 
-  async #serve(running: RunningContainer, run: ServedRun): Promise<void> {
-    const keep = this.#history.serves.bind(this.#history);
-    const { pod, setup } = this.#owner;
-    await serveContainer(this.#deps, { pod, container: this.container, setup, running, run, keep });
-  }
-
   #follow(running: RunningContainer): void {
     this.#running = running;
     running.outputs.onOutput(() => this.#health.hint());
-    this.#end = running.exit.then(async ({ exitCode, unknown }) => {
+    this.#end = running.exit.then(async (exit) => {
       this.#health.stop();
       await this.#deps.servers.remove(running.handle.id).catch((error: unknown) => {
         this.#reporter.say("What served the container was not told of its end", { error });
       });
-      const reason = unknown ? "ContainerStatusUnknown" : exitCode === 0 ? "Completed" : "Error";
       const { record } = this;
       const message =
-        record && (await terminationMessage(this.#deps, this.#owner.pod, this.container, record, exitCode));
+        record && (await terminationMessage(this.#deps, this.#owner.pod, this.container, record, exit.exitCode));
       // Only now, so that nobody finds a container that has neither a process nor an end.
       this.#running = undefined;
       this.#isHooked = false;
-      this.#ended({ exitCode, reason, ...(message === undefined ? {} : { message }) });
+      this.#ended(runEnd(exit, message));
       this.#owner.changed();
     });
   }
@@ -314,13 +287,6 @@ export class ContainerUnit {
   }
 
   #target(running: RunningContainer) {
-    return {
-      podIP: this.#owner.setup.podIPs[0] ?? this.#deps.node.addresses[0] ?? "127.0.0.1",
-      container: this.container,
-      pod: this.#owner.pod,
-      running,
-      runtime: this.#deps.runtime,
-      ...(this.record?.stopSignal === undefined ? {} : { stopSignal: this.record.stopSignal }),
-    };
+    return healthTarget(this.#deps, this.#owner, this.container, running, this.record);
   }
 }

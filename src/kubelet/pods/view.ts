@@ -1,6 +1,8 @@
-import type { ContainerState } from "#api/index.ts";
-import type { ContainerView } from "../status/podStatus.ts";
+import type { ContainerState, LinuxContainerUser } from "#api/index.ts";
+import type { ContainerView } from "../status/containerStatus.ts";
 import type { ContainerRecord } from "./record.ts";
+import type { ContainerIdentity } from "./security.ts";
+import { signalName } from "./terminate.ts";
 
 /** Ids of containers as status and events show them. */
 export function shownId(id: string): string {
@@ -15,6 +17,12 @@ export interface ContainerFacts {
   readonly waiting: { readonly reason: string; readonly message?: string } | undefined;
   readonly ready: boolean;
   readonly started: boolean;
+  /** Number of the signal that asks it to end. */
+  readonly stopSignal: number;
+}
+
+function shownUser({ groups, ...ids }: ContainerIdentity): LinuxContainerUser {
+  return { ...ids, supplementalGroups: groups };
 }
 
 function terminated(ended: ContainerRecord["ended"]): ContainerState {
@@ -23,13 +31,16 @@ function terminated(ended: ContainerRecord["ended"]): ContainerState {
 
 /** A container as its pod's status shows it; undefined before anything has happened. */
 export function containerView(facts: ContainerFacts): ContainerView | undefined {
-  const { record, isRunning, waiting } = facts;
+  const { record, isRunning, waiting, stopSignal } = facts;
   if (!record) return waiting && { state: { waiting }, restartCount: 0, ready: false, started: false };
   const base = {
     restartCount: record.restartCount,
     containerId: shownId(record.id),
     image: record.image,
     imageId: record.imageId,
+    ...(record.user ? { user: shownUser(record.user) } : {}),
+    // What has no process gets no signals.
+    ...(record.isLight ? {} : { stopSignal: signalName(stopSignal) }),
   };
   if (isRunning) {
     const state = { running: { startedAt: record.startedAt } };

@@ -4,7 +4,7 @@ import { Socket } from "node:net";
 import { ReadStream } from "node:tty";
 import { errorMessage } from "#base/errors.ts";
 import { type Child, makePipe, ProgramError, resizePty } from "#kernel/process/index.ts";
-import { type ContainerUnit, containerSecurity, type PodWorker } from "../pods/index.ts";
+import { type ContainerUnit, containerSecurity } from "../pods/index.ts";
 import type { ProcessRuntime, RunningContainer } from "../runtime/index.ts";
 import { OutputPump } from "./outputPump.ts";
 import { startFailure } from "./program.ts";
@@ -26,14 +26,13 @@ interface CommandStreams {
 /** Runs a command in a container for a client, from start to status. */
 export async function runExec(
   runtime: ProcessRuntime,
-  worker: PodWorker,
   unit: ContainerUnit,
   running: RunningContainer,
   options: StreamOptions,
   session: ClientStreams,
 ): Promise<void> {
   try {
-    const { child, streams } = await start(runtime, worker, unit, running, options);
+    const { child, streams } = await start(runtime, unit, running, options);
     connect(child, streams, session);
     const pumps = streams.outputs.map(([stream, socket]) => new OutputPump(stream, socket, session));
     const { code, signal } = await child.exit;
@@ -52,16 +51,13 @@ export async function runExec(
 
 async function start(
   runtime: ProcessRuntime,
-  worker: PodWorker,
   unit: ContainerUnit,
   running: RunningContainer,
   { command, tty, stdin, stdout, stderr }: StreamOptions,
 ): Promise<{ child: Child; streams: CommandStreams }> {
   const [program, ...args] = command;
   if (program === undefined) throw new Error("the command is empty");
-  const { user, capabilities, mayGainPrivileges } = containerSecurity(worker.pod, unit.container, {
-    ...(unit.record?.imageUser ? { user: unit.record.imageUser } : {}),
-  });
+  const { user, capabilities, mayGainPrivileges } = containerSecurity(unit.container, unit.record?.user);
   const request = {
     argv: [program, ...args] as [string, ...string[]],
     tty,

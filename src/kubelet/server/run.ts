@@ -18,7 +18,7 @@ export async function serveRun(
   query: URLSearchParams,
   response: ServerResponse,
 ): Promise<void> {
-  const { worker, unit, running } = findContainer(deps, path);
+  const { unit, running } = findContainer(deps, path);
   const command = (query.get("cmd") ?? "").split(" ").filter((word) => word !== "");
   if (command.length === 0) throw new RequestError(400, "a command is needed: ?cmd=");
   const output: Buffer[] = [];
@@ -26,7 +26,6 @@ export async function serveRun(
   let end: CommandEnd | undefined;
   await runExec(
     deps.runtime,
-    worker,
     unit,
     running,
     { command, stdin: false, stdout: true, stderr: true, tty: false },

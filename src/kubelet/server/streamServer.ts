@@ -110,11 +110,11 @@ export class StreamServer {
     // Looked for first: clients that are refused over WebSocket ask again over SPDY, and show that second answer.
     const found = findContainer(this.#deps, path);
     const options = parseStreamOptions(query);
-    const { worker, unit, running } = found;
+    const { unit, running } = found;
     const run = (streams: ClientStreams): Promise<void> =>
       path.verb === "attach"
         ? runAttach(running, unit.container.stdinOnce ?? false, options, streams)
-        : runExec(this.#deps.runtime, worker, unit, running, options, streams);
+        : runExec(this.#deps.runtime, unit, running, options, streams);
     const serve = (serving: Promise<void>, end: () => void) => {
       serving.catch((error: unknown) => {
         this.#deps.log.error("A stream failed", { verb: path.verb, pod: path.pod, error: errorMessage(error) });

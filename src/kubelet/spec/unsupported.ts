@@ -59,7 +59,6 @@ const CONTAINER: readonly Row[] = [
 /** Fields of a pod, and of each of its containers. What others act on (scheduler, admission) is not here. */
 const ROWS: readonly Row[] = [
   { path: "hostUsers", why: "the pod lives in the node's user namespace", when: (value) => value === false },
-  { path: "runtimeClassName", why: "there is one runtime" },
   { path: "resourceClaims", why: "there is no dynamic resource allocation" },
   { path: "resources.limits", why: LIMITS },
   { path: "volumes[].projected.sources[].clusterTrustBundle", why: "the files are not there" },
@@ -68,11 +67,6 @@ const ROWS: readonly Row[] = [
     path: "securityContext.sysctls[].name",
     why: "only settings of namespaces that the pod has for itself can be set",
     when: (name, spec) => !isOwnSysctl(String(name), spec),
-  },
-  {
-    path: "securityContext.supplementalGroupsPolicy",
-    why: "groups of the image are not read",
-    when: isOther("Strict"),
   },
   { path: "securityContext.seccompProfile", why: NO_SECCOMP, when: isProfile },
   { path: "securityContext.appArmorProfile", why: NO_LABELS, when: isProfile },

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { ContainerState } from "#api/index.ts";
 import { testPod } from "../testing.ts";
-import { type ContainerView, type PodView, podStatus } from "./podStatus.ts";
+import type { ContainerView } from "./containerStatus.ts";
+import { type PodView, podStatus } from "./podStatus.ts";
 import { qosClass } from "./qos.ts";
 
 const NOW = "2026-11-21T04:00:00Z";
@@ -100,6 +101,15 @@ describe("K01 pod status (part: phases and conditions)", () => {
     const status = podStatus(pod, view({ web: container(running) }), NOW);
     expect(condition(status, "Ready")?.reason).toBe("ReadinessGatesNotReady");
     expect(condition(status, gate.type)).toEqual(gate);
+  });
+
+  it("says which generation its conditions speak of (Kubernetes 1.35, PodObservedGenerationTracking)", () => {
+    const pod = testPod({}, { generation: 3 });
+    const status = podStatus(pod, view({ web: container(running) }), NOW);
+    expect(status.observedGeneration).toBe(3);
+    expect(status.conditions?.map(({ type, observedGeneration }) => [type, observedGeneration])).toEqual(
+      ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"].map((t) => [t, 3]),
+    );
   });
 
   it("tells all addresses", () => {

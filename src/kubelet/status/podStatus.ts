@@ -1,20 +1,6 @@
-import type { Condition, Container, ContainerState, ContainerStatus, Pod, PodStatus } from "#api/index.ts";
+import type { Condition, Container, ContainerStatus, Pod, PodStatus } from "#api/index.ts";
+import { type ContainerView, containerStatus } from "./containerStatus.ts";
 import { qosClass } from "./qos.ts";
-
-/** What the node knows of one container. Times are milliseconds since 1970. */
-export interface ContainerView {
-  readonly state: ContainerState;
-  readonly lastState?: ContainerState;
-  readonly restartCount: number;
-  /** Result of the readiness probe, or running when there is none. */
-  readonly ready: boolean;
-  /** Result of the startup probe, or running when there is none. */
-  readonly started: boolean;
-  readonly containerId?: string;
-  /** What it runs, as the pod named it then. */
-  readonly image?: string;
-  readonly imageId?: string;
-}
 
 /** What the node knows of one pod. */
 export interface PodView {
@@ -31,25 +17,6 @@ export interface PodView {
 }
 
 type Phase = NonNullable<PodStatus["phase"]>;
-
-function containerStatus(container: Container, view: ContainerView | undefined, waiting: string): ContainerStatus {
-  const base = { name: container.name, image: container.image ?? "" };
-  if (!view) {
-    const state = { waiting: { reason: waiting } };
-    return { ...base, imageID: "", ready: false, started: false, restartCount: 0, state, lastState: {} };
-  }
-  return {
-    ...base,
-    image: view.image ?? base.image,
-    imageID: view.imageId ?? "",
-    ...(view.containerId === undefined ? {} : { containerID: view.containerId }),
-    ready: view.ready,
-    started: view.started,
-    restartCount: view.restartCount,
-    state: view.state,
-    lastState: view.lastState ?? {},
-  };
-}
 
 function isDone(status: ContainerStatus): boolean {
   return status.state?.terminated?.exitCode === 0;
@@ -136,10 +103,12 @@ const OWNED = new Set(["PodReadyToStartContainers", "Initialized", "Ready", "Con
 
 function withTimes(drafts: readonly Draft[], pod: Pod, now: string): Condition[] {
   const before = pod.status?.conditions ?? [];
+  const { generation } = pod.metadata;
+  const seen = generation === undefined ? {} : { observedGeneration: generation };
   const made = drafts.map((draft) => {
     const old = before.find((c) => c.type === draft.type);
     const since = old?.status === draft.status ? old.lastTransitionTime : undefined;
-    return { ...draft, lastProbeTime: null, lastTransitionTime: since ?? now };
+    return { ...draft, ...seen, lastProbeTime: null, lastTransitionTime: since ?? now };
   });
   return [...made, ...before.filter((c) => !OWNED.has(c.type))];
 }

@@ -37,6 +37,16 @@ describe("K03 files of a node (part: what is written)", () => {
     expect(taints(clusterPlan(resolveConfig({ nodes: 1 }), pki), "controlplane")).toEqual([]);
   });
 
+  it("a node's limit of pods and its part of the pod addresses are where upstream has them", () => {
+    const ranges = { podCidr: "10.244.0.0/16,fd00:10:244::/56", serviceCidr: "10.96.0.0/12,fd00:10:96::/112" };
+    const { files } = clusterPlan(resolveConfig({ ...ranges, maxPods: 500, nodeCidrMaskSizeIpv4: 22 }), pki);
+    expect(parse(files["node01"]?.["/var/lib/kubelet/config.yaml"] ?? "").maxPods).toBe(500);
+    const manifest = files["controlplane"]?.["/etc/kubernetes/manifests/kube-controller-manager.yaml"] ?? "";
+    expect(parse(manifest).spec.containers[0].command).toEqual(
+      expect.arrayContaining(["--node-cidr-mask-size-ipv4=22", "--node-cidr-mask-size-ipv6=64"]),
+    );
+  });
+
   it("/etc/kubernetes/manifests/kube-apiserver.yaml names the Service range", () => {
     const text = plan.files["controlplane"]?.["/etc/kubernetes/manifests/kube-apiserver.yaml"] ?? "";
     const pod = parse(text) as { spec: { containers: { command: string[] }[] } };

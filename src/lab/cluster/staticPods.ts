@@ -17,6 +17,7 @@ export function apiServerFlags(config: ClusterConfig): string[] {
     "--authorization-mode=Node,RBAC",
     `--client-ca-file=${PKI}/ca.crt`,
     `--cluster-cidr=${config.podCidrs.join(",")}`,
+    ...maskSizeFlags(config),
     `--kubelet-client-certificate=${PKI}/apiserver-kubelet-client.crt`,
     `--kubelet-client-key=${PKI}/apiserver-kubelet-client.key`,
     `--secure-port=${API_PORT}`,
@@ -27,6 +28,12 @@ export function apiServerFlags(config: ClusterConfig): string[] {
     `--tls-cert-file=${PKI}/apiserver.crt`,
     `--tls-private-key-file=${PKI}/apiserver.key`,
   ];
+}
+
+/** How large a node's part of each pod range is; a flag of a family that the cluster has not would be refused. */
+function maskSizeFlags({ podCidrs, nodeCidrMaskSizes }: ClusterConfig): string[] {
+  const families = podCidrs.map((cidr) => (cidr.includes(":") ? 6 : 4));
+  return families.toSorted().map((family) => `--node-cidr-mask-size-ipv${family}=${nodeCidrMaskSizes[family]}`);
 }
 
 /** A part of the control plane as its static pod shows it. */
@@ -53,6 +60,7 @@ function components(config: ClusterConfig): Component[] {
       flags: [
         "--allocate-node-cidrs=true",
         `--cluster-cidr=${config.podCidrs.join(",")}`,
+        ...maskSizeFlags(config),
         `--service-cluster-ip-range=${config.serviceCidrs.join(",")}`,
       ],
       probe: { host: "127.0.0.1", port: 10257, path: "/healthz" },

@@ -21,6 +21,14 @@ describe("K01 a cluster's configuration (part: what it means)", () => {
     expect(config.nodes[0]?.addresses).toEqual(["192.168.1.10", "fd00:192:168:1::a"]);
   });
 
+  it("gives nodes larger parts of the pod range, with more pods in each", () => {
+    expect(resolveConfig({})).toMatchObject({ maxPods: 110, nodeCidrMaskSizes: { 4: 24, 6: 64 } });
+    expect(resolveConfig({ maxPods: 600, nodeCidrMaskSizeIpv4: 22 })).toMatchObject({
+      maxPods: 600,
+      nodeCidrMaskSizes: { 4: 22, 6: 64 },
+    });
+  });
+
   it("means no example when there is no ingress", () => {
     expect(resolveConfig({ ingress: "none", example: "online-store" }).example).toBe("none");
   });
@@ -78,6 +86,23 @@ describe("K01 a cluster's configuration (part: what it means)", () => {
     [{ nodes: [{ name: "localhost" }] }, '"localhost" is every machine\'s name for itself'],
     [{ clusterDomain: "Bad Domain" }, 'clusterDomain: found "Bad Domain"'],
     [{ ingress: "none" as const, ingressPort: 8080 }, "ingressPort 8080 and ingress none clash"],
+    [{ maxPods: 0 }, "maxPods: found 0; allowed is 1 to 1023, the ports of a node's bridge"],
+    [{ maxPods: 2000, nodeCidrMaskSizeIpv4: 20 }, "maxPods: found 2000; allowed is 1 to 1023"],
+    [
+      { maxPods: 400 },
+      "maxPods: found 400, but a node's /24 has addresses for 253 pods; allowed are fewer, or a smaller nodeCidrMaskSizeIpv4",
+    ],
+    [{ nodeCidrMaskSizeIpv4: 15 }, "nodeCidrMaskSizeIpv4: found 15; allowed is 16 to 30, as podCidr is 10.244.0.0/16"],
+    [{ nodeCidrMaskSizeIpv4: 24.5 }, "nodeCidrMaskSizeIpv4: found 24.5; allowed is 16 to 30"],
+    [{ nodeCidrMaskSizeIpv6: 64 }, "nodeCidrMaskSizeIpv6: found 64, but podCidr 10.244.0.0/16 has no IPv6"],
+    [
+      { podCidr: "10.244.0.0/16,fd00:1::/48", nodeCidrMaskSizeIpv6: 65 },
+      "nodeCidrMaskSizeIpv6: found 65; allowed is 48 to 64, as podCidr is fd00:1::/48",
+    ],
+    [
+      { nodeCidrMaskSizeIpv4: 16 },
+      "podCidr: found 10.244.0.0/16 for 3 nodes; allowed is /14 or larger, as each node takes a /16",
+    ],
     [{ pods: 1.5 }, "pods: found 1.5; allowed is 0 to 1000"],
   ])("refuses %j", (input, message) => {
     expect(() => resolveConfig(input)).toThrow(message);

@@ -2,10 +2,13 @@ import { cidrNth, formatIp, parseNetwork } from "#base/ip.ts";
 import { defaultImageSettings, type ImageSettings } from "#images/index.ts";
 import { checkDomain, checkName, checkPort, refuse } from "./checks.ts";
 import { checkNodes, nodesOf, ROUTER } from "./nodes.ts";
-import { checkRanges, checkRoom, hostAddresses, ranges } from "./ranges.ts";
+import { checkMaxPods, checkRanges, checkRoom, hostAddresses, type MaskSizes, maskSizes, ranges } from "./ranges.ts";
 
 /** What a node does. */
 export type NodeRole = "control-plane" | "worker";
+
+/** A program that starts containers; the value of a kubelet's `--runtime`. */
+export type ContainerRuntime = "podwire" | "crun";
 
 /** One node as a cluster's configuration names it. */
 export interface NodeConfig {
@@ -24,6 +27,10 @@ export interface ClusterConfig {
   readonly podCidrs: readonly string[];
   readonly serviceCidrs: readonly string[];
   readonly nodeCidrs: readonly string[];
+  /** Prefix length of a node's part of each pod range. */
+  readonly nodeCidrMaskSizes: MaskSizes;
+  /** Pods that a node takes at most. */
+  readonly maxPods: number;
   readonly clusterDomain: string;
   readonly ingress: "nginx" | "none";
   readonly example: "online-store" | "none";
@@ -31,6 +38,8 @@ export interface ClusterConfig {
   readonly outside: boolean;
   /** Additional echo pods for measurements. */
   readonly pods: number;
+  /** What starts the containers of pods that name no RuntimeClass. */
+  readonly runtime: ContainerRuntime;
   /** Where images come from. */
   readonly images: ImageSettings;
   /** Ports on the host that were asked for; absent = any free one. */
@@ -45,11 +54,15 @@ export interface ClusterInput {
   readonly podCidr?: string;
   readonly serviceCidr?: string;
   readonly nodeCidr?: string;
+  readonly nodeCidrMaskSizeIpv4?: number;
+  readonly nodeCidrMaskSizeIpv6?: number;
+  readonly maxPods?: number;
   readonly clusterDomain?: string;
   readonly ingress?: "nginx" | "none";
   readonly example?: "online-store" | "none";
   readonly outside?: "on" | "off";
   readonly pods?: number;
+  readonly runtime?: ContainerRuntime;
   readonly images?: ImageInput;
   readonly apiPort?: number;
   readonly ingressPort?: number;
@@ -70,6 +83,7 @@ export const defaults = {
   podCidr: "10.244.0.0/16",
   serviceCidr: "10.96.0.0/12",
   nodeCidr: "192.168.1.0/24",
+  maxPods: 110,
   clusterDomain: "cluster.local",
 } as const;
 
@@ -114,7 +128,9 @@ export function resolveConfig(input: ClusterInput): ClusterConfig {
   checkRanges({ podCidrs, serviceCidrs, nodeCidrs });
   const nodes = nodesOf(input.nodes ?? defaults.nodes, nodeCidrs);
   checkNodes(nodes, nodeCidrs);
-  checkRoom(podCidrs, nodes.length);
+  const nodeCidrMaskSizes = maskSizes(podCidrs, input.nodeCidrMaskSizeIpv4, input.nodeCidrMaskSizeIpv6);
+  checkRoom(podCidrs, nodeCidrMaskSizes, nodes.length);
+  checkMaxPods(input.maxPods, podCidrs, nodeCidrMaskSizes);
   const ingress = input.ingress ?? "nginx";
   const pods = input.pods ?? 0;
   const clusterDomain = input.clusterDomain ?? defaults.clusterDomain;
@@ -135,11 +151,14 @@ export function resolveConfig(input: ClusterInput): ClusterConfig {
     podCidrs,
     serviceCidrs,
     nodeCidrs,
+    nodeCidrMaskSizes,
+    maxPods: input.maxPods ?? defaults.maxPods,
     clusterDomain,
     ingress,
     example: ingress === "none" ? "none" : (input.example ?? "online-store"),
     outside: input.outside === "on",
     pods,
+    runtime: input.runtime ?? "podwire",
     images: imageSettings(input.images),
     ...(input.apiPort === undefined ? {} : { apiPort: input.apiPort }),
     ...(input.ingressPort === undefined ? {} : { ingressPort: input.ingressPort }),

@@ -67,7 +67,7 @@ export interface NodeWish {
  * @throws PodwireError "InvalidConfig"
  */
 export function withNode(config: ClusterConfig, wish: NodeWish): { config: ClusterConfig; node: NodeConfig } {
-  const { nodeCidrs, podCidrs } = config;
+  const { nodeCidrs, podCidrs, nodeCidrMaskSizes } = config;
   if (config.nodes.length >= MAX_NODES)
     throw refuse(`nodes: there are ${config.nodes.length}; allowed are at most ${MAX_NODES}`, "nodes");
   const slot = freeSlot(config.nodes);
@@ -79,7 +79,7 @@ export function withNode(config: ClusterConfig, wish: NodeWish): { config: Clust
   };
   const nodes = [...config.nodes, node];
   checkNodes(nodes, nodeCidrs);
-  checkRoom(podCidrs, nodes.length);
+  checkRoom(podCidrs, nodeCidrMaskSizes, nodes.length);
   return { config: { ...config, nodes }, node };
 }
 

@@ -10,8 +10,24 @@ import {
 } from "#base/ip.ts";
 import { refuse } from "./checks.ts";
 
-/** What a node's pods get of the pod range, as kube-controller-manager's --node-cidr-mask-size-ipv4 and -ipv6. */
-const NODE_PREFIX = { 4: 24, 6: 64 } as const;
+/** Prefix lengths by family of what a node's pods get of the pod range. */
+export interface MaskSizes {
+  readonly 4: number;
+  readonly 6: number;
+}
+
+/** kube-controller-manager's defaults of --node-cidr-mask-size-ipv4 and -ipv6. */
+const NODE_PREFIX: MaskSizes = { 4: 24, 6: 64 };
+/** Keys of the configuration by family. */
+const MASK_KEYS = { 4: "nodeCidrMaskSizeIpv4", 6: "nodeCidrMaskSizeIpv6" } as const;
+/** The smallest part with room for a pod beside the bridge's address and the two that are nobody's. */
+const SMALLEST_PART = { 4: 30, 6: 126 } as const;
+/** A range is split into at most 2^16 parts (kube-controller-manager's cidr_set.go: clusterSubnetMaxDiff). */
+const MOST_PART_BITS = 16;
+/** A Linux bridge has 1024 ports, of which it gives away 1023 (net/bridge/br_private.h: BR_PORT_BITS). */
+const BRIDGE_PORTS = 1023;
+/** Addresses of a part that no pod gets: the network's, the bridge's, in IPv4 the broadcast's. */
+const TAKEN_ADDRESSES = 3n;
 /** The range of Services holds `kubernetes` as its first address and `kube-dns` as its tenth. */
 const SERVICES = 16n;
 /** Ranges that hosts cannot use as they like (RFC 6890, RFC 4291). */
@@ -128,11 +144,45 @@ function checkFamilies([field, cidrs]: Field, [other, others]: Field): void {
     );
 }
 
+/** The prefix lengths of nodes' parts from what the user gave. @throws PodwireError "InvalidConfig" */
+export function maskSizes(podCidrs: readonly string[], ipv4: number | undefined, ipv6: number | undefined): MaskSizes {
+  const given = { 4: ipv4, 6: ipv6 };
+  for (const family of [4, 6] as const) {
+    const [size, field] = [given[family], MASK_KEYS[family]];
+    if (size === undefined) continue;
+    const text = podCidrs.find((cidr) => parseNetwork(cidr).ip.family === family);
+    if (text === undefined)
+      throw refuse(`${field}: found ${size}, but podCidr ${podCidrs.join(",")} has no IPv${family}`, field, "podCidr");
+    const least = parseNetwork(text).prefix;
+    const most = Math.min(SMALLEST_PART[family], least + MOST_PART_BITS);
+    if (!Number.isInteger(size) || size < least || size > most)
+      throw refuse(`${field}: found ${size}; allowed is ${least} to ${most}, as podCidr is ${text}`, field, "podCidr");
+  }
+  return { 4: ipv4 ?? NODE_PREFIX[4], 6: ipv6 ?? NODE_PREFIX[6] };
+}
+
+/** Refuses more pods than a node can have. @param maxPods what the user gave @throws PodwireError "InvalidConfig" */
+export function checkMaxPods(maxPods: number | undefined, podCidrs: readonly string[], sizes: MaskSizes): void {
+  if (maxPods === undefined) return;
+  if (!Number.isInteger(maxPods) || maxPods < 1 || maxPods > BRIDGE_PORTS)
+    throw refuse(`maxPods: found ${maxPods}; allowed is 1 to ${BRIDGE_PORTS}, the ports of a node's bridge`, "maxPods");
+  for (const text of podCidrs) {
+    const { family } = parseNetwork(text).ip;
+    const room = (1n << BigInt(familyBits(family) - sizes[family])) - TAKEN_ADDRESSES;
+    if (BigInt(maxPods) > room)
+      throw refuse(
+        `maxPods: found ${maxPods}, but a node's /${sizes[family]} has addresses for ${room} pods; allowed are fewer, or a smaller ${MASK_KEYS[family]}`,
+        "maxPods",
+        MASK_KEYS[family],
+      );
+  }
+}
+
 /** Refuses pod ranges that cannot give every node its part. @throws PodwireError "InvalidConfig" */
-export function checkRoom(podCidrs: readonly string[], nodes: number): void {
+export function checkRoom(podCidrs: readonly string[], sizes: MaskSizes, nodes: number): void {
   for (const text of podCidrs) {
     const { prefix, ip } = parseNetwork(text);
-    const part = NODE_PREFIX[ip.family];
+    const part = sizes[ip.family];
     const allowed = part - Math.ceil(Math.log2(nodes));
     if (prefix > allowed)
       throw refuse(

@@ -71,9 +71,14 @@ export class KeptState {
   }
 }
 
+function textOf(value: string | readonly string[] | ClusterConfig["nodeCidrMaskSizes"]): string {
+  return typeof value === "string" ? value : Object.values(value).join(",");
+}
+
 function checkSame(path: string, before: ClusterConfig, now: ClusterConfig): void {
-  for (const field of ["podCidrs", "serviceCidrs", "nodeCidrs", "clusterDomain"] as const) {
-    const [old, wanted] = [before[field], now[field]].map((value) => [value].flat().join(","));
+  for (const field of ["podCidrs", "serviceCidrs", "nodeCidrs", "nodeCidrMaskSizes", "clusterDomain"] as const) {
+    // A state of before there was such a choice has the defaults.
+    const [old, wanted] = [before[field] ?? now[field], now[field]].map(textOf);
     if (old !== wanted)
       throw new PodwireError(
         "InvalidConfig",

@@ -1,3 +1,5 @@
+import { admissionPlugins } from "#apiserver/index.ts";
+
 /** What a flag takes. `list` may be repeated and split by commas, `files` be repeated. */
 export type FlagType = "string" | "bool" | "port" | "seconds" | "list" | "files" | "number";
 
@@ -8,26 +10,6 @@ export interface FlagRule {
   readonly value?: string;
   readonly help: string;
 }
-
-/** The admission plugins of kube-apiserver that are there, all of them always on. */
-export const admissionPlugins: readonly string[] = [
-  "CertificateApproval",
-  "CertificateSigning",
-  "CertificateSubjectRestriction",
-  "DefaultIngressClass",
-  "DefaultStorageClass",
-  "DefaultTolerationSeconds",
-  "LimitRanger",
-  "NamespaceLifecycle",
-  "NodeRestriction",
-  "PodSecurity",
-  "Priority",
-  "ResourceQuota",
-  "RuntimeClass",
-  "ServiceAccount",
-  "StorageObjectInUseProtection",
-  "TaintNodesByCondition",
-];
 
 /** Flags by section, in the order of the help. Names and meanings are kube-apiserver's where nothing else is said. */
 export const sections: Readonly<Record<string, Readonly<Record<string, FlagRule>>>> = {
@@ -53,7 +35,12 @@ export const sections: Readonly<Record<string, Readonly<Record<string, FlagRule>
     "tls-min-version": {
       type: "string",
       value: "version",
-      help: "VersionTLS12 is what there is: clients choose 1.2 or 1.3. Others are refused.",
+      help: "the lowest that clients may choose: VersionTLS12 or VersionTLS13. Default VersionTLS12.",
+    },
+    "tls-cipher-suites": {
+      type: "list",
+      value: "names",
+      help: "suites of TLS 1.2 by Go's names; those of TLS 1.3 are always offered. Default: the TLS library's.",
     },
     "listen-fd": {
       type: "list",
@@ -112,7 +99,12 @@ export const sections: Readonly<Record<string, Readonly<Record<string, FlagRule>
     "enable-admission-plugins": {
       type: "list",
       value: "names",
-      help: `plugins that have to be there; a start without one is refused. These are, and always on: ${admissionPlugins.join(", ")}.`,
+      help: `plugins that have to be there and on; a start without one is refused. All of these are on where nothing is said: ${admissionPlugins.join(", ")}.`,
+    },
+    "disable-admission-plugins": {
+      type: "list",
+      value: "names",
+      help: "plugins that are off",
     },
   },
   Nodes: {
@@ -136,6 +128,13 @@ export const sections: Readonly<Record<string, Readonly<Record<string, FlagRule>
       value: "cidrs",
       help: "addresses of pods (kube-controller-manager's). Default 10.244.0.0/16.",
     },
+    "node-cidr-mask-size": {
+      type: "number",
+      value: "n",
+      help: "prefix length of a node's part of --cluster-cidr, where that is one range (kube-controller-manager's). Default 24, of IPv6 64.",
+    },
+    "node-cidr-mask-size-ipv4": { type: "number", value: "n", help: "the same of the IPv4 range. Default 24." },
+    "node-cidr-mask-size-ipv6": { type: "number", value: "n", help: "the same of the IPv6 range. Default 64." },
     controllers: {
       type: "string",
       value: "list",
@@ -173,7 +172,6 @@ export const sections: Readonly<Record<string, Readonly<Record<string, FlagRule>
 /** Flags of kube-apiserver that are taken and change nothing, each with the reason that a start logs. */
 export const withoutEffect: Readonly<Record<string, string>> = {
   "allow-privileged": "pods decide",
-  "disable-admission-plugins": "the plugins that are there are always on",
   "enable-aggregator-routing": "there is no aggregation of other API servers",
   "proxy-client-cert-file": "there is no aggregation of other API servers",
   "proxy-client-key-file": "there is no aggregation of other API servers",
@@ -225,7 +223,6 @@ export const refused: Readonly<Record<string, string>> = {
   "audit-webhook-config-file": "audit logs are not there",
   "admission-control-config-file": "admission plugins have no configuration",
   "egress-selector-config-file": "connections to nodes are direct",
-  "tls-cipher-suites": "the suites are the TLS library's and cannot be chosen",
   "tls-sni-cert-key": "one serving certificate is all there is",
   "service-account-signing-endpoint": "tokens are signed by a key file",
 };

@@ -59,15 +59,62 @@ describe("command line of kube-apiserver", () => {
       "--etcd-servers: etcd as the store is not there yet; this server keeps its objects in --data-dir",
     ],
     [
-      ["--tls-min-version=VersionTLS13"],
-      'invalid argument for --tls-min-version: "VersionTLS13"; allowed are VersionTLS12',
+      ["--tls-min-version=VersionTLS11"],
+      "--tls-min-version: VersionTLS11 is not offered; allowed are VersionTLS12, VersionTLS13",
+    ],
+    [["--tls-min-version=1.3"], 'unknown tls version "1.3"'],
+    [["--tls-cipher-suites=TLS_NULL"], "Cipher suite TLS_NULL not supported or doesn't exist"],
+    [
+      ["--tls-cipher-suites=TLS_RSA_WITH_RC4_128_SHA"],
+      "--tls-cipher-suites: TLS_RSA_WITH_RC4_128_SHA is not offered: it is broken",
     ],
     [
-      ["--tls-cipher-suites=TLS_AES_128_GCM_SHA256"],
-      "--tls-cipher-suites: the suites are the TLS library's and cannot be chosen",
+      ["--tls-cipher-suites=TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"],
+      "error configuring http2: http2: TLSConfig.CipherSuites is missing an HTTP/2-required AES_128_GCM_SHA256 cipher (need at least one of TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 or TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256)",
+    ],
+    [["--enable-admission-plugins=Nope"], 'enable-admission-plugins plugin "Nope" is unknown'],
+    [["--disable-admission-plugins=Nope"], 'disable-admission-plugins plugin "Nope" is unknown'],
+    [
+      ["--enable-admission-plugins=Priority,PodSecurity", "--disable-admission-plugins=Priority,PodSecurity"],
+      "[PodSecurity Priority] in enable-admission-plugins and disable-admission-plugins overlapped",
     ],
     [["--audit-log-path=/x"], "--audit-log-path: audit logs are not there"],
   ])("says what is wrong with %j", (argv, message) => {
+    expect(() => parseFlags(argv)).toThrow(new FlagError(message));
+  });
+
+  it.each([
+    [[], {}],
+    [["--node-cidr-mask-size=22"], { ipv4: 22, ipv6: 22 }],
+    [["--node-cidr-mask-size-ipv4=22"], { ipv4: 22 }],
+    [["--cluster-cidr=fd00::/48", "--node-cidr-mask-size-ipv6=60"], { ipv6: 60 }],
+    [
+      ["--cluster-cidr=10.0.0.0/8,fd00::/48", "--node-cidr-mask-size-ipv4=22", "--node-cidr-mask-size-ipv6=60"],
+      { ipv4: 22, ipv6: 60 },
+    ],
+  ])("combines mask sizes of nodes' subnets: %j", (argv, sizes) => {
+    expect(parseFlags(argv).nodeCidrMaskSize).toEqual(sizes);
+  });
+
+  // The words are cmd/kube-controller-manager/app/core.go's.
+  it.each([
+    [
+      ["--cluster-cidr=10.0.0.0/8,fd00::/48", "--node-cidr-mask-size=22"],
+      "usage of --node-cidr-mask-size is not allowed with dual-stack clusters",
+    ],
+    [
+      ["--node-cidr-mask-size=22", "--node-cidr-mask-size-ipv4=22"],
+      "usage of --node-cidr-mask-size-ipv4 and --node-cidr-mask-size-ipv6 is not allowed if --node-cidr-mask-size is set. For dual-stack clusters please unset it and use IPFamily specific flags",
+    ],
+    [
+      ["--node-cidr-mask-size-ipv6=60"],
+      "usage of --node-cidr-mask-size-ipv6 is not allowed for a single-stack IPv4 cluster",
+    ],
+    [
+      ["--cluster-cidr=fd00::/48", "--node-cidr-mask-size-ipv4=22"],
+      "usage of --node-cidr-mask-size-ipv4 is not allowed for a single-stack IPv6 cluster",
+    ],
+  ])("refuses mask sizes that contradict: %j", (argv, message) => {
     expect(() => parseFlags(argv)).toThrow(new FlagError(message));
   });
 
@@ -78,8 +125,25 @@ describe("command line of kube-apiserver", () => {
     expect(() =>
       parseFlags(["--enable-admission-plugins=NodeRestriction,AlwaysPullImages,ImagePolicyWebhook"]),
     ).toThrow(
-      /^invalid argument for --enable-admission-plugins: AlwaysPullImages, ImagePolicyWebhook not there; those that are there are always on: CertificateApproval, .*TaintNodesByCondition$/,
+      /^invalid argument for --enable-admission-plugins: AlwaysPullImages, ImagePolicyWebhook not there; those that are there: CertificateApproval, .*TaintNodesByCondition$/,
     );
+  });
+
+  it("turns admission plugins off", () => {
+    const flags = [
+      "--disable-admission-plugins=PodSecurity,ValidatingAdmissionWebhook",
+      "--disable-admission-plugins=Priority",
+    ];
+    expect(parseFlags(flags).disabledPlugins).toEqual(["PodSecurity", "Priority"]);
+  });
+
+  it("reads versions and suites of TLS", () => {
+    const suites = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_AES_128_GCM_SHA256";
+    expect(parseFlags(["--tls-min-version=VersionTLS13", `--tls-cipher-suites=${suites}`])).toMatchObject({
+      tlsMinVersion: "TLSv1.3",
+      tlsCiphers:
+        "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:ECDHE-RSA-AES128-GCM-SHA256",
+    });
   });
 
   it("says how long requests and watches may take", () => {

@@ -1,5 +1,8 @@
+import type { AdmissionPlugin } from "#apiserver/index.ts";
+import { disabledPlugins } from "./admissionFlags.ts";
 import { FlagReader } from "./flagReader.ts";
-import { admissionPlugins } from "./flagTable.ts";
+import { type NodeMaskSizes, nodeMaskSizes } from "./maskSizes.ts";
+import { cipherList, type TlsVersion, tlsVersion } from "./tlsFlags.ts";
 
 /** Values of --durability. */
 export type DurabilityFlag = "process" | "disk";
@@ -14,6 +17,9 @@ export interface Flags {
   readonly listenFd: readonly number[];
   readonly certDir?: string;
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  readonly tlsMinVersion: TlsVersion;
+  /** Suites by the names of the TLS library. */
+  readonly tlsCiphers?: string;
   readonly clientCaFile?: string;
   readonly tokenAuthFile?: string;
   readonly bootstrapTokens: boolean;
@@ -26,12 +32,14 @@ export interface Flags {
   readonly serviceAccountMaxSeconds?: number;
   readonly serviceAccountExtend: boolean;
   readonly apiAudiences: readonly string[];
+  readonly disabledPlugins: readonly AdmissionPlugin[];
   readonly authorizationMode: readonly ModeFlag[];
   readonly kubelet?: { readonly certFile: string; readonly keyFile: string };
   readonly kubeletCertificateAuthority?: string;
   readonly serviceClusterIpRange: readonly string[];
   readonly serviceNodePortRange: readonly [first: number, last: number];
   readonly clusterCidr: readonly string[];
+  readonly nodeCidrMaskSize: NodeMaskSizes;
   readonly controllers: boolean;
   readonly nodeOrder: readonly string[];
   readonly dataDir?: string;
@@ -52,13 +60,16 @@ const modes: readonly string[] = ["Node", "RBAC", "AlwaysAllow", "AlwaysDeny"];
 /** Reads the command line. @throws FlagError */
 export function parseFlags(argv: readonly string[]): Flags {
   const flags = new FlagReader(argv);
-  checkEffects(flags);
+  const tlsMinVersion = tlsVersion(flags.text("tls-min-version") ?? "VersionTLS12");
+  const suites = flags.list("tls-cipher-suites");
+  const clusterCidr = orElse(flags.list("cluster-cidr"), "10.244.0.0/16");
   const issuers = flags.list("service-account-issuer");
   const optional = {
     bindAddress: flags.text("bind-address"),
     advertiseAddress: flags.text("advertise-address"),
     certDir: flags.text("cert-dir"),
     tls: pair(flags, "tls-cert-file", "tls-private-key-file"),
+    tlsCiphers: suites.length > 0 ? cipherList(suites, tlsMinVersion) : undefined,
     clientCaFile: flags.text("client-ca-file"),
     tokenAuthFile: flags.text("token-auth-file"),
     anonymousAuth: flags.bool("anonymous-auth"),
@@ -75,7 +86,9 @@ export function parseFlags(argv: readonly string[]): Flags {
   return {
     ...(Object.fromEntries(given) as { [K in keyof typeof optional]?: NonNullable<(typeof optional)[K]> }),
     securePort: flags.number("secure-port") ?? 6443,
+    tlsMinVersion,
     listenFd: flags.list("listen-fd").map(Number),
+    disabledPlugins: disabledPlugins(flags),
     bootstrapTokens: flags.bool("enable-bootstrap-token-auth") ?? false,
     serviceAccountIssuers: issuers.length > 0 ? issuers : ["https://kubernetes.default.svc.cluster.local"],
     serviceAccountKeyFiles: flags.list("service-account-key-file"),
@@ -84,7 +97,8 @@ export function parseFlags(argv: readonly string[]): Flags {
     authorizationMode: modesOf(flags),
     serviceClusterIpRange: orElse(flags.list("service-cluster-ip-range"), "10.96.0.0/12"),
     serviceNodePortRange: portRange(flags),
-    clusterCidr: orElse(flags.list("cluster-cidr"), "10.244.0.0/16"),
+    clusterCidr,
+    nodeCidrMaskSize: nodeMaskSizes(flags, clusterCidr),
     controllers: flags.oneOf("controllers", ["*", "none"]) !== "none",
     nodeOrder: flags.list("node-order"),
     durability: (flags.oneOf("durability", durabilities) ?? "disk") as DurabilityFlag,
@@ -92,17 +106,6 @@ export function parseFlags(argv: readonly string[]): Flags {
     verbosity: flags.number("v") ?? 2,
     ignored: flags.ignored,
   };
-}
-
-/** Throws FlagError for values whose effect is missing: a start that says nothing would pretend it. */
-function checkEffects(flags: FlagReader): void {
-  flags.oneOf("tls-min-version", ["VersionTLS12"]);
-  const missing = flags.list("enable-admission-plugins").filter((name) => !admissionPlugins.includes(name));
-  if (missing.length > 0)
-    throw flags.error(
-      "enable-admission-plugins",
-      `${missing.join(", ")} not there; those that are there are always on: ${admissionPlugins.join(", ")}`,
-    );
 }
 
 const orElse = (values: string[], value: string): string[] => (values.length > 0 ? values : [value]);

@@ -42,6 +42,7 @@ export function serveHealth(
       });
     });
     server.on("error", (error) => deps.log.warn("A health port is not served", { name, port, error }));
+    server.maxConnections = MAX_CONNECTIONS;
     server.listen(port, "127.0.0.1");
     return server;
   });
@@ -55,6 +56,9 @@ function close(server: Server): Promise<void> {
   server.closeAllConnections();
   return closed;
 }
+
+/** So many connections a health port has at most: probes and scrapers are few. */
+const MAX_CONNECTIONS = 64;
 
 const plain = { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" };
 

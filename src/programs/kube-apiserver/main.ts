@@ -13,6 +13,11 @@ import { serveHealth } from "./health.ts";
 import { mayReadMetrics } from "./metrics-access.ts";
 import { advertisedAddress, type Credentials, credentials } from "./selfMade.ts";
 
+/** How every port of this process serves. */
+function servingTls(flags: Flags, { tls }: Credentials): ApiServerOptions["tls"] {
+  return { ...tls, minVersion: flags.tlsMinVersion, ...(flags.tlsCiphers ? { ciphers: flags.tlsCiphers } : {}) };
+}
+
 function serverOptions(flags: Flags, given: Credentials, data: DataDir | undefined): ApiServerOptions {
   const [issuer = "", ...otherIssuers] = flags.serviceAccountIssuers;
   const { serviceAccountJwksUri: jwksUri, serviceAccountMaxSeconds: maxSeconds } = flags;
@@ -21,7 +26,7 @@ function serverOptions(flags: Flags, given: Credentials, data: DataDir | undefin
     ...(flags.listenFd.length ? { listenFds: flags.listenFd } : { listen: { host, port: flags.securePort } }),
     advertiseAddress: advertisedAddress(flags),
     securePort: flags.securePort,
-    tls: given.tls,
+    tls: servingTls(flags, given),
     clientCa: given.clientCa,
     serviceAccounts: {
       issuer,
@@ -34,6 +39,7 @@ function serverOptions(flags: Flags, given: Credentials, data: DataDir | undefin
       ...(maxSeconds === undefined ? {} : { maxSeconds }),
     },
     authentication: authenticationOptions(flags),
+    disabledPlugins: flags.disabledPlugins,
     authorization: flags.authorizationMode,
     ...(given.kubelet ? { kubelet: given.kubelet } : {}),
     services: { cidrs: flags.serviceClusterIpRange, nodePorts: flags.serviceNodePortRange },
@@ -73,6 +79,7 @@ async function runControllers(
     schedulerLog,
     options: {
       podCidrs: flags.clusterCidr,
+      nodeCidrMaskSize: flags.nodeCidrMaskSize,
       serviceCidrs: flags.serviceClusterIpRange,
       clusterCaPem: given.servingCa,
       apiAddress: { host: advertisedAddress(flags), port: flags.securePort },
@@ -86,7 +93,7 @@ async function runControllers(
     return { ok: state.ok, text: state.ok ? "ok" : JSON.stringify(state) };
   };
   const reviewer = new Client(server.localTransport(controllerUser), { userAgent: "kube-controller-manager" });
-  const closeHealth = serveHealth(given.tls, {
+  const closeHealth = serveHealth(servingTls(flags, given), {
     log: log.server,
     health,
     mayRead: (token) => mayReadMetrics(reviewer, token),

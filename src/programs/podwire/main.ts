@@ -41,6 +41,9 @@ function program(): Command {
     .option("--pod-cidr <cidr>", "addresses of pods; two, separated by a comma, for dual stack")
     .option("--service-cidr <cidr>", "addresses of Services")
     .option("--node-cidr <cidr>", "addresses of nodes")
+    .option("--node-cidr-mask-size-ipv4 <n>", "prefix length of a node's part of the IPv4 pod addresses", integer)
+    .option("--node-cidr-mask-size-ipv6 <n>", "the same of IPv6", integer)
+    .option("--max-pods <n>", "pods that a node takes at most", integer)
     .addOption(new Option("--ingress <kind>", "ingress controller").choices(["nginx", "none"]))
     .addOption(new Option("--example <name>", "application to start").choices(["online-store", "none"]))
     .addOption(
@@ -50,6 +53,12 @@ function program(): Command {
       ]),
     )
     .option("--pods <n>", "start this many additional echo pods", integer)
+    .addOption(
+      new Option("--runtime <name>", "what starts containers, unless a pod's RuntimeClass says it").choices([
+        "podwire",
+        "crun",
+      ]),
+    )
     .option("--api-port <port>", "port of the API server, at the cluster's own 127.x.y.1", integer)
     .option("--ingress-port <port>", "port of the ingress on 127.0.0.1", integer)
     .option("--data-dir <folder>", "keep the cluster in this folder beyond its end; up again with it goes on")
