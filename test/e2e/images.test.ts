@@ -113,7 +113,7 @@ describe("U02 images without Docker", skip, () => {
       );
       expect(await cluster.ok("logs", "web")).toBe("serving\n");
       expect((await cluster.inPod("web", "id; pwd; echo $GREETING; wget -qO- localhost:8080")).stdout).toBe(
-        "uid=101(web) gid=102(web) groups=200(extra)\n/www\nhello\nfrom an image\n",
+        "uid=101(web) gid=102(web) groups=102(web),200(extra)\n/www\nhello\nfrom an image\n",
       );
       // What one layer hides of another is gone, and can come back.
       expect((await cluster.inPod("web", "ls /old; ls /gone; stat -c %U:%G /www /bin; cat /proc/1/comm")).stdout).toBe(
