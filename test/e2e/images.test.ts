@@ -7,6 +7,8 @@ import { type BuiltImage, buildImage, folder, writeLayout } from "#test/support/
 import { findRegistry, Registry } from "#test/support/images/registry.ts";
 import { shellLayer } from "#test/support/images/shell.ts";
 import { makeStaging, type Staging } from "#test/support/staging.ts";
+import { clusterStage } from "#test/support/transcript/clusterStage.ts";
+import { pagesOf, playPage } from "#test/support/transcript/suite.ts";
 import { people, type User } from "#test/support/user.ts";
 
 /** A web server that is told apart from anything of this machine: its own shell, user, page and signal. */
@@ -276,6 +278,13 @@ describe("U02 images without Docker", skip, () => {
         )
         .toContain('exec: \\"nothere\\": executable file not found in $PATH');
     });
+
+    for (const page of pagesOf("images"))
+      describe(`${page.name}: ${page.title}`, () =>
+        playPage(page, async () => {
+          const { kubeconfig } = await cluster.status();
+          return clusterStage(kubeconfig, cluster.temporary, { registry: registry.host });
+        }));
 
     test("loaded from a file, removed, and pruned with what belongs to the cluster's ids", async () => {
       const layout = join(staging.directory, "layout");
