@@ -279,7 +279,8 @@ class NodeProxy implements ServiceProxy {
   #compute(key: string, slices: readonly EndpointSlice[]): void {
     const service = this.#services.get(key);
     const frontends = service ? serviceFrontends(service, slices, this.#view) : [];
-    for (const observer of this.#observers) observer.computed?.(key, { ...(service && { service }), slices, frontends });
+    for (const observer of this.#observers)
+      observer.computed?.(key, { ...(service && { service }), slices, frontends });
     const { holdings, changes } = this.#holders.set(key, frontends);
     for (const { service: name, frontends } of holdings) this.#backend.setService(name, frontends);
     for (const [address, { before, after }] of changes) {

@@ -16,10 +16,7 @@ interface RulesWatch {
 const SHARE = 1 / 20;
 
 /** Somebody else changed the rules, or may have: they are read and put right. @returns ends it */
-export function watchRules(
-  backend: ServiceBackend,
-  { log, syncPeriodMs, tookMs, distrust }: RulesWatch,
-): () => void {
+export function watchRules(backend: ServiceBackend, { log, syncPeriodMs, tookMs, distrust }: RulesWatch): () => void {
   let last = performance.now();
   const look = () => {
     if (performance.now() - last < tookMs() / SHARE) return;

@@ -114,23 +114,33 @@ function program(): Command {
       const { runDns } = await import("../dns/run.ts");
       process.exit(await runDns(flags));
     });
-  podwire
-    .command("kube-apiserver [flags...]")
-    .description("serve the Kubernetes API alone; flags are kube-apiserver's own (--secure-port, --data-dir, …)")
-    .helpOption(false)
-    .allowUnknownOption()
-    .passThroughOptions()
-    .action((flags: string[]) => {
-      // The program takes this one's place: signals and exit codes are its own.
-      const file = programFile("kube-apiserver");
-      process.execve?.(process.execPath, [process.execPath, ...nodeOptions, file, ...flags], process.env);
-    });
+  for (const [name, does] of Object.entries(standalone))
+    podwire
+      .command(`${name} [flags...]`)
+      .description(does)
+      .helpOption(false)
+      .allowUnknownOption()
+      .passThroughOptions()
+      .action((flags: string[]) => {
+        // The program takes this one's place: signals and exit codes are its own.
+        process.execve?.(
+          process.execPath,
+          [process.execPath, ...nodeOptions, programFile(name), ...flags],
+          process.env,
+        );
+      });
   for (const command of podwire.commands.filter(({ commands }) => commands.length === 0)) {
     const names = command.options.map((option) => option.long).join(", ");
     command.showHelpAfterError(`(podwire ${command.name()} ${command.usage()}; options are ${names})`);
   }
   return podwire.showHelpAfterError(`(commands are ${podwire.commands.map((c) => c.name()).join(", ")})`);
 }
+
+/** Parts of a cluster that are programs of their own, in place of upstream's. */
+const standalone: Readonly<Record<string, string>> = {
+  "kube-apiserver": "serve the Kubernetes API alone; flags are kube-apiserver's own (--secure-port, --data-dir, …)",
+  "kube-proxy": "put a cluster's Services into effect on this machine; flags are kube-proxy's own (--config, …)",
+};
 
 const nodeActions: Readonly<Record<NodeAction, string>> = {
   rm: "remove a node, its disk and its Node object",

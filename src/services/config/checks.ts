@@ -10,8 +10,7 @@ export const within =
     value < low || value > high ? `must be within the range [${low}, ${high}]` : undefined;
 
 /** At least 0. */
-export const notNegative: Check<number> = (value) =>
-  value < 0 ? "must be greater than or equal to 0" : undefined;
+export const notNegative: Check<number> = (value) => (value < 0 ? "must be greater than or equal to 0" : undefined);
 
 /** One of these words, or none. */
 export const oneOf =
@@ -51,13 +50,12 @@ const isCidr = (text: string): boolean => {
 export const clusterCidrs: Check<string> = (value) => {
   if (value === "") return undefined;
   const cidrs = value.split(",");
-  if (cidrs.length > 2) return "only one CIDR allowed or a valid DualStack CIDR (e.g. 10.100.0.0/16,fde4:8dba:82e1::/48)";
+  if (cidrs.length > 2)
+    return "only one CIDR allowed or a valid DualStack CIDR (e.g. 10.100.0.0/16,fde4:8dba:82e1::/48)";
   const families = new Set(cidrs.map((cidr) => cidr.includes(":")));
   if (cidrs.length === 2 && (!cidrs.every(isCidr) || families.size !== 2))
     return "must be a valid DualStack CIDR (e.g. 10.100.0.0/16,fde4:8dba:82e1::/48)";
-  return cidrs.every(isCidr)
-    ? undefined
-    : "must be a valid CIDR block (e.g. 10.100.0.0/16 or fde4:8dba:82e1::/48)";
+  return cidrs.every(isCidr) ? undefined : "must be a valid CIDR block (e.g. 10.100.0.0/16 or fde4:8dba:82e1::/48)";
 };
 
 /** CIDRs, or the one word "primary". */

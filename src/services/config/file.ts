@@ -1,7 +1,7 @@
 import { isMap, isScalar, LineCounter, type Node, type Pair, parseDocument, type YAMLMap } from "yaml";
 import { type FieldPath, fieldPaths, ruleOf } from "./fields.ts";
 import { type GivenConfig, ProxyConfigError, settleConfig } from "./settle.ts";
-import { allowedWords, valueOf } from "./values.ts";
+import { allowedWords, typedValue } from "./values.ts";
 
 /** Group and version of the configuration. */
 export const CONFIG_VERSION = "kubeproxy.config.k8s.io/v1alpha1";
@@ -32,8 +32,7 @@ export function readConfigFile(text: string, file: string): ConfigFile {
   const document = parseDocument(text, { lineCounter: lines });
   const place = (node: unknown) => `${file}:${lines.linePos((node as Node | null)?.range?.[0] ?? 0).line}`;
   const [error] = document.errors;
-  if (error)
-    throw new ProxyConfigError(`${file}:${lines.linePos(error.pos[0]).line}: ${error.message.split("\n")[0]}`);
+  if (error) throw new ProxyConfigError(`${file}:${lines.linePos(error.pos[0]).line}: ${error.message.split("\n")[0]}`);
   const root = document.contents as unknown;
   if (!isMap(root)) throw new ProxyConfigError(`${file}: a ${CONFIG_KIND} is expected`);
   checkKind(root, file);
@@ -87,7 +86,7 @@ class Reader {
     // Go leaves a field as it was for null.
     if (isNull) return;
     const found = (value as Node & { toJSON(): unknown }).toJSON();
-    const taken = valueOf(rule.type, found);
+    const taken = typedValue(rule.type, found);
     if (taken === undefined)
       throw new ProxyConfigError(
         `${position}: ${path}: found ${JSON.stringify(found)}; allowed is ${allowedWords[rule.type]}`,

@@ -17,7 +17,7 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** A value of a file as the configuration holds it; undefined when it is not of the type. */
-export function valueOf(type: FieldType, value: unknown): unknown {
+export function typedValue(type: FieldType, value: unknown): unknown {
   switch (type) {
     case "duration":
       return typeof value === "string" ? parseGoDuration(value) : undefined;

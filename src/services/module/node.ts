@@ -38,7 +38,12 @@ export async function waitForNode(
   const { client, log, signal } = deps;
   const done = new AbortController();
   const both = AbortSignal.any([signal, done.signal]);
-  const node = new Informer(client, resources.nodes, { fieldSelector: `metadata.name=${nodeName}` }, { log, signal: both });
+  const node = new Informer(
+    client,
+    resources.nodes,
+    { fieldSelector: `metadata.name=${nodeName}` },
+    { log, signal: both },
+  );
   const changed = () => new Promise<void>((resolve) => node.onChange(() => resolve()));
   node.start();
   try {

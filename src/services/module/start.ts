@@ -59,15 +59,19 @@ export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps
   const { log, client, metrics } = deps;
   const mode = modeOf(config);
   announce(config, mode, log);
-  const known = deps.nodeAddresses && !needsPodCidrs(config) ? { addresses: deps.nodeAddresses, podCidrs: [] } : undefined;
+  const known =
+    deps.nodeAddresses && !needsPodCidrs(config) ? { addresses: deps.nodeAddresses, podCidrs: [] } : undefined;
   const facts = known ?? (await waitForNode(nodeName, needsPodCidrs(config), deps));
   const own = deps.nodeAddresses ?? facts.addresses;
   if (own.length) log.info("Successfully retrieved NodeIPs", { NodeIPs: own.map(formatIp) });
-  else log.info("Can't determine this node's IP, assuming loopback; if this is incorrect, please set the --bind-address flag");
+  else
+    log.info(
+      "Can't determine this node's IP, assuming loopback; if this is incorrect, please set the --bind-address flag",
+    );
   const { syncPeriodMs, minSyncPeriodMs, ...masquerade } = modeSettings(config, mode);
   const settings = { nodeName, localTraffic: localTraffic(config, facts.podCidrs), ...masquerade };
   if (settings.localTraffic.kind === "none")
-    log.info("Detect-local-mode set to ClusterCIDR, but no cluster CIDR defined", { detectLocalMode: "ClusterCIDR" });
+    log.warn("Detect-local-mode set to ClusterCIDR, but no cluster CIDR defined", { detectLocalMode: "ClusterCIDR" });
   const places = new NodePlaces(config, mode, own);
   const health = new ProxyHealth(2 * syncPeriodMs);
   const services = new ServiceHealthServers({
@@ -88,7 +92,12 @@ export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps
     log,
     signal: deps.signal,
     metrics,
-    observers: [health, services, syncs.observer, { node: (node) => deps.nodeAddresses ?? follow(factsOf(node).addresses) }],
+    observers: [
+      health,
+      services,
+      syncs.observer,
+      { node: (node) => deps.nodeAddresses ?? follow(factsOf(node).addresses) },
+    ],
     syncPeriodMs,
     minSyncPeriodMs,
   });
@@ -171,7 +180,11 @@ async function cleanOthers(mode: ProxyMode, settings: TrafficSettings, deps: Kub
   }
 }
 
-async function cleanUpMode(mode: ProxyMode, settings: TrafficSettings, deps: Pick<KubeProxyDeps, "nft">): Promise<void> {
+async function cleanUpMode(
+  mode: ProxyMode,
+  settings: TrafficSettings,
+  deps: Pick<KubeProxyDeps, "nft">,
+): Promise<void> {
   const backend = backendOf(mode, settings, deps);
   try {
     await backend.cleanup();

@@ -35,9 +35,7 @@ export function conntrackSettings(config: ProxyConfig, cores: number): KernelSet
   return [
     ...sysctl("nf_conntrack_max", max),
     // Buckets for a quarter of the connections; only the initial network namespace may change them.
-    ...(max > 0
-      ? [{ entry: "conntrack hashsize", path: HASH_SIZE, value: Math.floor(max / 4), atLeast: true }]
-      : []),
+    ...(max > 0 ? [{ entry: "conntrack hashsize", path: HASH_SIZE, value: Math.floor(max / 4), atLeast: true }] : []),
     ...sysctl("nf_conntrack_tcp_timeout_established", seconds("conntrack.tcpEstablishedTimeout")),
     ...sysctl("nf_conntrack_tcp_timeout_close_wait", seconds("conntrack.tcpCloseWaitTimeout")),
     ...sysctl("nf_conntrack_tcp_be_liberal", config["conntrack.tcpBeLiberal"] ? 1 : 0),

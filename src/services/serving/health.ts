@@ -12,7 +12,9 @@ export interface HealthAnswer {
   readonly currentTime: string;
   readonly nodeEligible?: boolean;
   readonly healthy: boolean;
-  readonly status: Readonly<Record<"IPv4" | "IPv6", { readonly lastUpdated: string; readonly healthy: boolean }>> | object;
+  readonly status:
+    | Readonly<Record<"IPv4" | "IPv6", { readonly lastUpdated: string; readonly healthy: boolean }>>
+    | object;
 }
 
 /**
