@@ -49,7 +49,12 @@ describe("V04 V06 podwire kube-proxy (part: flags)", () => {
   });
 
   it("the file wins over flags, but for the node's name and the verbosity; what is passed over is said", () => {
-    const { config, nodeName, notes } = settled("--config=f", "--proxy-mode=iptables", "--v=6", "--cluster-cidr=10.0.0.0/8");
+    const { config, nodeName, notes } = settled(
+      "--config=f",
+      "--proxy-mode=iptables",
+      "--v=6",
+      "--cluster-cidr=10.0.0.0/8",
+    );
     expect(config).toMatchObject({ mode: "nftables", clusterCIDR: "", "logging.verbosity": 6 });
     expect(nodeName).toBe("from-file");
     expect(settled("--config=f", "--hostname-override=by-flag").nodeName).toBe("by-flag");
@@ -67,9 +72,9 @@ describe("V04 V06 podwire kube-proxy (part: flags)", () => {
   });
 
   it("flags without effect are said", () => {
-    expect(settled("--vmodule=a=1", "--profiling", "--kube-api-qps=50").notes.map((note) => note.split(":")[0])).toEqual(
-      ["--vmodule", "clientConnection.qps", "enableProfiling"],
-    );
+    expect(
+      settled("--vmodule=a=1", "--profiling", "--kube-api-qps=50").notes.map((note) => note.split(":")[0]),
+    ).toEqual(["--vmodule", "clientConnection.qps", "enableProfiling"]);
   });
 
   it.each([

@@ -91,7 +91,10 @@ featureGates: {Some: true}
 
   it.each([
     ["mod: ipvs", 'config.conf:3: unknown field "mod"; allowed are featureGates, clientConnection, logging,'],
-    ["iptables:\n  sync: 1s", 'config.conf:4: unknown field "iptables.sync"; allowed are masqueradeBit, masqueradeAll,'],
+    [
+      "iptables:\n  sync: 1s",
+      'config.conf:4: unknown field "iptables.sync"; allowed are masqueradeBit, masqueradeAll,',
+    ],
     ["udpIdleTimeout: 1s", 'config.conf:3: unknown field "udpIdleTimeout": it was the userspace mode\'s'],
     ["iptables: 5", "config.conf:3: iptables: allowed is a map"],
     ["iptables:\n  masqueradeAll: 1", "config.conf:4: iptables.masqueradeAll: found 1; allowed is true or false"],
@@ -120,9 +123,7 @@ featureGates: {Some: true}
 
   it("refuses another kind, and other versions", () => {
     const kind = (text: string) => () => readConfigFile(text, "f");
-    expect(kind("kind: Pod")).toThrow(
-      "f: apiVersion: found nothing; allowed is kubeproxy.config.k8s.io/v1alpha1",
-    );
+    expect(kind("kind: Pod")).toThrow("f: apiVersion: found nothing; allowed is kubeproxy.config.k8s.io/v1alpha1");
     expect(kind("apiVersion: kubeproxy.config.k8s.io/v1alpha2\nkind: KubeProxyConfiguration")).toThrow("v1alpha2");
     expect(kind("just text")).toThrow("f: a KubeProxyConfiguration is expected");
   });
@@ -136,7 +137,9 @@ featureGates: {Some: true}
   });
 
   it("says which of what was given changes nothing", () => {
-    const notes = fieldNotes(read("windowsRunAsService: true\nportRange: ''\nfeatureGates: {A: false}\nenableProfiling: true"));
+    const notes = fieldNotes(
+      read("windowsRunAsService: true\nportRange: ''\nfeatureGates: {A: false}\nenableProfiling: true"),
+    );
     expect(notes.map((note) => note.split(":")[0])).toEqual(["enableProfiling", "windowsRunAsService"]);
   });
 });

@@ -6,7 +6,9 @@ import { availableModes, conntrackSettings, localTraffic, modeOf, modeSettings, 
 describe("V04 modes of kube-proxy (part: which there are)", () => {
   it("nftables where none is given; one that is not there is refused with those that are", () => {
     expect(modeOf(settleConfig({}))).toBe("nftables");
-    const missing = (["iptables", "ipvs", "userspace", "ebpf"] as const).filter((mode) => !availableModes.includes(mode));
+    const missing = (["iptables", "ipvs", "userspace", "ebpf"] as const).filter(
+      (mode) => !availableModes.includes(mode),
+    );
     for (const mode of missing)
       expect(() => modeOf(settleConfig({ mode }))).toThrow(
         `mode: "${mode}" is not there; available are ${availableModes.join(", ")}`,
@@ -28,7 +30,11 @@ describe("V04 modes of kube-proxy (part: which there are)", () => {
       syncPeriodMs: 60_000,
       minSyncPeriodMs: 1000,
     });
-    expect(modeSettings(config, "ipvs")).toMatchObject({ masqueradeBit: 1, syncPeriodMs: 50_000, minSyncPeriodMs: 5000 });
+    expect(modeSettings(config, "ipvs")).toMatchObject({
+      masqueradeBit: 1,
+      syncPeriodMs: 50_000,
+      minSyncPeriodMs: 5000,
+    });
     expect(modeSettings(config, "nftables")).toEqual({
       masqueradeBit: 14,
       masqueradeAll: true,
@@ -80,7 +86,10 @@ describe("what a configuration makes of traffic and addresses", () => {
       "net/netfilter/nf_conntrack_tcp_timeout_close_wait": 3600,
     });
     expect(
-      values({ "conntrack.tcpBeLiberal": true, "conntrack.udpTimeout": 30_000, "conntrack.udpStreamTimeout": 60_000 }, 1),
+      values(
+        { "conntrack.tcpBeLiberal": true, "conntrack.udpTimeout": 30_000, "conntrack.udpStreamTimeout": 60_000 },
+        1,
+      ),
     ).toMatchObject({
       "net/netfilter/nf_conntrack_tcp_be_liberal": 1,
       "net/netfilter/nf_conntrack_udp_timeout": 30,

@@ -1,5 +1,5 @@
 import type { Server } from "node:http";
-import { errorMessage } from "#base/errors.ts";
+import { errorMessage, hasCode } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { type HealthCheck, healthCheck } from "../model/index.ts";
 import type { Computed, ProxyObserver } from "../observer.ts";
@@ -102,10 +102,20 @@ export class ServiceHealthServers implements ProxyObserver {
 async function openAll(hosts: readonly string[], port: number, answer: () => Answer): Promise<Server[]> {
   const servers: Server[] = [];
   try {
-    for (const host of hosts) servers.push(await listen(host, port, answer));
+    for (const host of hosts) servers.push(await listenAt(host, port, answer));
   } catch (error) {
     await Promise.all(servers.map(close));
     throw error;
   }
   return servers;
+}
+
+async function listenAt(host: string, port: number, answer: () => Answer): Promise<Server> {
+  try {
+    return await listen(host, port, answer);
+  } catch (error) {
+    // A kernel without IPv6.
+    if (host === EVERYWHERE[0] && hasCode(error, "EAFNOSUPPORT")) return await listen("0.0.0.0", port, answer);
+    throw error;
+  }
 }
