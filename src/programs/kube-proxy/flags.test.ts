@@ -1,6 +1,10 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { fieldPaths, ruleOf } from "#services/index.ts";
 import { settle } from "./configuration.ts";
 import { FlagError, parseProxyFlags } from "./flags.ts";
+import { helpText } from "./help.ts";
 
 const file = `apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
@@ -108,5 +112,21 @@ describe("V04 V06 podwire kube-proxy (part: flags)", () => {
     expect(shown("--version")).toMatchObject({ code: 0, message: expect.stringMatching(/^Kubernetes v1\.36\.\d+$/) });
     expect(shown("--help")?.message).toMatch(/SYNOPSIS\n {4}podwire kube-proxy --config FILE/);
     expect(shown("-h")?.code).toBe(0);
+  });
+});
+
+describe("docs/kube-proxy.md (part: what it lists)", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../../docs/kube-proxy.md"), "utf8");
+
+  it("has the help as it is, modes left out", () => {
+    const help = (text: string) => text.replace(/Modes: .*/, "Modes: …");
+    expect(help(page)).toContain(help(helpText()));
+  });
+
+  it("has every field, with why it has no effect", () => {
+    for (const path of fieldPaths) {
+      const { note } = ruleOf(path) ?? {};
+      expect(page).toContain(note === undefined ? `| \`${path}\` | ` : `| \`${path}\` | ${note} |`);
+    }
   });
 });

@@ -120,21 +120,18 @@ function program(): Command {
       const { runDns } = await import("../dns/run.ts");
       process.exit(await runDns(flags));
     });
-  for (const [name, does] of Object.entries(standalone))
+  becomes(
+    "kube-apiserver",
     podwire
-      .command(`${name} [flags...]`)
-      .description(does)
-      .helpOption(false)
-      .allowUnknownOption()
-      .passThroughOptions()
-      .action((flags: string[]) => {
-        // The program takes this one's place: signals and exit codes are its own.
-        process.execve?.(
-          process.execPath,
-          [process.execPath, ...nodeOptions, programFile(name), ...flags],
-          process.env,
-        );
-      });
+      .command("kube-apiserver [flags...]")
+      .description("serve the Kubernetes API alone; flags are kube-apiserver's own (--secure-port, --data-dir, …)"),
+  );
+  becomes(
+    "kube-proxy",
+    podwire
+      .command("kube-proxy [flags...]")
+      .description("put a cluster's Services into effect on this machine; flags are kube-proxy's own (--config, …)"),
+  );
   for (const command of podwire.commands.filter(({ commands }) => commands.length === 0)) {
     const names = command.options.map((option) => option.long).join(", ");
     command.showHelpAfterError(`(podwire ${command.name()} ${command.usage()}; options are ${names})`);
@@ -142,11 +139,16 @@ function program(): Command {
   return podwire.showHelpAfterError(`(commands are ${podwire.commands.map((c) => c.name()).join(", ")})`);
 }
 
-/** Parts of a cluster that are programs of their own, in place of upstream's. */
-const standalone: Readonly<Record<string, string>> = {
-  "kube-apiserver": "serve the Kubernetes API alone; flags are kube-apiserver's own (--secure-port, --data-dir, …)",
-  "kube-proxy": "put a cluster's Services into effect on this machine; flags are kube-proxy's own (--config, …)",
-};
+/** A command whose program takes this one's place, and reads the flags: signals and exit codes are its own. */
+function becomes(name: string, command: Command): void {
+  command
+    .helpOption(false)
+    .allowUnknownOption()
+    .passThroughOptions()
+    .action((flags: string[]) => {
+      process.execve?.(process.execPath, [process.execPath, ...nodeOptions, programFile(name), ...flags], process.env);
+    });
+}
 
 const nodeActions: Readonly<Record<NodeAction, string>> = {
   rm: "remove a node, its disk and its Node object",
