@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { accessSync, constants, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PodwireError } from "#base/errors.ts";
@@ -43,7 +43,7 @@ export interface IptablesPlace {
  * Finds the programs of iptables, of whichever flavour.
  * @throws PodwireError "NoIptables" when there are none, or they are too old
  */
-export async function openIptables({ path = process.env["PATH"] ?? "", netns }: IptablesPlace = {}): Promise<Iptables> {
+export function openIptables({ path = process.env["PATH"] ?? "", netns }: IptablesPlace = {}): Iptables {
   const flavour = flavours.find((name) => programsOf(name).every((program) => isProgram(program, path)));
   if (!flavour) {
     throw new PodwireError(
@@ -53,7 +53,9 @@ export async function openIptables({ path = process.env["PATH"] ?? "", netns }: 
   }
   const call = (family: 4 | 6, kind: "" | "-save" | "-restore", args: readonly string[], input = "") =>
     run(netns, path, `${nameOf(flavour, family)}${kind}`, args, input);
-  const version = (await call(4, "", ["--version"])).trim();
+  const version = execFileSync(flavour, ["--version"], {
+    ...{ env: environment(path), encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] },
+  }).trim();
   if (!isRecent(version)) {
     throw new PodwireError(
       "NoIptables",
@@ -102,6 +104,10 @@ function isRecent(text: string): boolean {
   return parts.length === MIN_VERSION.length && (at < 0 || (parts[at] ?? 0) > (MIN_VERSION[at] ?? 0));
 }
 
+function environment(path: string): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: path, LC_ALL: "C" };
+}
+
 /** @returns what the program printed */
 function run(
   netns: IptablesPlace["netns"],
@@ -112,7 +118,7 @@ function run(
 ): Promise<string> {
   const start = () =>
     spawn(program, args, {
-      env: { ...process.env, PATH: path, LC_ALL: "C" },
+      env: environment(path),
       timeout: TIME_LIMIT,
       killSignal: "SIGKILL",
     });
