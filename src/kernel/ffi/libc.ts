@@ -12,6 +12,7 @@ function bind() {
     socket: library.func("int socket(int, int, int)"),
     bind: library.func("int bind(int, const void*, uint)"),
     listen: library.func("int listen(int, int)"),
+    accept4: library.func("int accept4(int, void*, void*, int)"),
     connect: library.func("int connect(int, const void*, uint)"),
     getsockname: library.func("int getsockname(int, void*, void*)"),
     send: library.func("long send(int, const void*, size_t, int)"),
