@@ -113,7 +113,7 @@ describe("U02 images without Docker", skip, () => {
       );
       expect(await cluster.ok("logs", "web")).toBe("serving\n");
       expect((await cluster.inPod("web", "id; pwd; echo $GREETING; wget -qO- localhost:8080")).stdout).toBe(
-        "uid=101(web) gid=102(web) groups=200(extra)\n/www\nhello\nfrom an image\n",
+        "uid=101(web) gid=102(web) groups=102(web),200(extra)\n/www\nhello\nfrom an image\n",
       );
       // What one layer hides of another is gone, and can come back.
       expect((await cluster.inPod("web", "ls /old; ls /gone; stat -c %U:%G /www /bin; cat /proc/1/comm")).stdout).toBe(
@@ -206,7 +206,7 @@ describe("U02 images without Docker", skip, () => {
         "by-crun",
         "id; pwd; cat /proc/sys/kernel/hostname; wget -qO- localhost:8080",
       );
-      expect(stdout).toBe("uid=101(web) gid=102(web) groups=200(extra)\n/www\nby-crun\nfrom an image\n");
+      expect(stdout).toBe("uid=101(web) gid=102(web) groups=102(web),200(extra)\n/www\nby-crun\nfrom an image\n");
       const listed = async () => (await cluster.sh("node01", "crun --root /run/podwire/crun list -q | wc -l")).stdout;
       expect(await listed()).toBe("1\n");
       const shown = await cluster.sh("node01", "ps ax -o args= | grep -c '^[^ ]*crun --root=/run/podwire/crun '");
