@@ -6,6 +6,7 @@ import type { CniResult, ResultIp } from "../../result.ts";
 import { openSandbox } from "../sandbox.ts";
 import type { BridgeConfig } from "./config.ts";
 import { containerOperations, makePair, portOperations } from "./container.ts";
+import { forgetNeighbours, neighbourOperations } from "./neighbours.ts";
 import { ensureBridge, ensureGateways } from "./node.ts";
 
 /** Both sides of the work: the node's namespace and the container's. */
@@ -57,6 +58,12 @@ function connect(
     prepareIpv6(deps, call.ifName, wanted.ips, netns);
     inside.apply(containerOperations(own.index, wanted));
     node.apply(portOperations(port, config));
+    // After the port is up: a device that loses its carrier loses its neighbours too.
+    if (config.isGateway) {
+      const known = neighbourOperations({ bridge, own, ips: wanted.ips });
+      node.apply(known.node);
+      inside.apply(known.inside);
+    }
     const addresses = (index: number, texts: readonly string[]) => texts.map((address) => ({ index, address }));
     const ips = wanted.ips.map((ip) => ip.address);
     return {
@@ -68,6 +75,7 @@ function connect(
     };
   } catch (error) {
     removePair(node, port);
+    forgetNeighbours(node, bridge.index, wanted.ips);
     throw error;
   }
 }
