@@ -63,10 +63,12 @@ export class CniPodNetwork implements PodNetwork {
     return isPinned(netns);
   }
 
-  async setUp(pod: Pod, sandbox: Sandbox): Promise<readonly string[]> {
+  async setUp(pod: Pod, sandbox: Sandbox, again: boolean): Promise<readonly string[]> {
     await this.#turns.next();
-    if (this.#deps.cni.attached(sandbox.id)) await this.tearDown(pod, sandbox);
-    unpinNetns(sandbox.netns);
+    if (again) {
+      if (this.#deps.cni.attached(sandbox.id)) await this.tearDown(pod, sandbox);
+      unpinNetns(sandbox.netns);
+    }
     const netns = newNetns();
     try {
       pinNetns(netns, sandbox.netns);
