@@ -57,13 +57,10 @@ function connect(
     if (!own) throw new CniError(CNI_ERROR.IO_FAILURE, `interface "${call.ifName}" vanished while it was set up`);
     prepareIpv6(deps, call.ifName, wanted.ips, netns);
     inside.apply(containerOperations(own.index, wanted));
-    node.apply(portOperations(port, config));
+    const known = neighbourOperations(config, { bridge, own, ips: wanted.ips });
+    node.apply([...portOperations(port, config), ...known.node]);
     // After the port is up: a device that loses its carrier loses its neighbours too.
-    if (config.isGateway) {
-      const known = neighbourOperations({ bridge, own, ips: wanted.ips });
-      node.apply(known.node);
-      inside.apply(known.inside);
-    }
+    inside.apply(known.inside);
     const addresses = (index: number, texts: readonly string[]) => texts.map((address) => ({ index, address }));
     const ips = wanted.ips.map((ip) => ip.address);
     return {

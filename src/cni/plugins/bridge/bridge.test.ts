@@ -99,10 +99,10 @@ describe("N06 bridge (part: bridge plugin on a fake kernel)", () => {
       "ip route add ::/0 via fd00::1 dev #2 proto 3",
       "bridge link set dev #3 hairpin on",
       "ip link set dev #3 up",
-      "ip neigh replace 10.244.1.2 lladdr MAC dev #2 nud reachable extern_learn",
-      "ip neigh replace fd00::2 lladdr MAC dev #2 nud reachable extern_learn",
-      "ip neigh replace 10.244.1.1 lladdr MAC dev #2 nud reachable extern_learn",
-      "ip neigh replace fd00::1 lladdr MAC dev #2 nud reachable extern_learn",
+      "ip neigh replace 10.244.1.2 lladdr MAC dev #2 nud stale extern_learn",
+      "ip neigh replace fd00::2 lladdr MAC dev #2 nud stale extern_learn",
+      "ip neigh replace 10.244.1.1 lladdr MAC dev #2 nud stale extern_learn",
+      "ip neigh replace fd00::1 lladdr MAC dev #2 nud stale extern_learn",
     ]);
     expect(result.interfaces.map((item) => item.name)).toEqual(["cni0", veth, "eth0"]);
     expect(result.interfaces[2]?.sandbox).toBe("/run/netns/c1");

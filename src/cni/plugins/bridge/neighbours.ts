@@ -1,6 +1,7 @@
 import { formatIp, parseCidr } from "#base/ip.ts";
 import type { Link, Operation, Rtnetlink } from "#kernel/netlink/index.ts";
 import type { ResultIp } from "../../result.ts";
+import type { BridgeConfig } from "./config.ts";
 
 /** The two ends that talk to each other: the node's bridge and the container's interface. */
 interface Ends {
@@ -17,16 +18,21 @@ const bare = (cidr: string): string => formatIp(parseCidr(cidr).ip);
  * The kernel has one table of learnt neighbours for all namespaces of a machine, of 1,024 entries by default
  * (net.ipv4.neigh.default.gc_thresh3, not to be set inside of a namespace). Each container takes two of them, so that from
  * some 500 on, packets are lost until entries of others are old enough to go. Those that a program made do not count.
- * They are `extern_learn` and not permanent: they go stale, are probed and replaced like any other, so that a container
- * whose MAC address changes is found.
+ * They are `extern_learn` and stale, not permanent: used at once, probed soon after, and replaced like any other, so that
+ * a container whose MAC address changes is found.
  */
-export function neighbourOperations({ bridge, own, ips }: Ends): { node: Operation[]; inside: Operation[] } {
+export function neighbourOperations(
+  { isGateway }: Pick<BridgeConfig, "isGateway">,
+  { bridge, own, ips }: Ends,
+): { node: Operation[]; inside: Operation[] } {
+  // Without an address on the bridge, the node and the container do not talk to each other there.
+  if (!isGateway) return { node: [], inside: [] };
   const entry = (index: number, ip: string, mac = ""): Operation => ({
     op: "add-neighbour",
     index,
     ip,
     mac,
-    state: "reachable",
+    state: "stale",
     externLearned: true,
   });
   return {
