@@ -68,7 +68,7 @@ function applyOperation(root: Root, operation: Operation): void {
       if (!equalJson(find(root, path), operation.value)) throw unfit();
       return;
     default:
-      throw badRequest(`Unexpected kind: ${op}`);
+      throw unfit();
   }
 }
 

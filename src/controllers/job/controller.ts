@@ -82,7 +82,13 @@ class JobRunner {
     if (!job) return;
     await settleAll(plan.surplus.map((pod) => this.letGo(pod)));
     await this.#control.deleteMany(job, [...plan.surplus, ...plan.stop]);
-    await this.#create(job, plan);
+    try {
+      await this.#create(job, plan);
+    } catch (error) {
+      // A Job whose pods are refused has begun all the same.
+      if (job.status?.startTime === undefined) await this.#conclude(job);
+      throw error;
+    }
     if (plan.letGo.length > 0 || plan.before) return await this.#count(job, plan);
     return await this.#conclude(job);
   }
