@@ -29,6 +29,18 @@ const env: Record<string, string> = {
 /** Clusters and machines run bundles: they are made anew when a source has changed. */
 const globalSetup = "./scripts/lib/freshBundles.mjs";
 
+/** The suite of pods runs once more on the other container runtime. */
+const crun = {
+  extends: true as const,
+  test: {
+    name: "crun",
+    include: ["test/kernel/kubelet-*.test.ts"],
+    exclude: ["test/kernel/kubelet-crun.test.ts"],
+    globalSetup,
+    env: { ...env, PODWIRE_TEST_RUNTIME: "crun" },
+  },
+};
+
 const exclude = long ? [] : ["**/*.long.test.ts"];
 
 /**
@@ -37,7 +49,6 @@ const exclude = long ? [] : ["**/*.long.test.ts"];
  */
 const alone = [
   "agentRestart",
-  "chaos",
   "chaos.long",
   "controlPlaneRestart",
   "ending",
@@ -101,6 +112,7 @@ export default defineConfig({
           globalSetup,
         },
       },
+      ...(long ? [crun] : []),
       {
         // Most of such a test's time is waiting for nodes and pods: some of them fill the machine.
         extends: true,

@@ -63,7 +63,8 @@ async function runTests(node, env, chosen) {
   const counts = { passed: 0, failed: 0, skipped: 0, reasons: {}, long: [] };
   if (process.getuid() === 0) await countTests(counts, [], node, env, chosen);
   else {
-    await countTests(counts, asRootOfNamespaces(), node, env, ["--project=kernel", ...chosen]);
+    const crun = env.PODWIRE_LONG === "1" ? ["--project=crun"] : [];
+    await countTests(counts, asRootOfNamespaces(), node, env, ["--project=kernel", ...crun, ...chosen]);
     await countTests(counts, [], node, env, ["--project=unit", "--project=e2e*", ...chosen]);
   }
   return counts;

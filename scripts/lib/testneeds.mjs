@@ -17,6 +17,7 @@ const packages = {
   "util-linux": "unshare",
   "docker-registry": "docker-registry", // images come from it
   zstd: "zstd", // packs layers
+  crun: "crun", // the second container runtime
 };
 
 function found(name) {

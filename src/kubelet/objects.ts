@@ -72,6 +72,10 @@ export class ApiObjects implements ObjectReader {
     return this.#get(resources.secrets, namespace, name);
   }
 
+  runtimeClass(name: string) {
+    return this.#get(resources.runtimeClasses, undefined, name);
+  }
+
   /** A token for the pod's service account that ends with the pod (authentication.k8s.io/v1 TokenRequest). */
   async token(pod: Pod, audience: string | undefined, expirationSeconds: number): Promise<BoundToken> {
     const { name, namespace, uid } = pod.metadata;
@@ -94,7 +98,7 @@ export class ApiObjects implements ObjectReader {
     return { token, expiresMs: Date.parse(expirationTimestamp) };
   }
 
-  #get<T extends KubeObject>(of: Resource<T>, namespace: string, name: string): Promise<T | undefined> {
+  #get<T extends KubeObject>(of: Resource<T>, namespace: string | undefined, name: string): Promise<T | undefined> {
     const key = `${of.plural}/${namespace}/${name}`;
     const running = this.#reading.get(key);
     if (running) return running as Promise<T | undefined>;

@@ -7,6 +7,7 @@ import { errorMessage, PodwireError } from "#base/errors.ts";
 import { parseQuantity, scaledQuantity } from "#base/quantity.ts";
 import { SOCKET_NAME } from "#images/index.ts";
 import { defaultLogLimits, type LogLimits } from "./logs/index.ts";
+import { RUNTIMES, type RuntimeName } from "./runtime/index.ts";
 
 /** How a node agent runs. */
 export interface AgentOptions {
@@ -21,6 +22,8 @@ export interface AgentOptions {
   readonly maxPods: number;
   /** Default: upstream's. */
   readonly containerLogs?: LogLimits;
+  /** What starts the containers of pods that name no RuntimeClass. Default: podwire. */
+  readonly runtime?: RuntimeName;
   /** Folder of manifests that describe what runs in processes of this node. */
   readonly staticPodPath?: string;
   readonly server: {
@@ -132,6 +135,7 @@ const FLAGS = {
   "cni-bin-dir": { type: "string", default: "/opt/cni/bin" },
   "network-plugin": { type: "string" },
   "image-folder": { type: "string" },
+  runtime: { type: "string", default: "podwire" },
 } as const;
 
 function parseFlags(args: readonly string[]) {
@@ -158,6 +162,13 @@ function bytesOf(text: string, field: string): number {
       `${field}: ${JSON.stringify(text)}: ${errorMessage(error)}; such as 10Mi, below 0: no limit`,
     );
   }
+}
+
+/** @throws AgentConfigError */
+function runtimeOf(name: string): RuntimeName {
+  const found = RUNTIMES.find((known) => known === name);
+  if (found === undefined) throw new AgentConfigError(`--runtime=${name}: there are ${RUNTIMES.join(", ")}`);
+  return found;
 }
 
 /** @throws AgentConfigError */
@@ -205,6 +216,7 @@ export function agentOptions(args: readonly string[]): AgentOptions {
     resolvConf: config.resolvConf ?? "/etc/resolv.conf",
     maxPods: maxPods(config, flags.config ?? ""),
     containerLogs: logLimits(config, flags.config ?? ""),
+    runtime: runtimeOf(flags.runtime),
     ...(config.staticPodPath ? { staticPodPath: config.staticPodPath } : {}),
     server: {
       address: config.address ?? "0.0.0.0",

@@ -154,6 +154,7 @@ function makeManager(
   return new PodManager(
     {
       runtime,
+      defaultRuntime: options.runtime ?? "podwire",
       images,
       network: new CniPodNetwork(folders.netns, { cni, hostPorts: new HostPorts(), events, log }),
       servers: echo,

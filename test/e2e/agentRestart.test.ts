@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { chaosTest } from "../support/chaos.ts";
 import { TestCluster } from "../support/cluster.ts";
 import { eventually } from "../support/firstLight.ts";
 import { makeStaging, type Staging } from "../support/staging.ts";
@@ -176,4 +177,6 @@ describe("killed agents", () => {
       expect(names).not.toContain("client");
     });
   });
+
+  chaosTest(() => cluster, { seconds: 8, seed: Number(process.env["PODWIRE_TEST_SEED"] ?? 1) });
 });

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TestCluster } from "#test/support/cluster.ts";
@@ -113,7 +113,7 @@ describe("U02 images without Docker", skip, () => {
       );
       expect(await cluster.ok("logs", "web")).toBe("serving\n");
       expect((await cluster.inPod("web", "id; pwd; echo $GREETING; wget -qO- localhost:8080")).stdout).toBe(
-        "uid=101(web) gid=102(web) groups=200(extra)\n/www\nhello\nfrom an image\n",
+        "uid=101(web) gid=102(web) groups=102(web),200(extra)\n/www\nhello\nfrom an image\n",
       );
       // What one layer hides of another is gone, and can come back.
       expect((await cluster.inPod("web", "ls /old; ls /gone; stat -c %U:%G /www /bin; cat /proc/1/comm")).stdout).toBe(
@@ -190,6 +190,29 @@ describe("U02 images without Docker", skip, () => {
         "ls -d /usr /home /root /run 2>/dev/null; grep -E 'CapBnd|NoNewPrivs|CapEff' /proc/self/status",
       );
       expect(stdout).toBe("CapEff:\t0000000000000000\nCapBnd:\t00000000a80425fb\nNoNewPrivs:\t1\n");
+    });
+
+    test("a RuntimeClass has crun run it (part: in the cluster's user namespace)", async ({ skip }) => {
+      skip(!existsSync("/usr/bin/crun"), "no crun on this machine");
+      const file = join(cluster.directory, "by-crun.json");
+      const runtime = { apiVersion: "node.k8s.io/v1", kind: "RuntimeClass", metadata: { name: "by-crun" } };
+      const containers = [{ name: "c", image: `${registry.host}/web:1` }];
+      const spec = { runtimeClassName: "by-crun", nodeName: "node01", containers };
+      const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "by-crun" }, spec };
+      writeFileSync(file, [{ ...runtime, handler: "crun" }, pod].map((one) => JSON.stringify(one)).join("\n---\n"));
+      await cluster.ok("apply", "-f", file);
+      await ready("by-crun");
+      const { stdout } = await cluster.inPod(
+        "by-crun",
+        "id; pwd; cat /proc/sys/kernel/hostname; wget -qO- localhost:8080",
+      );
+      expect(stdout).toBe("uid=101(web) gid=102(web) groups=102(web),200(extra)\n/www\nby-crun\nfrom an image\n");
+      const listed = async () => (await cluster.sh("node01", "crun --root /run/podwire/crun list -q | wc -l")).stdout;
+      expect(await listed()).toBe("1\n");
+      const shown = await cluster.sh("node01", "ps ax -o args= | grep -c '^[^ ]*crun --root=/run/podwire/crun '");
+      expect(shown.stdout).toBe("1\n");
+      await cluster.ok("delete", "pod", "by-crun", "--grace-period=1");
+      await expect.poll(listed, { timeout: 30_000 }).toBe("0\n");
     });
 
     test("credentials come from imagePullSecrets, and from the service account's", async () => {

@@ -97,10 +97,12 @@ describe("I03 K01 P01 V01 up refuses before anything starts (part: ranges, names
     await refused(
       ["--config", key],
       2,
-      `${key}:3: unknown key "podCIDR"; allowed are name, nodes, podCidr, serviceCidr, nodeCidr, nodeCidrMaskSizeIpv4, nodeCidrMaskSizeIpv6, maxPods, clusterDomain, ingress, example, outside, pods, images, apiPort, ingressPort`,
+      `${key}:3: unknown key "podCIDR"; allowed are name, nodes, podCidr, serviceCidr, nodeCidr, nodeCidrMaskSizeIpv4, nodeCidrMaskSizeIpv6, maxPods, clusterDomain, ingress, example, outside, pods, runtime, images, apiPort, ingressPort`,
     );
     const value = file("value.yaml", "ingress: traefik\n");
     await refused(["--config", value], 2, `${value}:1: ingress: found "traefik"; allowed are nginx, none`);
+    const runtime = file("runtime.yaml", "runtime: runc\n");
+    await refused(["--config", runtime], 2, `${runtime}:1: runtime: found "runc"; allowed are podwire, crun`);
     const role = file("role.yaml", "nodes:\n  - name: alpha\n    role: master\n");
     await refused(["--config", role], 2, `${role}:3: role: found "master"; allowed are control-plane, worker`);
     const range = file("range.yaml", "name: x\nserviceCidr: 10.96.0.0/30\n");

@@ -157,7 +157,7 @@ describe("what a pod's spec says beyond its command", () => {
   });
 
   it("what has no effect here is said once, by name, over a restart of the agent too", async () => {
-    await box("odd", { resources: { limits: { memory: "1Gi" } } }, { runtimeClassName: "kata" });
+    await box("odd", { resources: { limits: { memory: "1Gi" } } }, { hostUsers: false });
     const said = () => machine.events("odd").filter((e) => e.startsWith("UnsupportedFields"));
     // Events wait for what is more urgent, and those that wait go with a killed agent.
     await expect.poll(said).toHaveLength(1);
@@ -165,7 +165,7 @@ describe("what a pod's spec says beyond its command", () => {
     await machine.startAgent();
     await machine.exec("odd", "true");
     expect(said()).toEqual([
-      expect.stringMatching(/spec\.runtimeClassName \(.*\); spec\.containers\[0\]\.resources\.limits \(/),
+      expect.stringMatching(/spec\.hostUsers \(.*\); spec\.containers\[0\]\.resources\.limits \(/),
     ]);
     expect(machine.events("plain").filter((e) => e.startsWith("UnsupportedFields"))).toEqual([]);
     await machine.delete("odd", 1);

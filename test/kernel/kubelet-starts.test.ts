@@ -2,14 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { resources } from "#api/index.ts";
 import { KubeletMachine } from "../support/kubeletMachine.ts";
 import { toolbox } from "../support/kubeletPods.ts";
+import { startFailure } from "../support/runtimes.ts";
 
 const machine = new KubeletMachine();
 beforeAll(() => machine.start());
 afterAll(() => machine.stop());
 
-const RUNC =
-  "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: ";
-const NOT_FOUND = `${RUNC}unable to start container process: error during container init: exec: "nope": executable file not found in $PATH: unknown`;
+const NOT_FOUND = startFailure("a program that is not there");
 
 describe("a container that cannot be started (part: upstream's reasons and words)", () => {
   const waiting = async (pod: string, reason: string) => {
@@ -51,7 +50,7 @@ describe("a container that cannot be started (part: upstream's reasons and words
     expect(status?.containerStatuses?.[0]?.state?.terminated).toMatchObject({
       exitCode: 128,
       reason: "StartError",
-      message: `${RUNC}unable to start container process: error during container init: exec: "/etc": is a directory: unknown`,
+      message: startFailure("a program that is a folder"),
     });
     await machine.delete("folder", 1);
   });

@@ -16,6 +16,7 @@ const options: AgentOptions = {
   clusterDomain: "cluster.local",
   resolvConf: "/etc/resolv.conf",
   maxPods: 110,
+  runtime: process.env["PODWIRE_TEST_RUNTIME"] === "crun" ? "crun" : "podwire",
   staticPodPath: "/run/test/manifests",
   server: {
     address: "0.0.0.0",

@@ -15,6 +15,12 @@ export interface Secret extends KubeObject {
   readonly immutable?: boolean;
 }
 
+/** node.k8s.io/v1 RuntimeClass. */
+export interface RuntimeClass extends KubeObject {
+  /** What a node's kubelet goes by. */
+  readonly handler: string;
+}
+
 /** core/v1 Namespace. */
 export interface Namespace extends KubeObject {
   readonly spec?: { readonly finalizers?: readonly string[] };

@@ -34,6 +34,7 @@ export interface PodSpec {
   readonly schedulingGates?: readonly { readonly name: string }[];
   readonly schedulerName?: string;
   readonly priorityClassName?: string;
+  readonly runtimeClassName?: string;
   readonly priority?: number;
   readonly preemptionPolicy?: "PreemptLowerPriority" | "Never";
   readonly serviceAccountName?: string;

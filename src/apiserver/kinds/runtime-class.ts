@@ -7,7 +7,7 @@ import { immutable, validateLabels } from "./metadata.ts";
 import { dnsLabel } from "./names.ts";
 import { age } from "./print.ts";
 
-/** node.k8s.io/v1 RuntimeClass, stored; every pod has the one runtime there is. */
+/** node.k8s.io/v1 RuntimeClass. A node runs the pods of handlers that it has: podwire and crun. */
 export const runtimeClass = defineKind<Stored<V1RuntimeClass>>({
   group: "node.k8s.io",
   kind: "RuntimeClass",

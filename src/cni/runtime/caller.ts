@@ -19,6 +19,8 @@ export interface CallOutcome {
  */
 export class PluginCaller {
   readonly #deps: PluginDeps;
+  /** Our own plugins so far; they remember what spares them work from call to call. */
+  readonly #builtins = new Map<string, CniPlugin>();
 
   constructor(deps: Omit<PluginDeps, "delegate">) {
     const delegate: Delegate = async (command, type, call) => (await this.call(command, type, call)).result;
@@ -29,7 +31,8 @@ export class PluginCaller {
   async call(command: CniCommand, type: string, call: PluginCall): Promise<CallOutcome> {
     const binary = findPlugin(type, call.path);
     if (binary.kind === "own") {
-      const plugin = builtinPlugin(type, this.#deps);
+      const plugin = this.#builtins.get(type) ?? builtinPlugin(type, this.#deps);
+      if (plugin) this.#builtins.set(type, plugin);
       if (plugin) return runBuiltin(plugin, command, call);
     }
     const input = standardInput(call);

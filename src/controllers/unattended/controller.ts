@@ -19,7 +19,6 @@ const UNATTENDED: Readonly<Record<string, string>> = {
   resourceclaims: "no device is allocated for it",
   resourceclaimtemplates: "no claim is made of it",
   resourceslices: "its devices are not allocated",
-  runtimeclasses: "pods run in the one runtime that there is",
   volumeattachments: "no volume is attached",
   volumeattributesclasses: "no volume is changed",
   horizontalpodautoscalers: "nothing is scaled",

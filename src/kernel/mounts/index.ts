@@ -1,3 +1,14 @@
 /** Mounts and root file systems. */
-export { type Mount, MS, makePrivate, mount, mountRoot, pivotRoot, type RootPlan, unmount } from "./mounts.ts";
+export {
+  type Mount,
+  MS,
+  makePrivate,
+  mount,
+  mountHere,
+  mountRoot,
+  pivotRoot,
+  type RootPlan,
+  unmount,
+} from "./mounts.ts";
 export { resolveInside } from "./resolve.ts";
+export { syncFilesystem } from "./sync.ts";

@@ -151,6 +151,11 @@ export function mountRoot(plan: RootPlan): void {
   }
 }
 
+/** Makes mounts by their paths in the calling thread's own root. @throws SysError naming the mount that failed */
+export function mountHere(mounts: readonly Mount[]): void {
+  for (const m of mounts) mountOne("", m);
+}
+
 /**
  * Makes `directory` (a mount point) the root of the calling thread's mount namespace and detaches the old root.
  * The old root is stacked below the new one and unmounted from there, so that no directory is needed to hold it

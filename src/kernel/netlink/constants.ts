@@ -132,7 +132,7 @@ export const FAMILY = { UNSPEC: 0, INET: 2, BRIDGE: 7, INET6: 10 } as const;
 export const NLA_F_NESTED = 0x8000;
 
 /** Socket level and options of netlink sockets (include/linux/socket.h, uapi/linux/netlink.h). */
-export const SOL_NETLINK = { LEVEL: 270, ADD_MEMBERSHIP: 1, CAP_ACK: 10, EXT_ACK: 11 } as const;
+export const SOL_NETLINK = { LEVEL: 270, ADD_MEMBERSHIP: 1, CAP_ACK: 10, EXT_ACK: 11, GET_STRICT_CHK: 12 } as const;
 
 /**
  * The protocol number of every route that Podwire makes (rtm_protocol; values above 4 are free for programs,

@@ -93,8 +93,17 @@ class KernelRtnetlink implements Rtnetlink {
   }
 
   addresses(index?: number): Address[] {
-    const writer = this.#writer.reset().begin(RTM.GETADDR, NLM_F.DUMP).u8(0).u8(0).u8(0).u8(0).u32(0).end();
-    const all = this.#socket.dump(writer).map((message) => decodeAddress(message.payload));
+    const writer = this.#writer
+      .reset()
+      .begin(RTM.GETADDR, NLM_F.DUMP)
+      .u8(0)
+      .u8(0)
+      .u8(0)
+      .u8(0)
+      .u32(index ?? 0)
+      .end();
+    // A node has an address on the node's end of each pod: without the filter all pods together would cost n².
+    const all = this.#socket.dumpFiltered(writer).map((message) => decodeAddress(message.payload));
     return index === undefined ? all : all.filter((address) => address.index === index);
   }
 

@@ -98,6 +98,19 @@ export class NetlinkSocket {
     }
   }
 
+  /**
+   * As dump(), of a request whose header's fields the kernel is to heed as a filter; else it reads none of them
+   * (NETLINK_GET_STRICT_CHK, Linux 4.20).
+   */
+  dumpFiltered(writer: MessageWriter): NetlinkMessage[] {
+    this.#option(SOL_NETLINK.LEVEL, SOL_NETLINK.GET_STRICT_CHK, 1);
+    try {
+      return this.dump(writer);
+    } finally {
+      this.#option(SOL_NETLINK.LEVEL, SOL_NETLINK.GET_STRICT_CHK, 0);
+    }
+  }
+
   /** Closes the descriptor. More calls do nothing. */
   close(): void {
     if (this.#closed) return;

@@ -1,6 +1,15 @@
 import { mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { CLONE, check, errnoName, isErrno, libc, O, SysError, syscallNumbers } from "#kernel/ffi/index.ts";
-import { MS, makePrivate, mount, mountRoot, pivotRoot, type RootPlan, unmount } from "#kernel/mounts/index.ts";
+import {
+  MS,
+  makePrivate,
+  mount,
+  mountHere,
+  mountRoot,
+  pivotRoot,
+  type RootPlan,
+  unmount,
+} from "#kernel/mounts/index.ts";
 import { Gate, holdingSteps } from "./gate.ts";
 import { posixSpawn } from "./posixSpawn.ts";
 import { findProgram } from "./program.ts";
@@ -140,8 +149,10 @@ export class NamespaceSpawner {
       check(libc.sethostname(create.hostname, Buffer.byteLength(create.hostname)), "sethostname", create.hostname);
     }
     for (const [name, value] of Object.entries(create.sysctls ?? {})) setSysctl(name, value);
-    if (!create.root) return;
+    if (!create.root && !create.mounts) return;
     makePrivate("/");
+    mountHere(create.mounts ?? []);
+    if (!create.root) return;
     mountRoot(create.root);
     // Until it has a /proc of its own, the new process finds itself through ours.
     mkdirSync(create.root.directory + OLD_PROC, { recursive: true });

@@ -1,4 +1,4 @@
-import type { RootPlan } from "#kernel/mounts/index.ts";
+import type { Mount, RootPlan } from "#kernel/mounts/index.ts";
 
 /** Kinds of namespaces a process can enter or get (namespaces(7)), the user namespace aside. */
 export type NamespaceKind = "net" | "mount" | "uts" | "ipc" | "pid" | "cgroup";
@@ -28,6 +28,8 @@ export interface SpawnRequest {
     readonly hostname?: string;
     /** Settings of the new namespaces by their names below /proc/sys, with dots. */
     readonly sysctls?: Readonly<Record<string, string>>;
+    /** Mounts to make before the root, by paths of ours; they need a new mount namespace, and end with it. */
+    readonly mounts?: readonly Mount[];
     /** Root file system to make and to enter; needs a new mount namespace. */
     readonly root?: RootPlan;
   };

@@ -23,6 +23,11 @@ export function permittedCapabilities(status = readFileSync("/proc/thread-self/s
   return BigInt(`0x${/^CapPrm:\s+([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
 }
 
+/** Names of the capabilities in a set of bits, as capabilities(7) without CAP_. */
+export function capabilityNames(set: bigint): string[] {
+  return CAPABILITIES.filter((_, n) => set & (1n << BigInt(n)));
+}
+
 function bits(names: readonly string[]): bigint {
   return names.reduce((set, name) => {
     const number = CAPABILITIES.indexOf(name);

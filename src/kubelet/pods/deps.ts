@@ -1,8 +1,8 @@
-import type { ConfigMap, EventRecorder, Pod, Secret, Service } from "#api/index.ts";
+import type { ConfigMap, EventRecorder, Pod, RuntimeClass, Secret, Service } from "#api/index.ts";
 import type { Logger } from "#base/log.ts";
 import type { ImageSource } from "../images/index.ts";
 import type { LogFolders } from "../logs/index.ts";
-import type { ProcessRuntime } from "../runtime/index.ts";
+import type { ProcessRuntime, RuntimeName } from "../runtime/index.ts";
 import type { DnsSettings } from "../spec/files.ts";
 import type { BoundToken, VolumeReference } from "../volumes/index.ts";
 import type { PodRecords, SandboxRecord } from "./record.ts";
@@ -53,6 +53,7 @@ export interface ServedContainer {
 export interface ObjectReader {
   configMap(namespace: string, name: string): Promise<ConfigMap | undefined>;
   secret(namespace: string, name: string): Promise<Secret | undefined>;
+  runtimeClass(name: string): Promise<RuntimeClass | undefined>;
   /** Calls back when the object comes, changes or goes; gives what ends it. */
   watch(reference: VolumeReference, namespace: string, onChange: () => void): () => void;
   token(pod: Pod, audience: string | undefined, expirationSeconds: number): Promise<BoundToken>;
@@ -61,6 +62,8 @@ export interface ObjectReader {
 /** What the pods of a node share. */
 export interface PodDeps {
   readonly runtime: ProcessRuntime;
+  /** What starts the containers of pods that name no RuntimeClass. */
+  readonly defaultRuntime: RuntimeName;
   readonly images: ImageSource;
   readonly network: PodNetwork;
   readonly servers: PodServers;

@@ -1,7 +1,7 @@
 import type { Container, Pod } from "#api/index.ts";
 import type { ContainerImage } from "../images/index.ts";
 import { containerLogPath } from "../logs/index.ts";
-import type { ContainerSpec, RunningContainer } from "../runtime/index.ts";
+import type { ContainerSpec, RunningContainer, RuntimeName } from "../runtime/index.ts";
 import { ContainerConfigError, containerEnv, expand } from "../spec/env.ts";
 import { hostsFile, podHostname, resolvConf } from "../spec/files.ts";
 import type { PodDeps } from "./deps.ts";
@@ -20,6 +20,8 @@ export interface PodSetup {
   readonly volumes: Pick<PodStorage, "mountsOf">;
   readonly namespaces: Pick<PodNamespaces, "start" | "add" | "targetOf">;
   readonly lightness: Pick<PodLightness, "includes">;
+  /** What starts its containers. */
+  readonly runtime: RuntimeName;
 }
 
 /** Command line of a container: `command` replaces entrypoint and cmd, `args` replaces cmd (API, Container.command). */
@@ -122,6 +124,7 @@ export async function prepareContainer(
     id: run.id,
     podUid: pod.metadata.uid ?? "",
     name: container.name,
+    runtime: setup.runtime,
     image,
     argv,
     env,

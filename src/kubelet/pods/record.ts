@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import type { ContainerState, Pod } from "#api/index.ts";
+import type { RuntimeName } from "../runtime/index.ts";
 import type { ServedContainer } from "./deps.ts";
 import type { ContainerIdentity } from "./security.ts";
 
@@ -40,6 +41,8 @@ export interface PodRecord {
   readonly pod: Pod;
   readonly startTime: string;
   readonly sandbox?: SandboxRecord;
+  /** What starts its containers, once that is decided. */
+  readonly runtime?: RuntimeName;
   /** Id of the process that holds the pod's namespaces. */
   readonly holder?: string;
   readonly containers: Readonly<Record<string, ContainerRecord>>;

@@ -10,6 +10,7 @@ import { VolumeError } from "../volumes/index.ts";
 import { PodContainers } from "./containers.ts";
 import { DEADLINE_VERDICT, timeLeft, verdictOf } from "./deadline.ts";
 import type { PodDeps } from "./deps.ts";
+import { PodHandler } from "./handler.ts";
 import { PodLightness } from "./light.ts";
 import { PodNamespaces } from "./namespaces.ts";
 import { Passes } from "./passes.ts";
@@ -40,6 +41,7 @@ export class PodWorker {
   readonly #passes: Passes;
   readonly #containers: PodContainers;
   readonly #sandbox: PodSandbox;
+  readonly #handler: PodHandler;
   readonly #storage: PodStorage;
   readonly #namespaces: PodNamespaces;
   readonly #lightness: PodLightness;
@@ -71,6 +73,7 @@ export class PodWorker {
     this.#reports = new PodReport(deps);
     this.#startTime = record?.startTime ?? pod.status?.startTime ?? wholeSeconds();
     this.#sandbox = new PodSandbox(pod, deps, () => this.save(), record?.sandbox);
+    this.#handler = new PodHandler(deps, record?.runtime);
     const running = (name: string) => this.unit(name)?.running;
     this.#namespaces = new PodNamespaces(pod, deps.runtime, () => this.save(), running, record?.holder);
     this.#containers = new PodContainers(pod, deps, this);
@@ -99,7 +102,8 @@ export class PodWorker {
     const { ips: podIPs } = this.#sandbox;
     const namespaces = this.#namespaces;
     const lightness = this.#lightness;
-    return { podIPs, volumes: this.#storage, namespaces, lightness, ...(sandbox ? { sandbox } : {}) };
+    const runtime = this.#handler.chosen ?? this.#deps.defaultRuntime;
+    return { podIPs, volumes: this.#storage, namespaces, lightness, runtime, ...(sandbox ? { sandbox } : {}) };
   }
 
   /** The unit of a container by name; the first app container without one. */
@@ -173,6 +177,7 @@ export class PodWorker {
       pod: this.#pod,
       startTime: this.#startTime,
       ...(sandbox ? { sandbox } : {}),
+      ...(this.#handler.chosen === undefined ? {} : { runtime: this.#handler.chosen }),
       ...(this.#namespaces.holderId === undefined ? {} : { holder: this.#namespaces.holderId }),
       containers,
     });
@@ -225,6 +230,7 @@ export class PodWorker {
 
   async #setUp(): Promise<boolean> {
     try {
+      await this.#handler.choose(this.#pod);
       const isLight = await this.#lightness.decide(this.#pod, this.#containers.all);
       const network = this.#sandbox.setUp(this.#pod);
       // What has no process looks at no files.

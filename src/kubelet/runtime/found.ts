@@ -5,6 +5,9 @@ const SIGKILL = 9;
 /** Position of starttime in /proc/PID/stat behind the command's name (proc_pid_stat(5): 22). */
 const START_TIME = 19;
 
+/** Position of the mount point in a line of /proc/PID/mountinfo (proc_pid_mountinfo(5)). */
+const MOUNT_POINT = 4;
+
 /** A process of a container. */
 interface Found {
   readonly pid: number;
@@ -28,19 +31,37 @@ function startTimeOf(pid: number): number {
   return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[START_TIME]);
 }
 
-/**
- * The container that a process belongs to. It is told by the process itself (its root file system is in the container's
- * folder), so that no record can be missing or about another process with the same number.
- */
-export function containerOfProcess(pid: number, folder: string): string | undefined {
+/** Which container's root a process has among its mounts, and where. */
+function rootMountOf(pid: number, folder: string): { readonly id: string; readonly place: string } | undefined {
   try {
     const mounts = readFileSync(`/proc/${pid}/mountinfo`, "latin1");
-    const start = mounts.indexOf(`upperdir=${folder}/`);
-    return start < 0 ? undefined : /^upperdir=.*?\/([0-9a-f]{64})\//.exec(mounts.slice(start))?.[1];
+    const at = mounts.indexOf(`upperdir=${folder}/`);
+    if (at < 0) return undefined;
+    const line = mounts.slice(mounts.lastIndexOf("\n", at) + 1, mounts.indexOf("\n", at));
+    const id = /upperdir=.*?\/([0-9a-f]{64})\//.exec(line)?.[1];
+    return id === undefined ? undefined : { id, place: line.split(" ")[MOUNT_POINT] ?? "" };
   } catch {
     // It has ended meanwhile.
     return undefined;
   }
+}
+
+/**
+ * The container that a process belongs to. It is told by the process itself (its root file system is in the container's
+ * folder), so that no record can be missing or about another process with the same number. What starts a container, or
+ * stays beside it, may have that mounted, but not as its own root.
+ */
+export function containerOfProcess(pid: number, folder: string): string | undefined {
+  const found = rootMountOf(pid, folder);
+  return found?.place === "/" ? found.id : undefined;
+}
+
+/** Every process that has a container's root mounted anywhere: in the container, starting it, or beside it. */
+export async function processesOf(folder: string): Promise<{ readonly pid: number; readonly id: string }[]> {
+  return (await processIds()).flatMap((pid) => {
+    const id = rootMountOf(pid, folder)?.id;
+    return id === undefined ? [] : [{ pid, id }];
+  });
 }
 
 function look(pid: number): Found | undefined {

@@ -1,5 +1,6 @@
 /** Containers as processes. */
 export type { RunningContainer } from "./container.ts";
+export { findCrun, installHint } from "./crun/index.ts";
 export { lightContainer } from "./light.ts";
 export type { OutputListener } from "./outputs.ts";
 export { type ExecRequest, ProcessRuntime, type RuntimeOptions } from "./processes.ts";
@@ -9,5 +10,7 @@ export {
   type ContainerHandle,
   type ContainerSpec,
   ContainerStartError,
+  RUNTIMES,
+  type RuntimeName,
   type SharedNamespaces,
 } from "./types.ts";

@@ -14,6 +14,7 @@ import { dirname } from "node:path";
 import type { Child, Spawner, SpawnRequest } from "#kernel/process/index.ts";
 import { ContainerLog, type LogLimits, recoverLog, type StreamBytes } from "../logs/index.ts";
 import { type RunningContainer, runningContainer } from "./container.ts";
+import { CrunSpawner, endUnfinished } from "./crun/index.ts";
 import { containerOfProcess, isFirstProcess, mainProcesses } from "./found.ts";
 import { ImageLayers } from "./layers.ts";
 import { ContainerOutputs, closeEnds } from "./outputs.ts";
@@ -50,11 +51,13 @@ export class ProcessRuntime {
   readonly #options: RuntimeOptions;
   readonly #spawner: Spawner;
   readonly #layers: ImageLayers;
+  readonly #crun: CrunSpawner;
 
   constructor(options: RuntimeOptions, spawner: Spawner) {
     this.#options = options;
     this.#spawner = spawner;
     this.#layers = new ImageLayers(`${options.folder}/images`);
+    this.#crun = new CrunSpawner(`${options.folder}/crun`, spawner);
     mkdirSync(`${options.folder}/containers`, { recursive: true, mode: 0o700 });
   }
 
@@ -73,7 +76,7 @@ export class ProcessRuntime {
     const netns = spec.netns === undefined ? undefined : openSync(spec.netns, "r");
     try {
       const request = containerRequest(spec, folders, shared, { stdio, netns }, this.#options.init ?? []);
-      const child = await this.#spawner.spawn(request);
+      const child = await this.#spawn(spec, request);
       if (child.pty === undefined) outputs.connect();
       else outputs.connectTerminal(child.pty);
       const handle = { id: spec.id, podUid: spec.podUid, pid: child.pid, logPath: spec.logPath };
@@ -86,6 +89,12 @@ export class ProcessRuntime {
       if (stdio) closeEnds(stdio);
       if (netns !== undefined) closeSync(netns);
     }
+  }
+
+  #spawn({ id, runtime }: ContainerSpec, request: SpawnRequest): Promise<Child> {
+    return runtime === "crun"
+      ? this.#crun.spawn(id, `${this.#containersFolder}/${id}`, request)
+      : this.#spawner.spawn(request);
   }
 
   /** Starts the process that holds the namespaces of a pod whose containers share their processes. @throws SysError */
@@ -131,6 +140,7 @@ export class ProcessRuntime {
 
   /** Deletes what a container has written. Its process must have ended. */
   async remove(id: string): Promise<void> {
+    await this.#crun.remove(id);
     await rm(`${this.#containersFolder}/${id}`, { recursive: true, force: true });
   }
 
@@ -141,6 +151,7 @@ export class ProcessRuntime {
 
   /** Main processes of containers that run on this machine, whoever started them: container ids by process id. */
   async running(): Promise<Map<number, string>> {
+    await endUnfinished(this.#containersFolder, await this.folders());
     return mainProcesses(this.#containersFolder);
   }
 

@@ -1,7 +1,12 @@
 import { errorMessage } from "#base/errors.ts";
 import { ProgramError } from "#kernel/process/index.ts";
 import type { ContainerImage } from "../images/index.ts";
+import { CrunError } from "./crun/index.ts";
 import type { VolumeMountPoint } from "./rootPlan.ts";
+
+/** What starts containers on a node: this program itself, or crun. The handlers that a RuntimeClass can name. */
+export const RUNTIMES = ["podwire", "crun"] as const;
+export type RuntimeName = (typeof RUNTIMES)[number];
 
 /** Everything needed to start one run of a container. */
 export interface ContainerSpec {
@@ -9,6 +14,8 @@ export interface ContainerSpec {
   readonly id: string;
   readonly podUid: string;
   readonly name: string;
+  /** What starts it; absent: podwire. */
+  readonly runtime?: RuntimeName;
   readonly image: ContainerImage;
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
@@ -65,14 +72,17 @@ export interface ContainerExit {
   readonly unknown?: boolean;
 }
 
-/** The failure of a start in the words of a node with containerd and runc. */
+function reasonOf(error: unknown): string {
+  if (error instanceof CrunError) return error.message;
+  const why = error instanceof ProgramError ? `error during container init: ${error.message}` : errorMessage(error);
+  return `runc create failed: unable to start container process: ${why}`;
+}
+
+/** The failure of a start in the words of a node with containerd, and runc or crun. */
 export class ContainerStartError extends Error {
   constructor(error: unknown) {
-    const why = error instanceof ProgramError ? `error during container init: ${error.message}` : errorMessage(error);
-    super(
-      `failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: ${why}: unknown`,
-      { cause: error },
-    );
+    const why = `OCI runtime create failed: ${reasonOf(error)}`;
+    super(`failed to create containerd task: failed to create shim task: ${why}: unknown`, { cause: error });
     this.name = "ContainerStartError";
   }
 }

@@ -10,7 +10,7 @@ describe("fields of a pod that its node does not act on", () => {
     [{ hostPID: true, hostIPC: true, shareProcessNamespace: true }, []],
     [{ hostUsers: true }, []],
     [{ hostUsers: false }, ["spec.hostUsers"]],
-    [{ runtimeClassName: "gvisor" }, ["spec.runtimeClassName"]],
+    [{ runtimeClassName: "gvisor" }, []],
     [{ volumes: [{ name: "b", emptyDir: { sizeLimit: "1Mi" } }] }, []],
     [
       { volumes: [{ name: "a" }, { name: "b", projected: { sources: [{ clusterTrustBundle: { path: "x" } }] } }] },
@@ -61,10 +61,10 @@ describe("fields of a pod that its node does not act on", () => {
           securityContext: { seLinuxOptions: { level: "s0" }, appArmorProfile: { type: "RuntimeDefault" } },
         },
       ],
-      runtimeClassName: "kata",
+      hostUsers: false,
     };
     expect(unsupportedMessage(unsupportedFields(spec as unknown as PodSpec))).toBe(
-      "Fields that this node does not act on: spec.runtimeClassName (there is one runtime); spec.containers[0].securityContext.appArmorProfile, spec.containers[0].securityContext.seLinuxOptions (no security labels are set on processes and files)",
+      "Fields that this node does not act on: spec.hostUsers (the pod lives in the node's user namespace); spec.containers[0].securityContext.appArmorProfile, spec.containers[0].securityContext.seLinuxOptions (no security labels are set on processes and files)",
     );
   });
 });

@@ -59,7 +59,6 @@ const CONTAINER: readonly Row[] = [
 /** Fields of a pod, and of each of its containers. What others act on (scheduler, admission) is not here. */
 const ROWS: readonly Row[] = [
   { path: "hostUsers", why: "the pod lives in the node's user namespace", when: (value) => value === false },
-  { path: "runtimeClassName", why: "there is one runtime" },
   { path: "resourceClaims", why: "there is no dynamic resource allocation" },
   { path: "resources.limits", why: LIMITS },
   { path: "volumes[].projected.sources[].clusterTrustBundle", why: "the files are not there" },

@@ -72,7 +72,7 @@ export function clusterPlan(config: ClusterConfig, pki: ClusterPki, options: Pla
     files,
     listeners: [listener],
     stateMounts: { [plane.name]: STATE_MOUNT },
-    processes: [apiServerProcess(config, options), ...config.nodes.map(kubeletProcess)],
+    processes: [apiServerProcess(config, options), ...config.nodes.map((node) => kubeletProcess(node, config))],
     resolver: routerAddresses(config),
     ...(config.outside
       ? { outside: { inside: { own: config.nodeCidrs, others: [...config.podCidrs, ...config.serviceCidrs] } } }
@@ -202,7 +202,7 @@ function apiServerProcess(config: ClusterConfig, { durable = false }: PlanOption
   };
 }
 
-function kubeletProcess(node: NodeConfig): ProcessSpec {
+function kubeletProcess(node: NodeConfig, { runtime }: ClusterConfig): ProcessSpec {
   return {
     name: `kubelet/${node.name}`,
     machine: node.name,
@@ -218,6 +218,7 @@ function kubeletProcess(node: NodeConfig): ProcessSpec {
       "--cni-conf-dir=/etc/cni/net.d",
       "--cni-bin-dir=/opt/cni/bin",
       `--image-folder=${IMAGE_ROOT}`,
+      `--runtime=${runtime}`,
     ],
     env: { PATH, HOME: "/root" },
     log: "/var/log/kubelet.log",

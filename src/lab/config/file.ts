@@ -19,6 +19,7 @@ const KEYS: Readonly<Record<string, "string" | "number" | "nodes" | "images" | r
   example: ["online-store", "none"],
   outside: ["on", "off"],
   pods: "number",
+  runtime: ["podwire", "crun"],
   images: "images",
   apiPort: "number",
   ingressPort: "number",

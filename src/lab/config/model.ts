@@ -7,6 +7,9 @@ import { checkMaxPods, checkRanges, checkRoom, hostAddresses, type MaskSizes, ma
 /** What a node does. */
 export type NodeRole = "control-plane" | "worker";
 
+/** A program that starts containers; the value of a kubelet's `--runtime`. */
+export type ContainerRuntime = "podwire" | "crun";
+
 /** One node as a cluster's configuration names it. */
 export interface NodeConfig {
   readonly name: string;
@@ -35,6 +38,8 @@ export interface ClusterConfig {
   readonly outside: boolean;
   /** Additional echo pods for measurements. */
   readonly pods: number;
+  /** What starts the containers of pods that name no RuntimeClass. */
+  readonly runtime: ContainerRuntime;
   /** Where images come from. */
   readonly images: ImageSettings;
   /** Ports on the host that were asked for; absent = any free one. */
@@ -57,6 +62,7 @@ export interface ClusterInput {
   readonly example?: "online-store" | "none";
   readonly outside?: "on" | "off";
   readonly pods?: number;
+  readonly runtime?: ContainerRuntime;
   readonly images?: ImageInput;
   readonly apiPort?: number;
   readonly ingressPort?: number;
@@ -152,6 +158,7 @@ export function resolveConfig(input: ClusterInput): ClusterConfig {
     example: ingress === "none" ? "none" : (input.example ?? "online-store"),
     outside: input.outside === "on",
     pods,
+    runtime: input.runtime ?? "podwire",
     images: imageSettings(input.images),
     ...(input.apiPort === undefined ? {} : { apiPort: input.apiPort }),
     ...(input.ingressPort === undefined ? {} : { ingressPort: input.ingressPort }),

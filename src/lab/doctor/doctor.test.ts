@@ -22,6 +22,7 @@ const good: MachineFacts = {
   bridgeNetfilter: true,
   tun: "open",
   cgroups: "v2",
+  crun: undefined,
   openFiles: 1048576,
   tools: { folder: "/cache", there: true, missing: [] },
   apt: true,
@@ -86,6 +87,11 @@ describe("doctor", () => {
     const result = finding(changes, id);
     expect(result).toMatchObject({ verdict, costs: expect.stringMatching(/./) });
     expect(result?.mend ?? "").toMatch(mend);
+  });
+
+  it("does without crun, and says how it comes", () => {
+    expect(finding({}, "crun")).toMatchObject({ verdict: "ok", says: expect.stringContaining("apt-get install crun") });
+    expect(finding({ crun: "/usr/bin/crun" }, "crun")?.says).toBe("pods can run by crun (/usr/bin/crun)");
   });
 
   it("asks root for no subordinate ids", () => {

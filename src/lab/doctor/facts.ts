@@ -38,6 +38,8 @@ export interface MachineFacts {
   /** Can this user open /dev/net/tun? "absent" where there is none. */
   readonly tun: "open" | "closed" | "absent";
   readonly cgroups: "v2" | "hybrid" | "v1" | "none";
+  /** Where machines find crun, the second container runtime; undefined when it is not there. */
+  readonly crun: string | undefined;
   /** Hard limit of open files of this process. */
   readonly openFiles: number;
   /** Folder of the machines' tools, and the programs that neither it nor the host has. */

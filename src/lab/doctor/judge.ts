@@ -131,6 +131,12 @@ function cgroups(facts: MachineFacts): Finding {
   return { id: "cgroups", verdict: "warn", says, costs, ...(facts.cgroups === "none" ? {} : { mend }) };
 }
 
+/** Nobody needs it who does not ask for it: to be without is as it should be. */
+function crun({ crun: path }: MachineFacts): Finding {
+  if (path !== undefined) return ok("crun", `pods can run by crun (${path})`);
+  return ok("crun", "no crun, which is only needed for pods that ask for it: sudo apt-get install crun");
+}
+
 function openFiles(facts: MachineFacts): Finding {
   if (facts.openFiles >= filesWanted) return ok("open-files", `${facts.openFiles} open files`);
   const says = `at most ${facts.openFiles} open files`;
@@ -167,6 +173,7 @@ export function judge(facts: MachineFacts): Finding[] {
     tools(facts),
     cgroups(facts),
     tun(facts),
+    crun(facts),
     openFiles(facts),
   ];
 }

@@ -168,6 +168,7 @@ export async function probeMachine(tools: string): Promise<MachineFacts> {
     bridgeNetfilter: existsSync("/proc/sys/net/bridge/bridge-nf-call-iptables"),
     tun: tunMode(),
     cgroups: cgroupVersion(),
+    crun: found("crun", ["/"]),
     openFiles: openFileLimit(),
     tools: {
       folder: tools,

@@ -53,6 +53,12 @@ function program(): Command {
       ]),
     )
     .option("--pods <n>", "start this many additional echo pods", integer)
+    .addOption(
+      new Option("--runtime <name>", "what starts containers, unless a pod's RuntimeClass says it").choices([
+        "podwire",
+        "crun",
+      ]),
+    )
     .option("--api-port <port>", "port of the API server, at the cluster's own 127.x.y.1", integer)
     .option("--ingress-port <port>", "port of the ingress on 127.0.0.1", integer)
     .option("--data-dir <folder>", "keep the cluster in this folder beyond its end; up again with it goes on")

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { PodwireError } from "#base/errors.ts";
-import { endWithParent } from "#kernel/process/index.ts";
+import { endWithParent, findProgram } from "#kernel/process/index.ts";
 import {
   type ClusterConfig,
   type ClusterInput,
@@ -29,6 +29,7 @@ export interface UpFlags {
   readonly example?: "online-store" | "none";
   readonly outside?: "on" | "off";
   readonly pods?: number;
+  readonly runtime?: "podwire" | "crun";
   readonly apiPort?: number;
   readonly ingressPort?: number;
   readonly dataDir?: string;
@@ -66,6 +67,19 @@ function readConfig({ dataDir, ...flags }: UpFlags): Wanted {
   }
 }
 
+/** @throws PodwireError "NoRuntime" when machines, which see this host's programs, would not find crun */
+function checkRuntime({ runtime }: ClusterConfig): void {
+  if (runtime !== "crun") return;
+  try {
+    findProgram("crun", { root: "", cwd: "/", path: undefined });
+  } catch {
+    throw new PodwireError(
+      "NoRuntime",
+      "runtime crun: there is no crun on this machine; install it by: apt-get install crun",
+    );
+  }
+}
+
 /** The moment from which durations count, on performance.now()'s clock: the launcher's start when it told. */
 function startOfCommand(): number {
   const told = Number(process.env["PODWIRE_STARTED_AT"]);
@@ -84,6 +98,7 @@ function followNpm(): void {
 /** Brings a cluster up, stays until a signal, takes it down. @returns the exit code */
 export async function runUp(flags: UpFlags): Promise<number> {
   const { config, kept } = readConfig(flags);
+  checkRuntime(config);
   const startedAt = startOfCommand();
   const cluster = new Cluster({ config, installation: installation(), startedAt, ...(kept ? { kept } : {}) });
   const progress = new Progress(process.stdout, stepsOf(config, kept?.resumed ?? false));

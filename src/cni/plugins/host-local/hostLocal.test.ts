@@ -37,6 +37,19 @@ const addressOf = async (id: string, ipam: JsonObject = small, extra: Partial<Pl
 const files = () => readdirSync(join(dataDir, "mynet")).sort();
 
 describe("N07 host-local (part: not DHCP)", () => {
+  it("frees no address that another program has given to somebody else meanwhile, and finds what it wrote", async () => {
+    expect(await addressOf("a")).toBe("10.22.0.2/29");
+    expect(await addressOf("b")).toBe("10.22.0.3/29");
+    // Another program works on the same directory: a's address is c's now.
+    writeFileSync(join(dataDir, "mynet", "10.22.0.2"), "c\r\neth0");
+    await plugin.del(call("a", small));
+    expect(files()).toContain("10.22.0.2");
+    await expect(plugin.check(call("c", small))).resolves.toBeUndefined();
+    await plugin.del(call("c", small));
+    expect(files()).not.toContain("10.22.0.2");
+    expect(files()).toContain("10.22.0.3");
+  });
+
   it("keeps a file per address, as the reference plugin does", async () => {
     const result = await plugin.add(call("c1", { ...small, routes: [{ dst: "0.0.0.0/0" }] }));
     expect(result).toEqual({

@@ -14,9 +14,15 @@ const DATA_DIR = "/var/lib/cni/networks";
  * Configuration: `ranges` or `subnet`, `rangeStart`, `rangeEnd`, `gateway`; `routes`, `dataDir`, `resolvConf`.
  */
 export function hostLocalPlugin(deps: Pick<PluginDeps, "lock">): CniPlugin {
+  /** What this process has read of each directory. */
+  const known = new Map<string, Map<string, Owner>>();
   const withStore = async <T>(call: PluginCall, work: (store: AddressStore, ipam: JsonObject) => T): Promise<T> => {
     const ipam = ipamSection(call);
-    const store = new AddressStore(typeof ipam.dataDir === "string" ? ipam.dataDir : DATA_DIR, call.networkName);
+    const dataDir = typeof ipam.dataDir === "string" ? ipam.dataDir : DATA_DIR;
+    const key = JSON.stringify([dataDir, call.networkName]);
+    const owners = known.get(key) ?? new Map<string, Owner>();
+    known.set(key, owners);
+    const store = new AddressStore(dataDir, call.networkName, owners);
     const release = await deps.lock(store.lockFile);
     try {
       return work(store, ipam);
@@ -28,7 +34,7 @@ export function hostLocalPlugin(deps: Pick<PluginDeps, "lock">): CniPlugin {
     add: (call) => withStore(call, (store, ipam) => add(call, store, ipam)),
     del: (call) =>
       withStore(call, (store) => {
-        for (const ip of store.addressesOf(ownerOf(call))) store.release(ip);
+        for (const ip of store.heldBy(ownerOf(call))) store.release(ip);
       }),
     check: (call) => withStore(call, (store) => check(call, store)),
     status: (call) => withStore(call, (store, ipam) => status(store, ipam)),
@@ -125,7 +131,7 @@ function requestedAddresses(call: PluginCall, ipam: JsonObject): Ip[] {
 }
 
 function check(call: PluginCall, store: AddressStore): void {
-  if (store.addressesOf(ownerOf(call)).length > 0) return;
+  if (store.heldBy(ownerOf(call)).length > 0) return;
   throw new CniError(
     CNI_ERROR.UNKNOWN_CONTAINER,
     `host-local: failed to find address added by container ${call.containerId}`,

@@ -26,9 +26,12 @@ export interface Owner {
  */
 export class AddressStore {
   readonly directory: string;
+  readonly #known: Map<string, Owner>;
 
-  constructor(dataDir: string, network: string) {
+  /** @param known owners by file name as this process has read them before, kept by the caller */
+  constructor(dataDir: string, network: string, known = new Map<string, Owner>()) {
     this.directory = join(dataDir, network);
+    this.#known = known;
     mkdirSync(this.directory, { recursive: true, mode: 0o755 });
   }
 
@@ -63,19 +66,45 @@ export class AddressStore {
 
   /** All addresses in use with their owners. Files written by old versions have no interface: "". */
   entries(): { readonly ip: Ip; readonly owner: Owner }[] {
-    return readdirSync(this.directory).flatMap((name) => {
-      const ip = tryParseIp(name);
-      if (!ip) return [];
-      const [containerId = "", ifName = ""] = this.#read(name).trim().split(separator);
-      return [{ ip, owner: { containerId: containerId.trim(), ifName: ifName.trim() } }];
-    });
+    this.#known.clear();
+    return this.#lookedUp();
   }
 
   /** Addresses of a container's interface. */
   addressesOf(owner: Owner): Ip[] {
-    return this.entries()
-      .filter((entry) => owns(entry.owner, owner))
-      .map((entry) => entry.ip);
+    const isOwn = (entry: { readonly owner: Owner }): boolean => owns(entry.owner, owner);
+    const ips = (entries: readonly { readonly ip: Ip }[]): Ip[] => entries.map((entry) => entry.ip);
+    const found = this.#lookedUp().filter(isOwn);
+    // Somebody else may have given an address away and taken it again between two looks: what is found is read anew.
+    if (found.every(({ ip }) => owns(this.#ownerIn(formatIp(ip)), owner))) return ips(found);
+    return ips(this.entries().filter(isOwn));
+  }
+
+  /** As addressesOf(), for who expects some: none is believed only of the files themselves. */
+  heldBy(owner: Owner): Ip[] {
+    const found = this.addressesOf(owner);
+    if (found.length > 0) return found;
+    this.#known.clear();
+    return this.addressesOf(owner);
+  }
+
+  /** All addresses with owners that are known, or read now. Reading all of them each time made a pod cost as many. */
+  #lookedUp(): { readonly ip: Ip; readonly owner: Owner }[] {
+    const names = readdirSync(this.directory);
+    const present = new Set(names);
+    for (const name of this.#known.keys()) if (!present.has(name)) this.#known.delete(name);
+    return names.flatMap((name) => {
+      const ip = tryParseIp(name);
+      if (!ip) return [];
+      const owner = this.#known.get(name) ?? this.#ownerIn(name);
+      this.#known.set(name, owner);
+      return [{ ip, owner }];
+    });
+  }
+
+  #ownerIn(name: string): Owner {
+    const [containerId = "", ifName = ""] = this.#read(name).trim().split(separator);
+    return { containerId: containerId.trim(), ifName: ifName.trim() };
   }
 
   /** Whether the address is in use. A quick look without reading who has it. */
