@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { V1CronJob, V1Job } from "@kubernetes/client-node";
-import { equalJson } from "../object.ts";
+import { equalJson } from "#base/json.ts";
 import { validateCompletions, validateCronJob, validateJob, validateOwnSelector } from "./batch-validate.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";

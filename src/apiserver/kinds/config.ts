@@ -1,7 +1,8 @@
 import type { V1ConfigMap, V1Secret, V1ServiceAccount } from "@kubernetes/client-node";
 import { errorMessage } from "#base/errors.ts";
+import { equalJson } from "#base/json.ts";
 import type { FieldErrors } from "../errors.ts";
-import { equalJson, type StoredObject } from "../object.ts";
+import type { StoredObject } from "../object.ts";
 import { readJson } from "../rest/go-json.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";

@@ -1,6 +1,6 @@
 import type { V1DaemonSet } from "@kubernetes/client-node";
+import { equalJson } from "#base/json.ts";
 import type { FieldErrors } from "../errors.ts";
-import { equalJson } from "../object.ts";
 import { nonNegative } from "./checks.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";

@@ -1,5 +1,5 @@
 import type { V1Node } from "@kubernetes/client-node";
-import { equalJson } from "../object.ts";
+import { equalJson } from "#base/json.ts";
 import { badCidr, isCidr } from "./cidr.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";

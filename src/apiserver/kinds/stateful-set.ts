@@ -1,6 +1,6 @@
 import type { V1ControllerRevision, V1StatefulSet } from "@kubernetes/client-node";
+import { equalJson } from "#base/json.ts";
 import type { FieldErrors } from "../errors.ts";
-import { equalJson } from "../object.ts";
 import { form, nonNegative, oneOf } from "./checks.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";

@@ -8,8 +8,9 @@ import {
   referenceTo,
   resources,
 } from "#api/index.ts";
+import { equalJson } from "#base/json.ts";
 import type { ControllerContext } from "../context.ts";
-import { controllerOf, jsonEqual } from "../objects.ts";
+import { controllerOf } from "../objects.ts";
 import { PodControl, settleAll } from "../podcontrol.ts";
 import { podIndexValues } from "../replicaset/controller.ts";
 import { type JobPlan, planJob } from "./plan.ts";
@@ -150,7 +151,7 @@ class JobRunner {
   /** Undefined when the Job is gone. */
   async #write(job: Job, status: JobStatus): Promise<Job | undefined> {
     const jobs = this.#context.informer(resources.jobs);
-    if (jsonEqual(job.status, status)) return job;
+    if (equalJson(job.status, status)) return job;
     try {
       const written = await this.#context.client.update(resources.jobs, { ...job, status }, { subresource: "status" });
       jobs.assume(written);

@@ -1,6 +1,7 @@
 import { isConflict, isNotFound, keyOf, type Pod, referenceTo, resources } from "#api/index.ts";
+import { equalJson } from "#base/json.ts";
 import type { ControllerContext } from "../context.ts";
-import { isPodTerminal, jsonEqual, setCondition } from "../objects.ts";
+import { isPodTerminal, setCondition } from "../objects.ts";
 import { graceMs, taintedSince } from "./eviction.ts";
 
 const component = "taint-eviction-controller";
@@ -47,14 +48,14 @@ export function taintEvictionController(context: ControllerContext): void {
   });
 
   nodes.onChange(({ type, object, old }) => {
-    if (type === "MODIFIED" && jsonEqual(object.spec?.taints, old?.spec?.taints)) return;
+    if (type === "MODIFIED" && equalJson(object.spec?.taints, old?.spec?.taints)) return;
     const tainted = (one: typeof object | undefined) => one?.spec?.taints?.some(({ effect }) => effect === "NoExecute");
     if (!tainted(object) && !tainted(old)) return;
     for (const pod of podsOn.get(object.metadata.name)) queue.add(keyOf(pod));
   });
   pods.onChange(({ object, old }) => {
     const placed = object.spec.nodeName !== old?.spec.nodeName;
-    if (placed || !jsonEqual(object.spec.tolerations, old?.spec.tolerations)) queue.add(keyOf(object));
+    if (placed || !equalJson(object.spec.tolerations, old?.spec.tolerations)) queue.add(keyOf(object));
   });
 }
 
