@@ -161,3 +161,16 @@ describe("U01 numbers in a status, with upstream's words (part: those of workloa
     expect((await write(1)).body.message).toContain("status.collisionCount: Invalid value: 1: cannot be decremented");
   });
 });
+
+describe("U01 a namespace that is being deleted (part: how it looks)", () => {
+  it("has a time of deletion, which a second delete leaves alone, and no grace", async () => {
+    const path = "/api/v1/namespaces";
+    await ask(local.api, "POST", path, { apiVersion: "v1", kind: "Namespace", metadata: { name: "going" } });
+    const first = await ask(local.api, "DELETE", `${path}/going`);
+    const { deletionTimestamp, deletionGracePeriodSeconds } = first.body.metadata;
+    expect([typeof deletionTimestamp, deletionGracePeriodSeconds]).toEqual(["string", undefined]);
+    expect(first.body.status).toMatchObject({ phase: "Terminating" });
+    const second = await ask(local.api, "DELETE", `${path}/going`);
+    expect(second.body.metadata.resourceVersion).toBe(first.body.metadata.resourceVersion);
+  });
+});

@@ -150,7 +150,7 @@ export class Objects {
     setPropagation(object, options);
     const grace = kind.deletion.gracePeriod?.(old, options.gracePeriodSeconds) ?? 0;
     const before = old.metadata.deletionGracePeriodSeconds;
-    const shorter = before === undefined || grace < before;
+    const shorter = before !== undefined && grace < before;
     if (old.metadata.deletionTimestamp === undefined || shorter)
       beginDeletion(kind, object, before === undefined ? grace : Math.min(grace, before));
     const gone = isGone(kind, object);

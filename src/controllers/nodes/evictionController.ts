@@ -11,7 +11,6 @@ export function taintEvictionController(context: ControllerContext): void {
   const nodes = context.informer(resources.nodes);
   const pods = context.informer(resources.pods);
   const podsOn = pods.index(({ spec }) => [spec.nodeName ?? ""]);
-  const recorder = context.recorder(component);
   /** Pods that will have to go, with the time since when they are affected, by this process's clock. */
   const affected = new Map<string, { readonly uid: string | undefined; readonly since: number }>();
 
@@ -26,13 +25,7 @@ export function taintEvictionController(context: ControllerContext): void {
       const grace = graceMs(taints, pod.spec.tolerations);
       const now = context.now().getTime();
       if (grace === undefined) {
-        if (affected.delete(key))
-          recorder.event(
-            referenceTo(resources.pods, pod),
-            "Normal",
-            "TaintManagerEviction",
-            `Cancelling deletion of Pod ${key}`,
-          );
+        if (affected.delete(key)) tell(context, pod, `Cancelling deletion of Pod ${key}`);
         return;
       }
       let present = affected.get(key);
@@ -59,6 +52,10 @@ export function taintEvictionController(context: ControllerContext): void {
   });
 }
 
+function tell(context: ControllerContext, pod: Pod, message: string): void {
+  context.recorder(component).event(referenceTo(resources.pods, pod), "Normal", "TaintManagerEviction", message);
+}
+
 /** Says why on the pod, then deletes it; the node's kubelet ends it, now or when it returns. */
 async function evict(context: ControllerContext, key: string, pod: Pod): Promise<void> {
   const { name, namespace, uid } = pod.metadata;
@@ -68,14 +65,13 @@ async function evict(context: ControllerContext, key: string, pod: Pod): Promise
     reason: "DeletionByTaintManager",
     message: "Taint manager: deleting due to NoExecute taint",
   } as const;
-  const about = referenceTo(resources.pods, pod);
   context.metrics
     .counter(
       "taint_eviction_controller_pod_deletions_total",
       "Total number of Pods deleted by TaintEvictionController since its start.",
     )
     .inc();
-  context.recorder(component).event(about, "Normal", "TaintManagerEviction", `Marking for deletion Pod ${key}`);
+  tell(context, pod, `Marking for deletion Pod ${key}`);
   const pods = context.informer(resources.pods);
   const { conditions = [] } = pod.status ?? {};
   const { resourceVersion } = pod.metadata;
