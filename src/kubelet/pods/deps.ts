@@ -1,5 +1,6 @@
 import type { ConfigMap, EventRecorder, Pod, RuntimeClass, Secret, Service } from "#api/index.ts";
 import type { Logger } from "#base/log.ts";
+import type { NodeCgroups } from "../cgroups/index.ts";
 import type { ImageSource } from "../images/index.ts";
 import type { LogFolders } from "../logs/index.ts";
 import type { ProcessRuntime, RuntimeName } from "../runtime/index.ts";
@@ -64,6 +65,8 @@ export interface PodDeps {
   readonly runtime: ProcessRuntime;
   /** What starts the containers of pods that name no RuntimeClass. */
   readonly defaultRuntime: RuntimeName;
+  /** Where limits bind; absent: nothing is bounded. */
+  readonly cgroups?: NodeCgroups;
   readonly images: ImageSource;
   readonly network: PodNetwork;
   readonly servers: PodServers;
