@@ -90,6 +90,12 @@ export function localTraffic(config: ProxyConfig, podCidrs: readonly string[]): 
   }
 }
 
+/** Finds what cannot be before anything is started. @throws ProxyConfigError */
+export function checkConfig(config: ProxyConfig): void {
+  modeOf(config);
+  localTraffic(config, []);
+}
+
 function named(config: ProxyConfig, path: "detectLocal.bridgeInterface" | "detectLocal.interfaceNamePrefix"): string {
   const value = config[path];
   if (value !== "") return value;
