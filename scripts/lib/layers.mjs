@@ -33,6 +33,7 @@ const guarded = new Map([
       "src/lab/doctor/probe.ts", // asks this machine's programs what it can do
       "src/lab/parent/", // the engine, and what is asked of it
       "src/lab/stage/", // newuidmap and the engine's first process, before there is a namespace to work in
+      "src/services/backends/iptables/programs.ts", // iptables-restore and its kin
       "src/run/execute.ts", // ip, iptables and sysctl, typed as --explain says
       "src/programs/agnhost/", // a pod's program that runs what it is asked to
       "src/programs/run/detached.ts", // the process that keeps a container when nobody is attached

@@ -89,13 +89,11 @@ describe("the service proxy", () => {
     await proxy.synced;
     put(api, slice("a", ["10.244.1.2", "10.244.1.4"]));
     await expect.poll(() => nft.committed.length).toBe(2);
-    expect(nft.committed[1]?.toString().trim().split("\n")).toEqual(
-      [
-        "add element ip podwire-services hairpin { 10.244.1.4 . 10.244.1.4 }",
-        "delete element ip podwire-services endpoints { 10.96.0.1 . tcp . 80 . 1 }",
-        "add element ip podwire-services endpoints { 10.96.0.1 . tcp . 80 . 1 : 10.244.1.4 . 8080 }",
-      ].toSorted((x, y) => Number(x.includes("hairpin")) - Number(y.includes("hairpin"))),
-    );
+    expect(nft.committed[1]?.toString().trim().split("\n")).toEqual([
+      "add element ip podwire-services hairpin { 10.244.1.4 . 10.244.1.4 }",
+      "delete element ip podwire-services endpoints { 10.96.0.1 . tcp . 80 . 1 }",
+      "add element ip podwire-services endpoints { 10.96.0.1 . tcp . 80 . 1 : 10.244.1.4 . 8080 }",
+    ]);
   });
 
   it("keeps to the order of new endpoints, the Service's entry, removals", async () => {
@@ -146,6 +144,31 @@ describe("the service proxy", () => {
     await nft.commit(new Transaction().deleteTable({ family: "ip", name: SERVICES_TABLE }));
     put(api, slice("web", ["10.244.1.2"]));
     await expect.poll(async () => (await contents(nft)).join("\n"), { timeout: 3000 }).toContain("goto cluster-1");
+  });
+
+  it("puts right what somebody else changed, without being asked to do anything", async () => {
+    const api = new FakeApi();
+    const nft = new FakeNftables();
+    const lines: string[] = [];
+    put(api, service("web", { clusterIP: "10.96.0.1" }));
+    put(api, slice("web", ["10.244.1.2"]));
+    await start(api, nft, lines).synced;
+    const before = await contents(nft);
+    const table = { family: "ip", name: SERVICES_TABLE } as const;
+    await nft.commitAsOther(new Transaction().deleteTable(table).addTable(table).addChain({ table, name: "stranger" }));
+    await expect.poll(() => contents(nft)).toEqual(before);
+    expect(lines.join("")).toContain("Somebody else changed the rules");
+  });
+
+  it("a change of another's table is none of its business", async () => {
+    const api = new FakeApi();
+    const nft = new FakeNftables();
+    const lines: string[] = [];
+    const proxy = start(api, nft, lines);
+    await proxy.synced;
+    await nft.commitAsOther(new Transaction().addTable({ family: "ip", name: "kube-proxy" }));
+    await proxy.settled();
+    expect(lines.join("")).not.toContain("Somebody else");
   });
 
   it("ends in the same rules by every path", async () => {

@@ -7,6 +7,8 @@ import { type BuiltImage, buildImage, folder, writeLayout } from "#test/support/
 import { findRegistry, Registry } from "#test/support/images/registry.ts";
 import { shellLayer } from "#test/support/images/shell.ts";
 import { makeStaging, type Staging } from "#test/support/staging.ts";
+import { clusterStage } from "#test/support/transcript/clusterStage.ts";
+import { pagesOf, playPage } from "#test/support/transcript/suite.ts";
 import { people, type User } from "#test/support/user.ts";
 
 /** A web server that is told apart from anything of this machine: its own shell, user, page and signal. */
@@ -112,6 +114,7 @@ describe("U02 images without Docker", skip, () => {
         new RegExp(`^${registry.host}/web@sha256:[0-9a-f]{64}$`),
       );
       expect(await cluster.ok("logs", "web")).toBe("serving\n");
+      // A runtime lists the primary group among the supplementary ones (containerd, ensureAdditionalGids).
       expect((await cluster.inPod("web", "id; pwd; echo $GREETING; wget -qO- localhost:8080")).stdout).toBe(
         "uid=101(web) gid=102(web) groups=102(web),200(extra)\n/www\nhello\nfrom an image\n",
       );
@@ -299,6 +302,13 @@ describe("U02 images without Docker", skip, () => {
         )
         .toContain('exec: \\"nothere\\": executable file not found in $PATH');
     });
+
+    for (const page of pagesOf("images"))
+      describe(`${page.name}: ${page.title}`, () =>
+        playPage(page, async () => {
+          const { kubeconfig } = await cluster.status();
+          return clusterStage(kubeconfig, cluster.temporary, { registry: registry.host });
+        }));
 
     test("loaded from a file, removed, and pruned with what belongs to the cluster's ids", async () => {
       const layout = join(staging.directory, "layout");

@@ -1,4 +1,5 @@
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { Client, type EndpointSlice, type Service } from "#api/index.ts";
@@ -18,7 +19,19 @@ import {
 } from "#kernel/namespaces/index.ts";
 import { type Operation, openRtnetlink } from "#kernel/netlink/index.ts";
 import { type Nftables, openNftables } from "#kernel/nft/index.ts";
-import { nftablesBackend, type ServiceProxy, startServiceProxy } from "#services/index.ts";
+import {
+  nftablesBackend,
+  type ServiceBackend,
+  type ServiceProxy,
+  startServiceProxy,
+  type TrafficSettings,
+} from "#services/index.ts";
+
+/** How the lab's node tells pods' traffic. */
+export const traffic: TrafficSettings = {
+  nodeName: "node01",
+  localTraffic: { kind: "cidrs", cidrs: [parseCidr("10.244.0.0/16"), parseCidr("fd00:10:244::/48")] },
+};
 
 /**
  * One node with two pods on a bridge, and a machine outside:
@@ -27,7 +40,8 @@ import { nftablesBackend, type ServiceProxy, startServiceProxy } from "#services
  * pod1 10.244.1.2 ─┐
  * pod2 10.244.1.3 ─┴─ cni0 10.244.1.1 [node01] eth0 192.168.1.11 ── 192.168.1.1 outside
  * ```
- * with IPv6 beside it (fd00:10:244:1::/64, fd00:192:168:1::/64). "Outside" also holds 10.244.2.2, a pod of another node.
+ * with IPv6 beside it (fd00:10:244:1::/64, fd00:192:168:1::/64). "Outside" also holds 10.244.2.2 and fd00:10:244:2::2, a
+ * pod of another node.
  */
 export class ServicesLab {
   readonly node = newNetns();
@@ -38,13 +52,15 @@ export class ServicesLab {
   readonly nft: Nftables;
   readonly #conntrack = inNetns(this.node, openConntrack);
   readonly #open: { close: () => void }[] = [this.#conntrack];
+  /** Where NodePorts answer; undefined: at the node's addresses. For proxies started after this. */
+  nodePortAddresses: readonly string[] | undefined;
   #proxy: ServiceProxy | undefined;
 
   static async start(): Promise<ServicesLab> {
     await warmThreadPool();
     const lab = new ServicesLab();
     await addressesAnswer(lab.node, ["fd00:10:244:1::1", "fd00:192:168:1::11"]);
-    await addressesAnswer(lab.outside, ["fd00:192:168:1::1"]);
+    await addressesAnswer(lab.outside, ["fd00:192:168:1::1", "fd00:10:244:2::2"]);
     await addressesAnswer(lab.pod1, ["fd00:10:244:1::2"]);
     await addressesAnswer(lab.pod2, ["fd00:10:244:1::3"]);
     return lab;
@@ -59,6 +75,11 @@ export class ServicesLab {
       "net.ipv6.conf.all.forwarding": "1",
       // A link-local address that is still tentative asks for no neighbours: the first seconds would drop packets.
       "net.ipv6.conf.default.accept_dad": "0",
+      // Many are refused at once, and nobody is sent a better way.
+      "net.ipv4.icmp_ratelimit": "0",
+      "net.ipv6.icmp.ratelimit": "0",
+      "net.ipv4.conf.all.send_redirects": "0",
+      "net.ipv4.conf.default.send_redirects": "0",
       "net.bridge.bridge-nf-call-iptables": "1",
       "net.bridge.bridge-nf-call-ip6tables": "1",
     };
@@ -117,6 +138,7 @@ export class ServicesLab {
       { op: "add-address", index: index("eth0"), address: "192.168.1.11/24" },
       { op: "add-address", index: index("eth0"), address: "fd00:192:168:1::11/64" },
       { op: "add-route", dst: "10.244.2.0/24", via: "192.168.1.1", index: index("eth0") },
+      { op: "add-route", dst: "fd00:10:244:2::/64", via: "fd00:192:168:1::1", index: index("eth0") },
       // Service addresses have to have some way, as by a node's default gateway.
       { op: "add-route", dst: "0.0.0.0/0", via: "192.168.1.1", index: index("eth0") },
       { op: "add-route", dst: "::/0", via: "fd00:192:168:1::1", index: index("eth0") },
@@ -133,7 +155,7 @@ export class ServicesLab {
     ];
     host(this.pod1, ["10.244.1.2/24", "fd00:10:244:1::2/64"], gateways, [...toBridge, ...toPods.slice(2)]);
     host(this.pod2, ["10.244.1.3/24", "fd00:10:244:1::3/64"], gateways, [...toBridge, ...toPods.slice(0, 2)]);
-    const outside = ["192.168.1.1/24", "fd00:192:168:1::1/64", "10.244.2.2/32"];
+    const outside = ["192.168.1.1/24", "fd00:192:168:1::1/64", "10.244.2.2/32", "fd00:10:244:2::2/128"];
     const nodes = ["192.168.1.11", "fd00:192:168:1::11"];
     host(
       this.outside,
@@ -155,18 +177,20 @@ export class ServicesLab {
     for await (const _ of body);
   }
 
-  /** The node's proxy, running; a second call starts another one with a driver of its own, as after a restart. */
-  async startProxy(nft: Nftables = this.nft): Promise<ServiceProxy> {
+  /** Services on nftables maps in this node. */
+  nftables(nft: Nftables = this.nft, settings: Partial<TrafficSettings> = {}): ServiceBackend {
+    return nftablesBackend({ ...traffic, ...settings, nft });
+  }
+
+  /** The node's proxy, running; a second call starts another one, as after a restart. */
+  async startProxy(backend: ServiceBackend = this.nftables()): Promise<ServiceProxy> {
     const lines: string[] = [];
     this.#proxy = startServiceProxy({
       client: new Client(this.api),
       nodeName: "node01",
       nodeAddresses: [parseIp("192.168.1.11"), parseIp("fd00:192:168:1::11")],
-      backend: nftablesBackend({
-        nodeName: "node01",
-        localTraffic: { kind: "cidrs", cidrs: [parseCidr("10.244.0.0/16"), parseCidr("fd00:10:244::/48")] },
-        nft,
-      }),
+      ...(this.nodePortAddresses && { nodePortAddresses: this.nodePortAddresses.map(parseIp) }),
+      backend,
       conntrack: this.#conntrack,
       log: createLogger("proxy", { write: (line) => void lines.push(line) }),
       signal: new AbortController().signal,
@@ -188,6 +212,27 @@ export class ServicesLab {
     });
     await new Promise<void>((done) => server.listen({ fd: listenTcp(netns, address, port) }, done));
     this.#open.push(server);
+  }
+
+  /** A TCP server that gives back what it gets. */
+  async serveEcho(netns: Netns, address: string, port: number): Promise<void> {
+    const server: Server = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.pipe(socket);
+    });
+    await new Promise<void>((done) => server.listen({ fd: listenTcp(netns, address, port) }, done));
+    this.#open.push(server);
+  }
+
+  /** A connection that stays: sends a text, and gives what comes back. */
+  async connect(netns: Netns, address: string, port: number): Promise<(text: string) => Promise<string>> {
+    const socket = connectTcp(netns, address, port);
+    this.#open.push({ close: () => socket.destroy() });
+    return async (text) => {
+      socket.write(text);
+      const [data] = (await once(socket, "data", { signal: AbortSignal.timeout(10_000) })) as [Buffer];
+      return data.toString();
+    };
   }
 
   /** A UDP server that answers with its name and the client's address. */
@@ -251,6 +296,30 @@ export function ask(netns: Netns, address: string, port: number, waitMs = 5000):
   });
 }
 
+/** What a UDP server answers, the errno of a failure (of an ICMP error too), or ETIMEDOUT. */
+export async function askUdp(netns: Netns, address: string, port: number, waitMs = 5000): Promise<string> {
+  const isV6 = address.includes(":");
+  const socket = createSocket(isV6 ? "udp6" : "udp4");
+  await new Promise<void>((done) => socket.bind({ fd: udpSocket(netns, isV6 ? "::" : "0.0.0.0", 0) }, done));
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => finish("ETIMEDOUT"), waitMs);
+    const finish = (result: string) => {
+      clearTimeout(timer);
+      socket.close();
+      resolve(result);
+    };
+    socket.once("message", (data) => finish(data.toString()));
+    socket.once("error", (error: NodeJS.ErrnoException) => finish(error.code ?? error.message));
+    socket.connect(port, address, () => {
+      try {
+        socket.send("hello");
+      } catch (error) {
+        finish((error as NodeJS.ErrnoException).code ?? String(error));
+      }
+    });
+  });
+}
+
 /** A new IPv6 address is made local by a worker of the kernel, some milliseconds later (RTF_LOCAL is 0x80000000). */
 async function addressesAnswer(netns: Netns, addresses: readonly string[]): Promise<void> {
   const wanted = addresses.map((address) => Buffer.from(parseIp(address).bytes).toString("hex"));
@@ -266,6 +335,8 @@ async function addressesAnswer(netns: Netns, addresses: readonly string[]): Prom
 
 function host(netns: Netns, addresses: readonly string[], gateways: readonly string[], neighbours: Operation[]): void {
   const rt = inNetns(netns, openRtnetlink);
+  // Of several addresses a client has the first one: IPv6 would take the one that is most like the destination.
+  const first = (isV6: boolean) => addresses.find((address) => address.includes(":") === isV6)?.split("/")[0] ?? "";
   rt.apply([
     { op: "set-link", index: 1, up: true },
     { op: "set-link", index: 2, up: true },
@@ -275,6 +346,7 @@ function host(netns: Netns, addresses: readonly string[], gateways: readonly str
       dst: via.includes(":") ? "::/0" : "0.0.0.0/0",
       via,
       index: 2,
+      source: first(via.includes(":")),
     })),
     ...neighbours,
   ]);

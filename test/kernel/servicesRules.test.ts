@@ -111,7 +111,7 @@ describe("services in the kernel (part: origins, restart, leftovers)", () => {
     const before = await states(lab.nft);
     await first.stop();
     const nft = lab.openNft();
-    const second = await lab.startProxy(nft);
+    const second = await lab.startProxy(lab.nftables(nft));
     await second.settled();
     expect(await states(nft)).toEqual(before);
     const rule = before[0]?.rules.get("services")?.[0];
@@ -135,7 +135,7 @@ describe("services in the kernel (part: origins, restart, leftovers)", () => {
     );
     await lab.delete(service("svc-1", {}));
     const nft = lab.openNft();
-    await lab.startProxy(nft);
+    await lab.startProxy(lab.nftables(nft));
     const [after] = await states(nft);
     expect(after?.chains.map(({ name }) => name)).not.toContain("stranger");
     expect(after?.rules.get("refuse")).toHaveLength(2);
@@ -158,14 +158,39 @@ describe("services in the kernel (part: origins, restart, leftovers)", () => {
     expect(await ask(lab.outside, "10.96.0.1", 80)).toBe("pod2 10.244.1.1");
   });
 
-  it("puts right what somebody else removed, when the next change fails on it", async () => {
+  it("notices what somebody else removed, and puts it right", async () => {
     await lab.serveTcp(lab.pod2, "10.244.1.3", 8080, "pod2");
-    const web = service("web", { clusterIP: "10.96.0.1" });
-    lab.put(web, slice("web", ["10.244.1.2", "10.244.1.4"]));
+    lab.put(service("web", { clusterIP: "10.96.0.1" }), slice("web", ["10.244.1.3"]));
+    putMany(lab);
+    const proxy = await lab.startProxy();
+    const before = await states(lab.nft);
+    const other = lab.openNft();
+    await other.commit(new Transaction().deleteTable(tables[0]));
+    await expect.poll(async () => (await states(lab.nft)).length, { timeout: 10_000 }).toBe(2);
+    await proxy.settled();
+    expect(await ask(lab.outside, "10.96.0.1", 80)).toBe("pod2 10.244.1.1");
+    const elements = (all: TableState[]) => all.flatMap((state) => [...state.elements.values()].flat()).length;
+    expect(elements(await states(lab.nft))).toBe(elements(before));
+  });
+
+  it("puts right what somebody else removed, when a change fails on it before it was noticed", async () => {
+    await lab.serveTcp(lab.pod2, "10.244.1.3", 8080, "pod2");
+    lab.put(service("web", { clusterIP: "10.96.0.1" }), slice("web", ["10.244.1.2", "10.244.1.4"]));
     await lab.startProxy();
-    await lab.nft.commit(new Transaction().deleteTable(tables[0]));
+    await lab.openNft().commit(new Transaction().deleteTable(tables[0]));
     lab.put(slice("web", ["10.244.1.3"]));
     await expect.poll(() => ask(lab.outside, "10.96.0.1", 80, 700)).toBe("pod2 10.244.1.1");
+  });
+
+  it("cleans up: nothing of it is left, and what is another's stays", async () => {
+    putMany(lab);
+    const backend = lab.nftables();
+    const proxy = await lab.startProxy(backend);
+    await lab.openNft().commit(new Transaction().addTable({ family: "ip", name: "other" }));
+    await proxy.stop();
+    await backend.cleanup();
+    expect((await lab.nft.listTables()).map(({ name }) => name)).toEqual(["other"]);
+    await backend.cleanup();
   });
 
   it("is listed by nft, and read back from that listing", async () => {

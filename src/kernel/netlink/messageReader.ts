@@ -5,6 +5,8 @@ export interface NetlinkMessage {
   readonly type: number;
   readonly flags: number;
   readonly sequence: number;
+  /** Netlink port of whom it is owed to: in a notification who made the change, in an answer who asked. */
+  readonly port: number;
   readonly payload: Buffer;
 }
 
@@ -24,6 +26,7 @@ export function parseMessages(buffer: Buffer): NetlinkMessage[] {
       type: buffer.readUInt16LE(at + 4),
       flags: buffer.readUInt16LE(at + 6),
       sequence: buffer.readUInt32LE(at + 8),
+      port: buffer.readUInt32LE(at + 12),
       payload: buffer.subarray(at + 16, at + length),
     });
     at += (length + 3) & ~3;

@@ -99,6 +99,25 @@ export class NetlinkSocket {
   }
 
   /**
+   * Notifications that have come, for a socket that has joined a group; undefined when none is waiting.
+   * @throws SysError ENOBUFS when some were lost
+   */
+  receive(): NetlinkMessage[] | undefined {
+    const buffer = this.#receive();
+    return buffer && parseMessages(buffer);
+  }
+
+  /** The netlink port of this socket. */
+  get port(): number {
+    // struct sockaddr_nl: u16 family, u16 0, u32 port, u32 groups.
+    const address = Buffer.alloc(12);
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(address.length);
+    check(libc.getsockname(this.fd, address, length), "getsockname", `netlink ${this.#protocol}`);
+    return address.readUInt32LE(4);
+  }
+
+  /**
    * As dump(), of a request whose header's fields the kernel is to heed as a filter; else it reads none of them
    * (NETLINK_GET_STRICT_CHK, Linux 4.20).
    */

@@ -21,6 +21,8 @@ export const NFT_MSG = {
   NEWSETELEM: type(12),
   GETSETELEM: type(13),
   DELSETELEM: type(14),
+  NEWGEN: type(15),
+  GETGEN: type(16),
 } as const;
 
 /** Brackets of a batch; res_id names the subsystem. */
@@ -84,6 +86,9 @@ export const ELEMENT = {
   TIMEOUT: 4,
   USERDATA: 6,
 } as const;
+
+/** NFTA_GEN_*. */
+export const GENERATION = { ID: 1 } as const;
 
 /** NFTA_LIST_ELEM, NFTA_EXPR_*, NFTA_DATA_*, NFTA_VERDICT_*. */
 export const LIST_ELEM = 1;

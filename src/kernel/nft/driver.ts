@@ -22,6 +22,12 @@ export interface Nftables {
   adoptRules(rules: readonly Rule[]): void;
   /** Tells the index about elements that were in the kernel before this process. */
   adoptElements(set: NftSet, elements: readonly Element[]): void;
-  /** Releases the socket. The rules stay. */
+  /**
+   * Calls back, a moment later, when somebody else has changed a table: undefined when it cannot be told which one.
+   * What goes through this driver is not reported.
+   * @returns ends it
+   */
+  onForeignChange(listener: (table: Table | undefined) => void): () => void;
+  /** Releases the sockets. The rules stay. */
   close(): void;
 }

@@ -1,26 +1,30 @@
 import type { Nftables } from "./driver.ts";
 import { NftError } from "./errors.ts";
 import {
+  copy,
+  type FakeTable,
+  plainData,
+  refuse,
+  setOf,
+  tableOf,
+  targetOf,
+  withoutOrigin,
+  withPolicy,
+} from "./fakeTables.ts";
+import {
   type Chain,
   type Element,
   keyText,
   type NftSet,
   partTypes,
   type Rule,
-  type Statement,
   sameElement,
   type Table,
   type TableState,
 } from "./model.ts";
 import { OriginRecorder } from "./originIndex.ts";
-import { elementKeyText, tableText } from "./text.ts";
-import { type Operation, operationText, type Transaction } from "./transaction.ts";
-
-interface FakeTable {
-  readonly table: Table;
-  readonly chains: Map<string, { chain: Chain; rules: Rule[] }>;
-  readonly sets: Map<string, { set: NftSet; elements: Map<string, Element> }>;
-}
+import { tableText } from "./text.ts";
+import type { Operation, Transaction } from "./transaction.ts";
 
 /**
  * nftables in memory, refusing what the kernel refuses: missing or used objects, an element with other data.
@@ -33,6 +37,7 @@ export class FakeNftables implements Nftables {
   #tables = new Map<string, FakeTable>();
   #handle = 0n;
   #failures: NftError[] = [];
+  readonly #listeners = new Set<(table: Table | undefined) => void>();
 
   /** Lets the next commit fail and leave everything as it was. */
   failNext(code: string, reason = ""): void {
@@ -95,6 +100,18 @@ export class FakeNftables implements Nftables {
 
   adoptElements(set: NftSet, elements: readonly Element[]): void {
     this.origins.adoptElements(set, elements);
+  }
+
+  onForeignChange(listener: (table: Table | undefined) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Somebody else's change. */
+  async commitAsOther(transaction: Transaction): Promise<void> {
+    await this.commit(transaction);
+    for (const operation of transaction.operations)
+      for (const listener of this.#listeners) listener(tableOf(operation));
   }
 
   close(): void {}
@@ -230,71 +247,4 @@ export class FakeNftables implements Nftables {
     }
     return false;
   }
-}
-
-function copy(tables: ReadonlyMap<string, FakeTable>): Map<string, FakeTable> {
-  return new Map(
-    [...tables].map(([name, { table, chains, sets }]) => [
-      name,
-      {
-        table,
-        chains: new Map([...chains].map(([key, { chain, rules }]) => [key, { chain, rules: [...rules] }])),
-        sets: new Map([...sets].map(([key, { set, elements }]) => [key, { set, elements: new Map(elements) }])),
-      },
-    ]),
-  );
-}
-
-function plainData(set: NftSet): Pick<NftSet, "data"> {
-  if (set.data === undefined) return {};
-  return { data: set.data === "verdict" ? "verdict" : partTypes(set.data) };
-}
-
-function withPolicy(chain: Chain): Chain {
-  return chain.hook
-    ? {
-        ...chain,
-        hook: { ...chain.hook, policy: chain.hook.policy ?? "accept" },
-      }
-    : chain;
-}
-
-function withoutOrigin({ origin: _, ...element }: Element): Element {
-  return element;
-}
-
-/** Name of the set that a statement uses. */
-function setOf(statement: Statement): string | undefined {
-  switch (statement.kind) {
-    case "lookup":
-    case "setOperation":
-      return statement.set;
-    case "vmap":
-      return statement.map;
-    case "nat":
-      return statement.to.kind === "map" ? statement.to.map : undefined;
-    case "assign":
-      return statement.value.kind === "map" ? statement.value.map : undefined;
-    default:
-      return undefined;
-  }
-}
-
-/** Chain that a statement jumps to. */
-function targetOf(statement: Statement): string | undefined {
-  return statement.kind === "verdict" && "chain" in statement.verdict ? statement.verdict.chain : undefined;
-}
-
-function refuse(operation: Operation, code: string, element?: Element): never {
-  const what =
-    "elements" in operation && element
-      ? `${operation.kind} ${tableText(operation.set.table)} ${operation.set.name} { ${elementKeyText(operation.set, element.key)} }`
-      : operationText(operation);
-  throw new NftError(what, {
-    code,
-    reason: "",
-    operation,
-    committedSends: 0,
-    ...(element && { element }),
-  });
 }

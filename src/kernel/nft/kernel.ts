@@ -5,8 +5,9 @@ import {
   type NetlinkMessage,
   NetlinkSocket,
   NLM_F,
+  parseAttributes,
 } from "#kernel/netlink/index.ts";
-import { ELEMENTS, NFT_MSG, RULE, SET } from "./constants.ts";
+import { ELEMENTS, GENERATION, NFT_MSG, RULE, SET } from "./constants.ts";
 import {
   messageFamily,
   readChain,
@@ -31,6 +32,7 @@ import {
 } from "./model.ts";
 import { OriginRecorder } from "./originIndex.ts";
 import { batch, cutIntoSends } from "./sends.ts";
+import { TableWatch } from "./tableWatch.ts";
 import { elementKeyText } from "./text.ts";
 import { type Operation, operationText, type Transaction } from "./transaction.ts";
 
@@ -45,6 +47,9 @@ export interface NftablesOptions {
 
 const DEFAULT_MAX_SEND_BYTES = 400_000;
 
+/** During commits larger than this nobody is told of changes: they would be told of each of ours. */
+const QUIET_BYTES = 65_536;
+
 /**
  * nftables of the network namespace that is current now (later changes of namespace do not matter).
  * @throws SysError
@@ -57,6 +62,10 @@ class KernelNftables implements Nftables {
   readonly origins = new OriginRecorder();
   readonly #socket: NetlinkSocket;
   readonly #maxSendBytes: number;
+  readonly #watch = new TableWatch({
+    generation: () => this.#generation(),
+    port: () => this.#port(),
+  });
   /** The commit in progress: commits of several sends give way to the event loop between them, not to each other. */
   #last: Promise<void> = Promise.resolve();
 
@@ -125,17 +134,41 @@ class KernelNftables implements Nftables {
     this.origins.adoptElements(set, elements);
   }
 
+  onForeignChange(listener: (table: Table | undefined) => void): () => void {
+    return this.#watch.listen(listener);
+  }
+
   close(): void {
+    this.#watch.close();
     this.#socket.close();
+  }
+
+  /** A socket has its port from its first request on. */
+  #port(): number {
+    if (this.#socket.port === 0) this.#generation();
+    return this.#socket.port;
+  }
+
+  #generation(): number {
+    const [answer] = this.#socket.request(beginMessage(new MessageWriter(64), NFT_MSG.GETGEN, 0, 0).end());
+    return answer ? (parseAttributes(answer.payload.subarray(4)).get(GENERATION.ID)?.readUInt32BE() ?? 0) : 0;
   }
 
   async #commit(transaction: Transaction): Promise<void> {
     if (transaction.isEmpty) return;
     const encoded = encodeTransaction(transaction);
     const sends = cutIntoSends(encoded.messages, this.#maxSendBytes);
-    for (const [number, send] of sends.entries()) {
-      if (number > 0) await new Promise(setImmediate);
-      this.#record(transaction, encoded, send, this.#send(transaction, encoded, send, number));
+    const isLarge = encoded.writer.bytes().length > QUIET_BYTES;
+    if (isLarge) this.#watch.pause();
+    let done = 0;
+    try {
+      for (const send of sends) {
+        if (done > 0) await new Promise(setImmediate);
+        this.#record(transaction, encoded, send, this.#send(transaction, encoded, send, done));
+        done++;
+      }
+    } finally {
+      if (isLarge) this.#watch.resume(done);
     }
   }
 

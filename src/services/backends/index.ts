@@ -1,3 +1,11 @@
 /** The ways to put Services into effect: one folder for each mode, all behind one interface. */
 export { type LocalTraffic, type ProxyMode, proxyModes, type ServiceBackend, type TrafficSettings } from "./backend.ts";
+export {
+  type Iptables,
+  type IptablesBackendOptions,
+  type IptablesPlace,
+  type IptablesSettings,
+  iptablesBackend,
+  openIptables,
+} from "./iptables/index.ts";
 export { type NftablesBackendOptions, nftablesBackend, SERVICES_TABLE, serviceLayout } from "./nftables/index.ts";

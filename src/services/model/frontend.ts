@@ -31,6 +31,8 @@ export interface Frontend {
   readonly affinitySeconds?: number;
   /** Who may use it, before anything else is asked: connections of others are dropped. Absent: everybody. */
   readonly sources?: readonly Cidr[];
+  /** Of a ClusterIP: the port at which load balancers ask about the Service (spec.healthCheckNodePort). */
+  readonly healthCheckNodePort?: number;
   /**
    * Every endpoint that still serves, chosen or not. Connections that lead to one of them go on, as TCP's do, when
    * policy, hints or readiness change. One list for all frontends of a port and family.
@@ -40,13 +42,13 @@ export interface Frontend {
 
 /**
  * What happens to a new connection.
- * - `balance`: to one of the targets, at random.
+ * - `balance`: to one of the targets, at random; `isLocal` when internalTrafficPolicy Local chose them.
  * - `balance-local`: from outside to one of the targets on this node, `local` (dropped when there is none); from pods
  *   and from the node itself to any of `targets`, as if they had gone out to a load balancer and come back.
  * - `reject`: no endpoints. `drop`: none that the traffic policy allows.
  */
 export type Action =
-  | { readonly kind: "balance"; readonly targets: readonly Target[] }
+  | { readonly kind: "balance"; readonly targets: readonly Target[]; readonly isLocal?: true }
   | { readonly kind: "balance-local"; readonly targets: readonly Target[]; readonly local: readonly Target[] }
   | { readonly kind: "reject" }
   | { readonly kind: "drop" };

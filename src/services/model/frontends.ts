@@ -4,6 +4,7 @@ import { protocols } from "#kernel/nft/index.ts";
 import { portOf, type VirtualAddress, virtualAddresses } from "./addresses.ts";
 import { type Choice, candidatesOf, chooseTargets, slicesOf } from "./candidates.ts";
 import type { Action, Frontend, FrontendKind, NodeView } from "./frontend.ts";
+import { healthCheckPort } from "./healthCheckPort.ts";
 
 const labels = {
   serviceName: "kubernetes.io/service-name",
@@ -69,7 +70,13 @@ function frontendMaker(service: Service, port: ServicePort, index: number) {
     const number = portOf(kind, port);
     if (number === undefined) return undefined;
     const action = actionOf(service, kind, choice);
-    return { kind, ip, port: number, ...common, action, ...(sources && { sources }), serving: choice.serving };
+    const checked = kind === "ClusterIP" && healthCheckPort(service);
+    return {
+      ...{ kind, ip, port: number, ...common, action },
+      ...(sources && { sources }),
+      ...(checked && { healthCheckNodePort: checked }),
+      serving: choice.serving,
+    };
   };
 }
 
@@ -85,7 +92,7 @@ function actionOf(service: Service, kind: FrontendKind, { cluster, local }: Choi
   const isLocal = policyOf(service, kind).value === "Local";
   if (!isLocal) return { kind: "balance", targets: cluster };
   if (kind !== "ClusterIP") return { kind: "balance-local", targets: cluster, local };
-  return local.length ? { kind: "balance", targets: local } : { kind: "drop" };
+  return local.length ? { kind: "balance", targets: local, isLocal: true } : { kind: "drop" };
 }
 
 function portOrigin(service: Service, index: number): Origin {

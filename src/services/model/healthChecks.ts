@@ -1,6 +1,7 @@
 import type { EndpointSlice, Service } from "#api/index.ts";
 import { candidatesOf, slicesOf } from "./candidates.ts";
 import { isProxied } from "./frontends.ts";
+import { healthCheckPort } from "./healthCheckPort.ts";
 
 /** What a load balancer is told about a Service on a node. */
 export interface HealthCheck {
@@ -20,14 +21,14 @@ export function healthCheck(
   slices: readonly EndpointSlice[],
   nodeName: string,
 ): HealthCheck | undefined {
-  const { type, externalTrafficPolicy, healthCheckNodePort, ports = [] } = service.spec;
-  if (type !== "LoadBalancer" || externalTrafficPolicy !== "Local" || !healthCheckNodePort) return undefined;
-  if (!isProxied(service)) return undefined;
+  const { ports = [] } = service.spec;
+  const port = healthCheckPort(service);
+  if (port === undefined || !isProxied(service)) return undefined;
   const local = ([4, 6] as const).map((family) => {
     const candidates = ports.flatMap((port) => candidatesOf(port, slicesOf(slices, family), nodeName));
     const ready = candidates.filter(({ isReady, target }) => isReady && target.isLocal);
     return new Set(ready.map(({ target }) => target.ip.bytes.join("."))).size;
   });
   // A pod has an address of each family: it is one endpoint all the same.
-  return { port: healthCheckNodePort, localEndpoints: Math.max(...local) };
+  return { port, localEndpoints: Math.max(...local) };
 }

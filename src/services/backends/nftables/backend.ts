@@ -80,6 +80,13 @@ class NftablesBackend implements ServiceBackend {
     this.#record.committed(this.#tables);
   }
 
+  onForeignChange(listener: (what: string) => void): () => void {
+    return this.#nft.onForeignChange((table) => {
+      if (table === undefined) listener("some table");
+      else if (table.name === SERVICES_TABLE) listener(`table ${table.family} ${table.name}`);
+    });
+  }
+
   async cleanup(): Promise<void> {
     const ours = (await this.#nft.listTables()).filter(({ name }) => name === SERVICES_TABLE);
     const transaction = new Transaction();

@@ -1,13 +1,8 @@
 import { DeltaTracker, type Pending } from "#base/delta.ts";
 import {
-  type Chain,
   type Element,
   keyText,
   type Nftables,
-  type NftSet,
-  partTypes,
-  type Rule,
-  ruleText,
   sameElement,
   type TableState,
   type Transaction,
@@ -15,7 +10,9 @@ import {
 import { Claims } from "./claims.ts";
 import { type Layout, type SetName, setNames } from "./layout.ts";
 import type { FrontendPlan } from "./plan.ts";
-import { type ChainContent, type Treatment, treatmentChains, treatmentName } from "./treatment.ts";
+import { renumbered } from "./renumbered.ts";
+import { hasWantedHook, isAsWanted, sameChain } from "./sameness.ts";
+import { type ChainContent, gateChain, gateName, treatmentChains, treatmentName } from "./treatment.ts";
 
 type Elements = DeltaTracker<string, Element>;
 
@@ -38,17 +35,20 @@ export class FamilyTable {
   readonly #trackers: ReadonlyMap<SetName, Elements>;
   readonly #chains = new DeltaTracker<string, ChainContent>(sameChain);
   /** How many frontends need the chain. */
-  readonly #treatments = new Map<string, number>();
+  readonly #needed = new Map<string, number>();
   readonly #chainCache = new Map<string, readonly ChainContent[]>();
   readonly #shared: ReadonlyMap<SetName, Claims<Element>>;
   /** The plan for each frontend address. */
   readonly #current = new Map<string, FrontendPlan>();
+  /** Length of a key of @services, with which keys of endpoints begin. */
+  readonly #entryLength: number;
   #exists = false;
   /** The table in the kernel is of another make: it is replaced as a whole. */
   #isForeign = false;
 
   constructor(layout: Layout) {
     this.layout = layout;
+    this.#entryLength = (layout.family === "ip" ? 4 : 16) + 8;
     this.#trackers = new Map(setNames.map((name) => [name, new DeltaTracker<string, Element>(sameElement)]));
     this.#shared = new Map(
       ownSets.map((name) => [name, new Claims<Element>((key, value) => this.#want(name, key, value))]),
@@ -142,16 +142,28 @@ export class FamilyTable {
     const leavingChains = chains.remove.map(([, { chain }]) => chain);
     this.#planChains(transaction, chains);
     for (const name of beforeEntries) this.#planAdditions(transaction, name, pending.get(name));
+    const moved = renumbered(pending, this.#entryLength);
+    for (const { entry, elements } of moved.values()) {
+      transaction.together(() => {
+        for (const [name, element] of elements) transaction.replaceElements(sets[name], [element]);
+        transaction.replaceElements(sets.services, [entry]);
+      });
+    }
+    for (const name of [...beforeEntries, "services"] as const) {
+      const changed = pending.get(name)?.change.filter(([key]) => !moved.has(key.slice(0, this.#entryLength)));
+      transaction.replaceElements(sets[name], changed?.map(([, element]) => element) ?? []);
+    }
     this.#planAdditions(transaction, "services", pending.get("services"));
     this.#planRemovals(transaction, "cluster-ips", pending.get("cluster-ips"));
     this.#planRemovals(transaction, "services", pending.get("services"));
     this.#planAdditions(transaction, "cluster-ips", pending.get("cluster-ips"));
+    transaction.replaceElements(
+      sets["cluster-ips"],
+      pending.get("cluster-ips")?.change.map(([, element]) => element) ?? [],
+    );
     for (const name of beforeEntries) this.#planRemovals(transaction, name, pending.get(name));
-    if (leavingChains.length === 0) return;
-    transaction.together(() => {
-      for (const chain of leavingChains) transaction.flushChain(chain);
-      for (const chain of leavingChains) transaction.deleteChain(chain);
-    });
+    for (const chain of leavingChains) transaction.flushChain(chain);
+    for (const chain of leavingChains) transaction.deleteChain(chain);
   }
 
   /** The planned transaction is in the kernel. */
@@ -171,23 +183,23 @@ export class FamilyTable {
     return (this.#trackers.get(name) as Elements).pending();
   }
 
-  /** New chains first, all of them, so that rules may jump to each other's chains; then the rules. */
+  /**
+   * New chains first, all of them, so that rules may jump to each other's chains; then the rules. Nothing leads to a new
+   * chain before it has its rules: they may go in pieces.
+   */
   #planChains(transaction: Transaction, { add, change }: Pending<string, ChainContent>): void {
-    if (add.length + change.length === 0) return;
-    transaction.together(() => {
-      for (const [, { chain }] of add) transaction.addChain(chain);
-      for (const [, { chain, rules }] of change) {
+    for (const [, { chain }] of add) transaction.addChain(chain);
+    for (const [, { rules }] of add) for (const rule of rules) transaction.addRule(rule);
+    for (const [, { chain, rules }] of change) {
+      transaction.together(() => {
         transaction.flushChain(chain);
         for (const rule of rules) transaction.addRule(rule);
-      }
-      for (const [, { rules }] of add) for (const rule of rules) transaction.addRule(rule);
-    });
+      });
+    }
   }
 
   #planAdditions(transaction: Transaction, name: SetName, pending: Pending<string, Element> | undefined): void {
-    const set = this.layout.sets[name];
-    transaction.addElements(set, pending?.add.map(([, element]) => element) ?? []);
-    transaction.replaceElements(set, pending?.change.map(([, element]) => element) ?? []);
+    transaction.addElements(this.layout.sets[name], pending?.add.map(([, element]) => element) ?? []);
   }
 
   #planRemovals(transaction: Transaction, name: SetName, pending: Pending<string, Element> | undefined): void {
@@ -204,15 +216,20 @@ export class FamilyTable {
       if (!kept.has(`${set} ${text}`)) this.#want(set, text, undefined);
     }
     for (const [set, element] of plan?.elements ?? []) this.#want(set, keyText(element.key), element);
-    if (plan?.treatment) this.#needTreatment(plan.treatment, 1);
-    if (before?.treatment) this.#needTreatment(before.treatment, -1);
+    if (plan) this.#needChains(plan, 1);
+    if (before) this.#needChains(before, -1);
   }
 
-  #chainsFor(treatment: Treatment): readonly ChainContent[] {
-    const name = treatmentName(treatment);
-    const chains = this.#chainCache.get(name) ?? treatmentChains(this.layout, treatment);
-    this.#chainCache.set(name, chains);
-    return chains;
+  #chainsFor({ treatment, gate }: FrontendPlan): ChainContent[] {
+    const cached = (name: string, make: () => readonly ChainContent[]) => {
+      const chains = this.#chainCache.get(name) ?? make();
+      this.#chainCache.set(name, chains);
+      return chains;
+    };
+    return [
+      ...(treatment ? cached(treatmentName(treatment), () => treatmentChains(this.layout, treatment)) : []),
+      ...(gate ? cached(gateName(gate), () => [gateChain(this.layout, gate)]) : []),
+    ];
   }
 
   #want(set: SetName, key: string, element: Element | undefined): void {
@@ -222,48 +239,15 @@ export class FamilyTable {
   }
 
   /** Chains come with the first frontend that needs them and go with the last. */
-  #needTreatment(treatment: Treatment, difference: 1 | -1): void {
-    for (const { chain, rules } of this.#chainsFor(treatment)) {
-      const count = (this.#treatments.get(chain.name) ?? 0) + difference;
-      this.#treatments.set(chain.name, count);
+  #needChains(plan: FrontendPlan, difference: 1 | -1): void {
+    for (const { chain, rules } of this.#chainsFor(plan)) {
+      const count = (this.#needed.get(chain.name) ?? 0) + difference;
+      this.#needed.set(chain.name, count);
       if (count === 0) {
-        this.#treatments.delete(chain.name);
+        this.#needed.delete(chain.name);
+        this.#chainCache.delete(chain.name);
         this.#chains.deleteDesired(chain.name);
       } else if (count === 1 && difference === 1) this.#chains.setDesired(chain.name, { chain, rules });
     }
   }
-}
-
-/** Whether two chains have the same rules; handles, counters and origins are not compared. */
-function sameChain(a: ChainContent, b: ChainContent): boolean {
-  return (
-    a.rules.length === b.rules.length && a.rules.every((rule, i) => ruleText(rule) === ruleText(b.rules[i] as Rule))
-  );
-}
-
-/** Whether the kernel's chain of that name, if there is one, is hooked in as wanted: a hook cannot be changed. */
-function hasWantedHook(wanted: Chain, state: TableState): boolean {
-  const held = state.chains.find(({ name }) => name === wanted.name);
-  if (!held) return true;
-  const text = ({ hook }: Chain) =>
-    hook ? `${hook.type} ${hook.hook} ${hook.priority} ${hook.policy ?? "accept"}` : "";
-  return text(held) === text(wanted);
-}
-
-/** Whether the kernel has this set with these types. */
-function isAsWanted(wanted: NftSet, state: TableState): boolean {
-  const held = state.sets.find(({ name }) => name === wanted.name);
-  if (!held) return false;
-  const types = (parts: NftSet["data"]) =>
-    Array.isArray(parts)
-      ? partTypes(parts as NftSet["key"])
-          .map(({ name }) => name)
-          .join(" . ")
-      : (parts ?? "");
-  return (
-    types(held.key) === types(wanted.key) &&
-    types(held.data) === types(wanted.data) &&
-    Boolean(held.dynamic) === Boolean(wanted.dynamic) &&
-    Boolean(held.timeout) === Boolean(wanted.timeout)
-  );
 }

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { parseCidr, parseIp } from "#base/ip.ts";
-import { Transaction } from "#kernel/nft/index.ts";
+import { FakeNftables, operationText, Transaction } from "#kernel/nft/index.ts";
 import { type Frontend, serviceFrontends } from "../../model/index.ts";
 import { service, slice } from "../../testing/objects.ts";
+import { nftablesBackend } from "./backend.ts";
 import { FamilyTable } from "./familyTable.ts";
 import { serviceLayout } from "./layout.ts";
 import { planFrontend } from "./plan.ts";
@@ -89,5 +90,50 @@ describe("V04 Services as nft text (part: nftables)", () => {
     const three = ids(["10.244.1.1", "10.244.1.2", "10.244.1.3"]);
     for (const [endpoint, key] of two) expect(three.get(endpoint)).toBe(key);
     expect(new Set(three.values()).size).toBe(3);
+  });
+
+  it("who may not use a balancer's address is dropped before anything else; equal limits share a chain", () => {
+    const limited = (name: string, n: number, loadBalancerSourceRanges: string[]) => ({
+      ...service(name, { clusterIP: `10.96.0.${n}`, type: "LoadBalancer", loadBalancerSourceRanges }),
+      status: { loadBalancer: { ingress: [{ ip: `203.0.113.${n}` }] } },
+    });
+    const ranges = ["10.0.0.0/8", "192.0.2.7/32"];
+    const frontends = [
+      ...serviceFrontends(limited("one", 1, ranges), [slice("one", ["10.244.1.2"])], node),
+      ...serviceFrontends(limited("two", 2, ranges), [slice("two", ["10.244.1.3"])], node),
+      ...serviceFrontends(limited("none", 3, ranges), [], node),
+      ...serviceFrontends(limited("other", 4, ["10.0.0.0/8"]), [slice("other", ["10.244.1.3"])], node),
+    ];
+    const text = textOf("ip", frontends);
+    const gates = text.match(/add chain ip podwire-services from-\S+/g)?.map((line) => line.split(" ").at(-1) ?? "");
+    expect(gates?.map((name) => name.replace(/^from-\w+-/, ""))).toEqual(["external-1", "refuse", "external-1"]);
+    const rules = text.split("\n").filter((line) => line.startsWith(`add rule ip podwire-services ${gates?.[0]} `));
+    expect(rules.map((line) => line.split(" ").slice(5).join(" "))).toEqual([
+      "ip saddr 10.0.0.0/8 goto external-1",
+      "ip saddr 192.0.2.7 goto external-1",
+      'drop comment "not in loadBalancerSourceRanges"',
+    ]);
+    expect(text).toContain(`203.0.113.2 . tcp . 80 comment "shop/two:http" : goto ${gates?.[0]}`);
+    expect(text).toContain(`203.0.113.3 . tcp . 80 comment "shop/none:http" : goto ${gates?.[1]}`);
+  });
+
+  it("an address whose endpoints change places changes with its entry, in one piece; others in many", async () => {
+    const spec = { clusterIP: "10.96.0.1", externalIPs: ["203.0.113.7"], externalTrafficPolicy: "Local" } as const;
+    const nft = new FakeNftables();
+    const backend = nftablesBackend({ ...settings, nft });
+    const far = (address: string) => ({ address, nodeName: "node02" });
+    const put = async (...endpoints: Parameters<typeof slice>[1]) => {
+      backend.setService("shop/web", serviceFrontends(service("web", spec), [slice("web", endpoints)], node));
+      await backend.commit();
+    };
+    await backend.readBack();
+    await put("10.244.1.2", "10.244.1.3", far("10.244.2.2"));
+    await put("10.244.1.3", far("10.244.2.2"), far("10.244.2.3"));
+    const change = nft.committed[1] as Transaction;
+    const groupOf = (text: string) =>
+      change.operations.flatMap((operation, i) => (operationText(operation).includes(text) ? [change.groups[i]] : []));
+    const group = groupOf("203.0.113.7 . tcp . 80 comment");
+    expect(group).toHaveLength(1);
+    expect(new Set(groupOf("203.0.113.7 . tcp . 80 . "))).toEqual(new Set(group));
   });
 });

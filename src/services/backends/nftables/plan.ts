@@ -3,7 +3,7 @@ import { formatIp, type Ip } from "#base/ip.ts";
 import { concat, type Element, hostU32, networkU16, type Verdict } from "#kernel/nft/index.ts";
 import { addressKey, type Frontend, type Target } from "../../model/index.ts";
 import type { Layout, SetName } from "./layout.ts";
-import { type Treatment, treatmentName } from "./treatment.ts";
+import { type Gate, gateName, type Treatment, treatmentName } from "./treatment.ts";
 
 /** What a frontend wants in the kernel. */
 export interface FrontendPlan {
@@ -11,6 +11,8 @@ export interface FrontendPlan {
   readonly key: string;
   /** The chain that its entry goes to, when it needs one of its own kind. */
   readonly treatment?: Treatment;
+  /** The chain that its entry goes to first, when it is not for everybody. */
+  readonly gate?: Gate;
   /** Elements that belong to this frontend alone. */
   readonly elements: readonly (readonly [SetName, Element])[];
   /** Elements that other frontends may want too. */
@@ -30,12 +32,16 @@ export function planFrontend(layout: Layout, frontend: Frontend): FrontendPlan {
   }
   const entry = (data: Verdict): [SetName, Element] => ["services", { key: address, data, comment: label, origin }];
   const key = addressKey(frontend);
-  if (action.kind === "reject") return { key, elements: [entry({ kind: "goto", chain: layout.refuse.name })], shared };
+  const way = (to: string): { gate?: Gate; elements: [SetName, Element][] } => {
+    const gate = frontend.sources && { sources: frontend.sources, to };
+    return { ...(gate && { gate }), elements: [entry({ kind: "goto", chain: gate ? gateName(gate) : to })] };
+  };
+  if (action.kind === "reject") return { key, ...way(layout.refuse.name), shared };
   if (action.kind === "drop") return { key, elements: [entry({ kind: "drop" })], shared };
 
   const { list, treatment } = arrange(frontend, action);
   for (const target of list) shared.push(["hairpin", hairpin(target)]);
-  const elements: [SetName, Element][] = [entry({ kind: "goto", chain: treatmentName(treatment) })];
+  const { gate, elements } = way(treatmentName(treatment));
   const ids = affinitySeconds === undefined ? [] : endpointIds(list);
   for (const [index, target] of list.entries()) {
     const data = concat(target.ip.bytes, networkU16(target.port));
@@ -47,7 +53,7 @@ export function planFrontend(layout: Layout, frontend: Frontend): FrontendPlan {
     elements.push(["affinity-ids", { key: concat(address, hostU32(index)), data: hostU32(id), origin }]);
     elements.push(["affinity-endpoints", { key: concat(address, hostU32(id)), data, origin }]);
   }
-  return { key, treatment, elements: withoutRepeats(elements), shared };
+  return { key, treatment, ...(gate && { gate }), elements: withoutRepeats(elements), shared };
 }
 
 /** The endpoint list of a frontend, and which numbers of it are whose. */

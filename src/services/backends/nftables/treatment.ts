@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import { type Cidr, formatCidr } from "#base/ip.ts";
 import {
   type Chain,
   drop,
@@ -5,6 +7,7 @@ import {
   fibTypes,
   goTo,
   hostU32,
+  inNetwork,
   jump,
   mapped,
   match,
@@ -34,6 +37,13 @@ export interface Treatment {
   readonly affinitySeconds?: number;
 }
 
+/** A chain that lets some sources on to another chain and drops the others: equal limits share it. */
+export interface Gate {
+  readonly sources: readonly Cidr[];
+  /** Name of the chain that it guards. */
+  readonly to: string;
+}
+
 /** A chain and its rules. */
 export interface ChainContent {
   readonly chain: Chain;
@@ -48,6 +58,22 @@ export function treatmentName(treatment: Treatment): string {
   const { policy, count, local } = treatment;
   const numbers = policy === "external-local" ? `${local ?? 0}-of-${count}` : `${count}`;
   return `${policy}-${numbers}${suffix(treatment)}`;
+}
+
+/** Name of the chain of a gate: `from-3f0c2a9b71-external-3`. */
+export function gateName({ sources, to }: Gate): string {
+  const text = sources.map(formatCidr).join(" ");
+  return `from-${createHash("sha256").update(text).digest("hex").slice(0, 10)}-${to}`;
+}
+
+/** The chain of a gate. What it lets on to is made by others. */
+export function gateChain(layout: Layout, gate: Gate): ChainContent {
+  const chain = chainOf(layout, gateName(gate));
+  const to = chainOf(layout, gate.to);
+  const allowed = gate.sources.map((cidr) =>
+    layoutRule(layout, chain, "", inNetwork(layout.fields.saddr, cidr), goTo(to)),
+  );
+  return { chain, rules: [...allowed, layoutRule(layout, chain, "not in loadBalancerSourceRanges", drop)] };
 }
 
 function suffix({ from, affinitySeconds }: Choice): string {

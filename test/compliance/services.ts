@@ -1,0 +1,231 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { ServiceBackend, TrafficSettings } from "#services/index.ts";
+import { service, slice } from "#services/testing/objects.ts";
+import { ask, askUdp, ServicesLab } from "../kernel/servicesLab.ts";
+import { listenSctp, sendSctpInit } from "../support/sctp.ts";
+import {
+  type Client,
+  caseAddress,
+  caseObjects,
+  type LabAddresses,
+  labAddresses,
+  outcomeOf,
+  serviceCases,
+  targetPort,
+} from "./serviceCases.ts";
+
+/** What the suite needs of a mode. */
+export interface ServiceHarness {
+  readonly mode: string;
+  /** A backend for the lab's node, fresh at each call, as in a process that has just started. */
+  make(lab: ServicesLab, settings?: Partial<TrafficSettings>): ServiceBackend;
+  /** Whether the mode carries SCTP. Default true. */
+  readonly sctp?: boolean;
+  /**
+   * What the mode cannot do by its nature: names as in {@link caseNames}, each with the reason. The suite proves that it
+   * cannot.
+   */
+  readonly exceptions?: Readonly<Record<string, string>>;
+}
+
+interface Question {
+  readonly name: string;
+  readonly client: Client;
+  readonly expected: string;
+  ask(lab: ServicesLab): Promise<string>;
+}
+
+/** How long an answer may take, and how long nothing has to come, in ms. */
+const WAIT = { answer: 10_000, silence: 700 } as const;
+
+/** Every case for every client and protocol, in one family. */
+function questions(a: LabAddresses): Question[] {
+  return serviceCases.flatMap((one, index) =>
+    (Object.keys(one.clients) as Client[]).flatMap((client) =>
+      (["TCP", "UDP"] as const).flatMap((protocol): Question[] => {
+        const expected = one.clients[client] as string;
+        // A datagram that the node's own rules refuse or drop fails in sendto alike, with EPERM.
+        if (protocol === "UDP" && client === "node" && !expected.includes("sees")) return [];
+        const [address, port] = caseAddress(one, index + 1, a);
+        const waitMs = expected === "silence" ? WAIT.silence : WAIT.answer;
+        const name = `${one.name}: ${client}, ${protocol}`;
+        const send = protocol === "TCP" ? ask : askUdp;
+        return [
+          { name, client, expected, ask: async (lab) => outcomeOf(await send(lab[client], address, port, waitMs), a) },
+        ];
+      }),
+    ),
+  );
+}
+
+/** Names of all questions, for exceptions. */
+export function caseNames(): string[] {
+  return labAddresses.slice(0, 1).flatMap((a) => questions(a).map(({ name }) => name));
+}
+
+async function serve(lab: ServicesLab, a: LabAddresses): Promise<void> {
+  for (const [netns, address, name] of [
+    [lab.pod1, a.pod1, "pod1"],
+    [lab.pod2, a.pod2, "pod2"],
+    [lab.outside, a.far, "far"],
+  ] as const) {
+    await lab.serveTcp(netns, address, targetPort, name);
+    await lab.serveUdp(netns, address, targetPort, name);
+  }
+}
+
+/** One suite for every mode: real packets of pods, the node and a machine outside. */
+export function serviceCompliance(harness: ServiceHarness): void {
+  const exceptions = harness.exceptions ?? {};
+  describe.each(labAddresses)(`V02 V04 Services move packets (part: mode ${harness.mode}), $family`, (a) => {
+    let lab: ServicesLab;
+    let outcomes: Map<string, string>;
+    const asked = questions(a);
+    beforeAll(async () => {
+      lab = await ServicesLab.start();
+      await serve(lab, a);
+      for (const [index, one] of serviceCases.entries()) lab.put(...caseObjects(one, index + 1, a));
+      await lab.startProxy(harness.make(lab));
+      const answers = await Promise.all(asked.map(async (one) => [one.name, await one.ask(lab)] as const));
+      outcomes = new Map(answers);
+    });
+    afterAll(() => lab.close());
+
+    for (const { name, expected } of asked) {
+      const reason = exceptions[name];
+      if (reason === undefined) it(name, () => expect(outcomes.get(name)).toBe(expected));
+      else it(`${name} — not in this mode: ${reason}`, () => expect(outcomes.get(name)).not.toBe(expected));
+    }
+  });
+  it(`mode ${harness.mode}: every exception is one of a case`, () => {
+    expect(caseNames()).toEqual(expect.arrayContaining(Object.keys(exceptions)));
+  });
+  describe.each(labAddresses)(`Services over time (mode ${harness.mode}), $family`, (a) => overTime(harness, a));
+}
+
+function overTime(harness: ServiceHarness, a: LabAddresses): void {
+  let lab: ServicesLab;
+  const vip = a.clusterIp(1);
+  beforeEach(async () => {
+    lab = await ServicesLab.start();
+    await serve(lab, a);
+  });
+  afterEach(() => lab.close());
+  const web = service("web", { clusterIP: vip });
+
+  it("connections are spread over the endpoints", async () => {
+    lab.put(web, slice("web", [a.pod1, a.pod2]));
+    await lab.startProxy(harness.make(lab));
+    const answers = await Promise.all(Array.from({ length: 60 }, () => ask(lab.outside, vip, 80)));
+    const counts = ["pod1", "pod2"].map((name) => answers.filter((answer) => answer.startsWith(name)).length);
+    expect(counts[0] as number).toBe(60 - (counts[1] as number));
+    // Fewer than 12 of 60 for one of them has a probability of less than one in a million.
+    expect(Math.min(...counts)).toBeGreaterThan(11);
+  });
+
+  it("endpoints that come and go are followed; without any, connections are refused", async () => {
+    lab.put(web);
+    const proxy = await lab.startProxy(harness.make(lab));
+    const now = () => ask(lab.outside, vip, 80, 700);
+    lab.put(slice("web", [a.pod1]));
+    await expect.poll(now).toMatch(/^pod1/);
+    lab.put(slice("web", [a.pod2]));
+    await expect.poll(now).toMatch(/^pod2/);
+    lab.put(slice("web", [{ address: a.pod2, conditions: { ready: false } }]));
+    await expect.poll(now).toBe("ECONNREFUSED");
+    lab.put(slice("web", [{ address: a.pod2, conditions: { ready: false, serving: true, terminating: true } }]));
+    await expect.poll(now).toMatch(/^pod2/);
+    await lab.delete(web);
+    await expect.poll(() => proxy.frontends().size).toBe(0);
+    await proxy.settled();
+    expect(await ask(lab.outside, vip, 80, 700)).not.toMatch(/^pod/);
+  });
+
+  it("ClientIP affinity keeps a client with its endpoint, until that is gone", async () => {
+    lab.put(service("web", { clusterIP: vip, sessionAffinity: "ClientIP" }), slice("web", [a.pod1, a.pod2]));
+    const proxy = await lab.startProxy(harness.make(lab));
+    const who = async () => (await ask(lab.outside, vip, 80)).split(" ")[0] ?? "";
+    const answers = new Set<string>();
+    for (let i = 0; i < 12; i++) answers.add(await who());
+    expect(answers.size).toBe(1);
+    const rest = answers.has("pod1") ? "pod2" : "pod1";
+    const targets = () => proxy.frontends().get("shop/web")?.[0]?.action;
+    lab.put(slice("web", [a[rest]]));
+    await expect.poll(targets).toMatchObject({ targets: { length: 1 } });
+    await proxy.settled();
+    expect(await who()).toBe(rest);
+    lab.put(slice("web", [a.pod1, a.pod2]));
+    await expect.poll(targets).toMatchObject({ targets: { length: 2 } });
+    await proxy.settled();
+    for (let i = 0; i < 8; i++) expect(await who()).toBe(rest);
+  });
+
+  it("UDP: a client that keeps its port follows the Service: endpoint gone, none, the first, Service gone and back", async () => {
+    const ports = [{ name: "dns", port: 53, protocol: "UDP" as const, nodePort: 30053 }];
+    const dns = service("dns", { clusterIP: vip, type: "NodePort", ports, externalIPs: [a.external(1)] });
+    const endpoints = (address: string, ready = true) =>
+      slice("dns", [{ address, conditions: { ready } }], [{ name: "dns", protocol: "UDP", port: targetPort }]);
+    lab.put(dns, endpoints(a.pod1));
+    await lab.startProxy(harness.make(lab));
+    const client = await lab.udpClient(lab.outside, a.outside);
+    const places = [
+      [vip, 53],
+      [a.node, 30053],
+      [a.external(1), 53],
+    ] as const;
+    const everywhere = async () => {
+      const answers: string[] = [];
+      for (const [address, port] of places) answers.push((await client(address, port)).split(" ")[0] ?? "");
+      return [...new Set(answers)].join(" ");
+    };
+    await expect.poll(everywhere).toBe("pod1");
+    lab.put(endpoints(a.pod2));
+    await expect.poll(everywhere).toBe("pod2");
+    lab.put(endpoints(a.pod2, false));
+    await expect.poll(everywhere, { timeout: 4000 }).toBe("no");
+    lab.put(endpoints(a.pod1));
+    await expect.poll(everywhere, { timeout: 4000 }).toBe("pod1");
+    await lab.delete(dns);
+    await expect.poll(everywhere, { timeout: 4000 }).toBe("no");
+    lab.put(dns);
+    await expect.poll(everywhere, { timeout: 4000 }).toBe("pod1");
+  });
+
+  it.runIf(harness.sctp ?? true)("SCTP: an association's first packet goes to an endpoint's port", async () => {
+    const ports = [{ name: "sctp", port: 3868, protocol: "SCTP" as const, nodePort: 30868 }];
+    lab.put(
+      service("diameter", { clusterIP: vip, type: "NodePort", ports }),
+      slice("diameter", [a.pod2], [{ name: "sctp", protocol: "SCTP", port: 3869 }]),
+    );
+    await lab.startProxy(harness.make(lab));
+    const ear = listenSctp(lab.pod2, a.family === "IPv4" ? 4 : 6);
+    sendSctpInit(lab.pod1, vip, 5001, 3868);
+    sendSctpInit(lab.outside, a.node, 5002, 30868);
+    const heard: { from: number; to: number }[] = [];
+    await expect
+      .poll(() => {
+        heard.push(...ear.heard());
+        return heard.map(({ to }) => to);
+      })
+      .toEqual([3869, 3869]);
+    ear.close();
+    expect(heard.map(({ from }) => from)).toContain(5001);
+  });
+
+  it("an established connection goes on while endpoints change, while the proxy restarts, and after it", async () => {
+    const echoPort = targetPort + 1;
+    await lab.serveEcho(lab.pod1, a.pod1, echoPort);
+    lab.put(web, slice("web", [a.pod1], [{ name: "http", port: echoPort }]));
+    const proxy = await lab.startProxy(harness.make(lab));
+    const echo = await lab.connect(lab.outside, vip, 80);
+    expect(await echo("one")).toBe("one");
+    lab.put(slice("web", [a.pod2]));
+    await expect.poll(() => ask(lab.outside, vip, 80, 700)).toMatch(/^pod2/);
+    expect(await echo("two")).toBe("two");
+    await proxy.stop();
+    expect(await echo("three")).toBe("three");
+    await lab.startProxy(harness.make(lab));
+    expect(await echo("four")).toBe("four");
+    expect(await ask(lab.outside, vip, 80)).toMatch(/^pod2/);
+  });
+}
