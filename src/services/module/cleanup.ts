@@ -1,9 +1,9 @@
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { Nftables } from "#kernel/nft/index.ts";
-import type { ProxyMode, TrafficSettings } from "../backends/index.ts";
+import type { ProxyMode } from "../backends/index.ts";
 import { ProxyConfigError } from "../config/index.ts";
-import { availableModes, backendOf } from "./modes.ts";
+import { availableModes, type BackendSettings, backendOf, mayHaveLeft } from "./modes.ts";
 
 /** What cleaning up needs. */
 export interface CleanupDeps {
@@ -12,17 +12,17 @@ export interface CleanupDeps {
 }
 
 /** Removes what other modes left on this node, as well as it can: after ours are there, so that nothing is missed. */
-export async function cleanOthers(mode: ProxyMode, settings: TrafficSettings, deps: CleanupDeps): Promise<void> {
+export async function cleanOthers(mode: ProxyMode, settings: BackendSettings, deps: CleanupDeps): Promise<void> {
   for (const other of availableModes.filter((name) => name !== mode)) {
     try {
-      await cleanUpMode(other, settings, deps);
+      if (await mayHaveLeft(other, deps.nft)) await cleanUpMode(other, settings, deps);
     } catch (error) {
       deps.log.warn("Rules of another mode were not removed", { proxyMode: other, err: errorMessage(error) });
     }
   }
 }
 
-async function cleanUpMode(mode: ProxyMode, settings: TrafficSettings, deps: CleanupDeps): Promise<void> {
+async function cleanUpMode(mode: ProxyMode, settings: BackendSettings, deps: CleanupDeps): Promise<void> {
   const backend = backendOf(mode, settings, deps);
   try {
     await backend.cleanup();
@@ -36,11 +36,16 @@ async function cleanUpMode(mode: ProxyMode, settings: TrafficSettings, deps: Cle
  * @throws ProxyConfigError that names what stayed
  */
 export async function cleanUpAll(deps: CleanupDeps): Promise<void> {
-  const settings: TrafficSettings = { nodeName: "", localTraffic: { kind: "none" } };
+  const settings: BackendSettings = {
+    nodeName: "",
+    localTraffic: { kind: "none" },
+    localhostNodePorts: false,
+    syncPeriodMs: 0,
+  };
   const failed: string[] = [];
   for (const mode of availableModes) {
     try {
-      await cleanUpMode(mode, settings, deps);
+      if (await mayHaveLeft(mode, deps.nft)) await cleanUpMode(mode, settings, deps);
       deps.log.info("Rules are removed", { proxyMode: mode });
     } catch (error) {
       failed.push(`${mode}: ${errorMessage(error)}`);

@@ -51,9 +51,10 @@ export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps
   announce(config, mode, deps.log);
   const { own, podCidrs } = await nodeOf(config, nodeName, deps);
   const { syncPeriodMs, minSyncPeriodMs, ...masquerade } = modeSettings(config, mode);
-  const settings = { nodeName, localTraffic: localTraffic(config, podCidrs), ...masquerade };
-  if (settings.localTraffic.kind === "none")
-    deps.log.warn("Detect-local-mode set to ClusterCIDR, but no cluster CIDR defined");
+  const local = localTraffic(config, podCidrs);
+  const localhostNodePorts = config["iptables.localhostNodePorts"];
+  const settings = { nodeName, localTraffic: local, localhostNodePorts, syncPeriodMs, ...masquerade };
+  if (local.kind === "none") deps.log.warn("Detect-local-mode set to ClusterCIDR, but no cluster CIDR defined");
   const places = new NodePlaces(config, mode, own);
   const health = new ProxyHealth(2 * syncPeriodMs);
   const services = serviceHealth(config, nodeName, { places, health, deps });
