@@ -2,6 +2,7 @@
 export * from "./backends/index.ts";
 export { type BridgeFiltering, bridgeFiltering } from "./bridgeFiltering.ts";
 export * from "./config/index.ts";
+export * from "./explain/index.ts";
 export * from "./model/index.ts";
 export * from "./module/index.ts";
 export {

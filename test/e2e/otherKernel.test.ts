@@ -29,7 +29,7 @@ function podList(): object {
       ],
     },
   });
-  return { apiVersion: "v1", kind: "List", items: [pod("greedy", "tail /dev/zero"), pod("calm", "sleep 1000")] };
+  return { apiVersion: "v1", kind: "List", items: [pod("greedy", "tail /dev/zero"), pod("calm", "exec sleep 1000")] };
 }
 
 /** Sections of the output begin with a line `== name`. */
@@ -55,13 +55,12 @@ api() { kubectl --kubeconfig "$(podwire kubeconfig)" "$@"; }
 api apply -f /tmp/pods.json
 api wait --for=jsonpath='{.status.phase}'=Failed pod/greedy --timeout=60s
 api wait --for=condition=Ready pod/calm --timeout=60s
-echo "== greedy"; api get pod greedy -o 'jsonpath={.status.containerStatuses[0].state.terminated}'
-echo "== told"; api get events -o 'jsonpath={range .items[?(@.reason=="UnsupportedFields")]}{.message}{"\n"}{end}'
+echo "== greedy"; api get pod greedy -o 'jsonpath={.status.containerStatuses[0].state.terminated}'; echo
+echo "== told"; api get events -o 'jsonpath={range .items[?(@.reason=="UnsupportedFields")]}{.message} {end}'; echo
 echo "== joined"; api exec calm -- cat /proc/self/cgroup
 group=$(dirname "$(find /sys/fs/cgroup/scope -path "*/pod$(api get pod calm -o 'jsonpath={.metadata.uid}')/*/cgroup.procs")")
 echo "== group"; cd "$group"; for name in memory.max memory.oom.group cpu.weight; do echo "$name $(cat $name)"; done; wc -l < cgroup.procs
 echo "== pod"; cd ..; cat memory.max cpu.weight; cd /
-echo "== usage"; api get --raw "/api/v1/nodes/$(api get pod calm -o 'jsonpath={.spec.nodeName}')/proxy/stats/summary" | grep -A40 '"calm"' | head -40
 api delete pod calm greedy --now; echo "== groups"; ls -d "$group" 2>&1 | grep -c "No such"
 kill -INT $up; wait $up; echo "== end"; echo "code $?"; ls -A /tmp/state/podwire | grep -vx _images
 echo "== forward"; cat /proc/sys/net/ipv4/ip_forward

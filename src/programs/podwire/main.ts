@@ -7,6 +7,7 @@ import { addImages } from "./imageCommands.ts";
 import { type NodeAction, runNodeAdd, runNodeChange } from "./node.ts";
 import { runDown, runKubeconfig, runStatus } from "./query.ts";
 import { addRun } from "./runCommands.ts";
+import { addServices } from "./serviceCommands.ts";
 import { runUp, type UpFlags } from "./up.ts";
 
 /** Exit code of a command line that is not understood. */
@@ -107,6 +108,7 @@ function program(): Command {
       const { runDoctorCommand } = await import("./doctor.ts");
       process.exit(await runDoctorCommand(flags));
     });
+  addServices(podwire, nameOption);
   addImages(podwire);
   addRun(podwire, nameOption, integer);
   podwire

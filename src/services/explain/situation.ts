@@ -1,0 +1,167 @@
+import type { EndpointSlice, Node, Pod, Service } from "#api/index.ts";
+import { errorMessage, PodwireError } from "#base/errors.ts";
+import { formatIp, type Ip, ipEquals, tryParseIp } from "#base/ip.ts";
+import type { Origin } from "#base/origin.ts";
+import type { ProxyMode } from "../backends/backend.ts";
+import { type ProxyConfig, readConfigFile, settleConfig } from "../config/index.ts";
+import { type ClientKind, type NodeView, nodePortAddresses, zoneOf } from "../model/index.ts";
+import { localTraffic, modeOf, modeSettings, nodePortCidrs } from "../module/modes.ts";
+import { factsOf, primaryAddresses } from "../module/node.ts";
+import { nearest } from "./nearest.ts";
+import type { Question } from "./question.ts";
+
+/** What of a cluster is looked at. */
+export interface ClusterObjects {
+  readonly services: readonly Service[];
+  readonly slices: readonly EndpointSlice[];
+  readonly nodes: readonly Node[];
+  readonly pods: readonly Pod[];
+  /** The KubeProxyConfiguration of the ConfigMap kube-proxy; absent: there is none, and defaults count. */
+  readonly proxyConfig?: string;
+}
+
+/** For whom is asked, and on which node. */
+export interface Viewpoint {
+  /** Of a pod without one. */
+  readonly namespace: string;
+  /** A pod: `name` or `namespace/name`. */
+  readonly from?: string;
+  readonly node?: string;
+}
+
+/** A client that is known by name. */
+export interface KnownClient {
+  readonly kind: ClientKind;
+  /** `pod shop/client (10.244.1.9)` */
+  readonly words: string;
+  readonly addresses: readonly Ip[];
+}
+
+/** The node whose rules are asked, and who asks. */
+export interface Situation {
+  readonly view: NodeView;
+  readonly mode: ProxyMode;
+  readonly tells: { readonly pods: boolean; readonly masqueradeAll: boolean };
+  /** What says how pods' traffic is told, and what says that all of it is masqueraded. */
+  readonly toldBy: { readonly pods: Origin; readonly masqueradeAll: Origin };
+  readonly client?: KnownClient;
+}
+
+const CONTROL_PLANE = "node-role.kubernetes.io/control-plane";
+
+/**
+ * The node that is meant, as the model sees it: that whose own address is asked about, else the one that is named, else
+ * that of the client, else the control plane's. Of the node's addresses those of its status are known.
+ * @throws PodwireError "NotFound" with the nearest names, "InvalidConfig" for a client that is elsewhere
+ */
+export function situationOf(objects: ClusterObjects, question: Question, viewpoint: Viewpoint): Situation {
+  const pod = viewpoint.from === undefined ? undefined : findPod(objects, viewpoint.from, viewpoint.namespace);
+  const ofAddress = viewpoint.node === undefined ? nodeWithAddress(objects, question.ip) : undefined;
+  const node = ofAddress ?? findNode(objects, viewpoint.node ?? pod?.spec?.nodeName);
+  const nodeName = node.metadata.name;
+  const podNode = pod?.spec?.nodeName;
+  if (pod && podNode !== nodeName && !ofAddress) {
+    const where = `pod ${nameOf(pod)} runs on ${podNode}, where its packets are translated`;
+    throw new PodwireError("InvalidConfig", `${where}: leave out --node ${nodeName}`);
+  }
+  const config = configOf(objects);
+  const mode = modeOf(config);
+  const { addresses, podCidrs } = factsOf(node);
+  const primary = primaryAddresses(addresses, config.bindAddress);
+  const zone = zoneOf(node);
+  const cidrs = nodePortCidrs(config, mode);
+  return {
+    view: {
+      name: nodeName,
+      addresses: primary,
+      nodePortAddresses: nodePortAddresses({ cidrs }, { primary, all: primary }),
+      ...(zone !== undefined && { zone }),
+    },
+    mode,
+    tells: {
+      pods: localTraffic(config, podCidrs).kind !== "none",
+      masqueradeAll: modeSettings(config, mode).masqueradeAll,
+    },
+    toldBy: toldBy(objects, config, mode, nodeName),
+    ...(pod && { client: clientOf(pod, nodeName) }),
+  };
+}
+
+function configOf({ proxyConfig }: ClusterObjects): ProxyConfig {
+  if (proxyConfig === undefined) return settleConfig({ clusterCIDR: "0.0.0.0/0,::/0" });
+  try {
+    const file = readConfigFile(proxyConfig, "configmap kube-system/kube-proxy config.conf");
+    return settleConfig(file.given, file.at);
+  } catch (error) {
+    throw new PodwireError("WrongConfig", `${errorMessage(error)}; the nodes go on with what they had before`);
+  }
+}
+
+function toldBy({ proxyConfig }: ClusterObjects, config: ProxyConfig, mode: ProxyMode, node: string) {
+  const origin = (field: string): Origin =>
+    proxyConfig === undefined
+      ? { kind: "ServiceProxy", name: node, field }
+      : { kind: "ConfigMap", namespace: "kube-system", name: "kube-proxy", field };
+  const section = mode === "nftables" || mode === "ebpf" ? "nftables" : "iptables";
+  const masqueradeAll = origin(`${section}.masqueradeAll`);
+  switch (config.detectLocalMode) {
+    case "NodeCIDR":
+      return { pods: { kind: "Node", name: node, field: "spec.podCIDRs" }, masqueradeAll };
+    case "BridgeInterface":
+      return { pods: origin("detectLocal.bridgeInterface"), masqueradeAll };
+    case "InterfaceNamePrefix":
+      return { pods: origin("detectLocal.interfaceNamePrefix"), masqueradeAll };
+    default:
+      return { pods: origin("clusterCIDR"), masqueradeAll };
+  }
+}
+
+/** The node that has the address, unless a Service has it as its own. */
+function nodeWithAddress({ nodes, services }: ClusterObjects, ip: Ip | undefined): Node | undefined {
+  if (!ip) return undefined;
+  const text = formatIp(ip);
+  const isServices = services.some(
+    ({ spec, status }) =>
+      spec.externalIPs?.includes(text) || status?.loadBalancer?.ingress?.some((one) => one.ip === text),
+  );
+  return isServices ? undefined : nodes.find((node) => factsOf(node).addresses.some((one) => ipEquals(one, ip)));
+}
+
+function findNode({ nodes }: ClusterObjects, name: string | undefined): Node {
+  const sorted = [...nodes].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  const names = sorted.map(({ metadata }) => metadata.name);
+  const found =
+    name === undefined
+      ? (sorted.find(({ metadata }) => metadata.labels?.[CONTROL_PLANE] !== undefined) ?? sorted[0])
+      : sorted.find(({ metadata }) => metadata.name === name);
+  if (found) return found;
+  throw new PodwireError("NotFound", `no node ${JSON.stringify(name ?? "")}; there are ${names.join(", ") || "none"}`);
+}
+
+function findPod({ pods }: ClusterObjects, from: string, inNamespace: string): Pod {
+  const [namespace = "", name = ""] = from.includes("/") ? from.split("/", 2) : [inNamespace, from];
+  const pod = pods.find(({ metadata }) => metadata.namespace === namespace && metadata.name === name);
+  if (!pod) {
+    const near = nearest(name, [...new Set(pods.map(({ metadata }) => metadata.name))]);
+    const meant = pods.filter(({ metadata }) => near.includes(metadata.name)).map(nameOf);
+    throw new PodwireError(
+      "NotFound",
+      `no pod ${namespace}/${name}${near.length ? `; near are ${meant.join(", ")}` : ""}`,
+    );
+  }
+  if (!pod.spec?.nodeName) throw new PodwireError("NotFound", `pod ${nameOf(pod)} is on no node yet`);
+  return pod;
+}
+
+function clientOf(pod: Pod, nodeName: string): KnownClient {
+  const addresses = (pod.status?.podIPs ?? []).flatMap(({ ip }) => tryParseIp(ip) ?? []);
+  const words = `pod ${nameOf(pod)} (${addresses.map(formatIp).join(", ") || "no address yet"})`;
+  if (pod.spec?.nodeName !== nodeName)
+    return { kind: "outside", words: `${words} of ${pod.spec?.nodeName}, which comes as from outside`, addresses: [] };
+  if (pod.spec?.hostNetwork) return { kind: "node", words: `${words} on the network of its node`, addresses };
+  return { kind: "pod", words, addresses };
+}
+
+function nameOf({ metadata }: Pod): string {
+  return `${metadata.namespace}/${metadata.name}`;
+}
