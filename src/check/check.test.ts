@@ -124,6 +124,7 @@ describe("K02 findings on required ports (part: judgement)", () => {
       details: ["nobody listens"],
     });
     expect(findings.find((f) => f.claim.startsWith("node01 listens on 10250"))?.ok).toBe(true);
+    expect(findings.find((f) => f.claim === "node01 listens on 10256, kube-proxy")?.ok).toBe(false);
   });
 
   it("reads /proc/net/tcp", () => {

@@ -173,7 +173,10 @@ interface RequiredPort {
   readonly excuse?: string;
 }
 
-const WORKER_PORTS: readonly RequiredPort[] = [{ port: 10250, purpose: "kubelet API" }];
+const WORKER_PORTS: readonly RequiredPort[] = [
+  { port: 10250, purpose: "kubelet API" },
+  { port: 10256, purpose: "kube-proxy" },
+];
 const CONTROL_PLANE_PORTS: readonly RequiredPort[] = [
   { port: 6443, purpose: "Kubernetes API server" },
   { port: 2379, purpose: "etcd server client API", excuse: "the store is part of the API server's process" },

@@ -1,7 +1,7 @@
 /** Images: names, registries, archives, the store. */
 export { loadImages } from "./archive/index.ts";
 export type { Bringing, Progress } from "./bring.ts";
-export { defaultImageSettings, type ImageSettings } from "./config.ts";
+export { defaultImageSettings, endpointsOf, type ImageSettings } from "./config.ts";
 export { type Credentials, type Keyring, parseKeyring } from "./credentials.ts";
 export { hexOf } from "./digest.ts";
 export { ImageFault, type ImageFaultCode, isFault } from "./errors.ts";

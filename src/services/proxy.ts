@@ -25,7 +25,9 @@ import {
   serviceOfSlice,
   zoneOf,
 } from "./model/index.ts";
+import { type ChangedKind, type ProxyObserver, triggerTime } from "./observer.ts";
 import { proxyMetrics } from "./proxyMetrics.ts";
+import { watchRules } from "./rulesWatch.ts";
 import { cleanStaleFlows } from "./staleFlows.ts";
 
 /** Settings and dependencies of a service proxy. */
@@ -41,6 +43,8 @@ export interface ServiceProxyOptions {
   readonly log: Logger;
   readonly signal: AbortSignal;
   readonly metrics?: Metrics;
+  /** Who else is told what it does. */
+  readonly observers?: readonly ProxyObserver[];
   /** Least time between two changes of the rules, in ms. Default 10. */
   readonly minSyncPeriodMs?: number;
   /** After this time, in ms, what is there is read and put right, though nothing has changed. Default: never. */
@@ -92,7 +96,7 @@ class NodeProxy implements ServiceProxy {
   /** This node alone: its zone may change. */
   readonly #node: Informer<Node>;
   readonly #backend: ServiceBackend;
-  readonly #record: ReturnType<typeof proxyMetrics>;
+  readonly #observers: readonly ProxyObserver[];
   /** Services whose frontends are to be computed anew. */
   readonly #dirty = new Set<string>();
   readonly #holders = new Holders();
@@ -106,6 +110,8 @@ class NodeProxy implements ServiceProxy {
   #error: string | undefined;
   /** The kernel's state has to be read before the next change. */
   #isUnknown = true;
+  /** How long the last reading of the kernel's state, with its changes, took. */
+  #fullMs = 0;
 
   constructor(options: ServiceProxyOptions) {
     this.#options = options;
@@ -113,21 +119,26 @@ class NodeProxy implements ServiceProxy {
     this.metrics = options.metrics ?? new Metrics();
     this.#backend = options.backend;
     this.origins = options.backend.origins;
-    this.#record = proxyMetrics(this.metrics);
+    this.#observers = [proxyMetrics(this.metrics), ...(options.observers ?? [])];
     const { client, log, nodeName, nodeAddresses: addresses, nodePortAddresses } = options;
     this.#view = { name: nodeName, addresses, ...(nodePortAddresses && { nodePortAddresses }) };
     const deps = { log, signal: this.#signal };
     this.#services = new Informer(client, resources.services, {}, deps);
     this.#slices = new Informer(client, resources.endpointSlices, {}, deps);
     this.#node = new Informer(client, resources.nodes, { fieldSelector: `metadata.name=${nodeName}` }, deps);
-    this.#services.onChange(({ object }) => this.#touch(keyOf(object)));
+    this.#services.onChange(({ object }) => {
+      this.#touch(keyOf(object));
+      this.#queued("service");
+    });
     this.#slices.onChange(({ object, old }) => {
+      this.#queued("endpoints", triggerTime(object));
       for (const slice of [object, old]) {
         const service = slice && serviceOfSlice(slice);
         if (service) this.#touch(service);
       }
     });
     this.#node.onChange(({ object, old }) => {
+      for (const observer of this.#observers) observer.node?.(this.#node.get(nodeName));
       if (zoneOf(object) === zoneOf(old)) return;
       this.#view = { ...this.#view, zone: zoneOf(this.#node.get(nodeName)) };
       for (const slice of this.#slices.list()) if (hasHints(slice)) this.#touch(serviceOfSlice(slice) ?? "");
@@ -174,26 +185,11 @@ class NodeProxy implements ServiceProxy {
 
   #touch(key: string): void {
     this.#dirty.add(key);
-    this.#record.changed();
     this.#wake.resolve();
   }
 
-  /** Somebody else changed the rules, or may have: they are read and put right. @returns ends it */
-  #watchRules(): () => void {
-    const { log, syncPeriodMs } = this.#options;
-    const distrust = () => {
-      this.#isUnknown = true;
-      this.#wake.resolve();
-    };
-    const timer = syncPeriodMs === undefined ? undefined : setInterval(distrust, syncPeriodMs).unref();
-    const unsubscribe = this.#backend.onForeignChange?.((what) => {
-      log.warn("Somebody else changed the rules; putting them right", { what });
-      distrust();
-    });
-    return () => {
-      clearInterval(timer);
-      unsubscribe?.();
-    };
+  #queued(kind: ChangedKind, at?: number): void {
+    for (const observer of this.#observers) observer.queued?.(kind, at);
   }
 
   async #run(slicesOf: (key: string) => EndpointSlice[], first: PromiseWithResolvers<void>): Promise<void> {
@@ -203,7 +199,11 @@ class NodeProxy implements ServiceProxy {
     log.info(`Using ${mode} Proxier`, { proxyMode: mode });
     const wakeUp = () => this.#wake.resolve();
     this.#signal.addEventListener("abort", wakeUp, { once: true });
-    const endWatching = this.#watchRules();
+    const distrust = () => {
+      this.#isUnknown = true;
+      this.#wake.resolve();
+    };
+    const endWatching = watchRules(this.#backend, { ...this.#options, tookMs: () => this.#fullMs, distrust });
     try {
       await Promise.all([this.#services.synced, this.#slices.synced, this.#node.synced]);
       let isFirst = true;
@@ -241,13 +241,16 @@ class NodeProxy implements ServiceProxy {
     const started = performance.now();
     this.#wake = Promise.withResolvers();
     for (const key of this.#dirty) this.#compute(key, slicesOf(key));
+    const services = this.#dirty.size;
     this.#dirty.clear();
     const isFull = this.#isUnknown;
     try {
       if (isFull) await this.#backend.readBack();
       this.#isUnknown = false;
       await this.#backend.commit();
-      this.#record.synced(started, isFull);
+      const durationMs = performance.now() - started;
+      if (isFull) this.#fullMs = durationMs;
+      for (const observer of this.#observers) observer.synced?.({ durationMs, isFull, services });
       this.#error = undefined;
     } catch (error) {
       // What is in the kernel now is not certain: read it and do what is missing.
@@ -262,10 +265,11 @@ class NodeProxy implements ServiceProxy {
 
   #cleanFlows(): void {
     const { conntrack, log } = this.#options;
+    const started = performance.now();
     try {
       const removed = conntrack ? cleanStaleFlows(conntrack, [...this.#changes.values()]) : 0;
       this.#changes.clear();
-      if (removed) this.#record.cleaned(removed);
+      for (const observer of this.#observers) observer.cleaned?.(removed, performance.now() - started);
     } catch (error) {
       log.warn("Cleaning up connections failed", { error: errorMessage(error) });
     }
@@ -275,6 +279,8 @@ class NodeProxy implements ServiceProxy {
   #compute(key: string, slices: readonly EndpointSlice[]): void {
     const service = this.#services.get(key);
     const frontends = service ? serviceFrontends(service, slices, this.#view) : [];
+    for (const observer of this.#observers)
+      observer.computed?.(key, { ...(service && { service }), slices, frontends });
     const { holdings, changes } = this.#holders.set(key, frontends);
     for (const { service: name, frontends } of holdings) this.#backend.setService(name, frontends);
     for (const [address, { before, after }] of changes) {

@@ -1,65 +1,121 @@
-import type { Metrics } from "#base/metrics.ts";
+import type { Gauge, Histogram, Metrics } from "#base/metrics.ts";
+import type { Frontend } from "./model/index.ts";
+import type { ChangedKind, ProxyObserver, Sync } from "./observer.ts";
+
+const FAMILIES = ["IPv4", "IPv6"] as const;
+
+/** From `first`, each twice the one before. In s. */
+const doubling = (first: number): number[] => Array.from({ length: 15 }, (_, i) => first * 2 ** i);
+const steps = (start: number, step: number, count: number): number[] =>
+  Array.from({ length: count }, (_, i) => start + step * i);
 
 /** The metrics themselves, under kube-proxy's names (pkg/proxy/metrics). */
 function proxyFamilies(metrics: Metrics) {
-  const buckets = Array.from({ length: 15 }, (_, i) => 0.001 * 2 ** i);
+  const rules = "kubeproxy_sync_proxy_rules";
+  const changes = (kind: string, word: string) => ({
+    total: metrics.counter(`${rules}_${kind}_changes_total`, `Cumulative proxy rules ${word} changes`),
+    pending: metrics.gauge(`${rules}_${kind}_changes_pending`, `Pending proxy rules ${word} changes`),
+  });
+  const latency = (name: string, help: string) => metrics.histogram(name, help, doubling(0.001));
   return {
-    duration: metrics.histogram(
-      "kubeproxy_sync_proxy_rules_duration_seconds",
-      "SyncProxyRules latency in seconds",
-      buckets,
-    ),
-    full: metrics.histogram(
+    duration: latency(`${rules}_duration_seconds`, "SyncProxyRules latency in seconds"),
+    full: latency(
       "kubeproxy_sync_full_proxy_rules_duration_seconds",
       "SyncProxyRules latency in seconds for full resyncs",
-      buckets,
     ),
-    partial: metrics.histogram(
+    partial: latency(
       "kubeproxy_sync_partial_proxy_rules_duration_seconds",
       "SyncProxyRules latency in seconds for partial resyncs",
-      buckets,
     ),
     programming: metrics.histogram(
       "kubeproxy_network_programming_duration_seconds",
-      "In cluster network programming latency in seconds",
-      buckets,
+      "In Cluster Network Programming Latency in seconds",
+      [0, ...steps(0.25, 0.25, 2), ...steps(1, 1, 59), ...steps(60, 5, 12), ...steps(120, 30, 7)],
     ),
-    lastSync: metrics.gauge(
-      "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
-      "The last time proxy rules were successfully synced",
-    ),
+    lastSync: metrics.gauge(`${rules}_last_timestamp_seconds`, "The last time proxy rules were successfully synced"),
     lastQueued: metrics.gauge(
-      "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds",
+      `${rules}_last_queued_timestamp_seconds`,
       "The last time a sync of proxy rules was queued",
+    ),
+    service: changes("service", "Service"),
+    endpoints: changes("endpoint", "Endpoint"),
+    noLocal: metrics.gauge(
+      `${rules}_no_local_endpoints_total`,
+      "Number of services with a Local traffic policy and no endpoints",
     ),
     cleaned: metrics.counter(
       "kubeproxy_conntrack_reconciler_deleted_entries_total",
       "Cumulative conntrack flows deleted by conntrack reconciler",
     ),
+    cleaning: latency(
+      "kubeproxy_conntrack_reconciler_sync_duration_seconds",
+      "ReconcileConntrackFlowsLatency latency in seconds",
+    ),
   };
 }
 
-/** The service proxy's metrics. Times in s. */
-export function proxyMetrics(metrics: Metrics) {
+/** One transaction holds the rules of both families: it is the sync of each. */
+const observe = (histogram: Histogram, seconds: number): void => {
+  for (const family of FAMILIES) histogram.observe(seconds, { ip_family: family });
+};
+const set = (gauge: Gauge, value: number): void => {
+  for (const family of FAMILIES) gauge.set(value, { ip_family: family });
+};
+
+/** Writes a service proxy's metrics. Times in s. */
+export function proxyMetrics(metrics: Metrics): ProxyObserver {
   const families = proxyFamilies(metrics);
-  let queuedAt: number | undefined;
+  const pending: Record<ChangedKind, number> = { service: 0, endpoints: 0 };
+  const noLocal = noLocalEndpoints(families.noLocal);
+  let triggers: number[] = [];
   return {
-    /** An object changed. */
-    changed(): void {
-      queuedAt ??= performance.now();
-      families.lastQueued.set(Date.now() / 1000);
+    queued(kind, at) {
+      families[kind].total.inc();
+      families[kind].pending.set(++pending[kind]);
+      set(families.lastQueued, Date.now() / 1000);
+      if (at !== undefined) triggers.push(at);
     },
-    /** Rules were changed; `started` in ms of performance.now(). */
-    synced(started: number, isFull: boolean): void {
-      const now = performance.now();
-      families.duration.observe((now - started) / 1000);
-      (isFull ? families.full : families.partial).observe((now - started) / 1000);
-      if (queuedAt !== undefined) families.programming.observe((now - queuedAt) / 1000);
-      queuedAt = undefined;
-      families.lastSync.set(Date.now() / 1000);
+    computed: (service, { frontends }) => noLocal(service, frontends),
+    synced({ durationMs, isFull }: Sync) {
+      const seconds = durationMs / 1000;
+      observe(families.duration, seconds);
+      observe(isFull ? families.full : families.partial, seconds);
+      const now = Date.now();
+      // The clock that wrote the trigger may be another machine's.
+      for (const at of triggers) observe(families.programming, Math.max(0, now - at) / 1000);
+      triggers = [];
+      set(families.lastSync, now / 1000);
+      for (const kind of ["service", "endpoints"] as const) families[kind].pending.set((pending[kind] = 0));
     },
-    cleaned(flows: number): void {
-      families.cleaned.inc({}, flows);
+    cleaned(flows, durationMs) {
+      observe(families.cleaning, durationMs / 1000);
+      if (flows) families.cleaned.inc({}, flows);
     },
+  };
+}
+
+/** Counts ports of Services, by family and policy, whose policy is Local and that have endpoints, but none here. */
+function noLocalEndpoints(gauge: Gauge): (service: string, frontends: readonly Frontend[]) => void {
+  const counted = new Map<string, ReadonlySet<string>>();
+  const counts = new Map<string, number>();
+  const add = (entry: string, by: number): void => {
+    const [family = "", policy = ""] = entry.split(" ");
+    const count = (counts.get(`${family} ${policy}`) ?? 0) + by;
+    counts.set(`${family} ${policy}`, count);
+    gauge.set(count, { ip_family: family, traffic_policy: policy });
+  };
+  for (const family of FAMILIES) for (const policy of ["internal", "external"]) add(`${family} ${policy}`, 0);
+  return (service, frontends) => {
+    const now = new Set(
+      frontends.flatMap(({ action, ip, label }) => {
+        const family = ip.family === 4 ? "IPv4" : "IPv6";
+        if (action.kind === "drop") return [`${family} internal ${label}`];
+        return action.kind === "balance-local" && action.local.length === 0 ? [`${family} external ${label}`] : [];
+      }),
+    );
+    for (const entry of counted.get(service) ?? []) add(entry, -1);
+    for (const entry of now) add(entry, 1);
+    if (now.size) counted.set(service, now);
+    else counted.delete(service);
   };
 }

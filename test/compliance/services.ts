@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { ServiceBackend, TrafficSettings } from "#services/index.ts";
 import { service, slice } from "#services/testing/objects.ts";
 import { ask, askUdp, ServicesLab } from "../kernel/servicesLab.ts";
+import { listenSctp, sendSctpInit } from "../support/sctp.ts";
 import {
   type Client,
   caseAddress,
@@ -18,6 +19,8 @@ export interface ServiceHarness {
   readonly mode: string;
   /** A backend for the lab's node, fresh at each call, as in a process that has just started. */
   make(lab: ServicesLab, settings?: Partial<TrafficSettings>): ServiceBackend;
+  /** Whether the mode carries SCTP. Default true. */
+  readonly sctp?: boolean;
   /**
    * What the mode cannot do by its nature: names as in {@link caseNames}, each with the reason. The suite proves that it
    * cannot.
@@ -190,6 +193,27 @@ function overTime(harness: ServiceHarness, a: LabAddresses): void {
     await expect.poll(everywhere, { timeout: 4000 }).toBe("no");
     lab.put(dns);
     await expect.poll(everywhere, { timeout: 4000 }).toBe("pod1");
+  });
+
+  it.runIf(harness.sctp ?? true)("SCTP: an association's first packet goes to an endpoint's port", async () => {
+    const ports = [{ name: "sctp", port: 3868, protocol: "SCTP" as const, nodePort: 30868 }];
+    lab.put(
+      service("diameter", { clusterIP: vip, type: "NodePort", ports }),
+      slice("diameter", [a.pod2], [{ name: "sctp", protocol: "SCTP", port: 3869 }]),
+    );
+    await lab.startProxy(harness.make(lab));
+    const ear = listenSctp(lab.pod2, a.family === "IPv4" ? 4 : 6);
+    sendSctpInit(lab.pod1, vip, 5001, 3868);
+    sendSctpInit(lab.outside, a.node, 5002, 30868);
+    const heard: { from: number; to: number }[] = [];
+    await expect
+      .poll(() => {
+        heard.push(...ear.heard());
+        return heard.map(({ to }) => to);
+      })
+      .toEqual([3869, 3869]);
+    ear.close();
+    expect(heard.map(({ from }) => from)).toContain(5001);
   });
 
   it("an established connection goes on while endpoints change, while the proxy restarts, and after it", async () => {

@@ -7,6 +7,8 @@ import { type BuiltImage, buildImage, folder, writeLayout } from "#test/support/
 import { findRegistry, Registry } from "#test/support/images/registry.ts";
 import { shellLayer } from "#test/support/images/shell.ts";
 import { makeStaging, type Staging } from "#test/support/staging.ts";
+import { clusterStage } from "#test/support/transcript/clusterStage.ts";
+import { pagesOf, playPage } from "#test/support/transcript/suite.ts";
 import { people, type User } from "#test/support/user.ts";
 
 /** A web server that is told apart from anything of this machine: its own shell, user, page and signal. */
@@ -112,8 +114,9 @@ describe("U02 images without Docker", skip, () => {
         new RegExp(`^${registry.host}/web@sha256:[0-9a-f]{64}$`),
       );
       expect(await cluster.ok("logs", "web")).toBe("serving\n");
+      // A runtime lists the primary group among the supplementary ones (containerd, ensureAdditionalGids).
       expect((await cluster.inPod("web", "id; pwd; echo $GREETING; wget -qO- localhost:8080")).stdout).toBe(
-        "uid=101(web) gid=102(web) groups=200(extra)\n/www\nhello\nfrom an image\n",
+        "uid=101(web) gid=102(web) groups=102(web),200(extra)\n/www\nhello\nfrom an image\n",
       );
       // What one layer hides of another is gone, and can come back.
       expect((await cluster.inPod("web", "ls /old; ls /gone; stat -c %U:%G /www /bin; cat /proc/1/comm")).stdout).toBe(
@@ -206,7 +209,7 @@ describe("U02 images without Docker", skip, () => {
         "by-crun",
         "id; pwd; cat /proc/sys/kernel/hostname; wget -qO- localhost:8080",
       );
-      expect(stdout).toBe("uid=101(web) gid=102(web) groups=200(extra)\n/www\nby-crun\nfrom an image\n");
+      expect(stdout).toBe("uid=101(web) gid=102(web) groups=102(web),200(extra)\n/www\nby-crun\nfrom an image\n");
       const listed = async () => (await cluster.sh("node01", "crun --root /run/podwire/crun list -q | wc -l")).stdout;
       expect(await listed()).toBe("1\n");
       const shown = await cluster.sh("node01", "ps ax -o args= | grep -c '^[^ ]*crun --root=/run/podwire/crun '");
@@ -299,6 +302,13 @@ describe("U02 images without Docker", skip, () => {
         )
         .toContain('exec: \\"nothere\\": executable file not found in $PATH');
     });
+
+    for (const page of pagesOf("images"))
+      describe(`${page.name}: ${page.title}`, () =>
+        playPage(page, async () => {
+          const { kubeconfig } = await cluster.status();
+          return clusterStage(kubeconfig, cluster.temporary, { registry: registry.host });
+        }));
 
     test("loaded from a file, removed, and pruned with what belongs to the cluster's ids", async () => {
       const layout = join(staging.directory, "layout");

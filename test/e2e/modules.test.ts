@@ -50,7 +50,9 @@ describe("U01 V04 L08 a node's modules as pods of kube-system (part: kubectl get
     const log = await k(`logs ${proxy} -n kube-system`);
     expect(log).toMatch(/^I\d{4} \S+ kube-proxy\] "Using nftables Proxier" proxyMode="nftables"$/m);
     expect(log).toContain("Services are in the kernel");
-    expect((await suite.cluster.sh("node01", "cat /var/log/kube-proxy.log")).stdout).toBe(log);
+    // Syncs go on being logged.
+    expect(log).toMatch(/"SyncProxyRules complete" elapsed="\S+s" services=\d+/);
+    expect((await suite.cluster.sh("node01", "cat /var/log/kube-proxy.log")).stdout.slice(0, log.length)).toBe(log);
     expect(await k(`logs ${proxy} -n kube-system --tail=1 --timestamps`)).toMatch(/^\d{4}-\d\d-\d\dT\S+Z I\d{4} .*\n$/);
     expect(await k(`logs -n kube-system ${await podOn("app=flannel", "node02")}`)).toContain("part of the pod network");
     expect(await k("logs -n kube-system kube-apiserver-controlplane")).toContain('"Serving"');
@@ -83,6 +85,36 @@ describe("U01 V04 L08 a node's modules as pods of kube-system (part: kubectl get
         /MirrorPodRecreated: .*process kubelet on node02, which goes on/,
       ),
     );
+  });
+
+  it("V06 K02 kube-proxy goes by its ConfigMap: what is edited takes effect at once (part: kubectl replace)", async () => {
+    interface ConfigMap {
+      readonly data: Readonly<Record<string, string>>;
+    }
+    const before = await suite.kubectl.json<ConfigMap>("get configmap kube-proxy -n kube-system");
+    const text = before.data["config.conf"] ?? "";
+    expect(text).toContain("clusterCIDR: 10.244.0.0/16\n");
+    const edit = async (config: string) => {
+      const { data, ...rest } = await suite.kubectl.json<ConfigMap>("get configmap kube-proxy -n kube-system");
+      await k("replace -f -", JSON.stringify({ ...rest, data: { ...data, "config.conf": config } }));
+    };
+    const curl = async (node: string, url: string) =>
+      (await suite.cluster.sh(node, `curl -s -m 5 http://${url}`)).stdout;
+    const log = async () => (await suite.cluster.sh("node01", "cat /var/log/kube-proxy.log")).stdout;
+    expect(JSON.parse(await curl("node02", "192.168.1.11:10256/healthz"))).toMatchObject({ nodeEligible: true });
+    expect(await curl("node01", "127.0.0.1:10249/proxyMode")).toBe("nftables");
+    expect(await curl("node02", "192.168.1.11:10249/proxyMode")).toBe("");
+    await edit(text.replace('metricsBindAddress: ""', "metricsBindAddress: 0.0.0.0:10249"));
+    await eventually(async () => expect(await curl("node02", "192.168.1.11:10249/proxyMode")).toBe("nftables"));
+    expect(await log()).toContain("configuration was updated: starting anew");
+    // What is wrong changes nothing, and is said.
+    await edit(`${text}mood: good\n`);
+    await eventually(async () =>
+      expect(await log()).toMatch(/no effect" err="configmap kube-system\/kube-proxy config\.conf:\d+: unknown field/),
+    );
+    expect(await curl("node02", "192.168.1.11:10249/metrics")).toContain("kubeproxy_sync_proxy_rules_duration_seconds");
+    await edit(text);
+    await eventually(async () => expect(await curl("node02", "192.168.1.11:10249/proxyMode")).toBe(""));
   });
 
   it("podwire check counts none of them", async () => {

@@ -1,23 +1,14 @@
-import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe } from "vitest";
 import { clusterSuite } from "#test/support/suite.ts";
+import { clusterStage } from "#test/support/transcript/clusterStage.ts";
 import { pagesOf, playPage, type Stage } from "#test/support/transcript/suite.ts";
 
 const suite = clusterSuite(["--example", "none"]);
 
-interface Config {
-  readonly clusters: { cluster: { server: string; "certificate-authority-data": string } }[];
-}
-
-/** The cluster that all pages share. */
 async function stage(): Promise<Stage> {
-  const { cluster, kubectl } = suite;
-  const { kubeconfig } = await cluster.status();
-  const view = await kubectl.ok("config view --raw -o json");
-  const [first] = (JSON.parse(view) as Config).clusters;
-  if (!first) throw new Error(`no cluster in ${readFileSync(kubeconfig, "utf8")}`);
-  const ca = Buffer.from(first.cluster["certificate-authority-data"], "base64").toString();
-  return { kubeconfig, server: first.cluster.server, ca, kubectl: kubectl.program, stop: async () => {} };
+  const { kubeconfig } = await suite.cluster.status();
+  return clusterStage(kubeconfig, join(suite.cluster.directory, "home"));
 }
 
 describe("U01 U02 K01 pages of transcripts (part: on a cluster)", () => {

@@ -29,6 +29,7 @@ describe("hostPort on the node", () => {
 
   it("leads to the pod from the node, from another pod, and from itself", async () => {
     expect(machine.shell(`${curl} ${NODE}:8080`)).toBe("open\n");
+    expect(machine.shell(`${curl} 127.0.0.1:8080`)).toBe("open\n");
     expect((await machine.exec("visitor", `${curl} ${NODE}:8080`)).stdout).toBe("open\n");
     expect((await machine.exec("open", `${curl} ${NODE}:8080`)).stdout).toBe("open\n");
     expect(machine.events("open").filter((e) => e.startsWith("UnsupportedFields"))).toEqual([]);
@@ -39,7 +40,35 @@ describe("hostPort on the node", () => {
     await served("one", { hostPort: 8081, hostIP: "192.168.1.99" });
     expect(machine.shell(`${curl} 192.168.1.99:8081`)).toBe("one\n");
     expect(machine.shell(`${curl} ${NODE}:8081 || echo refused`)).toBe("refused\n");
+    expect(machine.shell(`${curl} 127.0.0.1:8081 || echo refused`)).toBe("refused\n");
     await machine.delete("one", 1);
+  });
+
+  it("leads from 127.0.0.1 alone where the pod says so, and lets nobody else there", async () => {
+    await served("inner", { hostPort: 8082, hostIP: "127.0.0.1" });
+    expect(machine.shell(`${curl} 127.0.0.1:8082`)).toBe("inner\n");
+    expect(machine.shell(`${curl} ${NODE}:8082 || echo refused`)).toBe("refused\n");
+    // A neighbour sends packets for 127.0.0.1 to this node: the setting that opens the port would let them in.
+    const stranger = machine
+      .shell(`
+        unshare --net sleep 300 >/dev/null 2>&1 & pid=$!
+        timeout 20 sh -c 'until [ "$(readlink /proc/$0/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.02; done' $pid
+        ip link add s0 type veth peer name s1 netns $pid
+        ip addr add 10.9.9.1/24 dev s0 && ip link set s0 up
+        nsenter --net=/proc/$pid/ns/net sh -c '
+          ip addr add 10.9.9.2/24 dev s1 && ip link set s1 up
+          echo 1 > /proc/sys/net/ipv4/conf/s1/route_localnet
+          ip route add 127.0.0.1/32 via 10.9.9.1'
+        echo $pid`)
+      .trim();
+    const visit = `nsenter --net=/proc/${stranger}/ns/net curl -s -m 2 127.0.0.1:8082 || echo dropped`;
+    const intrude = () => machine.shell(visit);
+    expect(intrude()).toBe("dropped\n");
+    machine.shell("nft flush chain ip podwire-hostports raw");
+    expect(intrude(), "it is the rule that keeps it out").toBe("inner\n");
+    machine.shell("nft add rule ip podwire-hostports raw iif != lo ip daddr 127.0.0.0/8 drop");
+    machine.shell(`kill ${stranger}`);
+    await machine.delete("inner", 1);
   });
 
   it("is closed with the pod, and stays over a restart of the agent", async () => {

@@ -4,7 +4,7 @@ import { match, shown } from "#test/support/transcript/match.ts";
 import { invocations, readPage } from "#test/support/transcript/page.ts";
 import { pagesOf } from "#test/support/transcript/suite.ts";
 
-const folders = ["look", "change", "other", "cluster", "any"];
+const folders = ["look", "change", "other", "cluster", "images", "any"];
 
 describe("what stands in the pages", () => {
   const sections = folders.flatMap(pagesOf).flatMap(({ sections }) => sections);

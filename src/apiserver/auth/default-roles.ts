@@ -198,6 +198,8 @@ system::leader-locking-kube-scheduler @kube-system = user:system:kube-scheduler 
   create,get,list,update,watch coordination.k8s.io leasecandidates
 system:controller:cloud-provider @kube-system = sa:kube-system/cloud-provider
   create,get,list,watch core configmaps
+podwire:kube-proxy-config @kube-system = group:system:nodes
+  read core configmaps kube-proxy
 system:controller:token-cleaner @kube-system = sa:kube-system/token-cleaner
   delete,get,list,watch core secrets
   ${events}

@@ -68,7 +68,7 @@ export class Objects {
     this.#checkNamespace(kind, object);
     object = kind.toStored(object);
     kind.defaults(object);
-    if (isLongerThan(object, objectLimit)) throw new TooLargeError();
+    if (isTooLarge(kind, object)) throw new TooLargeError();
     // As upstream, ownership is of what was asked for and its defaults: what admission and storage add is nobody's.
     this.#own(kind, undefined, object, options);
     kind.prepareCreate(object, context);
@@ -104,7 +104,7 @@ export class Objects {
     carryOver(kind, old, object, options.subresource);
     const context = { ...this.#context(object, options), old: kind.fromStored(old) };
     kind.defaults(object);
-    if (isLongerThan(object, objectLimit)) throw new TooLargeError();
+    if (isTooLarge(kind, object)) throw new TooLargeError();
     this.#own(kind, old, object, options);
     if (options.subresource === "") kind.prepareUpdate(object, old, context);
     if (writesStatus(options.subresource)) kind.prepareStatus(object, old, context, options.subresource);
@@ -271,4 +271,10 @@ export class Objects {
       pluginOn: this.#pluginOn,
     };
   }
+}
+
+/** Whether the store would refuse an object, seen before its validation. ConfigMaps and Secrets have a limit of their own, whose words come first. */
+function isTooLarge(kind: Kind, object: StoredObject): boolean {
+  const limitsItself = kind.group === "" && (kind.kind === "ConfigMap" || kind.kind === "Secret");
+  return !limitsItself && isLongerThan(object, objectLimit);
 }

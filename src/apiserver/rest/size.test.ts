@@ -36,9 +36,10 @@ describe("U01 objects that are too large or too wrong (part: bounded work)", () 
         /^Pod "wrong" is invalid: \[.*, too many errors: the rest was not looked for\]$/,
       );
       // A change of an object that fits must fit too.
-      expect((await post("configmaps", { metadata: { name: "m" } })).status).toBe(201);
-      const data = { a: "x".repeat(1_600_000) };
-      const grown = await ask(local.api, "PUT", `${pathOf("v1", "configmaps")}/m`, { metadata: { name: "m" }, data });
+      expect((await post("serviceaccounts", { metadata: { name: "m" } })).status).toBe(201);
+      const annotations = { a: "x".repeat(1_600_000) };
+      const account = { metadata: { name: "m", annotations } };
+      const grown = await ask(local.api, "PUT", `${pathOf("v1", "serviceaccounts")}/m`, account);
       expect([grown.status, grown.body.message]).toEqual([500, "etcdserver: request is too large"]);
     } finally {
       await local.server.stop();

@@ -41,6 +41,7 @@ function bind() {
     fcntl: library.func("int fcntl(int, int, long)"),
     ioctl: library.func("int ioctl(int, ulong, void*)"),
     flock: library.func("int flock(int, int)"),
+    syncfs: library.func("int syncfs(int)"),
     poll: library.func("int poll(void*, ulong, int)"),
     mount: library.func("int mount(const char*, const char*, const char*, ulong, const void*)"),
     umount2: library.func("int umount2(const char*, int)"),

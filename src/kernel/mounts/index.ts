@@ -11,3 +11,4 @@ export {
   unmount,
 } from "./mounts.ts";
 export { resolveInside } from "./resolve.ts";
+export { syncFilesystem } from "./sync.ts";

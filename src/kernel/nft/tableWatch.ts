@@ -1,4 +1,4 @@
-import { check, isErrno, libc } from "#kernel/ffi/index.ts";
+import { AF, check, isErrno, libc } from "#kernel/ffi/index.ts";
 import { attributeText, NETLINK, type NetlinkMessage, NetlinkSocket, parseAttributes } from "#kernel/netlink/index.ts";
 import { NFT_MSG, RULE } from "./constants.ts";
 import { messageFamily } from "./decode.ts";
@@ -39,6 +39,10 @@ export class TableWatch {
   /** Of the network namespace that is current now. */
   constructor(own: OwnChanges) {
     this.#own = own;
+    // The kernel leaves out sockets that have no port yet.
+    const address = Buffer.alloc(12);
+    address.writeUInt16LE(AF.NETLINK, 0);
+    check(libc.bind(this.#socket.fd, address, address.length), "bind", "netlink");
   }
 
   /** Calls back with the table that somebody else changed; undefined when it cannot be told. @returns ends it */

@@ -24,15 +24,23 @@ describe("hostPort", () => {
 
   it("comes and goes with the pod's network", async () => {
     const nft = new FakeNftables();
-    const hostPorts = new HostPorts(() => nft);
+    const settings: string[] = [];
+    const hostPorts = new HostPorts(
+      () => nft,
+      (name, value) => settings.push(`${name}=${value}`),
+    );
     const held = async () => {
       const state = await nft.readTable({ family: "ip", name: "podwire-hostports" });
       return [...(state?.sets ?? [])].flatMap((set) =>
         (state?.elements.get(set.name) ?? []).map((e) => `${set.name} ${elementText(set, e)}`),
       );
     };
+    expect(await hostPorts.add(testPod(), "s0", IPS)).toBeUndefined();
+    expect(settings).toEqual([]);
     await hostPorts.add(pod, "s1", IPS);
-    await hostPorts.add(pod, "s1", IPS);
+    expect(await hostPorts.add(pod, "s1", IPS)).toBeUndefined();
+    // As the portmap plugin, though for every interface; the rule in the chain raw keeps others out.
+    expect(new Set(settings)).toEqual(new Set(["net.ipv4.conf.all.route_localnet=1"]));
     expect(await held()).toEqual([
       'everywhere tcp . 8080 comment "s1" : 10.244.1.2 . 80',
       'addressed 192.168.1.11 . udp . 5353 comment "s1" : 10.244.1.2 . 53',
@@ -42,5 +50,18 @@ describe("hostPort", () => {
     expect(await held()).toHaveLength(3);
     await hostPorts.remove("s1");
     expect(await held()).toEqual([]);
+  });
+
+  it("says when it is not open at 127.0.0.1", async () => {
+    const nft = new FakeNftables();
+    const hostPorts = new HostPorts(
+      () => nft,
+      () => {
+        throw new Error("EROFS: read-only file system");
+      },
+    );
+    expect(await hostPorts.add(pod, "s1", IPS)).toBe(
+      "hostPort is not open at 127.0.0.1 of the node: net.ipv4.conf.all.route_localnet: EROFS: read-only file system",
+    );
   });
 });

@@ -1,6 +1,9 @@
+import { writeFileSync } from "node:fs";
 import type { Pod, Protocol } from "#api/index.ts";
+import { errorMessage } from "#base/errors.ts";
 import { type Cidr, type Ip, parseCidr, parseIp } from "#base/ip.ts";
 import type { Origin } from "#base/origin.ts";
+import { sysctlPath } from "#kernel/namespaces/index.ts";
 import {
   addressFields,
   addressType,
@@ -29,9 +32,16 @@ import {
   th,
 } from "#kernel/nft/index.ts";
 
+/** Before connection tracking (NF_IP_PRI_RAW): addresses are still as they came. */
+const RAW = -300;
 /** Priorities of NAT in its hooks (NF_IP_PRI_NAT_DST, NF_IP_PRI_NAT_SRC). */
 const DESTINATION_NAT = -100;
 const SOURCE_NAT = 100;
+
+/** Index of `lo` in every network namespace. */
+const LOOPBACK_INDEX = 1;
+/** Lets connections from 127.0.0.1 leave for a pod, as the portmap plugin does it. */
+const ROUTE_LOCALNET = "net.ipv4.conf.all.route_localnet";
 
 type Family = "ip" | "ip6";
 
@@ -95,9 +105,13 @@ interface Layout {
  * ```
  * prerouting:          fib daddr type local  dnat to ip daddr . meta l4proto . th dport map @addressed
  *                      fib daddr type local  dnat to meta l4proto . th dport map @everywhere
- * output:              as prerouting, but for the node's loopback addresses: a connection from there cannot leave
+ * output:              as prerouting; of IPv6 but for ::1, from where no connection can leave
  * postrouting:         ct status dnat  ip saddr . ip daddr @hairpin  masquerade
+ *                      ct status dnat  ip saddr 127.0.0.0/8  masquerade
+ * raw:                 iif != lo  ip daddr 127.0.0.0/8  drop
  * ```
+ * The kernel lets packets from 127.0.0.1 leave by route_localnet, and would then take packets to it as well: what comes
+ * from elsewhere is dropped, as without that setting (CVE-2020-8558).
  */
 function layout(family: Family, loopback: Cidr): Layout {
   const table: Table = { family, name: "podwire-hostports" };
@@ -116,24 +130,40 @@ function layout(family: Family, loopback: Cidr): Layout {
   const prerouting = nat("prerouting", DESTINATION_NAT);
   const output = nat("output", DESTINATION_NAT);
   const outward = nat("postrouting", SOURCE_NAT);
+  const raw: Chain = { table, name: "raw", hook: { type: "filter", hook: "prerouting", priority: RAW } };
+  const ofLoopback: readonly Rule[] = [
+    {
+      chain: outward,
+      statements: [ctStatus(ctBits.dnat), inNetwork(saddr, loopback), { kind: "masquerade" }],
+    },
+    {
+      chain: raw,
+      statements: [
+        match(metaFields.iif, hostU32(LOOPBACK_INDEX), "!="),
+        inNetwork(daddr, loopback),
+        { kind: "verdict", verdict: { kind: "drop" } },
+      ],
+    },
+  ];
   const isLocal = match(fibType("daddr"), hostU32(fibTypes.local));
-  const isOutside = inNetwork(daddr, loopback, "!=");
+  const toPods = family === "ip" ? [isLocal] : [isLocal, inNetwork(daddr, loopback, "!=")];
   const dnat = (to: ReturnType<typeof mapped>): Statement => ({ kind: "nat", type: "dnat", family, to });
   return {
     table,
     everywhere,
     addressed,
     hairpin,
-    chains: [prerouting, output, outward],
+    chains: [prerouting, output, outward, ...(family === "ip" ? [raw] : [])],
     rules: [
       ...[mapped([daddr, ...port], addressed), mapped(port, everywhere)].flatMap((to): Rule[] => [
         { chain: prerouting, statements: [isLocal, dnat(to)] },
-        { chain: output, statements: [isLocal, isOutside, dnat(to)] },
+        { chain: output, statements: [...toPods, dnat(to)] },
       ]),
       {
         chain: outward,
         statements: [ctStatus(ctBits.dnat), inSet([saddr, daddr], hairpin), { kind: "masquerade" }],
       },
+      ...(family === "ip" ? ofLoopback : []),
     ],
   };
 }
@@ -165,16 +195,28 @@ function elementsOf(ports: readonly HostPort[], { everywhere, addressed, hairpin
 /** Ports of the node that lead to pods (hostPort), in tables of their own. */
 export class HostPorts {
   readonly #open: () => Nftables;
+  readonly #set: (name: string, value: string) => void;
 
-  /** @param open opens nftables of the node; called for each change, so that nothing stays open */
-  constructor(open: () => Nftables = openNftables) {
+  /**
+   * @param open opens nftables of the node; called for each change, so that nothing stays open
+   * @param set sets a sysctl of the node
+   */
+  constructor(
+    open: () => Nftables = openNftables,
+    set: (name: string, value: string) => void = (name, value) => writeFileSync(sysctlPath(name), value),
+  ) {
     this.#open = open;
+    this.#set = set;
   }
 
-  /** Opens the ports that a pod asks for. @throws NftError, such as EEXIST for one that another pod has */
-  async add(pod: Pod, sandboxId: string, podIPs: readonly string[]): Promise<void> {
+  /**
+   * Opens the ports that a pod asks for.
+   * @returns what is not as it should be, in words
+   * @throws NftError, such as EEXIST for one that another pod has
+   */
+  async add(pod: Pod, sandboxId: string, podIPs: readonly string[]): Promise<string | undefined> {
     const ports = hostPortsOf(pod, podIPs);
-    if (ports.length === 0) return;
+    if (ports.length === 0) return undefined;
     await this.remove(sandboxId);
     const { name, namespace } = pod.metadata;
     const origin: Origin = { kind: "Pod", name, ...(namespace === undefined ? {} : { namespace }) };
@@ -184,6 +226,17 @@ export class HostPorts {
         if (own.length > 0) await add(nft, layouts[family], elementsOf(own, layouts[family], sandboxId, origin));
       }
     });
+    return ports.some(({ to }) => to.address.family === 4) ? this.#openLoopback() : undefined;
+  }
+
+  /** After the rules that keep others out. */
+  #openLoopback(): string | undefined {
+    try {
+      this.#set(ROUTE_LOCALNET, "1");
+      return undefined;
+    } catch (error) {
+      return `hostPort is not open at 127.0.0.1 of the node: ${ROUTE_LOCALNET}: ${errorMessage(error)}`;
+    }
   }
 
   /** Closes a pod's ports; those that are closed are no error. */

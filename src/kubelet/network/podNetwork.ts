@@ -69,7 +69,8 @@ export class CniPodNetwork implements PodNetwork {
       this.#tell(pod, outcome);
       const addresses = outcome.result.ips.map((ip) => ip.address.replace(/\/\d+$/, ""));
       if (addresses.length === 0) throw new Error(`network "${outcome.network.name}" gave the pod no address`);
-      await this.#deps.hostPorts.add(pod, sandbox.id, addresses);
+      const warning = await this.#deps.hostPorts.add(pod, sandbox.id, addresses);
+      if (warning !== undefined) this.#event(pod, "HostPort", warning);
       return addresses;
     } catch (error) {
       unpinNetns(sandbox.netns);
@@ -98,14 +99,11 @@ export class CniPodNetwork implements PodNetwork {
   }
 
   #tell(pod: Pod, { warnings, network }: AddOutcome): void {
-    for (const warning of warnings) {
-      this.#deps.events.event(
-        referenceTo(resources.pods, pod),
-        "Warning",
-        "NetworkPlugin",
-        `network "${network.name}": ${warning}`,
-      );
-    }
+    for (const warning of warnings) this.#event(pod, "NetworkPlugin", `network "${network.name}": ${warning}`);
+  }
+
+  #event(pod: Pod, reason: string, message: string): void {
+    this.#deps.events.event(referenceTo(resources.pods, pod), "Warning", reason, message);
   }
 }
 

@@ -2,12 +2,15 @@ import { join } from "node:path";
 import type { KubeObject, Service } from "#api/index.ts";
 import { type ClusterConfig, dnsServiceAddress } from "#lab/config/index.ts";
 import { readManifests } from "#lab/manifests/index.ts";
+import { kubeProxyObjects } from "./kubeProxy.ts";
 
-/** What every cluster is given: DNS, and the ingress controller where one is wanted. @param assets folder with manifests/ */
+/** What every cluster is given: the configuration of kube-proxy, DNS, and the ingress controller where one is wanted. @param assets folder with manifests/ */
 export function addons(config: ClusterConfig, assets: string): KubeObject[] {
-  const objects = readManifests(join(assets, "manifests/coredns.yaml"), assets).map((object) =>
+  const dns = readManifests(join(assets, "manifests/coredns.yaml"), assets).map((object) =>
     object.kind === "Service" ? withClusterIp(object as Service, dnsServiceAddress(config)) : object,
   );
+  // First: what configures the nodes' agents.
+  const objects = [...kubeProxyObjects(config), ...dns];
   if (config.ingress === "none") return objects;
   return [...objects, ...readManifests(join(assets, "manifests/ingress.yaml"), assets)];
 }

@@ -1,7 +1,7 @@
 import { networkInterfaces } from "node:os";
 import { Client, http2Transport, kubernetesVersion, loadKubeconfig, type Pod } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
-import { parseIp } from "#base/ip.ts";
+import { formatCidr } from "#base/ip.ts";
 import { createFileLogger, createStderrLogger } from "#base/logFile.ts";
 import { Metrics } from "#base/metrics.ts";
 import { nodeOrigins } from "#explain/index.ts";
@@ -11,7 +11,7 @@ import { openNftables } from "#kernel/nft/index.ts";
 import { showCommandLine } from "#kernel/process/index.ts";
 import { type AgentOptions, agentOptions, type NodeModule, processRun, startAgent } from "#kubelet/index.ts";
 import { type PodNetwork, readConfig, startPodNetwork } from "#network/index.ts";
-import { nftablesBackend, type ServiceProxy, startServiceProxy } from "#services/index.ts";
+import { ProxyModule } from "./proxyModule.ts";
 
 const NET_CONF = "/etc/kube-flannel/net-conf.json";
 
@@ -28,7 +28,7 @@ function moduleLog({ folders }: AgentOptions, name: string) {
 }
 
 /** What this process does besides pods, as pods show it: named, labelled and run as upstream's DaemonSets are. */
-function nodeModules({ folders }: AgentOptions, network: PodNetwork, proxy: ServiceProxy): NodeModule[] {
+function nodeModules({ folders }: AgentOptions, network: PodNetwork, proxy: ProxyModule): NodeModule[] {
   const module = (
     pod: string,
     labels: Readonly<Record<string, string>>,
@@ -56,7 +56,7 @@ function nodeModules({ folders }: AgentOptions, network: PodNetwork, proxy: Serv
 }
 
 /** The parts of a node besides its pods: the network between nodes, and Services. Started first, they do not wait. */
-function startNetworking(options: AgentOptions, client: Client, signal: AbortSignal, metrics: Metrics) {
+function startNetworking(options: AgentOptions, client: Client, signal: AbortSignal) {
   const nft = openNftables();
   const rtnl = openRtnetlink();
   const { networks } = readConfig(NET_CONF, []);
@@ -69,20 +69,14 @@ function startNetworking(options: AgentOptions, client: Client, signal: AbortSig
     },
     { client, rtnl, nft, log: moduleLog(options, "kube-flannel"), signal },
   );
-  const proxy = startServiceProxy({
-    client,
+  const proxy = new ProxyModule({
     nodeName: options.nodeName,
-    nodeAddresses: options.addresses.map(parseIp),
-    backend: nftablesBackend({
-      nodeName: options.nodeName,
-      localTraffic: { kind: "cidrs", cidrs: networks },
-      nft,
-      metrics,
-    }),
+    nodeAddresses: options.addresses,
+    defaults: { bindAddress: "0.0.0.0", clusterCIDR: networks.map(formatCidr).join(",") },
+    client,
+    nft,
     conntrack: openConntrack(),
     log: moduleLog(options, "kube-proxy"),
-    signal,
-    metrics,
   });
   let podCidrs: readonly string[] = [];
   network.ready
@@ -106,7 +100,7 @@ async function main(): Promise<void> {
   const client = new Client(transport, { userAgent: "kubelet" });
   const stop = new AbortController();
   const metrics = new Metrics();
-  const { network, proxy, origins } = startNetworking(options, client, stop.signal, metrics);
+  const { network, proxy, origins } = startNetworking(options, client, stop.signal);
   const modules = nodeModules(options, network, proxy);
   const agent = await startAgent(options, { client, log, podNetwork: network.ready, metrics, origins, modules });
   const end = async (signal: string) => {

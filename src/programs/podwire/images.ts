@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { PodwireError } from "#base/errors.ts";
 import {
+  endpointsOf,
   familiarName,
   hexOf,
   type ImageRecord,
@@ -18,6 +19,7 @@ import {
 } from "#images/index.ts";
 import { imageSettings, parseConfigFile } from "#lab/config/index.ts";
 import { openImageStore, StageKeeper } from "#lab/images/index.ts";
+import { askHelpers, type HelperNames, helperNames } from "./credentialHelpers.ts";
 import { LayerProgress } from "./imageProgress.ts";
 import { installation } from "./installation.ts";
 
@@ -55,20 +57,34 @@ function settingsOf({ config, insecureRegistry = [] }: PullFlags): ImageSettings
   return { ...settings, insecure: [...settings.insecure, ...insecureRegistry] };
 }
 
+/** Credentials for registries, and who may be asked for more. */
+interface Known {
+  readonly keyring: Keyring;
+  readonly helpers: HelperNames;
+}
+
 /** The credentials of `--auth-file`, or those that `docker login` and `podman login` keep. */
-function keyringOf({ authFile }: PullFlags): Keyring {
+function knownCredentials({ authFile }: PullFlags): Known {
   const usual = [
     process.env["REGISTRY_AUTH_FILE"],
     join(process.env["DOCKER_CONFIG"] || join(homedir(), ".docker"), "config.json"),
   ].find((path) => path && existsSync(path));
   const path = authFile ?? usual;
-  if (path === undefined) return { entries: [] };
+  if (path === undefined) return { keyring: { entries: [] }, helpers: { byHost: {} } };
   try {
-    return parseKeyring(readText(path, "--auth-file"), "dockerconfigjson");
+    const text = readText(path, "--auth-file");
+    return { keyring: parseKeyring(text, "dockerconfigjson"), helpers: helperNames(text) };
   } catch (error) {
     if (error instanceof PodwireError) throw error;
     throw new PodwireError("InvalidConfig", `${path}: ${(error as Error).message}`);
   }
+}
+
+/** Credentials for one image's registry and its mirrors: those of helpers before those of the file, as Docker has it. */
+async function keyringFor(name: string, { keyring, helpers }: Known, settings: ImageSettings): Promise<Keyring> {
+  const hosts = endpointsOf(parseWithTag(name).registry, settings).map(({ host }) => host);
+  const asked = await askHelpers(helpers, hosts);
+  return { entries: [...asked.entries, ...keyring.entries] };
 }
 
 /** What is said of an image. */
@@ -92,11 +108,13 @@ function print(value: unknown): void {
 /** `podwire images pull` */
 export function runPull(names: readonly string[], flags: PullFlags): Promise<void> {
   return withStore(async (store, keeper) => {
-    const puller = new Puller({ settings: settingsOf(flags) });
-    const keyring = keyringOf(flags);
+    const settings = settingsOf(flags);
+    const puller = new Puller({ settings });
+    const known = knownCredentials(flags);
     const records: ImageRecord[] = [];
     try {
       for (const name of names) {
+        const keyring = await keyringFor(name, known, settings);
         const progress = new LayerProgress(process.stderr);
         const onProgress = progress.report.bind(progress);
         const record = await puller.pull(name, keyring, { store, keeper, onProgress }).finally(() => progress.end());

@@ -120,22 +120,34 @@ function program(): Command {
       const { runDns } = await import("../dns/run.ts");
       process.exit(await runDns(flags));
     });
-  podwire
-    .command("kube-apiserver [flags...]")
-    .description("serve the Kubernetes API alone; flags are kube-apiserver's own (--secure-port, --data-dir, …)")
-    .helpOption(false)
-    .allowUnknownOption()
-    .passThroughOptions()
-    .action((flags: string[]) => {
-      // The program takes this one's place: signals and exit codes are its own.
-      const file = programFile("kube-apiserver");
-      process.execve?.(process.execPath, [process.execPath, ...nodeOptions, file, ...flags], process.env);
-    });
+  becomes(
+    "kube-apiserver",
+    podwire
+      .command("kube-apiserver [flags...]")
+      .description("serve the Kubernetes API alone; flags are kube-apiserver's own (--secure-port, --data-dir, …)"),
+  );
+  becomes(
+    "kube-proxy",
+    podwire
+      .command("kube-proxy [flags...]")
+      .description("put a cluster's Services into effect on this machine; flags are kube-proxy's own (--config, …)"),
+  );
   for (const command of podwire.commands.filter(({ commands }) => commands.length === 0)) {
     const names = command.options.map((option) => option.long).join(", ");
     command.showHelpAfterError(`(podwire ${command.name()} ${command.usage()}; options are ${names})`);
   }
   return podwire.showHelpAfterError(`(commands are ${podwire.commands.map((c) => c.name()).join(", ")})`);
+}
+
+/** A command whose program takes this one's place, and reads the flags: signals and exit codes are its own. */
+function becomes(name: string, command: Command): void {
+  command
+    .helpOption(false)
+    .allowUnknownOption()
+    .passThroughOptions()
+    .action((flags: string[]) => {
+      process.execve?.(process.execPath, [process.execPath, ...nodeOptions, programFile(name), ...flags], process.env);
+    });
 }
 
 const nodeActions: Readonly<Record<NodeAction, string>> = {

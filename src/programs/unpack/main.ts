@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { hexOf, ImageFault, type UnpackMessage, type UnpackResult, unpackLayer } from "#images/index.ts";
+import { syncFilesystem } from "#kernel/mounts/index.ts";
 import { LAB_ROOT } from "#lab/stage/index.ts";
 
 /** The part of an image store that belongs to the ids of clusters (images/store/layout.ts). */
@@ -14,6 +15,8 @@ async function unpack({ blob, packing, diffId }: Extract<UnpackMessage, { op: "u
   const draft = draftName();
   await unpackLayer({ file: `${ROOT}/in/${blob}`, packing, diffId, folder: draft });
   try {
+    // Or after a power cut a folder under its name could have files without content.
+    syncFilesystem(draft);
     renameSync(draft, target);
   } catch (error) {
     rmSync(draft, { recursive: true, force: true });

@@ -26,6 +26,8 @@ export function pagesOf(folder: string): NamedPage[] {
 export interface Stage extends PageServer {
   /** kubectl's path. */
   readonly kubectl: string;
+  /** Additional variables of the page's shell. */
+  readonly env?: Readonly<Record<string, string>>;
   stop(): Promise<void>;
 }
 
@@ -38,7 +40,7 @@ export function playPage(page: Page, start: () => Promise<Stage>): void {
   beforeAll(async () => {
     parts.stage = await start();
     parts.folder = await pageFolder(parts.stage.kubectl, parts.stage);
-    parts.session = new Session(parts.folder.path, parts.folder.env);
+    parts.session = new Session(parts.folder.path, { ...parts.folder.env, ...parts.stage.env });
   }, 120_000);
   afterAll(async () => {
     await parts.session?.stop();

@@ -1,0 +1,145 @@
+import { readFileSync, watch, writeFileSync } from "node:fs";
+import {
+  Client,
+  createEventRecorder,
+  type EventRecorder,
+  http2Transport,
+  inClusterConfig,
+  type KubeconfigContext,
+  loadKubeconfig,
+  type Transport,
+} from "#api/index.ts";
+import { errorMessage } from "#base/errors.ts";
+import { createLogger, type Logger } from "#base/log.ts";
+import { Metrics } from "#base/metrics.ts";
+import { openConntrack } from "#kernel/conntrack/index.ts";
+import { openNftables } from "#kernel/nft/index.ts";
+import { showCommandLine } from "#kernel/process/index.ts";
+import {
+  applyConntrackSettings,
+  applyOomScore,
+  cleanUpAll,
+  configText,
+  type KubeProxy,
+  startKubeProxy,
+} from "#services/index.ts";
+import { type Settled, settle } from "./configuration.ts";
+import { FlagError, type ProxyFlags, parseProxyFlags } from "./flags.ts";
+
+/** Where the API is: the kubeconfig and --master, else the service account of this pod. */
+async function apiContext(kubeconfig: string, master: string | undefined, log: Logger): Promise<KubeconfigContext> {
+  if (kubeconfig === "" && master === undefined) {
+    log.info("Neither kubeconfig file nor master URL was specified, falling back to in-cluster config");
+    return inClusterConfig();
+  }
+  const context = kubeconfig === "" ? { server: "", namespace: "default" } : await loadKubeconfig(kubeconfig);
+  return master === undefined ? context : { ...context, server: master };
+}
+
+/** Upstream ends when its file changes, so that whoever supervises it starts it anew. */
+function watchFile(path: string, changed: () => void): void {
+  const text = readFileSync(path, "utf8");
+  const watcher = watch(path, { persistent: false }, () => {
+    let now: string | undefined;
+    try {
+      now = readFileSync(path, "utf8");
+    } catch {
+      // It is being replaced.
+    }
+    if (now === text) return;
+    watcher.close();
+    changed();
+  });
+}
+
+/** A started proxy with what has to be let go of after it. */
+class Program {
+  readonly #log: Logger;
+  readonly #stop = new AbortController();
+  #proxy: KubeProxy | undefined;
+  #transport: Transport | undefined;
+  #events: EventRecorder | undefined;
+  #isEnding = false;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  async start({ config, nodeName }: Settled, { master, configFile }: ProxyFlags): Promise<void> {
+    const log = this.#log;
+    for (const signal of ["SIGTERM", "SIGINT"] as const)
+      process.once(signal, () => void this.end(0, `${signal}: the rules stay`));
+    if (configFile !== undefined)
+      watchFile(configFile, () => void this.end(1, "content of the proxy server's configuration file was updated"));
+    this.#transport = http2Transport(await apiContext(config["clientConnection.kubeconfig"], master, log));
+    const client = new Client(this.#transport, { userAgent: "kube-proxy" });
+    const events = createEventRecorder(client, { component: "kube-proxy", host: nodeName }, { log });
+    this.#events = events;
+    const node = { kind: "Node", name: nodeName, uid: nodeName };
+    this.#proxy = await startKubeProxy(config, nodeName, {
+      client,
+      log,
+      metrics: new Metrics(),
+      nft: openNftables(),
+      conntrack: openConntrack(),
+      signal: this.#stop.signal,
+      fatal: (message) => {
+        events.event(node, "Warning", "FailedToStartProxierHealthcheck", message);
+        void this.end(1, message);
+      },
+      healthCheckFailed: (service, message) => {
+        const [namespace = "", name = ""] = service.split("/");
+        events.event({ kind: "Service", namespace, name }, "Warning", "FailedToStartServiceHealthcheck", message);
+      },
+    });
+    events.event(node, "Normal", "Starting", "");
+  }
+
+  /** Ends the process; established connections and rules stay as they are. */
+  async end(code: number, why: string): Promise<void> {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    if (code === 0) this.#log.info("Stopping", { why });
+    else this.#log.error("Error running ProxyServer", { err: why });
+    await this.#proxy?.stop();
+    await this.#events?.flush();
+    this.#stop.abort(new Error(why));
+    await this.#transport?.close();
+    process.exit(code);
+  }
+}
+
+/** The service proxy of a node: `kube-proxy --config=…`. */
+async function main(): Promise<void> {
+  const args = process.argv.slice(2);
+  const flags = parseProxyFlags(args);
+  showCommandLine(["kube-proxy", ...args]);
+  const settled = settle(flags);
+  const { config, notes } = settled;
+  const log = createLogger("kube-proxy", { level: config["logging.verbosity"] >= 4 ? "debug" : "info" });
+  for (const note of notes) log.info("A setting has no effect", { setting: note });
+  if (flags.writeConfigTo !== undefined) {
+    writeFileSync(flags.writeConfigTo, configText(config));
+    log.info("Wrote configuration", { file: flags.writeConfigTo });
+    return;
+  }
+  if (flags.cleanup) return await cleanUpAll({ nft: openNftables(), log });
+  applyConntrackSettings(config, log);
+  if (flags.initOnly) return;
+  applyOomScore(config, log);
+  await new Program(log).start(settled, flags);
+}
+
+main().then(
+  () => {
+    // Nothing but a running proxy is left to wait for.
+  },
+  (error: unknown) => {
+    if (error instanceof FlagError && error.code === 0) {
+      process.stdout.write(`${error.message}\n`);
+      process.exit(0);
+    }
+    process.stderr.write(`kube-proxy: ${errorMessage(error)}\n`);
+    process.exit(1);
+  },
+);

@@ -1,0 +1,130 @@
+import { type Client, type ConfigMap, Informer, resources } from "#api/index.ts";
+import { errorMessage } from "#base/errors.ts";
+import { type Ip, parseIp } from "#base/ip.ts";
+import type { Logger } from "#base/log.ts";
+import { Metrics } from "#base/metrics.ts";
+import type { Conntrack } from "#kernel/conntrack/index.ts";
+import type { Nftables } from "#kernel/nft/index.ts";
+import {
+  fieldNotes,
+  type GivenConfig,
+  type KubeProxy,
+  modeOf,
+  type ProxyConfig,
+  readConfigFile,
+  settleConfig,
+  startKubeProxy,
+} from "#services/index.ts";
+
+/** Where kubeadm's clusters have the configuration. */
+const CONFIG_MAP = { namespace: "kube-system", name: "kube-proxy", key: "config.conf" } as const;
+/** Fields that say what a module of an agent is told by the agent. */
+const agents: readonly (keyof GivenConfig)[] = ["clientConnection.kubeconfig", "hostnameOverride"];
+
+/** What the module is given. */
+export interface ProxyModuleOptions {
+  readonly nodeName: string;
+  readonly nodeAddresses: readonly string[];
+  /** What counts while there is no ConfigMap. */
+  readonly defaults: GivenConfig;
+  readonly client: Client;
+  readonly nft: Nftables;
+  readonly conntrack: Conntrack;
+  readonly log: Logger;
+}
+
+/**
+ * kube-proxy as a module of a node's agent: configured by the ConfigMap kube-proxy of kube-system, each change of which
+ * takes effect at once. One that is wrong is logged, and what was there before goes on.
+ */
+export class ProxyModule {
+  readonly #options: ProxyModuleOptions;
+  readonly #stop = new AbortController();
+  readonly #configs: Informer<ConfigMap>;
+  readonly #metrics = new Metrics();
+  readonly #addresses: readonly Ip[];
+  #proxy: KubeProxy | undefined;
+  #running: ProxyConfig | undefined;
+  #problem: string | undefined;
+  /** What is under way, one thing after the other. */
+  #work: Promise<void>;
+
+  constructor(options: ProxyModuleOptions) {
+    const { client, log } = options;
+    this.#options = options;
+    this.#addresses = options.nodeAddresses.map((text) => parseIp(text));
+    const { namespace, name } = CONFIG_MAP;
+    const selection = { namespace, fieldSelector: `metadata.name=${name}` };
+    this.#configs = new Informer(client, resources.configMaps, selection, { log, signal: this.#stop.signal });
+    this.#work = this.#configs.synced.then(
+      () => this.#apply(),
+      () => {}, // It is stopped before the API has answered.
+    );
+    this.#configs.onChange(() => {
+      this.#work = this.#work.then(() => this.#apply());
+    });
+    this.#configs.start();
+  }
+
+  /** How the rules are, and what is wrong with the configuration. */
+  status(): { readonly ready: boolean; readonly error?: string } {
+    if (this.#problem !== undefined) return { ready: false, error: this.#problem };
+    return this.#proxy?.status() ?? { ready: false };
+  }
+
+  /** Ends it and waits; the rules stay. */
+  async stop(): Promise<void> {
+    this.#stop.abort(new Error("the agent stops"));
+    await this.#work;
+    await Promise.all([this.#proxy?.stop(), this.#configs.ended()]);
+  }
+
+  /** Makes what runs what the ConfigMap says now. Never rejects. */
+  async #apply(): Promise<void> {
+    const { log } = this.#options;
+    if (this.#stop.signal.aborted) return;
+    try {
+      const { config, notes } = this.#wanted();
+      this.#problem = undefined;
+      if (JSON.stringify(config) === JSON.stringify(this.#running)) return;
+      modeOf(config);
+      for (const note of notes) log.info("A setting has no effect", { setting: note });
+      if (this.#running) log.info("content of the proxy server's configuration was updated: starting anew");
+      await this.#proxy?.stop();
+      this.#running = config;
+      this.#proxy = await this.#start(config);
+    } catch (error) {
+      if (this.#stop.signal.aborted) return;
+      this.#problem = errorMessage(error);
+      log.error("The configuration has no effect", { err: this.#problem });
+    }
+  }
+
+  #wanted(): { readonly config: ProxyConfig; readonly notes: readonly string[] } {
+    const { namespace, name, key } = CONFIG_MAP;
+    const text = this.#configs.get(`${namespace}/${name}`)?.data?.[key];
+    if (text === undefined) return { config: settleConfig(this.#options.defaults), notes: [] };
+    const place = `configmap ${namespace}/${name} ${key}`;
+    const file = readConfigFile(text, place);
+    const given = { ...file.given };
+    for (const field of agents) delete given[field];
+    return { config: settleConfig(given, file.at), notes: fieldNotes(given) };
+  }
+
+  #start(config: ProxyConfig): Promise<KubeProxy> {
+    const { client, nodeName, nft, conntrack, log } = this.#options;
+    return startKubeProxy(config, nodeName, {
+      client,
+      log,
+      metrics: this.#metrics,
+      nft,
+      conntrack,
+      signal: this.#stop.signal,
+      nodeAddresses: this.#addresses,
+      // A port that cannot be had does not end the node's agent.
+      fatal: (message) => {
+        this.#problem = message;
+      },
+    });
+  }
+}

@@ -1,0 +1,42 @@
+import type { EndpointSlice, Node, Service } from "#api/index.ts";
+import type { Frontend } from "./model/index.ts";
+
+/** A kind of object that changes rules. */
+export type ChangedKind = "service" | "endpoints";
+
+/** A pass that has put everything known into effect. */
+export interface Sync {
+  /** In ms. */
+  readonly durationMs: number;
+  /** The kernel's state was read and compared, not only what changed. */
+  readonly isFull: boolean;
+  /** Services that were computed anew. */
+  readonly services: number;
+}
+
+/** What a Service is on this node now. */
+export interface Computed {
+  /** Absent: it is gone. */
+  readonly service?: Service;
+  readonly slices: readonly EndpointSlice[];
+  readonly frontends: readonly Frontend[];
+}
+
+/** Who is told what a service proxy does: metrics, health, logs. None of them may throw. */
+export interface ProxyObserver {
+  /** An object changed, and rules are to follow. @param at its last-change-trigger-time, in ms since 1970 */
+  queued?(kind: ChangedKind, at?: number): void;
+  /** @param service `namespace/name` */
+  computed?(service: string, now: Computed): void;
+  synced?(sync: Sync): void;
+  /** This node as the API has it; undefined when it has none. */
+  node?(node: Node | undefined): void;
+  /** Stale connections were looked for. */
+  cleaned?(flows: number, durationMs: number): void;
+}
+
+/** When the change behind a slice began, in ms since 1970 (the endpoints controller's annotation). */
+export function triggerTime({ metadata }: EndpointSlice): number | undefined {
+  const time = Date.parse(metadata.annotations?.["endpoints.kubernetes.io/last-change-trigger-time"] ?? "");
+  return Number.isNaN(time) ? undefined : time;
+}

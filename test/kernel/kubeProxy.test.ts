@@ -1,0 +1,277 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { appendFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Client, type EndpointSlice, type Node, resources, type Service } from "#api/index.ts";
+import { controllerUser } from "#apiserver/index.ts";
+import { startTestServer, type TestServer } from "#apiserver/testing/server.ts";
+import { nodeOptions } from "#base/entry.ts";
+import { connectTcp, inNetns, listenTcp, type Netns } from "#kernel/namespaces/index.ts";
+import { SERVICES_TABLE } from "#services/index.ts";
+import { ask, ServicesLab } from "./servicesLab.ts";
+
+const main = join(import.meta.dirname, "../../src/programs/kube-proxy/main.ts");
+const API_PORT = 6443;
+const CLUSTER_IP = "10.96.0.50";
+const [HEALTH_PORT, METRICS_PORT] = [10_256, 10_249];
+
+let lab: ServicesLab;
+let api: TestServer;
+let client: Client;
+let config: string;
+let kubeconfig: string;
+const children: ChildProcess[] = [];
+
+/** The program on the node, as it runs on a machine of its own. */
+class Program {
+  readonly child: ChildProcess;
+  readonly exit: Promise<unknown[]>;
+  log = "";
+
+  constructor(...args: string[]) {
+    const argv = [...nodeOptions, main, ...args];
+    this.child = inNetns(lab.node, () => spawn(process.execPath, argv, { stdio: ["ignore", "pipe", "pipe"] }));
+    for (const stream of [this.child.stdout, this.child.stderr])
+      stream?.on("data", (data) => {
+        this.log += String(data);
+      });
+    this.exit = once(this.child, "close");
+    children.push(this.child);
+  }
+
+  async shows(words: RegExp | string): Promise<void> {
+    await eventually(async () => expect(this.log).toMatch(words));
+  }
+
+  async ends(): Promise<unknown> {
+    return (await this.exit)[0];
+  }
+}
+
+async function eventually(check: () => Promise<void>): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await check();
+    } catch (error) {
+      if (tries === 400) throw error;
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  }
+}
+
+/** Status and body of a page, asked for from a namespace. */
+async function page(
+  netns: Netns,
+  address: string,
+  port: number,
+  path: string,
+): Promise<[status: number, body: string]> {
+  const socket = connectTcp(netns, address, port);
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n`);
+  let text = "";
+  socket.setEncoding("utf8");
+  for await (const part of socket) text += part;
+  const [, status = "0"] = /^HTTP\/1\.1 (\d+)/.exec(text) ?? [];
+  const body = text.slice(text.indexOf("\r\n\r\n") + 4);
+  return [Number(status), /transfer-encoding: chunked/i.test(text) ? unchunked(body) : body];
+}
+
+function unchunked(text: string): string {
+  let rest = text;
+  let body = "";
+  for (;;) {
+    const end = rest.indexOf("\r\n");
+    const size = Number.parseInt(rest.slice(0, end), 16);
+    if (!size) return body;
+    body += rest.slice(end + 2, end + 2 + size);
+    rest = rest.slice(end + 4 + size);
+  }
+}
+
+const metadata = { name: "web", namespace: "default" };
+const service: Service = {
+  apiVersion: "v1",
+  kind: "Service",
+  metadata,
+  spec: {
+    type: "LoadBalancer",
+    clusterIP: CLUSTER_IP,
+    externalTrafficPolicy: "Local",
+    ports: [{ name: "http", port: 80, targetPort: 8080, protocol: "TCP" }],
+  },
+} as Service;
+const endpoints = (...addresses: string[]): EndpointSlice =>
+  ({
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { ...metadata, labels: { "kubernetes.io/service-name": "web" } },
+    addressType: "IPv4",
+    ports: [{ name: "http", port: 8080, protocol: "TCP" }],
+    endpoints: addresses.map((address) => ({ addresses: [address], nodeName: "node01" })),
+  }) as EndpointSlice;
+const node: Node = {
+  metadata: { name: "node01" },
+  status: { addresses: [{ type: "InternalIP", address: "192.168.1.11" }] },
+};
+
+beforeAll(async () => {
+  lab = await ServicesLab.start();
+  api = await startTestServer({ listenFds: [listenTcp(lab.node, "127.0.0.1", API_PORT)] });
+  client = new Client(api.server.localTransport(controllerUser));
+  const admin = await api.authority.issue("system:kube-proxy", {});
+  const base64 = (text: string) => Buffer.from(text).toString("base64");
+  kubeconfig = join(api.directory, "kube-proxy.conf");
+  writeFileSync(
+    kubeconfig,
+    JSON.stringify({
+      apiVersion: "v1",
+      kind: "Config",
+      "current-context": "c",
+      clusters: [
+        {
+          name: "c",
+          cluster: {
+            server: `https://127.0.0.1:${API_PORT}`,
+            "certificate-authority-data": base64(api.authority.cert),
+          },
+        },
+      ],
+      users: [
+        { name: "u", user: { "client-certificate-data": base64(admin.cert), "client-key-data": base64(admin.key) } },
+      ],
+      contexts: [{ name: "c", context: { cluster: "c", user: "u" } }],
+    }),
+  );
+  config = join(api.directory, "config.conf");
+  writeFileSync(
+    config,
+    `apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+clientConnection: {kubeconfig: ${kubeconfig}}
+clusterCIDR: 10.244.0.0/16
+mode: nftables
+`,
+  );
+  await client.create(resources.nodes, node);
+  await client.create(resources.services, service);
+  await client.create(resources.endpointSlices, endpoints("10.244.1.3"));
+  await lab.serveTcp(lab.pod2, "10.244.1.3", 8080, "pod2");
+  await lab.serveTcp(lab.pod1, "10.244.1.2", 8080, "pod1");
+}, 60_000);
+
+afterAll(async () => {
+  for (const child of children) child.kill("SIGKILL");
+  await client.transport.close();
+  await api.stop();
+  await lab.close();
+});
+
+describe("V04 K02 podwire kube-proxy beside a Kubernetes API (part: the program, with packets)", () => {
+  let program: Program;
+
+  it("says its mode, and moves packets", { timeout: 60_000 }, async () => {
+    program = new Program("--config", config, "--hostname-override=node01");
+    await program.shows(/"SyncProxyRules complete"/);
+    expect(program.log).toMatch(/^I\d{4} \S+ kube-proxy\] "Using nftables Proxier" proxyMode="nftables"$/m);
+    expect(program.log).toContain('"Successfully retrieved NodeIPs" NodeIPs=["192.168.1.11"]');
+    expect(await ask(lab.pod1, CLUSTER_IP, 80)).toBe("pod2 10.244.1.2");
+  });
+
+  it("health, mode and metrics are on loopback, and only there", { timeout: 30_000 }, async () => {
+    const get = (port: number, path: string) => page(lab.node, "127.0.0.1", port, path);
+    await eventually(async () => expect((await get(HEALTH_PORT, "/healthz"))[0]).toBe(200));
+    const [, health] = await get(HEALTH_PORT, "/healthz");
+    expect(JSON.parse(health)).toMatchObject({
+      nodeEligible: true,
+      healthy: true,
+      status: { IPv4: { healthy: true } },
+    });
+    expect(await get(METRICS_PORT, "/proxyMode")).toEqual([200, "nftables"]);
+    const [, metrics] = await get(METRICS_PORT, "/metrics");
+    // Services kubernetes and web; names and types of pkg/proxy/metrics.
+    for (const line of [
+      /^# TYPE kubeproxy_sync_proxy_rules_duration_seconds histogram$/m,
+      /^kubeproxy_sync_full_proxy_rules_duration_seconds_count\{ip_family="IPv4"\} [1-9]/m,
+      /^# TYPE kubeproxy_sync_proxy_rules_last_timestamp_seconds gauge$/m,
+      /^kubeproxy_sync_proxy_rules_service_changes_total [1-9]/m,
+      /^kubeproxy_sync_proxy_rules_service_changes_pending 0$/m,
+      /^kubeproxy_sync_proxy_rules_endpoint_changes_total [1-9]/m,
+      /^kubeproxy_sync_proxy_rules_no_local_endpoints_total\{ip_family="IPv4",traffic_policy="external"\} 0$/m,
+      /^kubeproxy_proxy_healthz_total\{code="200"\} [1-9]/m,
+    ])
+      expect(metrics).toMatch(line);
+    for (const port of [HEALTH_PORT, METRICS_PORT])
+      expect(await ask(lab.outside, "192.168.1.11", port)).toBe("ECONNREFUSED");
+  });
+
+  it("a node that is going away is told to balancers", { timeout: 30_000 }, async () => {
+    const taints = (list: object[]) =>
+      client.patch(resources.nodes, "node01", undefined, { spec: { taints: list } }, { type: "merge" });
+    await taints([{ key: "ToBeDeletedByClusterAutoscaler", effect: "NoSchedule" }]);
+    await eventually(async () => expect((await page(lab.node, "127.0.0.1", HEALTH_PORT, "/healthz"))[0]).toBe(503));
+    expect((await page(lab.node, "127.0.0.1", HEALTH_PORT, "/livez"))[0]).toBe(200);
+    await taints([]);
+    await eventually(async () => expect((await page(lab.node, "127.0.0.1", HEALTH_PORT, "/healthz"))[0]).toBe(200));
+  });
+
+  it("answers load balancers for the Service", { timeout: 30_000 }, async () => {
+    const { spec } = await client.get(resources.services, "web", "default");
+    const port = spec.healthCheckNodePort ?? 0;
+    expect(port).toBeGreaterThan(0);
+    await eventually(async () => {
+      const [status, body] = await page(lab.outside, "192.168.1.11", port, "/");
+      expect(status).toBe(200);
+      expect(JSON.parse(body)).toEqual({
+        service: { namespace: "default", name: "web" },
+        localEndpoints: 1,
+        serviceProxyHealthy: true,
+      });
+    });
+  });
+
+  it("the rules outlive it, and the next one goes on from them", { timeout: 60_000 }, async () => {
+    program.child.kill("SIGTERM");
+    expect(await program.ends()).toBe(0);
+    expect(await ask(lab.pod1, CLUSTER_IP, 80)).toBe("pod2 10.244.1.2");
+    const slice = await client.get(resources.endpointSlices, "web", "default");
+    await client.update(resources.endpointSlices, {
+      ...slice,
+      endpoints: endpoints("10.244.1.2").endpoints,
+    } as EndpointSlice);
+    program = new Program("--config", config, "--hostname-override=node01");
+    // At each moment there is an answer: the old one, then the new one.
+    const answers = new Set<string>();
+    await eventually(async () => {
+      answers.add(await ask(lab.pod2, CLUSTER_IP, 80));
+      expect(program.log).toContain("SyncProxyRules complete");
+    });
+    expect(await ask(lab.pod2, CLUSTER_IP, 80)).toBe("pod1 10.244.1.3");
+    for (const answer of answers) expect(answer).toMatch(/^pod[12] /);
+  });
+
+  it("ends when its file changes, as upstream does", { timeout: 30_000 }, async () => {
+    appendFileSync(config, "# a comment\n");
+    expect(await program.ends()).toBe(1);
+    expect(program.log).toContain("content of the proxy server's configuration file was updated");
+  });
+
+  it("refuses a mode that is not there, and a file that is wrong", { timeout: 30_000 }, async () => {
+    const flags = new Program("--proxy-mode=ebpf", `--kubeconfig=${kubeconfig}`);
+    const wrong = join(api.directory, "wrong.conf");
+    writeFileSync(wrong, "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmood: good\n");
+    const file = new Program("--config", wrong);
+    expect([await flags.ends(), await file.ends()]).toEqual([1, 1]);
+    expect(flags.log).toContain('kube-proxy: mode: "ebpf" is not there; available are nftables');
+    expect(file.log).toContain(`kube-proxy: ${wrong}:3: unknown field "mood"; allowed are featureGates,`);
+  });
+
+  it("--cleanup removes everything", { timeout: 30_000 }, async () => {
+    const tables = async () => (await lab.nft.listTables()).map(({ name }) => name);
+    expect(await tables()).toContain(SERVICES_TABLE);
+    const cleanup = new Program("--cleanup");
+    expect(await cleanup.ends()).toBe(0);
+    expect(await tables()).not.toContain(SERVICES_TABLE);
+    expect(await ask(lab.pod2, CLUSTER_IP, 80, 300)).not.toMatch(/^pod/);
+  });
+});
