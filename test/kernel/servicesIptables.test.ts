@@ -2,7 +2,13 @@ import { execFileSync } from "node:child_process";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Service } from "#api/index.ts";
 import { inNetns } from "#kernel/namespaces/index.ts";
-import { type Iptables, iptablesBackend, openIptables, type ServiceBackend } from "#services/index.ts";
+import {
+  type Iptables,
+  type IptablesSettings,
+  iptablesBackend,
+  openIptables,
+  type ServiceBackend,
+} from "#services/index.ts";
 import { service, slice } from "#services/testing/objects.ts";
 import { serviceCompliance } from "../compliance/services.ts";
 import { flip } from "../support/serviceFlips.ts";
@@ -18,8 +24,10 @@ function hasIptables(): boolean {
   }
 }
 
-const backend = (lab: ServicesLab, settings: object = {}): ServiceBackend =>
-  iptablesBackend({ ...traffic, ...settings, iptables: openIptables({ netns: lab.node }), syncPeriodMs: 50 });
+const backend = (lab: ServicesLab, settings: Partial<IptablesSettings> = {}): ServiceBackend => {
+  const iptables = openIptables({ netns: lab.node });
+  return iptablesBackend({ ...traffic, nodePortsEverywhere: true, syncPeriodMs: 50, ...settings, iptables });
+};
 
 const otherPort = "only rules of table nat take packets to a ClusterIP: others go their way, as with kube-proxy";
 const noFirewall = "without endpoints kube-proxy's chains refuse everybody, before source ranges are asked";

@@ -1,13 +1,17 @@
 import { type Cidr, parseCidr } from "#base/ip.ts";
+import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import type { Nftables } from "#kernel/nft/index.ts";
 import {
+  type Iptables,
+  type IptablesSettings,
+  iptablesBackend,
   type LocalTraffic,
   nftablesBackend,
+  openIptables,
   type ProxyMode,
   proxyModes,
   type ServiceBackend,
-  type TrafficSettings,
 } from "../backends/index.ts";
 import { type ProxyConfig, ProxyConfigError } from "../config/index.ts";
 
@@ -15,14 +19,25 @@ import { type ProxyConfig, ProxyConfigError } from "../config/index.ts";
 export interface BackendDeps {
   /** nftables of the node's network namespace. */
   readonly nft: Nftables;
+  /** Programs of iptables that work on it. Absent: those in PATH, on the process's namespace. */
+  readonly iptables?: Iptables;
   readonly metrics?: Metrics;
+  readonly log?: Logger;
 }
 
-type Maker = (settings: TrafficSettings, deps: BackendDeps) => ServiceBackend;
+/** What backends are told; each takes what is for it. */
+export type BackendSettings = IptablesSettings;
+
+type Maker = (settings: BackendSettings, deps: BackendDeps) => ServiceBackend;
 
 /** The modes that are there. */
 const makers: { readonly [Mode in ProxyMode]?: Maker } = {
   nftables: (settings, deps) => nftablesBackend({ ...settings, ...deps }),
+  iptables: (settings, deps) => {
+    const iptables = deps.iptables ?? openIptables();
+    deps.log?.info("Using iptables", { version: iptables.version });
+    return iptablesBackend({ ...settings, ...deps, iptables });
+  },
 };
 
 /** The mode where none is given. Upstream's is iptables; ours is the one that was made for large clusters. */
@@ -38,8 +53,11 @@ export function modeOf(config: ProxyConfig): ProxyMode {
   throw new ProxyConfigError(`mode: ${JSON.stringify(mode)} is not there; available are ${availableModes.join(", ")}`);
 }
 
-/** The backend of a mode. @throws ProxyConfigError when it is not there */
-export function backendOf(mode: ProxyMode, settings: TrafficSettings, deps: BackendDeps): ServiceBackend {
+/**
+ * The backend of a mode.
+ * @throws ProxyConfigError when it is not there; PodwireError "NoIptables" when its programs are not
+ */
+export function backendOf(mode: ProxyMode, settings: BackendSettings, deps: BackendDeps): ServiceBackend {
   const maker = makers[mode];
   if (!maker) throw new ProxyConfigError(`there is no mode ${mode}; available are ${availableModes.join(", ")}`);
   return maker(settings, deps);

@@ -1,11 +1,11 @@
 import { type Client, kubernetesVersion } from "#api/index.ts";
-import { errorMessage } from "#base/errors.ts";
+import { errorMessage, hasCode } from "#base/errors.ts";
 import { formatIp, type Ip } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
 import type { Nftables, OriginIndex } from "#kernel/nft/index.ts";
-import type { ProxyMode, TrafficSettings } from "../backends/index.ts";
+import type { Iptables, ProxyMode, ServiceBackend } from "../backends/index.ts";
 import { type ProxyConfig, ProxyConfigError } from "../config/index.ts";
 import { nodePortAddresses } from "../model/index.ts";
 import { type ServiceProxy, startServiceProxy } from "../proxy.ts";
@@ -13,6 +13,8 @@ import { ProxyHealth, ServiceHealthServers } from "../serving/index.ts";
 import { syncLog } from "../syncLog.ts";
 import {
   availableModes,
+  type BackendDeps,
+  type BackendSettings,
   backendOf,
   localTraffic,
   modeOf,
@@ -29,6 +31,8 @@ export interface KubeProxyDeps {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly nft: Nftables;
+  /** Programs of iptables that work on the node. Absent: those in PATH, on the process's network namespace. */
+  readonly iptables?: Iptables;
   readonly conntrack?: Conntrack;
   readonly signal: AbortSignal;
   /** The node's own addresses. Absent: its object says them, and is waited for. */
@@ -69,7 +73,11 @@ export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps
       "Can't determine this node's IP, assuming loopback; if this is incorrect, please set the --bind-address flag",
     );
   const { syncPeriodMs, minSyncPeriodMs, ...masquerade } = modeSettings(config, mode);
-  const settings = { nodeName, localTraffic: localTraffic(config, facts.podCidrs), ...masquerade };
+  const settings = {
+    ...{ nodeName, localTraffic: localTraffic(config, facts.podCidrs), ...masquerade, syncPeriodMs },
+    localhostNodePorts: config["iptables.localhostNodePorts"],
+    nodePortsEverywhere: nodePortCidrs(config, mode).length === 0,
+  };
   if (settings.localTraffic.kind === "none")
     log.warn("Detect-local-mode set to ClusterCIDR, but no cluster CIDR defined", { detectLocalMode: "ClusterCIDR" });
   const places = new NodePlaces(config, mode, own);
@@ -170,7 +178,7 @@ class NodePlaces {
 }
 
 /** Removes what other modes left on this node, as well as it can: after ours are there, so that nothing is missed. */
-async function cleanOthers(mode: ProxyMode, settings: TrafficSettings, deps: KubeProxyDeps): Promise<void> {
+async function cleanOthers(mode: ProxyMode, settings: BackendSettings, deps: KubeProxyDeps): Promise<void> {
   for (const other of availableModes.filter((name) => name !== mode)) {
     try {
       await cleanUpMode(other, settings, deps);
@@ -182,14 +190,25 @@ async function cleanOthers(mode: ProxyMode, settings: TrafficSettings, deps: Kub
 
 async function cleanUpMode(
   mode: ProxyMode,
-  settings: TrafficSettings,
-  deps: Pick<KubeProxyDeps, "nft">,
+  settings: BackendSettings,
+  deps: Pick<KubeProxyDeps, "nft" | "iptables">,
 ): Promise<void> {
-  const backend = backendOf(mode, settings, deps);
+  const { nft, iptables } = deps;
+  const backend = madeFor(mode, settings, { nft, ...(iptables && { iptables }) });
   try {
-    await backend.cleanup();
+    await backend?.cleanup();
   } finally {
-    await backend.close();
+    await backend?.close();
+  }
+}
+
+/** The backend of a mode; undefined where its programs are not there, and so left nothing. */
+function madeFor(mode: ProxyMode, settings: BackendSettings, deps: BackendDeps): ServiceBackend | undefined {
+  try {
+    return backendOf(mode, settings, deps);
+  } catch (error) {
+    if (hasCode(error, "NoIptables")) return undefined;
+    throw error;
   }
 }
 
@@ -197,8 +216,8 @@ async function cleanUpMode(
  * Removes the rules of every mode.
  * @throws ProxyConfigError that names what stayed
  */
-export async function cleanUpAll(deps: Pick<KubeProxyDeps, "nft" | "log">): Promise<void> {
-  const settings: TrafficSettings = { nodeName: "", localTraffic: { kind: "none" } };
+export async function cleanUpAll(deps: Pick<KubeProxyDeps, "nft" | "iptables" | "log">): Promise<void> {
+  const settings: BackendSettings = { nodeName: "", localTraffic: { kind: "none" } };
   const failed: string[] = [];
   for (const mode of availableModes) {
     try {
