@@ -164,9 +164,7 @@ export function dataTypeById(id: number): DataType | undefined {
 
 /** A u32 in host order (marks, numgen, class ids). */
 export function hostU32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value >>> 0, true);
-  return bytes;
+  return Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24);
 }
 
 /** A u16 in network order (ports). */

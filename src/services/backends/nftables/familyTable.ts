@@ -61,8 +61,8 @@ export class FamilyTable {
   /** A frontend of the Service `owner`, in place of the one it had at this address. */
   setFrontend(owner: string, plan: FrontendPlan): void {
     this.#setFrontend(plan.key, plan);
-    for (const [set, element] of plan.shared)
-      this.#shared.get(set)?.claim(keyText(element.key), `${owner} ${plan.key}`, element);
+    const claimant = `${owner} ${plan.key}`;
+    for (const [set, element] of plan.shared) this.#shared.get(set)?.claim(keyText(element.key), claimant, element);
   }
 
   /** The Service has no such frontend any more. */

@@ -53,7 +53,7 @@ export function planFrontend(layout: Layout, frontend: Frontend): FrontendPlan {
     elements.push(["affinity-ids", { key: concat(address, hostU32(index)), data: hostU32(id), origin }]);
     elements.push(["affinity-endpoints", { key: concat(address, hostU32(id)), data, origin }]);
   }
-  return { key, treatment, ...(gate && { gate }), elements: withoutRepeats(elements), shared };
+  return { key, treatment, ...(gate && { gate }), elements: ids.length ? withoutRepeats(elements) : elements, shared };
 }
 
 /** The endpoint list of a frontend, and which numbers of it are whose. */
