@@ -29,6 +29,9 @@ const env: Record<string, string> = {
 /** Clusters and machines run bundles: they are made anew when a source has changed. */
 const globalSetup = "./scripts/lib/freshBundles.mjs";
 
+/** Skips, by name and with a reason, what a project cannot run of the files that it shares with another. */
+const EXCEPTIONS = "./test/support/exceptionsRunner.ts";
+
 /** The suite of pods runs once more on the other container runtime. */
 const crun = {
   extends: true as const,
@@ -37,6 +40,7 @@ const crun = {
     include: ["test/kernel/kubelet-*.test.ts"],
     exclude: ["test/kernel/kubelet-crun.test.ts"],
     globalSetup,
+    runner: EXCEPTIONS,
     env: { ...env, PODWIRE_TEST_RUNTIME: "crun" },
   },
 };
@@ -73,6 +77,20 @@ const e2e = {
   globalSetup,
   testTimeout: long ? 1_800_000 : 120_000,
   hookTimeout: 120_000,
+};
+
+/** Clusters once more without templates: `images: strict`, and images that the tests make. */
+const strict = {
+  extends: true as const,
+  test: {
+    ...e2e,
+    name: "e2e-strict",
+    include: ["test/e2e/**/*.test.ts"],
+    runner: EXCEPTIONS,
+    env: { ...env, PODWIRE_TEST_IMAGES: "strict" },
+    maxWorkers: CLUSTERS,
+    sequence: { groupOrder: 3 },
+  },
 };
 
 export default defineConfig({
@@ -129,6 +147,7 @@ export default defineConfig({
         extends: true,
         test: { ...e2e, name: "e2e-alone", include: alone, fileParallelism: false, sequence: { groupOrder: 2 } },
       },
+      ...(long ? [strict] : []),
     ],
   },
 });

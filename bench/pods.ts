@@ -4,7 +4,7 @@ import { type Benchmark, type BenchOptions, type BenchOutcome, type BenchResult,
 import { bringUp, end, podwire, status } from "./lib/cluster.ts";
 import { Knocker } from "./lib/knocker.ts";
 import { type ClusterMemory, clusterMemory } from "./lib/memory.ts";
-import { nodeSteps, stepTable } from "./lib/podSteps.ts";
+import { crowdTable, nodeSteps, stepTable } from "./lib/podSteps.ts";
 import { clock, type PodTimes, PodWatch } from "./lib/podWatch.ts";
 import { execMs } from "./lib/remoteExec.ts";
 
@@ -148,6 +148,8 @@ async function measure(bench: Bench): Promise<BenchOutcome> {
     ],
     tables: [
       stepTable(ones, steps),
+      crowdTable("200 ordinary pods at once", ordinary.pods),
+      crowdTable("1,000 light pods at once", light.pods),
       { title: "Memory of an ordinary pod", rows: ordinary.memory.rows },
       { title: "Memory of a light pod", rows: light.memory.rows },
     ],
@@ -155,7 +157,8 @@ async function measure(bench: Bench): Promise<BenchOutcome> {
 }
 
 async function inCluster(options: BenchOptions): Promise<BenchOutcome> {
-  const running = await bringUp(podwire, ["up", ...FLAGS], `bench-${process.pid}`, options.signal);
+  const runtime = options.runtime === undefined ? [] : ["--runtime", options.runtime];
+  const running = await bringUp(podwire, ["up", ...FLAGS, ...runtime], `bench-${process.pid}`, options.signal);
   let knocker: Knocker | undefined;
   let watch: PodWatch | undefined;
   try {
@@ -178,6 +181,7 @@ async function inCluster(options: BenchOptions): Promise<BenchOutcome> {
 
 const pods: Benchmark = {
   title: "pods: from their creation to their first answer, one, 20, 200, and 1,000 light ones; exec, memory, deletion",
+  takesRuntime: true,
   run: inCluster,
 };
 

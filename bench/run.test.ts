@@ -20,6 +20,17 @@ export default {
 };
 `;
 
+/** One that is told a runtime. */
+const RUNTIMES = `export default {
+  title: "runtimes",
+  takesRuntime: true,
+  run: async ({ runtime, log }) => {
+    log("with " + runtime);
+    return { results: [] };
+  },
+};
+`;
+
 describe("npm run bench", () => {
   const folder = mkdtempSync(join(tmpdir(), "pw-bench-"));
   const bench = (...args: string[]) => {
@@ -33,6 +44,7 @@ describe("npm run bench", () => {
       cpSync(join(import.meta.dirname, name), join(folder, name), { recursive: true });
     writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
     writeFileSync(join(folder, "stub.ts"), STUB);
+    writeFileSync(join(folder, "runtimes.ts"), RUNTIMES);
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -65,10 +77,19 @@ describe("npm run bench", () => {
     expect(stdout).toContain("Shown to people");
   });
 
+  it("hands a runtime on to a benchmark that starts containers, and refuses it to others", () => {
+    const { status, stderr } = bench("stub", "--runtime", "crun");
+    expect(stderr).toBe("bench: stub has no use for --runtime\n");
+    expect(status).toBe(2);
+    const taken = bench("runtimes", "--runtime", "crun", "--json");
+    expect(taken.stderr).toBe("with crun\n");
+    expect(taken.status).toBe(0);
+  });
+
   it("names the benchmarks there are, and refuses another", () => {
     expect(bench().stdout).toContain("  stub           a stub\n");
     const { status, stderr } = bench("nothing");
-    expect(stderr).toBe("bench: there is no benchmark nothing; allowed: stub\n");
+    expect(stderr).toBe("bench: there is no benchmark nothing; allowed: runtimes, stub\n");
     expect(status).toBe(2);
   });
 });

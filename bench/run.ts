@@ -1,4 +1,4 @@
-// npm run bench -- NAME [--json] [--quick]
+// npm run bench -- NAME [--json] [--quick] [--runtime RUNTIME]
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -17,7 +17,7 @@ async function load(name: string): Promise<Benchmark> {
 }
 
 async function list(): Promise<void> {
-  process.stdout.write("npm run bench -- NAME [--json] [--quick]\n\n");
+  process.stdout.write("npm run bench -- NAME [--json] [--quick] [--runtime RUNTIME]\n\n");
   for (const name of names()) process.stdout.write(`  ${name.padEnd(14)} ${(await load(name)).title}\n`);
 }
 
@@ -54,7 +54,11 @@ function print(title: string, { results, tables = [] }: BenchOutcome): void {
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { json: { type: "boolean", default: false }, quick: { type: "boolean", default: false } },
+    options: {
+      json: { type: "boolean", default: false },
+      quick: { type: "boolean", default: false },
+      runtime: { type: "string" },
+    },
   });
   const [name, ...rest] = positionals;
   if (name === undefined) return list().then(() => 0);
@@ -64,10 +68,20 @@ async function main(): Promise<number> {
   }
   const machine = describeMachine();
   const benchmark = await load(name);
+  const { quick, runtime } = values;
+  if (runtime !== undefined && !benchmark.takesRuntime) {
+    process.stderr.write(`bench: ${name} has no use for --runtime\n`);
+    return 2;
+  }
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
   const log = (text: string): boolean => process.stderr.write(`${text}\n`);
-  const outcome = await benchmark.run({ quick: values.quick, log, signal: stop.signal });
+  const outcome = await benchmark.run({
+    quick,
+    log,
+    signal: stop.signal,
+    ...(runtime === undefined ? {} : { runtime }),
+  });
   if (values.json) process.stdout.write(`${JSON.stringify({ bench: name, machine, results: outcome.results })}\n`);
   else print(benchmark.title, outcome);
   return 0;

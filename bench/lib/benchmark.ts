@@ -32,12 +32,16 @@ export interface BenchOptions {
   /** Tells the person what is going on; goes to stderr. */
   readonly log: (text: string) => void;
   readonly signal: AbortSignal;
+  /** What starts containers, of a benchmark that {@link Benchmark.takesRuntime}; default: the cluster's own. */
+  readonly runtime?: string;
 }
 
 /** What each `bench/<name>.ts` exports as default. */
 export interface Benchmark {
   /** One line for the list of benchmarks. */
   readonly title: string;
+  /** `--runtime NAME` has a meaning for it. */
+  readonly takesRuntime?: true;
   run(options: BenchOptions): Promise<BenchOutcome>;
 }
 

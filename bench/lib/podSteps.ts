@@ -48,3 +48,19 @@ export function stepTable(pods: readonly PodTimes[], steps: NodeSteps): BenchTab
   ]);
   return { title: "Where the time of one pod goes (median)", rows };
 }
+
+/** The table of a crowd: after which time half of the pods, and all of them, had reached each step. */
+export function crowdTable(title: string, pods: readonly PodTimes[]): BenchTable {
+  const began = Math.min(...pods.map(({ created }) => created));
+  const steps: Record<string, "written" | "scheduled" | "running" | "answered"> = {
+    "the API server has written it": "written",
+    "it is scheduled": "scheduled",
+    "it is Running": "running",
+    "it has answered": "answered",
+  };
+  const rows = Object.entries(steps).map(([step, moment]) => {
+    const times = pods.flatMap(({ [moment]: at }) => (at === undefined ? [] : [at - began]));
+    return [step, `half ${median(times).toFixed(0)} ms`, `all ${Math.max(...times).toFixed(0)} ms`];
+  });
+  return { title, rows };
+}

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { createLogger } from "#base/log.ts";
 import { Client } from "./client.ts";
 import { createEventRecorder, referenceTo } from "./events.ts";
@@ -19,7 +19,38 @@ function setUp() {
   return { api, recorder, events };
 }
 
+afterEach(() => {
+  vi.useRealTimers();
+});
+
 describe("event recorder", () => {
+  it("lets what is urgent go first: few events wait half a second, a swarm until it is over, at most five", async () => {
+    vi.useFakeTimers();
+    const { recorder, events } = setUp();
+    const record = (count: number, pause: string) => {
+      for (let i = 0; i < count; i++) recorder.event({ ...about, name: `${pause}-${i}` }, "Normal", "Pulled", "there");
+    };
+    record(3, "few");
+    await vi.advanceTimersByTimeAsync(499);
+    expect(events()).toHaveLength(0);
+    await vi.advanceTimersByTimeAsync(2);
+    expect(events()).toHaveLength(3);
+    for (let i = 0; i < 3; i++) {
+      record(60, `swarm${i}`);
+      await vi.advanceTimersByTimeAsync(450);
+    }
+    expect(events()).toHaveLength(3);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(events()).toHaveLength(183);
+    for (let i = 0; i < 12; i++) {
+      record(60, `endless${i}`);
+      await vi.advanceTimersByTimeAsync(450);
+    }
+    expect(events().length).toBeGreaterThan(183);
+    await recorder.flush();
+    expect(events()).toHaveLength(183 + 720);
+  });
+
   it("writes core/v1 events in the object's namespace", async () => {
     const { recorder, events } = setUp();
     recorder.event(about, "Normal", "Pulled", "Image is there");
@@ -86,21 +117,21 @@ describe("event recorder", () => {
     expect(events()).toHaveLength(1);
   });
 
-  it("drops the newest while a thousand are under way, and says so once", async () => {
+  it("drops the newest while four thousand are under way, and says so once", async () => {
     const api = new FakeApi();
     const lines: string[] = [];
     const heard = createLogger("test", { write: (line) => void lines.push(line) });
     const recorder = createEventRecorder(new Client(api), { component: "kubelet" }, { log: heard });
     const of = (i: number) => ({ ...about, name: `web${i}` });
-    for (let i = 0; i < 1100; i++) recorder.event(of(i), "Normal", "Pulled", `image ${i}`);
+    for (let i = 0; i < 4100; i++) recorder.event(of(i), "Normal", "Pulled", `image ${i}`);
     await recorder.flush();
     const kept = api.all<Event>("/api/v1/events").map(({ message }) => message);
-    expect(kept).toHaveLength(1000);
-    expect(kept).not.toContain("image 1000");
+    expect(kept).toHaveLength(4000);
+    expect(kept).not.toContain("image 4000");
     expect(lines.filter((line) => line.includes("Events are dropped"))).toHaveLength(1);
     recorder.event(about, "Normal", "Pulled", "after");
     await recorder.flush();
-    expect(api.all<Event>("/api/v1/events")).toHaveLength(1001);
+    expect(api.all<Event>("/api/v1/events")).toHaveLength(4001);
   });
 
   it("never fails its caller", async () => {

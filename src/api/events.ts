@@ -40,6 +40,11 @@ export function referenceTo(of: Resource, object: KubeObject, fieldPath?: string
  */
 const patienceMs = 500;
 
+/** While more than this come within that time, as when hundreds of pods start at once, the wait begins anew … */
+const busySwarm = 50;
+/** … but not more often than this. */
+const longestWaits = 10;
+
 /** Equal events within this many distinct ones are counted instead of repeated (client-go's maxLruCacheEntries). */
 const rememberedEvents = 4096;
 
@@ -50,7 +55,7 @@ const similarLimit = 10;
 const similarPauseMs = 600_000;
 
 /** Events under way at most; beyond them the newest are dropped: nothing may pile up while no API answers. */
-const maxRunning = 1000;
+const maxRunning = 4000;
 
 /** One event about one object, however often it was recorded. */
 interface Entry {
@@ -162,12 +167,15 @@ class Similar {
   }
 }
 
-/** Events that wait together: the first one's patience is that of all. */
+/** Events that wait together: the first one's patience is that of all, longer while very many come. */
 class Swarm {
   #current: { readonly due: Promise<void>; readonly release: () => void } | undefined;
+  /** Events that came since the wait began, the last time. */
+  #size = 0;
 
   /** Resolves when the present swarm is sent; begins one when there is none. */
   due(): Promise<void> {
+    this.#size++;
     this.#current ??= this.#begin();
     return this.#current.due;
   }
@@ -179,12 +187,21 @@ class Swarm {
 
   #begin() {
     const { promise: due, resolve } = Promise.withResolvers<void>();
+    let waits = 0;
+    const wait = (): NodeJS.Timeout => {
+      waits++;
+      this.#size = 0;
+      return setTimeout(() => {
+        if (this.#size > busySwarm && waits < longestWaits) timer = wait();
+        else release();
+      }, patienceMs);
+    };
     const release = (): void => {
       clearTimeout(timer);
       this.#current = undefined;
       resolve();
     };
-    const timer = setTimeout(release, patienceMs);
+    let timer = wait();
     return { due, release };
   }
 }

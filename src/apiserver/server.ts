@@ -55,66 +55,10 @@ export const controllerUser: User = {
 
 /** Puts an API server together: replays the log and creates what every cluster has; start() makes it reachable. */
 export function createApiServer(options: ApiServerOptions, deps: { log: Logger }): ApiServer {
-  const onWatcherError = (error: unknown): void =>
-    deps.log.error("A watcher of the store failed", { error: errorMessage(error) });
-  const store = new Store({ onWatcherError, ...options.store });
-  if (store.tornBytes > 0)
-    deps.log.warn("The end of the store's log was half written when the last process ended; it was cut off", {
-      file: options.store?.logFile,
-      bytes: store.tornBytes,
-    });
-  const schema = new Schema();
-  const registry = new Registry();
-  const { tokens, rbac, authority, admission } = createAuth(store, options);
-  const { authorizer, authenticator } = authority;
-  const allocator = new StoreAllocator(store, options.services);
-  const counter = new QuotaCounter(store);
-  const off = new Set(options.disabledPlugins);
-  const objects = new Objects({
-    ...{ store, schema, allocator },
-    admission: [...admission, ...objectChecks(store, counter)],
-    pluginOn: (plugin) => !off.has(plugin),
-  });
-  const writes = new Writes({ store, schema, objects });
-  const openApi = new OpenApi(registry, schema, serverVersion.gitVersion);
-  const metrics = new RequestMetrics(registry);
-  const paths = new Paths({ store, tokens, openApi, metrics });
-  const yaml = new YamlReader();
-  const handler = new Handler({
-    authority,
-    registry,
-    discovery: new Discovery(registry),
-    store,
-    writes,
-    subresources: new Subresources({ store, schema, objects, writes, tokens }),
-    reviews: new Reviews({ schema, rbac, authorizer, authenticator, audiences: tokens.audiences }),
-    paths: (path, call) => paths.answer(path, call),
-    // Made below: it passes requests on for which this handler has decided who may.
-    resourceMetrics: new ResourceMetrics({ store, ask: (node, path, ms) => proxy.ask(node, path, ms), log: deps.log }),
-    metrics,
-    yaml,
-    log: deps.log,
-  });
-  const endLedger = new AddressLedger({ store, objects, registry }).start();
-  const { advertiseAddress, securePort } = options;
-  bootstrap(
-    { store, objects, registry },
-    {
-      ...{ advertiseAddress, securePort, serviceCidrs: options.services.cidrs },
-      ...(options.clientCa ? { clientCa: options.clientCa } : {}),
-    },
-  );
-  boundBacktracking();
-  const registrar = new Registrar({ store, schema, objects, registry, log: deps.log });
-  registrar.start();
-  const aggregation = new RoleAggregation({ store, objects, registry, log: deps.log }, ownWrite);
-  aggregation.start();
-  const quotas = new QuotaStatus({ store, objects, registry, counter, log: deps.log }, ownWrite);
-  quotas.start();
-  const proxy = new NodeProxy(
-    { store, handler, log: deps.log, ...(options.proxyable ? { proxyable: options.proxyable } : {}) },
-    options.kubelet,
-  );
+  const parts = createParts(options, deps.log);
+  const { store } = parts;
+  const { handler, paths, yaml, proxy } = createFront(parts, options);
+  const stopKeepers = startKeepers(parts, options);
   const listener = new Listener(options, { handler, proxy, log: deps.log });
   const expiry = new EventExpiry(store, options.eventTtlSeconds);
   const locals = new Set<LocalTransport>();
@@ -127,10 +71,7 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
     async stop() {
       paths.ready = false;
       expiry.stop();
-      registrar.stop();
-      endLedger();
-      aggregation.stop();
-      quotas.stop();
+      stopKeepers();
       for (const local of locals) await local.close();
       await listener.stop();
       proxy.close();
@@ -148,5 +89,79 @@ export function createApiServer(options: ApiServerOptions, deps: { log: Logger }
       locals.add(local);
       return local;
     },
+  };
+}
+
+function openStore(options: ApiServerOptions, log: Logger): Store {
+  const onWatcherError = (error: unknown): void =>
+    log.error("A watcher of the store failed", { error: errorMessage(error) });
+  const store = new Store({ onWatcherError, ...options.store });
+  if (store.tornBytes > 0)
+    log.warn("The end of the store's log was half written when the last process ended; it was cut off", {
+      file: options.store?.logFile,
+      bytes: store.tornBytes,
+    });
+  return store;
+}
+
+type Parts = ReturnType<typeof createParts>;
+
+/** What knows, keeps and changes objects. */
+function createParts(options: ApiServerOptions, log: Logger) {
+  const store = openStore(options, log);
+  const schema = new Schema();
+  const registry = new Registry();
+  const auth = createAuth(store, options);
+  const counter = new QuotaCounter(store);
+  const off = new Set(options.disabledPlugins);
+  const objects = new Objects({
+    ...{ store, schema, allocator: new StoreAllocator(store, options.services) },
+    admission: [...auth.admission, ...objectChecks(store, counter)],
+    pluginOn: (plugin) => !off.has(plugin),
+  });
+  return { store, schema, registry, auth, counter, objects, log };
+}
+
+/** What answers requests. */
+function createFront({ store, schema, registry, auth, objects, log }: Parts, options: ApiServerOptions) {
+  const { tokens, rbac, authority } = auth;
+  const { authorizer, authenticator } = authority;
+  const writes = new Writes({ store, schema, objects });
+  const openApi = new OpenApi(registry, schema, serverVersion.gitVersion);
+  const metrics = new RequestMetrics(registry);
+  const paths = new Paths({ store, tokens, openApi, metrics });
+  const yaml = new YamlReader();
+  const handler = new Handler({
+    ...{ authority, registry, store, writes, metrics, yaml, log },
+    discovery: new Discovery(registry),
+    subresources: new Subresources({ store, schema, objects, writes, tokens }),
+    reviews: new Reviews({ schema, rbac, authorizer, authenticator, audiences: tokens.audiences }),
+    paths: (path, call) => paths.answer(path, call),
+    // Made below: it passes requests on for which this handler has decided who may.
+    resourceMetrics: new ResourceMetrics({ store, ask: (node, path, ms) => proxy.ask(node, path, ms), log }),
+  });
+  const { proxyable, kubelet } = options;
+  const proxy = new NodeProxy({ store, handler, log, ...(proxyable ? { proxyable } : {}) }, kubelet);
+  return { handler, paths, yaml, proxy };
+}
+
+/** Makes what every cluster has, and begins to keep what follows from other objects. @returns what stops that */
+function startKeepers({ store, schema, registry, counter, objects, log }: Parts, options: ApiServerOptions) {
+  const endLedger = new AddressLedger({ store, objects, registry }).start();
+  const { advertiseAddress, securePort, clientCa } = options;
+  bootstrap(
+    { store, objects, registry },
+    { advertiseAddress, securePort, serviceCidrs: options.services.cidrs, ...(clientCa ? { clientCa } : {}) },
+  );
+  boundBacktracking();
+  const keepers = [
+    new Registrar({ store, schema, objects, registry, log }),
+    new RoleAggregation({ store, objects, registry, log }, ownWrite),
+    new QuotaStatus({ store, objects, registry, counter, log }, ownWrite),
+  ];
+  for (const keeper of keepers) keeper.start();
+  return () => {
+    endLedger();
+    for (const keeper of keepers) keeper.stop();
   };
 }

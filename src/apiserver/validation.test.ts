@@ -128,6 +128,21 @@ const others: readonly Row[] = [
     '[spec.hard[bananas]: Invalid value: "bananas": must be a standard resource type or fully qualified, spec.hard[bananas]: Invalid value: "bananas": must be a standard resource for quota]',
   ],
   [
+    "v1 Secret secrets: a registry's credentials that are no JSON",
+    { type: "kubernetes.io/dockerconfigjson", stringData: { ".dockerconfigjson": "nojson" } },
+    "data[.dockerconfigjson]: Invalid value: \"<secret contents redacted>\": invalid character 'o' in literal null (expecting 'u')",
+  ],
+  [
+    "v1 LimitRange limitranges: a type that is none",
+    { spec: { limits: [{ type: "Foo", min: { cpu: "2" } }] } },
+    'spec.limits[0].type: Invalid value: "Foo": must be a standard limit type or fully qualified',
+  ],
+  [
+    "networking.k8s.io/v1 NetworkPolicy networkpolicies: its types come last",
+    { spec: { podSelector: {}, policyTypes: ["Foo"], ingress: [{ ports: [{ port: 0 }] }] } },
+    '[spec.ingress[0].ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive, spec.policyTypes[0]: Unsupported value: "Foo": supported values: "Egress", "Ingress"]',
+  ],
+  [
     "v1 LimitRange limitranges: a least above the most",
     { spec: { limits: [{ type: "Container", min: { cpu: "2" }, max: { cpu: "1" } }] } },
     'spec.limits[0].min[cpu]: Invalid value: "2": min value 2 is greater than max value 1',

@@ -55,19 +55,6 @@ export function availableInMs(pod: Pod, minReadySeconds: number, now: Date): num
   return Number.isNaN(since) ? minReadySeconds * 1000 : Math.max(0, since + minReadySeconds * 1000 - now.getTime());
 }
 
-/** Equal as JSON, whatever the order of keys. Absent and undefined members are equal. */
-export function jsonEqual(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
-  if (Array.isArray(a) || Array.isArray(b)) {
-    return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, i) => jsonEqual(item, b[i]));
-  }
-  const left = a as Record<string, unknown>;
-  const right = b as Record<string, unknown>;
-  const keys = new Set([...Object.keys(left), ...Object.keys(right)]);
-  return [...keys].every((key) => jsonEqual(left[key], right[key]));
-}
-
 /** RFC 3339 with whole seconds, as meta/v1 Time. */
 export function timeText(date: Date): string {
   return date.toISOString().replace(/\.\d+Z$/, "Z");

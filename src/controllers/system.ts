@@ -10,9 +10,9 @@ import {
   type Service,
 } from "#api/index.ts";
 import { cidrNth, formatIp, isLoopback, parseCidr } from "#base/ip.ts";
+import { equalJson } from "#base/json.ts";
 import type { ControllerContext, ControllerOptions } from "./context.ts";
 import { familyOf } from "./endpoints/model.ts";
-import { jsonEqual } from "./objects.ts";
 
 /** Namespaces that every cluster has. */
 const systemNamespaces = ["default", "kube-system", "kube-public", "kube-node-lease"] as const;
@@ -105,7 +105,7 @@ async function ensureContent<T extends KubeObject>(
   if (!present) return await ensure(client, of, wanted);
   const { metadata: _, ...content } = wanted;
   const { metadata: __, apiVersion: ___, kind: ____, ...found } = present;
-  if (jsonEqual(content, found)) return;
+  if (equalJson(content, found)) return;
   try {
     await client.update(of, { ...present, ...content } as T);
   } catch (error) {

@@ -138,7 +138,7 @@ describe("volumes", () => {
   it("say what is missing", async () => {
     const set = (volume: object) => new PodVolumes(folder).setUp(sources({ volumes: [{ name: "v", ...volume }] }));
     await expect(set({ configMap: { name: "absent" } })).rejects.toThrow(
-      'MountVolume.SetUp failed for volume "v" : configmap "shop/absent" not found',
+      'MountVolume.SetUp failed for volume "v" : configmap "absent" not found',
     );
     await expect(set({ configMap: { name: "absent", optional: true } })).resolves.toBeUndefined();
     await expect(set({ hostPath: { path: "/nowhere/at/all", type: "Directory" } })).rejects.toThrow(

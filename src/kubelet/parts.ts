@@ -13,6 +13,7 @@ import { nodeOptions, programFile } from "#base/entry.ts";
 import { CniRuntime } from "#cni/index.ts";
 import type { Spawner } from "#kernel/process/index.ts";
 import type { AgentDeps } from "./agent.ts";
+import { NodeCgroups } from "./cgroups/index.ts";
 import { EchoClient } from "./echo/index.ts";
 import { type ImageSource, nodeImages } from "./images/index.ts";
 import { isMirrorPod, MirrorPods, mirrorOf, type NodeModule, staticModules } from "./modules/index.ts";
@@ -28,6 +29,9 @@ import { NodeStats } from "./stats/index.ts";
 
 /** The common name of the certificate that API servers show to node agents (kubeadm's). */
 const API_SERVER = "kube-apiserver-kubelet-client";
+
+/** Where a node has the control group that it was given. */
+const CGROUP_ROOT = "/sys/fs/cgroup";
 
 /** What all parts of an agent are made from. */
 export interface AgentBase {
@@ -75,9 +79,11 @@ export function makeParts(base: AgentBase): AgentParts {
   const { options, deps } = base;
   const { client, log } = deps;
   const { folders } = options;
+  const cgroups = NodeCgroups.open(CGROUP_ROOT);
   const runtime = new ProcessRuntime(
     {
       folder: folders.run,
+      ...(cgroups ? { cgroups } : {}),
       init: findInit(),
       ...(options.containerLogs ? { logs: options.containerLogs } : {}),
     },
@@ -93,7 +99,7 @@ export function makeParts(base: AgentBase): AgentParts {
   const objects = new ApiObjects(client, log);
   const reportStatus = (pod: Pod, status: PodStatus) =>
     isStaticPod(pod) ? mirrors.changed(pod) : statuses.report(pod, status);
-  const manager = makeManager(base, { runtime, images, cni, echo, statuses, objects, reportStatus });
+  const manager = makeManager(base, { runtime, images, cgroups, cni, echo, statuses, objects, reportStatus });
   const network = new NetworkWatch(options.cniConfDir, cni, log, () => {
     registration.update();
     manager.retry();
@@ -101,7 +107,7 @@ export function makeParts(base: AgentBase): AgentParts {
   const registration = makeRegistration(base, network, images);
   const mirrors = makeMirrors(base, statuses);
   const problem = () => registration.problem() ?? network.state.problem;
-  const server = makeServer(base, { manager, runtime, mirrors, problem });
+  const server = makeServer(base, { manager, runtime, cgroups, mirrors, problem });
   const manifests = makeManifests(base, manager, mirrors);
   const more = manifests ? { manifests } : {};
   return { manager, network, registration, mirrors, server, echo, statuses, objects, ...more };
@@ -145,17 +151,19 @@ function makeManager(
     readonly reportStatus: PodDeps["reportStatus"];
     readonly runtime: ProcessRuntime;
     readonly images: ImageSource;
+    readonly cgroups: NodeCgroups | undefined;
     readonly cni: CniRuntime;
   },
 ): PodManager {
   const { client, log } = deps;
   const { folders } = options;
-  const { runtime, images, cni, echo, statuses, objects, reportStatus } = parts;
+  const { runtime, images, cgroups, cni, echo, statuses, objects, reportStatus } = parts;
   return new PodManager(
     {
       runtime,
       defaultRuntime: options.runtime ?? "podwire",
       images,
+      ...(cgroups ? { cgroups } : {}),
       network: new CniPodNetwork(folders.netns, { cni, hostPorts: new HostPorts(), events, log }),
       servers: echo,
       objects,
@@ -222,6 +230,7 @@ function makeServer(
   { options, deps, pods }: AgentBase,
   parts: Pick<AgentParts, "manager" | "mirrors"> & {
     readonly runtime: ProcessRuntime;
+    readonly cgroups: NodeCgroups | undefined;
     readonly problem: () => string | undefined;
   },
 ): KubeletServer {
@@ -235,7 +244,9 @@ function makeServer(
     logFolder: options.folders.log,
     modules: parts.mirrors,
     metrics: () => deps.metrics?.text() ?? "",
-    stats: new NodeStats({ name: options.nodeName, startedAt: new Date().toISOString() }, parts.manager),
+    stats: new NodeStats({ name: options.nodeName, startedAt: new Date().toISOString() }, parts.manager, (pid) =>
+      parts.cgroups?.usageOf(pid),
+    ),
     problem: parts.problem,
     ...(origins ? { origins: () => origins(pods.list().filter((pod) => !isMirrorPod(pod))) } : {}),
     log: deps.log,

@@ -4,6 +4,9 @@ import type { ChangedKind, ProxyObserver, Sync } from "./observer.ts";
 
 const FAMILIES = ["IPv4", "IPv6"] as const;
 
+/** So many changes are remembered while no sync succeeds. */
+const MAX_TRIGGERS = 10_000;
+
 /** From `first`, each twice the one before. In s. */
 const doubling = (first: number): number[] => Array.from({ length: 15 }, (_, i) => first * 2 ** i);
 const steps = (start: number, step: number, count: number): number[] =>
@@ -73,7 +76,7 @@ export function proxyMetrics(metrics: Metrics): ProxyObserver {
       families[kind].total.inc();
       families[kind].pending.set(++pending[kind]);
       set(families.lastQueued, Date.now() / 1000);
-      if (at !== undefined) triggers.push(at);
+      if (at !== undefined && triggers.length < MAX_TRIGGERS) triggers.push(at);
     },
     computed: (service, { frontends }) => noLocal(service, frontends),
     synced({ durationMs, isFull }: Sync) {

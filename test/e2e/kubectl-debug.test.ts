@@ -74,7 +74,7 @@ describe("U02 a pod at any time of its life (part: what kubectl says)", () => {
       'Error from server (BadRequest): container "initial" in pod "initial" is waiting to start: PodInitializing',
     );
     expect(await suite.kubectl.fails(`exec initial -n ${NS} -- true`)).toContain(
-      'error: unable to upgrade connection: container not found ("initial")',
+      'error: Internal error occurred: unable to upgrade connection: container not found ("initial")',
     );
     expect(await k(`exec initial -n ${NS} -c first -- echo inside`)).toBe("inside\n");
     await k(`delete pod initial unbound -n ${NS} --now`);

@@ -117,6 +117,31 @@ describe("U01 V04 L08 a node's modules as pods of kube-system (part: kubectl get
     await eventually(async () => expect(await curl("node02", "192.168.1.11:10249/proxyMode")).toBe(""));
   });
 
+  it("V05 another mode takes over, and the former's rules go (part: iptables in the ConfigMap)", async () => {
+    const set = async (mode: string) => {
+      const map = await suite.kubectl.json<{ data: Record<string, string> }>("get configmap kube-proxy -n kube-system");
+      const config = map.data["config.conf"]?.replace(/^mode: .*$/m, `mode: ${mode}`);
+      await k("replace -f -", JSON.stringify({ ...map, data: { ...map.data, "config.conf": config } }));
+    };
+    const run = async (script: string) => (await suite.cluster.sh("node01", script)).stdout;
+    const answers = () => run("curl -sk -m 5 https://10.96.0.1/version");
+    const tables = () => run("nft list tables");
+    expect(await tables()).toContain("podwire-services");
+    await set("iptables");
+    await eventually(async () => {
+      expect(await run("cat /var/log/kube-proxy.log")).toContain('"Using iptables Proxier" proxyMode="iptables"');
+      expect(await tables()).not.toContain("podwire-services");
+    });
+    expect(await run("iptables -L -t nat | grep kubernetes:https")).toMatch(/KUBE-SVC-\S+ .*default\/kubernetes:https/);
+    expect(await answers()).toContain('"gitVersion"');
+    await set('""');
+    await eventually(async () => {
+      expect(await tables()).toContain("podwire-services");
+      expect(await run("iptables-save -t nat")).not.toContain("KUBE-S");
+    });
+    expect(await answers()).toContain('"gitVersion"');
+  });
+
   it("podwire check counts none of them", async () => {
     const { stdout, code } = await suite.cluster.podwire("check");
     expect(code).toBe(0);

@@ -3,19 +3,43 @@ import type { Result } from "../support/cluster.ts";
 import { guestProgram, inGuest } from "../support/guest.ts";
 import { installation } from "../support/installation.ts";
 
-const SECONDS = 240;
+const SECONDS = 300;
 const guest = guestProgram();
 const { node, program, tools } = installation();
 
 /** What stock systems have, where a developer's machine may be more generous. */
 const STOCK = "net.core.wmem_max=212992 net.core.rmem_max=212992 net.ipv4.ip_forward=0";
 
+/** One that takes more memory than it may, and one that does not. */
+function podList(): object {
+  const pod = (name: string, command: string) => ({
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name },
+    spec: {
+      restartPolicy: "Never",
+      terminationGracePeriodSeconds: 0,
+      containers: [
+        {
+          name: "c",
+          image: "busybox",
+          command: ["sh", "-c", command],
+          resources: { limits: { memory: "24Mi", cpu: "500m" }, requests: { cpu: "250m" } },
+        },
+      ],
+    },
+  });
+  return { apiVersion: "v1", kind: "List", items: [pod("greedy", "tail /dev/zero"), pod("calm", "exec sleep 1000")] };
+}
+
 /** Sections of the output begin with a line `== name`. */
 const SCRIPT = `
 sysctl -q -w ${STOCK}
 export XDG_STATE_HOME=/tmp/state PODWIRE_TOOLS=${tools.replace(/\/root$/, "")}
 podwire() { ${node} ${program}/podwire.cjs "$@"; }
-${node} ${program}/podwire.cjs up > /tmp/up.log 2>&1 & up=$!
+echo "+cpu +memory +pids" > /sys/fs/cgroup/cgroup.subtree_control
+mkdir /sys/fs/cgroup/scope
+sh -c 'echo $$ > /sys/fs/cgroup/scope/cgroup.procs; exec "$@"' sh ${node} ${program}/podwire.cjs up > /tmp/up.log 2>&1 & up=$!
 until grep -q "Ctrl-C ends" /tmp/up.log; do kill -0 $up || break; sleep 0.5; done
 echo "== up"; cat /tmp/up.log
 ingress=$(podwire status --json | grep -o "http://127.0.0.1:[0-9]*")
@@ -24,8 +48,23 @@ echo "== watch"; curl -s "$ingress/watch"
 echo "== check"; podwire check; echo "code $?"
 echo "== proc"; podwire exec node01 -- ps -eww -o args=
 echo "== devices"; podwire exec node01 -- ip -o link
+cat > /tmp/pods.json << 'END'
+${JSON.stringify(podList())}
+END
+api() { kubectl --kubeconfig "$(podwire kubeconfig)" "$@"; }
+api apply -f /tmp/pods.json
+api wait --for=jsonpath='{.status.phase}'=Failed pod/greedy --timeout=60s
+api wait --for=condition=Ready pod/calm --timeout=60s
+echo "== greedy"; api get pod greedy -o 'jsonpath={.status.containerStatuses[0].state.terminated}'; echo
+echo "== told"; api get events -o 'jsonpath={range .items[?(@.reason=="UnsupportedFields")]}{.message} {end}'; echo
+echo "== joined"; api exec calm -- cat /proc/self/cgroup
+group=$(dirname "$(find /sys/fs/cgroup/scope -path "*/pod$(api get pod calm -o 'jsonpath={.metadata.uid}')/*/cgroup.procs")")
+echo "== group"; cd "$group"; for name in memory.max memory.oom.group cpu.weight; do echo "$name $(cat $name)"; done; wc -l < cgroup.procs
+echo "== pod"; cd ..; cat memory.max cpu.weight; cd /
+api delete pod calm greedy --now; echo "== groups"; ls -d "$group" 2>&1 | grep -c "No such"
 kill -INT $up; wait $up; echo "== end"; echo "code $?"; ls -A /tmp/state/podwire | grep -vx _images
 echo "== forward"; cat /proc/sys/net/ipv4/ip_forward
+echo "== tree"; find /sys/fs/cgroup/scope -type d; cat /sys/fs/cgroup/scope/cgroup.subtree_control
 echo "== processes"; ps -eww -o args= | grep -cE "[p]odwire|[k]ubelet"
 `;
 
@@ -60,6 +99,24 @@ describe("on Linux 6.1 with stock settings", skipped, () => {
 
   it("K04 eth0 is there beside devices that the kernel puts into every namespace (part: another kernel)", () => {
     expect(sections["devices"]).toMatch(/ eth0@/);
+  });
+
+  it("limits bind where a control group is delegated: too much memory ends a container", () => {
+    // Upstream's words: containerd's reason, and 128 + SIGKILL.
+    expect(JSON.parse(sections["greedy"] ?? "")).toMatchObject({ exitCode: 137, reason: "OOMKilled" });
+    // kubelet's formulas: 250m are 256 shares, and 1 + (256 - 2) * 9999 / 262142 is 10.
+    expect(sections["group"]).toBe("memory.max 25165824\nmemory.oom.group 1\ncpu.weight 10\n1\n");
+    expect(sections["pod"]).toBe("25165824\n10\n");
+    expect(sections["joined"]).toMatch(/^0::\/node\d+\/kubepods\/burstable\/pod[-0-9a-f]{36}\/[0-9a-f]{64}$/m);
+    expect(sections["groups"]).toBe("1\n");
+  });
+
+  it("limits that this kernel cannot bind are said: it has no cpu.max", () => {
+    expect(sections["told"]).toContain("this machine's control groups bind only limits of memory");
+  });
+
+  it("no control group is left behind", () => {
+    expect(sections["tree"]?.trim()).toBe("/sys/fs/cgroup/scope");
   });
 
   it("nothing is left behind, the kernel's settings are as before", () => {

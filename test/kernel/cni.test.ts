@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { defaultConflist } from "#cni/index.ts";
-import { inNetns, newNetns, openNetns } from "#kernel/namespaces/index.ts";
+import { inNetns, type Netns, newNetns, openNetns } from "#kernel/namespaces/index.ts";
 import { openRtnetlink, waitUntilReady } from "#kernel/netlink/index.ts";
 import { TestNode } from "#test/support/nodes.ts";
 import { ping } from "#test/support/ping.ts";
@@ -66,6 +66,28 @@ describe("N01 CNI runtime with the bridge plugin on the kernel (part: ADD, DEL, 
     await node.runtime.del({ containerId: "b", netns: "" });
     expect(addressFiles("cbr0")).toEqual([]);
     expect(nodeLinks().filter((name) => name.startsWith("veth"))).toHaveLength(1);
+  });
+
+  it("tells node and pod each other's MAC address, finds a pod whose address changes, and forgets it in the end", async () => {
+    node.configure("10-podwire.conflist", defaultConflist(["10.244.1.0/24", "fd00:244:1::/64"], 1450));
+    const pod = node.pod("a");
+    await node.runtime.add(pod);
+    // So that they do not count among those that the machine learns, of which it keeps 1,024 for all its namespaces.
+    const learnt = (ns: Pick<Netns, "fd">) =>
+      inNetns(ns, () => spawnSync("ip", ["neigh", "show"], { encoding: "utf8" }).stdout)
+        .split("\n")
+        .filter((line) => line.includes("extern_learn"))
+        .map((line) => line.split(" ")[0])
+        .sort();
+    expect(learnt(node.netns)).toEqual(["10.244.1.2", "fd00:244:1::2"]);
+    expect(learnt(pod.ns)).toEqual(["10.244.1.1", "fd00:244:1::1"]);
+    inNetns(pod.ns, () => spawnSync("ip", ["link", "set", "eth0", "address", "02:00:00:00:00:99"]));
+    // A pod that lost its neighbours with its MAC address asks for them, and the node learns from that.
+    expect(await ping(pod.ns, "10.244.1.1")).toBe(true);
+    expect(await ping(node.netns, "10.244.1.2")).toBe(true);
+    await node.runtime.del({ containerId: "a", netns: "" });
+    expect(learnt(node.netns)).toEqual([]);
+    await node.runtime.del({ containerId: "a", netns: "" });
   });
 
   it("makes a pod's network without starting a program for it", async () => {

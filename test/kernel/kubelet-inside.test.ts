@@ -64,6 +64,8 @@ describe("a pod is shut in", () => {
     ["a write to /proc/sys/kernel", "echo 1 > /proc/sys/kernel/panic"],
     ["a write to /proc/sys/vm", "echo 1 > /proc/sys/vm/drop_caches"],
     ["a write to /usr", "touch /usr/x"],
+    ["a write to /usr made writable", "mount -o remount,bind,rw /usr; touch /usr/x"],
+    ["a write to the machine's certificates", "touch /etc/ssl/x"],
     ["a write to /sys", "echo 1 > /sys/kernel/mm/ksm/run"],
     ["the host user's ~/.ssh", "ls /root/.ssh/"],
     ["the node's keys", "cat /etc/kubernetes/* /var/lib/kubelet/* /run/podwire/*"],

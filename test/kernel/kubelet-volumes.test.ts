@@ -187,7 +187,7 @@ describe("volumes of a running pod", () => {
       },
     });
     await machine.until("an event", async () =>
-      machine.events("late").some((e) => e.includes('configmap "default/later" not found')),
+      machine.events("late").some((e) => e.includes('configmap "later" not found')),
     );
     await machine.client.create(resources.configMaps, { metadata: { name: "later", namespace: "default" }, data: {} });
     await machine.until("a running pod", async () => (await machine.pod("late"))?.status?.phase === "Running");

@@ -1,10 +1,11 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { askControl, type ClusterStatus } from "#lab/parent/index.ts";
 import { Following } from "./following.ts";
+import { makeStrictImages, type StrictImages, strictImages } from "./images/strict.ts";
 import type { Staging } from "./staging.ts";
 import type { User } from "./user.ts";
 
@@ -36,6 +37,7 @@ export class TestCluster {
   readonly #options: TestClusterOptions;
   readonly directory: string;
   readonly process: ChildProcess;
+  readonly #strict: StrictImages | undefined;
   output = "";
 
   constructor(options: TestClusterOptions) {
@@ -44,8 +46,10 @@ export class TestCluster {
     const { user } = options;
     mkdirSync(this.temporary);
     for (const path of user ? [this.directory, this.temporary] : []) chownSync(path, user?.uid ?? 0, user?.gid ?? 0);
+    this.#strict = strictImages ? this.#loadImages() : undefined;
     const { staging, through = [], launch = [staging.node, staging.podwire, "up"], flags = [] } = options;
-    const [program, ...args] = [...through, ...launch, ...flags] as [string, ...string[]];
+    const all = [...through, ...launch, ...flags, ...(this.#strict?.flags ?? [])];
+    const [program, ...args] = all as [string, ...string[]];
     this.process = spawn(program, args, {
       env: this.#environment(),
       cwd: "/",
@@ -56,6 +60,21 @@ export class TestCluster {
       stream?.on("data", (data: Buffer) => (this.output += data.toString()));
   }
 
+  /** Puts the images of tests where the cluster finds them: pods have them from their first moment. */
+  #loadImages(): StrictImages {
+    const { staging, user } = this.#options;
+    const images = makeStrictImages(this.temporary);
+    const ids = user ? { uid: user.uid, gid: user.gid } : {};
+    for (const archive of images.archives)
+      execFileSync(staging.node, [staging.podwire, "images", "load", archive], {
+        env: this.#environment(),
+        cwd: "/",
+        stdio: ["ignore", "ignore", "pipe"],
+        ...ids,
+      });
+    return images;
+  }
+
   #environment(): NodeJS.ProcessEnv {
     const { user, staging } = this.#options;
     return {
@@ -64,6 +83,7 @@ export class TestCluster {
       XDG_STATE_HOME: this.directory,
       TMPDIR: this.temporary,
       PODWIRE_TOOLS: staging.tools,
+      ...this.#strict?.env,
       ...this.#options.env,
     };
   }

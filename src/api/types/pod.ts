@@ -19,6 +19,8 @@ export interface PodSpec {
   readonly imagePullSecrets?: readonly { readonly name?: string }[];
   readonly nodeName?: string;
   readonly containers: readonly Container[];
+  /** Of all containers together. */
+  readonly resources?: ResourceRequirements;
   readonly initContainers?: readonly Container[];
   readonly ephemeralContainers?: readonly Container[];
   readonly volumes?: readonly Volume[];

@@ -1,9 +1,10 @@
 import { matchesSelector } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
+import { equalJson } from "#base/json.ts";
 import type { Logger } from "#base/log.ts";
 import type { Kind } from "../kinds/definition.ts";
 import type { Registry } from "../kinds/registry.ts";
-import { equalJson, type StoredObject } from "../object.ts";
+import type { StoredObject } from "../object.ts";
 import type { Objects, WriteOptions } from "../rest/objects.ts";
 import type { Store } from "../store/index.ts";
 import type { PolicyRule } from "./rules.ts";

@@ -1,14 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { equalJson } from "#base/json.ts";
 import type { Registry } from "../kinds/registry.ts";
-import {
-  type Dict,
-  equalJson,
-  type FieldSet,
-  keyOf,
-  type ManagedFieldsEntry,
-  type Meta,
-  type StoredObject,
-} from "../object.ts";
+import { type Dict, type FieldSet, keyOf, type ManagedFieldsEntry, type Meta, type StoredObject } from "../object.ts";
 import type { Objects, WriteOptions } from "../rest/objects.ts";
 import { timestamp } from "../rest/time.ts";
 import type { Store } from "../store/index.ts";

@@ -1,6 +1,7 @@
+import { equalJson } from "#base/json.ts";
 import { organizationsOf } from "../kinds/certificates/pkcs10.ts";
 import type { User } from "../kinds/definition.ts";
-import { equalJson, type StoredObject } from "../object.ts";
+import type { StoredObject } from "../object.ts";
 import { type AdmissionCheck, type Admitted, refuseWrite } from "./admission.ts";
 import { type Authorizer, noAttributes } from "./attributes.ts";
 import { superusers } from "./authorize.ts";

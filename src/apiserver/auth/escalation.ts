@@ -1,5 +1,6 @@
+import { equalJson } from "#base/json.ts";
 import { notFound } from "../errors.ts";
-import { equalJson, type StoredObject } from "../object.ts";
+import type { StoredObject } from "../object.ts";
 import { type AdmissionCheck, type Admitted, refuseWrite } from "./admission.ts";
 import { type Authorizer, noAttributes } from "./attributes.ts";
 import { superusers } from "./authorize.ts";

@@ -1,5 +1,6 @@
+import { equalJson } from "#base/json.ts";
 import { notFound } from "../errors.ts";
-import { equalJson, type OwnerReference, type StoredObject } from "../object.ts";
+import type { OwnerReference, StoredObject } from "../object.ts";
 import type { Store } from "../store/index.ts";
 import { type AdmissionCheck, type Admitted, refuseWrite } from "./admission.ts";
 import { nodeOf } from "./node-authorizer.ts";

@@ -1,5 +1,6 @@
+import { equalJson } from "#base/json.ts";
 import { FieldErrors } from "../errors.ts";
-import { cloneJson, equalJson, isDict } from "../object.ts";
+import { cloneJson, isDict } from "../object.ts";
 import type { Schema } from "../schema/schema.ts";
 import { validateListTypes } from "./list-types.ts";
 import type { JsonSchema } from "./model.ts";

@@ -1,8 +1,9 @@
+import { equalJson } from "#base/json.ts";
 import { type TimeLimit, TimeLimitError } from "#base/timeLimit.ts";
 import { FieldErrors } from "../errors.ts";
 import { defineKind } from "../kinds/define.ts";
 import type { Kind, ScaleRules, SubresourceInfo, WriteContext } from "../kinds/definition.ts";
-import { type Dict, equalJson, isDict, type StoredObject } from "../object.ts";
+import { type Dict, isDict, type StoredObject } from "../object.ts";
 import type { Schema } from "../schema/schema.ts";
 import { RuleEvaluation } from "./cel/evaluate.ts";
 import { type CompiledRules, compileRules } from "./cel/rules.ts";

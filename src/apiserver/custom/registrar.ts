@@ -1,9 +1,10 @@
 import { errorMessage } from "#base/errors.ts";
+import { equalJson } from "#base/json.ts";
 import type { Logger } from "#base/log.ts";
 import { TimeLimit } from "#base/timeLimit.ts";
 import type { Kind } from "../kinds/definition.ts";
 import type { Registry } from "../kinds/registry.ts";
-import { cloneJson, equalJson, keyOf, type StoredObject } from "../object.ts";
+import { cloneJson, keyOf, type StoredObject } from "../object.ts";
 import type { Objects } from "../rest/objects.ts";
 import { ownWrite } from "../rest/own-write.ts";
 import { timestamp } from "../rest/time.ts";

@@ -1,5 +1,6 @@
+import { equalJson } from "#base/json.ts";
 import { FieldErrors } from "../errors.ts";
-import { equalJson, isDict } from "../object.ts";
+import { isDict } from "../object.ts";
 import { validateListExtensions } from "./list-extensions.ts";
 import type { JsonSchema } from "./model.ts";
 import { propertyOf } from "./prune.ts";

@@ -1,5 +1,6 @@
+import { equalJson } from "#base/json.ts";
 import { FieldErrors } from "../errors.ts";
-import { type Dict, equalJson, isDict } from "../object.ts";
+import { type Dict, isDict } from "../object.ts";
 import { inexact } from "../schema/decode.ts";
 import { hasFormat } from "./formats.ts";
 import type { JsonSchema } from "./model.ts";

@@ -1,7 +1,7 @@
 import type { V1CronJob, V1Job, V1JobSpec } from "@kubernetes/client-node";
 import { matchesSelector } from "#api/index.ts";
+import { equalJson } from "#base/json.ts";
 import type { FieldErrors } from "../errors.ts";
-import { equalJson } from "../object.ts";
 import { nonNegative, oneOf, oneOfOrNone } from "./checks.ts";
 import { cronProblem } from "./cron.ts";
 import type { Stored } from "./definition.ts";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { V1CronJob, V1Job } from "@kubernetes/client-node";
-import { equalJson } from "../object.ts";
+import { equalJson } from "#base/json.ts";
 import { validateCompletions, validateCronJob, validateJob, validateOwnSelector } from "./batch-validate.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
@@ -8,6 +8,7 @@ import { immutable } from "./metadata.ts";
 import { defaultPodTemplate } from "./pod-defaults.ts";
 import { templateWarnings, warnOfHostname } from "./podspec/index.ts";
 import { age, containerColumns, humanDuration, selectorText } from "./print.ts";
+import { statusCounts } from "./status-counts.ts";
 import { workloadWarnings } from "./workload.ts";
 
 type Job = Stored<V1Job>;
@@ -80,6 +81,7 @@ export const job = defineKind<Job>({
     for (const field of ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy"] as const)
       immutable(o.spec?.[field], old.spec?.[field], `spec.${field}`, errors);
   },
+  validateStatus: statusCounts({ counts: ["active", "succeeded", "failed", "ready", "terminating"] }),
 });
 
 function jobState(o: Job): string {

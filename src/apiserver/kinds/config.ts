@@ -1,6 +1,9 @@
 import type { V1ConfigMap, V1Secret, V1ServiceAccount } from "@kubernetes/client-node";
+import { errorMessage } from "#base/errors.ts";
+import { equalJson } from "#base/json.ts";
 import type { FieldErrors } from "../errors.ts";
-import { equalJson, type StoredObject } from "../object.ts";
+import type { StoredObject } from "../object.ts";
+import { readJson } from "../rest/go-json.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { immutable } from "./metadata.ts";
@@ -122,9 +125,9 @@ function validateSecretType(o: Secret, errors: FieldErrors): void {
   for (const key of [".dockerconfigjson", ".dockercfg"]) {
     if (o.type !== `kubernetes.io/${key.slice(1)}` || o.data?.[key] === undefined) continue;
     try {
-      JSON.parse(Buffer.from(o.data[key], "base64").toString());
-    } catch {
-      errors.invalid(`data[${key}]`, redacted, "invalid character in JSON text");
+      readJson(Buffer.from(o.data[key], "base64"));
+    } catch (error) {
+      errors.invalid(`data[${key}]`, redacted, errorMessage(error));
     }
   }
 }

@@ -5,9 +5,9 @@ import type {
   V1VolumeAttachment,
   V1VolumeAttributesClass,
 } from "@kubernetes/client-node";
+import { equalJson } from "#base/json.ts";
 import { parseQuantity } from "#base/quantity.ts";
 import type { FieldErrors } from "../errors.ts";
-import { equalJson } from "../object.ts";
 import { nonNegative, notNegative, oneOfOrNone, validateLabelSelector } from "./checks.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";

@@ -1,11 +1,12 @@
 import type { V1DaemonSet } from "@kubernetes/client-node";
+import { equalJson } from "#base/json.ts";
 import type { FieldErrors } from "../errors.ts";
-import { equalJson } from "../object.ts";
 import { nonNegative } from "./checks.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { immutable } from "./metadata.ts";
 import { age, containerColumns, labelText, selectorText } from "./print.ts";
+import { statusCounts } from "./status-counts.ts";
 import { ensureSpec, validateShare, validateWorkload, workloadWarnings } from "./workload.ts";
 
 type DaemonSet = Stored<V1DaemonSet>;
@@ -74,6 +75,19 @@ export const daemonSet = defineKind<DaemonSet>({
   validateUpdate: (o, old, errors) => immutable(o.spec?.selector, old.spec?.selector, "spec.selector", errors),
   comparesInvalid: true,
   warnings: (o, old) => workloadWarnings(o, old, false),
+  validateStatus: statusCounts({
+    counts: [
+      "currentNumberScheduled",
+      "numberMisscheduled",
+      "desiredNumberScheduled",
+      "numberReady",
+      "observedGeneration",
+      "updatedNumberScheduled",
+      "numberAvailable",
+      "numberUnavailable",
+      "collisionCount",
+    ],
+  }),
 });
 
 function validateStrategy(o: DaemonSet, errors: FieldErrors): void {

@@ -4,6 +4,7 @@ import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { immutable } from "./metadata.ts";
 import { age, containerColumns, selectorText } from "./print.ts";
+import { replicatorCounts, statusCounts } from "./status-counts.ts";
 import {
   ensureSpec,
   replicatorColumns,
@@ -87,6 +88,20 @@ export const deployment = defineKind<Deployment>({
   validateUpdate: (o, old, errors) => immutable(o.spec?.selector, old.spec?.selector, "spec.selector", errors),
   comparesInvalid: true,
   warnings: (o, old) => workloadWarnings(o, old),
+  validateStatus: statusCounts({
+    counts: [
+      "observedGeneration",
+      "replicas",
+      "updatedReplicas",
+      "readyReplicas",
+      "availableReplicas",
+      "unavailableReplicas",
+      "terminatingReplicas",
+      "collisionCount",
+    ],
+    ofReplicas: ["updatedReplicas", "readyReplicas", "availableReplicas"],
+    ready: "readyReplicas",
+  }),
 });
 
 /** apps/v1 ReplicaSet. */
@@ -119,4 +134,5 @@ export const replicaSet = defineKind<ReplicaSet>({
   validateUpdate: (o, old, errors) => immutable(o.spec?.selector, old.spec?.selector, "spec.selector", errors),
   comparesInvalid: true,
   warnings: (o, old) => workloadWarnings(o, old),
+  validateStatus: statusCounts(replicatorCounts),
 });

@@ -7,8 +7,9 @@ import type {
   V1ResourceClaimTemplate,
   V1ResourceSlice,
 } from "@kubernetes/client-node";
+import { equalJson } from "#base/json.ts";
 import type { FieldErrors } from "../errors.ts";
-import { equalJson, type StoredObject } from "../object.ts";
+import type { StoredObject } from "../object.ts";
 import { form, oneOf } from "./checks.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";

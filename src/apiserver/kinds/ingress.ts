@@ -75,7 +75,7 @@ export const ingress = defineKind<Ingress>({
 function validateIngress(o: Ingress, errors: FieldErrors): void {
   const spec = o.spec ?? {};
   if (!spec.rules?.length && !spec.defaultBackend) {
-    errors.invalid("spec", spec.rules ?? [], "either `defaultBackend` or `rules` must be specified");
+    errors.invalid("spec", spec.rules ?? null, "either `defaultBackend` or `rules` must be specified");
   }
   if (spec.defaultBackend) validateBackend(spec.defaultBackend, "spec.defaultBackend", errors);
   if (spec.ingressClassName)

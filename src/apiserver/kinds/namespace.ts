@@ -27,6 +27,8 @@ export const namespace = defineKind<Namespace>({
   deletion: {
     keeps: (o) => (o.spec?.finalizers?.length ?? 0) > 0,
     begin(o) {
+      // Upstream's own way to delete a namespace knows no grace.
+      delete o.metadata.deletionGracePeriodSeconds;
       o.status = { ...o.status, phase: "Terminating" };
     },
   },

@@ -30,13 +30,7 @@ export const networkPolicy = defineKind<Stored<V1NetworkPolicy>>({
 });
 
 function validatePolicy(o: Stored<V1NetworkPolicy>, errors: FieldErrors): void {
-  const types = o.spec?.policyTypes ?? [];
   validateLabelSelector(o.spec?.podSelector, "spec.podSelector", errors);
-  if (types.length > 2) errors.invalid("spec.policyTypes", types, "may not specify more than two policyTypes");
-  types.forEach((type, i) => {
-    if (type !== "Ingress" && type !== "Egress")
-      errors.unsupported(`spec.policyTypes[${i}]`, type, ["Egress", "Ingress"]);
-  });
   const rules = [
     ...(o.spec?.ingress ?? []).map((r, i) => ({
       path: `spec.ingress[${i}]`,
@@ -59,8 +53,9 @@ function validatePolicy(o: Stored<V1NetworkPolicy>, errors: FieldErrors): void {
       if (port.port === undefined) errors.required(`${at}.port`, "must be specified when `endPort` is specified");
       else if (typeof port.port === "string")
         errors.invalid(`${at}.endPort`, port.endPort, "may not be specified when `port` is non-numeric");
+      // It is the port that upstream shows here.
       else if (port.endPort < Number(port.port))
-        errors.invalid(`${at}.endPort`, port.endPort, "must be greater than or equal to `port`");
+        errors.invalid(`${at}.endPort`, port.port, "must be greater than or equal to `port`");
     });
     peers?.forEach((peer, i) => {
       const at = `${path}.${field}[${i}]`;
@@ -73,6 +68,15 @@ function validatePolicy(o: Stored<V1NetworkPolicy>, errors: FieldErrors): void {
       validateBlock(peer.ipBlock, `${at}.ipBlock`, errors);
     });
   }
+  validateTypes(o.spec?.policyTypes ?? [], errors);
+}
+
+function validateTypes(types: readonly string[], errors: FieldErrors): void {
+  if (types.length > 2) return errors.invalid("spec.policyTypes", types, "may not specify more than two policyTypes");
+  types.forEach((type, i) => {
+    if (type !== "Ingress" && type !== "Egress")
+      errors.unsupported(`spec.policyTypes[${i}]`, type, ["Egress", "Ingress"]);
+  });
 }
 
 function validateBlock({ cidr, except }: V1IPBlock, path: string, errors: FieldErrors): void {

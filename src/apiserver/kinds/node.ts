@@ -1,5 +1,5 @@
 import type { V1Node } from "@kubernetes/client-node";
-import { equalJson } from "../object.ts";
+import { equalJson } from "#base/json.ts";
 import { badCidr, isCidr } from "./cidr.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
@@ -38,6 +38,7 @@ export const node = defineKind<Node>({
   defaults(o) {
     o.spec ??= {};
     o.status ??= {};
+    agreeOnCidrs(o.spec);
     if (!o.status.allocatable && o.status.capacity) o.status.allocatable = { ...o.status.capacity };
   },
   prepareUpdate: (o) => taintUnschedulable(o),
@@ -60,6 +61,13 @@ export const node = defineKind<Node>({
     }
   },
 });
+
+/** podCIDR is the first of podCIDRs, and the whole where the two differ (Convert_v1_NodeSpec_To_core_NodeSpec). */
+function agreeOnCidrs(spec: NonNullable<Node["spec"]>): void {
+  const [first] = spec.podCIDRs ?? [];
+  if (spec.podCIDR && spec.podCIDR !== first) spec.podCIDRs = [spec.podCIDR];
+  else if (first) spec.podCIDR = first;
+}
 
 /** The node controller's taint follows spec.unschedulable. */
 function taintUnschedulable(o: Node): void {

@@ -6,9 +6,10 @@ import type {
   V1ServiceAccount,
   V1Volume,
 } from "@kubernetes/client-node";
+import { equalJson } from "#base/json.ts";
 import { defaultLimits } from "../admission/limit-ranger.ts";
 import { forbidden, type StatusError } from "../errors.ts";
-import { cloneJson, equalJson } from "../object.ts";
+import { cloneJson } from "../object.ts";
 import type { Stored, WriteContext } from "./definition.ts";
 import { randomSuffix } from "./random-name.ts";
 

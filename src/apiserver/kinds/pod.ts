@@ -1,6 +1,7 @@
 import type { V1Pod, V1PodSpec } from "@kubernetes/client-node";
+import { equalJson } from "#base/json.ts";
 import { type FieldErrors, invalid, StatusError } from "../errors.ts";
-import { cloneJson, equalJson } from "../object.ts";
+import { cloneJson } from "../object.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { admitPod } from "./pod-admission.ts";

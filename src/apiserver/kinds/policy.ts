@@ -5,6 +5,7 @@ import { columns, defineKind } from "./define.ts";
 import type { Stored, WriteContext } from "./definition.ts";
 import { immutable } from "./metadata.ts";
 import { age } from "./print.ts";
+import { statusCounts } from "./status-counts.ts";
 import { validateShare } from "./workload.ts";
 
 /** coordination.k8s.io/v1 Lease. */
@@ -24,6 +25,16 @@ export const lease = defineKind<Stored<V1Lease>>({
     nonNegative(o.spec?.leaseTransitions, "spec.leaseTransitions", errors);
   },
 });
+
+/** Upstream shows its internal type, whose fields have Go's names. */
+function internalSpec(spec: V1PodDisruptionBudget["spec"]): unknown {
+  return {
+    MinAvailable: spec?.minAvailable,
+    Selector: spec?.selector ?? null,
+    MaxUnavailable: spec?.maxUnavailable,
+    UnhealthyPodEvictionPolicy: spec?.unhealthyPodEvictionPolicy ?? null,
+  };
+}
 
 /** policy/v1 PodDisruptionBudget. */
 export const podDisruptionBudget = defineKind<Stored<V1PodDisruptionBudget>>({
@@ -49,7 +60,7 @@ export const podDisruptionBudget = defineKind<Stored<V1PodDisruptionBudget>>({
   validate(o, errors) {
     const { minAvailable, maxUnavailable } = o.spec ?? {};
     if (minAvailable !== undefined && maxUnavailable !== undefined) {
-      errors.invalid("spec", o.spec, "minAvailable and maxUnavailable cannot be both set");
+      errors.invalid("spec", internalSpec(o.spec), "minAvailable and maxUnavailable cannot be both set");
     }
     validateShare(minAvailable, "spec.minAvailable", errors, "100%");
     validateShare(maxUnavailable, "spec.maxUnavailable", errors, "100%");
@@ -61,6 +72,9 @@ export const podDisruptionBudget = defineKind<Stored<V1PodDisruptionBudget>>({
       errors,
     );
   },
+  validateStatus: statusCounts({
+    counts: ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"],
+  }),
 });
 
 /** scheduling.k8s.io/v1 PriorityClass. */

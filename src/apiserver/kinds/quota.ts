@@ -7,6 +7,7 @@ import type { Stored } from "./definition.ts";
 import { immutable } from "./metadata.ts";
 import { qualifiedName } from "./names.ts";
 import { age } from "./print.ts";
+import { validateScopes } from "./quota-scopes.ts";
 
 type Quota = Stored<V1ResourceQuota>;
 
@@ -48,16 +49,8 @@ const countable = new Set([
   ...["persistentvolumeclaims"],
 ]);
 
+const hugePages = /^(requests\.)?hugepages-/;
 const amounts = /^(requests\.|limits\.)?(cpu|memory|storage|ephemeral-storage)$|hugepages-/;
-const scopes = [
-  "BestEffort",
-  "CrossNamespacePodAffinity",
-  "NotBestEffort",
-  "NotTerminating",
-  "PriorityClass",
-  "Terminating",
-];
-
 function validateQuota(o: Quota, errors: FieldErrors): void {
   for (const [name, value] of Object.entries(o.spec?.hard ?? {})) {
     const path = `spec.hard[${name}]`;
@@ -72,14 +65,8 @@ function validateQuota(o: Quota, errors: FieldErrors): void {
     if (countable.has(name) && !amounts.test(name) && scaledQuantity(amount, -3) % 1000n !== 0n)
       errors.invalid(path, value, "must be an integer");
   }
-  const given = o.spec?.scopes ?? [];
-  for (const scope of given) if (!scopes.includes(scope)) errors.invalid("spec.scopes", given, "unsupported scope");
-  for (const [one, other] of [
-    ["BestEffort", "NotBestEffort"],
-    ["Terminating", "NotTerminating"],
-  ] as const) {
-    if (given.includes(one) && given.includes(other)) errors.invalid("spec.scopes", given, "conflicting scopes");
-  }
+  const counted = Object.keys(o.spec?.hard ?? {}).filter((name) => countable.has(name) || hugePages.test(name));
+  if (o.spec) validateScopes(o.spec, counted, errors);
 }
 
 type Range = Stored<V1LimitRange>;
@@ -107,11 +94,16 @@ function defaultLimits(item: V1LimitRangeItem): void {
   if (Object.keys(asked).length > 0) item.defaultRequest = asked;
 }
 
+const limitTypes = ["Container", "PersistentVolumeClaim", "Pod"];
+
 function validateRange(o: Range, errors: FieldErrors): void {
   const types = new Set<string>();
   o.spec?.limits?.forEach((item, i) => {
     const path = `spec.limits[${i}]`;
-    form(item.type ?? "", qualifiedName(item.type ?? ""), `${path}.type`, errors);
+    const malformed = qualifiedName(item.type ?? "");
+    form(item.type ?? "", malformed, `${path}.type`, errors);
+    if (malformed.length === 0 && !item.type.includes("/") && !limitTypes.includes(item.type))
+      errors.invalid(`${path}.type`, item.type, "must be a standard limit type or fully qualified");
     if (types.has(item.type)) errors.duplicate(`${path}.type`, item.type);
     types.add(item.type);
     validateLimit(item as V1LimitRangeItem & { default?: Record<string, string> }, path, errors);

@@ -5,6 +5,7 @@ import type { Stored } from "./definition.ts";
 import { defaultPodTemplate } from "./pod-defaults.ts";
 import { validatePodTemplate } from "./podspec/index.ts";
 import { labelText } from "./print.ts";
+import { replicatorCounts, statusCounts } from "./status-counts.ts";
 import { replicatorColumns, replicatorRow, scaleInfo, validateReplicas, workloadWarnings } from "./workload.ts";
 
 type ReplicationController = Stored<V1ReplicationController>;
@@ -60,4 +61,5 @@ export const replicationController = defineKind<ReplicationController>({
         "activeDeadlineSeconds in ReplicationController is not Supported",
       );
   },
+  validateStatus: statusCounts(replicatorCounts),
 });

@@ -1,7 +1,7 @@
 import type { V1Service, V1ServicePort, V1ServiceSpec } from "@kubernetes/client-node";
 import { tryParseIp } from "#base/ip.ts";
+import { equalJson } from "#base/json.ts";
 import { internal, invalid, type StatusCause } from "../errors.ts";
-import { equalJson } from "../object.ts";
 import type { Stored, WriteContext } from "./definition.ts";
 import { chooseFamilies } from "./service-families.ts";
 

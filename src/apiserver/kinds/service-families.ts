@@ -1,6 +1,6 @@
 import type { V1Service, V1ServiceSpec } from "@kubernetes/client-node";
+import { equalJson } from "#base/json.ts";
 import { FieldErrors } from "../errors.ts";
-import { equalJson } from "../object.ts";
 import type { Stored } from "./definition.ts";
 
 type Family = "IPv4" | "IPv6";

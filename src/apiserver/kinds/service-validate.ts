@@ -1,7 +1,7 @@
 import type { V1Service, V1ServicePort, V1ServiceSpec } from "@kubernetes/client-node";
 import { type Ip, ipToBigInt, tryParseIp } from "#base/ip.ts";
+import { equalJson } from "#base/json.ts";
 import type { FieldErrors } from "../errors.ts";
-import { equalJson } from "../object.ts";
 import { form, oneOf, oneOfOrNone } from "./checks.ts";
 import { isCidr } from "./cidr.ts";
 import type { Stored } from "./definition.ts";

@@ -1,11 +1,12 @@
 import type { V1ControllerRevision, V1StatefulSet } from "@kubernetes/client-node";
+import { equalJson } from "#base/json.ts";
 import type { FieldErrors } from "../errors.ts";
-import { equalJson } from "../object.ts";
 import { form, nonNegative, oneOf } from "./checks.ts";
 import { columns, defineKind } from "./define.ts";
 import type { Stored } from "./definition.ts";
 import { dnsSubdomain } from "./names.ts";
 import { age, containerColumns } from "./print.ts";
+import { statusCounts } from "./status-counts.ts";
 import { ensureSpec, scaleInfo, scaleOf, validateShare, validateWorkload, workloadWarnings } from "./workload.ts";
 
 type StatefulSet = Stored<V1StatefulSet>;
@@ -77,6 +78,19 @@ export const statefulSet = defineKind<StatefulSet>({
     };
     if (JSON.stringify(rest(o)) !== JSON.stringify(rest(old))) errors.forbidden("spec", statefulMutable);
   },
+  validateStatus: statusCounts({
+    counts: [
+      "replicas",
+      "readyReplicas",
+      "currentReplicas",
+      "updatedReplicas",
+      "availableReplicas",
+      "observedGeneration",
+      "collisionCount",
+    ],
+    ofReplicas: ["readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"],
+    ready: "status.readyReplicas",
+  }),
 });
 
 function validateStateful({ spec }: StatefulSet, errors: FieldErrors): void {

@@ -1,7 +1,7 @@
 import type { V1PersistentVolume, V1PersistentVolumeClaim, V1StorageClass } from "@kubernetes/client-node";
+import { equalJson } from "#base/json.ts";
 import { compareQuantities, parseQuantity } from "#base/quantity.ts";
 import type { FieldErrors } from "../errors.ts";
-import { equalJson } from "../object.ts";
 import { form, oneOfOrNone } from "./checks.ts";
 import { validateParameters, validateProvisioner } from "./csi.ts";
 import { columns, defineKind } from "./define.ts";

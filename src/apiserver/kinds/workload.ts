@@ -1,7 +1,7 @@
 import type { V1LabelSelector, V1PodTemplateSpec } from "@kubernetes/client-node";
 import { formatSelector, matchesSelector } from "#api/index.ts";
+import { equalJson } from "#base/json.ts";
 import type { FieldErrors } from "../errors.ts";
-import { equalJson } from "../object.ts";
 import { nonNegative, validateLabelSelector } from "./checks.ts";
 import { columns } from "./define.ts";
 import { defaultPodTemplate } from "./pod-defaults.ts";

@@ -319,6 +319,13 @@ describe("U01 kubectl logs (part: options that cannot be)", () => {
   });
 });
 
+describe("U01 kubectl logs (part: options that are no numbers)", () => {
+  it.each(["tailLines", "limitBytes", "sinceSeconds"])("%s", async (name) => {
+    const answer = await ask(admin, "GET", `/api/v1/namespaces/default/pods/p/log?container=a&${name}=x`);
+    expect([answer.status, answer.body.message]).toEqual([400, 'strconv.ParseInt: parsing "x": invalid syntax']);
+  });
+});
+
 describe("U01 kubectl proxy, get --raw (part: proxy to pods, services and nodes)", () => {
   const namespace = "/api/v1/namespaces/default";
 

@@ -1,4 +1,5 @@
-import { type Dict, equalJson, type FieldSet, isDict } from "../object.ts";
+import { equalJson } from "#base/json.ts";
+import { type Dict, type FieldSet, isDict } from "../object.ts";
 import { type Field, isInPlace, type Schema } from "../schema/schema.ts";
 import { isEmpty, place } from "./field-set.ts";
 import { childNode, isLeaf, itemNode, itemsOf, type Node } from "./typed.ts";

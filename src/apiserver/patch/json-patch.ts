@@ -1,5 +1,6 @@
+import { equalJson } from "#base/json.ts";
 import { badRequest, StatusError } from "../errors.ts";
-import { cloneJson, type Dict, equalJson, isDict, setField } from "../object.ts";
+import { cloneJson, type Dict, isDict, setField } from "../object.ts";
 
 /** Most operations that one patch may have (apiserver's MaxJSONPatchOperations). */
 const maxOperations = 10_000;
@@ -68,7 +69,7 @@ function applyOperation(root: Root, operation: Operation): void {
       if (!equalJson(find(root, path), operation.value)) throw unfit();
       return;
     default:
-      throw badRequest(`Unexpected kind: ${op}`);
+      throw unfit();
   }
 }
 

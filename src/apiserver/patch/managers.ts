@@ -1,4 +1,5 @@
-import { equalJson, type FieldSet, isDict, type ManagedFieldsEntry, type StoredObject } from "../object.ts";
+import { equalJson } from "#base/json.ts";
+import { type FieldSet, isDict, type ManagedFieldsEntry, type StoredObject } from "../object.ts";
 import { isEmpty, isFieldSet, setText, union } from "./field-set.ts";
 import type { SharedSets } from "./shared-sets.ts";
 

@@ -48,28 +48,15 @@ function mergeList(schema: Schema, live: readonly unknown[], applied: readonly u
   let [l, r] = [0, 0];
   while (l < left.length || r < right.length) {
     const mine = left[l];
-    if (l < left.length && r < right.length) {
-      if (mine === right[r]) {
-        takeRight(right[r] as string, applied[r]);
-        l++;
-        r++;
-        continue;
-      }
-      if (wanted.has(mine as string) && shared[next] !== undefined && shared[next] !== mine) {
-        l++;
-        continue;
-      }
-    }
-    if (l < left.length) {
-      if (!wanted.has(mine as string)) {
-        out.push(live[l++]);
-        continue;
-      }
-      if (merged.has(mine as string)) l++;
-    }
-    if (r < right.length) {
-      takeRight(right[r] as string, applied[r]);
-      r++;
+    const both = l < left.length && r < right.length;
+    if (both && mine === right[r]) {
+      takeRight(right[r] as string, applied[r++]);
+      l++;
+    } else if (both && wanted.has(mine as string) && shared[next] !== undefined && shared[next] !== mine) l++;
+    else if (l < left.length && !wanted.has(mine as string)) out.push(live[l++]);
+    else {
+      if (l < left.length && merged.has(mine as string)) l++;
+      if (r < right.length) takeRight(right[r] as string, applied[r++]);
     }
   }
   return out;

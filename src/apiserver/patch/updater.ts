@@ -1,4 +1,5 @@
-import { type Dict, equalJson, type FieldSet } from "../object.ts";
+import { equalJson } from "#base/json.ts";
+import type { Dict, FieldSet } from "../object.ts";
 import type { Schema } from "../schema/schema.ts";
 import { compare, type Difference } from "./compare.ts";
 import { difference, intersection, isEmpty, place, union } from "./field-set.ts";

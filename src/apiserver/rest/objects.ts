@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { equalJson } from "#base/json.ts";
 import type { PluginSwitch } from "../admission/names.ts";
 import type { AdmissionCheck, Admitted, PluginCheck } from "../auth/admission.ts";
 import { alreadyExists, badRequest, FieldErrors, forbidden, noFreeName, notFound, StatusError } from "../errors.ts";
@@ -6,7 +7,7 @@ import type { Kind, ServiceAllocator, User, WriteContext } from "../kinds/defini
 import { validateMeta, validateMetaUpdate } from "../kinds/metadata.ts";
 import { randomSuffix } from "../kinds/random-name.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
-import { cloneJson, type Dict, equalJson, keyOf, type StoredObject } from "../object.ts";
+import { cloneJson, type Dict, keyOf, type StoredObject } from "../object.ts";
 import { trackUpdate } from "../patch/managed-fields.ts";
 import { sameButTimes } from "../patch/managers.ts";
 import { SharedSets } from "../patch/shared-sets.ts";
@@ -149,7 +150,7 @@ export class Objects {
     setPropagation(object, options);
     const grace = kind.deletion.gracePeriod?.(old, options.gracePeriodSeconds) ?? 0;
     const before = old.metadata.deletionGracePeriodSeconds;
-    const shorter = before === undefined || grace < before;
+    const shorter = before !== undefined && grace < before;
     if (old.metadata.deletionTimestamp === undefined || shorter)
       beginDeletion(kind, object, before === undefined ? grace : Math.min(grace, before));
     const gone = isGone(kind, object);

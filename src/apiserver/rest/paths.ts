@@ -7,6 +7,11 @@ import type { OpenApi } from "./openapi.ts";
 import { pretty } from "./pretty.ts";
 import type { RequestMetrics } from "./request-metrics.ts";
 
+const listed = [
+  ...["/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz"],
+  "/version",
+];
+
 /** What the paths tell of. */
 interface PathDeps {
   readonly store: Store;
@@ -37,20 +42,7 @@ export class Paths {
     }
     switch (path.replace(/\/$/, "")) {
       case "":
-        return jsonReply({
-          paths: [
-            "/api",
-            "/api/v1",
-            "/apis",
-            "/healthz",
-            "/livez",
-            "/metrics",
-            "/openapi/v2",
-            "/openapi/v3",
-            "/readyz",
-            "/version",
-          ],
-        });
+        return jsonReply({ paths: listed });
       case "/version":
         return pretty(jsonReply(serverVersion));
       case "/openid/v1/jwks":
@@ -59,17 +51,7 @@ export class Paths {
           "cache-control": "public, max-age=3600",
         });
       case "/.well-known/openid-configuration":
-        return jsonReply(
-          {
-            issuer: tokens.issuer,
-            jwks_uri: tokens.options.jwksUri ?? `${tokens.issuer}/openid/v1/jwks`,
-            response_types_supported: ["id_token"],
-            subject_types_supported: ["public"],
-            id_token_signing_alg_values_supported: tokens.keys.algorithms,
-          },
-          200,
-          { "cache-control": "public, max-age=3600" },
-        );
+        return jsonReply(issuerOf(tokens), 200, { "cache-control": "public, max-age=3600" });
       case "/metrics":
         return {
           ...textReply(this.#deps.metrics.text(store)),
@@ -79,4 +61,15 @@ export class Paths {
         return undefined;
     }
   }
+}
+
+/** What says to others how to check the tokens of service accounts (OpenID Connect Discovery). */
+function issuerOf(tokens: TokenIssuer): object {
+  return {
+    issuer: tokens.issuer,
+    jwks_uri: tokens.options.jwksUri ?? `${tokens.issuer}/openid/v1/jwks`,
+    response_types_supported: ["id_token"],
+    subject_types_supported: ["public"],
+    id_token_signing_alg_values_supported: tokens.keys.algorithms,
+  };
 }

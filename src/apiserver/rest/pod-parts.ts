@@ -1,8 +1,9 @@
 import type { V1Container, V1EphemeralContainer, V1PodSpec } from "@kubernetes/client-node";
+import { equalJson } from "#base/json.ts";
 import { FieldErrors } from "../errors.ts";
 import { qosClass } from "../kinds/pod.ts";
 import { apiVersionOf } from "../kinds/registry.ts";
-import { type Dict, equalJson, isDict, type StoredObject } from "../object.ts";
+import { type Dict, isDict, type StoredObject } from "../object.ts";
 import { applyObject, type Part, readApplied } from "./apply.ts";
 import { jsonReply, type Reply } from "./call.ts";
 import type { KindCall } from "./handler.ts";

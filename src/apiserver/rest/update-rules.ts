@@ -1,6 +1,7 @@
+import { equalJson } from "#base/json.ts";
 import { badRequest, conflict, invalid, type StatusError } from "../errors.ts";
 import type { Kind } from "../kinds/definition.ts";
-import { cloneJson, type Dict, equalJson, keyOf, type Meta, type StoredObject } from "../object.ts";
+import { cloneJson, type Dict, keyOf, type Meta, type StoredObject } from "../object.ts";
 
 /** What every update has in common, whatever its kind. */
 

@@ -23,6 +23,8 @@ export interface CachedAttachment {
  */
 export class ResultCache {
   readonly #directory: string;
+  /** Networks that attachments were made to, mostly one: by its name a file is found without a look at all others. */
+  readonly #networks = new Set<string>();
 
   constructor(directory: string) {
     this.#directory = join(directory, "results");
@@ -52,6 +54,7 @@ export class ResultCache {
     });
     writeFileSync(`${file}.draft`, text, { mode: 0o600 });
     renameSync(`${file}.draft`, file);
+    this.#networks.add(network.name);
   }
 
   /** All attachments; files that are not ours or broken are left out. */
@@ -75,6 +78,10 @@ export class ResultCache {
 
   /** Attachment of a container's interface, to whatever network. */
   find(containerId: string, ifName: string): CachedAttachment | undefined {
+    for (const network of this.#networks) {
+      const entry = this.#tryRead(this.#file(network, containerId, ifName));
+      if (entry?.containerId === containerId && entry.ifName === ifName) return entry;
+    }
     const named = this.#entries((file) => file.endsWith(`-${containerId}-${ifName}`));
     return named.find((entry) => entry.containerId === containerId && entry.ifName === ifName);
   }
@@ -86,6 +93,16 @@ export class ResultCache {
 
   #file(network: string, containerId: string, ifName: string): string {
     return join(this.#directory, `${network}-${containerId}-${ifName}`);
+  }
+
+  /** As #read(), of a file that may not be there. */
+  #tryRead(file: string): CachedAttachment | undefined {
+    try {
+      return this.#read(file);
+    } catch (error) {
+      if (hasCode(error, "ENOENT")) return undefined;
+      throw error;
+    }
   }
 
   #read(file: string): CachedAttachment | undefined {

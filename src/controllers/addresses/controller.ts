@@ -15,11 +15,8 @@ const { ipAddresses, serviceCidrs } = addressResources;
 const component = "ipallocator-repair-controller";
 const addressTurn = "address ";
 
-/**
- * Puts IPAddresses right that do not fit the Services: missing ones after a crash or a deletion by hand, leaked ones,
- * those that name another parent.
- */
-export function addressRepairController(context: ControllerContext): void {
+/** Reads what Services and addresses are checked against. */
+function lookupIn(context: ControllerContext) {
   const services = context.informer(resources.services);
   const addresses = context.informer(ipAddresses);
   const cidrs = context.informer(serviceCidrs);
@@ -34,7 +31,7 @@ export function addressRepairController(context: ControllerContext): void {
       if (!isNotFound(error)) throw error;
       return undefined;
     });
-  const lookup = async (keys: readonly string[], ips: readonly string[]): Promise<Lookup> => {
+  return async (keys: readonly string[], ips: readonly string[]): Promise<Lookup> => {
     const found = await Promise.all(
       ips.map(async (ip) => [ip, addresses.get(ip) ?? (await fresh(ipAddresses, ip))] as const),
     );
@@ -52,7 +49,17 @@ export function addressRepairController(context: ControllerContext): void {
       service: (key) => byKey.get(key),
     };
   };
+}
 
+/**
+ * Puts IPAddresses right that do not fit the Services: missing ones after a crash or a deletion by hand, leaked ones,
+ * those that name another parent.
+ */
+export function addressRepairController(context: ControllerContext): void {
+  const services = context.informer(resources.services);
+  const addresses = context.informer(ipAddresses);
+  const cidrs = context.informer(serviceCidrs);
+  const lookup = lookupIn(context);
   const queue = context.control({
     name: "address-repair",
     needs: [services, addresses, cidrs],

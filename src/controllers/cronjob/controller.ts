@@ -10,8 +10,9 @@ import {
   resources,
 } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
+import { equalJson } from "#base/json.ts";
 import type { ControllerContext } from "../context.ts";
-import { controllerOf, jsonEqual, timeText } from "../objects.ts";
+import { controllerOf, timeText } from "../objects.ts";
 import { type CronEvent, type CronJobPlan, planCronJob } from "./plan.ts";
 
 /** Timers of Node end at 2^31 ms: longer waits are looked at once a day. */
@@ -91,7 +92,7 @@ class Clock {
   }
 
   async #write(cronJob: CronJob, status: NonNullable<CronJob["status"]>): Promise<void> {
-    if (jsonEqual(cronJob.status ?? {}, status)) return;
+    if (equalJson(cronJob.status ?? {}, status)) return;
     const of = resources.cronJobs;
     try {
       const written = await this.#context.client.update(of, { ...cronJob, status }, { subresource: "status" });

@@ -9,9 +9,10 @@ import {
   referenceTo,
   resources,
 } from "#api/index.ts";
+import { equalJson } from "#base/json.ts";
 import type { ControllerContext } from "../context.ts";
 import { HistoryControl } from "../history/control.ts";
-import { conditionOf, controllerOf, jsonEqual } from "../objects.ts";
+import { conditionOf, controllerOf } from "../objects.ts";
 import { PodControl, settleAll } from "../podcontrol.ts";
 import { podIndexValues } from "../replicaset/controller.ts";
 import { FailureBackoff } from "./backoff.ts";
@@ -51,7 +52,7 @@ export function daemonSetController(context: ControllerContext): void {
     }
   });
   nodes.onChange(({ type, object, old }) => {
-    if (type === "MODIFIED" && jsonEqual(relevant(object), relevant(old))) return;
+    if (type === "MODIFIED" && equalJson(relevant(object), relevant(old))) return;
     for (const daemonSet of daemonSets.list()) queue.add(keyOf(daemonSet));
   });
 }
@@ -162,7 +163,7 @@ async function writeStatus(
 ): Promise<void> {
   const daemonSets = context.informer(resources.daemonSets);
   const newest = daemonSets.get(keyOf(daemonSet));
-  if (!newest || jsonEqual(newest.status, status)) return;
+  if (!newest || equalJson(newest.status, status)) return;
   try {
     const options = { subresource: "status" };
     daemonSets.assume(await context.client.update(resources.daemonSets, { ...newest, status }, options));

@@ -12,8 +12,9 @@ import {
   resources,
 } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
+import { equalJson } from "#base/json.ts";
 import type { ControllerContext } from "../context.ts";
-import { conditionOf, controllerOf, controllerReference, isPodTerminal, jsonEqual } from "../objects.ts";
+import { conditionOf, controllerOf, controllerReference, isPodTerminal } from "../objects.ts";
 import { podIndexValues } from "../replicaset/controller.ts";
 import { type DeploymentPlan, planDeployment, type Scale, sizeAnnotations } from "./plan.ts";
 import { annotations, findNew } from "./replicasets.ts";
@@ -206,7 +207,7 @@ class Rollout {
       metadata: { ...newest.metadata, generation: deployment.metadata.generation ?? 0 },
     };
     const { status, lookAgainMs } = deploymentStatus(basis, fresh, owned, this.#context.now(), event);
-    if (!jsonEqual(status, newest.status)) {
+    if (!equalJson(status, newest.status)) {
       try {
         const written = { ...newest, status };
         const of = resources.deployments;

@@ -1,7 +1,6 @@
 import type { Deployment, IntOrString, PodTemplateSpec, ReplicaSet } from "#api/index.ts";
-import { canonicalJson } from "#base/json.ts";
+import { canonicalJson, equalJson } from "#base/json.ts";
 import { safeHash } from "../history/hash.ts";
-import { jsonEqual } from "../objects.ts";
 
 /** Annotations by which kubectl and the controller keep a rollout's state (upstream's names). */
 export const annotations = {
@@ -17,7 +16,7 @@ export const hashLabel = "pod-template-hash";
 /** The ReplicaSet of the Deployment's present template: the oldest one, should there be several. */
 export function findNew(deployment: Deployment, replicaSets: readonly ReplicaSet[]): ReplicaSet | undefined {
   const wanted = deployment.spec.template;
-  return byAge(replicaSets).find((one) => jsonEqual(withoutHash(one.spec.template), withoutHash(wanted)));
+  return byAge(replicaSets).find((one) => equalJson(withoutHash(one.spec.template), withoutHash(wanted)));
 }
 
 /** Oldest first. */

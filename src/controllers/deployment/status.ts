@@ -1,5 +1,6 @@
 import type { Condition, Deployment, DeploymentStatus, ReplicaSet } from "#api/index.ts";
-import { conditionOf, jsonEqual, timeText } from "../objects.ts";
+import { equalJson } from "#base/json.ts";
+import { conditionOf, timeText } from "../objects.ts";
 import { isComplete } from "./plan.ts";
 import { limits, total, totalWanted } from "./replicasets.ts";
 
@@ -60,7 +61,7 @@ function changed(conditions: readonly Condition[], next: Condition | undefined, 
   const same =
     present && present.status === next.status && present.reason === next.reason && next.lastUpdateTime === undefined;
   if (same) return conditions;
-  if (present && jsonEqual(present, next)) return conditions;
+  if (present && equalJson(present, next)) return conditions;
   const time = timeText(now);
   const transition = present?.status === next.status ? (present.lastTransitionTime ?? time) : time;
   const condition = { lastUpdateTime: time, ...next, lastTransitionTime: transition };

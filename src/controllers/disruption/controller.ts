@@ -10,8 +10,8 @@ import {
   resources,
 } from "#api/index.ts";
 import { PodwireError } from "#base/errors.ts";
+import { equalJson } from "#base/json.ts";
 import type { ControllerContext } from "../context.ts";
-import { jsonEqual } from "../objects.ts";
 import { failedStatus, planBudget, type Scale } from "./plan.ts";
 import { Scales } from "./scales.ts";
 
@@ -81,7 +81,7 @@ class Auditor {
 
   async #write(budget: PodDisruptionBudget, status: PodDisruptionBudgetStatus): Promise<void> {
     const budgets = this.#context.informer(resources.podDisruptionBudgets);
-    if (jsonEqual(budget.status, status)) return;
+    if (equalJson(budget.status, status)) return;
     try {
       // With the version that was read: an eviction in between must not be overwritten.
       const written = { ...budget, status };

@@ -13,8 +13,8 @@ import {
   resources,
   type Service,
 } from "#api/index.ts";
+import { equalJson } from "#base/json.ts";
 import type { ControllerContext } from "../context.ts";
-import { jsonEqual } from "../objects.ts";
 import { settleAll } from "../podcontrol.ts";
 import { asksForTopology, withHints } from "./hints.ts";
 import { planEndpoints } from "./legacy.ts";
@@ -59,7 +59,7 @@ export function endpointsController(context: ControllerContext): void {
   });
   endpoints.onChange(({ object }) => queue.add(keyOf(object)));
   nodes.onChange(({ type, object, old }) => {
-    if (type === "MODIFIED" && jsonEqual(placeOf(object), placeOf(old))) return;
+    if (type === "MODIFIED" && equalJson(placeOf(object), placeOf(old))) return;
     for (const key of writer.servicesOn(object.metadata.name)) queue.add(key);
   });
 }
@@ -82,7 +82,7 @@ function concernsEndpoints({ type, object, old }: Change<Pod>): boolean {
     status?.phase,
     status?.conditions?.find(({ type: condition }) => condition === "Ready")?.status,
   ];
-  return !jsonEqual(relevant(object), relevant(old));
+  return !equalJson(relevant(object), relevant(old));
 }
 
 function isOurs(slice: EndpointSlice): boolean {

@@ -1,5 +1,6 @@
 import type { EndpointAddress, EndpointSubset, Endpoints, Pod, Service } from "#api/index.ts";
-import { isPodReady, isPodTerminal, jsonEqual } from "../objects.ts";
+import { equalJson } from "#base/json.ts";
+import { isPodReady, isPodTerminal } from "../objects.ts";
 import { endpointPorts, familiesOf, hostnameOf, isHeadless, podAddresses, podReference } from "./model.ts";
 import { annotated, headlessLabel } from "./slices.ts";
 
@@ -26,8 +27,8 @@ export function planEndpoints(
   const { annotations = {} } = present?.metadata ?? {};
   if (
     present &&
-    jsonEqual(present.subsets ?? [], subsets) &&
-    jsonEqual(present.metadata.labels ?? {}, labels) &&
+    equalJson(present.subsets ?? [], subsets) &&
+    equalJson(present.metadata.labels ?? {}, labels) &&
     (annotations[overCapacity] === "truncated") === truncated
   ) {
     return undefined;

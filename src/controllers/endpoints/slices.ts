@@ -6,7 +6,8 @@ import {
   resources,
   type Service,
 } from "#api/index.ts";
-import { controllerReference, jsonEqual } from "../objects.ts";
+import { equalJson } from "#base/json.ts";
+import { controllerReference } from "../objects.ts";
 import { type EndpointGroup, familiesOf, isHeadless } from "./model.ts";
 
 /** Label of who manages a slice (discovery.k8s.io). */
@@ -95,7 +96,7 @@ function planGroup(
   const waiting = new Map(group.endpoints.map((endpoint) => [identityOf(endpoint), endpoint]));
   const drafts = slices.map((slice): Draft => {
     const endpoints = takeKnown(slice, waiting);
-    const same = jsonEqual(slice.endpoints ?? [], endpoints) && hasLabels(slice, source.labels);
+    const same = equalJson(slice.endpoints ?? [], endpoints) && hasLabels(slice, source.labels);
     return { slice, endpoints, written: !same };
   });
   const fullestFirst = drafts.filter(({ written }) => written).sort((a, b) => b.endpoints.length - a.endpoints.length);
@@ -169,7 +170,7 @@ function isFor(slice: EndpointSlice, group: EndpointGroup): boolean {
 
 function samePorts(slice: EndpointSlice, ports: readonly EndpointPort[]): boolean {
   const sorted = (list: readonly EndpointPort[]) => list.map((port) => JSON.stringify(portKey(port))).sort();
-  return jsonEqual(sorted(slice.ports ?? []), sorted(ports));
+  return equalJson(sorted(slice.ports ?? []), sorted(ports));
 }
 
 function portKey({ name = "", protocol = "TCP", port, appProtocol }: EndpointPort): unknown {
@@ -177,7 +178,7 @@ function portKey({ name = "", protocol = "TCP", port, appProtocol }: EndpointPor
 }
 
 function hasLabels(slice: EndpointSlice, labels: Readonly<Record<string, string>>): boolean {
-  return jsonEqual(slice.metadata.labels ?? {}, labels);
+  return equalJson(slice.metadata.labels ?? {}, labels);
 }
 
 /** The Service's labels with those that say whose the slice is. */

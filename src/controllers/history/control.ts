@@ -7,8 +7,9 @@ import {
   matchesSelector,
   resources,
 } from "#api/index.ts";
+import { equalJson } from "#base/json.ts";
 import type { ControllerContext } from "../context.ts";
-import { controllerOf, controllerReference, jsonEqual } from "../objects.ts";
+import { controllerOf, controllerReference } from "../objects.ts";
 import { type HistoryRules, isFree, planHistory, surplusRevisions, type Versioned } from "./plan.ts";
 
 /** The revision of an object's present template, and all that it owns. */
@@ -106,7 +107,7 @@ export class HistoryControl {
       const { name, namespace } = wanted.metadata;
       const there = await this.#context.client.get(resources.controllerRevisions, name, namespace);
       const own = controllerOf(there)?.uid === controllerOf(wanted)?.uid;
-      return own && jsonEqual(there.data, wanted.data) ? there : undefined;
+      return own && equalJson(there.data, wanted.data) ? there : undefined;
     }
   }
 }

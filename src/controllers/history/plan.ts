@@ -1,6 +1,6 @@
 import type { ControllerRevision, KubeObject, PodTemplateSpec, Resource } from "#api/index.ts";
-import { canonicalJson } from "#base/json.ts";
-import { controllerOf, controllerReference, jsonEqual } from "../objects.ts";
+import { canonicalJson, equalJson } from "#base/json.ts";
+import { controllerOf, controllerReference } from "../objects.ts";
 import { safeHash } from "./hash.ts";
 
 /** A DaemonSet or a StatefulSet: what has its templates kept as ControllerRevisions. */
@@ -54,7 +54,7 @@ export function planHistory(
   const data = revisionData(owner.spec.template);
   const newest = sorted.at(-1);
   const next = (newest?.revision ?? 0) + 1;
-  const equal = sorted.filter((one) => jsonEqual(one.data, data)).at(-1);
+  const equal = sorted.filter((one) => equalJson(one.data, data)).at(-1);
   if (equal) return equal === newest ? { present: equal } : { present: equal, renumber: next };
   const hash = safeHash(`${canonicalJson(data)}${collisions || ""}`);
   const { name, namespace, annotations } = owner.metadata;

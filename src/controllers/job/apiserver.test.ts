@@ -54,6 +54,16 @@ describe("Jobs with the API server", () => {
     await cluster.until(() => cluster.names(resources.pods), []);
   });
 
+  it("have begun though their pods are refused", async () => {
+    cluster = await new InProcessCluster().start();
+    const { template } = job({}).spec;
+    const refused = { ...template, spec: { ...template.spec, serviceAccountName: "nobody" } };
+    await cluster.client.create(resources.jobs, job({ template: refused }));
+    await cluster.until(async () => typeof (await status())?.startTime, "string");
+    expect(await cluster.names(resources.pods)).toEqual([]);
+    expect((await status())?.ready).toBe(0);
+  });
+
   it("fail at the back-off limit", async () => {
     cluster = await new InProcessCluster().start();
     cluster.state = () => "Failed";

@@ -8,8 +8,9 @@ import {
   referenceTo,
   resources,
 } from "#api/index.ts";
+import { equalJson } from "#base/json.ts";
 import type { ControllerContext } from "../context.ts";
-import { controllerOf, jsonEqual } from "../objects.ts";
+import { controllerOf } from "../objects.ts";
 import { PodControl, settleAll } from "../podcontrol.ts";
 import { podIndexValues } from "../replicaset/controller.ts";
 import { type JobPlan, planJob } from "./plan.ts";
@@ -82,7 +83,13 @@ class JobRunner {
     if (!job) return;
     await settleAll(plan.surplus.map((pod) => this.letGo(pod)));
     await this.#control.deleteMany(job, [...plan.surplus, ...plan.stop]);
-    await this.#create(job, plan);
+    try {
+      await this.#create(job, plan);
+    } catch (error) {
+      // A Job whose pods are refused has begun all the same.
+      if (job.status?.startTime === undefined) await this.#conclude(job);
+      throw error;
+    }
     if (plan.letGo.length > 0 || plan.before) return await this.#count(job, plan);
     return await this.#conclude(job);
   }
@@ -144,7 +151,7 @@ class JobRunner {
   /** Undefined when the Job is gone. */
   async #write(job: Job, status: JobStatus): Promise<Job | undefined> {
     const jobs = this.#context.informer(resources.jobs);
-    if (jsonEqual(job.status, status)) return job;
+    if (equalJson(job.status, status)) return job;
     try {
       const written = await this.#context.client.update(resources.jobs, { ...job, status }, { subresource: "status" });
       jobs.assume(written);

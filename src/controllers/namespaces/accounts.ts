@@ -6,8 +6,8 @@ import {
   type Namespace,
   resources,
 } from "#api/index.ts";
+import { equalJson } from "#base/json.ts";
 import type { ControllerContext } from "../context.ts";
-import { jsonEqual } from "../objects.ts";
 
 /** The ConfigMap by which pods know the cluster's CA. */
 export const rootCaName = "kube-root-ca.crt";
@@ -41,7 +41,7 @@ export function accountsController(context: ControllerContext): void {
         const annotations = { "kubernetes.io/description": rootCaDescription };
         const wanted: ConfigMap = { metadata: { ...metadata, name: rootCaName, annotations }, data };
         if (!rootCa) rootCas.assume(await client.create(resources.configMaps, wanted));
-        else if (!jsonEqual(rootCa.data, data)) {
+        else if (!equalJson(rootCa.data, data)) {
           rootCas.assume(await client.update(resources.configMaps, { ...rootCa, data }));
         }
       } catch (error) {

@@ -1,7 +1,7 @@
 import { isNotFound, type KubeObject, type Namespace, type Resource, resourcePath, resources } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
+import { equalJson } from "#base/json.ts";
 import type { ControllerContext } from "../context.ts";
-import { jsonEqual } from "../objects.ts";
 import { isTerminating } from "./accounts.ts";
 import { discover } from "./discovery.ts";
 import { isNothing, type Remains, RemainsBuilder, remainConditions } from "./remains.ts";
@@ -98,7 +98,7 @@ async function note(context: ControllerContext, namespace: Namespace, remains: R
   const newest = context.informer(resources.namespaces).get(namespace.metadata.name);
   if (!newest) return;
   const conditions = remainConditions(remains, newest.status?.conditions ?? [], context.now());
-  if (jsonEqual(conditions, newest.status?.conditions ?? [])) return;
+  if (equalJson(conditions, newest.status?.conditions ?? [])) return;
   const object = { ...newest, status: { ...newest.status, conditions } };
   const written = await context.client.update(resources.namespaces, object, { subresource: "status" });
   context.informer(resources.namespaces).assume(written);

@@ -8,8 +8,9 @@ import {
   referenceTo,
   resources,
 } from "#api/index.ts";
+import { equalJson } from "#base/json.ts";
 import type { ControllerContext } from "../context.ts";
-import { conditionOf, isPodReady, jsonEqual, setCondition } from "../objects.ts";
+import { conditionOf, isPodReady, setCondition } from "../objects.ts";
 import { settleAll } from "../podcontrol.ts";
 import { type EvictionRule, evictionRules, zonesOf } from "./disruption.ts";
 import { planNode } from "./lifecycle.ts";
@@ -98,7 +99,7 @@ export function lifecycleController(context: ControllerContext): void {
     if (type !== "MODIFIED" || readiness(object) !== readiness(old))
       for (const other of nodes.list()) if (readiness(other) !== "True") queue.add(other.metadata.name);
     // What this controller wrote itself is no sign of life.
-    const alive = type === "ADDED" || !jsonEqual(heartbeats(object), heartbeats(old));
+    const alive = type === "ADDED" || !equalJson(heartbeats(object), heartbeats(old));
     if (alive && type !== "DELETED") hear(name);
     else queue.add(name);
   });

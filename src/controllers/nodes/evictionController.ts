@@ -1,6 +1,7 @@
 import { isConflict, isNotFound, keyOf, type Pod, referenceTo, resources } from "#api/index.ts";
+import { equalJson } from "#base/json.ts";
 import type { ControllerContext } from "../context.ts";
-import { isPodTerminal, jsonEqual, setCondition } from "../objects.ts";
+import { isPodTerminal, setCondition } from "../objects.ts";
 import { graceMs, taintedSince } from "./eviction.ts";
 
 const component = "taint-eviction-controller";
@@ -10,7 +11,6 @@ export function taintEvictionController(context: ControllerContext): void {
   const nodes = context.informer(resources.nodes);
   const pods = context.informer(resources.pods);
   const podsOn = pods.index(({ spec }) => [spec.nodeName ?? ""]);
-  const recorder = context.recorder(component);
   /** Pods that will have to go, with the time since when they are affected, by this process's clock. */
   const affected = new Map<string, { readonly uid: string | undefined; readonly since: number }>();
 
@@ -25,13 +25,7 @@ export function taintEvictionController(context: ControllerContext): void {
       const grace = graceMs(taints, pod.spec.tolerations);
       const now = context.now().getTime();
       if (grace === undefined) {
-        if (affected.delete(key))
-          recorder.event(
-            referenceTo(resources.pods, pod),
-            "Normal",
-            "TaintManagerEviction",
-            `Cancelling deletion of Pod ${key}`,
-          );
+        if (affected.delete(key)) tell(context, pod, `Cancelling deletion of Pod ${key}`);
         return;
       }
       let present = affected.get(key);
@@ -47,15 +41,19 @@ export function taintEvictionController(context: ControllerContext): void {
   });
 
   nodes.onChange(({ type, object, old }) => {
-    if (type === "MODIFIED" && jsonEqual(object.spec?.taints, old?.spec?.taints)) return;
+    if (type === "MODIFIED" && equalJson(object.spec?.taints, old?.spec?.taints)) return;
     const tainted = (one: typeof object | undefined) => one?.spec?.taints?.some(({ effect }) => effect === "NoExecute");
     if (!tainted(object) && !tainted(old)) return;
     for (const pod of podsOn.get(object.metadata.name)) queue.add(keyOf(pod));
   });
   pods.onChange(({ object, old }) => {
     const placed = object.spec.nodeName !== old?.spec.nodeName;
-    if (placed || !jsonEqual(object.spec.tolerations, old?.spec.tolerations)) queue.add(keyOf(object));
+    if (placed || !equalJson(object.spec.tolerations, old?.spec.tolerations)) queue.add(keyOf(object));
   });
+}
+
+function tell(context: ControllerContext, pod: Pod, message: string): void {
+  context.recorder(component).event(referenceTo(resources.pods, pod), "Normal", "TaintManagerEviction", message);
 }
 
 /** Says why on the pod, then deletes it; the node's kubelet ends it, now or when it returns. */
@@ -67,14 +65,13 @@ async function evict(context: ControllerContext, key: string, pod: Pod): Promise
     reason: "DeletionByTaintManager",
     message: "Taint manager: deleting due to NoExecute taint",
   } as const;
-  const about = referenceTo(resources.pods, pod);
   context.metrics
     .counter(
       "taint_eviction_controller_pod_deletions_total",
       "Total number of Pods deleted by TaintEvictionController since its start.",
     )
     .inc();
-  context.recorder(component).event(about, "Normal", "TaintManagerEviction", `Marking for deletion Pod ${key}`);
+  tell(context, pod, `Marking for deletion Pod ${key}`);
   const pods = context.informer(resources.pods);
   const { conditions = [] } = pod.status ?? {};
   const { resourceVersion } = pod.metadata;

@@ -1,5 +1,6 @@
 import type { Condition, Node, Taint, TaintEffect } from "#api/index.ts";
-import { conditionOf, jsonEqual, timeText } from "../objects.ts";
+import { equalJson } from "#base/json.ts";
+import { conditionOf, timeText } from "../objects.ts";
 import type { EvictionRule } from "./disruption.ts";
 
 /** What a node's life asks for now. */
@@ -31,8 +32,8 @@ export function planNode(node: Node, silent: boolean, now: Date, rule: EvictionR
   const present = node.spec?.taints ?? [];
   const taints = wantedTaints({ conditions, unschedulable: node.spec?.unschedulable ?? false, present, rule }, now);
   return {
-    ...(jsonEqual(taints, present) ? {} : { taints }),
-    ...(jsonEqual(conditions, node.status?.conditions ?? []) ? {} : { conditions }),
+    ...(equalJson(taints, present) ? {} : { taints }),
+    ...(equalJson(conditions, node.status?.conditions ?? []) ? {} : { conditions }),
   };
 }
 

@@ -12,18 +12,51 @@ const keptEnded = 12_500;
 const surplus = "surplus";
 const nodeTurn = "node ";
 
+/** Nodes that pods are on and that are not there. */
+class MissingNodes {
+  readonly #context: ControllerContext;
+  readonly #quarantineMs: number;
+  /** When each was first missed, by this process's clock. */
+  readonly #missed = new Map<string, number>();
+
+  constructor(context: ControllerContext) {
+    this.#context = context;
+    this.#quarantineMs = context.options.podGcQuarantineMs ?? quarantineMs;
+  }
+
+  isGone(name: string): boolean {
+    const since = this.#missed.get(name);
+    return since !== undefined && this.#context.now().getTime() - since >= this.#quarantineMs;
+  }
+
+  found(name: string): void {
+    this.#missed.delete(name);
+  }
+
+  /** @returns milliseconds until its quarantine is over, `gone` when it was, undefined for a node that nobody misses */
+  async look(name: string, inUse: boolean): Promise<number | "gone" | undefined> {
+    const { client, now } = this.#context;
+    if (!inUse || this.#context.informer(resources.nodes).get(name)) return void this.found(name);
+    const time = now().getTime();
+    const since = this.#missed.get(name) ?? time;
+    this.#missed.set(name, since);
+    const left = since + this.#quarantineMs - time;
+    if (left > 0) return left;
+    // The cache may be behind: the API server decides.
+    const there = await client.get(resources.nodes, name).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+    });
+    return there ? void this.found(name) : "gone";
+  }
+}
+
 /** Removes pods of nodes that are gone, pods that are deleted but were never placed, and too many ended ones. */
 export function podGcController(context: ControllerContext): void {
   const nodes = context.informer(resources.nodes);
   const pods = context.informer(resources.pods);
   const podsOn = pods.index(({ spec }) => [spec.nodeName ?? ""]);
-  const { podGcQuarantineMs = quarantineMs, terminatedPodThreshold = keptEnded } = context.options;
-  /** When each missing node was first missed, by this process's clock. */
-  const missed = new Map<string, number>();
-  const isGone = (name: string) => {
-    const since = missed.get(name);
-    return since !== undefined && context.now().getTime() - since >= podGcQuarantineMs;
-  };
+  const { terminatedPodThreshold = keptEnded } = context.options;
+  const missing = new MissingNodes(context);
   let ended = 0;
 
   const queue = context.control({
@@ -34,33 +67,27 @@ export function podGcController(context: ControllerContext): void {
         for (const pod of surplusOf(pods.list(), terminatedPodThreshold)) await remove(context, pod, undefined);
         return;
       }
-      if (key.startsWith(nodeTurn)) return await watchNode(key.slice(nodeTurn.length));
+      if (key.startsWith(nodeTurn)) {
+        const name = key.slice(nodeTurn.length);
+        const left = await missing.look(name, podsOn.get(name).length > 0);
+        if (left === "gone") for (const one of podsOn.get(name)) queue.add(keyOf(one));
+        return left === "gone" ? undefined : left;
+      }
       const pod = pods.get(key);
-      const removal = pod && removalOf(pod, (name) => nodes.get(name), isGone);
+      const removal =
+        pod &&
+        removalOf(
+          pod,
+          (name) => nodes.get(name),
+          (name) => missing.isGone(name),
+        );
       if (removal) await remove(context, pod, removal);
     },
   });
 
-  /** A node that pods are on, or were: looks again when its quarantine is over. */
-  async function watchNode(name: string): Promise<number | undefined> {
-    const there = podsOn.get(name);
-    if (nodes.get(name) || there.length === 0) return void missed.delete(name);
-    const since = missed.get(name) ?? context.now().getTime();
-    missed.set(name, since);
-    const left = since + podGcQuarantineMs - context.now().getTime();
-    if (left > 0) return left;
-    // The cache may be behind: the API server decides.
-    const found = await context.client.get(resources.nodes, name).catch((error: unknown) => {
-      if (!isNotFound(error)) throw error;
-    });
-    if (found) return void missed.delete(name);
-    for (const pod of there) queue.add(keyOf(pod));
-    return undefined;
-  }
-
   nodes.onChange(({ type, object }) => {
     const { name } = object.metadata;
-    if (type === "ADDED") missed.delete(name);
+    if (type === "ADDED") missing.found(name);
     if (type === "DELETED") queue.add(`${nodeTurn}${name}`);
     else if (object.spec?.taints?.some(({ key }) => key === "node.kubernetes.io/out-of-service"))
       for (const pod of podsOn.get(name)) queue.add(keyOf(pod));

@@ -14,8 +14,9 @@ import {
   resources,
 } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
+import { equalJson } from "#base/json.ts";
 import type { ControllerContext } from "../context.ts";
-import { controllerOf, jsonEqual } from "../objects.ts";
+import { controllerOf } from "../objects.ts";
 import { PodControl, settleAll } from "../podcontrol.ts";
 import { planReplicaSet } from "./plan.ts";
 
@@ -129,7 +130,7 @@ class Replicas<T extends KubeObject> {
   async #writeStatus(owner: T, status: NonNullable<ReplicaSet["status"]>): Promise<void> {
     const informer: Informer<T> = this.#context.informer(this.#kind.of);
     const newest = informer.get(keyOf(owner)) ?? owner;
-    if (jsonEqual(this.#kind.view(newest).status, status)) return;
+    if (equalJson(this.#kind.view(newest).status, status)) return;
     try {
       const written = { ...newest, status };
       informer.assume(await this.#context.client.update(this.#kind.of, written, { subresource: "status" }));

@@ -13,9 +13,10 @@ import {
   resources,
   type WorkQueue,
 } from "#api/index.ts";
+import { equalJson } from "#base/json.ts";
 import type { Counter, Histogram } from "#base/metrics.ts";
 import type { ControllerContext } from "../context.ts";
-import { conditionOf, isPodActive, isPodTerminal, jsonEqual, setCondition } from "../objects.ts";
+import { conditionOf, isPodActive, isPodTerminal, setCondition } from "../objects.ts";
 import { bindPod } from "./bind.ts";
 import { ClusterView, storageResources } from "./cluster.ts";
 import type { Help } from "./filters.ts";
@@ -63,7 +64,7 @@ export function schedulerController(context: ControllerContext, has: (plural: st
     scheduler.help(type === "DELETED" ? ["company"] : ["node"]);
   });
   namespaces.onChange(({ object, old }) => {
-    if (!jsonEqual(object.metadata.labels, old?.metadata.labels)) scheduler.help(["company"]);
+    if (!equalJson(object.metadata.labels, old?.metadata.labels)) scheduler.help(["company"]);
   });
   for (const informer of storage) informer.onChange(() => scheduler.help(["storage"]));
 }
@@ -94,8 +95,8 @@ function onlyStatusChanged({ object, old }: Change<Pod>): boolean {
   if (!old) return false;
   const { labels, deletionTimestamp } = object.metadata;
   return (
-    jsonEqual(object.spec, old.spec) &&
-    jsonEqual(labels, old.metadata.labels) &&
+    equalJson(object.spec, old.spec) &&
+    equalJson(labels, old.metadata.labels) &&
     deletionTimestamp === old.metadata.deletionTimestamp
   );
 }
@@ -109,7 +110,7 @@ function concernsScheduling(a: Node, b: Node): boolean {
     status?.allocatable,
     conditionOf(status?.conditions, "Ready")?.status,
   ];
-  return !jsonEqual(relevant(a), relevant(b));
+  return !equalJson(relevant(a), relevant(b));
 }
 
 /** Attempts and waiting pods, under kube-scheduler's names. */

@@ -1,5 +1,6 @@
 import { type OwnerReference, type PersistentVolumeClaim, type Pod, resources, type StatefulSet } from "#api/index.ts";
-import { controllerReference, jsonEqual } from "../objects.ts";
+import { equalJson } from "#base/json.ts";
+import { controllerReference } from "../objects.ts";
 
 /** Whether a claim still belongs to an earlier pod of this name: it goes with that one, so nothing may use it. */
 export function isStale(claim: PersistentVolumeClaim, pod: Pod): boolean {
@@ -28,5 +29,5 @@ export function claimOwners(
     ...(bySet ? [controllerReference(resources.statefulSets, set)] : []),
     ...(byPod ? [controllerReference(resources.pods, pod)] : []),
   ];
-  return jsonEqual(wanted, present) ? undefined : wanted;
+  return equalJson(wanted, present) ? undefined : wanted;
 }

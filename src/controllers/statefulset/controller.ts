@@ -9,9 +9,10 @@ import {
   type StatefulSet,
   type StatefulSetStatus,
 } from "#api/index.ts";
+import { equalJson } from "#base/json.ts";
 import type { ControllerContext } from "../context.ts";
 import { HistoryControl } from "../history/control.ts";
-import { controllerOf, jsonEqual } from "../objects.ts";
+import { controllerOf } from "../objects.ts";
 import { PodControl, settleAll } from "../podcontrol.ts";
 import { podIndexValues } from "../replicaset/controller.ts";
 import { currentRevision, planStatefulSet, type StatefulSetPlan } from "./plan.ts";
@@ -136,7 +137,7 @@ class Keeper {
   async #writeStatus(set: StatefulSet, status: StatefulSetStatus): Promise<void> {
     const sets = this.#context.informer(resources.statefulSets);
     const newest = sets.get(keyOf(set));
-    if (!newest || newest.metadata.uid !== set.metadata.uid || jsonEqual(newest.status, status)) return;
+    if (!newest || newest.metadata.uid !== set.metadata.uid || equalJson(newest.status, status)) return;
     try {
       const written = { ...newest, status };
       sets.assume(await this.#context.client.update(resources.statefulSets, written, { subresource: "status" }));

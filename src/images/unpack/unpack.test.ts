@@ -107,6 +107,16 @@ describe("layers of images", () => {
     ["a character device", { name: "dev/null", type: "3" }, '"dev/null": it is a character device'],
     ["a block device", { name: "dev/sda", type: "4" }, "it is a block device"],
     ["the root as a file", { name: "./", type: "2", target: "x" }, "takes the place of the root"],
+    [".. in a pax header", { name: "x", pax: { path: "a/../../evil" } }, "leads out of the root"],
+    [
+      "an absolute hard link in a pax header",
+      { name: "l", type: "1", target: "fine", pax: { linkpath: "/etc/passwd" } },
+      "absolute link leaves the root",
+    ],
+    ["a hidden file out of the root", { name: "../.wh.evil" }, "leads out of the root"],
+    ["an opaque folder out of the root", { name: "../.wh..wh..opq" }, "leads out of the root"],
+    ["a sparse file of GNU's", { name: "s", type: "S" }, "sparse"],
+    ["a sparse file of pax", { name: "s", pax: { "GNU.sparse.major": "1" } }, "sparse"],
     ["a hidden nothing", { name: ".wh." }, "hides nothing"],
     ["a hidden parent", { name: ".wh...", content: "" }, "hides nothing"],
   ])("with %s are refused by the entry's name, and leave nothing", async (_what, file, words) => {
@@ -126,6 +136,40 @@ describe("layers of images", () => {
     await expect(unpack(files)).rejects.toThrow(`archive entry "link/podwire-test": it lies behind`);
     await expect(unpack(files)).rejects.toThrow(words);
     expect(existsSync("/etc/podwire-test")).toBe(false);
+  });
+
+  it("with names longer than a header has room for are unpacked, and refused alike", async () => {
+    const long = `${"d".repeat(150)}/${"n".repeat(150)}`;
+    // GNU's form: the name is the content of an entry before (tar's manual, "GNU tar and POSIX tar").
+    const gnu = (name: string): LayerFile => ({ name: "././@LongLink", type: "L", content: `${name}\0` });
+    const out = await unpack([gnu(long), { name: "short", content: "g" }]);
+    expect(readFileSync(join(out, long), "utf8")).toBe("g");
+    rmSync(out, { recursive: true });
+    await unpack([{ name: "short", content: "p", pax: { path: long } }]);
+    expect(readFileSync(join(out, long), "utf8")).toBe("p");
+    rmSync(out, { recursive: true });
+    await expect(unpack([gnu(`${"d".repeat(150)}/../../evil`), { name: "x", content: "e" }])).rejects.toThrow(
+      "leads out of the root",
+    );
+    const link: LayerFile = { name: "././@LongLink", type: "K", content: `/${"t".repeat(150)}\0` };
+    await expect(unpack([link, { name: "l", type: "1", target: "t" }])).rejects.toThrow(
+      "absolute link leaves the root",
+    );
+    expect(existsSync(join(base, "evil"))).toBe(false);
+  });
+
+  it("do not hide or link anything through a link that leaves the root", async () => {
+    const link = { name: "link", type: "2", target: ".." };
+    for (const name of ["link/.wh..wh..opq", "link/.wh.layer"])
+      await expect(unpack([link, { name }])).rejects.toThrow("leaves the root");
+    await expect(unpack([link, { name: "hard", type: "1", target: "link/layer" }])).rejects.toThrow("leaves the root");
+    expect(existsSync(join(base, "layer"))).toBe(true);
+  });
+
+  it("whose opaque mark comes last keep what they bring themselves", async () => {
+    const out = await unpack([folder("o"), { name: "o/own", content: "x" }, { name: "o/.wh..wh..opq" }]);
+    expect(readdirSync(join(out, "o"))).toEqual(["own"]);
+    expect(Buffer.from(xattr(join(out, "o"), "user.overlay.opaque"), "hex").toString()).toBe("y");
   });
 
   it("follow a relative link of their own", async () => {

@@ -123,6 +123,7 @@ export const ND = {
   F_SELF: 0x2,
   F_MASTER: 0x4,
   F_PROXY: 0x8,
+  F_EXT_LEARNED: 0x10,
 } as const;
 
 /** Address families as they appear in messages (include/linux/socket.h). */

@@ -29,7 +29,7 @@ export function describeOperation(operation: Operation): string {
     case "delete-route":
       return words("ip route delete", route(operation));
     case "add-neighbour":
-      return `ip neigh replace ${operation.ip} lladdr ${operation.mac} dev #${operation.index} nud ${operation.state ?? "permanent"}`;
+      return `ip neigh replace ${operation.ip} lladdr ${operation.mac} dev #${operation.index} nud ${operation.state ?? "permanent"}${operation.externLearned ? " extern_learn" : ""}`;
     case "delete-neighbour":
       return `ip neigh delete ${operation.ip} dev #${operation.index}`;
     case "add-fdb":

@@ -118,7 +118,7 @@ function encodeRoute(writer: MessageWriter, message: number, flags: number, rout
 function encodeNeighbour(
   writer: MessageWriter,
   type: number,
-  entry: { index: number; ip: string; mac?: string; state: number },
+  entry: { index: number; ip: string; mac?: string; state: number; externLearned?: boolean },
 ): void {
   const ip = parseIp(entry.ip);
   writer.begin(type, type === RTM.NEWNEIGH ? NLM_F.CREATE | NLM_F.REPLACE : 0);
@@ -127,7 +127,11 @@ function encodeNeighbour(
     .u8(0)
     .u16(0)
     .i32(entry.index);
-  writer.u16(entry.state).u8(0).u8(1).attribute(ND.A_DST, ip.bytes);
+  writer
+    .u16(entry.state)
+    .u8(entry.externLearned ? ND.F_EXT_LEARNED : 0)
+    .u8(1);
+  writer.attribute(ND.A_DST, ip.bytes);
   if (entry.mac !== undefined) writer.attribute(ND.A_LLADDR, parseMac(entry.mac));
   writer.end();
 }

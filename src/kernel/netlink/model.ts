@@ -220,6 +220,11 @@ export interface AddNeighbour {
   readonly mac: string;
   /** Default permanent. */
   readonly state?: "permanent" | "reachable" | "stale";
+  /**
+   * Marked as learnt by a program (NTF_EXT_LEARNED, `extern_learn`): it goes through the states like any other, but is
+   * not collected as garbage and does not count in net.ipv4.neigh.default.gc_thresh3 (since Linux 5.0).
+   */
+  readonly externLearned?: boolean;
   readonly origin?: Origin;
 }
 

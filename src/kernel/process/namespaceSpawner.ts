@@ -123,17 +123,20 @@ export class NamespaceSpawner {
   spawn(request: SpawnRequest): Spawned {
     ownFileSystemState();
     let pty: Pty | undefined;
+    // Opened at home: where the process will live, the group is out of sight.
+    const group = request.cgroup === undefined ? undefined : openGroup(request.cgroup);
     try {
       this.#enter(request);
       pty = request.tty ? openPty() : undefined;
-      const isPlain = !request.create?.root && !request.user && !request.capabilities;
-      const spawned = isPlain ? this.#startPlain(request, pty) : this.#startConfined(request, pty);
+      const isPlain = !request.create?.root && !request.user && !request.capabilities && group === undefined;
+      const spawned = isPlain ? this.#startPlain(request, pty) : this.#startConfined(request, pty, group);
       return pty ? { ...spawned, pty: pty.master } : spawned;
     } catch (error) {
       if (pty) libc.close(pty.master);
       throw error;
     } finally {
       this.#goHome();
+      if (group !== undefined) libc.close(group);
     }
   }
 
@@ -184,7 +187,7 @@ export class NamespaceSpawner {
   }
 
   /** Starts a process that waits in the runner until its root is complete, and then gives up what it may not keep. */
-  #startConfined(request: SpawnRequest, pty: Pty | undefined): Spawned {
+  #startConfined(request: SpawnRequest, pty: Pty | undefined, group?: number): Spawned {
     this.#runner ??= openRunner();
     const gate = new Gate(this.#runner);
     const root = request.create?.root;
@@ -194,6 +197,7 @@ export class NamespaceSpawner {
       const { argv, stdio } = request;
       spawned = this.#start(path, { argv: [argv[0]], env: {}, stdio }, pty, "/", gate.descriptors);
       gate.started();
+      if (group !== undefined) joinGroup(group, spawned.pid);
       if (root) this.#completeRoot(root, spawned.pid, gate);
       const failure = gate.finish(this.#lastSteps(request));
       if (failure?.step.call === "execve") this.#tellFailure(request, pty, failure);
@@ -258,6 +262,16 @@ export class NamespaceSpawner {
       throw error;
     }
   }
+}
+
+function openGroup(folder: string): number {
+  const path = `${folder}/cgroup.procs`;
+  return check(libc.open(path, O.WRONLY | O.CLOEXEC, 0), "open", path);
+}
+
+function joinGroup(group: number, pid: number): void {
+  const text = Buffer.from(String(pid));
+  check(libc.write(group, text, text.length), "write", `cgroup.procs ${pid}`);
 }
 
 /** Ends a process that waits in the runner. */

@@ -34,6 +34,8 @@ export interface SpawnRequest {
     readonly root?: RootPlan;
   };
   readonly user?: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
+  /** Folder of a control group (version 2) that it is in before it runs its program. */
+  readonly cgroup?: string;
   /**
    * The capabilities to keep ("chown", "net_bind_service", …, as capabilities(7) without CAP_), with no_new_privs set.
    * Absent: everything the caller has.

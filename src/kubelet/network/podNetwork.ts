@@ -2,8 +2,17 @@ import { rmSync } from "node:fs";
 import { type EventRecorder, type Pod, referenceTo, resources } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
+import { Turns } from "#base/turns.ts";
 import { type AddOutcome, type CniRuntime, PLUGIN_TYPES } from "#cni/index.ts";
-import { isPinned, type Netns, newNetns, pinNetns, setSysctl, unpinNetns } from "#kernel/namespaces/index.ts";
+import {
+  isPinned,
+  type Netns,
+  newNetns,
+  pinNetns,
+  setSysctl,
+  setSysctls,
+  unpinNetns,
+} from "#kernel/namespaces/index.ts";
 import type { PodNetwork, SandboxRecord } from "../pods/index.ts";
 import { type HostPorts, hasHostPorts } from "./hostPorts.ts";
 
@@ -29,6 +38,8 @@ type Sandbox = Pick<SandboxRecord, "id" | "netns">;
 export class CniPodNetwork implements PodNetwork {
   readonly #folder: string;
   readonly #deps: CniPodNetworkDeps;
+  /** A network is mostly calls of the kernel: those of a swarm in one go would hold up the containers and statuses. */
+  readonly #turns = new Turns();
 
   /** @param folder where namespaces are pinned: `/run/netns`, so that `ip netns` lists them */
   constructor(folder: string, deps: CniPodNetworkDeps) {
@@ -52,9 +63,12 @@ export class CniPodNetwork implements PodNetwork {
     return isPinned(netns);
   }
 
-  async setUp(pod: Pod, sandbox: Sandbox): Promise<readonly string[]> {
-    if (this.#deps.cni.attached(sandbox.id)) await this.tearDown(pod, sandbox);
-    unpinNetns(sandbox.netns);
+  async setUp(pod: Pod, sandbox: Sandbox, again: boolean): Promise<readonly string[]> {
+    await this.#turns.next();
+    if (again) {
+      if (this.#deps.cni.attached(sandbox.id)) await this.tearDown(pod, sandbox);
+      unpinNetns(sandbox.netns);
+    }
     const netns = newNetns();
     try {
       pinNetns(netns, sandbox.netns);
@@ -108,12 +122,10 @@ export class CniPodNetwork implements PodNetwork {
 }
 
 function prepare(netns: Netns): void {
-  for (const [name, value] of Object.entries(SYSCTLS)) {
-    try {
-      setSysctl(netns, name, value);
-    } catch {
-      // A setting that this kernel does not have in a namespace keeps its default.
-    }
+  try {
+    setSysctls(netns, SYSCTLS);
+  } catch {
+    setOneByOne(netns);
   }
   // Any group may ping without a capability, as containerd has it; in a user namespace only its own ids can be named.
   for (const range of ["0 2147483647", "0 65535", "0 0"]) {
@@ -122,6 +134,16 @@ function prepare(netns: Netns): void {
       return;
     } catch {
       // The next range.
+    }
+  }
+}
+
+function setOneByOne(netns: Netns): void {
+  for (const [name, value] of Object.entries(SYSCTLS)) {
+    try {
+      setSysctl(netns, name, value);
+    } catch {
+      // A setting that this kernel does not have in a namespace keeps its default.
     }
   }
 }

@@ -1,5 +1,6 @@
 import type { ConfigMap, EventRecorder, Pod, RuntimeClass, Secret, Service } from "#api/index.ts";
 import type { Logger } from "#base/log.ts";
+import type { NodeCgroups } from "../cgroups/index.ts";
 import type { ImageSource } from "../images/index.ts";
 import type { LogFolders } from "../logs/index.ts";
 import type { ProcessRuntime, RuntimeName } from "../runtime/index.ts";
@@ -10,11 +11,11 @@ import type { PodRecords, SandboxRecord } from "./record.ts";
 /** The pod network as the kubelet uses it: a CNI runtime. */
 export interface PodNetwork {
   /**
-   * Makes a pod's network namespace, pins it at `sandbox.netns` and attaches it. Anything left there by an earlier
-   * attempt is removed first.
+   * Makes a pod's network namespace, pins it at `sandbox.netns` and attaches it.
+   * @param again there was an attempt before: anything left of it is removed first
    * @returns the pod's addresses, the main one first
    */
-  setUp(pod: Pod, sandbox: Pick<SandboxRecord, "id" | "netns">): Promise<readonly string[]>;
+  setUp(pod: Pod, sandbox: Pick<SandboxRecord, "id" | "netns">, again: boolean): Promise<readonly string[]>;
   /** Detaches and removes it; one that is gone is no error. */
   tearDown(pod: Pod, sandbox: Pick<SandboxRecord, "id" | "netns">): Promise<void>;
   /** Whether a pod's namespace is still there: it does not outlive the machine. */
@@ -64,6 +65,8 @@ export interface PodDeps {
   readonly runtime: ProcessRuntime;
   /** What starts the containers of pods that name no RuntimeClass. */
   readonly defaultRuntime: RuntimeName;
+  /** Where limits bind; absent: nothing is bounded. */
+  readonly cgroups?: NodeCgroups;
   readonly images: ImageSource;
   readonly network: PodNetwork;
   readonly servers: PodServers;

@@ -1,4 +1,5 @@
 import type { Container, Pod } from "#api/index.ts";
+import { containerGroup } from "../cgroups/index.ts";
 import type { ContainerImage } from "../images/index.ts";
 import { containerLogPath } from "../logs/index.ts";
 import type { ContainerSpec, RunningContainer, RuntimeName } from "../runtime/index.ts";
@@ -139,6 +140,7 @@ export async function prepareContainer(
     stdinOnce: container.stdinOnce ?? false,
     ...(pod.spec.hostIPC ? { sharedMemory: "/dev/shm" } : {}),
     sysctls: ipcSysctls(pod),
+    ...(deps.cgroups ? { group: containerGroup(pod, container, run.id) } : {}),
     logPath: containerLogPath(deps.logFolders, pod, container.name, run.count),
   };
   const servedArgs = served ? servedArguments(container, env) : [];

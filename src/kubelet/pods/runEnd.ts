@@ -12,9 +12,17 @@ export const LOST: RunEnd = {
 };
 
 /** How a run has ended in the words of containerd. @param message what its program left to say */
-export function runEnd({ exitCode, unknown }: ContainerExit, message: string | undefined): RunEnd {
-  const reason = unknown ? LOST.reason : exitCode === 0 ? "Completed" : "Error";
+export function runEnd(exit: ContainerExit, message: string | undefined): RunEnd {
+  const { exitCode } = exit;
+  const reason = reasonOf(exit);
   return { exitCode, ...(reason === undefined ? {} : { reason }), ...(message === undefined ? {} : { message }) };
+}
+
+function reasonOf({ exitCode, unknown, outOfMemory }: ContainerExit): string | undefined {
+  // Whatever its exit code, as containerd, which hears of it before the end.
+  if (outOfMemory) return "OOMKilled";
+  if (unknown) return LOST.reason;
+  return exitCode === 0 ? "Completed" : "Error";
 }
 
 /** The end of a run that could not be started. */

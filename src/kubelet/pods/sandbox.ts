@@ -50,11 +50,12 @@ export class PodSandbox {
   /** Makes and attaches the namespace, unless that is done. */
   async setUp(pod: Pod): Promise<void> {
     if (this.ready) return;
+    const again = this.#record !== undefined;
     const id = this.#record?.id ?? randomBytes(32).toString("hex");
     const record = this.#record ?? { id, netns: this.#deps.network.pathOf(id), ips: [] };
     this.#record = record;
     this.#save();
-    const ips = await this.#deps.network.setUp(pod, record);
+    const ips = await this.#deps.network.setUp(pod, record, again);
     this.#record = { ...record, ips };
     this.#save();
   }

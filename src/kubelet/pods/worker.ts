@@ -84,7 +84,7 @@ export class PodWorker {
         this.#again();
       },
     );
-    if (record) for (const { field } of unsupportedFields(pod.spec)) this.#said.add(field);
+    if (record) for (const { field } of unsupportedFields(pod.spec, deps.cgroups?.bound)) this.#said.add(field);
     this.#verdict = verdictOf(pod);
   }
 
@@ -217,7 +217,9 @@ export class PodWorker {
 
   /** Says once which fields of the pod have no effect here. */
   #tellUnsupported(): void {
-    const fields = unsupportedFields(this.#pod.spec).filter(({ field }) => !this.#said.has(field));
+    const fields = unsupportedFields(this.#pod.spec, this.#deps.cgroups?.bound).filter(
+      ({ field }) => !this.#said.has(field),
+    );
     for (const { field } of fields) this.#said.add(field);
     const message = unsupportedMessage(fields);
     if (message !== undefined) this.#event("Warning", "UnsupportedFields", message);
@@ -233,6 +235,7 @@ export class PodWorker {
       await this.#handler.choose(this.#pod);
       const isLight = await this.#lightness.decide(this.#pod, this.#containers.all);
       const network = this.#sandbox.setUp(this.#pod);
+      if (!isLight) this.#deps.cgroups?.addPod(this.#pod);
       // What has no process looks at no files.
       const volumes = isLight ? undefined : this.#setUpVolumes(network);
       this.#containers.warmUp();
@@ -264,7 +267,13 @@ export class PodWorker {
     this.#storage.release();
     const grace = this.#pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
     await this.#containers.stop(grace);
+    await this.#letGo();
+  }
+
+  /** What its containers shared; they have ended. */
+  async #letGo(): Promise<void> {
     await this.#namespaces.end();
+    await this.#deps.cgroups?.removePod(this.#pod);
     await this.#sandbox.tearDown(this.#pod);
     this.#report();
   }
@@ -272,9 +281,7 @@ export class PodWorker {
   async #finish({ graceSeconds }: End): Promise<void> {
     this.#storage.release();
     await this.#containers.stop(graceSeconds);
-    await this.#namespaces.end();
-    await this.#sandbox.tearDown(this.#pod);
-    this.#report();
+    await this.#letGo();
     const { runtime, logFolders, records } = this.#deps;
     const ids = Object.values(this.#containers.records).map(({ id }) => id);
     await Promise.all([

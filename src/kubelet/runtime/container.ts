@@ -1,4 +1,5 @@
 import type { Child, ExitStatus } from "#kernel/process/index.ts";
+import type { ContainerGroup } from "../cgroups/index.ts";
 import type { ContainerLog } from "../logs/index.ts";
 import { killRemaining, mountNamespaceOf } from "./found.ts";
 import type { ContainerOutputs } from "./outputs.ts";
@@ -29,19 +30,26 @@ function exitOf({ code, signal }: ExitStatus): ContainerExit {
   return { exitCode: 128 + SIGKILL, unknown: true };
 }
 
-/** Puts a process and its outputs together. @param sharesProcesses its end does not end what it has started */
+/**
+ * Puts a process and its outputs together.
+ * @param sharesProcesses its end does not end what it has started
+ * @param group its control group, which ends with it
+ */
 export function runningContainer(
   handle: ContainerHandle,
   child: Child,
   log: ContainerLog,
   outputs: ContainerOutputs,
   sharesProcesses: boolean,
+  group?: ContainerGroup,
 ): RunningContainer {
   const mounts = sharesProcesses ? mountNamespaceOf(handle.pid) : undefined;
   const exit = child.exit.then(async (status) => {
     if (mounts !== undefined) await killRemaining(mounts);
+    const outOfMemory = group?.wasOutOfMemory() ?? false;
+    await group?.end();
     await outputs.finish();
-    return exitOf(status);
+    return { ...exitOf(status), ...(outOfMemory ? { outOfMemory } : {}) };
   });
   return {
     handle,

@@ -12,6 +12,7 @@ import {
 import { readdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Child, Spawner, SpawnRequest } from "#kernel/process/index.ts";
+import type { NodeCgroups } from "../cgroups/index.ts";
 import { ContainerLog, type LogLimits, recoverLog, type StreamBytes } from "../logs/index.ts";
 import { type RunningContainer, runningContainer } from "./container.ts";
 import { CrunSpawner, endUnfinished } from "./crun/index.ts";
@@ -30,6 +31,8 @@ export interface RuntimeOptions {
   readonly init?: readonly string[];
   /** How much of each container's log is kept. Default: upstream's. */
   readonly logs?: LogLimits;
+  /** Where limits bind; absent: nothing is bounded. */
+  readonly cgroups?: NodeCgroups;
 }
 
 /** A command run in a container beside its own process. */
@@ -74,14 +77,17 @@ export class ProcessRuntime {
     if (spec.stdinOnce) outputs.keepEarly();
     const stdio = spec.tty ? undefined : outputs.make(!spec.stdin ? "none" : spec.stdinOnce ? "once" : "kept");
     const netns = spec.netns === undefined ? undefined : openSync(spec.netns, "r");
+    const group = spec.group && this.#options.cgroups?.addContainer(spec.group);
     try {
-      const request = containerRequest(spec, folders, shared, { stdio, netns }, this.#options.init ?? []);
+      const ends = { stdio, netns, group: group?.folder };
+      const request = containerRequest(spec, folders, shared, ends, this.#options.init ?? []);
       const child = await this.#spawn(spec, request);
       if (child.pty === undefined) outputs.connect();
       else outputs.connectTerminal(child.pty);
       const handle = { id: spec.id, podUid: spec.podUid, pid: child.pid, logPath: spec.logPath };
-      return runningContainer(handle, child, log, outputs, shared.processes !== undefined);
+      return runningContainer(handle, child, log, outputs, shared.processes !== undefined, group);
     } catch (error) {
+      await group?.end();
       outputs.close();
       await this.remove(spec.id);
       throw error;
@@ -119,12 +125,13 @@ export class ProcessRuntime {
     const log = this.#openLog(handle.id, handle.logPath, logged);
     const outputs = new ContainerOutputs(this.#ioFolder(handle.id), log, this.#spawner.poll);
     outputs.connect(logged);
-    return runningContainer(handle, child, log, outputs, isShared);
+    return runningContainer(handle, child, log, outputs, isShared, this.#options.cgroups?.groupOf(handle.pid));
   }
 
   /** Runs a command in a container's namespaces, with its first process's environment and working directory. */
   async exec(container: RunningContainer, request: ExecRequest): Promise<Child> {
     const { pid } = container.handle;
+    const group = this.#options.cgroups?.groupOf(pid);
     return this.#spawner.spawn({
       argv: request.argv,
       env: { ...environmentOf(pid), ...request.env },
@@ -132,6 +139,7 @@ export class ProcessRuntime {
       stdio: request.stdio,
       join: [{ pidfd: container.pidfd }],
       tty: request.tty,
+      ...(group ? { cgroup: group.folder } : {}),
       ...(request.user ? { user: request.user } : {}),
       ...(request.capabilities ? { capabilities: request.capabilities } : {}),
       ...(request.mayGainPrivileges ? { mayGainPrivileges: true } : {}),

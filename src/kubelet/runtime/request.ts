@@ -9,6 +9,8 @@ export interface ContainerEnds {
   readonly stdio?: ChildEnds | undefined;
   /** Descriptor of the pod's network namespace; absent: the node's. */
   readonly netns?: number | undefined;
+  /** Folder of its control group. */
+  readonly group?: string | undefined;
 }
 
 function namespaces(
@@ -32,7 +34,7 @@ export function containerRequest(
   spec: ContainerSpec,
   folders: RootFolders,
   shared: SharedNamespaces,
-  { stdio, netns }: ContainerEnds,
+  { stdio, netns, group }: ContainerEnds,
   init: readonly string[],
 ): SpawnRequest {
   const { join, own } = namespaces(shared);
@@ -51,6 +53,7 @@ export function containerRequest(
       ...(netns === undefined ? {} : { netns }),
     },
     tty: spec.tty,
+    ...(group === undefined ? {} : { cgroup: group }),
     ...(spec.user ? { user: spec.user } : {}),
     ...(spec.capabilities ? { capabilities: spec.capabilities } : {}),
     ...(spec.mayGainPrivileges ? { mayGainPrivileges: true } : {}),

@@ -1,5 +1,6 @@
 import { errorMessage } from "#base/errors.ts";
 import { ProgramError } from "#kernel/process/index.ts";
+import type { GroupPlan } from "../cgroups/index.ts";
 import type { ContainerImage } from "../images/index.ts";
 import { CrunError } from "./crun/index.ts";
 import type { VolumeMountPoint } from "./rootPlan.ts";
@@ -41,6 +42,8 @@ export interface ContainerSpec {
   /** Its input ends with the first client that was attached. */
   readonly stdinOnce: boolean;
   readonly logPath: string;
+  /** Its control group; it is made where the node has one. */
+  readonly group?: GroupPlan;
   /** Folder at /dev/shm; absent: the pod's own. */
   readonly sharedMemory?: string;
   /** Settings of the pod's IPC namespace. */
@@ -70,6 +73,8 @@ export interface ContainerExit {
   readonly exitCode: number;
   /** The process was not our child, so its exit status is lost. */
   readonly unknown?: boolean;
+  /** Its memory did not suffice, and the kernel has ended it for that. */
+  readonly outOfMemory?: boolean;
 }
 
 function reasonOf(error: unknown): string {

@@ -27,14 +27,20 @@ export function findContainer({ pods, modules }: PodFinder, path: ContainerPath)
   const worker = pods.find(path.namespace, path.pod);
   if (!worker) throw new RequestError(404, "pod does not exist");
   const unit = worker.unit(path.container);
-  if (!unit) throw new RequestError(404, `container not found (${JSON.stringify(path.container)})`);
+  if (!unit) throw new RequestError(404, notFound(path, path.container ?? ""));
   const { running } = unit;
-  if (!running) throw new RequestError(500, `container not found (${JSON.stringify(unit.container.name)})`);
+  if (!running) throw new RequestError(500, notFound(path, unit.container.name));
   if (running.isLight) {
     const message = noProcess(`container ${unit.container.name} of pod ${path.pod} cannot be entered or attached to`);
     throw new RequestError(400, message);
   }
   return { worker, unit, running };
+}
+
+/** Upstream's words for exec, and those for attach (kubelet_pods.go, GetExec and GetAttach). */
+function notFound({ verb, namespace, pod }: ContainerPath, container: string): string {
+  if (verb === "attach") return `container ${container} not found in pod ${pod}_${namespace}`;
+  return `container not found (${JSON.stringify(container)})`;
 }
 
 /** Where the `localhost` of a path's pod is. A module of the node is where the node is. @throws RequestError */

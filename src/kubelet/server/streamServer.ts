@@ -17,7 +17,7 @@ import type { ProcessRuntime } from "../runtime/index.ts";
 import { runAttach } from "./attach.ts";
 import { dialPod } from "./dial.ts";
 import { runExec } from "./exec.ts";
-import { findContainer, findPlace } from "./find.ts";
+import { type FoundContainer, findContainer, findPlace } from "./find.ts";
 import { type ForwardedPod, PORT_FORWARD_PROTOCOL, PortForwards } from "./portForward.ts";
 import {
   type ContainerPath,
@@ -107,8 +107,8 @@ export class StreamServer {
 
   /** exec and attach. */
   #command(upgrade: Upgrade, path: ContainerPath, query: URLSearchParams): void {
-    // Looked for first: clients that are refused over WebSocket ask again over SPDY, and show that second answer.
-    const found = findContainer(this.#deps, path);
+    const found = this.#find(upgrade, path);
+    if (!found) return;
     const options = parseStreamOptions(query);
     const { unit, running } = found;
     const run = (streams: ClientStreams): Promise<void> =>
@@ -131,6 +131,22 @@ export class StreamServer {
       streams.complete(STREAMS_MS).then(() => run(streams)),
       () => session.destroy(),
     );
+  }
+
+  /** Undefined when the client has been told that there is nothing to enter. @throws RequestError otherwise */
+  #find(upgrade: Upgrade, path: ContainerPath): FoundContainer | undefined {
+    try {
+      return findContainer(this.#deps, path);
+    } catch (error) {
+      const { request } = upgrade;
+      if (upgradeKind(request) !== "websocket") throw error;
+      const protocol = agreed(request, REMOTE_COMMAND_PROTOCOLS);
+      // Of version 5 kube-apiserver makes SPDY on its way to the node, when it has agreed to the WebSocket already.
+      if (protocol.name !== "v5.channel.k8s.io") throw error;
+      const refusal = { error: `unable to upgrade connection: ${errorMessage(error)}` };
+      this.#accept(upgrade, (socket) => new WebSocketStreams(socket, protocol).end(refusal));
+      return undefined;
+    }
   }
 
   #accept({ request, socket, head }: Upgrade, use: (webSocket: WebSocket) => void): void {

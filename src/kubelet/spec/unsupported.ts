@@ -1,4 +1,5 @@
 import type { PodSpec } from "#api/index.ts";
+import type { BoundResource } from "../cgroups/index.ts";
 
 /** A field of a pod that this node reads past, and what that means. */
 export interface UnsupportedField {
@@ -7,12 +8,15 @@ export interface UnsupportedField {
   readonly why: string;
 }
 
+/** Resources whose limits bind on this node. */
+type Bound = ReadonlySet<BoundResource>;
+
 interface Row {
   /** Below `spec`; `[]` for each element of a list. */
   readonly path: string;
   readonly why: string;
   /** Whether the value asks for something that is missing. Default: whenever it is set. */
-  readonly when?: (value: unknown, spec: PodSpec) => boolean;
+  readonly when?: (value: unknown, spec: PodSpec, bound: Bound) => boolean;
 }
 
 const LIMITS = "containers run without cgroup limits; only the scheduler and the quality-of-service class count them";
@@ -25,6 +29,13 @@ const isOther =
   (value: unknown) =>
     !values.includes(value);
 
+/** Whether there is a limit that does not bind. What is not bounded by groups does not count where they bind. */
+function isLoose(limits: unknown, _: PodSpec, bound: Bound): boolean {
+  if (bound.size === 0) return isSet(limits);
+  const names = Object.keys((limits as object | undefined) ?? {});
+  return (["cpu", "memory"] as const).some((name) => names.includes(name) && !bound.has(name));
+}
+
 /** Profiles that are no profile ask for nothing. */
 const isProfile = (value: unknown) => (value as { readonly type?: string }).type !== "Unconfined";
 
@@ -36,7 +47,7 @@ function isOwnSysctl(name: string, { hostNetwork, hostIPC }: PodSpec): boolean {
 
 /** Fields of a container of any list. */
 const CONTAINER: readonly Row[] = [
-  { path: "resources.limits", why: LIMITS },
+  { path: "resources.limits", why: LIMITS, when: isLoose },
   { path: "resources.claims", why: "there is no dynamic resource allocation" },
   {
     path: "restartPolicyRules[].action",
@@ -60,7 +71,7 @@ const CONTAINER: readonly Row[] = [
 const ROWS: readonly Row[] = [
   { path: "hostUsers", why: "the pod lives in the node's user namespace", when: (value) => value === false },
   { path: "resourceClaims", why: "there is no dynamic resource allocation" },
-  { path: "resources.limits", why: LIMITS },
+  { path: "resources.limits", why: LIMITS, when: isLoose },
   { path: "volumes[].projected.sources[].clusterTrustBundle", why: "the files are not there" },
   { path: "volumes[].projected.sources[].podCertificate", why: "the files are not there" },
   {
@@ -82,6 +93,10 @@ function isSet(value: unknown): boolean {
   return typeof value !== "object" || Object.keys(value).length > 0;
 }
 
+function limitsWhy(bound: Bound): string {
+  return bound.size === 0 ? LIMITS : `this machine's control groups bind only limits of ${[...bound].join(" and ")}`;
+}
+
 /** Values at a path, each with the name of its place. */
 function* valuesAt(value: unknown, path: readonly string[], place: string): Generator<[string, unknown]> {
   const [step, ...rest] = path;
@@ -94,12 +109,15 @@ function* valuesAt(value: unknown, path: readonly string[], place: string): Gene
   } else yield* valuesAt((value as Record<string, unknown>)[step], rest, `${place}.${step}`);
 }
 
-/** The fields of a pod that are set and that this node does not act on. */
-export function unsupportedFields(spec: PodSpec): UnsupportedField[] {
+/**
+ * The fields of a pod that are set and that this node does not act on.
+ * @param bound resources whose limits bind; without: none
+ */
+export function unsupportedFields(spec: PodSpec, bound: Bound = new Set()): UnsupportedField[] {
   return ROWS.flatMap(({ path, why, when = isSet }) =>
     [...valuesAt(spec, path.split("."), "spec")]
-      .filter(([, value]) => value !== undefined && value !== null && when(value, spec))
-      .map(([field]) => ({ field, why })),
+      .filter(([, value]) => value !== undefined && value !== null && when(value, spec, bound))
+      .map(([field]) => ({ field, why: why === LIMITS ? limitsWhy(bound) : why })),
   );
 }
 

@@ -1,6 +1,6 @@
 import type { PodManager, PodWorker } from "../pods/index.ts";
 import { readProcesses } from "./processes.ts";
-import { UsageSampler } from "./sampler.ts";
+import { type SamplerDeps, UsageSampler } from "./sampler.ts";
 import { type RunningContainerOf, resourceMetrics, type StatsNode, statsSummary } from "./summary.ts";
 
 /** What a node and its containers use, for who asks the agent's server. */
@@ -9,10 +9,15 @@ export class NodeStats {
   readonly #pods: Pick<PodManager, "all">;
   readonly #sampler: UsageSampler;
 
-  constructor(node: StatsNode, pods: Pick<PodManager, "all">) {
+  /** @param measured what the kernel has counted of a container, by the pid of its first process; else its processes are */
+  constructor(node: StatsNode, pods: Pick<PodManager, "all">, measured?: SamplerDeps["measured"]) {
     this.#node = node;
     this.#pods = pods;
-    this.#sampler = new UsageSampler({ processes: () => readProcesses(), running: () => this.#running() });
+    this.#sampler = new UsageSampler({
+      processes: () => readProcesses(),
+      running: () => this.#running(),
+      ...(measured ? { measured } : {}),
+    });
   }
 
   /** `/stats/summary`; the first answer takes a second. */

@@ -32,6 +32,8 @@ export interface Span {
 export interface SamplerDeps {
   readonly processes: () => readonly ProcessUsage[];
   readonly running: () => readonly RunningProcess[];
+  /** What is known of a container without adding up its processes, which leaves out those that have ended. */
+  readonly measured?: (pid: number) => Usage | undefined;
   readonly now?: () => number;
   readonly wait?: (ms: number) => Promise<void>;
 }
@@ -47,7 +49,12 @@ export function containerKey({ podUid, container, pid }: RunningProcess): string
 }
 
 /** Adds up what the processes have used: all of them for the node, those of a pid namespace for its container. */
-export function makeSample(at: number, processes: readonly ProcessUsage[], running: readonly RunningProcess[]): Sample {
+function makeSample(
+  at: number,
+  processes: readonly ProcessUsage[],
+  running: readonly RunningProcess[],
+  measured: (pid: number) => Usage | undefined,
+): Sample {
   const byNamespace = new Map<string, Usage>();
   let node: Usage = { cpuSeconds: 0, memoryBytes: 0 };
   const namespaces = new Map<number, string>();
@@ -58,7 +65,7 @@ export function makeSample(at: number, processes: readonly ProcessUsage[], runni
   }
   const containers = new Map<string, Usage>();
   for (const container of running) {
-    const used = byNamespace.get(namespaces.get(container.pid) ?? "");
+    const used = measured(container.pid) ?? byNamespace.get(namespaces.get(container.pid) ?? "");
     if (used) containers.set(containerKey(container), used);
   }
   return { at, node, containers };
@@ -79,13 +86,18 @@ export class UsageSampler {
   #asking: Promise<Span> | undefined;
 
   constructor(deps: SamplerDeps) {
-    this.#deps = { now: Date.now, wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)), ...deps };
+    this.#deps = {
+      measured: () => undefined,
+      now: Date.now,
+      wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      ...deps,
+    };
   }
 
   /** Usage until now, without a rate. */
   current(): Sample {
-    const { processes, running, now } = this.#deps;
-    return makeSample(now(), processes(), running());
+    const { processes, running, measured, now } = this.#deps;
+    return makeSample(now(), processes(), running(), measured);
   }
 
   /** Usage over the time before now: at least a second, at most a minute. */

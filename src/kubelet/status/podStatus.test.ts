@@ -77,6 +77,9 @@ describe("K01 pod status (part: phases and conditions)", () => {
       message: "containers with incomplete status: [init]",
     });
     expect(waiting.containerStatuses?.[0]?.state).toEqual({ waiting: { reason: "PodInitializing" } });
+    const ready = (state: typeof running) =>
+      podStatus(pod, view({ init: container(state) }), NOW).initContainerStatuses?.map((status) => status.ready);
+    expect([ready(running), ready(ended(1)), ready(ended(0))]).toEqual([[false], [false], [true]]);
     expect(podStatus(pod, view({ init: container(ended(1)) }), NOW).phase).toBe("Failed");
     expect(podStatus(pod, view({ init: container(ended(0)), web: container(running) }), NOW).phase).toBe("Running");
   });

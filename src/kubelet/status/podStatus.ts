@@ -80,6 +80,11 @@ function initialized(
   return unmet("Initialized", "ContainersNotInitialized", `containers with incomplete status: [${open.join(" ")}]`);
 }
 
+/** An init container is ready once it has ended well; a sidecar as any container is (prober_manager.go, UpdatePodStatus). */
+function initReady(container: Container, status: ContainerStatus): ContainerStatus {
+  return container.restartPolicy === "Always" ? status : { ...status, ready: isDone(status) };
+}
+
 function containersReady(apps: readonly ContainerStatus[], phase: Phase): Draft {
   if (phase === "Succeeded") return unmet("ContainersReady", "PodCompleted", "");
   if (phase === "Failed") return unmet("ContainersReady", "PodFailed", "");
@@ -120,7 +125,7 @@ function withTimes(drafts: readonly Draft[], pod: Pod, now: string): Condition[]
 export function podStatus(pod: Pod, view: PodView, now: string): PodStatus {
   const hasInits = (pod.spec.initContainers?.length ?? 0) > 0;
   const statusOf = (c: Container, waiting: string) => containerStatus(c, view.containers.get(c.name), waiting);
-  const inits = (pod.spec.initContainers ?? []).map((c) => statusOf(c, "PodInitializing"));
+  const inits = (pod.spec.initContainers ?? []).map((c) => initReady(c, statusOf(c, "PodInitializing")));
   const apps = pod.spec.containers.map((c) => statusOf(c, hasInits ? "PodInitializing" : "ContainerCreating"));
   const ephemerals = (pod.spec.ephemeralContainers ?? []).map((c) => statusOf(c, "ContainerCreating"));
   const phase = view.verdict?.phase ?? podPhase(pod, inits, apps);

@@ -86,16 +86,15 @@ async function addProjection(
   sources: VolumeSources,
   mode: number,
 ): Promise<void> {
-  const namespace = sources.pod.metadata.namespace;
   if (source.configMap) {
     const name = source.configMap.name ?? "";
     const map = await sources.configMap(name);
-    addKeys(payload.files, `configmap "${namespace}/${name}"`, map && configMapData(map), source.configMap, mode);
+    addKeys(payload.files, `configmap "${name}"`, map && configMapData(map), source.configMap, mode);
   }
   if (source.secret) {
     const name = source.secret.name ?? "";
     const secret = await sources.secret(name);
-    addKeys(payload.files, `secret "${namespace}/${name}"`, secret && secretData(secret), source.secret, mode);
+    addKeys(payload.files, `secret "${name}"`, secret && secretData(secret), source.secret, mode);
   }
   if (source.downwardAPI) addDownward(payload.files, source.downwardAPI.items ?? [], sources, mode);
   if (source.serviceAccountToken) {

@@ -54,6 +54,8 @@ function apiUrl(config: ClusterConfig): string {
 export interface PlanOptions {
   /** What the API server acknowledges is on the disk; else it outlives the killed process alone. */
   readonly durable?: boolean;
+  /** Folder of the control group in which nodes get their own. */
+  readonly cgroup?: string;
 }
 
 /** Everything the engine has to build for a cluster. Pure: no clock, no I/O. */
@@ -74,6 +76,7 @@ export function clusterPlan(config: ClusterConfig, pki: ClusterPki, options: Pla
     stateMounts: { [plane.name]: STATE_MOUNT },
     processes: [apiServerProcess(config, options), ...config.nodes.map((node) => kubeletProcess(node, config))],
     resolver: routerAddresses(config),
+    ...(options.cgroup === undefined ? {} : { cgroup: options.cgroup }),
     ...(config.outside
       ? { outside: { inside: { own: config.nodeCidrs, others: [...config.podCidrs, ...config.serviceCidrs] } } }
       : {}),

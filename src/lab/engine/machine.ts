@@ -1,6 +1,7 @@
 import { closeSync, mkdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { PodwireError } from "#base/errors.ts";
+import { makeGroup, removeGroup } from "#kernel/cgroups/index.ts";
 import { listenTcp } from "#kernel/namespaces/index.ts";
 import type { Child, Spawner } from "#kernel/process/index.ts";
 import {
@@ -93,18 +94,27 @@ export class Machine {
   }
 
   #startInit(network: MachineNetwork): Promise<Child> {
+    const { stateMount, cgroup } = this.plan;
+    if (cgroup !== undefined) this.#renewGroup(cgroup);
     return this.#around.spawner.spawn({
       // Reaps what is orphaned inside; its child only keeps it busy.
       argv: ["/usr/bin/tini", "-s", "--", "/usr/bin/sleep", "infinity"],
       env: { PATH: "/usr/bin" },
       stdio: [null, null, null],
       create: {
-        namespaces: ["mount", "uts", "ipc", "pid", "cgroup"],
+        // A process may be moved only within its namespace of groups, and starts in the engine's group.
+        namespaces: ["mount", "uts", "ipc", "pid", ...(cgroup === undefined ? (["cgroup"] as const) : [])],
         netns: network.netns.fd,
         hostname: this.name,
-        root: machineRoot(this.#folders, this.plan.stateMount),
+        root: machineRoot(this.#folders, stateMount, cgroup),
       },
     });
+  }
+
+  /** What an earlier run left has no processes any more. */
+  #renewGroup(folder: string): void {
+    removeGroup(folder);
+    makeGroup(folder, {});
   }
 
   async #startProcess(spec: ProcessSpec): Promise<void> {
@@ -165,6 +175,7 @@ export class Machine {
 
   /** Deletes the disk of a stopped machine. */
   erase(): void {
+    if (this.plan.cgroup !== undefined) removeGroup(this.plan.cgroup);
     removeFolders(this.name);
     this.#new = true;
   }

@@ -32,6 +32,8 @@ export interface BootRequest {
   readonly stateMounts: Readonly<Record<string, string>>;
   /** Addresses at which the router answers DNS queries; empty = no resolver. */
   readonly resolver: readonly string[];
+  /** Folder of a control group in which each machine gets one; absent: machines have none. */
+  readonly cgroup?: string;
   /** The router carries connections outside; absent: what is outside cannot be reached. */
   readonly outside?: OutsidePlan;
 }
@@ -50,12 +52,21 @@ export interface MachinePlan {
   readonly listeners: readonly MachineListener[];
   readonly processes: readonly ProcessSpec[];
   readonly stateMount?: string;
+  /** Folder of the control group that it gets for its own. */
+  readonly cgroup?: string;
 }
 
 /**
  * The machines of a lab in the order in which their first processes stand in the list; those without any come first.
  */
-export function machinePlans({ topology, files, listeners, processes, stateMounts }: BootRequest): MachinePlan[] {
+export function machinePlans({
+  topology,
+  files,
+  listeners,
+  processes,
+  stateMounts,
+  cgroup,
+}: BootRequest): MachinePlan[] {
   const rank = ({ name }: MachineModel): number => processes.findIndex((spec) => spec.machine === name);
   return topology.machines
     .toSorted((a, b) => rank(a) - rank(b))
@@ -67,6 +78,7 @@ export function machinePlans({ topology, files, listeners, processes, stateMount
         listeners: listeners.filter((l) => l.machine === model.name),
         processes: processes.filter((p) => p.machine === model.name),
         ...(stateMount === undefined ? {} : { stateMount }),
+        ...(cgroup === undefined ? {} : { cgroup: `${cgroup}/${model.name}` }),
       };
     });
 }

@@ -97,8 +97,9 @@ export function pathInside(folders: MachineFolders, path: string): string {
 /**
  * The root file system of a machine.
  * @param stateMount where the folder that outlives the lab's processes is mounted, if at all
+ * @param cgroup folder of the control group that is the machine's own, if it has one
  */
-export function machineRoot(folders: MachineFolders, stateMount?: string): RootPlan {
+export function machineRoot(folders: MachineFolders, stateMount?: string, cgroup?: string): RootPlan {
   const devices = DEVICES.map((name): Mount => ({ target: `/dev/${name}`, type: "bind", source: `/dev/${name}` }));
   // Shared by all machines. An overlay without an upper layer stays read-only whatever a machine's root does to the
   // mount; a bind mount could be made writable again.
@@ -123,7 +124,7 @@ export function machineRoot(folders: MachineFolders, stateMount?: string): RootP
       // `ip netns exec` unmounts /sys and mounts it anew, which a user namespace may only while another full view of
       // sysfs is there (fs/namespace.c, mount_too_revealing).
       { target: "/run/podwire/sys", type: "sysfs", nosuid: true, nodev: true, noexec: true },
-      { target: "/sys/fs/cgroup", type: "cgroup2", nosuid: true, nodev: true, noexec: true, optional: true },
+      groups(cgroup),
       { target: "/dev", type: "tmpfs", options: "mode=755,size=64k", nosuid: true },
       ...devices,
       { target: "/dev/net/tun", type: "bind", source: "/dev/net/tun", optional: true },
@@ -150,6 +151,12 @@ export function machineRoot(folders: MachineFolders, stateMount?: string): RootP
       "/var/lock": "/run/lock",
     },
   };
+}
+
+function groups(cgroup: string | undefined): Mount {
+  const flags = { nosuid: true, nodev: true, noexec: true, optional: true } as const;
+  if (cgroup === undefined) return { target: "/sys/fs/cgroup", type: "cgroup2", ...flags };
+  return { target: "/sys/fs/cgroup", type: "bind", source: cgroup, ...flags };
 }
 
 /** /bin, /lib and so on, as this machine has them: links into /usr. */

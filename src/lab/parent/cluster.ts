@@ -11,6 +11,7 @@ import { ImageSupply } from "#lab/images/index.ts";
 import { createAll } from "#lab/manifests/index.ts";
 import { type ClusterPki, kubeconfig, makePki } from "#lab/pki/index.ts";
 import { StateDirectory } from "#lab/state/index.ts";
+import { ClusterGroup } from "./clusterGroup.ts";
 import { type ControlRequest, serveControl } from "./control.ts";
 import { EngineLink } from "./engineLink.ts";
 import { forwardIngress, hostAddressOf, NodePortExposer } from "./exposer.ts";
@@ -42,6 +43,7 @@ export class Cluster extends EventEmitter<Events> {
   readonly #timeline: Record<string, number> = {};
   #state: StateDirectory | undefined;
   #engine: EngineLink | undefined;
+  #group: ClusterGroup | undefined;
   #transport: Transport | undefined;
   #control: Server | undefined;
   #images: ImageSupply | undefined;
@@ -84,12 +86,14 @@ export class Cluster extends EventEmitter<Events> {
     const ingress = config.ingress === "none" ? undefined : await listenLocal(config.ingressPort, "--ingress-port");
     this.#ingressPort = (ingress?.address() as AddressInfo | undefined)?.port;
     await this.#serve(state);
+    this.#group = ClusterGroup.take();
     this.#images = await ImageSupply.start(config.name, state.path, installation, config.images);
     const [engine, pki] = await Promise.all([
       EngineLink.start(
         { ...installation, state: kept?.directory.disk ?? state.disk, images: this.#images.folders },
         "engine.cjs",
         join(state.path, "engine.log"),
+        this.#group,
       ),
       makePki({ apiNames: apiServerNames(config, `${range.prefix}.1`), nodes: config.nodes }, kept?.keys()),
     ]);
@@ -122,7 +126,10 @@ export class Cluster extends EventEmitter<Events> {
     const { config, installation, kept } = this.#options;
     const state = this.#state as StateDirectory;
     const client = this.#connect(pki);
-    const plan: PlanOptions = { durable: kept !== undefined };
+    const plan: PlanOptions = {
+      durable: kept !== undefined,
+      ...(this.#group ? { cgroup: this.#group.folder } : {}),
+    };
     const booted = engine.boot(clusterPlan(config, pki, plan));
     state.write(
       "kubeconfig",
@@ -289,6 +296,7 @@ export class Cluster extends EventEmitter<Events> {
     await this.#transport?.close();
     await this.#engine?.stop();
     await this.#images?.stop();
+    await this.#group?.release();
     this.#state?.remove();
     this.#options.kept?.directory.close();
   }

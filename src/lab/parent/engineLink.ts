@@ -17,6 +17,7 @@ import type {
   ToEngine,
 } from "#lab/engine/index.ts";
 import { enterStage, type IdPlan, LAB_ROOT, labInit, type StageSources } from "#lab/stage/index.ts";
+import type { ClusterGroup } from "./clusterGroup.ts";
 import type { OutsideReply } from "./outside.ts";
 
 /** How long the end of the lab's init may take before its parent is killed as well, in ms. */
@@ -109,9 +110,15 @@ export class EngineLink extends EventEmitter<Events> {
   /**
    * Starts the engine in namespaces of its own.
    * @param log file that takes its output: refusals and last words, since the engine has no log of its own
+   * @param group control group that all of it is in
    * @throws PodwireError with the refusing program's own words
    */
-  static async start(sources: StageSources, engineFile: string, log: string): Promise<EngineLink> {
+  static async start(
+    sources: StageSources,
+    engineFile: string,
+    log: string,
+    group?: ClusterGroup,
+  ): Promise<EngineLink> {
     const init = labInit(sources.tools);
     const fd = openSync(log, "a", 0o600);
     try {
@@ -120,7 +127,9 @@ export class EngineLink extends EventEmitter<Events> {
         init,
         [`${LAB_ROOT}/node`, ...nodeOptions, `${LAB_ROOT}/dist/${engineFile}`],
         fd,
+        group?.folder,
       );
+      await group?.settle(child.pid as number);
       return new EngineLink(child, ids, log);
     } catch (error) {
       const words = readFileSync(log, "utf8").trim();

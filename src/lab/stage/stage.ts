@@ -115,6 +115,8 @@ done
 shift 2
 exec "$@"
 `;
+/** Joins a control group first: the namespace of groups that follows shows it as the highest. */
+const JOIN_SCRIPT = 'echo $$ >"$1" || exit 125; shift; exec "$@"';
 /** Folders of every machine (FHS 3.0) that can be covered while a lab is set up. */
 const PLACES = ["/media", "/srv", "/mnt", "/opt"];
 
@@ -151,6 +153,7 @@ const NAMESPACES = [
  * When the returned process or this one dies, by SIGKILL too, the kernel ends everything inside.
  * @param init path of tini, or of another reaping init that takes `-- program args`
  * @param command absolute program and arguments, as paths inside
+ * @param cgroup folder of a control group that all of it is in
  * @throws PodwireError when namespaces or id maps are refused
  */
 export async function enterStage(
@@ -158,10 +161,12 @@ export async function enterStage(
   init: string,
   command: readonly string[],
   log: number | "inherit",
+  cgroup?: string,
 ): Promise<{ child: ChildProcess; ids: IdPlan }> {
   const ids = planIds();
   const inner = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", ...NAMESPACES];
-  const argv = ids.kind === "root" ? rootArgv(sources, inner) : userArgv(sources, inner);
+  const stage = ids.kind === "root" ? rootArgv(sources, inner) : userArgv(sources, inner);
+  const argv = cgroup === undefined ? stage : ["/bin/sh", "-c", JOIN_SCRIPT, "sh", `${cgroup}/cgroup.procs`, ...stage];
   keepDescriptors();
   const child = spawn(argv[0] as string, [...argv.slice(1), init, "--", ...command], {
     stdio: ["ignore", log, log, "ipc", "pipe"],

@@ -84,7 +84,8 @@ class Program {
       conntrack: openConntrack(),
       signal: this.#stop.signal,
       fatal: (message) => {
-        events.event(node, "Warning", "FailedToStartProxierHealthcheck", message);
+        const reason = message.startsWith("healthz") ? "FailedToStartProxierHealthcheck" : "FailedToStartMetricServer";
+        events.event(node, "Warning", reason, message);
         void this.end(1, message);
       },
       healthCheckFailed: (service, message) => {

@@ -6,10 +6,10 @@ import { Metrics } from "#base/metrics.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
 import type { Nftables } from "#kernel/nft/index.ts";
 import {
+  checkConfig,
   fieldNotes,
   type GivenConfig,
   type KubeProxy,
-  modeOf,
   type ProxyConfig,
   readConfigFile,
   settleConfig,
@@ -87,12 +87,13 @@ export class ProxyModule {
       const { config, notes } = this.#wanted();
       this.#problem = undefined;
       if (JSON.stringify(config) === JSON.stringify(this.#running)) return;
-      modeOf(config);
+      checkConfig(config);
       for (const note of notes) log.info("A setting has no effect", { setting: note });
       if (this.#running) log.info("content of the proxy server's configuration was updated: starting anew");
       await this.#proxy?.stop();
-      this.#running = config;
+      this.#running = undefined;
       this.#proxy = await this.#start(config);
+      this.#running = config;
     } catch (error) {
       if (this.#stop.signal.aborted) return;
       this.#problem = errorMessage(error);

@@ -38,6 +38,7 @@ export function addRun(podwire: Command, nameOption: () => Option, integer: (tex
     .option("-d, --detach", "print the container's id and leave it running")
     .option("--hostname <name>", "its host name")
     .option("--container-name <name>", "name for podwire ps and podwire stop")
+    .option("--rm", "nothing: what has ended is always removed")
     .option("--explain", "say each step of making its network as the command that does the same")
     .passThroughOptions()
     // As docker run has it: what is not the container's own exit code is 125.

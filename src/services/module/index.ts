@@ -1,4 +1,13 @@
 /** kube-proxy as one part: from a configuration to rules, ports and logs. */
-export { availableModes, DEFAULT_MODE, localTraffic, modeOf, modeSettings, nodePortCidrs } from "./modes.ts";
-export { cleanUpAll, type KubeProxy, type KubeProxyDeps, startKubeProxy } from "./start.ts";
+export { cleanUpAll } from "./cleanup.ts";
+export {
+  availableModes,
+  checkConfig,
+  DEFAULT_MODE,
+  localTraffic,
+  modeOf,
+  modeSettings,
+  nodePortCidrs,
+} from "./modes.ts";
+export { type KubeProxy, type KubeProxyDeps, startKubeProxy } from "./start.ts";
 export { applyConntrackSettings, applyOomScore, conntrackSettings } from "./sysctls.ts";

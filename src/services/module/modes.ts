@@ -1,9 +1,13 @@
+import { readFileSync } from "node:fs";
 import { type Cidr, parseCidr } from "#base/ip.ts";
+import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import type { Nftables } from "#kernel/nft/index.ts";
 import {
+  iptablesBackend,
   type LocalTraffic,
   nftablesBackend,
+  openIptables,
   type ProxyMode,
   proxyModes,
   type ServiceBackend,
@@ -13,36 +17,75 @@ import { type ProxyConfig, ProxyConfigError } from "../config/index.ts";
 
 /** What backends are made with. */
 export interface BackendDeps {
-  /** nftables of the node's network namespace. */
+  /** nftables of the node's network namespace, which is this process's. */
   readonly nft: Nftables;
+  readonly log: Logger;
   readonly metrics?: Metrics;
 }
 
-type Maker = (settings: TrafficSettings, deps: BackendDeps) => ServiceBackend;
+/** Settings of all modes. */
+export interface BackendSettings extends TrafficSettings {
+  /** Of the iptables mode: NodePorts answer at 127.0.0.1 too. */
+  readonly localhostNodePorts: boolean;
+  readonly syncPeriodMs: number;
+}
+
+interface Mode {
+  make(settings: BackendSettings, deps: BackendDeps): ServiceBackend;
+  /** Whether the mode may have left something, found out without starting programs. Absent: ask the backend. */
+  mayHaveLeft?(nft: Nftables): Promise<boolean>;
+}
 
 /** The modes that are there. */
-const makers: { readonly [Mode in ProxyMode]?: Maker } = {
-  nftables: (settings, deps) => nftablesBackend({ ...settings, ...deps }),
+const modes: { readonly [Name in ProxyMode]?: Mode } = {
+  nftables: {
+    make: (settings, { nft, metrics }) => nftablesBackend({ ...settings, nft, ...(metrics && { metrics }) }),
+  },
+  iptables: {
+    make: (settings, { log, metrics }) =>
+      iptablesBackend({ ...settings, iptables: openIptables(), log, ...(metrics && { metrics }) }),
+    mayHaveLeft: hasIptables,
+  },
 };
+
+/** iptables' tables have fixed names in nftables; those of its older form are listed by the kernel. */
+async function hasIptables(nft: Nftables): Promise<boolean> {
+  const own = new Set(["nat", "filter", "mangle"]);
+  if ((await nft.listTables()).some(({ name, family }) => own.has(name) && (family === "ip" || family === "ip6")))
+    return true;
+  return ["ip_tables_names", "ip6_tables_names"].some((file) => {
+    try {
+      return readFileSync(`/proc/self/net/${file}`, "utf8") !== "";
+    } catch {
+      // The kernel has no such tables, or lets only root of its own see them.
+      return false;
+    }
+  });
+}
+
+/** Whether a mode may have left rules on this node. */
+export async function mayHaveLeft(mode: ProxyMode, nft: Nftables): Promise<boolean> {
+  return (await modes[mode]?.mayHaveLeft?.(nft)) ?? true;
+}
 
 /** The mode where none is given. Upstream's is iptables; ours is the one that was made for large clusters. */
 export const DEFAULT_MODE: ProxyMode = "nftables";
 
 /** Modes that can be chosen. */
-export const availableModes: readonly ProxyMode[] = proxyModes.filter((mode) => makers[mode] !== undefined);
+export const availableModes: readonly ProxyMode[] = proxyModes.filter((mode) => modes[mode] !== undefined);
 
 /** The mode of a configuration. @throws ProxyConfigError when it is not there */
 export function modeOf(config: ProxyConfig): ProxyMode {
   const mode = (config.mode || DEFAULT_MODE) as ProxyMode;
-  if (makers[mode]) return mode;
+  if (modes[mode]) return mode;
   throw new ProxyConfigError(`mode: ${JSON.stringify(mode)} is not there; available are ${availableModes.join(", ")}`);
 }
 
-/** The backend of a mode. @throws ProxyConfigError when it is not there */
-export function backendOf(mode: ProxyMode, settings: TrafficSettings, deps: BackendDeps): ServiceBackend {
-  const maker = makers[mode];
-  if (!maker) throw new ProxyConfigError(`there is no mode ${mode}; available are ${availableModes.join(", ")}`);
-  return maker(settings, deps);
+/** The backend of a mode. @throws ProxyConfigError when it is not there; PodwireError when the node lacks what it needs */
+export function backendOf(mode: ProxyMode, settings: BackendSettings, deps: BackendDeps): ServiceBackend {
+  const found = modes[mode];
+  if (!found) throw new ProxyConfigError(`there is no mode ${mode}; available are ${availableModes.join(", ")}`);
+  return found.make(settings, deps);
 }
 
 /** Settings that have a section for each mode. */
@@ -88,6 +131,12 @@ export function localTraffic(config: ProxyConfig, podCidrs: readonly string[]): 
     default:
       return cidrs(config.clusterCIDR === "" ? [] : config.clusterCIDR.split(","));
   }
+}
+
+/** Finds what cannot be before anything is started. @throws ProxyConfigError */
+export function checkConfig(config: ProxyConfig): void {
+  modeOf(config);
+  localTraffic(config, []);
 }
 
 function named(config: ProxyConfig, path: "detectLocal.bridgeInterface" | "detectLocal.interfaceNamePrefix"): string {

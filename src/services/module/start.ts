@@ -1,27 +1,20 @@
 import { type Client, kubernetesVersion } from "#api/index.ts";
-import { errorMessage } from "#base/errors.ts";
 import { formatIp, type Ip } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
-import type { Nftables, OriginIndex } from "#kernel/nft/index.ts";
-import type { ProxyMode, TrafficSettings } from "../backends/index.ts";
-import { type ProxyConfig, ProxyConfigError } from "../config/index.ts";
-import { nodePortAddresses } from "../model/index.ts";
+import type { Nftables } from "#kernel/nft/index.ts";
+import type { ProxyMode } from "../backends/index.ts";
+import type { ProxyConfig } from "../config/index.ts";
+import type { ProxyObserver } from "../observer.ts";
 import { type ServiceProxy, startServiceProxy } from "../proxy.ts";
 import { ProxyHealth, ServiceHealthServers } from "../serving/index.ts";
 import { syncLog } from "../syncLog.ts";
-import {
-  availableModes,
-  backendOf,
-  localTraffic,
-  modeOf,
-  modeSettings,
-  needsPodCidrs,
-  nodePortCidrs,
-} from "./modes.ts";
-import { factsOf, interfaceAddresses, primaryAddresses, sameAddresses, waitForNode } from "./node.ts";
-import { type Served, serve } from "./serve.ts";
+import { cleanOthers } from "./cleanup.ts";
+import { backendOf, localTraffic, modeOf, modeSettings, needsPodCidrs, nodePortCidrs } from "./modes.ts";
+import { factsOf, waitForNode } from "./node.ts";
+import { NodePlaces } from "./places.ts";
+import { serve } from "./serve.ts";
 
 /** What a kube-proxy needs. */
 export interface KubeProxyDeps {
@@ -42,10 +35,8 @@ export interface KubeProxyDeps {
 /** A running kube-proxy: rules, ports, logs. */
 export interface KubeProxy {
   readonly mode: ProxyMode;
-  readonly origins: OriginIndex | undefined;
   /** Resolves when the first complete set of rules is in the kernel and those of other modes are gone. */
   readonly synced: Promise<void>;
-  readonly served: Served;
   status(): ReturnType<ServiceProxy["status"]>;
   /** Ends it and waits; the rules stay. */
   stop(): Promise<void>;
@@ -56,63 +47,39 @@ export interface KubeProxy {
  * @throws ProxyConfigError when it asks for something that is not there; the signal's reason
  */
 export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps: KubeProxyDeps): Promise<KubeProxy> {
-  const { log, client, metrics } = deps;
   const mode = modeOf(config);
-  announce(config, mode, log);
-  const known =
-    deps.nodeAddresses && !needsPodCidrs(config) ? { addresses: deps.nodeAddresses, podCidrs: [] } : undefined;
-  const facts = known ?? (await waitForNode(nodeName, needsPodCidrs(config), deps));
-  const own = deps.nodeAddresses ?? facts.addresses;
-  if (own.length) log.info("Successfully retrieved NodeIPs", { NodeIPs: own.map(formatIp) });
-  else
-    log.info(
-      "Can't determine this node's IP, assuming loopback; if this is incorrect, please set the --bind-address flag",
-    );
+  announce(config, mode, deps.log);
+  const { own, podCidrs } = await nodeOf(config, nodeName, deps);
   const { syncPeriodMs, minSyncPeriodMs, ...masquerade } = modeSettings(config, mode);
-  const settings = { nodeName, localTraffic: localTraffic(config, facts.podCidrs), ...masquerade };
-  if (settings.localTraffic.kind === "none")
-    log.warn("Detect-local-mode set to ClusterCIDR, but no cluster CIDR defined", { detectLocalMode: "ClusterCIDR" });
+  const local = localTraffic(config, podCidrs);
+  const localhostNodePorts = config["iptables.localhostNodePorts"];
+  const settings = { nodeName, localTraffic: local, localhostNodePorts, syncPeriodMs, ...masquerade };
+  if (local.kind === "none") deps.log.warn("Detect-local-mode set to ClusterCIDR, but no cluster CIDR defined");
   const places = new NodePlaces(config, mode, own);
   const health = new ProxyHealth(2 * syncPeriodMs);
-  const services = new ServiceHealthServers({
-    nodeName,
-    log,
-    addresses: () => (config.nodePortAddresses.length ? places.nodePorts().map(formatIp) : []),
-    isHealthy: () => health.healthy,
-    failed: deps.healthCheckFailed ?? (() => {}),
-  });
-  const syncs = syncLog(log);
+  const services = serviceHealth(config, nodeName, { places, health, deps });
+  const syncs = syncLog(deps.log);
+  const follow = (addresses: readonly Ip[]): void => {
+    if (places.change(addresses)) proxy.setNodeAddresses(places.primary, places.nodePorts());
+  };
+  const moves: ProxyObserver = { node: (node) => deps.nodeAddresses ?? follow(factsOf(node).addresses) };
   const proxy = startServiceProxy({
-    client,
+    ...deps,
     nodeName,
     nodeAddresses: places.primary,
     nodePortAddresses: places.nodePorts(),
     backend: backendOf(mode, settings, deps),
-    ...(deps.conntrack && { conntrack: deps.conntrack }),
-    log,
-    signal: deps.signal,
-    metrics,
-    observers: [
-      health,
-      services,
-      syncs.observer,
-      { node: (node) => deps.nodeAddresses ?? follow(factsOf(node).addresses) },
-    ],
+    observers: [health, services, syncs.observer, moves],
     syncPeriodMs,
     minSyncPeriodMs,
   });
-  const follow = (addresses: readonly Ip[]) => {
-    if (places.change(addresses)) proxy.setNodeAddresses(places.primary, places.nodePorts());
-  };
   const looking = setInterval(() => follow(places.own), syncPeriodMs).unref();
-  const served = serve(config, mode, { health, metrics, log, fatal: deps.fatal });
+  const served = serve(config, mode, { ...deps, health });
   const synced = proxy.synced.then(() => cleanOthers(mode, settings, deps));
   synced.catch(() => {}); // nobody has to wait for it
   return {
     mode,
-    origins: proxy.origins,
     synced,
-    served,
     status: () => proxy.status(),
     async stop() {
       clearInterval(looking);
@@ -120,6 +87,40 @@ export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps
       syncs.stop();
     },
   };
+}
+
+/** What is known of the node, or waited for. */
+async function nodeOf(
+  config: ProxyConfig,
+  nodeName: string,
+  deps: KubeProxyDeps,
+): Promise<{ readonly own: readonly Ip[]; readonly podCidrs: readonly string[] }> {
+  const { log, nodeAddresses } = deps;
+  const wantsPodCidrs = needsPodCidrs(config);
+  const facts = nodeAddresses && !wantsPodCidrs ? undefined : await waitForNode(nodeName, wantsPodCidrs, deps);
+  const own = nodeAddresses ?? facts?.addresses ?? [];
+  if (own.length) log.info("Successfully retrieved NodeIPs", { NodeIPs: own.map(formatIp) });
+  else
+    log.info(
+      "Can't determine this node's IP, assuming loopback; if this is incorrect, please set the --bind-address flag",
+    );
+  return { own, podCidrs: facts?.podCidrs ?? [] };
+}
+
+/** The ports that load balancers ask; where the configuration limits NodePorts, these are limited as well. */
+function serviceHealth(
+  config: ProxyConfig,
+  nodeName: string,
+  parts: { readonly places: NodePlaces; readonly health: ProxyHealth; readonly deps: KubeProxyDeps },
+): ServiceHealthServers {
+  const { places, health, deps } = parts;
+  return new ServiceHealthServers({
+    nodeName,
+    log: deps.log,
+    addresses: () => (config.nodePortAddresses.length ? places.nodePorts().map(formatIp) : []),
+    isHealthy: () => health.healthy,
+    failed: deps.healthCheckFailed ?? (() => {}),
+  });
 }
 
 function announce(config: ProxyConfig, mode: ProxyMode, log: Logger): void {
@@ -130,83 +131,4 @@ function announce(config: ProxyConfig, mode: ProxyMode, log: Logger): void {
     log.warn("Kube-proxy configuration may be incomplete or incorrect", {
       err: "nodePortAddresses is unset; NodePort connections will be accepted on all local IPs. Consider using `--nodeport-addresses primary`",
     });
-}
-
-/** Where the node is reached, which may change while it runs. */
-class NodePlaces {
-  own: readonly Ip[];
-  readonly #config: ProxyConfig;
-  readonly #mode: ProxyMode;
-  #last: readonly Ip[] = [];
-
-  constructor(config: ProxyConfig, mode: ProxyMode, own: readonly Ip[]) {
-    this.#config = config;
-    this.#mode = mode;
-    this.own = own;
-    this.#last = this.nodePorts();
-  }
-
-  get primary(): Ip[] {
-    return primaryAddresses(this.own, this.#config.bindAddress);
-  }
-
-  nodePorts(): Ip[] {
-    const limits = {
-      cidrs: nodePortCidrs(this.#config, this.#mode),
-      localhost: this.#mode === "iptables" && this.#config["iptables.localhostNodePorts"],
-    };
-    return nodePortAddresses(limits, { primary: this.primary, all: [...interfaceAddresses(), ...this.primary] });
-  }
-
-  /** @param own the node's addresses now; empty: as before @returns whether anything is different */
-  change(own: readonly Ip[]): boolean {
-    const isSame = own.length === 0 || sameAddresses(own, this.own);
-    if (!isSame) this.own = own;
-    const now = this.nodePorts();
-    const hasMoved = !isSame || !sameAddresses(now, this.#last);
-    this.#last = now;
-    return hasMoved;
-  }
-}
-
-/** Removes what other modes left on this node, as well as it can: after ours are there, so that nothing is missed. */
-async function cleanOthers(mode: ProxyMode, settings: TrafficSettings, deps: KubeProxyDeps): Promise<void> {
-  for (const other of availableModes.filter((name) => name !== mode)) {
-    try {
-      await cleanUpMode(other, settings, deps);
-    } catch (error) {
-      deps.log.warn("Rules of another mode were not removed", { proxyMode: other, err: errorMessage(error) });
-    }
-  }
-}
-
-async function cleanUpMode(
-  mode: ProxyMode,
-  settings: TrafficSettings,
-  deps: Pick<KubeProxyDeps, "nft">,
-): Promise<void> {
-  const backend = backendOf(mode, settings, deps);
-  try {
-    await backend.cleanup();
-  } finally {
-    await backend.close();
-  }
-}
-
-/**
- * Removes the rules of every mode.
- * @throws ProxyConfigError that names what stayed
- */
-export async function cleanUpAll(deps: Pick<KubeProxyDeps, "nft" | "log">): Promise<void> {
-  const settings: TrafficSettings = { nodeName: "", localTraffic: { kind: "none" } };
-  const failed: string[] = [];
-  for (const mode of availableModes) {
-    try {
-      await cleanUpMode(mode, settings, deps);
-      deps.log.info("Rules are removed", { proxyMode: mode });
-    } catch (error) {
-      failed.push(`${mode}: ${errorMessage(error)}`);
-    }
-  }
-  if (failed.length) throw new ProxyConfigError(`encountered an error while tearing down rules: ${failed.join("; ")}`);
 }

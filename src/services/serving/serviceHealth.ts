@@ -72,6 +72,8 @@ export class ServiceHealthServers implements ProxyObserver {
         log.error("Failed to start healthcheck", { node: nodeName, service: key, port: check.port, err: words });
         const message = `node ${nodeName} failed to start healthcheck ${JSON.stringify(key)} on port ${check.port}: ${words}`;
         failed(key, message);
+        // The Service's next change tries again.
+        if (this.#opened.get(key) === opened) this.#opened.delete(key);
         return [];
       });
   }

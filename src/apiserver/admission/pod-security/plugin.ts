@@ -1,7 +1,8 @@
 import type { V1PodSpec } from "@kubernetes/client-node";
+import { equalJson } from "#base/json.ts";
 import { type AdmissionCheck, type Admitted, refuseWrite } from "../../auth/admission.ts";
 import { FieldErrors } from "../../errors.ts";
-import { equalJson, isDict, type StoredObject } from "../../object.ts";
+import { isDict, type StoredObject } from "../../object.ts";
 import type { Store } from "../../store/index.ts";
 import { containersOf, type PodLike } from "./check.ts";
 import { evaluate, violationsText } from "./evaluate.ts";

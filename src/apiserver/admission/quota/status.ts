@@ -1,9 +1,9 @@
 import { errorMessage } from "#base/errors.ts";
+import { equalJson } from "#base/json.ts";
 import type { Logger } from "#base/log.ts";
 import { formatQuantity } from "#base/quantity.ts";
 import type { Kind } from "../../kinds/definition.ts";
 import type { Registry } from "../../kinds/registry.ts";
-import { equalJson } from "../../object.ts";
 import type { Objects, WriteOptions } from "../../rest/objects.ts";
 import type { Store } from "../../store/index.ts";
 import { type Quota, type QuotaCounter, quotaStorage, quotasIn } from "./count.ts";

@@ -1,6 +1,7 @@
 import { errorMessage } from "#base/errors.ts";
+import { equalJson } from "#base/json.ts";
 import type { FieldErrors } from "../../errors.ts";
-import { equalJson, isDict } from "../../object.ts";
+import { isDict } from "../../object.ts";
 import { parseJsonPath } from "../jsonpath.ts";
 import { correlate, itemKey } from "../validate.ts";
 import type { CompiledRule, CompiledRules, RuleTree } from "./rules.ts";

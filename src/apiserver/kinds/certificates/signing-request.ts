@@ -1,6 +1,6 @@
 import type { V1CertificateSigningRequest } from "@kubernetes/client-node";
+import { equalJson } from "#base/json.ts";
 import type { FieldErrors } from "../../errors.ts";
-import { equalJson } from "../../object.ts";
 import { columns, defineKind } from "../define.ts";
 import type { Stored, WriteContext } from "../definition.ts";
 import { dnsLabel, dnsSubdomain } from "../names.ts";

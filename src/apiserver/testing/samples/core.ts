@@ -73,7 +73,7 @@ export const core: readonly Sample[] = [
     namespaced: false,
     body: { spec: { podCIDR: "10.244.9.0/24", podCIDRs: ["10.244.9.0/24"] } },
     immutable: [
-      { spec: { podCIDRs: ["10.244.8.0/24"] } },
+      { spec: { podCIDR: "10.244.8.0/24" } },
       'spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid',
     ],
     columns: "Name Status Roles Age Version Internal-IP External-IP OS-Image Kernel-Version Container-Runtime",

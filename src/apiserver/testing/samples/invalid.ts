@@ -86,6 +86,28 @@ export const moreInvalid: Readonly<Record<string, Rows>> = {
       { spec: { hard: { pods: "1" }, scopes: ["Terminating", "NotTerminating"] } },
       'spec.scopes: Invalid value: ["Terminating","NotTerminating"]: conflicting scopes',
     ],
+    [
+      { spec: { hard: { cpu: "2" }, scopes: ["BestEffort"] } },
+      'spec.scopes: Invalid value: ["BestEffort"]: unsupported scope applied to resource',
+    ],
+    [
+      {
+        spec: {
+          hard: { services: "2" },
+          scopeSelector: { matchExpressions: [{ scopeName: "PriorityClass", operator: "Exists" }] },
+        },
+      },
+      'spec.scopeSelector.matchExpressions: Invalid value: {"MatchExpressions":[{"ScopeName":"PriorityClass","Operator":"Exists","Values":null}]}: unsupported scope applied to resource',
+    ],
+    [
+      {
+        spec: {
+          hard: { pods: "2" },
+          scopeSelector: { matchExpressions: [{ scopeName: "PriorityClass", operator: "In" }] },
+        },
+      },
+      "spec.scopeSelector.matchExpressions.values: Required value: must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
+    ],
   ],
   "networking.k8s.io/v1 IngressClass": [
     [{ spec: {} }, "spec.controller: Required value"],

@@ -52,7 +52,7 @@ export const others: readonly Sample[] = [
     },
     defaulted: { status: { loadBalancer: {} } },
     invalid: [
-      [{ spec: {} }, "either `defaultBackend` or `rules` must be specified"],
+      [{ spec: {} }, "spec: Invalid value: null: either `defaultBackend` or `rules` must be specified"],
       [
         {
           spec: {
@@ -109,7 +109,7 @@ export const others: readonly Sample[] = [
     invalid: [
       [
         { spec: { podSelector: {}, ingress: [{ ports: [{ port: 80, endPort: 70 }] }] } },
-        "spec.ingress[0].ports[0].endPort: Invalid value: 70: must be greater than or equal to `port`",
+        "spec.ingress[0].ports[0].endPort: Invalid value: 80: must be greater than or equal to `port`",
       ],
       [
         { spec: { podSelector: {}, egress: [{ to: [{ ipBlock: { cidr: "x" } }] }] } },
@@ -135,7 +135,12 @@ export const others: readonly Sample[] = [
     plural: "poddisruptionbudgets",
     namespaced: true,
     body: { spec: { minAvailable: 1, selector } },
-    invalid: [[{ spec: { minAvailable: 1, maxUnavailable: 1 } }, "minAvailable and maxUnavailable cannot be both set"]],
+    invalid: [
+      [
+        { spec: { minAvailable: 1, maxUnavailable: 1 } },
+        'spec: Invalid value: {"MinAvailable":1,"Selector":null,"MaxUnavailable":1,"UnhealthyPodEvictionPolicy":null}: minAvailable and maxUnavailable cannot be both set',
+      ],
+    ],
     columns: "Name|Min Available|Max Unavailable|Allowed Disruptions|Age",
     cells: ["1", "N/A", 0, age],
   },

@@ -6,6 +6,7 @@ import type { CniResult, ResultIp } from "../../result.ts";
 import { openSandbox } from "../sandbox.ts";
 import type { BridgeConfig } from "./config.ts";
 import { containerOperations, makePair, portOperations } from "./container.ts";
+import { forgetNeighbours, neighbourOperations } from "./neighbours.ts";
 import { ensureBridge, ensureGateways } from "./node.ts";
 
 /** Both sides of the work: the node's namespace and the container's. */
@@ -56,7 +57,10 @@ function connect(
     if (!own) throw new CniError(CNI_ERROR.IO_FAILURE, `interface "${call.ifName}" vanished while it was set up`);
     prepareIpv6(deps, call.ifName, wanted.ips, netns);
     inside.apply(containerOperations(own.index, wanted));
-    node.apply(portOperations(port, config));
+    const known = neighbourOperations(config, { bridge, own, ips: wanted.ips });
+    node.apply([...portOperations(port, config), ...known.node]);
+    // After the port is up: a device that loses its carrier loses its neighbours too.
+    inside.apply(known.inside);
     const addresses = (index: number, texts: readonly string[]) => texts.map((address) => ({ index, address }));
     const ips = wanted.ips.map((ip) => ip.address);
     return {
@@ -68,6 +72,7 @@ function connect(
     };
   } catch (error) {
     removePair(node, port);
+    forgetNeighbours(node, bridge.index, wanted.ips);
     throw error;
   }
 }

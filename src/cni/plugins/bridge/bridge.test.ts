@@ -84,7 +84,7 @@ describe("N06 bridge (part: bridge plugin on a fake kernel)", () => {
     const result = await bench.plugin.add(bench.call());
     const veth = bench.veths()[0] ?? "";
     const history = bench.network.history.map((line) =>
-      line.replace(veth, "VETH").replace(/address (\w\w:){5}\w\w/, "address MAC"),
+      line.replace(veth, "VETH").replace(/(address|lladdr) (\w\w:){5}\w\w/, "$1 MAC"),
     );
     expect(history).toEqual([
       "ip link add cni0 address MAC type bridge",
@@ -99,6 +99,10 @@ describe("N06 bridge (part: bridge plugin on a fake kernel)", () => {
       "ip route add ::/0 via fd00::1 dev #2 proto 3",
       "bridge link set dev #3 hairpin on",
       "ip link set dev #3 up",
+      "ip neigh replace 10.244.1.2 lladdr MAC dev #2 nud stale extern_learn",
+      "ip neigh replace fd00::2 lladdr MAC dev #2 nud stale extern_learn",
+      "ip neigh replace 10.244.1.1 lladdr MAC dev #2 nud stale extern_learn",
+      "ip neigh replace fd00::1 lladdr MAC dev #2 nud stale extern_learn",
     ]);
     expect(result.interfaces.map((item) => item.name)).toEqual(["cni0", veth, "eth0"]);
     expect(result.interfaces[2]?.sandbox).toBe("/run/netns/c1");
@@ -131,6 +135,30 @@ describe("N06 bridge (part: bridge plugin on a fake kernel)", () => {
       await bench.plugin.add(bench.call());
       expect(bench.veths()).toHaveLength(1);
     }
+  });
+
+  it("tells node and container each other's MAC address, and the node forgets it with the container", async () => {
+    const bench = new Bench();
+    const [node, inside] = [bench.network.open(bench.node), bench.network.open(bench.pod)];
+    const known = (rtnl: typeof node) => rtnl.neighbours().map(({ ip, mac }) => `${ip} ${mac}`);
+    const first = await bench.plugin.add(bench.call());
+    const mac = inside.link({ name: "eth0" })?.mac;
+    const gateway = node.link({ name: "cni0" })?.mac;
+    expect(known(node)).toEqual([`10.244.1.2 ${mac}`, `fd00::2 ${mac}`]);
+    expect(known(inside)).toEqual([`10.244.1.1 ${gateway}`, `fd00::1 ${gateway}`]);
+    await bench.plugin.del({ ...bench.call({}, first), netns: "" });
+    expect(known(node)).toEqual([]);
+    await bench.plugin.del({ ...bench.call({}, first), netns: "" });
+    // The same address for another container, whose deletion was never heard of.
+    await bench.plugin.del(bench.call());
+    await bench.plugin.add(bench.call());
+    await bench.plugin.del(bench.call());
+    await bench.plugin.add(bench.call());
+    expect(known(node)[0]).toBe(`10.244.1.2 ${inside.link({ name: "eth0" })?.mac}`);
+    // Without a gateway on the bridge the node does not talk to the container.
+    const plain = new Bench();
+    await plain.plugin.add(plain.call({ isDefaultGateway: false, isGateway: false }));
+    expect(known(plain.network.open(plain.node))).toEqual([]);
   });
 
   it("masquerades with ipMasq, and undoes all when that fails", async () => {

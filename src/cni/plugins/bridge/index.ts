@@ -6,6 +6,7 @@ import type { CniResult, ResultIp, ResultRoute } from "../../result.ts";
 import { inSandbox, isNetnsGone } from "../sandbox.ts";
 import { attach } from "./attach.ts";
 import { type BridgeConfig, parseBridgeConfig } from "./config.ts";
+import { forgetNeighbours } from "./neighbours.ts";
 
 /**
  * The plugin `bridge`: a veth pair from the container to a bridge of the node, addresses by IPAM.
@@ -25,6 +26,8 @@ export function bridgePlugin(deps: PluginDeps): CniPlugin {
     add: (call) => add(deps, call),
     async del(call) {
       const config = parseBridgeConfig(call.config);
+      // Before another container can get the addresses.
+      if (config.isGateway) forget(deps, config, call.prevResult?.ips ?? []);
       await ipam("DEL", call, config);
       removeInterface(deps, call);
       if (config.ipMasq) await deps.masquerade.remove(call.networkName, call.containerId);
@@ -80,6 +83,7 @@ async function masquerade(deps: PluginDeps, call: PluginCall, ips: readonly Resu
     );
   } catch (error) {
     removeInterface(deps, call);
+    forget(deps, parseBridgeConfig(call.config), ips);
     throw error;
   }
 }
@@ -113,6 +117,18 @@ function removeInterface(deps: PluginDeps, call: PluginCall): void {
     });
   } catch (error) {
     if (!isNetnsGone(error) && !hasCode(error, "ENODEV")) throw error;
+  }
+}
+
+/** The node forgets where a container's addresses were. */
+function forget(deps: PluginDeps, config: BridgeConfig, ips: readonly ResultIp[]): void {
+  if (ips.length === 0) return;
+  const node = deps.openRtnetlink();
+  try {
+    const bridge = node.link({ name: config.bridge });
+    if (bridge) forgetNeighbours(node, bridge.index, ips);
+  } finally {
+    node.close();
   }
 }
 

@@ -5,7 +5,7 @@ import { CNI_ERROR, CniError } from "../../errors.ts";
 import type { CniPlugin, PluginCall, PluginDeps } from "../../plugin.ts";
 import { type CniResult, parseResult, type ResultDns, type ResultIp } from "../../result.ts";
 import { candidates, parseRangeSets, type Range, type RangeSet, rangeHas, rangeText } from "./ranges.ts";
-import { AddressStore, type Owner } from "./store.ts";
+import { AddressStore, type Held, type Owner } from "./store.ts";
 
 const DATA_DIR = "/var/lib/cni/networks";
 
@@ -15,12 +15,12 @@ const DATA_DIR = "/var/lib/cni/networks";
  */
 export function hostLocalPlugin(deps: Pick<PluginDeps, "lock">): CniPlugin {
   /** What this process has read of each directory. */
-  const known = new Map<string, Map<string, Owner>>();
+  const known = new Map<string, Map<string, Held>>();
   const withStore = async <T>(call: PluginCall, work: (store: AddressStore, ipam: JsonObject) => T): Promise<T> => {
     const ipam = ipamSection(call);
     const dataDir = typeof ipam.dataDir === "string" ? ipam.dataDir : DATA_DIR;
     const key = JSON.stringify([dataDir, call.networkName]);
-    const owners = known.get(key) ?? new Map<string, Owner>();
+    const owners = known.get(key) ?? new Map<string, Held>();
     known.set(key, owners);
     const store = new AddressStore(dataDir, call.networkName, owners);
     const release = await deps.lock(store.lockFile);

@@ -5,6 +5,8 @@ import { hasCode } from "#base/errors.ts";
 import { formatIp, type Ip, tryParseIp } from "#base/ip.ts";
 
 const lastReserved = "last_reserved_ip.";
+/** Of addresses' files; others in the directory need no closer look. */
+const looksLikeIp = /^[\da-f.:]+$/i;
 /** Between container and interface, as the reference plugin writes it. */
 const separator = "\r\n";
 
@@ -12,6 +14,12 @@ const separator = "\r\n";
 export interface Owner {
   readonly containerId: string;
   readonly ifName: string;
+}
+
+/** An address in use. */
+export interface Held {
+  readonly ip: Ip;
+  readonly owner: Owner;
 }
 
 /**
@@ -26,10 +34,12 @@ export interface Owner {
  */
 export class AddressStore {
   readonly directory: string;
-  readonly #known: Map<string, Owner>;
+  readonly #known: Map<string, Held>;
+  /** Names in the directory as they were read last; whoever uses this store holds the lock. */
+  #listed: Set<string> | undefined;
 
-  /** @param known owners by file name as this process has read them before, kept by the caller */
-  constructor(dataDir: string, network: string, known = new Map<string, Owner>()) {
+  /** @param known addresses by file name as this process has read them before, kept by the caller */
+  constructor(dataDir: string, network: string, known = new Map<string, Held>()) {
     this.directory = join(dataDir, network);
     this.#known = known;
     mkdirSync(this.directory, { recursive: true, mode: 0o755 });
@@ -50,6 +60,7 @@ export class AddressStore {
     writeFileSync(draft, `${owner.containerId}${separator}${owner.ifName}`, { mode: 0o644 });
     try {
       linkSync(draft, this.#file(ip));
+      this.#listed?.add(formatIp(ip));
       return true;
     } catch (error) {
       if (hasCode(error, "EEXIST")) return false;
@@ -62,18 +73,19 @@ export class AddressStore {
   /** Gives an address back. */
   release(ip: Ip): void {
     rmSync(this.#file(ip), { force: true });
+    this.#listed?.delete(formatIp(ip));
   }
 
   /** All addresses in use with their owners. Files written by old versions have no interface: "". */
-  entries(): { readonly ip: Ip; readonly owner: Owner }[] {
+  entries(): Held[] {
     this.#known.clear();
     return this.#lookedUp();
   }
 
   /** Addresses of a container's interface. */
   addressesOf(owner: Owner): Ip[] {
-    const isOwn = (entry: { readonly owner: Owner }): boolean => owns(entry.owner, owner);
-    const ips = (entries: readonly { readonly ip: Ip }[]): Ip[] => entries.map((entry) => entry.ip);
+    const isOwn = (entry: Held): boolean => owns(entry.owner, owner);
+    const ips = (entries: readonly Held[]): Ip[] => entries.map((entry) => entry.ip);
     const found = this.#lookedUp().filter(isOwn);
     // Somebody else may have given an address away and taken it again between two looks: what is found is read anew.
     if (found.every(({ ip }) => owns(this.#ownerIn(formatIp(ip)), owner))) return ips(found);
@@ -89,16 +101,19 @@ export class AddressStore {
   }
 
   /** All addresses with owners that are known, or read now. Reading all of them each time made a pod cost as many. */
-  #lookedUp(): { readonly ip: Ip; readonly owner: Owner }[] {
+  #lookedUp(): Held[] {
     const names = readdirSync(this.directory);
     const present = new Set(names);
+    this.#listed = present;
     for (const name of this.#known.keys()) if (!present.has(name)) this.#known.delete(name);
     return names.flatMap((name) => {
-      const ip = tryParseIp(name);
+      const known = this.#known.get(name);
+      if (known) return [known];
+      const ip = looksLikeIp.test(name) ? tryParseIp(name) : undefined;
       if (!ip) return [];
-      const owner = this.#known.get(name) ?? this.#ownerIn(name);
-      this.#known.set(name, owner);
-      return [{ ip, owner }];
+      const held = { ip, owner: this.#ownerIn(name) };
+      this.#known.set(name, held);
+      return [held];
     });
   }
 
@@ -109,7 +124,7 @@ export class AddressStore {
 
   /** Whether the address is in use. A quick look without reading who has it. */
   names(): ReadonlySet<string> {
-    return new Set(readdirSync(this.directory));
+    return this.#listed ?? new Set(readdirSync(this.directory));
   }
 
   /** The address that was given out last from a range set. */

@@ -107,6 +107,7 @@ export class CrunSpawner {
       ],
       env: { PATH: process.env["PATH"] ?? "" },
       stdio: [stdin, stdout, stderr, pidEnd],
+      ...(request.cgroup === undefined ? {} : { cgroup: request.cgroup }),
       create: {
         namespaces: ["mount"],
         mounts: [NO_CGROUPS, ...own.map((m) => ({ ...m, target: root?.directory ?? "" }))],

@@ -1,0 +1,188 @@
+import { chownSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { PodwireError } from "#base/errors.ts";
+import { controllersOf, enableControllers, makeGroup, processesIn, removeGroup } from "#kernel/cgroups/index.ts";
+import { planIds, ROOT_LAB_IDS } from "#lab/stage/index.ts";
+
+/** What limits of pods need. */
+const CONTROLLERS = ["cpu", "memory", "pids"];
+/** Files that are handed over with a group (cgroup-v2, Model of Delegation). */
+const HANDED = ["", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"];
+const NAME = /^podwire-(\d+)$/;
+/** How often something is tried again that comes about by itself, and how long between, in ms. */
+const ATTEMPTS = 500;
+const PAUSE_MS = 20;
+
+/**
+ * The group that this process is in, as a folder; undefined where there is no hierarchy of version 2.
+ * @param cgroup text of /proc/self/cgroup
+ * @param mounts text of /proc/self/mountinfo (proc_pid_mountinfo(5))
+ */
+export function ownGroup(cgroup: string, mounts: string): string | undefined {
+  const path = /^0::(\/.*)$/m.exec(cgroup)?.[1];
+  const fields = mounts.split("\n").map((line) => line.split(" "));
+  const mount = fields.find((words) => words[words.indexOf("-") + 1] === "cgroup2");
+  const [root, point] = [mount?.[3], mount?.[4]];
+  if (path === undefined || root === undefined || point === undefined) return undefined;
+  const prefix = root === "/" ? "" : root;
+  return path === root || path.startsWith(`${prefix}/`) ? resolve(point, `.${path.slice(prefix.length)}`) : undefined;
+}
+
+/**
+ * The control group of a cluster, where this process is in one that is delegated to it (cgroup-v2: processes are in
+ * leaves alone):
+ *
+ *     own group ── podwire-PID ─┬─ lab       the engine, what runs on machines beside pods
+ *                               ├─ parent    this process, when it had to leave its group
+ *                               └─ node01 …  made by the engine, each the node's own
+ */
+export class ClusterGroup {
+  readonly #own: string;
+  readonly folder: string;
+  /** What was enabled for it in its parent. */
+  readonly #added: readonly string[];
+  readonly #moved: boolean;
+
+  private constructor(own: string, folder: string, added: readonly string[], moved: boolean) {
+    this.#own = own;
+    this.folder = folder;
+    this.#added = added;
+    this.#moved = moved;
+  }
+
+  /**
+   * Makes the group, and removes those of clusters that were killed.
+   * @param own default: the group that this process is in
+   * @returns undefined where this machine delegates nothing
+   */
+  static take(own = foundGroup()): ClusterGroup | undefined {
+    if (own === undefined || !controllersOf(own).some((name) => CONTROLLERS.includes(name))) return undefined;
+    const folder = join(own, `podwire-${process.pid}`);
+    try {
+      const before = readFileSync(join(own, "cgroup.subtree_control"), "latin1");
+      sweep(own);
+      makeGroup(folder, {});
+      const moved = enableOrLeave(own, folder);
+      const added = CONTROLLERS.filter((name) => controllersOf(own).includes(name) && !before.includes(name));
+      makeGroup(join(folder, "lab"), {});
+      handOver(folder);
+      return new ClusterGroup(own, folder, added, moved);
+    } catch {
+      // Not ours, or others are in it.
+      removeGroup(folder);
+      return undefined;
+    }
+  }
+
+  /**
+   * Brings the lab's processes into their leaf, so that machines can get groups beside it.
+   * @param pid of the lab's process that makes its namespaces: its groups begin with the folder, where it is until now
+   * @throws PodwireError
+   */
+  async settle(pid: number): Promise<void> {
+    const ours = readlinkSync("/proc/self/ns/cgroup");
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      if (namespaceOf(pid) !== ours && this.#moveAll()) return;
+      await sleep(PAUSE_MS);
+    }
+    throw new PodwireError("GroupBusy", `the control group ${this.folder} could not be divided`);
+  }
+
+  #moveAll(): boolean {
+    for (const pid of processesIn(this.folder)) move(pid, join(this.folder, "lab"));
+    try {
+      enableControllers(this.folder, CONTROLLERS);
+      return true;
+    } catch {
+      // One has come meanwhile.
+      return false;
+    }
+  }
+
+  /** Removes it; the lab has ended. */
+  async release(): Promise<void> {
+    const inner = () => readdirSync(this.folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    const others = () => inner().filter(({ name }) => name !== "parent");
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      for (const { name } of others()) removeGroup(join(this.folder, name));
+      if (others().length === 0) break;
+      await sleep(PAUSE_MS);
+    }
+    try {
+      disable(this.folder, CONTROLLERS);
+      disable(this.#own, this.#added);
+      if (this.#moved) move(process.pid, this.#own);
+    } catch {
+      // Another cluster needs them still.
+    }
+    removeGroup(this.folder);
+  }
+}
+
+function foundGroup(): string | undefined {
+  return ownGroup(readFileSync("/proc/self/cgroup", "latin1"), readFileSync("/proc/self/mountinfo", "latin1"));
+}
+
+/** @returns whether this process had to leave the group @throws Error EBUSY when others are in it, EACCES */
+function enableOrLeave(own: string, folder: string): boolean {
+  try {
+    enableControllers(own, CONTROLLERS);
+    return false;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EBUSY") throw error;
+    if (processesIn(own).some((pid) => pid !== process.pid)) throw error;
+  }
+  const parent = join(folder, "parent");
+  mkdirSync(parent);
+  move(process.pid, parent);
+  try {
+    enableControllers(own, CONTROLLERS);
+    return true;
+  } catch (error) {
+    move(process.pid, own);
+    rmdirSync(parent);
+    throw error;
+  }
+}
+
+/** Root's labs run as other ids. */
+function handOver(folder: string): void {
+  if (planIds().kind !== "root") return;
+  const { first } = ROOT_LAB_IDS;
+  for (const path of [folder, join(folder, "lab")])
+    for (const name of HANDED) chownSync(join(path, name), first, first);
+}
+
+/** Groups of clusters whose first process was killed. */
+function sweep(own: string): void {
+  for (const name of readdirSync(own)) {
+    const pid = NAME.exec(name)?.[1];
+    if (pid !== undefined && namespaceOf(Number(pid)) === undefined) removeGroup(join(own, name));
+  }
+}
+
+/** Undefined when the process has ended. */
+function namespaceOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/cgroup`);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === "ENOENT" ? undefined : "";
+  }
+}
+
+function move(pid: number, folder: string): void {
+  try {
+    writeFileSync(join(folder, "cgroup.procs"), String(pid), { flag: "r+" });
+  } catch (error) {
+    // It has ended.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+function disable(folder: string, names: readonly string[]): void {
+  const text = readFileSync(join(folder, "cgroup.subtree_control"), "latin1").split(/\s+/);
+  const enabled = names.filter((name) => text.includes(name)).map((name) => `-${name}`);
+  if (enabled.length > 0) writeFileSync(join(folder, "cgroup.subtree_control"), enabled.join(" "), { flag: "r+" });
+}

@@ -1,0 +1,55 @@
+import { errorMessage } from "#base/errors.ts";
+import type { Logger } from "#base/log.ts";
+import type { Nftables } from "#kernel/nft/index.ts";
+import type { ProxyMode } from "../backends/index.ts";
+import { ProxyConfigError } from "../config/index.ts";
+import { availableModes, type BackendSettings, backendOf, mayHaveLeft } from "./modes.ts";
+
+/** What cleaning up needs. */
+export interface CleanupDeps {
+  readonly nft: Nftables;
+  readonly log: Logger;
+}
+
+/** Removes what other modes left on this node, as well as it can: after ours are there, so that nothing is missed. */
+export async function cleanOthers(mode: ProxyMode, settings: BackendSettings, deps: CleanupDeps): Promise<void> {
+  for (const other of availableModes.filter((name) => name !== mode)) {
+    try {
+      if (await mayHaveLeft(other, deps.nft)) await cleanUpMode(other, settings, deps);
+    } catch (error) {
+      deps.log.warn("Rules of another mode were not removed", { proxyMode: other, err: errorMessage(error) });
+    }
+  }
+}
+
+async function cleanUpMode(mode: ProxyMode, settings: BackendSettings, deps: CleanupDeps): Promise<void> {
+  const backend = backendOf(mode, settings, deps);
+  try {
+    await backend.cleanup();
+  } finally {
+    await backend.close();
+  }
+}
+
+/**
+ * Removes the rules of every mode.
+ * @throws ProxyConfigError that names what stayed
+ */
+export async function cleanUpAll(deps: CleanupDeps): Promise<void> {
+  const settings: BackendSettings = {
+    nodeName: "",
+    localTraffic: { kind: "none" },
+    localhostNodePorts: false,
+    syncPeriodMs: 0,
+  };
+  const failed: string[] = [];
+  for (const mode of availableModes) {
+    try {
+      if (await mayHaveLeft(mode, deps.nft)) await cleanUpMode(mode, settings, deps);
+      deps.log.info("Rules are removed", { proxyMode: mode });
+    } catch (error) {
+      failed.push(`${mode}: ${errorMessage(error)}`);
+    }
+  }
+  if (failed.length) throw new ProxyConfigError(`encountered an error while tearing down rules: ${failed.join("; ")}`);
+}
