@@ -218,7 +218,7 @@ function overTime(harness: ServiceHarness, a: LabAddresses): void {
   it("an established connection goes on while endpoints change", async () => {
     const echo = await establish();
     lab.put(slice("web", [a.pod2]));
-    await expect.poll(() => ask(lab.outside, vip, 80, WAIT.retry)).toMatch(/^pod2/);
+    await expect.poll(() => ask(lab.outside, vip, 80, 700)).toMatch(/^pod2/);
     expect(await echo("two")).toBe("two");
   });
 

@@ -41,6 +41,7 @@ export async function cleanUpAll(deps: CleanupDeps): Promise<void> {
     localTraffic: { kind: "none" },
     localhostNodePorts: false,
     syncPeriodMs: 0,
+    udpIdleTimeoutMs: 0,
   };
   const failed: string[] = [];
   for (const mode of availableModes) {

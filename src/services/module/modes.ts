@@ -12,6 +12,7 @@ import {
   proxyModes,
   type ServiceBackend,
   type TrafficSettings,
+  userspaceBackend,
 } from "../backends/index.ts";
 import { type ProxyConfig, ProxyConfigError } from "../config/index.ts";
 
@@ -28,6 +29,8 @@ export interface BackendSettings extends TrafficSettings {
   /** Of the iptables mode: NodePorts answer at 127.0.0.1 too. */
   readonly localhostNodePorts: boolean;
   readonly syncPeriodMs: number;
+  /** Of the userspace mode: after this silence a UDP client is forgotten. */
+  readonly udpIdleTimeoutMs: number;
 }
 
 interface Mode {
@@ -45,6 +48,9 @@ const modes: { readonly [Name in ProxyMode]?: Mode } = {
     make: (settings, { log, metrics }) =>
       iptablesBackend({ ...settings, iptables: openIptables(), log, ...(metrics && { metrics }) }),
     mayHaveLeft: hasIptables,
+  },
+  userspace: {
+    make: (settings, { nft, log, metrics }) => userspaceBackend({ ...settings, nft, log, ...(metrics && { metrics }) }),
   },
 };
 

@@ -53,7 +53,8 @@ export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps
   const { syncPeriodMs, minSyncPeriodMs, ...masquerade } = modeSettings(config, mode);
   const local = localTraffic(config, podCidrs);
   const localhostNodePorts = config["iptables.localhostNodePorts"];
-  const settings = { nodeName, localTraffic: local, localhostNodePorts, syncPeriodMs, ...masquerade };
+  const udpIdleTimeoutMs = config.udpIdleTimeout;
+  const settings = { nodeName, localTraffic: local, localhostNodePorts, syncPeriodMs, udpIdleTimeoutMs, ...masquerade };
   if (local.kind === "none") deps.log.warn("Detect-local-mode set to ClusterCIDR, but no cluster CIDR defined");
   const places = new NodePlaces(config, mode, own);
   const health = new ProxyHealth(2 * syncPeriodMs);
