@@ -150,6 +150,25 @@ describe("K01 V01 V03 P06 every rule, element and route of a node carries its or
     });
   });
 
+  it("services explain names the endpoints that the node's rules have", async () => {
+    const explain = ["services", "explain", "app-space/wear-service", "--node", "node01", "--json"];
+    const { code, stdout } = await suite.cluster.podwire(...explain);
+    expect(code).toBe(0);
+    const { addresses } = JSON.parse(stdout) as {
+      addresses: { address: string; origins: Origin[]; paths: { candidates: { address: string }[] }[] }[];
+    };
+    const [, ip = "", port = ""] = /^(.*):(\d+)\/TCP$/.exec(addresses[0]?.address ?? "") ?? [];
+    const chains = await onNode<NftListing>("node01", "nft -j list map ip podwire-services endpoints");
+    const elements = chains.nftables.flatMap(({ map }) => map?.elem ?? []);
+    const inKernel = elements
+      .filter(([key]) => keyText(key).startsWith(`${ip} . tcp . ${port} .`))
+      .map(([, data]) => (data as { concat: (string | number)[] }).concat.join(":"));
+    expect(inKernel).not.toEqual([]);
+    const explained = addresses[0]?.paths[0]?.candidates.map(({ address }) => address);
+    expect(explained?.sort()).toEqual(inKernel.sort());
+    expect(addresses[0]?.origins.at(-1)?.source).toMatch(/^examples\/online-store\/01-shop\.yaml:\d+$/);
+  });
+
   it("an agent that was killed knows them again", async () => {
     const before = (await originsOf("node01")).filter(({ kind }) => kind !== "route");
     await suite.cluster.sh("node01", "kill -9 $(pidof -s kubelet || pgrep -f '[/]usr/bin/kubelet')");

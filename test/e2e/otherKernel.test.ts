@@ -61,7 +61,7 @@ echo "== joined"; api exec calm -- cat /proc/self/cgroup
 group=$(dirname "$(find /sys/fs/cgroup/scope -path "*/pod$(api get pod calm -o 'jsonpath={.metadata.uid}')/*/cgroup.procs")")
 echo "== group"; cd "$group"; for name in memory.max memory.oom.group cpu.weight; do echo "$name $(cat $name)"; done; wc -l < cgroup.procs
 echo "== pod"; cd ..; cat memory.max cpu.weight; cd /
-api delete pod calm greedy --now; echo "== groups"; ls -d "$group" 2>&1 | grep -c "No such"
+api delete pod calm greedy --now > /dev/null; echo "== groups"; ls -d "$group" 2>&1 | grep -c "No such"
 kill -INT $up; wait $up; echo "== end"; echo "code $?"; ls -A /tmp/state/podwire | grep -vx _images
 echo "== forward"; cat /proc/sys/net/ipv4/ip_forward
 echo "== tree"; find /sys/fs/cgroup/scope -type d; cat /sys/fs/cgroup/scope/cgroup.subtree_control

@@ -8,9 +8,9 @@ import { buildImage, folder, writeLayout } from "#test/support/images/build.ts";
 import { shellLayer } from "#test/support/images/shell.ts";
 import { type RunningCluster, startPodwire } from "#test/support/running.ts";
 
-const FILE = "docs/run.md";
+const FILES = ["docs/run.md", "docs/services.md"];
 
-describe("C03 C04 docs/run.md, typed as it stands", () => {
+describe("C03 C04 V01 docs/run.md and docs/services.md, typed as they stand (part: V01 in words)", () => {
   let state: string;
   let cluster: RunningCluster;
   beforeAll(async () => {
@@ -27,12 +27,15 @@ describe("C03 C04 docs/run.md, typed as it stands", () => {
     await cluster?.stop();
     rmSync(state, { recursive: true, force: true });
   });
-  consoleBlocks(readFileSync(FILE, "utf8")).forEach((block, index) => {
-    test(`block ${index + 1}: ${block.heading}`, { timeout: 120_000 }, async () => {
+  const blocks = FILES.flatMap((file) =>
+    consoleBlocks(readFileSync(file, "utf8")).map((block, index) => ({ file, block, index })),
+  );
+  blocks.forEach(({ file, block, index }) => {
+    test(`${file} block ${index + 1}: ${block.heading}`, { timeout: 120_000 }, async () => {
       // The page's cluster has the default name.
       const steps = block.steps.map((step) => ({
         ...step,
-        command: step.command.replaceAll(/\.\/podwire (\w+)/g, `./podwire $1 --name ${cluster.name}`),
+        command: step.command.replaceAll(/\.\/podwire (services explain|\w+)/g, `./podwire $1 --name ${cluster.name}`),
       }));
       expect(await runBlock({ ...block, steps }, ["sh"], cluster.env)).toEqual([]);
     });

@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Client, type EndpointSlice, type Node, resources, type Service } from "#api/index.ts";
@@ -290,5 +290,25 @@ describe("V04 K02 podwire kube-proxy beside a Kubernetes API (part: the program,
     expect(await cleanup.ends()).toBe(0);
     expect(await tables()).not.toContain(USERSPACE_TABLE);
     expect(await ask(lab.pod2, CLUSTER_IP, 80, 300)).not.toMatch(/^pod/);
+  });
+
+  it("V04 mode iptables: kube-proxy's chains move the packets; another mode removes them", { timeout: 60_000 }, async ({
+    skip,
+  }) => {
+    const rules = () => inNetns(lab.node, () => execFileSync("iptables-save", { encoding: "utf8" }));
+    if (spawnSync("iptables", ["--version"]).error) skip("this machine has no iptables");
+    const other = join(api.directory, "iptables.conf");
+    writeFileSync(other, readFileSync(config, "utf8").replace("mode: nftables", "mode: iptables"));
+    program = new Program("--config", other, "--hostname-override=node01");
+    await program.shows(/"SyncProxyRules complete"/);
+    expect(program.log).toMatch(/"Using iptables Proxier" proxyMode="iptables"$/m);
+    expect(await page(lab.node, "127.0.0.1", METRICS_PORT, "/proxyMode")).toEqual([200, "iptables"]);
+    expect(await ask(lab.pod2, CLUSTER_IP, 80)).toBe("pod1 10.244.1.3");
+    expect(rules()).toContain('"default/web:http cluster IP"');
+    program.child.kill("SIGTERM");
+    expect(await program.ends()).toBe(0);
+    program = new Program("--config", config, "--hostname-override=node01");
+    await eventually(async () => expect(rules()).not.toContain("KUBE-"));
+    expect(await ask(lab.pod2, CLUSTER_IP, 80)).toBe("pod1 10.244.1.3");
   });
 });

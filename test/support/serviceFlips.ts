@@ -3,6 +3,7 @@ import { formatIp, ipAdd, parseIp } from "#base/ip.ts";
 import { inNetns, type Netns, setSysctls, udpSocket } from "#kernel/namespaces/index.ts";
 import { openRtnetlink } from "#kernel/netlink/index.ts";
 import { openNftables } from "#kernel/nft/index.ts";
+import type { ServiceBackend } from "#services/index.ts";
 import { service, slice } from "#services/testing/objects.ts";
 import { ServicesLab } from "../kernel/servicesLab.ts";
 
@@ -14,6 +15,8 @@ export interface Flips {
   readonly flows: number;
   /** Most bytes of one send to nftables: the smaller, the more states of a change packets meet. */
   readonly maxSendBytes?: number;
+  /** Makes the node's backend. Default: that of nftables. */
+  readonly backend?: (lab: ServicesLab) => ServiceBackend;
 }
 
 const vip = "10.96.0.1";
@@ -27,7 +30,12 @@ const PATIENCE_MS = 10_000;
  * terminate, as in a rollout, and the others become ready. Once in between the proxy is another process.
  * @returns flows without the answer of an endpoint, and how often the endpoints changed meanwhile
  */
-export async function flip({ endpoints, flows, maxSendBytes }: Flips): Promise<{ lost: string[]; changes: number }> {
+export async function flip({
+  endpoints,
+  flows,
+  maxSendBytes,
+  backend,
+}: Flips): Promise<{ lost: string[]; changes: number }> {
   const lab = await ServicesLab.start();
   try {
     prepare(lab, flows);
@@ -36,6 +44,7 @@ export async function flip({ endpoints, flows, maxSendBytes }: Flips): Promise<{
     lab.put(service("ring", { clusterIP: vip, ports: [{ name: "udp", port: 53, protocol: "UDP" }] }));
     put(0);
     const start = () => {
+      if (backend) return lab.startProxy(backend(lab));
       const nft = inNetns(lab.node, () => openNftables({ ...(maxSendBytes && { maxSendBytes }) }));
       return lab.startProxy(lab.nftables(nft));
     };

@@ -146,7 +146,6 @@ function fieldOf({ metadata }: Service, field: string): Origin {
 
 /** Who has the address, where the Service itself does not. */
 function holder({ objects, situation, found, one }: Asked): string | undefined {
-  if (one.frontend.kind === "ClusterIP") return undefined;
   const own = nameOf(found.service);
   const key = addressKey(one.frontend);
   return objects.services
@@ -155,6 +154,9 @@ function holder({ objects, situation, found, one }: Asked): string | undefined {
     .map((other) => ({ name: nameOf(other), frontends: serviceFrontends(other, [], situation.view) }))
     .find(({ frontends }) => frontends.some((frontend) => addressKey(frontend) === key))?.name;
 }
+
+/** What happens, and the field of the Service that says so where it is not the policy's. */
+type Outcome = ClientOutcome & { readonly field?: string };
 
 const kinds: readonly ClientKind[] = ["pod", "node", "outside"];
 
@@ -181,7 +183,8 @@ function pathsOf(asked: Asked): ExplainedPath[] {
   }));
 }
 
-function outcomeOf({ situation, one }: Asked, client: KnownClient | ClientKind): ClientOutcome {
+/** Asked with the client's address: sources are looked at before everything else. */
+function outcomeOf({ situation, one }: Asked, client: KnownClient | ClientKind): Outcome {
   const { frontend } = one;
   const outcome = outcomeFor(frontend, typeof client === "string" ? client : client.kind, situation.tells);
   const { sources } = frontend;
@@ -189,10 +192,10 @@ function outcomeOf({ situation, one }: Asked, client: KnownClient | ClientKind):
   const address = client.addresses.find(({ family }) => family === frontend.ip.family);
   if (!address || sources.some((cidr) => cidrContains(cidr, address))) return outcome;
   const because = `${formatIp(address)} is not in spec.loadBalancerSourceRanges`;
-  return { verdict: "drop", targets: [], masquerade: "hairpin", because };
+  return { verdict: "drop", targets: [], masquerade: "hairpin", because, field: "spec.loadBalancerSourceRanges" };
 }
 
-function explainClient(asked: Asked, client: KnownClient | ClientKind, outcome: ClientOutcome): ExplainedClient {
+function explainClient(asked: Asked, client: KnownClient | ClientKind, outcome: Outcome): ExplainedClient {
   const { situation } = asked;
   const names = { pod: `pods of ${situation.view.name}`, node: `${situation.view.name} itself`, outside: "elsewhere" };
   return {
@@ -212,11 +215,10 @@ function masqueradeOf(client: KnownClient | ClientKind, { masquerade, targets }:
 }
 
 /** The object and field that decide whether a connection is masqueraded, or why there is none. */
-function reasonOf({ found, situation, one }: Asked, { verdict, because }: ClientOutcome): Origin {
+function reasonOf({ found, situation, one }: Asked, { verdict, field }: Outcome): Origin {
   const { kind } = one.frontend;
   if (verdict === "reject") return fieldOf(found.service, "spec.selector");
-  if (verdict === "drop" && because.includes("loadBalancerSourceRanges"))
-    return fieldOf(found.service, "spec.loadBalancerSourceRanges");
+  if (field !== undefined) return fieldOf(found.service, field);
   if (verdict === "drop" || kind !== "ClusterIP") return fieldOf(found.service, one.policy.field);
   return situation.tells.masqueradeAll ? situation.toldBy.masqueradeAll : situation.toldBy.pods;
 }

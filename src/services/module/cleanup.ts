@@ -40,6 +40,7 @@ export async function cleanUpAll(deps: CleanupDeps): Promise<void> {
     nodeName: "",
     localTraffic: { kind: "none" },
     localhostNodePorts: false,
+    nodePortsEverywhere: false,
     syncPeriodMs: 0,
     udpIdleTimeoutMs: 0,
   };

@@ -28,6 +28,8 @@ export interface BackendDeps {
 export interface BackendSettings extends TrafficSettings {
   /** Of the iptables mode: NodePorts answer at 127.0.0.1 too. */
   readonly localhostNodePorts: boolean;
+  /** Of the iptables mode: NodePorts answer at every address of the node; nodePortAddresses are empty. */
+  readonly nodePortsEverywhere: boolean;
   readonly syncPeriodMs: number;
   /** Of the userspace mode: after this silence a UDP client is forgotten. */
   readonly udpIdleTimeoutMs: number;

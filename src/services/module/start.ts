@@ -53,8 +53,10 @@ export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps
   const { syncPeriodMs, minSyncPeriodMs, ...masquerade } = modeSettings(config, mode);
   const local = localTraffic(config, podCidrs);
   const localhostNodePorts = config["iptables.localhostNodePorts"];
-  const udpIdleTimeoutMs = config.udpIdleTimeout;
-  const settings = { nodeName, localTraffic: local, localhostNodePorts, syncPeriodMs, udpIdleTimeoutMs, ...masquerade };
+  const nodePortsEverywhere = nodePortCidrs(config, mode).length === 0;
+  const ports = { localhostNodePorts, nodePortsEverywhere };
+  const periods = { syncPeriodMs, udpIdleTimeoutMs: config.udpIdleTimeout };
+  const settings = { nodeName, localTraffic: local, ...ports, ...periods, ...masquerade };
   if (local.kind === "none") deps.log.warn("Detect-local-mode set to ClusterCIDR, but no cluster CIDR defined");
   const places = new NodePlaces(config, mode, own);
   const health = new ProxyHealth(2 * syncPeriodMs);

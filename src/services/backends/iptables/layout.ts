@@ -10,6 +10,8 @@ const MASQUERADE_BIT = 14;
 export interface IptablesSettings extends TrafficSettings {
   /** NodePorts answer at 127.0.0.1 too (IPv4; needs the sysctl route_localnet). Default true. */
   readonly localhostNodePorts?: boolean;
+  /** NodePorts answer at each address of the node's own, as kube-proxy's without nodePortAddresses. Default false. */
+  readonly nodePortsEverywhere?: boolean;
   /** How often, in ms, it is checked that the rules are still there. Default 30,000. */
   readonly syncPeriodMs?: number;
 }
@@ -66,6 +68,8 @@ export type FixedChains = Readonly<Record<"filter" | "nat", readonly (readonly [
 export interface FamilyLayout {
   readonly family: 4 | 6;
   readonly hasLocalhostNodePorts: boolean;
+  /** By the kind of address, not by each one of them. */
+  readonly hasNodePortsEverywhere: boolean;
   readonly fixed: FixedChains;
   readonly jumps: readonly Jump[];
   readonly style: Omit<RuleStyle, "isLarge">;
@@ -76,12 +80,14 @@ export interface FamilyLayout {
  * @throws RangeError when pods' traffic is told by more than one network of the family: a rule takes one
  */
 export function familyLayout(family: 4 | 6, settings: IptablesSettings): FamilyLayout {
-  const { localhostNodePorts = true, masqueradeAll = false, masqueradeBit = MASQUERADE_BIT } = settings;
+  const { localhostNodePorts = true, nodePortsEverywhere = false } = settings;
+  const { masqueradeAll = false, masqueradeBit = MASQUERADE_BIT } = settings;
   const hasLocalhostNodePorts = family === 4 && localhostNodePorts;
   const pods = podMatch(family, settings.localTraffic);
   return {
     family,
     hasLocalhostNodePorts,
+    hasNodePortsEverywhere: nodePortsEverywhere,
     fixed: fixedChains(`0x${((1 << masqueradeBit) >>> 0).toString(16)}`, hasLocalhostNodePorts),
     jumps: hasLocalhostNodePorts ? [...commonJumps, ...localnetJumps] : commonJumps,
     style: { masqueradeAll, ...(pods && { pods }) },
@@ -140,13 +146,14 @@ function podMatch(family: 4 | 6, local: LocalTraffic): RuleStyle["pods"] {
 }
 
 /** The last rules of KUBE-SERVICES: what may be meant for a NodePort. Pure. */
-export function nodePortRules({ family, hasLocalhostNodePorts }: FamilyLayout, node: NodeView): string[] {
+export function nodePortRules(layout: FamilyLayout, node: NodeView): string[] {
+  const { family, hasLocalhostNodePorts, hasNodePortsEverywhere } = layout;
   const words = '-m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain"';
-  if (!node.nodePortAddresses) {
+  if (hasNodePortsEverywhere) {
     const but = family === 6 ? " ! -d ::1/128" : hasLocalhostNodePorts ? "" : " ! -d 127.0.0.0/8";
     return [`${words} -m addrtype --dst-type LOCAL${but} -j KUBE-NODEPORTS`];
   }
-  return node.nodePortAddresses
+  return (node.nodePortAddresses ?? node.addresses)
     .filter((ip) => ip.family === family)
     .map(formatIp)
     .filter((text) => hasLocalhostNodePorts || !isLoopback(text))

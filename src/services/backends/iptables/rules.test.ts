@@ -10,7 +10,11 @@ import { parseSaved } from "./saved.ts";
 
 const node = { name: "node01", addresses: [parseIp("192.168.0.2"), parseIp("fd00:192::2")] };
 const pods = [parseCidr("10.0.0.0/8"), parseCidr("fd00:10::/64")];
-const settings: IptablesSettings = { nodeName: "node01", localTraffic: { kind: "cidrs", cidrs: pods } };
+const settings: IptablesSettings = {
+  nodeName: "node01",
+  localTraffic: { kind: "cidrs", cidrs: pods },
+  nodePortsEverywhere: true,
+};
 
 /** A Service as kube-proxy's own documentation has them: port 80 named p80. */
 function svc(namespace: string, name: string, spec: Partial<Service["spec"]>, more: object = {}): Service {
@@ -269,7 +273,7 @@ describe("settings of iptables mode", () => {
   });
 
   it("nodePortAddresses: one rule for each address", () => {
-    const rules = rulesOf([]);
+    const rules = rulesOf([], 4, { nodePortsEverywhere: false });
     rules.setNode({ ...node, nodePortAddresses: [parseIp("192.168.0.2"), parseIp("127.0.0.1"), parseIp("fd00::2")] });
     expect(loaded(rules, /^KUBE-SERVICES/)).toEqual([
       expect.stringMatching(/-d 192\.168\.0\.2 -j KUBE-NODEPORTS$/),

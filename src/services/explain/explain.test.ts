@@ -1,0 +1,142 @@
+import { describe, expect, it } from "vitest";
+import type { Node, Pod } from "#api/index.ts";
+import { service, slice } from "../testing/objects.ts";
+import { answerText, type ClusterObjects, explainQuestion, type Viewpoint } from "./index.ts";
+
+const node = (name: string, ip: string, labels = {}) =>
+  ({ metadata: { name, labels }, status: { addresses: [{ type: "InternalIP", address: ip }] } }) as unknown as Node;
+const pod = (name: string, nodeName: string, ip: string, hostNetwork = false) =>
+  ({
+    metadata: { namespace: "shop", name },
+    spec: { nodeName, hostNetwork },
+    status: { podIPs: [{ ip }] },
+  }) as unknown as Pod;
+
+const base: ClusterObjects = {
+  services: [],
+  slices: [],
+  nodes: [
+    node("controlplane", "192.168.1.10", { "node-role.kubernetes.io/control-plane": "" }),
+    node("node01", "192.168.1.11"),
+    node("node02", "192.168.1.12"),
+  ],
+  pods: [pod("client", "node01", "10.244.1.9"), pod("web-1", "node01", "10.244.1.2"), pod("host", "node01", "192.168.1.11", true)],
+  proxyConfig: "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nclusterCIDR: 10.244.0.0/16\n",
+};
+const web = service("web", { clusterIP: "10.96.0.1", clusterIPs: ["10.96.0.1"] });
+const endpoints = slice("web", [
+  "10.244.1.2",
+  { address: "10.244.2.2", nodeName: "node02" },
+  { address: "10.244.1.3", conditions: { ready: false } },
+]);
+const shop: ClusterObjects = { ...base, services: [web], slices: [endpoints] };
+
+const ask = (objects: ClusterObjects, question: string, viewpoint: Partial<Viewpoint> = {}) =>
+  explainQuestion(objects, question, { namespace: "shop", ...viewpoint });
+const verdicts = (objects: ClusterObjects, question: string, viewpoint: Partial<Viewpoint> = {}) =>
+  ask(objects, question, viewpoint).addresses.flatMap(({ kind, paths }) =>
+    paths.flatMap(({ candidates, clients }) =>
+      clients.map(
+        ({ from, verdict, masquerade, origin }) =>
+          `${kind} ${from}: ${verdict} ${candidates.map((one) => one.address).join(" ")} ${masquerade} ${origin.field}`,
+      ),
+    ),
+  );
+
+describe("V02 services explain (part: in words)", () => {
+  it("says address, policy, candidates, those left out, and masquerading, each with object and field", () => {
+    expect(answerText(ask(shop, "web", { from: "client" }))).toBe(`\
+Service shop/web on node01, mode nftables, from pod shop/client (10.244.1.9)
+
+ClusterIP 10.96.0.1:80/TCP
+  address     Service shop/web spec.clusterIPs[0], spec.ports[0]
+  policy      Cluster  Service shop/web spec.internalTrafficPolicy
+  candidates  10.244.1.2:8080  node01  EndpointSlice shop/web-ipv4 endpoints[0]
+              10.244.2.2:8080  node02  EndpointSlice shop/web-ipv4 endpoints[1]
+  left out    10.244.1.3  it is not ready  EndpointSlice shop/web-ipv4 endpoints[2].conditions.ready
+  masquerade  no: pods keep their address  ConfigMap kube-system/kube-proxy clusterCIDR
+`);
+  });
+
+  it("without a client, for every kind of client", () => {
+    expect(verdicts(shop, "10.96.0.1:80/tcp")).toEqual([
+      "ClusterIP pods of controlplane: balance 10.244.1.2:8080 10.244.2.2:8080 itself clusterCIDR",
+      "ClusterIP controlplane itself: balance 10.244.1.2:8080 10.244.2.2:8080 yes clusterCIDR",
+      "ClusterIP elsewhere: balance 10.244.1.2:8080 10.244.2.2:8080 yes clusterCIDR",
+    ]);
+  });
+
+  it("a pod that may reach itself; one on its node's network", () => {
+    expect(verdicts(shop, "web", { from: "web-1" })[0]).toMatch(/itself clusterCIDR$/);
+    expect(verdicts(shop, "web", { from: "shop/host" })[0]).toMatch(/ yes clusterCIDR$/);
+  });
+
+  it("a NodePort at the node that has the address; policy Local leaves pods and the node all endpoints", () => {
+    const local = service("web", {
+      type: "NodePort",
+      clusterIP: "10.96.0.1",
+      ports: [{ name: "http", port: 80, nodePort: 30_080 }],
+      externalTrafficPolicy: "Local",
+    });
+    const objects = { ...shop, services: [local] };
+    const both = "10.244.1.2:8080 10.244.2.2:8080";
+    expect(verdicts(objects, "192.168.1.12:30080")).toEqual([
+      `NodePort pods of node02: balance ${both} itself spec.externalTrafficPolicy`,
+      `NodePort node02 itself: balance ${both} yes spec.externalTrafficPolicy`,
+      "NodePort elsewhere: balance 10.244.2.2:8080 no spec.externalTrafficPolicy",
+    ]);
+    const paths = ask(objects, "192.168.1.12:30080").addresses[0]?.paths;
+    expect(paths?.map(({ leftOut }) => leftOut.map(({ address, reason }) => `${address} ${reason}`))).toEqual([
+      ["10.244.1.3 not-ready"],
+      ["10.244.1.2 not-local", "10.244.1.3 not-local"],
+    ]);
+    expect(verdicts(objects, "192.168.1.10:30080").at(-1)).toBe(
+      "NodePort elsewhere: drop  no spec.externalTrafficPolicy",
+    );
+    expect(ask(objects, "192.168.1.12:30080", { from: "client" }).from).toContain("comes as from outside");
+  });
+
+  it("no endpoints; not among the sources; an address that another Service has", () => {
+    expect(verdicts({ ...shop, slices: [] }, "web", { from: "client" })).toEqual([
+      "ClusterIP pod shop/client (10.244.1.9): reject  no spec.selector",
+    ]);
+    const balanced = {
+      ...service("web", { type: "LoadBalancer", clusterIP: "10.96.0.1", loadBalancerSourceRanges: ["198.51.100.0/24"] }),
+      status: { loadBalancer: { ingress: [{ ip: "203.0.113.7" }] } },
+    };
+    const rival = service("a-web", { clusterIP: "10.96.0.2", externalIPs: ["203.0.113.7"] });
+    const objects = { ...shop, services: [balanced, rival] };
+    expect(verdicts({ ...objects, services: [balanced] }, "203.0.113.7:80", { from: "client" })).toEqual([
+      "LoadBalancer pod shop/client (10.244.1.9): drop  no spec.loadBalancerSourceRanges",
+    ]);
+    expect(ask(objects, "203.0.113.7:80").service).toBe("shop/a-web");
+    expect(ask(objects, "web").addresses.map(({ kind, heldBy }) => [kind, heldBy])).toEqual([
+      ["ClusterIP", undefined],
+      ["LoadBalancer", "shop/a-web"],
+    ]);
+  });
+});
+
+describe("services explain says what there is instead", () => {
+  const headless = service("db", { clusterIP: "None" });
+  const alias = service("mail", { type: "ExternalName", externalName: "mail.example.com" });
+  const objects = { ...shop, services: [web, headless, alias], slices: [endpoints, slice("db", ["10.244.1.5"])] };
+  it.each([
+    ["wev", {}, 'no Service "wev" in namespace shop; near are web'],
+    ["web", { namespace: "default" }, 'no Service "web" in namespace default; there is shop/web'],
+    ["db", {}, "it is headless: DNS gives its endpoints (spec.clusterIP); its endpoints are 10.244.1.5"],
+    ["mail", {}, "it is only a name in DNS (spec.type); it is another name of mail.example.com"],
+    ["web:81", {}, "Service shop/web has no port 81; it offers 10.96.0.1:80/TCP (shop/web:http)"],
+    ["10.96.0.1:80/udp", {}, "10.96.0.1 has no port 80/UDP; it offers 10.96.0.1:80/TCP (shop/web:http)"],
+    ["10.96.0.9:80", {}, "no Service has the address 10.96.0.9 on controlplane"],
+    ["10.244.1.2:8080", {}, "it is pod shop/web-1's own, packets go there as they are"],
+    ["192.168.1.11:30080", {}, "it is node node01's own, and no NodePort answers there"],
+    ["web", { from: "clint" }, "no pod shop/clint; near are shop/client"],
+    ["web", { node: "node9" }, 'no node "node9"; there are controlplane, node01, node02'],
+    ["web", { from: "client", node: "node02" }, "pod shop/client runs on node01, where its packets are translated"],
+    ["10.96.0.1.2:80", {}, 'found "10.96.0.1.2:80"; allowed is a Service'],
+    ["web:80/icmp", {}, "allowed is a Service ([namespace/]name[:port[/protocol]]) or an address"],
+  ])("%s %j", (question, viewpoint, words) => {
+    expect(() => ask(objects, question, viewpoint)).toThrow(words);
+  });
+});

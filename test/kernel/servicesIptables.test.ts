@@ -1,0 +1,155 @@
+import { execFileSync } from "node:child_process";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Service } from "#api/index.ts";
+import { inNetns } from "#kernel/namespaces/index.ts";
+import {
+  type Iptables,
+  type IptablesSettings,
+  iptablesBackend,
+  openIptables,
+  type ServiceBackend,
+} from "#services/index.ts";
+import { service, slice } from "#services/testing/objects.ts";
+import { serviceCompliance } from "../compliance/services.ts";
+import { flip } from "../support/serviceFlips.ts";
+import { ask, ServicesLab, traffic } from "./servicesLab.ts";
+
+/** Whether this machine has iptables, or the machines' tools that have it. */
+function hasIptables(): boolean {
+  try {
+    openIptables();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const backend = (lab: ServicesLab, settings: Partial<IptablesSettings> = {}): ServiceBackend => {
+  const iptables = openIptables({ netns: lab.node });
+  return iptablesBackend({ ...traffic, nodePortsEverywhere: true, syncPeriodMs: 50, ...settings, iptables });
+};
+
+const otherPort = "only rules of table nat take packets to a ClusterIP: others go their way, as with kube-proxy";
+const noFirewall = "without endpoints kube-proxy's chains refuse everybody, before source ranges are asked";
+const notFromNode = "kube-proxy's chains refuse external addresses to what comes in or passes, not to the node itself";
+
+/** Chains, rules and nothing that counts or tells the time. */
+const content = (saved: string) => saved.split("\n").filter((line) => /^(-A|:KUBE|:MINE)/.test(line));
+
+describe.skipIf(!hasIptables())("iptables", () => {
+  serviceCompliance({
+    mode: "iptables",
+    make: backend,
+    exceptions: {
+      "ClusterIP, a port that it does not have: pod1, TCP": otherPort,
+      "ClusterIP, a port that it does not have: pod1, UDP": otherPort,
+      "ClusterIP, a port that it does not have: node, TCP": otherPort,
+      "ClusterIP, a port that it does not have: outside, TCP": otherPort,
+      "ClusterIP, a port that it does not have: outside, UDP": otherPort,
+      "LoadBalancer limited to outside, no endpoints: pod1, TCP": noFirewall,
+      "LoadBalancer limited to outside, no endpoints: pod1, UDP": noFirewall,
+      "ExternalIP, no endpoints: node, TCP": notFromNode,
+      "LoadBalancer, no endpoints: node, TCP": notFromNode,
+    },
+  });
+
+  describe("V04 Services on chains of iptables", () => {
+    let lab: ServicesLab;
+    let iptables: Iptables;
+    const ports = [{ name: "8080-8080", port: 8080, protocol: "TCP" as const, nodePort: 30080 }];
+    const made = service("nginx", { clusterIP: "10.105.131.148", type: "NodePort", ports });
+    const nginx = { ...made, metadata: { ...made.metadata, namespace: "default" } } as Service;
+    const found = slice("nginx", ["10.244.1.3"], [{ name: "8080-8080", port: 8080, protocol: "TCP" }]);
+    const endpoints = { ...found, metadata: { ...found.metadata, namespace: "default" } };
+    const onNode = (...command: [string, ...string[]]) =>
+      inNetns(lab.node, () => execFileSync(command[0], command.slice(1), { encoding: "utf8", timeout: 60_000 }));
+
+    beforeEach(async () => {
+      lab = await ServicesLab.start();
+      iptables = openIptables({ netns: lab.node });
+      await lab.serveTcp(lab.pod2, "10.244.1.3", 8080, "pod2");
+      lab.put(nginx, endpoints);
+    });
+    afterEach(() => lab.close());
+
+    it("V05 iptables -L -t nat | grep nginx shows what note 4 shows", async () => {
+      await lab.startProxy(backend(lab));
+      // Without -n it asks for names, and nobody here would answer: let it hear so at once.
+      onNode("iptables", "-A", "OUTPUT", "-p", "udp", "--dport", "53", "-j", "REJECT");
+      const lines = onNode("iptables", "-L", "-t", "nat")
+        .split("\n")
+        .filter((line) => line.includes("nginx"))
+        .map((line) => line.replaceAll(/ +/g, " ").trim());
+      expect(lines).toEqual(
+        expect.arrayContaining([
+          expect.stringMatching(
+            /^KUBE-SVC-3ZVO6MMCRQUXYOC5 (tcp|6) -- anywhere 10\.105\.131\.148 \/\* default\/nginx:8080-8080 cluster IP \*\/ tcp dpt:(http-alt|8080)$/,
+          ),
+          expect.stringMatching(
+            /^KUBE-MARK-MASQ (tcp|6) -- !10\.244\.0\.0\/16 10\.105\.131\.148 \/\* default\/nginx:8080-8080 cluster IP \*\/ tcp dpt:(http-alt|8080)$/,
+          ),
+          expect.stringMatching(
+            /^KUBE-SEP-[A-Z2-7]{16} (all|0) -- anywhere anywhere \/\* default\/nginx:8080-8080 -> 10\.244\.1\.3:8080 \*\/$/,
+          ),
+          expect.stringMatching(
+            /^KUBE-MARK-MASQ (all|0) -- 10\.244\.1\.3 anywhere \/\* default\/nginx:8080-8080 \*\/$/,
+          ),
+          expect.stringMatching(/^DNAT (tcp|6) -- anywhere anywhere \/\* default\/nginx:8080-8080 \*\/ tcp /),
+        ]),
+      );
+    });
+
+    it("V06 NodePorts at 127.0.0.1, as localhostNodePorts says", async () => {
+      const proxy = await lab.startProxy(backend(lab));
+      expect(await ask(lab.node, "127.0.0.1", 30080)).toMatch(/^pod2/);
+      await proxy.stop();
+      await lab.startProxy(backend(lab, { localhostNodePorts: false }));
+      expect(await ask(lab.node, "127.0.0.1", 30080)).toBe("ECONNREFUSED");
+      expect(await ask(lab.node, "192.168.1.11", 30080)).toMatch(/^pod2/);
+    });
+
+    it("SCTP ports, source ranges and affinity load in both families", async () => {
+      const sctp = [{ name: "sctp", port: 132, protocol: "SCTP" as const }];
+      lab.put(
+        service("sctp", { clusterIP: "fd00:10:96::9", ports: sctp, sessionAffinity: "ClientIP" }),
+        slice("sctp", ["fd00:10:244:1::2", "fd00:10:244:1::3"], sctp),
+      );
+      await lab.startProxy(backend(lab));
+      expect(await iptables.save(6)).toContain("-j DNAT --to-destination [fd00:10:244:1::3]:132");
+    });
+
+    it("somebody flushes a table: it is noticed and put right", async () => {
+      await lab.startProxy(backend(lab));
+      const before = content(await iptables.save(4)).sort();
+      for (const args of ["-F", "-X"]) onNode("iptables", "-t", "nat", args);
+      await expect.poll(async () => content(await iptables.save(4)).sort()).toEqual(before);
+      expect(await ask(lab.pod1, "10.105.131.148", 8080)).toBe("pod2 10.244.1.2");
+    });
+
+    it("a new process removes chains of Services that went meanwhile; others' rules stay, by cleanup too", async () => {
+      for (const rule of [
+        ["-t", "nat", "-N", "MINE"],
+        ["-t", "nat", "-A", "POSTROUTING", "-j", "MINE"],
+        ["-A", "INPUT", "-s", "192.0.2.1", "-j", "DROP"],
+      ])
+        onNode("iptables", ...rule);
+      const others = content(await iptables.save(4));
+      const proxy = await lab.startProxy(backend(lab));
+      await proxy.stop();
+      await lab.delete(nginx);
+      await (await lab.startProxy(backend(lab))).stop();
+      const after = await iptables.save(4);
+      expect(after).not.toMatch(/nginx|KUBE-(SVC|SEP|EXT)-/);
+      expect(content(after)).toEqual(expect.arrayContaining(others));
+      await backend(lab).cleanup();
+      expect(content(await iptables.save(4))).toEqual(others);
+      expect(content(await iptables.save(6))).toEqual([]);
+    });
+
+    it("no flow is lost while endpoints change", async () => {
+      const { lost, changes } = await flip({ endpoints: 2, flows: 1000, backend });
+      expect(lost).toEqual([]);
+      expect(changes).toBeGreaterThan(5);
+    }, 60_000);
+  });
+});
