@@ -20,8 +20,13 @@ const base: ClusterObjects = {
     node("node01", "192.168.1.11"),
     node("node02", "192.168.1.12"),
   ],
-  pods: [pod("client", "node01", "10.244.1.9"), pod("web-1", "node01", "10.244.1.2"), pod("host", "node01", "192.168.1.11", true)],
-  proxyConfig: "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nclusterCIDR: 10.244.0.0/16\n",
+  pods: [
+    pod("client", "node01", "10.244.1.9"),
+    pod("web-1", "node01", "10.244.1.2"),
+    pod("host", "node01", "192.168.1.11", true),
+  ],
+  proxyConfig:
+    "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nclusterCIDR: 10.244.0.0/16\n",
 };
 const web = service("web", { clusterIP: "10.96.0.1", clusterIPs: ["10.96.0.1"] });
 const endpoints = slice("web", [
@@ -101,7 +106,11 @@ ClusterIP 10.96.0.1:80/TCP
       "ClusterIP pod shop/client (10.244.1.9): reject  no spec.selector",
     ]);
     const balanced = {
-      ...service("web", { type: "LoadBalancer", clusterIP: "10.96.0.1", loadBalancerSourceRanges: ["198.51.100.0/24"] }),
+      ...service("web", {
+        type: "LoadBalancer",
+        clusterIP: "10.96.0.1",
+        loadBalancerSourceRanges: ["198.51.100.0/24"],
+      }),
       status: { loadBalancer: { ingress: [{ ip: "203.0.113.7" }] } },
     };
     const rival = service("a-web", { clusterIP: "10.96.0.2", externalIPs: ["203.0.113.7"] });
