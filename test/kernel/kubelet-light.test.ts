@@ -63,7 +63,9 @@ describe("light pods: containers of the echo template without a process", () => 
     await run("closed", [echo]);
     const body = `container c of pod closed cannot be entered or attached to: ${NO_PROCESS}`;
     expect(await machine.get("/run/default/closed/c?cmd=true", "POST")).toEqual({ status: 400, body: `${body}\n` });
-    await expect(machine.exec("closed", "true")).rejects.toThrow("400");
+    expect((await machine.exec("closed", "true")).message).toBe(
+      `Internal error occurred: unable to upgrade connection: ${body}`,
+    );
     await machine.delete("closed");
   });
 

@@ -28,7 +28,17 @@ echo ready; exec tini -- sleep 999999`;
 export interface ExecResult {
   readonly stdout: string;
   readonly stderr: string;
+  /** NaN when nothing was run. */
   readonly code: number;
+  /** Why it failed, or was not even run. */
+  readonly message?: string;
+}
+
+/** What the error channel says at the end (apimachinery, meta/v1 Status). */
+interface Status {
+  readonly status?: string;
+  readonly message?: string;
+  readonly details?: { readonly causes: { readonly message: string }[] };
 }
 
 /** A machine in namespaces of its own with a node agent as its own process, and an API in memory. */
@@ -234,9 +244,14 @@ export class KubeletMachine {
     return new Promise((resolve, reject) => {
       socket.on("error", reject);
       socket.on("close", () => {
-        const status = JSON.parse(text[3] || "{}") as { status?: string; details?: { causes: { message: string }[] } };
+        const status = JSON.parse(text[3] || "{}") as Status;
         const code = status.status === "Success" ? 0 : Number(status.details?.causes[0]?.message ?? -1);
-        resolve({ stdout: text[1] ?? "", stderr: text[2] ?? "", code });
+        resolve({
+          stdout: text[1] ?? "",
+          stderr: text[2] ?? "",
+          code,
+          ...(status.message && { message: status.message }),
+        });
       });
     });
   }
