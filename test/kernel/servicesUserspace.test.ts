@@ -59,6 +59,24 @@ describe.each(labAddresses)("V04 Services by a proxy process (part: what is its 
     expect(await ask(lab.outside, vip, 80)).toBe("ECONNRESET");
   });
 
+  it("V04 no connection is refused while endpoints change", { timeout: 60_000 }, async () => {
+    const rings = [[a.pod1], [a.pod1, a.pod2], [a.pod2]];
+    lab.put(service("web", { clusterIP: vip, externalIPs: [a.external(1)] }), slice("web", [a.pod1]));
+    const proxy = await lab.startProxy(lab.userspace());
+    const answers: string[] = [];
+    const clients = [vip, a.external(1)].map(async (address) => {
+      while (answers.length < 120) answers.push((await ask(lab.outside, address, 80, 10_000)).split(" ")[0] ?? "");
+    });
+    let changes = 0;
+    while (answers.length < 120) {
+      lab.put(slice("web", rings[++changes % rings.length] ?? []));
+      await proxy.settled();
+    }
+    await Promise.all(clients);
+    expect(changes).toBeGreaterThan(rings.length);
+    expect(new Set(answers)).toEqual(new Set(["pod1", "pod2"]));
+  });
+
   it("SCTP is refused, and the other ports of the Service work", async () => {
     const ports = [
       { name: "http", port: 80, protocol: "TCP" as const },

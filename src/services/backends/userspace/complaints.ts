@@ -6,15 +6,18 @@ const EVERY_MS = 1000;
 /** Writes errors of connections, of equal ones not more than one in a second; it says how many were left out. */
 export class Complaints {
   readonly #log: Logger | undefined;
+  readonly #now: () => number;
   readonly #last = new Map<string, { atMs: number; leftOut: number }>();
 
-  constructor(log: Logger | undefined) {
+  /** @param now ms of a clock that only goes forward. Default: the real one */
+  constructor(log: Logger | undefined, now = () => performance.now()) {
     this.#log = log;
+    this.#now = now;
   }
 
   /** @param message one of few: each is remembered */
   say(message: string, fields: LogFields): void {
-    const now = performance.now();
+    const now = this.#now();
     const last = this.#last.get(message);
     if (last && now - last.atMs < EVERY_MS) {
       last.leftOut++;

@@ -11,6 +11,9 @@ export const MAX_CONNECTIONS = 4096;
 /** Upstream's EndpointDialTimeouts, in ms. */
 const DIAL_TIMEOUTS_MS = [250, 500, 1000, 2000] as const;
 
+/** After so much silence it is asked whether the other side is still there (Go's default, so upstream's), in ms. */
+const KEEP_ALIVE_MS = 15_000;
+
 /**
  * Listens for TCP connections and relays each to an endpoint.
  * @throws SysError when the socket cannot be had
@@ -33,7 +36,8 @@ class TcpPort implements ProxyPort {
     const fd = listenTcp(deps.place, deps.address, 0);
     this.port = localPort(fd);
     // Nothing is read before there is somebody who takes it.
-    const options = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true, keepAlive: true };
+    const alive = { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
+    const options = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true, ...alive };
     this.#server = createServer(options, (client) => void this.#relay(client));
     this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.on("drop", () =>
@@ -101,7 +105,7 @@ class TcpPort implements ProxyPort {
  */
 function join(client: Socket, server: Socket): void {
   server.setNoDelay(true);
-  server.setKeepAlive(true);
+  server.setKeepAlive(true, KEEP_ALIVE_MS);
   for (const [from, to] of [
     [client, server],
     [server, client],
