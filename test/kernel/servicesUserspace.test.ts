@@ -23,11 +23,11 @@ const withoutAddress = [
 serviceCompliance({
   mode: "userspace",
   make: (lab, settings) => lab.userspace(lab.openNft(), settings),
-  sctp: false,
   exceptions: {
     ...Object.fromEntries(
       withoutAddress.flatMap((name) => ["TCP", "UDP"].map((protocol) => [`${name}, ${protocol}`, address])),
     ),
+    "SCTP: an association's first packet goes to an endpoint's port": "the process relays TCP and UDP",
     "an established connection goes on while the proxy restarts, and after it":
       "its two halves are sockets of the process",
   },

@@ -116,6 +116,23 @@ ClusterIP 10.96.0.1:80/TCP
     expect(ask(objects, "192.168.1.12:30080", { from: "client" }).from).toContain("comes as from outside");
   });
 
+  it("a NodePort at 127.0.0.1 in the iptables mode alone, as iptables.localhostNodePorts says", () => {
+    const nodePort = service("web", {
+      type: "NodePort",
+      clusterIP: "10.96.0.1",
+      ports: [{ port: 80, nodePort: 30_080 }],
+    });
+    const objects = { ...shop, services: [nodePort] };
+    const inMode = (text: string) =>
+      ask({ ...objects, proxyConfig: `${base.proxyConfig}${text}` }, "web:30080").addresses.map(
+        ({ address }) => address,
+      );
+    expect(inMode("mode: iptables\n")).toEqual(["192.168.1.10:30080/TCP", "127.0.0.1:30080/TCP"]);
+    expect(inMode("mode: nftables\n")).toEqual(["192.168.1.10:30080/TCP"]);
+    const off = "mode: iptables\niptables:\n  localhostNodePorts: false\n";
+    expect(inMode(off)).toEqual(["192.168.1.10:30080/TCP"]);
+  });
+
   it("no endpoints; not among the sources; an address that another Service has", () => {
     expect(verdicts({ ...shop, slices: [] }, "web", { from: "client" })).toEqual([
       "ClusterIP pod shop/client (10.244.1.9): reject  no spec.selector",

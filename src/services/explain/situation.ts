@@ -1,6 +1,6 @@
 import type { EndpointSlice, Node, Pod, Service } from "#api/index.ts";
 import { errorMessage, PodwireError } from "#base/errors.ts";
-import { formatIp, type Ip, ipEquals, tryParseIp } from "#base/ip.ts";
+import { formatIp, type Ip, ipEquals, parseIp, tryParseIp } from "#base/ip.ts";
 import type { Origin } from "#base/origin.ts";
 import type { ProxyMode } from "../backends/backend.ts";
 import { type ProxyConfig, readConfigFile, settleConfig } from "../config/index.ts";
@@ -47,6 +47,7 @@ export interface Situation {
   readonly client?: KnownClient;
 }
 
+const LOCALHOST = parseIp("127.0.0.1");
 const CONTROL_PLANE = "node-role.kubernetes.io/control-plane";
 
 /**
@@ -70,11 +71,12 @@ export function situationOf(objects: ClusterObjects, question: Question, viewpoi
   const primary = primaryAddresses(addresses, config.bindAddress);
   const zone = zoneOf(node);
   const cidrs = nodePortCidrs(config, mode);
+  const localhost = mode === "iptables" && config["iptables.localhostNodePorts"];
   return {
     view: {
       name: nodeName,
       addresses: primary,
-      nodePortAddresses: nodePortAddresses({ cidrs }, { primary, all: primary }),
+      nodePortAddresses: nodePortAddresses({ cidrs, localhost }, { primary, all: [...primary, LOCALHOST] }),
       ...(zone !== undefined && { zone }),
     },
     mode,
