@@ -115,7 +115,9 @@ class UserspaceBackend implements ServiceBackend {
     }
     await this.#rules.commit();
     this.#stopLeaving();
-    if (failures.length) throw new PodwireError("ProxyPorts", `Failed to start proxy for ${failures.join("; ")}`);
+    const [first] = failures;
+    const others = failures.length > 1 ? `; and ${failures.length - 1} more` : "";
+    if (first !== undefined) throw new PodwireError("ProxyPorts", `Failed to start proxy for ${first}${others}`);
   }
 
   onForeignChange(listener: (what: string) => void): () => void {
