@@ -63,6 +63,21 @@ ClusterIP 10.96.0.1:80/TCP
 `);
   });
 
+  it("in the userspace mode every endpoint sees the node, and SCTP is refused", () => {
+    const proxyConfig = `${base.proxyConfig}mode: userspace\n`;
+    expect(verdicts({ ...shop, proxyConfig }, "10.96.0.1:80/tcp", { from: "client" })).toEqual([
+      "ClusterIP pod shop/client (10.244.1.9): balance 10.244.1.2:8080 10.244.2.2:8080 yes mode",
+    ]);
+    const ports = [{ name: "http", port: 80, protocol: "SCTP" as const }];
+    const sctp = {
+      services: [service("web", { clusterIP: "10.96.0.1", clusterIPs: ["10.96.0.1"], ports })],
+      slices: [slice("web", ["10.244.1.2"], ports)],
+    };
+    expect(answerText(ask({ ...shop, ...sctp, proxyConfig }, "web", { from: "client" }))).toContain(
+      "refused: SCTP is not supported for user space proxy  ConfigMap kube-system/kube-proxy mode",
+    );
+  });
+
   it("without a client, for every kind of client", () => {
     expect(verdicts(shop, "10.96.0.1:80/tcp")).toEqual([
       "ClusterIP pods of controlplane: balance 10.244.1.2:8080 10.244.2.2:8080 itself clusterCIDR",

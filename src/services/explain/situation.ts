@@ -42,8 +42,8 @@ export interface Situation {
   readonly view: NodeView;
   readonly mode: ProxyMode;
   readonly tells: { readonly pods: boolean; readonly masqueradeAll: boolean };
-  /** What says how pods' traffic is told, and what says that all of it is masqueraded. */
-  readonly toldBy: { readonly pods: Origin; readonly masqueradeAll: Origin };
+  /** What says how pods' traffic is told, that all of it is masqueraded, and the mode. */
+  readonly toldBy: { readonly pods: Origin; readonly masqueradeAll: Origin; readonly mode: Origin };
   readonly client?: KnownClient;
 }
 
@@ -105,16 +105,16 @@ function toldBy({ proxyConfig }: ClusterObjects, config: ProxyConfig, mode: Prox
       ? { kind: "ServiceProxy", name: node, field }
       : { kind: "ConfigMap", namespace: "kube-system", name: "kube-proxy", field };
   const section = mode === "nftables" || mode === "ebpf" ? "nftables" : "iptables";
-  const masqueradeAll = origin(`${section}.masqueradeAll`);
+  const rest = { masqueradeAll: origin(`${section}.masqueradeAll`), mode: origin("mode") };
   switch (config.detectLocalMode) {
     case "NodeCIDR":
-      return { pods: { kind: "Node", name: node, field: "spec.podCIDRs" }, masqueradeAll };
+      return { pods: { kind: "Node", name: node, field: "spec.podCIDRs" }, ...rest };
     case "BridgeInterface":
-      return { pods: origin("detectLocal.bridgeInterface"), masqueradeAll };
+      return { pods: origin("detectLocal.bridgeInterface"), ...rest };
     case "InterfaceNamePrefix":
-      return { pods: origin("detectLocal.interfaceNamePrefix"), masqueradeAll };
+      return { pods: origin("detectLocal.interfaceNamePrefix"), ...rest };
     default:
-      return { pods: origin("clusterCIDR"), masqueradeAll };
+      return { pods: origin("clusterCIDR"), ...rest };
   }
 }
 
