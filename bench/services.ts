@@ -113,6 +113,7 @@ function resultsOf(outcomes: Outcomes): BenchResult[] {
     results.map(({ name, value, unit, better }) => ({ name, value, unit, better }));
   return [
     ...sizes.flatMap((size) => of(size, `first-sync-${size.name}-s`, "s", (f) => f.firstSync)),
+    ...sizes.flatMap((size) => of(size, `first-sync-${size.name}-cpu-s`, "s", (f) => f.cpu)),
     ...sizes.flatMap((size) => of(size, `one-endpoint-${size.name}-ms`, "ms", (f) => median(f.changes))),
     // Programs of the peers keep nothing: only what the kernel holds can be compared.
     ...sizes.flatMap((size) => alone(of(size, `resident-${size.name}-mb`, "MB", (f) => f.resident))),
@@ -125,14 +126,20 @@ function resultsOf(outcomes: Outcomes): BenchResult[] {
 
 /** Every mode beside every other, those that failed too. */
 function rowsOf(outcomes: Outcomes): string[][] {
-  const head = ["Services × endpoints, mode", "first sync", "CPU", "one endpoint", "memory (before)", "kernel"];
+  const head = ["Services × endpoints, mode", "first sync", "CPU", "one endpoint", "CPU", "memory (before)", "kernel"];
   const packets = ["new flow (direct)", "connect (direct)", "established (direct)"];
   const rows = [...outcomes].map(([id, figures]) => {
     if (typeof figures === "string") return [id, figures];
-    const { firstSync, cpu, changes, resident, residentBefore, kernel, packets: to, direct } = figures;
+    const { firstSync, cpu, changes, changeCpu, resident, residentBefore, kernel, packets: to, direct } = figures;
     const pair = (key: keyof typeof to) => `${to[key].toFixed(1)} (${direct[key].toFixed(1)}) µs`;
     return [
-      ...[id, `${firstSync.toFixed(2)} s`, `${cpu.toFixed(2)} s`, `${median(changes).toFixed(2)} ms`],
+      ...[
+        id,
+        `${firstSync.toFixed(2)} s`,
+        `${cpu.toFixed(2)} s`,
+        `${median(changes).toFixed(2)} ms`,
+        `${changeCpu.toFixed(1)} ms`,
+      ],
       ...[`${resident.toFixed(0)} (${residentBefore.toFixed(0)}) MB`, `${kernel.toFixed(0)} MB`],
       ...[pair("flow"), pair("connect"), pair("established")],
     ];
@@ -145,7 +152,7 @@ export default {
   async run(options) {
     const outcomes = await measureAll(options);
     const title =
-      "CPU and memory are the process's own: of kube-proxy's modes, what makes the text, not nft or iptables-restore";
+      "CPU is the proxy's own, or that of nft and iptables-restore; packets in CPU time, to the Service (to the endpoint itself)";
     return { results: resultsOf(outcomes), tables: [{ title, rows: rowsOf(outcomes) }] };
   },
 } satisfies Benchmark;

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { Client } from "#api/index.ts";
 import { parseCidr, parseIp } from "#base/ip.ts";
 import { createLogger } from "#base/log.ts";
@@ -129,9 +129,10 @@ function nftPorts(load: Load, index: number, turn: number): NftPort[] {
 /** kube-proxy's rules through `iptables-restore`: the text is that of the iptables mode, whose form is kube-proxy's. */
 async function startIptables({ limitMs, ...load }: ModeTask): Promise<ServiceRules> {
   let took = 0;
+  const program = restoreProgram();
   const restore = async (family: 4 | 6, text: string): Promise<void> => {
     // Its forms for IPv6 hold no Service of the load.
-    if (family === 4) took = await runProgram("iptables-restore", ["-w", "5", "--noflush"], text, limitMs);
+    if (family === 4) took = await runProgram(program, ["-w", "5", "--noflush"], text, limitMs);
   };
   const iptables: Iptables = {
     ...{ version: "", save: async () => "", hasChain: async () => true, setSysctl: () => {} },
@@ -156,6 +157,12 @@ async function startIptables({ limitMs, ...load }: ModeTask): Promise<ServiceRul
     },
     stop: () => backend.close(),
   };
+}
+
+/** The flavour that loads large texts faster, where kernel and machine have it. */
+function restoreProgram(): string {
+  const { status } = spawnSync("iptables-legacy", ["-t", "nat", "-S"], { stdio: "ignore" });
+  return status === 0 ? "iptables-legacy-restore" : "iptables-restore";
 }
 
 /** @returns how long the program ran, in ms */

@@ -1,6 +1,6 @@
 // One measurement, in the network namespace that it was started in: node serviceWorker.ts '{"mode":…}'
 import { readFileSync } from "node:fs";
-import { proportionalSize } from "./processes.ts";
+import { childrenCpuMs, cpuMs, proportionalSize } from "./processes.ts";
 import { clusterIpOf, type Load, SERVICE_PORT, targetOf } from "./serviceLoad.ts";
 import { type ServiceMode, type ServiceRules, startMode } from "./serviceModes.ts";
 import type { PacketCost } from "./servicePackets.ts";
@@ -18,9 +18,11 @@ export interface ServiceTask extends Load {
 /** What was measured: times of the first sync in s, of each change in ms; memory in MB. */
 export interface ServiceFigures {
   readonly firstSync: number;
-  /** CPU time of this process in the first sync, in s. */
+  /** CPU time of the first sync, in s: the process's own, or of the peer's program. */
   readonly cpu: number;
   readonly changes: readonly number[];
+  /** CPU time of a change, in ms. */
+  readonly changeCpu: number;
   /** Proportional set size of this process after the first sync, and how much of it was there before. */
   readonly resident: number;
   readonly residentBefore: number;
@@ -38,18 +40,21 @@ async function measure(task: ServiceTask): Promise<ServiceFigures> {
   prepareNetwork();
   const residentBefore = proportionalSize(process.pid) / 1000;
   const kernelBefore = kernelMb();
-  const cpuBefore = process.cpuUsage();
+  const usedCpu = task.mode === "podwire" ? cpuMs : childrenCpuMs;
+  const cpuBefore = usedCpu(process.pid);
   const rules = await startMode(task);
-  const { user, system } = process.cpuUsage(cpuBefore);
+  const cpu = (usedCpu(process.pid) - cpuBefore) / 1000;
   try {
     await new Promise((done) => setTimeout(done, SETTLING));
     const resident = proportionalSize(process.pid) / 1000;
     const kernel = kernelMb() - kernelBefore;
     const direct = packetCost("10.1.0.0", 8080);
     const packets = packetCost(clusterIpOf(targetOf(task)), SERVICE_PORT);
+    const changesBefore = usedCpu(process.pid);
     const changes = await changeEndpoints(rules, task);
-    const cpu = (user + system) / 1e6;
-    return { firstSync: rules.firstSync / 1000, cpu, changes, resident, residentBefore, kernel, packets, direct };
+    const changeCpu = (usedCpu(process.pid) - changesBefore) / task.changes;
+    const firstSync = rules.firstSync / 1000;
+    return { firstSync, cpu, changes, changeCpu, resident, residentBefore, kernel, packets, direct };
   } finally {
     await rules.stop();
   }
