@@ -52,7 +52,17 @@ export function processName(pid: number): string {
 
 /** CPU time that a process has used so far, in ms: user and system, all threads (/proc/PID/stat, in 1/100 s). */
 export function cpuMs(pid: number): number {
+  return statTimes(pid, 11);
+}
+
+/** CPU time of a process's children that have ended, in ms. */
+export function childrenCpuMs(pid: number): number {
+  return statTimes(pid, 13);
+}
+
+/** Two neighbouring fields of /proc/PID/stat that are times, counted from the one behind the name. */
+function statTimes(pid: number, field: number): number {
   const stat = readOf(pid, "stat") ?? "";
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10;
+  return (Number(fields[field]) + Number(fields[field + 1])) * 10;
 }

@@ -198,7 +198,13 @@ class KernelNftables implements Nftables {
     let recorded = -1;
     for (const message of messages.slice(from, to)) {
       const operation = transaction.operations[message.operation];
-      if (!operation || message.operation === recorded) continue;
+      if (!operation) continue;
+      if ("elements" in operation && message.elements) {
+        // A large operation goes in many messages and sends: each has its share of the elements.
+        this.origins.record({ ...operation, elements: operation.elements.slice(...message.elements) });
+        continue;
+      }
+      if (message.operation === recorded) continue;
       recorded = message.operation;
       const makesRule =
         operation.kind === "add rule" || operation.kind === "insert rule" || operation.kind === "replace rule";

@@ -210,10 +210,12 @@ export class FamilyTable {
     const before = this.#current.get(key);
     if (plan) this.#current.set(key, plan);
     else this.#current.delete(key);
-    const kept = new Set(plan?.elements.map(([set, element]) => `${set} ${keyText(element.key)}`));
-    for (const [set, element] of before?.elements ?? []) {
-      const text = keyText(element.key);
-      if (!kept.has(`${set} ${text}`)) this.#want(set, text, undefined);
+    if (before) {
+      const kept = new Set(plan?.elements.map(([set, element]) => `${set} ${keyText(element.key)}`));
+      for (const [set, element] of before.elements) {
+        const text = keyText(element.key);
+        if (!kept.has(`${set} ${text}`)) this.#want(set, text, undefined);
+      }
     }
     for (const [set, element] of plan?.elements ?? []) this.#want(set, keyText(element.key), element);
     if (plan) this.#needChains(plan, 1);

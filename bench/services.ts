@@ -1,0 +1,158 @@
+import { spawn } from "node:child_process";
+import path from "node:path";
+import { type Benchmark, type BenchOptions, type BenchResult, compared, median } from "./lib/benchmark.ts";
+import type { Load } from "./lib/serviceLoad.ts";
+import type { ServiceMode } from "./lib/serviceModes.ts";
+import type { ServiceFigures, ServiceTask } from "./lib/serviceWorker.ts";
+
+/** A load under the name that results have. */
+interface Size extends Load {
+  readonly name: string;
+}
+
+const tiny: Size = { name: "10", services: 10, endpoints: 10 };
+const small: Size = { name: "1k", services: 1000, endpoints: 10 };
+const large: Size = { name: "10k", services: 10_000, endpoints: 10 };
+const wide: Size = { name: "5kx50", services: 5000, endpoints: 50 };
+
+const peers = ["kube-proxy-nftables", "kube-proxy-iptables"] as const satisfies ServiceMode[];
+
+/** A program of a peer that takes longer is ended, in ms. */
+const LIMIT = 180_000;
+const QUICK_LIMIT = 60_000;
+
+/** What each mode came to at each size; a text says why it did not. */
+type Outcomes = ReadonlyMap<string, ServiceFigures | string>;
+
+const worker = path.join(import.meta.dirname, "lib/serviceWorker.ts");
+const idOf = (size: Size, mode: ServiceMode) => `${size.name} ${mode}`;
+
+/** Where programs are that only the machines' tools have, such as those of iptables. */
+function environment(): NodeJS.ProcessEnv {
+  const tools = process.env["PODWIRE_TOOLS"];
+  if (tools === undefined) return process.env;
+  const triplet = process.arch === "arm64" ? "aarch64-linux-gnu" : "x86_64-linux-gnu";
+  const below = (folder: string) => path.join(tools, "root/usr", folder);
+  return {
+    ...process.env,
+    PATH: [process.env["PATH"], "/usr/sbin", "/sbin", below("sbin"), below("bin")].join(":"),
+    LD_LIBRARY_PATH: below(`lib/${triplet}`),
+    XTABLES_LIBDIR: [`/usr/lib/${triplet}/xtables`, below(`lib/${triplet}/xtables`)].join(":"),
+  };
+}
+
+/** Measures in a process and a network namespace of their own. @throws Error with what it said when it fails */
+function measure(task: ServiceTask, signal: AbortSignal): Promise<ServiceFigures> {
+  const namespaces = process.getuid?.() === 0 ? ["--net"] : ["--user", "--map-root-user", "--net"];
+  const args = [...namespaces, process.execPath, ...process.execArgv, worker, JSON.stringify(task)];
+  return new Promise((resolve, reject) => {
+    const child = spawn("unshare", args, { stdio: ["ignore", "pipe", "pipe"], env: environment(), signal });
+    let out = "";
+    let words = "";
+    child.stdout.on("data", (data: Buffer) => {
+      out += data.toString();
+    });
+    child.stderr.on("data", (data: Buffer) => {
+      if (words.length < 10_000) words += data.toString();
+    });
+    child.on("error", reject);
+    child.on("close", (code) => {
+      if (code === 0) return resolve(JSON.parse(out) as ServiceFigures);
+      reject(new Error(/^Error: (.*)$/m.exec(words)?.[1] ?? words.trim()));
+    });
+  });
+}
+
+async function measureAll({ quick, log, signal }: BenchOptions): Promise<Outcomes> {
+  const outcomes = new Map<string, ServiceFigures | string>();
+  const loads = quick ? [tiny, small, large] : [tiny, small, large, wide];
+  for (const size of loads) {
+    for (const mode of ["podwire", ...peers] as const) {
+      if (mode !== "podwire" && quick && size === large) continue;
+      log(`${size.services} Services of ${size.endpoints} endpoints, ${mode} …`);
+      const limitMs = quick ? QUICK_LIMIT : LIMIT;
+      const changes = mode === "podwire" ? 50 : 3;
+      const { services, endpoints } = size;
+      try {
+        outcomes.set(idOf(size, mode), await measure({ mode, services, endpoints, changes, limitMs }, signal));
+      } catch (error) {
+        // A peer that fails leaves the others their figures; our own failure is one.
+        if (mode === "podwire" || signal.aborted) throw error;
+        outcomes.set(idOf(size, mode), (error as Error).message);
+        log(`  ${(error as Error).message}`);
+      }
+    }
+  }
+  return outcomes;
+}
+
+/** A result, against the better of the peers that were measured. */
+function result(
+  outcomes: Outcomes,
+  size: Size,
+  name: string,
+  unit: string,
+  value: (figures: ServiceFigures) => number,
+): BenchResult[] {
+  const own = outcomes.get(idOf(size, "podwire"));
+  if (own === undefined || typeof own === "string") return [];
+  const mine: BenchResult = { name, value: value(own), unit, better: "lower" };
+  const others = peers.flatMap((mode) => {
+    const figures = outcomes.get(idOf(size, mode));
+    return figures === undefined || typeof figures === "string" ? [] : [{ mode, value: value(figures) }];
+  });
+  const best = others.toSorted((a, b) => a.value - b.value)[0];
+  return [best ? compared(mine, best.mode, best.value) : mine];
+}
+
+function resultsOf(outcomes: Outcomes): BenchResult[] {
+  const sizes = [small, large, wide];
+  const of = (size: Size, name: string, unit: string, value: (figures: ServiceFigures) => number) =>
+    result(outcomes, size, name, unit, value);
+  const alone = (results: BenchResult[]) =>
+    results.map(({ name, value, unit, better }) => ({ name, value, unit, better }));
+  return [
+    ...sizes.flatMap((size) => of(size, `first-sync-${size.name}-s`, "s", (f) => f.firstSync)),
+    ...sizes.flatMap((size) => of(size, `first-sync-${size.name}-cpu-s`, "s", (f) => f.cpu)),
+    ...sizes.flatMap((size) => of(size, `one-endpoint-${size.name}-ms`, "ms", (f) => median(f.changes))),
+    // Programs of the peers keep nothing: only what the kernel holds can be compared.
+    ...sizes.flatMap((size) => alone(of(size, `resident-${size.name}-mb`, "MB", (f) => f.resident))),
+    ...sizes.flatMap((size) => of(size, `kernel-${size.name}-mb`, "MB", (f) => f.kernel)),
+    ...[tiny, large].flatMap((size) => of(size, `new-flow-${size.name}-us`, "µs", (f) => f.packets.flow)),
+    ...[tiny, large].flatMap((size) => of(size, `connect-${size.name}-us`, "µs", (f) => f.packets.connect)),
+    ...[tiny, large].flatMap((size) => of(size, `established-${size.name}-us`, "µs", (f) => f.packets.established)),
+  ];
+}
+
+/** Every mode beside every other, those that failed too. */
+function rowsOf(outcomes: Outcomes): string[][] {
+  const head = ["Services × endpoints, mode", "first sync", "CPU", "one endpoint", "CPU", "memory (before)", "kernel"];
+  const packets = ["new flow (direct)", "connect (direct)", "established (direct)"];
+  const rows = [...outcomes].map(([id, figures]) => {
+    if (typeof figures === "string") return [id, figures];
+    const { firstSync, cpu, changes, changeCpu, resident, residentBefore, kernel, packets: to, direct } = figures;
+    const pair = (key: keyof typeof to) => `${to[key].toFixed(1)} (${direct[key].toFixed(1)}) µs`;
+    return [
+      ...[
+        id,
+        `${firstSync.toFixed(2)} s`,
+        `${cpu.toFixed(2)} s`,
+        `${median(changes).toFixed(2)} ms`,
+        `${changeCpu.toFixed(1)} ms`,
+      ],
+      ...[`${resident.toFixed(0)} (${residentBefore.toFixed(0)}) MB`, `${kernel.toFixed(0)} MB`],
+      ...[pair("flow"), pair("connect"), pair("established")],
+    ];
+  });
+  return [[...head, ...packets], ...rows];
+}
+
+export default {
+  title: "Services: first sync, one endpoint changed, memory, new connections; beside kube-proxy's rules",
+  async run(options) {
+    const outcomes = await measureAll(options);
+    const title =
+      "CPU is the proxy's own, or that of nft and iptables-restore; packets in CPU time, to the Service (to the endpoint itself)";
+    return { results: resultsOf(outcomes), tables: [{ title, rows: rowsOf(outcomes) }] };
+  },
+} satisfies Benchmark;
