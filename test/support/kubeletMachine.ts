@@ -30,7 +30,7 @@ export interface ExecResult {
   readonly stderr: string;
   /** NaN when nothing was run. */
   readonly code: number;
-  /** Why it failed, or was not even run. */
+  /** Why nothing was run. */
   readonly message?: string;
 }
 
@@ -250,7 +250,7 @@ export class KubeletMachine {
           stdout: text[1] ?? "",
           stderr: text[2] ?? "",
           code,
-          ...(status.message && { message: status.message }),
+          ...(Number.isNaN(code) && status.message && { message: status.message }),
         });
       });
     });
