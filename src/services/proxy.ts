@@ -267,12 +267,21 @@ class NodeProxy implements ServiceProxy {
     const { conntrack, log } = this.#options;
     const started = performance.now();
     try {
-      const removed = conntrack ? cleanStaleFlows(conntrack, [...this.#changes.values()]) : 0;
+      const changes = [...this.#changes.values()].map((change) => this.#asOnTheWire(change));
+      const removed = conntrack ? cleanStaleFlows(conntrack, changes) : 0;
       this.#changes.clear();
       for (const observer of this.#observers) observer.cleaned?.(removed, performance.now() - started);
     } catch (error) {
       log.warn("Cleaning up connections failed", { error: errorMessage(error) });
     }
+  }
+
+  /** A change as flows show it, in modes whose rules lead elsewhere than to endpoints. */
+  #asOnTheWire(change: FrontendChange): FrontendChange {
+    const { after } = change;
+    const serving = after && this.#backend.flowTargets?.(after);
+    // Without what was before, every flow to the address is looked at.
+    return serving ? { after: { ...after, serving } } : change;
   }
 
   /** Computes a Service's frontends anew and tells the backend. */

@@ -94,10 +94,11 @@ describe("U02 images without Docker", skip, () => {
     /** Waits until a pod's container waits for a reason. @returns the message */
     const waiting = async (pod: string, reason: string): Promise<string> => {
       const path = "{.status.containerStatuses[0].state.waiting";
-      await expect
-        .poll(() => cluster.ok("get", "pod", pod, "-o", `jsonpath=${path}.reason}`), { timeout: 60_000 })
-        .toBe(reason);
-      return cluster.ok("get", "pod", pod, "-o", `jsonpath=${path}.message}`);
+      // Both at once: the next moment may have another reason.
+      const read = () => cluster.ok("get", "pod", pod, "-o", `jsonpath=${path}.reason} ${path}.message}`);
+      let words = "";
+      await expect.poll(async () => (words = await read()), { timeout: 60_000 }).toMatch(new RegExp(`^${reason} `));
+      return words.slice(reason.length + 1);
     };
 
     test("kubectl run, exec, logs, cp, port-forward and debug on it", async () => {

@@ -7,11 +7,21 @@ const words = (...args: readonly string[]) => suite.kubectl.okWords([args[0] ?? 
 
 describe("U02 kubectl debug (part: on a cluster)", () => {
   it("a container beside a pod's own, with the processes of its target", async () => {
-    await k(`run web-1 -n ${NS} --image=nginx`);
+    await k(`run web-1 -n ${NS} --image=nginx:1.26`);
     await k(`wait --for=condition=Ready pod/web-1 -n ${NS} --timeout=60s`);
     const script =
       "cat /proc/1/comm; ls /proc/1/root/etc/nginx/nginx.conf; grep -c nginx /proc/*/comm | grep -c :1; ip -4 -o addr show eth0";
-    await words("debug", "web-1", "--image=busybox", "--target=web-1", "--container=look", "--", "sh", "-c", script);
+    await words(
+      "debug",
+      "web-1",
+      "--image=busybox:1.36",
+      "--target=web-1",
+      "--container=look",
+      "--",
+      "sh",
+      "-c",
+      script,
+    );
     const address = await k(`get pod web-1 -n ${NS} -o jsonpath={.status.podIP}`);
     await eventually(async () =>
       expect(await k(`logs web-1 -n ${NS} -c look`)).toMatch(
@@ -25,7 +35,7 @@ describe("U02 kubectl debug (part: on a cluster)", () => {
   });
 
   it("a copy of a pod whose containers see one another's processes", async () => {
-    const options = ["--image=busybox", "--copy-to=box-copy", "--share-processes", "--container=look"];
+    const options = ["--image=busybox:1.36", "--copy-to=box-copy", "--share-processes", "--container=look"];
     await words("debug", "box", ...options, "--", "sleep", "5554");
     await k(`wait --for=condition=Ready pod/box-copy -n ${NS} --timeout=60s`);
     const seen = (await words("exec", "box-copy", "-c", "box", "--", "ps", "-e", "-o", "args=")).split("\n");
@@ -36,7 +46,7 @@ describe("U02 kubectl debug (part: on a cluster)", () => {
   it("a pod in the namespaces of a node, with its files", async () => {
     const script =
       "chroot /host cat /etc/kubernetes/kubelet.conf | grep -c server: ; hostname; ps -e -o args= | grep -c kubelet";
-    const made = await words("debug", "node/node02", "--image=busybox", "--", "sh", "-c", script);
+    const made = await words("debug", "node/node02", "--image=busybox:1.36", "--", "sh", "-c", script);
     const pod = /Creating debugging pod (\S+) with container debugger on node node02\./.exec(made)?.[1];
     await eventually(async () => expect(await k(`logs ${pod} -n ${NS}`)).toMatch(/^1\nnode02\n[1-9]\d*\n$/));
     expect(await k(`get pod ${pod} -n ${NS} -o jsonpath={.status.hostIP}={.status.podIP}`)).toBe(
@@ -50,7 +60,7 @@ describe("U02 a pod at any time of its life (part: what kubectl says)", () => {
     await words(
       "run",
       "unbound",
-      "--image=busybox",
+      "--image=busybox:1.36",
       '--overrides={"spec":{"nodeSelector":{"no":"where"}}}',
       "--",
       "sleep",
@@ -65,9 +75,9 @@ describe("U02 a pod at any time of its life (part: what kubectl says)", () => {
   });
 
   it("whose init containers run", async () => {
-    const init = { name: "first", image: "busybox", command: ["sh", "-c", "echo going; sleep 600"] };
+    const init = { name: "first", image: "busybox:1.36", command: ["sh", "-c", "echo going; sleep 600"] };
     const overrides = JSON.stringify({ spec: { initContainers: [init] } });
-    await words("run", "initial", "--image=busybox", `--overrides=${overrides}`, "--", "sleep", "9");
+    await words("run", "initial", "--image=busybox:1.36", `--overrides=${overrides}`, "--", "sleep", "9");
     await eventually(async () => expect(await k(`logs initial -n ${NS} -c first`)).toBe("going\n"));
     expect(await k(`get pod initial -n ${NS}`)).toMatch(/^initial +0\/1 +Init:0\/1 +0 /m);
     expect(await suite.kubectl.fails(`logs initial -n ${NS}`)).toContain(
@@ -81,7 +91,7 @@ describe("U02 a pod at any time of its life (part: what kubectl says)", () => {
   });
 
   it("whose command is not there", async () => {
-    await k(`run nope -n ${NS} --image=busybox -- nope`);
+    await k(`run nope -n ${NS} --image=busybox:1.36 -- nope`);
     await eventually(async () =>
       expect(await k(`get pod nope -n ${NS}`)).toMatch(/^nope +0\/1 +(RunContainerError|CrashLoopBackOff) +1 /m),
     );

@@ -117,7 +117,7 @@ describe("U01 V04 L08 a node's modules as pods of kube-system (part: kubectl get
     await eventually(async () => expect(await curl("node02", "192.168.1.11:10249/proxyMode")).toBe(""));
   });
 
-  it("V05 another mode takes over, and the former's rules go (part: iptables in the ConfigMap)", async () => {
+  it("V04 V05 another mode takes over, and the former's rules go (part: iptables, userspace in the ConfigMap)", async () => {
     const set = async (mode: string) => {
       const map = await suite.kubectl.json<{ data: Record<string, string> }>("get configmap kube-proxy -n kube-system");
       const config = map.data["config.conf"]?.replace(/^mode: .*$/m, `mode: ${mode}`);
@@ -134,10 +134,17 @@ describe("U01 V04 L08 a node's modules as pods of kube-system (part: kubectl get
     });
     expect(await run("iptables -L -t nat | grep kubernetes:https")).toMatch(/KUBE-SVC-\S+ .*default\/kubernetes:https/);
     expect(await answers()).toContain('"gitVersion"');
+    await set("userspace");
+    await eventually(async () => {
+      expect(await run("cat /var/log/kube-proxy.log")).toContain('"Using userspace Proxier" proxyMode="userspace"');
+      expect(await run("iptables-save -t nat")).not.toContain("KUBE-S");
+    });
+    expect(await tables()).toContain("podwire-userspace");
+    expect(await answers()).toContain('"gitVersion"');
     await set('""');
     await eventually(async () => {
       expect(await tables()).toContain("podwire-services");
-      expect(await run("iptables-save -t nat")).not.toContain("KUBE-S");
+      expect(await tables()).not.toContain("podwire-userspace");
     });
     expect(await answers()).toContain('"gitVersion"');
   });

@@ -8,7 +8,7 @@ import { controllerUser } from "#apiserver/index.ts";
 import { startTestServer, type TestServer } from "#apiserver/testing/server.ts";
 import { nodeOptions } from "#base/entry.ts";
 import { connectTcp, inNetns, listenTcp, type Netns } from "#kernel/namespaces/index.ts";
-import { SERVICES_TABLE } from "#services/index.ts";
+import { SERVICES_TABLE, USERSPACE_TABLE } from "#services/index.ts";
 import { ask, ServicesLab } from "./servicesLab.ts";
 
 const main = join(import.meta.dirname, "../../src/programs/kube-proxy/main.ts");
@@ -266,12 +266,29 @@ describe("V04 K02 podwire kube-proxy beside a Kubernetes API (part: the program,
     expect(file.log).toContain(`kube-proxy: ${wrong}:3: unknown field "mood"; allowed are featureGates,`);
   });
 
+  const tables = async () => (await lab.nft.listTables()).map(({ name }) => name);
+
+  it("mode userspace relays by the process, and the former mode's rules go", { timeout: 60_000 }, async () => {
+    const flags = ["--proxy-mode=userspace", "--udp-timeout=1s", "--cluster-cidr=10.244.0.0/16", "--v=4"];
+    program = new Program(...flags, `--kubeconfig=${kubeconfig}`, "--hostname-override=node01");
+    await program.shows(/"Using userspace Proxier" proxyMode="userspace"/);
+    await eventually(async () => expect(await tables()).not.toContain(SERVICES_TABLE));
+    // The node's address on the way to pods.
+    expect(await ask(lab.pod2, CLUSTER_IP, 80)).toBe("pod1 10.244.1.1");
+    await program.shows('"Mapped service to endpoint" service="default/web:http" endpoint="10.244.1.2:8080"');
+    await eventually(async () =>
+      expect(await page(lab.node, "127.0.0.1", METRICS_PORT, "/proxyMode")).toEqual([200, "userspace"]),
+    );
+    program.child.kill("SIGTERM");
+    expect(await program.ends()).toBe(0);
+    expect(await ask(lab.pod2, CLUSTER_IP, 80)).toBe("ECONNREFUSED");
+  });
+
   it("--cleanup removes everything", { timeout: 30_000 }, async () => {
-    const tables = async () => (await lab.nft.listTables()).map(({ name }) => name);
-    expect(await tables()).toContain(SERVICES_TABLE);
+    expect(await tables()).toContain(USERSPACE_TABLE);
     const cleanup = new Program("--cleanup");
     expect(await cleanup.ends()).toBe(0);
-    expect(await tables()).not.toContain(SERVICES_TABLE);
+    expect(await tables()).not.toContain(USERSPACE_TABLE);
     expect(await ask(lab.pod2, CLUSTER_IP, 80, 300)).not.toMatch(/^pod/);
   });
 

@@ -21,10 +21,12 @@ import { type Operation, openRtnetlink } from "#kernel/netlink/index.ts";
 import { type Nftables, openNftables } from "#kernel/nft/index.ts";
 import {
   nftablesBackend,
+  type RelaySettings,
   type ServiceBackend,
   type ServiceProxy,
   startServiceProxy,
   type TrafficSettings,
+  userspaceBackend,
 } from "#services/index.ts";
 
 /** How the lab's node tells pods' traffic. */
@@ -182,6 +184,12 @@ export class ServicesLab {
     return nftablesBackend({ ...traffic, ...settings, nft });
   }
 
+  /** Services relayed by this process for this node, with patience for busy machines. */
+  userspace(nft: Nftables = this.nft, settings: Partial<TrafficSettings & RelaySettings> = {}): ServiceBackend {
+    const patience = { dialTimeoutsMs: [10_000], udpIdleTimeoutMs: 10_000 };
+    return userspaceBackend({ ...traffic, ...patience, ...settings, nft, netns: this.node });
+  }
+
   /** The node's proxy, running; a second call starts another one, as after a restart. */
   async startProxy(backend: ServiceBackend = this.nftables()): Promise<ServiceProxy> {
     const lines: string[] = [];
@@ -228,9 +236,12 @@ export class ServicesLab {
   async connect(netns: Netns, address: string, port: number): Promise<(text: string) => Promise<string>> {
     const socket = connectTcp(netns, address, port);
     this.#open.push({ close: () => socket.destroy() });
+    const ended = once(socket, "close").then(() => Promise.reject(new Error("the connection is closed")));
+    ended.catch(() => {}); // whoever asks is told
     return async (text) => {
       socket.write(text);
-      const [data] = (await once(socket, "data", { signal: AbortSignal.timeout(10_000) })) as [Buffer];
+      const answer = once(socket, "data", { signal: AbortSignal.timeout(10_000) });
+      const [data] = (await Promise.race([answer, ended])) as [Buffer];
       return data.toString();
     };
   }

@@ -143,7 +143,7 @@ const commands: readonly (readonly [command: string, get: string])[] = [
   ["create rolebinding NAME --role=r --user=u --serviceaccount=default:s --group=g", "rolebinding/NAME"],
   ["create clusterrolebinding NAME --clusterrole=r --group=g", "clusterrolebinding/NAME"],
   ["create poddisruptionbudget NAME --selector=a=b --min-available=50%", "pdb/NAME"],
-  ["create quota NAME --hard=cpu=1500m,pods=3 --scopes=BestEffort", "quota/NAME"],
+  ["create quota NAME --hard=cpu=1500m,pods=3 --scopes=NotTerminating", "quota/NAME"],
   ["create priorityclass NAME --value=-7 --preemption-policy=Never --description=d", "priorityclass/NAME"],
   ["create serviceaccount NAME", "serviceaccount/NAME"],
   ["create service nodeport NAME --tcp=80:8080", "service/NAME"],

@@ -12,7 +12,16 @@ export {
   sysctlPath,
   unpinNetns,
 } from "./netns.ts";
-export { connectedTcp, connectTcp, listenTcp, localPort, socketAddress, udpSocket, warmThreadPool } from "./sockets.ts";
+export {
+  connectedTcp,
+  connectTcp,
+  listenTcp,
+  localPort,
+  type SocketPlace,
+  socketAddress,
+  udpSocket,
+  warmThreadPool,
+} from "./sockets.ts";
 export {
   type Endpoint,
   impersonatingUdp,

@@ -28,14 +28,14 @@ export function socketAddress(address: string | Ip, port: number): Buffer {
   return bytes;
 }
 
+/** Where a socket is made. Undefined: the thread's own namespace, which needs no privilege. */
+export type SocketPlace = Pick<Netns, "fd"> | undefined;
+
 /** A socket in the namespace; the descriptor is the caller's to close. */
-function socketIn(netns: Pick<Netns, "fd">, address: string, type: number): { fd: number; close: () => void } {
+function socketIn(netns: SocketPlace, address: string, type: number): { fd: number; close: () => void } {
   const family = parseIp(address).family === 4 ? AF.INET : AF.INET6;
-  const fd = check(
-    inNetns(netns, () => libc.socket(family, type | flags, 0)),
-    "socket",
-    address,
-  );
+  const make = () => libc.socket(family, type | flags, 0);
+  const fd = check(netns ? inNetns(netns, make) : make(), "socket", address);
   return { fd, close: () => void libc.close(fd) };
 }
 
@@ -51,7 +51,7 @@ export function setOption(fd: number, level: number, name: number, value: number
  * @param port 0 for one that the kernel chooses
  * @throws SysError EADDRINUSE, EADDRNOTAVAIL
  */
-export function listenTcp(netns: Pick<Netns, "fd">, address: string, port: number, backlog = 511): number {
+export function listenTcp(netns: SocketPlace, address: string, port: number, backlog = 511): number {
   return bound(netns, address, port, SOCK.STREAM, (fd) => {
     setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     return () => check(libc.listen(fd, backlog), "listen", `${address} port ${port}`);
@@ -63,7 +63,7 @@ export function listenTcp(netns: Pick<Netns, "fd">, address: string, port: numbe
  * returns.
  * @throws SysError EADDRINUSE, EADDRNOTAVAIL
  */
-export function udpSocket(netns: Pick<Netns, "fd">, address: string, port: number): number {
+export function udpSocket(netns: SocketPlace, address: string, port: number): number {
   return bound(netns, address, port, SOCK.DGRAM, () => () => 0);
 }
 
@@ -72,7 +72,7 @@ export function udpSocket(netns: Pick<Netns, "fd">, address: string, port: numbe
  * @param prepare what comes before the bind; gives what comes after it
  */
 export function bound(
-  netns: Pick<Netns, "fd">,
+  netns: SocketPlace,
   address: string,
   port: number,
   type: number,
@@ -97,7 +97,7 @@ export function bound(
  * failures (ECONNREFUSED, EHOSTUNREACH, …) come as the socket's 'error' event.
  * @throws SysError for failures known at once, such as ENETUNREACH
  */
-export function connectTcp(netns: Pick<Netns, "fd">, address: string, port: number): Socket {
+export function connectTcp(netns: SocketPlace, address: string, port: number): Socket {
   const socket = socketIn(netns, address, SOCK.STREAM);
   try {
     const to = socketAddress(address, port);
@@ -122,16 +122,21 @@ export function localPort(fd: number): number {
 
 /**
  * As {@link connectTcp}, once the connection is there. Each direction of it ends on its own.
- * @throws Error with code ECONNREFUSED, EHOSTUNREACH, …
+ * @param limitMs how long it may take. Default: as long as the kernel tries
+ * @throws Error with code ECONNREFUSED, EHOSTUNREACH, …; ETIMEDOUT after the limit
  */
-export function connectedTcp(netns: Pick<Netns, "fd">, address: string, port: number): Promise<Socket> {
+export function connectedTcp(netns: SocketPlace, address: string, port: number, limitMs?: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connectTcp(netns, address, port);
     socket.allowHalfOpen = true;
+    const timedOut = () => socket.destroy(Object.assign(new Error("connect ETIMEDOUT"), { code: "ETIMEDOUT" }));
+    const timer = limitMs === undefined ? undefined : setTimeout(timedOut, limitMs);
+    socket.once("close", () => clearTimeout(timer));
     socket.once("error", reject);
     // Nothing is sent by this; it is done when the socket can be written to, as connect(2) tells it.
     socket.write("", (error) => {
       if (error) return;
+      clearTimeout(timer);
       socket.off("error", reject);
       resolve(socket);
     });

@@ -13,7 +13,7 @@ const flag = (help: string, value: string | undefined, ...fields: FieldPath[]): 
   ...(value === undefined ? {} : { value }),
 });
 
-/** Flags by section, in the order of the help. Names and meanings are kube-proxy's of Kubernetes 1.36. */
+/** Flags by section, in the order of the help. Names and meanings are kube-proxy's of Kubernetes 1.36; of 1.25 --udp-timeout. */
 export const sections: Readonly<Record<string, Readonly<Record<string, FieldFlag>>>> = {
   "The API": {
     kubeconfig: flag("kubeconfig of this program", "file", "clientConnection.kubeconfig"),
@@ -23,7 +23,11 @@ export const sections: Readonly<Record<string, Readonly<Record<string, FieldFlag
     "config-sync-period": flag("how often everything is read again", "duration", "configSyncPeriod"),
   },
   Mode: {
-    "proxy-mode": flag("how packets are moved. Default nftables (upstream: iptables).", "mode", "mode"),
+    "proxy-mode": flag(
+      "how packets are moved. Default nftables (upstream: iptables). userspace relays them by this process, as the first kube-proxy did: it is here to learn from.",
+      "mode",
+      "mode",
+    ),
     "iptables-sync-period": flag(
       "how often rules are read and put right, in every mode but ipvs. Default 30s.",
       "duration",
@@ -60,6 +64,11 @@ export const sections: Readonly<Record<string, Readonly<Record<string, FieldFlag
     "ipvs-tcp-timeout": flag("time-out of idle connections, for ipvs", "duration", "ipvs.tcpTimeout"),
     "ipvs-tcpfin-timeout": flag("the same after a FIN", "duration", "ipvs.tcpFinTimeout"),
     "ipvs-udp-timeout": flag("the same of UDP", "duration", "ipvs.udpTimeout"),
+    "udp-timeout": flag(
+      "how long a UDP client is remembered that sends and gets nothing, in the userspace mode. Default 250ms.",
+      "duration",
+      "udpIdleTimeout",
+    ),
     "feature-gates": flag("features to switch, name=true,…", "gates", "featureGates"),
   },
   "Traffic and addresses": {

@@ -1,6 +1,6 @@
 import type { Cidr } from "#base/ip.ts";
 import type { OriginIndex } from "#kernel/nft/index.ts";
-import type { Frontend, NodeView } from "../model/index.ts";
+import type { Frontend, NodeView, Target } from "../model/index.ts";
 
 /** Ways to move a Service's packets, by the names of kube-proxy's `--proxy-mode`, and ours. */
 export const proxyModes = ["nftables", "iptables", "ipvs", "userspace", "ebpf"] as const;
@@ -61,6 +61,11 @@ export interface ServiceBackend {
    * @throws when it failed, in whole or in part; after {@link readBack} the next commit does what is missing
    */
   commit(): Promise<void>;
+  /**
+   * Where flows of a frontend lead that are in order, now. Absent: to its serving endpoints, as in every mode whose rules
+   * lead there.
+   */
+  flowTargets?(frontend: Frontend): readonly Target[];
   /**
    * Calls back when somebody else may have changed what this backend made. Absent: the mode has no way to know.
    * @returns ends it

@@ -9,3 +9,9 @@ export {
   openIptables,
 } from "./iptables/index.ts";
 export { type NftablesBackendOptions, nftablesBackend, SERVICES_TABLE, serviceLayout } from "./nftables/index.ts";
+export {
+  type RelaySettings,
+  USERSPACE_TABLE,
+  type UserspaceBackendOptions,
+  userspaceBackend,
+} from "./userspace/index.ts";

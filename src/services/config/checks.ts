@@ -12,6 +12,9 @@ export const within =
 /** At least 0. */
 export const notNegative: Check<number> = (value) => (value < 0 ? "must be greater than or equal to 0" : undefined);
 
+/** More than 0. */
+export const positive: Check<number> = (value) => (value <= 0 ? "must be greater than 0" : undefined);
+
 /** One of these words, or none. */
 export const oneOf =
   (words: readonly string[], blank: string): Check<string> =>

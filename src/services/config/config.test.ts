@@ -95,7 +95,8 @@ featureGates: {Some: true}
       "iptables:\n  sync: 1s",
       'config.conf:4: unknown field "iptables.sync"; allowed are masqueradeBit, masqueradeAll,',
     ],
-    ["udpIdleTimeout: 1s", 'config.conf:3: unknown field "udpIdleTimeout": it was the userspace mode\'s'],
+    ["udpIdleTimeout: -1s", "config.conf:3: udpIdleTimeout: Invalid value: -1000: must be greater than 0"],
+    ["resourceContainer: /", 'config.conf:3: unknown field "resourceContainer": removed in 1.16'],
     ["iptables: 5", "config.conf:3: iptables: allowed is a map"],
     ["iptables:\n  masqueradeAll: 1", "config.conf:4: iptables.masqueradeAll: found 1; allowed is true or false"],
     ["nftables:\n  syncPeriod: 30", "config.conf:4: nftables.syncPeriod: found 30; allowed is a duration such as"],
@@ -134,6 +135,11 @@ featureGates: {Some: true}
     expect(text).toContain("tcpEstablishedTimeout: 24h0m0s\n");
     expect(text).toContain("configSyncPeriod: 15m0s\n");
     expect(settleConfig(readConfigFile(text, "written").given)).toEqual(config);
+  });
+
+  it("a field that upstream removed is written only where it says something", () => {
+    expect(configText(settleConfig({ udpIdleTimeout: 0 }))).not.toContain("udpIdleTimeout");
+    expect(configText(settleConfig({ udpIdleTimeout: 2000 }))).toContain("\nudpIdleTimeout: 2s\n");
   });
 
   it("says which of what was given changes nothing", () => {

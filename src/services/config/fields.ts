@@ -24,6 +24,8 @@ interface FieldRule<T extends FieldType = FieldType> {
   readonly check?: (value: ValueTypes[T]) => string | undefined;
   /** Why it changes nothing. Absent: it has its effect. */
   readonly note?: string;
+  /** Upstream knows it no more: it is written only where it says something. */
+  readonly isFormer?: true;
 }
 
 type More<T extends FieldType> = Omit<FieldRule<T>, "type" | "value">;
@@ -43,7 +45,8 @@ export const localModes = ["ClusterCIDR", "NodeCIDR", "BridgeInterface", "Interf
 
 /**
  * Every field of kubeproxy.config.k8s.io/v1alpha1 KubeProxyConfiguration of Kubernetes 1.36, by its path, with
- * upstream's defaults (pkg/proxy/apis/config/v1alpha1/defaults.go). Where ours differ the comment says so.
+ * upstream's defaults (pkg/proxy/apis/config/v1alpha1/defaults.go), and one of 1.25. Where ours differ the comment says
+ * so.
  */
 export const configFields = {
   featureGates: field("gates", {}, { note: "there are no feature gates here" }),
@@ -104,7 +107,11 @@ export const configFields = {
   "conntrack.udpTimeout": field("duration", 0, { check: check.notNegative }),
   "conntrack.udpStreamTimeout": field("duration", 0, { check: check.notNegative }),
   configSyncPeriod: field("duration", 900_000, { note: "changes are watched; nothing is refreshed by the clock" }),
-  portRange: field("string", "", { note: "upstream's kube-proxy does not use it any more either" }),
+  // Kubernetes 1.26 removed it, with the userspace mode.
+  udpIdleTimeout: field("duration", 250, { check: check.positive, isFormer: true }),
+  portRange: field("string", "", {
+    note: "the kernel chooses the ports of the userspace mode; upstream's kube-proxy does not use it any more",
+  }),
   windowsRunAsService: field("bool", false, { note: windows }),
 } as const;
 

@@ -10,7 +10,6 @@ export const CONFIG_KIND = "KubeProxyConfiguration";
 
 /** Fields that upstream took out, by the release that did. A file that still has them gets told. */
 const removed: Readonly<Record<string, string>> = {
-  udpIdleTimeout: "it was the userspace mode's, removed in 1.26",
   resourceContainer: "removed in 1.16",
   "conntrack.max": "removed in 1.16; conntrack.maxPerCore and conntrack.min decide",
 };

@@ -27,6 +27,7 @@ const zeroMeansDefault = new Set<FieldPath>([
   "nftables.syncPeriod",
   "nftables.minSyncPeriod",
   "configSyncPeriod",
+  "udpIdleTimeout",
 ]);
 
 /**

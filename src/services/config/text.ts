@@ -7,6 +7,7 @@ import { CONFIG_KIND, CONFIG_VERSION } from "./file.ts";
 export function configObject(config: ProxyConfig): Record<string, unknown> {
   const root: Record<string, unknown> = { apiVersion: CONFIG_VERSION, kind: CONFIG_KIND };
   for (const path of fieldPaths) {
+    if (ruleOf(path)?.isFormer && config[path] === ruleOf(path)?.value) continue;
     const parts = path.split(".");
     let map = root;
     for (const part of parts.slice(0, -1)) {

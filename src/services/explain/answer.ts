@@ -1,11 +1,13 @@
 import type { Service } from "#api/index.ts";
 import { cidrContains, formatCidr, formatIp, ipEquals } from "#base/ip.ts";
 import type { Origin } from "#base/origin.ts";
+import { protocols } from "#kernel/nft/index.ts";
 import {
   addressKey,
   type ClientKind,
   type ClientOutcome,
   explainService,
+  type Frontend,
   type FrontendExplanation,
   type FrontendKind,
   type LeftOutReason,
@@ -156,7 +158,7 @@ function holder({ objects, situation, found, one }: Asked): string | undefined {
 }
 
 /** What happens, and the field of the Service that says so where it is not the policy's. */
-type Outcome = ClientOutcome & { readonly field?: string };
+type Outcome = ClientOutcome & { readonly field?: string; readonly byMode?: true };
 
 const kinds: readonly ClientKind[] = ["pod", "node", "outside"];
 
@@ -186,13 +188,24 @@ function pathsOf(asked: Asked): ExplainedPath[] {
 /** Asked with the client's address: sources are looked at before everything else. */
 function outcomeOf({ situation, one }: Asked, client: KnownClient | ClientKind): Outcome {
   const { frontend } = one;
-  const outcome = outcomeFor(frontend, typeof client === "string" ? client : client.kind, situation.tells);
+  const inRules = outcomeFor(frontend, typeof client === "string" ? client : client.kind, situation.tells);
+  const outcome = situation.mode === "userspace" ? relayed(inRules, frontend) : inRules;
   const { sources } = frontend;
   if (!sources || typeof client === "string") return outcome;
   const address = client.addresses.find(({ family }) => family === frontend.ip.family);
   if (!address || sources.some((cidr) => cidrContains(cidr, address))) return outcome;
   const because = `${formatIp(address)} is not in spec.loadBalancerSourceRanges`;
   return { verdict: "drop", targets: [], masquerade: "hairpin", because, field: "spec.loadBalancerSourceRanges" };
+}
+
+/** What the userspace mode makes of it: its process is who connects to endpoints. */
+function relayed(outcome: ClientOutcome, { protocol }: Frontend): Outcome {
+  if (outcome.verdict !== "balance") return outcome;
+  const byMode = true as const;
+  if (protocol !== protocols.SCTP)
+    return { ...outcome, masquerade: "always", because: "a process of the node makes the connection anew", byMode };
+  const because = "SCTP is not supported for user space proxy";
+  return { verdict: "reject", targets: [], masquerade: "hairpin", because, byMode };
 }
 
 function explainClient(asked: Asked, client: KnownClient | ClientKind, outcome: Outcome): ExplainedClient {
@@ -215,8 +228,9 @@ function masqueradeOf(client: KnownClient | ClientKind, { masquerade, targets }:
 }
 
 /** The object and field that decide whether a connection is masqueraded, or why there is none. */
-function reasonOf({ found, situation, one }: Asked, { verdict, field }: Outcome): Origin {
+function reasonOf({ found, situation, one }: Asked, { verdict, field, byMode }: Outcome): Origin {
   const { kind } = one.frontend;
+  if (byMode) return situation.toldBy.mode;
   if (verdict === "reject") return fieldOf(found.service, "spec.selector");
   if (field !== undefined) return fieldOf(found.service, field);
   if (verdict === "drop" || kind !== "ClusterIP") return fieldOf(found.service, one.policy.field);

@@ -63,6 +63,21 @@ ClusterIP 10.96.0.1:80/TCP
 `);
   });
 
+  it("in the userspace mode every endpoint sees the node, and SCTP is refused", () => {
+    const proxyConfig = `${base.proxyConfig}mode: userspace\n`;
+    expect(verdicts({ ...shop, proxyConfig }, "10.96.0.1:80/tcp", { from: "client" })).toEqual([
+      "ClusterIP pod shop/client (10.244.1.9): balance 10.244.1.2:8080 10.244.2.2:8080 yes mode",
+    ]);
+    const ports = [{ name: "http", port: 80, protocol: "SCTP" as const }];
+    const sctp = {
+      services: [service("web", { clusterIP: "10.96.0.1", clusterIPs: ["10.96.0.1"], ports })],
+      slices: [slice("web", ["10.244.1.2"], ports)],
+    };
+    expect(answerText(ask({ ...shop, ...sctp, proxyConfig }, "web", { from: "client" }))).toContain(
+      "refused: SCTP is not supported for user space proxy  ConfigMap kube-system/kube-proxy mode",
+    );
+  });
+
   it("without a client, for every kind of client", () => {
     expect(verdicts(shop, "10.96.0.1:80/tcp")).toEqual([
       "ClusterIP pods of controlplane: balance 10.244.1.2:8080 10.244.2.2:8080 itself clusterCIDR",
@@ -99,6 +114,23 @@ ClusterIP 10.96.0.1:80/TCP
       "NodePort elsewhere: drop  no spec.externalTrafficPolicy",
     );
     expect(ask(objects, "192.168.1.12:30080", { from: "client" }).from).toContain("comes as from outside");
+  });
+
+  it("a NodePort at 127.0.0.1 in the iptables mode alone, as iptables.localhostNodePorts says", () => {
+    const nodePort = service("web", {
+      type: "NodePort",
+      clusterIP: "10.96.0.1",
+      ports: [{ port: 80, nodePort: 30_080 }],
+    });
+    const objects = { ...shop, services: [nodePort] };
+    const inMode = (text: string) =>
+      ask({ ...objects, proxyConfig: `${base.proxyConfig}${text}` }, "web:30080").addresses.map(
+        ({ address }) => address,
+      );
+    expect(inMode("mode: iptables\n")).toEqual(["192.168.1.10:30080/TCP", "127.0.0.1:30080/TCP"]);
+    expect(inMode("mode: nftables\n")).toEqual(["192.168.1.10:30080/TCP"]);
+    const off = "mode: iptables\niptables:\n  localhostNodePorts: false\n";
+    expect(inMode(off)).toEqual(["192.168.1.10:30080/TCP"]);
   });
 
   it("no endpoints; not among the sources; an address that another Service has", () => {

@@ -1,6 +1,6 @@
 import type { EndpointSlice, Node, Pod, Service } from "#api/index.ts";
 import { errorMessage, PodwireError } from "#base/errors.ts";
-import { formatIp, type Ip, ipEquals, tryParseIp } from "#base/ip.ts";
+import { formatIp, type Ip, ipEquals, parseIp, tryParseIp } from "#base/ip.ts";
 import type { Origin } from "#base/origin.ts";
 import type { ProxyMode } from "../backends/backend.ts";
 import { type ProxyConfig, readConfigFile, settleConfig } from "../config/index.ts";
@@ -42,11 +42,12 @@ export interface Situation {
   readonly view: NodeView;
   readonly mode: ProxyMode;
   readonly tells: { readonly pods: boolean; readonly masqueradeAll: boolean };
-  /** What says how pods' traffic is told, and what says that all of it is masqueraded. */
-  readonly toldBy: { readonly pods: Origin; readonly masqueradeAll: Origin };
+  /** What says how pods' traffic is told, that all of it is masqueraded, and the mode. */
+  readonly toldBy: { readonly pods: Origin; readonly masqueradeAll: Origin; readonly mode: Origin };
   readonly client?: KnownClient;
 }
 
+const LOCALHOST = parseIp("127.0.0.1");
 const CONTROL_PLANE = "node-role.kubernetes.io/control-plane";
 
 /**
@@ -70,11 +71,12 @@ export function situationOf(objects: ClusterObjects, question: Question, viewpoi
   const primary = primaryAddresses(addresses, config.bindAddress);
   const zone = zoneOf(node);
   const cidrs = nodePortCidrs(config, mode);
+  const localhost = mode === "iptables" && config["iptables.localhostNodePorts"];
   return {
     view: {
       name: nodeName,
       addresses: primary,
-      nodePortAddresses: nodePortAddresses({ cidrs }, { primary, all: primary }),
+      nodePortAddresses: nodePortAddresses({ cidrs, localhost }, { primary, all: [...primary, LOCALHOST] }),
       ...(zone !== undefined && { zone }),
     },
     mode,
@@ -103,16 +105,16 @@ function toldBy({ proxyConfig }: ClusterObjects, config: ProxyConfig, mode: Prox
       ? { kind: "ServiceProxy", name: node, field }
       : { kind: "ConfigMap", namespace: "kube-system", name: "kube-proxy", field };
   const section = mode === "nftables" || mode === "ebpf" ? "nftables" : "iptables";
-  const masqueradeAll = origin(`${section}.masqueradeAll`);
+  const rest = { masqueradeAll: origin(`${section}.masqueradeAll`), mode: origin("mode") };
   switch (config.detectLocalMode) {
     case "NodeCIDR":
-      return { pods: { kind: "Node", name: node, field: "spec.podCIDRs" }, masqueradeAll };
+      return { pods: { kind: "Node", name: node, field: "spec.podCIDRs" }, ...rest };
     case "BridgeInterface":
-      return { pods: origin("detectLocal.bridgeInterface"), masqueradeAll };
+      return { pods: origin("detectLocal.bridgeInterface"), ...rest };
     case "InterfaceNamePrefix":
-      return { pods: origin("detectLocal.interfaceNamePrefix"), masqueradeAll };
+      return { pods: origin("detectLocal.interfaceNamePrefix"), ...rest };
     default:
-      return { pods: origin("clusterCIDR"), masqueradeAll };
+      return { pods: origin("clusterCIDR"), ...rest };
   }
 }
 

@@ -42,6 +42,7 @@ export async function cleanUpAll(deps: CleanupDeps): Promise<void> {
     localhostNodePorts: false,
     nodePortsEverywhere: false,
     syncPeriodMs: 0,
+    udpIdleTimeoutMs: 0,
   };
   const failed: string[] = [];
   for (const mode of availableModes) {

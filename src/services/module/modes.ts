@@ -12,6 +12,7 @@ import {
   proxyModes,
   type ServiceBackend,
   type TrafficSettings,
+  userspaceBackend,
 } from "../backends/index.ts";
 import { type ProxyConfig, ProxyConfigError } from "../config/index.ts";
 
@@ -30,6 +31,8 @@ export interface BackendSettings extends TrafficSettings {
   /** Of the iptables mode: NodePorts answer at every address of the node; nodePortAddresses are empty. */
   readonly nodePortsEverywhere: boolean;
   readonly syncPeriodMs: number;
+  /** Of the userspace mode: after this silence a UDP client is forgotten. */
+  readonly udpIdleTimeoutMs: number;
 }
 
 interface Mode {
@@ -47,6 +50,9 @@ const modes: { readonly [Name in ProxyMode]?: Mode } = {
     make: (settings, { log, metrics }) =>
       iptablesBackend({ ...settings, iptables: openIptables(), log, ...(metrics && { metrics }) }),
     mayHaveLeft: hasIptables,
+  },
+  userspace: {
+    make: (settings, { nft, log, metrics }) => userspaceBackend({ ...settings, nft, log, ...(metrics && { metrics }) }),
   },
 };
 

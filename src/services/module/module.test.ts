@@ -6,6 +6,7 @@ import { availableModes, conntrackSettings, localTraffic, modeOf, modeSettings, 
 describe("V04 modes of kube-proxy (part: which there are)", () => {
   it("nftables where none is given; one that is not there is refused with those that are", () => {
     expect(modeOf(settleConfig({}))).toBe("nftables");
+    expect(modeOf(settleConfig({ mode: "userspace" }))).toBe("userspace");
     const missing = (["iptables", "ipvs", "userspace", "ebpf"] as const).filter(
       (mode) => !availableModes.includes(mode),
     );

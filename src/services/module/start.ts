@@ -55,7 +55,8 @@ export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps
   const localhostNodePorts = config["iptables.localhostNodePorts"];
   const nodePortsEverywhere = nodePortCidrs(config, mode).length === 0;
   const ports = { localhostNodePorts, nodePortsEverywhere };
-  const settings = { nodeName, localTraffic: local, ...ports, syncPeriodMs, ...masquerade };
+  const periods = { syncPeriodMs, udpIdleTimeoutMs: config.udpIdleTimeout };
+  const settings = { nodeName, localTraffic: local, ...ports, ...periods, ...masquerade };
   if (local.kind === "none") deps.log.warn("Detect-local-mode set to ClusterCIDR, but no cluster CIDR defined");
   const places = new NodePlaces(config, mode, own);
   const health = new ProxyHealth(2 * syncPeriodMs);

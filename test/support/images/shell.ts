@@ -26,6 +26,7 @@ const APPLETS = [
   "chroot",
   "hostname",
   "true",
+  "echo",
 ];
 
 /** Where programs look for libraries by themselves; a library from elsewhere is put into the last. */

@@ -33,7 +33,10 @@ function nginxLayer(): LayerFile[] {
   ];
 }
 
-/** Writes images of the names that test/e2e uses, from this machine's programs, and a configuration. */
+/**
+ * Writes images of the names that test/e2e uses, from this machine's programs, and a configuration. All have tags: without
+ * one a registry has to answer each time (imagePullPolicy Always).
+ */
 export function makeStrictImages(directory: string): StrictImages {
   const write = (name: string, content: string | Buffer): string => {
     writeFileSync(join(directory, name), content, { mode: 0o644 });
@@ -41,9 +44,9 @@ export function makeStrictImages(directory: string): StrictImages {
   };
   const Env = ["PATH=/usr/sbin:/bin"];
   const shell = shellLayer();
-  const busybox = dockerArchive([shell], { Cmd: ["sh"], Env }, ["busybox:latest", "busybox:1.36"]);
+  const busybox = dockerArchive([shell], { Cmd: ["sh"], Env }, ["busybox:1.36"]);
   const started = { Cmd: ["nginx", "-g", "daemon off;"], Env };
-  const nginx = dockerArchive([shell, nginxLayer()], started, ["nginx:latest", "nginx:1.27"]);
+  const nginx = dockerArchive([shell, nginxLayer()], started, ["nginx:1.26", "nginx:1.27"]);
   return {
     flags: ["--config", write("strict.yaml", "images: strict\n")],
     archives: [write("busybox.tar", busybox), write("nginx.tar", nginx)],

@@ -11,6 +11,8 @@ export interface NftablesBackendOptions extends TrafficSettings {
   /** nftables of the node's network namespace. Stays open when the backend is closed. */
   readonly nft: Nftables;
   readonly metrics?: Metrics;
+  /** Name of its tables. Default: {@link SERVICES_TABLE}. */
+  readonly tableName?: string;
 }
 
 /** Services as elements of a few large maps: one table for each family ({@link serviceLayout} draws it). */
@@ -22,18 +24,20 @@ class NftablesBackend implements ServiceBackend {
   readonly mode = "nftables";
   readonly origins: OriginIndex;
   readonly #nft: Nftables;
+  readonly #tableName: string;
   readonly #tables: Readonly<Record<4 | 6, FamilyTable>>;
   readonly #record: ReturnType<typeof tableMetrics>;
   /** What each Service has, by the family and key of its address. */
   readonly #plans = new Map<string, ReadonlyMap<string, FamilyPlan>>();
 
-  constructor({ nft, metrics, ...settings }: NftablesBackendOptions) {
+  constructor({ nft, metrics, tableName = SERVICES_TABLE, ...settings }: NftablesBackendOptions) {
     this.#nft = nft;
+    this.#tableName = tableName;
     this.origins = nft.origins;
     this.#record = tableMetrics(metrics ?? new Metrics());
     this.#tables = {
-      4: new FamilyTable(serviceLayout("ip", settings)),
-      6: new FamilyTable(serviceLayout("ip6", settings)),
+      4: new FamilyTable(serviceLayout("ip", settings, tableName)),
+      6: new FamilyTable(serviceLayout("ip6", settings, tableName)),
     };
   }
 
@@ -83,12 +87,12 @@ class NftablesBackend implements ServiceBackend {
   onForeignChange(listener: (what: string) => void): () => void {
     return this.#nft.onForeignChange((table) => {
       if (table === undefined) listener("some table");
-      else if (table.name === SERVICES_TABLE) listener(`table ${table.family} ${table.name}`);
+      else if (table.name === this.#tableName) listener(`table ${table.family} ${table.name}`);
     });
   }
 
   async cleanup(): Promise<void> {
-    const ours = (await this.#nft.listTables()).filter(({ name }) => name === SERVICES_TABLE);
+    const ours = (await this.#nft.listTables()).filter(({ name }) => name === this.#tableName);
     const transaction = new Transaction();
     for (const table of ours) transaction.deleteTable(table);
     await this.#nft.commit(transaction);

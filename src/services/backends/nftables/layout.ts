@@ -95,8 +95,8 @@ export interface Layout {
 }
 
 /** The layout for a family; equal for equal options. */
-export function serviceLayout(family: "ip" | "ip6", settings: TrafficSettings): Layout {
-  const table: Table = { family, name: SERVICES_TABLE, comment: "Services" };
+export function serviceLayout(family: "ip" | "ip6", settings: TrafficSettings, name = SERVICES_TABLE): Layout {
+  const table: Table = { family, name, comment: "Services" };
   const fields = serviceFields(family);
   const chain = (name: string, hook?: Chain["hook"]): Chain => ({ table, name, ...(hook && { hook }) });
   const base = {
