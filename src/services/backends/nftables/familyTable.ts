@@ -119,6 +119,8 @@ export class FamilyTable {
       );
     }
     for (const name of ownSets) {
+      // Of an empty set nothing stays: at a first sync this is all of them.
+      if (this.#trackers.get(name)?.actual.size === 0) continue;
       const { same } = this.#pending(name);
       nft.adoptElements(
         this.layout.sets[name],
