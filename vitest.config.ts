@@ -128,6 +128,8 @@ export default defineConfig({
           include: ["test/kernel/**/*.test.ts"],
           exclude,
           globalSetup,
+          // An agent starts from its sources: tens of seconds where others want the cores.
+          testTimeout: 60_000,
         },
       },
       ...(long ? [crun] : []),

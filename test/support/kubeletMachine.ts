@@ -125,9 +125,9 @@ export class KubeletMachine {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Waits for something, at most 30 s. @throws Error with the agent's log */
+  /** Waits for something, at most 50 s. @throws Error with the agent's log */
   async until(what: string, condition: () => Promise<boolean>): Promise<void> {
-    const end = Date.now() + 30_000;
+    const end = Date.now() + 50_000;
     while (!(await condition())) {
       if (Date.now() > end) throw new Error(`no ${what} after 30 s:\n${this.output}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
