@@ -37,7 +37,9 @@ const FACTS: Readonly<Record<string, string>> = {
   // IPv6 addresses are tentative for a second or two (RFC 4862, duplicate address detection).
   addresses: "ip -o addr | sed 's/ tentative//'",
   routes: "ip route show table all | sort",
-  neighbours: "ip neigh show nud permanent | sort; bridge fdb show dev flannel.1 | sort",
+  // The pods' entries go from stale to reachable and back as they are used; that is the kernel's own doing.
+  neighbours:
+    "ip neigh show nud permanent | sed 's/extern_learn .*/extern_learn/' | sort; bridge fdb show dev flannel.1 | sort",
   // With handles: a table that was made anew has other ones.
   rules: "nft -a list ruleset | sed 's/counter packets [0-9]* bytes [0-9]*//; s/ expires [0-9a-z]*//' | sort",
 };
