@@ -3,6 +3,7 @@ import { availableParallelism, homedir } from "node:os";
 import path from "node:path";
 import { defineConfig } from "vitest/config";
 import { toolsDirectory } from "./scripts/lib/tools.mjs";
+import { aloneFiles } from "./test/support/alone.ts";
 
 const long = process.env["PODWIRE_LONG"] === "1";
 
@@ -47,26 +48,7 @@ const crun = {
 
 const exclude = long ? [] : ["**/*.long.test.ts"];
 
-/**
- * Clusters that have the machine to themselves: their tests compare the whole machine before and after, kill processes
- * found on it, or measure times.
- */
-const alone = [
-  "agentRestart",
-  "chaos.long",
-  "controlPlaneRestart",
-  "ending",
-  "firstLight",
-  "kill",
-  "kill.long",
-  "launcherEnding",
-  "nodeLoss.long",
-  "otherKernel",
-  "safety",
-  "streamFlow.long",
-  "surroundings",
-  "twoClusters",
-].map((name) => `test/e2e/${name}.test.ts`);
+const alone = aloneFiles.map((name) => `test/e2e/${name}.test.ts`);
 
 /** Files with clusters that run at a time. */
 const CLUSTERS = 3;

@@ -1,5 +1,6 @@
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
+import { aloneFiles } from "./alone.ts";
 
 /** A set of test files and why they do not run in a project that runs those of others once more. */
 interface Exception {
@@ -27,22 +28,7 @@ const NOT_STRICT: readonly Exception[] = [
   },
   {
     why: "images: strict: the file has the machine to itself, and pods of Podwire's own parts alone",
-    files: [
-      "agentRestart",
-      "chaos.long",
-      "controlPlaneRestart",
-      "ending",
-      "firstLight",
-      "kill",
-      "kill.long",
-      "launcherEnding",
-      "nodeLoss.long",
-      "otherKernel",
-      "safety",
-      "streamFlow.long",
-      "surroundings",
-      "twoClusters",
-    ],
+    files: aloneFiles,
   },
 ];
 

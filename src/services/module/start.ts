@@ -1,4 +1,5 @@
 import { type Client, kubernetesVersion } from "#api/index.ts";
+import { errorMessage } from "#base/errors.ts";
 import { formatIp, type Ip } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
@@ -78,8 +79,15 @@ export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps
   });
   const looking = setInterval(() => follow(places.own), syncPeriodMs).unref();
   const served = serve(config, mode, { ...deps, health });
-  const synced = proxy.synced.then(() => cleanOthers(mode, settings, deps));
-  synced.catch(() => {}); // nobody has to wait for it
+  const synced = proxy.synced.then(async () => {
+    try {
+      await cleanOthers(mode, settings, deps);
+    } catch (error) {
+      deps.log.error("Rules of other modes may be left", { error: errorMessage(error) });
+      throw error;
+    }
+  });
+  synced.catch(() => {}); // nobody has to wait for it; what failed is in the log
   return {
     mode,
     synced,
