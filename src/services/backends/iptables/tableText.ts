@@ -4,6 +4,7 @@ import type { Table } from "./serviceRules.ts";
 export class TableText {
   readonly #table: Table;
   readonly #chains: string[] = [];
+  readonly #jumps: string[] = [];
   readonly #rules: string[] = [];
   readonly #removals: string[] = [];
 
@@ -11,7 +12,7 @@ export class TableText {
     this.#table = table;
   }
 
-  /** How many rules it writes. */
+  /** How many rules it writes, into chains of ours. */
   get count(): number {
     return this.#rules.length;
   }
@@ -24,7 +25,7 @@ export class TableText {
 
   /** A rule before those that a chain has. */
   insert(chain: string, rule: string): void {
-    this.#rules.push(`-I ${chain} ${rule}`);
+    this.#jumps.push(`-I ${chain} ${rule}`);
   }
 
   /** A chain goes. */
@@ -36,8 +37,8 @@ export class TableText {
 
   /** Empty when there is nothing to do. */
   text(): string {
-    if (this.#chains.length === 0) return "";
-    const lines = [`*${this.#table}`, ...this.#chains, ...this.#rules, ...this.#removals, "COMMIT"];
+    if (this.#chains.length + this.#jumps.length === 0) return "";
+    const lines = [`*${this.#table}`, ...this.#chains, ...this.#jumps, ...this.#rules, ...this.#removals, "COMMIT"];
     return `${lines.join("\n")}\n`;
   }
 }
