@@ -8,6 +8,7 @@ import { controllerUser } from "#apiserver/index.ts";
 import { startTestServer, type TestServer } from "#apiserver/testing/server.ts";
 import { nodeOptions } from "#base/entry.ts";
 import { connectTcp, inNetns, listenTcp, type Netns } from "#kernel/namespaces/index.ts";
+import { Transaction } from "#kernel/nft/index.ts";
 import { SERVICES_TABLE, USERSPACE_TABLE } from "#services/index.ts";
 import { ask, ServicesLab } from "./servicesLab.ts";
 
@@ -169,13 +170,18 @@ afterAll(async () => {
 
 describe("V04 K02 podwire kube-proxy beside a Kubernetes API (part: the program, with packets)", () => {
   let program: Program;
+  const tables = async () => (await lab.nft.listTables()).map(({ name }) => name);
 
   it("says its mode, and moves packets", { timeout: 60_000 }, async () => {
+    // As upstream's kube-proxy leaves it.
+    await lab.nft.commit(new Transaction().addTable({ family: "ip", name: "kube-proxy" }));
     program = new Program("--config", config, "--hostname-override=node01");
     await program.shows(/"SyncProxyRules complete"/);
     expect(program.log).toMatch(/^I\d{4} \S+ kube-proxy\] "Using nftables Proxier" proxyMode="nftables"$/m);
     expect(program.log).toContain('"Successfully retrieved NodeIPs" NodeIPs=["192.168.1.11"]');
     expect(await ask(lab.pod1, CLUSTER_IP, 80)).toBe("pod2 10.244.1.2");
+    await program.shows(`"Rules of upstream's kube-proxy are removed" tables=["ip"]`);
+    expect(await tables()).not.toContain("kube-proxy");
   });
 
   it("health, mode and metrics are on loopback, and only there", { timeout: 30_000 }, async () => {
@@ -265,8 +271,6 @@ describe("V04 K02 podwire kube-proxy beside a Kubernetes API (part: the program,
     expect(flags.log).toContain('kube-proxy: mode: "ebpf" is not there; available are nftables');
     expect(file.log).toContain(`kube-proxy: ${wrong}:3: unknown field "mood"; allowed are featureGates,`);
   });
-
-  const tables = async () => (await lab.nft.listTables()).map(({ name }) => name);
 
   it("mode userspace relays by the process, and the former mode's rules go", { timeout: 60_000 }, async () => {
     const flags = ["--proxy-mode=userspace", "--udp-timeout=1s", "--cluster-cidr=10.244.0.0/16", "--v=4"];

@@ -14,7 +14,7 @@ import {
   type TrafficSettings,
   userspaceBackend,
 } from "../backends/index.ts";
-import { type ProxyConfig, ProxyConfigError } from "../config/index.ts";
+import { type PortRange, type ProxyConfig, ProxyConfigError } from "../config/index.ts";
 
 /** What backends are made with. */
 export interface BackendDeps {
@@ -33,6 +33,8 @@ export interface BackendSettings extends TrafficSettings {
   readonly syncPeriodMs: number;
   /** Of the userspace mode: after this silence a UDP client is forgotten. */
   readonly udpIdleTimeoutMs: number;
+  /** Of the userspace mode: where its ports are. */
+  readonly ports?: PortRange;
 }
 
 interface Mode {

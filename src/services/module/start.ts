@@ -6,7 +6,7 @@ import type { Metrics } from "#base/metrics.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
 import type { Nftables } from "#kernel/nft/index.ts";
 import type { ProxyMode } from "../backends/index.ts";
-import type { ProxyConfig } from "../config/index.ts";
+import { type ProxyConfig, parsePortRange } from "../config/index.ts";
 import type { ProxyObserver } from "../observer.ts";
 import { type ServiceProxy, startServiceProxy } from "../proxy.ts";
 import { ProxyHealth, ServiceHealthServers } from "../serving/index.ts";
@@ -57,7 +57,15 @@ export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps
   const nodePortsEverywhere = nodePortCidrs(config, mode).length === 0;
   const ports = { localhostNodePorts, nodePortsEverywhere };
   const periods = { syncPeriodMs, udpIdleTimeoutMs: config.udpIdleTimeout };
-  const settings = { nodeName, localTraffic: local, ...ports, ...periods, ...masquerade };
+  const range = parsePortRange(config.portRange);
+  const settings = {
+    nodeName,
+    localTraffic: local,
+    ...ports,
+    ...periods,
+    ...masquerade,
+    ...(range && { ports: range }),
+  };
   if (local.kind === "none") deps.log.warn("Detect-local-mode set to ClusterCIDR, but no cluster CIDR defined");
   const places = new NodePlaces(config, mode, own);
   const health = new ProxyHealth(2 * syncPeriodMs);
