@@ -12,6 +12,7 @@ const packages = {
   busybox: "busybox", // the other kernel of test/e2e/otherKernel boots with it
   "xz-utils": "xz",
   "python3-pip": "pip3", // kubectl comes from PyPI
+  ipvsadm: "ipvsadm", // compares what we set up in the kernel's IPVS with what it lists
   nftables: "nft", // compares what we load with what nft lists
   iproute2: "ip",
   "util-linux": "unshare",
