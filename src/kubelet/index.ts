@@ -4,3 +4,4 @@ export type { ContainerImage, ImageSource } from "./images/index.ts";
 export { type ModuleSpec, type NodeModule, type ProcessRun, processRun } from "./modules/index.ts";
 export type { PodNetworkFacts } from "./network/index.ts";
 export { AgentConfigError, type AgentFolders, type AgentOptions, agentOptions, defaultFolders } from "./options.ts";
+export { type DnsSettings, hostsFile, resolvConf } from "./spec/files.ts";
