@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Client, type EndpointSlice, type Node, resources, type Service } from "#api/index.ts";
@@ -256,7 +256,18 @@ describe("V04 K02 podwire kube-proxy beside a Kubernetes API (part: the program,
     for (const answer of answers) expect(answer).toMatch(/^pod[12] /);
   });
 
+  it("SIGTERM ends it well while it waits for its node", { timeout: 30_000 }, async () => {
+    const waiting = new Program("--config", config, "--hostname-override=nobody");
+    await waiting.shows('"Waiting for the node" node="nobody"');
+    waiting.child.kill("SIGTERM");
+    expect(await waiting.ends()).toBe(0);
+    expect(waiting.log).toMatch(/"Stopping" why="SIGTERM: the rules stay"\n$/);
+  });
+
   it("ends when its file changes, as upstream does", { timeout: 30_000 }, async () => {
+    // The same text under the same name, as when a volume is mounted anew.
+    writeFileSync(`${config}.new`, readFileSync(config));
+    renameSync(`${config}.new`, config);
     appendFileSync(config, "# a comment\n");
     expect(await program.ends()).toBe(1);
     expect(program.log).toContain("content of the proxy server's configuration file was updated");
