@@ -234,7 +234,7 @@ function makeServer(
     readonly problem: () => string | undefined;
   },
 ): KubeletServer {
-  const { origins } = deps;
+  const { origins, addresses } = deps;
   const access = new KubeletAccess({ nodeName: options.nodeName, apiServer: API_SERVER }, deps.client);
   return new KubeletServer(serverOptions(options), {
     access,
@@ -248,6 +248,7 @@ function makeServer(
       parts.cgroups?.usageOf(pid),
     ),
     problem: parts.problem,
+    ...(addresses && { addresses }),
     ...(origins ? { origins: () => origins(pods.list().filter((pod) => !isMirrorPod(pod))) } : {}),
     log: deps.log,
   });
