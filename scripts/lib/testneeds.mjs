@@ -18,6 +18,7 @@ const packages = {
   "util-linux": "unshare",
   "docker-registry": "docker-registry", // images come from it
   zstd: "zstd", // packs layers
+  "musl-tools": "musl-gcc", // the other C library's resolver
   crun: "crun", // the second container runtime
 };
 

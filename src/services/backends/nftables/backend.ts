@@ -122,10 +122,15 @@ function tableMetrics(metrics: Metrics) {
     "kubeproxy_sync_proxy_rules_nftables_sync_failures_total",
     "Cumulative proxy nftables sync failures",
   );
+  // One transaction holds the rules of both families.
+  const count = (by: number) => {
+    for (const family of ["IPv4", "IPv6"]) failures.inc({ ip_family: family }, by);
+  };
+  count(0);
   const elements = metrics.gauge("podwire_services_map_elements", "Elements of the service maps");
   return {
     failed(): void {
-      failures.inc();
+      count(1);
     },
     committed(tables: Readonly<Record<4 | 6, FamilyTable>>): void {
       for (const [version, table] of Object.entries(tables)) {
