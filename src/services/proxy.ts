@@ -15,6 +15,7 @@ import { Metrics } from "#base/metrics.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
 import type { OriginIndex } from "#kernel/nft/index.ts";
 import type { ServiceBackend } from "./backends/index.ts";
+import { openIntake } from "./intake.ts";
 import {
   type Frontend,
   type FrontendChange,
@@ -123,8 +124,9 @@ class NodeProxy implements ServiceProxy {
     const { client, log, nodeName, nodeAddresses: addresses, nodePortAddresses } = options;
     this.#view = { name: nodeName, addresses, ...(nodePortAddresses && { nodePortAddresses }) };
     const deps = { log, signal: this.#signal };
-    this.#services = new Informer(client, resources.services, {}, deps);
-    this.#slices = new Informer(client, resources.endpointSlices, {}, deps);
+    const intake = openIntake();
+    this.#services = new Informer(client, resources.services, {}, deps, intake.service);
+    this.#slices = new Informer(client, resources.endpointSlices, {}, deps, intake.slice);
     this.#node = new Informer(client, resources.nodes, { fieldSelector: `metadata.name=${nodeName}` }, deps);
     this.#services.onChange(({ object }) => {
       this.#touch(keyOf(object));

@@ -133,6 +133,12 @@ export class MessageWriter {
     return this;
   }
 
+  /** Room for so many bytes, all of which the caller writes before the next write. */
+  reserve(length: number): Buffer {
+    const at = this.#grow(length);
+    return this.#buffer.subarray(at, at + length);
+  }
+
   /**
    * An attribute with the given payload.
    * @throws RangeError above 65,531 bytes

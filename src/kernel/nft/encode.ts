@@ -17,6 +17,7 @@ import {
   TABLE,
 } from "./constants.ts";
 import { type DataType, padded } from "./dataTypes.ts";
+import { packedSize, writePacked } from "./encodePacked.ts";
 import { writeStatements, writeVerdict } from "./encodeRule.ts";
 import {
   type Chain,
@@ -28,6 +29,7 @@ import {
   type Rule,
   type Table,
 } from "./model.ts";
+import { type ElementList, PackedElements } from "./packed.ts";
 import type { Operation, Transaction } from "./transaction.ts";
 import { commentUserdata, setUserdata } from "./userdata.ts";
 
@@ -204,7 +206,7 @@ class Encoder implements EncodedTransaction {
   #elements(
     kind: "add elements" | "delete elements" | "replace elements",
     set: NftSet,
-    elements: readonly Element[],
+    elements: ElementList,
   ): void {
     for (let from = 0; from < elements.length; ) {
       const to = sliceEnd(elements, from);
@@ -220,10 +222,11 @@ class Encoder implements EncodedTransaction {
     type: number,
     flags: number,
     set: NftSet,
-    elements: readonly Element[],
+    elements: ElementList,
     range: readonly [number, number],
   ): void {
     const w = this.writer;
+    const isNew = type === NFT_MSG.NEWSETELEM;
     this.#message(
       type,
       flags,
@@ -231,7 +234,8 @@ class Encoder implements EncodedTransaction {
       () => {
         w.attributeText(ELEMENTS.TABLE, set.table.name).attributeText(ELEMENTS.SET, set.name);
         w.nest(ELEMENTS.LIST, () => {
-          for (let i = range[0]; i < range[1]; i++) this.#element(elements[i] as Element, type === NFT_MSG.NEWSETELEM);
+          if (elements instanceof PackedElements) return writePacked(w, elements, range, isNew);
+          for (let i = range[0]; i < range[1]; i++) this.#element(elements[i] as Element, isNew);
         });
       },
       range,
@@ -253,7 +257,10 @@ class Encoder implements EncodedTransaction {
 }
 
 /** Where the message that begins with element `from` has to end. */
-function sliceEnd(elements: readonly Element[], from: number): number {
+function sliceEnd(elements: ElementList, from: number): number {
+  if (elements instanceof PackedElements) {
+    return Math.min(elements.length, from + Math.floor(ELEMENTS_PER_MESSAGE / packedSize(elements, true)));
+  }
   let bytes = 0;
   let to = from;
   for (; to < elements.length; to++) {

@@ -7,10 +7,10 @@ import {
   candidatesOf,
   chooseTargets,
   conditionsOf,
-  endpointOrigin,
   portIn,
   slicesOf,
 } from "./candidates.ts";
+import { endpointOrigin } from "./endpointTarget.ts";
 import { addressKey, type Frontend, type NodeView } from "./frontend.ts";
 import { notProxied, policyOf, serviceFrontends } from "./frontends.ts";
 import { fitsTopology, hintsOf, type Topology } from "./hints.ts";

@@ -6,7 +6,8 @@ import { type Choice, candidatesOf, chooseTargets, slicesOf } from "./candidates
 import type { Action, Frontend, FrontendKind, NodeView } from "./frontend.ts";
 import { healthCheckPort } from "./healthCheckPort.ts";
 
-const labels = {
+/** Labels of Services and slices that a proxy looks at. */
+export const proxyLabels = {
   serviceName: "kubernetes.io/service-name",
   otherProxy: "service.kubernetes.io/service-proxy-name",
   headless: "service.kubernetes.io/headless",
@@ -17,7 +18,7 @@ const DEFAULT_AFFINITY_SECONDS = 10_800;
 
 /** `namespace/name` of the Service that a slice belongs to, undefined when it says none. */
 export function serviceOfSlice(slice: EndpointSlice): string | undefined {
-  const name = slice.metadata.labels?.[labels.serviceName];
+  const name = slice.metadata.labels?.[proxyLabels.serviceName];
   return name ? `${slice.metadata.namespace}/${name}` : undefined;
 }
 
@@ -27,8 +28,8 @@ export function notProxied({ spec, metadata }: Service): { reason: string; field
   if (spec.clusterIP === "None") return { reason: "it is headless: DNS gives its endpoints", field: "spec.clusterIP" };
   if (!spec.clusterIP) return { reason: "it has no cluster IP", field: "spec.clusterIP" };
   for (const [label, reason] of [
-    [labels.otherProxy, "it is another proxy's"],
-    [labels.headless, "it is labelled headless"],
+    [proxyLabels.otherProxy, "it is another proxy's"],
+    [proxyLabels.headless, "it is labelled headless"],
   ] as const) {
     if (metadata.labels?.[label] !== undefined) return { reason, field: `metadata.labels["${label}"]` };
   }

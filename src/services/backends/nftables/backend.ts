@@ -27,8 +27,10 @@ class NftablesBackend implements ServiceBackend {
   readonly #tableName: string;
   readonly #tables: Readonly<Record<4 | 6, FamilyTable>>;
   readonly #record: ReturnType<typeof tableMetrics>;
-  /** What each Service has, by the family and key of its address. */
-  readonly #plans = new Map<string, ReadonlyMap<string, FamilyPlan>>();
+  /** What each Service has. */
+  readonly #plans = new Map<string, readonly FamilyPlan[]>();
+  /** Ends the telling of origins. */
+  #ends: readonly (() => void)[] = [];
 
   constructor({ nft, metrics, tableName = SERVICES_TABLE, ...settings }: NftablesBackendOptions) {
     this.#nft = nft;
@@ -45,26 +47,27 @@ class NftablesBackend implements ServiceBackend {
   setNode(): void {}
 
   setService(service: string, frontends: readonly Frontend[]): void {
-    const before = this.#plans.get(service);
-    const after = new Map<string, FamilyPlan>();
-    for (const frontend of frontends) {
+    const before = new Map(this.#plans.get(service)?.map((one) => [one.plan.key, one]));
+    const after = frontends.map((frontend): FamilyPlan => {
       const { family } = frontend.ip;
       const table = this.#tables[family];
       const plan = planFrontend(table.layout, frontend);
-      const id = `${family} ${plan.key}`;
-      after.set(id, { family, plan });
       table.setFrontend(service, plan);
-      const former = before?.get(id);
+      const former = before.get(plan.key);
       if (former) table.releaseShared(service, former.plan, plan);
-    }
-    for (const [id, { family, plan }] of before ?? []) {
-      if (!after.has(id)) this.#tables[family].removeFrontend(service, plan);
-    }
-    if (after.size) this.#plans.set(service, after);
+      before.delete(plan.key);
+      return { family, plan };
+    });
+    for (const { family, plan } of before.values()) this.#tables[family].removeFrontend(service, plan);
+    if (after.length) this.#plans.set(service, after);
     else this.#plans.delete(service);
   }
 
   async readBack(): Promise<void> {
+    if (this.#ends.length === 0) {
+      const tables = Object.values(this.#tables);
+      this.#ends = tables.map((one) => this.#nft.tellOrigins(one.layout.table, (set, key) => one.originOf(set, key)));
+    }
     for (const table of Object.values(this.#tables)) table.adopt(await this.#nft.readTable(table.layout.table));
   }
 
@@ -98,7 +101,9 @@ class NftablesBackend implements ServiceBackend {
     await this.#nft.commit(transaction);
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    for (const end of this.#ends) end();
+  }
 }
 
 interface FamilyPlan {
