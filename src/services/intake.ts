@@ -2,8 +2,38 @@ import { type Endpoint, type EndpointSlice, type ObjectMeta, type Service, SOURC
 import { proxyLabels } from "./model/index.ts";
 import { TRIGGER_TIME } from "./observer.ts";
 
-/** So many names of nodes and forms of conditions and ports are remembered at most. */
+/** So many different places of endpoints and lists of ports are remembered at most. */
 const MOST_REMEMBERED = 20_000;
+
+/** What endpoints have in common with others. */
+type Place = Pick<Endpoint, "conditions" | "nodeName" | "hints">;
+
+/** An endpoint in two words of memory: its address, and all else, which is shared. */
+class KeptEndpoint {
+  readonly #address: string;
+  readonly #place: Place;
+
+  constructor(address: string, place: Place) {
+    this.#address = address;
+    this.#place = place;
+  }
+
+  get addresses(): readonly string[] {
+    return [this.#address];
+  }
+
+  get conditions(): Place["conditions"] {
+    return this.#place.conditions;
+  }
+
+  get nodeName(): Place["nodeName"] {
+    return this.#place.nodeName;
+  }
+
+  get hints(): Place["hints"] {
+    return this.#place.hints;
+  }
+}
 
 /** What a service proxy keeps of the objects that it watches. */
 export interface Intake {
@@ -26,12 +56,10 @@ export function openIntake(): Intake {
   };
   const endpoint = ({ addresses, conditions, nodeName, hints }: Endpoint): Endpoint => {
     const { ready, serving, terminating } = conditions ?? {};
-    return {
-      addresses,
-      conditions: once(`conditions ${ready} ${serving} ${terminating}`, conditions ?? {}),
-      ...(nodeName !== undefined && { nodeName: once(`node ${nodeName}`, nodeName) }),
-      ...(hints && { hints: once(`hints ${JSON.stringify(hints)}`, hints) }),
-    };
+    const state = `${ready} ${serving} ${terminating} ${nodeName} ${hints ? JSON.stringify(hints) : ""}`;
+    const place = { ...(conditions && { conditions }), ...(nodeName && { nodeName }), ...(hints && { hints }) };
+    // What is undefined there counts as absent.
+    return new KeptEndpoint(addresses[0] ?? "", once(state, place)) as Endpoint;
   };
   return {
     service({ metadata, spec: { selector: _, ...spec }, status }) {

@@ -34,7 +34,7 @@ interface Claim {
 export class Holders {
   /** For each address who wants it, sorted by owner: the first has it. */
   readonly #claims = new Map<string, Claim[]>();
-  readonly #wanted = new Map<string, ReadonlyMap<string, Frontend>>();
+  readonly #wanted = new Map<string, readonly Frontend[]>();
 
   /** All Services that want an address. */
   services(): IterableIterator<string> {
@@ -43,8 +43,8 @@ export class Holders {
 
   /** What a Service has. */
   held(service: string): Frontend[] {
-    const wanted = this.#wanted.get(service) ?? new Map<string, Frontend>();
-    return [...wanted].filter(([key]) => this.holder(key) === service).map(([, frontend]) => frontend);
+    const wanted = this.#wanted.get(service) ?? [];
+    return wanted.filter((frontend) => this.holder(addressKey(frontend)) === service);
   }
 
   /** Who has an address. @param key an {@link addressKey} */
@@ -54,18 +54,18 @@ export class Holders {
 
   /** Wants these frontends for a Service, in place of its former ones. Of two with one address the first counts. */
   set(owner: string, frontends: readonly Frontend[]): HoldersUpdate {
-    const before = this.#wanted.get(owner);
+    const before = this.#wanted.get(owner) ?? [];
     const after = new Map<string, Frontend>();
     for (const frontend of frontends) {
       const key = addressKey(frontend);
       if (!after.has(key)) after.set(key, frontend);
     }
-    if (after.size) this.#wanted.set(owner, after);
+    if (after.size) this.#wanted.set(owner, [...after.values()]);
     else this.#wanted.delete(owner);
     const changes = new Map<string, FrontendChange>();
     const losers = new Set<string>();
     const gained = new Map<string, string>();
-    for (const key of before?.keys() ?? []) {
+    for (const key of before.map(addressKey)) {
       if (after.has(key)) continue;
       const [former, next] = this.#claim(key, owner, undefined);
       if (former?.owner !== owner) continue;
