@@ -29,7 +29,7 @@ import {
 import { type ChangedKind, type ProxyObserver, triggerTime } from "./observer.ts";
 import { proxyMetrics } from "./proxyMetrics.ts";
 import { watchRules } from "./rulesWatch.ts";
-import { cleanStaleFlows } from "./staleFlows.ts";
+import { cleanStaleFlows, leavesFlows } from "./staleFlows.ts";
 
 /** Settings and dependencies of a service proxy. */
 export interface ServiceProxyOptions {
@@ -294,7 +294,9 @@ class NodeProxy implements ServiceProxy {
       observer.computed?.(key, { ...(service && { service }), slices, frontends });
     const { holdings, changes } = this.#holders.set(key, frontends);
     for (const { service: name, frontends } of holdings) this.#backend.setService(name, frontends);
-    for (const [address, { before, after }] of changes) {
+    for (const [address, change] of changes) {
+      if (!leavesFlows(change)) continue;
+      const { before, after } = change;
       const first = this.#changes.get(address);
       const was = first ? first.before : before;
       this.#changes.set(address, { ...(was && { before: was }), ...(after && { after }) });

@@ -245,14 +245,20 @@ class Encoder implements EncodedTransaction {
   #element(element: Element, whole: boolean): void {
     const w = this.writer;
     const { data } = element;
-    w.nest(LIST_ELEM, () => {
-      w.nest(ELEMENT.KEY, () => w.attribute(DATA.VALUE, element.key));
-      if (!whole) return;
-      if (data instanceof Uint8Array) w.nest(ELEMENT.DATA, () => w.attribute(DATA.VALUE, data));
-      else if (data) w.nest(ELEMENT.DATA, () => writeVerdict(w, data));
+    const entry = w.open(LIST_ELEM);
+    const key = w.open(ELEMENT.KEY);
+    w.attribute(DATA.VALUE, element.key).close(key);
+    if (whole) {
+      if (data) {
+        const value = w.open(ELEMENT.DATA);
+        if (data instanceof Uint8Array) w.attribute(DATA.VALUE, data);
+        else writeVerdict(w, data);
+        w.close(value);
+      }
       if (element.timeoutMs !== undefined) w.attributeU64be(ELEMENT.TIMEOUT, BigInt(element.timeoutMs));
       if (element.comment) w.attribute(ELEMENT.USERDATA, commentUserdata(element.comment));
-    });
+    }
+    w.close(entry);
   }
 }
 

@@ -22,11 +22,15 @@ export function writePacked(
   const form = elementForm(elements, whole);
   const out = writer.reserve(form.length * (to - from));
   const stride = keyLength + dataLength;
-  for (let i = from, at = 0; i < to; i++, at += form.length) {
-    const source = i * stride;
-    out.set(form, at);
-    bytes.copy(out, at + KEY_AT, source, source + keyLength);
-    if (whole) bytes.copy(out, at + KEY_AT + keyLength + DATA_HEADERS, source + keyLength, source + stride);
+  const { length } = form;
+  for (let i = from, at = 0; i < to; i++, at += length) {
+    const key = i * stride;
+    const value = key + keyLength;
+    const valueAt = at + KEY_AT + keyLength + DATA_HEADERS;
+    // Byte by byte: for so few of them a call of what is native costs more.
+    for (let j = 0; j < length; j++) out[at + j] = form[j] as number;
+    for (let j = 0; j < keyLength; j++) out[at + KEY_AT + j] = bytes[key + j] as number;
+    if (whole) for (let j = 0; j < dataLength; j++) out[valueAt + j] = bytes[value + j] as number;
   }
 }
 

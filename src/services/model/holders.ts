@@ -84,6 +84,7 @@ export class Holders {
   /** Those who lose an address, then the owner, then those who get one that the owner has left. */
   #holdings(owner: string, losers: ReadonlySet<string>, gained: ReadonlyMap<string, string>): Holding[] {
     const holding = (service: string): Holding => ({ service, frontends: this.held(service) });
+    if (losers.size + gained.size === 0) return [holding(owner)];
     const first = [...losers].map((service) => ({
       service,
       frontends: this.held(service).filter((frontend) => gained.get(addressKey(frontend)) !== service),
@@ -93,8 +94,18 @@ export class Holders {
 
   /** Sets or removes a claim. @returns who had the address, and who has it now */
   #claim(key: string, owner: string, frontend: Frontend | undefined): [Claim | undefined, Claim | undefined] {
-    const claims = this.#claims.get(key) ?? [];
+    const claims = this.#claims.get(key);
+    if (!claims) {
+      const only = frontend && { owner, frontend };
+      if (only) this.#claims.set(key, [only]);
+      return [undefined, only];
+    }
     const former = claims[0];
+    if (frontend && claims.length === 1 && former?.owner === owner) {
+      const next = { owner, frontend };
+      claims[0] = next;
+      return [former, next];
+    }
     const others = claims.filter((claim) => claim.owner !== owner);
     const position = others.findIndex((claim) => claim.owner > owner);
     if (frontend) others.splice(position < 0 ? others.length : position, 0, { owner, frontend });

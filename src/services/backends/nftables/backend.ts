@@ -47,18 +47,19 @@ class NftablesBackend implements ServiceBackend {
   setNode(): void {}
 
   setService(service: string, frontends: readonly Frontend[]): void {
-    const before = new Map(this.#plans.get(service)?.map((one) => [one.plan.key, one]));
+    const former = this.#plans.get(service);
+    const before = former && new Map(former.map((one) => [one.plan.key, one]));
     const after = frontends.map((frontend): FamilyPlan => {
       const { family } = frontend.ip;
       const table = this.#tables[family];
       const plan = planFrontend(table.layout, frontend);
       table.setFrontend(service, plan);
-      const former = before.get(plan.key);
-      if (former) table.releaseShared(service, former.plan, plan);
-      before.delete(plan.key);
+      const replaced = before?.get(plan.key);
+      if (replaced) table.releaseShared(service, replaced.plan, plan);
+      before?.delete(plan.key);
       return { family, plan };
     });
-    for (const { family, plan } of before.values()) this.#tables[family].removeFrontend(service, plan);
+    for (const { family, plan } of before?.values() ?? []) this.#tables[family].removeFrontend(service, plan);
     if (after.length) this.#plans.set(service, after);
     else this.#plans.delete(service);
   }

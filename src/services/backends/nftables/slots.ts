@@ -28,7 +28,7 @@ export function slotOf(list: string, index: number, width: number): string {
 
 /** Whether there is no endpoint in a slot. */
 export function isEmptySlot(slot: string): boolean {
-  return /^\0*$/.test(slot);
+  return slot === "" || (slot.startsWith("\0") && /^\0*$/.test(slot));
 }
 
 /**
