@@ -171,16 +171,17 @@ describe("nft codec", () => {
   it("packed elements are the same messages as elements one by one", () => {
     const mark = [dataTypes.mark];
     const set: NftSet = { table: { family, name: "t" }, name: "s", key: [...types, ...mark], data: mark };
-    const keys = Array.from({ length: 2000 }, (_, n) => concat(Uint8Array.of(10, 0, n >> 8, n), Uint8Array.of(6), hostU32(80)));
+    const keys = Array.from({ length: 2000 }, (_, n) =>
+      concat(Uint8Array.of(10, 0, n >> 8, n), Uint8Array.of(6), hostU32(80)),
+    );
     const packed = new PackedElements(16, 4);
     for (const [n, key] of keys.entries()) packed.add(keyText(key), n, keyText(hostU32(n * 3)));
     const elements = keys.map((key, n) => ({ key: concat(key, hostU32(n)), data: hostU32(n * 3) }));
     expect(packed).toHaveLength(2000);
     expect(packed.at(2000)).toBeUndefined();
     const bytes = (list: ElementList) =>
-      encodeTransaction(
-        new Transaction().addElements(set, list).replaceElements(set, list).deleteElements(set, list),
-      ).messages.length;
+      encodeTransaction(new Transaction().addElements(set, list).replaceElements(set, list).deleteElements(set, list))
+        .messages.length;
     expect(bytes(packed)).toBeGreaterThan(6);
     const first = <T>(list: readonly T[]) => list.slice(0, 900);
     const few = new PackedElements(16, 4);

@@ -203,11 +203,7 @@ class Encoder implements EncodedTransaction {
     });
   }
 
-  #elements(
-    kind: "add elements" | "delete elements" | "replace elements",
-    set: NftSet,
-    elements: ElementList,
-  ): void {
+  #elements(kind: "add elements" | "delete elements" | "replace elements", set: NftSet, elements: ElementList): void {
     for (let from = 0; from < elements.length; ) {
       const to = sliceEnd(elements, from);
       const range = [from, to] as const;

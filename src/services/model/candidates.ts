@@ -1,6 +1,6 @@
 import type { Endpoint, EndpointSlice, ServicePort } from "#api/index.ts";
-import type { NodeView, Target } from "./frontend.ts";
 import { EndpointTarget } from "./endpointTarget.ts";
+import type { NodeView, Target } from "./frontend.ts";
 import { fitsTopology, type Hints, hintsOf, type Topology, topologyOf } from "./hints.ts";
 
 /** An endpoint of one of the Service's ports, before anything is chosen. */
@@ -61,8 +61,7 @@ export function chooseTargets(candidates: readonly Candidate[], node: NodeView):
     ready.map(({ hints }) => hints),
     node,
   );
-  const near =
-    topology.mode === undefined ? ready : ready.filter(({ hints }) => fitsTopology(hints, topology, node));
+  const near = topology.mode === undefined ? ready : ready.filter(({ hints }) => fitsTopology(hints, topology, node));
   const going = candidates.filter(({ isReady, isServing, isTerminating }) => !isReady && isServing && isTerminating);
   const isLocal = ({ target }: Candidate) => target.isLocal;
   const readyHere = ready.filter(isLocal);

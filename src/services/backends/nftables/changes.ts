@@ -73,12 +73,7 @@ export class AddressChanges {
     }
   }
 
-  #compareSticky(
-    key: string,
-    held: StickyIds = noIds,
-    wanted: StickyIds = noIds,
-    changes: Change[],
-  ): void {
+  #compareSticky(key: string, held: StickyIds = noIds, wanted: StickyIds = noIds, changes: Change[]): void {
     const count = Math.max(held.ids.length, wanted.ids.length);
     for (let i = 0; i < count; i++) {
       this.#differ("affinity-ids", key, i, idText(held.ids[i]), idText(wanted.ids[i]), changes);

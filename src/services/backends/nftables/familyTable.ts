@@ -14,8 +14,8 @@ import { type Content, type MapName, mapNames } from "./content.ts";
 import type { Layout } from "./layout.ts";
 import type { FrontendPlan, SharedSet } from "./plan.ts";
 import { readContents, type Sizes } from "./readContents.ts";
-import { slotWidth } from "./slots.ts";
 import { hasWantedHook, isAsWanted, sameChain } from "./sameness.ts";
+import { slotWidth } from "./slots.ts";
 import { type ChainContent, gateChain, gateName, treatmentChains, treatmentName } from "./treatment.ts";
 
 const sharedSets = ["cluster-ips", "hairpin"] as const satisfies SharedSet[];

@@ -77,7 +77,10 @@ describe("V04 Services as nft text (part: nftables)", () => {
     const web = service("web", { clusterIP: "10.96.0.1", sessionAffinity: "ClientIP" });
     const ids = (addresses: string[]) => {
       const frontends = serviceFrontends(web, [slice("web", addresses)], node);
-      const pairs = textOf("ip", frontends).match(/(?<=add element ip podwire-services affinity-endpoints \{ ).*(?= \})/)?.[0].split(", ") ?? [];
+      const pairs =
+        textOf("ip", frontends)
+          .match(/(?<=add element ip podwire-services affinity-endpoints \{ ).*(?= \})/)?.[0]
+          .split(", ") ?? [];
       return new Map(
         pairs.map((pair) => {
           const [key = "", endpoint = ""] = pair.split(" : ");

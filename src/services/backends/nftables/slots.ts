@@ -40,8 +40,7 @@ export function keepSlots(held: string, wanted: string, first: number, width: nu
   if (held === wanted || held === "") return wanted;
   const edge = first * width;
   return (
-    keepPart(held.slice(0, edge), wanted.slice(0, edge), width) +
-    keepPart(held.slice(edge), wanted.slice(edge), width)
+    keepPart(held.slice(0, edge), wanted.slice(0, edge), width) + keepPart(held.slice(edge), wanted.slice(edge), width)
   );
 }
 
