@@ -28,6 +28,8 @@ export interface FrontendPlan {
   readonly isSticky: boolean;
   /** Elements that other frontends may want too. */
   readonly shared: readonly (readonly [SharedSet, Element])[];
+  /** An entry for another port of the address, which several frontends of the Service may ask for. */
+  readonly beside?: FrontendPlan;
 }
 
 /** Sets whose elements several frontends may want. */
@@ -40,7 +42,7 @@ const COMMENT_BYTES = 127;
 export function planFrontend(layout: Layout, frontend: Frontend): FrontendPlan {
   const { ip, protocol, port, origin, action, affinitySeconds, kind } = frontend;
   const key = keyText(concat(ip.bytes, Uint8Array.of(protocol), networkU16(port)));
-  const label = frontend.label.slice(0, COMMENT_BYTES);
+  const label = entryComment(frontend);
   const shared: [SharedSet, Element][] = [];
   if (kind === "ClusterIP") {
     const comment = label.replace(/:.*/, "");
@@ -65,6 +67,11 @@ export function planFrontend(layout: Layout, frontend: Frontend): FrontendPlan {
     first,
     isSticky: affinitySeconds !== undefined,
   };
+}
+
+/** The comment of a frontend's entry: its label, as far as nft's comments go. */
+export function entryComment({ label }: Frontend): string {
+  return label.slice(0, COMMENT_BYTES);
 }
 
 /** The endpoint list of a frontend, and which numbers of it are whose. */
@@ -99,6 +106,6 @@ function arrange(
  * A pod's connection to a Service that ends at the pod itself. Only this node's pods can come to themselves by its
  * rules; another node's when it sends what is external here, as those are exceptions from externalTrafficPolicy Local.
  */
-function hairpin({ ip, origin }: Target): Element {
+export function hairpin({ ip, origin }: Target): Element {
   return { key: concat(ip.bytes, ip.bytes), origin };
 }
