@@ -43,8 +43,9 @@ export function candidatesOf(port: ServicePort, slices: readonly EndpointSlice[]
   let kept = 0;
   for (const candidate of found) {
     const other = found[kept - 1];
-    if (!other || other.target.compare(candidate.target) !== 0) found[kept++] = candidate;
-    else if (rank(candidate) > rank(other)) found[kept - 1] = candidate;
+    if (other?.target.compare(candidate.target) === 0) {
+      if (rank(candidate) > rank(other)) found[kept - 1] = candidate;
+    } else found[kept++] = candidate;
   }
   found.length = kept;
   return found;
