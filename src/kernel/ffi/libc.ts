@@ -58,6 +58,7 @@ function bind() {
     getppid: library.func("int getppid()"),
     syscall3: library.func("syscall", "long", ["long", "long", "long", "long"]),
     syscall5: library.func("syscall", "long", ["long", "long", "long", "long", "long", "long"]),
+    syscallOpenat2: library.func("syscall", "long", ["long", "int", "const char*", "const void*", "size_t"]),
     syscallPaths: library.func("syscall", "long", ["long", "const char*", "const char*"]),
     posixSpawn: library.func(
       "int posix_spawn(_Out_ int*, const char*, const void*, const void*, const char**, const char**)",
