@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Mutations } from "#wire/dns/testing/corpus.ts";
+import { Mutations } from "#wire/dns/testing/index.ts";
 import { testIndex } from "../plugins/kubernetes/testCluster.ts";
 import { bothPaths, fuzz } from "./testing.ts";
 

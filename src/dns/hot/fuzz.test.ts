@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { decodeMessage } from "#wire/dns/index.ts";
-import { corpus, Mutations } from "#wire/dns/testing/corpus.ts";
+import { corpus, Mutations } from "#wire/dns/testing/index.ts";
 import { testIndex } from "../plugins/kubernetes/testCluster.ts";
 import { bothPaths, fuzz } from "./testing.ts";
 

@@ -1,7 +1,7 @@
 import { createLogger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
 import { DnsError, decodeMessage } from "#wire/dns/index.ts";
-import type { Mutations } from "#wire/dns/testing/corpus.ts";
+import type { Mutations } from "#wire/dns/testing/index.ts";
 import { Answerer, type HotAnswers, makeReply, noFallthrough, type Plugin, type Site } from "../core/index.ts";
 import type { ClusterIndex } from "../plugins/kubernetes/clusterIndex.ts";
 import { KubernetesPlugin } from "../plugins/kubernetes/handler.ts";
