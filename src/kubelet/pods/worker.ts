@@ -59,6 +59,7 @@ export class PodWorker {
   #end: End | undefined;
   /** Fields of the pod's that were said to be without effect. */
   readonly #said = new Set<string>();
+  #looked: number | Pod | undefined;
   #verdict: PodView["verdict"];
   /** The pod is to be ended for what it has done. */
   #eviction: PodView["verdict"];
@@ -226,8 +227,11 @@ export class PodWorker {
     await this.#release();
   }
 
-  /** Says once which fields of the pod have no effect here. */
+  /** Says once which fields of the pod have no effect here; looks at each generation of its spec once. */
   #tellUnsupported(): void {
+    const looked = this.#pod.metadata.generation ?? this.#pod;
+    if (looked === this.#looked) return;
+    this.#looked = looked;
     const fields = unsupportedFields(this.#pod.spec, this.#deps.cgroups?.bound).filter(
       ({ field }) => !this.#said.has(field),
     );
