@@ -70,7 +70,8 @@ export function makeBase(options: AgentOptions, deps: AgentDeps, spawner: Spawne
   );
   const services = deps.services ?? new Informer<Service>(client, resources.services, {}, { log, signal });
   for (const informer of [pods, services]) informer.start();
-  const events = createEventRecorder(client, { component: "kubelet", host: nodeName }, { log });
+  const rate = options.eventRate ? { rate: options.eventRate } : {};
+  const events = createEventRecorder(client, { component: "kubelet", host: nodeName }, { log, ...rate });
   return { options, deps, pods, services, events, spawner };
 }
 

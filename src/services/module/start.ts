@@ -151,6 +151,11 @@ function announce(config: ProxyConfig, mode: ProxyMode, log: Logger): void {
   log.info("Version info", { version: kubernetesVersion });
   if (config.mode === "")
     log.info("No proxy mode is given; upstream's default is iptables, this one's nftables", { proxyMode: mode });
+  // Upstream's words since 1.35 (KEP-5495).
+  if (mode === "ipvs")
+    log.warn(
+      "The ipvs proxier is now deprecated and may be removed in a future release. Please use 'nftables' instead.",
+    );
   if (nodePortCidrs(config, mode).length === 0)
     log.warn("Kube-proxy configuration may be incomplete or incorrect", {
       err: "nodePortAddresses is unset; NodePort connections will be accepted on all local IPs. Consider using `--nodeport-addresses primary`",
