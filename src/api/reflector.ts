@@ -159,7 +159,14 @@ export class Informer<T extends KubeObject> {
   /** Follows changes from a known state until the server ends the watch. */
   async #watch(resourceVersion: string): Promise<void> {
     const before = this.#version;
-    for await (const event of this.#client.watch(this.#resource, this.#watchOptions({ resourceVersion }))) {
+    // A watch that is taken works, though nothing may happen in it for long.
+    const onOpen = () => {
+      this.#lastError = undefined;
+    };
+    for await (const event of this.#client.watch(this.#resource, {
+      ...this.#watchOptions({ resourceVersion }),
+      onOpen,
+    })) {
       this.#working();
       this.#take(event);
     }
