@@ -11,8 +11,8 @@ import { Answerer, type Instance, makeReply, type Plugin } from "./core/index.ts
 import { type Environment, parseCorefile } from "./corefile/index.ts";
 import { HotPath } from "./hot/hotPath.ts";
 import { HttpListeners } from "./transport/http.ts";
-import { openPort } from "./transport/port.ts";
-import type { Listener } from "./transport/udp.ts";
+import { listenTcp } from "./transport/tcp.ts";
+import { type Listener, listenUdp } from "./transport/udp.ts";
 
 /** How a server is started. */
 export interface ServerOptions {
@@ -214,15 +214,10 @@ export class DnsServer {
       for (const port of new Set(sites.map((site) => site.port))) {
         if (this.#ports.has(port)) continue;
         const hotPath = new HotPath({ log: this.#deps.log, metrics: this.#deps.metrics, server: `dns://:${port}` });
-        const startAt = this.#options.hotPathFrom ?? hotPathFrom;
         const own = sites.filter((site) => site.port === port);
         const answerer = new Answerer(`dns://:${port}`, own, this.#now, hotPath.answers);
         opened.add(port);
-        this.#ports.set(port, {
-          answerer,
-          hotPath,
-          listeners: await openPort(this.#options.host ?? "", port, { ...this.#deps, answerer, hotPath, startAt }),
-        });
+        this.#ports.set(port, { answerer, hotPath, listeners: await this.#openPort(port, answerer, hotPath) });
       }
     } catch (error) {
       await this.#closePorts((port) => opened.has(port));
@@ -244,6 +239,38 @@ export class DnsServer {
       this.#ports.delete(port);
       await Promise.all(listeners.map((listener) => listener.close()));
       hotPath.close();
+    }
+  }
+
+  /** UDP and TCP on the same port; for port 0 UDP chooses, and another is tried when TCP has that one taken. */
+  async #openPort(port: number, answerer: Answerer, hotPath: HotPath): Promise<Listener[]> {
+    const host = this.#options.host ?? "";
+    for (let attempt = 0; ; attempt++) {
+      const udp = await this.#listenUdp(host, port, answerer, hotPath);
+      try {
+        return [udp, await listenTcp(host, udp.port, answerer)];
+      } catch (error) {
+        await udp.close();
+        if (port !== 0 || attempt >= 10) throw error;
+      }
+    }
+  }
+
+  /** The hot path's socket; Node's own where system calls are not to be had, or not wished for. */
+  async #listenUdp(host: string, port: number, answerer: Answerer, hotPath: HotPath): Promise<Listener> {
+    const { log, metrics } = this.#deps;
+    const startAt = this.#options.hotPathFrom ?? hotPathFrom;
+    if (startAt === Number.POSITIVE_INFINITY) return await listenUdp(host, port, answerer);
+    try {
+      const [{ listenHotUdp }, datagrams] = await Promise.all([
+        import("./hot/hotUdp.ts"),
+        import("#kernel/datagrams/index.ts"),
+      ]);
+      return await listenHotUdp(host, port, { answerer, hotPath, log, metrics, datagrams, startAt });
+    } catch (error) {
+      if (error instanceof Error && "syscall" in error && error.syscall === "bind") throw error;
+      log.warn("No hot path: system calls are not to be had", { error: errorMessage(error) });
+      return await listenUdp(host, port, answerer);
     }
   }
 }
