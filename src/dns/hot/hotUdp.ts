@@ -32,17 +32,32 @@ const windowMs = 200;
 /** A thread that reads tables and answers needs little. */
 const resourceLimits = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 32, stackSizeMb: 1 };
 
+/** What the sockets of a port share. */
+interface Group {
+  readonly deps: HotUdpDeps;
+  /** Threads that run. */
+  threads: number;
+}
+
 /**
  * A UDP port that begins as an ordinary socket of the plugins' thread, and is handed to a thread of its own, on the
  * same kernel socket so that no packet is lost, once queries come so often that it pays.
  * @throws SysError when the port cannot be had
  */
-export function listenHotUdp(host: string, port: number, deps: HotUdpDeps): Promise<Listener> {
-  const [fd = -1] = deps.datagrams.openDatagrams(host, port);
-  return new HotUdp(fd, deps).open();
+export async function listenHotUdp(host: string, port: number, deps: HotUdpDeps): Promise<Listener> {
+  const wanted = deps.answerer.sites.flatMap(({ plugins }) => plugins.map(({ sockets }) => sockets ?? 1));
+  const descriptors = deps.datagrams.openDatagrams(host, port, Math.max(1, ...wanted));
+  const group: Group = { deps, threads: 0 };
+  const sockets = await Promise.all(descriptors.map((fd) => new HotUdp(fd, group).open()));
+  return {
+    port: sockets[0]?.port ?? port,
+    close: async () => void (await Promise.all(sockets.map((socket) => socket.close()))),
+  };
 }
 
-class HotUdp implements Listener {
+/** One socket of the port. */
+class HotUdp {
+  readonly #group: Group;
   readonly #deps: HotUdpDeps;
   readonly #fd: number;
   #port = 0;
@@ -55,16 +70,17 @@ class HotUdp implements Listener {
   #pending = 0;
   #closed = false;
 
-  constructor(fd: number, deps: HotUdpDeps) {
+  constructor(fd: number, group: Group) {
     this.#fd = fd;
-    this.#deps = deps;
+    this.#group = group;
+    this.#deps = group.deps;
   }
 
   get port(): number {
     return this.#port;
   }
 
-  async open(): Promise<Listener> {
+  async open(): Promise<this> {
     await this.#listen();
     return this;
   }
@@ -144,15 +160,16 @@ class HotUdp implements Listener {
   async #fallBack(error: unknown): Promise<void> {
     if (this.#closed) return;
     this.#thread = undefined;
-    this.#threads(0);
+    this.#threads(-1);
     this.#deps.log.error("The hot path failed; queries go to the plugins", { error: errorMessage(error) });
     await this.#listen();
   }
 
-  #threads(count: number): void {
+  #threads(more: number): void {
+    this.#group.threads += more;
     this.#deps.metrics
       .gauge("podwire_dns_hot_path_threads", "Threads that answer what is known in advance.")
-      .set(count, { server: this.#deps.hotPath.server });
+      .set(this.#group.threads, { server: this.#deps.hotPath.server });
   }
 
   #takeOver(packets: readonly HandedOver[]): void {
