@@ -235,7 +235,7 @@ function makeServer(
     readonly problem: () => string | undefined;
   },
 ): KubeletServer {
-  const { origins } = deps;
+  const { origins, addresses } = deps;
   const access = new KubeletAccess({ nodeName: options.nodeName, apiServer: API_SERVER }, deps.client);
   return new KubeletServer(serverOptions(options), {
     access,
@@ -249,6 +249,7 @@ function makeServer(
       parts.cgroups?.usageOf(pid),
     ),
     problem: parts.problem,
+    ...(addresses && { addresses }),
     ...(origins ? { origins: () => origins(pods.list().filter((pod) => !isMirrorPod(pod))) } : {}),
     log: deps.log,
   });

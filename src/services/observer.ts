@@ -31,12 +31,15 @@ export interface ProxyObserver {
   synced?(sync: Sync): void;
   /** This node as the API has it; undefined when it has none. */
   node?(node: Node | undefined): void;
-  /** Stale connections were looked for. */
-  cleaned?(flows: number, durationMs: number): void;
+  /** Stale connections were looked for. @param flows removed, by family */
+  cleaned?(flows: Readonly<Record<4 | 6, number>>, durationMs: number): void;
 }
+
+/** The annotation with it, from the endpoints controller. */
+export const TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time";
 
 /** When the change behind a slice began, in ms since 1970 (the endpoints controller's annotation). */
 export function triggerTime({ metadata }: EndpointSlice): number | undefined {
-  const time = Date.parse(metadata.annotations?.["endpoints.kubernetes.io/last-change-trigger-time"] ?? "");
+  const time = Date.parse(metadata.annotations?.[TRIGGER_TIME] ?? "");
   return Number.isNaN(time) ? undefined : time;
 }

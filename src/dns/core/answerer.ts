@@ -24,14 +24,20 @@ export interface Site {
   readonly handler: Handler;
 }
 
-/** UDP answers never exceed this, whatever the client offers: a spoofed sender must not gain by it. */
-const maxUdpBytes = 4096;
+/**
+ * Bounds of UDP answers: every client takes the smaller (RFC 1035 §4.2.1); none gets more than the larger, whatever it
+ * offers, since a spoofed sender must not gain by it.
+ */
+export const udpBytes = { smallest: 512, largest: 4096 } as const;
+
+/** Answers that are known in advance (see hot/). */
+export interface ReadyAnswers {
+  /** The plugins' answer to a packet, without them; undefined when they have to be asked. */
+  answer(packet: Uint8Array, peer: Peer): Uint8Array | undefined;
+}
 
 /** What we offer in our own OPT: fits every path without fragments (DNS flag day 2020). */
-const ednsUdpBytes = 1232;
-
-/** Every client takes this much over UDP (RFC 1035 §4.2.1). */
-const minUdpBytes = 512;
+export const ednsUdpBytes = 1232;
 
 /**
  * Turns packets into answers: decodes, finds the server block by the longest matching zone, runs its plugins,
@@ -40,13 +46,15 @@ const minUdpBytes = 512;
 export class Answerer {
   readonly #server: string;
   readonly #now: () => number;
+  readonly #ready: ReadyAnswers | undefined;
   #sites: readonly Site[];
   /** Site by zone; rebuilt with the sites. */
   #byZone = new Map<string, Site>();
 
   /** @param server name of the listener, such as `dns://:53`; `now` milliseconds, monotonic */
-  constructor(server: string, sites: readonly Site[], now: () => number) {
+  constructor(server: string, sites: readonly Site[], now: () => number, ready?: ReadyAnswers) {
     this.#server = server;
+    this.#ready = ready;
     this.#now = now;
     this.#sites = sites;
     this.use(sites);
@@ -64,6 +72,8 @@ export class Answerer {
 
   /** The bytes to send back; undefined when nothing shall be sent. Never rejects. */
   answer(packet: Uint8Array, peer: Peer): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+    const ready = this.#ready?.answer(packet, peer);
+    if (ready) return ready;
     const begin = this.#now();
     let message: Message;
     try {
@@ -191,5 +201,5 @@ function encode(query: Message, reply: Reply, peer: Peer): Uint8Array | undefine
 }
 
 function udpLimit(edns: Edns | undefined): number {
-  return Math.min(Math.max(edns?.udpSize ?? minUdpBytes, minUdpBytes), maxUdpBytes);
+  return Math.min(Math.max(edns?.udpSize ?? 0, udpBytes.smallest), udpBytes.largest);
 }

@@ -4,6 +4,7 @@ import { errorMessage } from "#base/errors.ts";
 import { wholeSeconds } from "#base/time.ts";
 import { setupBackoff } from "../backoff.ts";
 import { podLogFolder } from "../logs/index.ts";
+import { omittedFromResolvConf } from "../spec/files.ts";
 import { unsupportedFields, unsupportedMessage } from "../spec/unsupported.ts";
 import type { PodView } from "../status/podStatus.ts";
 import { VolumeError } from "../volumes/index.ts";
@@ -256,8 +257,11 @@ export class PodWorker {
       const began = performance.now();
       await Promise.all([network, volumes]);
       const ms = Math.round(performance.now() - began);
-      if (!this.#containers.hasStarted)
+      if (!this.#containers.hasStarted) {
         this.#deps.log.info("Pod is set up", { pod: this.#name(), ip: this.#sandbox.ips[0], ms });
+        const omitted = isLight ? [] : omittedFromResolvConf(this.#pod, this.#deps.dns);
+        for (const message of omitted) this.#event("Warning", "DNSConfigForming", message);
+      }
       this.#retries.reset();
       return true;
     } catch (error) {

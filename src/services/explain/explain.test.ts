@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Node, Pod } from "#api/index.ts";
 import { service, slice } from "../testing/objects.ts";
-import { answerText, type ClusterObjects, explainQuestion, type Viewpoint } from "./index.ts";
+import { answerText, asksInterfaces, type ClusterObjects, explainQuestion, type Viewpoint } from "./index.ts";
 
 const node = (name: string, ip: string, labels = {}) =>
   ({ metadata: { name, labels }, status: { addresses: [{ type: "InternalIP", address: ip }] } }) as unknown as Node;
@@ -63,6 +63,20 @@ ClusterIP 10.96.0.1:80/TCP
 `);
   });
 
+  it("a NodePort at another interface of a node, where nodePortAddresses allow it", () => {
+    const ports = [{ name: "http", port: 80, protocol: "TCP" as const, nodePort: 30080 }];
+    const spec = { type: "NodePort" as const, clusterIP: "10.96.0.1", clusterIPs: ["10.96.0.1"], ports };
+    const interfaces = new Map([["node01", ["127.0.0.1", "::1", "192.168.1.11", "10.244.1.1"]]]);
+    const objects = { ...shop, services: [service("web", spec)], interfaces };
+    expect(asksInterfaces(objects)).toBe(false);
+    expect(() => verdicts(objects, "10.244.1.1:30080")).toThrow("no Service has the address 10.244.1.1 on node01");
+    const proxyConfig = `${base.proxyConfig}nodePortAddresses: [10.244.0.0/16]\n`;
+    expect(asksInterfaces({ proxyConfig })).toBe(true);
+    expect(asksInterfaces({ proxyConfig: `${base.proxyConfig}mode: iptables\n` })).toBe(true);
+    expect(ask({ ...objects, proxyConfig }, "10.244.1.1:30080")).toMatchObject({ node: "node01" });
+    expect(() => verdicts({ ...objects, proxyConfig }, "192.168.1.11:30080")).toThrow("no NodePort answers there");
+  });
+
   it("in the userspace mode every endpoint sees the node, and SCTP is refused", () => {
     const proxyConfig = `${base.proxyConfig}mode: userspace\n`;
     expect(verdicts({ ...shop, proxyConfig }, "10.96.0.1:80/tcp", { from: "client" })).toEqual([
@@ -114,6 +128,23 @@ ClusterIP 10.96.0.1:80/TCP
       "NodePort elsewhere: drop  no spec.externalTrafficPolicy",
     );
     expect(ask(objects, "192.168.1.12:30080", { from: "client" }).from).toContain("comes as from outside");
+  });
+
+  it("in the ipvs mode pods and the node get what is on this node, and the node is always masqueraded", () => {
+    const local = service("web", {
+      ...{ type: "NodePort", clusterIP: "10.96.0.1", externalTrafficPolicy: "Local" },
+      ports: [{ name: "http", port: 80, nodePort: 30_080 }],
+    });
+    const objects = { ...shop, services: [local], proxyConfig: `${base.proxyConfig}mode: ipvs\n` };
+    expect(verdicts(objects, "192.168.1.12:30080")).toEqual([
+      "NodePort pods of node02: balance 10.244.2.2:8080 itself mode",
+      "NodePort node02 itself: balance 10.244.2.2:8080 yes mode",
+      "NodePort elsewhere: balance 10.244.2.2:8080 no spec.externalTrafficPolicy",
+    ]);
+    const none = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\n";
+    expect(verdicts({ ...objects, proxyConfig: none }, "10.96.0.1:80")[1]).toMatch(
+      /^ClusterIP .* itself: balance .* yes mode$/,
+    );
   });
 
   it("a NodePort at 127.0.0.1 in the iptables mode alone, as iptables.localhostNodePorts says", () => {

@@ -4,10 +4,12 @@ export {
   availableModes,
   checkConfig,
   DEFAULT_MODE,
+  ipvsSettings,
   localTraffic,
   modeOf,
   modeSettings,
   nodePortCidrs,
 } from "./modes.ts";
+export { interfaceAddresses } from "./node.ts";
 export { type KubeProxy, type KubeProxyDeps, startKubeProxy } from "./start.ts";
 export { applyConntrackSettings, applyOomScore, conntrackSettings } from "./sysctls.ts";

@@ -6,13 +6,22 @@ import type { Metrics } from "#base/metrics.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
 import type { Nftables } from "#kernel/nft/index.ts";
 import type { ProxyMode } from "../backends/index.ts";
-import type { ProxyConfig } from "../config/index.ts";
+import { type ProxyConfig, parsePortRange } from "../config/index.ts";
 import type { ProxyObserver } from "../observer.ts";
 import { type ServiceProxy, startServiceProxy } from "../proxy.ts";
 import { ProxyHealth, ServiceHealthServers } from "../serving/index.ts";
 import { syncLog } from "../syncLog.ts";
 import { cleanOthers } from "./cleanup.ts";
-import { backendOf, localTraffic, modeOf, modeSettings, needsPodCidrs, nodePortCidrs } from "./modes.ts";
+import {
+  backendOf,
+  checkConfig,
+  ipvsSettings,
+  localTraffic,
+  modeOf,
+  modeSettings,
+  needsPodCidrs,
+  nodePortCidrs,
+} from "./modes.ts";
 import { factsOf, waitForNode } from "./node.ts";
 import { NodePlaces } from "./places.ts";
 import { serve } from "./serve.ts";
@@ -45,9 +54,11 @@ export interface KubeProxy {
 
 /**
  * Starts what a configuration describes.
- * @throws ProxyConfigError when it asks for something that is not there; the signal's reason
+ * @throws ProxyConfigError when it asks for something that is not there; PodwireError when the node lacks what the mode
+ * needs; the signal's reason
  */
 export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps: KubeProxyDeps): Promise<KubeProxy> {
+  checkConfig(config);
   const mode = modeOf(config);
   announce(config, mode, deps.log);
   const { own, podCidrs } = await nodeOf(config, nodeName, deps);
@@ -57,7 +68,9 @@ export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps
   const nodePortsEverywhere = nodePortCidrs(config, mode).length === 0;
   const ports = { localhostNodePorts, nodePortsEverywhere };
   const periods = { syncPeriodMs, udpIdleTimeoutMs: config.udpIdleTimeout };
-  const settings = { nodeName, localTraffic: local, ...ports, ...periods, ...masquerade };
+  const range = parsePortRange(config.portRange);
+  const ofModes = { ipvs: ipvsSettings(config), ...(range && { ports: range }) };
+  const settings = { nodeName, localTraffic: local, ...ports, ...periods, ...masquerade, ...ofModes };
   if (local.kind === "none") deps.log.warn("Detect-local-mode set to ClusterCIDR, but no cluster CIDR defined");
   const places = new NodePlaces(config, mode, own);
   const health = new ProxyHealth(2 * syncPeriodMs);
@@ -138,6 +151,11 @@ function announce(config: ProxyConfig, mode: ProxyMode, log: Logger): void {
   log.info("Version info", { version: kubernetesVersion });
   if (config.mode === "")
     log.info("No proxy mode is given; upstream's default is iptables, this one's nftables", { proxyMode: mode });
+  // Upstream's words since 1.35 (KEP-5495).
+  if (mode === "ipvs")
+    log.warn(
+      "The ipvs proxier is now deprecated and may be removed in a future release. Please use 'nftables' instead.",
+    );
   if (nodePortCidrs(config, mode).length === 0)
     log.warn("Kube-proxy configuration may be incomplete or incorrect", {
       err: "nodePortAddresses is unset; NodePort connections will be accepted on all local IPs. Consider using `--nodeport-addresses primary`",

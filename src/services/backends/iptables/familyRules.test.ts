@@ -93,6 +93,9 @@ describe("partial sync of iptables mode", () => {
 });
 
 describe("iptables mode finds what is there", () => {
+  const kernels = ["INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING"]
+    .map((chain) => `:${chain} ACCEPT [0:0]\n`)
+    .join("");
   const there = `*filter
 :INPUT ACCEPT [0:0]
 :KUBE-NODEPORTS - [0:0]
@@ -125,6 +128,22 @@ COMMIT
     expect(text.match(/^:KUBE-PROXY-CANARY - \[0:0\]$/gm)).toHaveLength(3);
   });
 
+  it("full sync: chains that are there as they should be are not written, jumps that are missing are", () => {
+    const rules = synced();
+    rules.adopt(parseSaved(""));
+    const all = rules.plan()?.text ?? "";
+    // Somebody flushed the kernel's own chains.
+    rules.adopt(parseSaved(all));
+    const text = rules.plan()?.text ?? "";
+    expect(text).not.toMatch(/^[:-](?!I )/m);
+    expect(text.match(/^-I .*/gm)).toEqual(all.match(/^-I .*/gm));
+    // Nothing is missing.
+    rules.adopt(
+      parseSaved(all.replaceAll("-I ", "-A ").replace(/^:KUBE-SERVICES /gm, (found) => `${kernels}${found}`)),
+    );
+    expect(rules.plan()).toEqual({ text: "", rules: { filter: 0, nat: 0 }, isFull: true });
+  });
+
   it("cleanup: every chain of a proxy and what leads to it; nothing else", () => {
     const text = cleanupText(parseSaved(there));
     expect(text.match(/^-X .*/gm)?.sort()).toEqual([
@@ -139,6 +158,21 @@ COMMIT
       '-D PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
       "-D MINE -p tcp -j KUBE-SEP-CCCCCCCCCCCCCCCC",
     ]);
+  });
+
+  it("cleanup: chains of upstream's ipvs mode go as well", () => {
+    const text = cleanupText(
+      parseSaved(`*nat
+:KUBE-LOAD-BALANCER - [0:0]
+:KUBE-NODE-PORT - [0:0]
+:KUBE-SERVICES - [0:0]
+:KUBE-MARK-DROP - [0:0]
+-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODE-PORT
+COMMIT
+`),
+    );
+    expect(text.match(/^-X .*/gm)).toEqual(["-X KUBE-LOAD-BALANCER", "-X KUBE-NODE-PORT", "-X KUBE-SERVICES"]);
   });
 
   const guard = `:KUBE-FIREWALL - [0:0]

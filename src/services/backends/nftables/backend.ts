@@ -3,8 +3,16 @@ import { type Nftables, type OriginIndex, Transaction } from "#kernel/nft/index.
 import type { Frontend } from "../../model/index.ts";
 import type { ServiceBackend, TrafficSettings } from "../backend.ts";
 import { FamilyTable } from "./familyTable.ts";
-import { SERVICES_TABLE, serviceLayout } from "./layout.ts";
+import { type Layout, SERVICES_TABLE, serviceLayout } from "./layout.ts";
 import { type FrontendPlan, planFrontend } from "./plan.ts";
+
+/** What the tables look like: another form is for modes in which somebody else leads packets to endpoints. */
+export interface TableForm {
+  layout(family: "ip" | "ip6", settings: TrafficSettings, tableName: string): Layout;
+  plan(layout: Layout, frontend: Frontend): FrontendPlan;
+}
+
+const ownForm: TableForm = { layout: serviceLayout, plan: planFrontend };
 
 /** Settings and dependencies of the nftables backend. */
 export interface NftablesBackendOptions extends TrafficSettings {
@@ -13,6 +21,7 @@ export interface NftablesBackendOptions extends TrafficSettings {
   readonly metrics?: Metrics;
   /** Name of its tables. Default: {@link SERVICES_TABLE}. */
   readonly tableName?: string;
+  readonly form?: TableForm;
 }
 
 /** Services as elements of a few large maps: one table for each family ({@link serviceLayout} draws it). */
@@ -25,19 +34,23 @@ class NftablesBackend implements ServiceBackend {
   readonly origins: OriginIndex;
   readonly #nft: Nftables;
   readonly #tableName: string;
+  readonly #form: TableForm;
   readonly #tables: Readonly<Record<4 | 6, FamilyTable>>;
   readonly #record: ReturnType<typeof tableMetrics>;
-  /** What each Service has, by the family and key of its address. */
-  readonly #plans = new Map<string, ReadonlyMap<string, FamilyPlan>>();
+  /** What each Service has. */
+  readonly #plans = new Map<string, readonly FamilyPlan[]>();
+  /** Ends the telling of origins. */
+  #ends: readonly (() => void)[] = [];
 
-  constructor({ nft, metrics, tableName = SERVICES_TABLE, ...settings }: NftablesBackendOptions) {
+  constructor({ nft, metrics, tableName = SERVICES_TABLE, form = ownForm, ...settings }: NftablesBackendOptions) {
     this.#nft = nft;
     this.#tableName = tableName;
+    this.#form = form;
     this.origins = nft.origins;
     this.#record = tableMetrics(metrics ?? new Metrics());
     this.#tables = {
-      4: new FamilyTable(serviceLayout("ip", settings, tableName)),
-      6: new FamilyTable(serviceLayout("ip6", settings, tableName)),
+      4: new FamilyTable(form.layout("ip", settings, tableName)),
+      6: new FamilyTable(form.layout("ip6", settings, tableName)),
     };
   }
 
@@ -45,26 +58,31 @@ class NftablesBackend implements ServiceBackend {
   setNode(): void {}
 
   setService(service: string, frontends: readonly Frontend[]): void {
-    const before = this.#plans.get(service);
-    const after = new Map<string, FamilyPlan>();
+    const former = this.#plans.get(service);
+    const before = former && new Map(former.map((one) => [one.plan.key, one]));
+    const after: FamilyPlan[] = [];
     for (const frontend of frontends) {
       const { family } = frontend.ip;
-      const table = this.#tables[family];
-      const plan = planFrontend(table.layout, frontend);
-      const id = `${family} ${plan.key}`;
-      after.set(id, { family, plan });
-      table.setFrontend(service, plan);
-      const former = before?.get(id);
-      if (former) table.releaseShared(service, former.plan, plan);
+      const plan = this.#form.plan(this.#tables[family].layout, frontend);
+      after.push({ family, plan });
     }
-    for (const [id, { family, plan }] of before ?? []) {
-      if (!after.has(id)) this.#tables[family].removeFrontend(service, plan);
+    after.push(...besides(after));
+    for (const { family, plan } of after) {
+      this.#tables[family].setFrontend(service, plan);
+      const replaced = before?.get(plan.key);
+      if (replaced) this.#tables[family].releaseShared(service, replaced.plan, plan);
+      before?.delete(plan.key);
     }
-    if (after.size) this.#plans.set(service, after);
+    for (const { family, plan } of before?.values() ?? []) this.#tables[family].removeFrontend(service, plan);
+    if (after.length) this.#plans.set(service, after);
     else this.#plans.delete(service);
   }
 
   async readBack(): Promise<void> {
+    if (this.#ends.length === 0) {
+      const tables = Object.values(this.#tables);
+      this.#ends = tables.map((one) => this.#nft.tellOrigins(one.layout.table, (set, key) => one.originOf(set, key)));
+    }
     for (const table of Object.values(this.#tables)) table.adopt(await this.#nft.readTable(table.layout.table));
   }
 
@@ -98,7 +116,9 @@ class NftablesBackend implements ServiceBackend {
     await this.#nft.commit(transaction);
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    for (const end of this.#ends) end();
+  }
 }
 
 interface FamilyPlan {
@@ -106,15 +126,33 @@ interface FamilyPlan {
   readonly plan: FrontendPlan;
 }
 
+/** Entries beside those of a Service's frontends, one for each address that none of them has. */
+function besides(plans: readonly FamilyPlan[]): FamilyPlan[] {
+  if (plans.every(({ plan }) => plan.beside === undefined)) return [];
+  const keys = new Set(plans.map(({ plan }) => plan.key));
+  const found: FamilyPlan[] = [];
+  for (const { family, plan } of plans) {
+    if (!plan.beside || keys.has(plan.beside.key)) continue;
+    keys.add(plan.beside.key);
+    found.push({ family, plan: plan.beside });
+  }
+  return found;
+}
+
 function tableMetrics(metrics: Metrics) {
   const failures = metrics.counter(
     "kubeproxy_sync_proxy_rules_nftables_sync_failures_total",
     "Cumulative proxy nftables sync failures",
   );
+  // One transaction holds the rules of both families.
+  const count = (by: number) => {
+    for (const family of ["IPv4", "IPv6"]) failures.inc({ ip_family: family }, by);
+  };
+  count(0);
   const elements = metrics.gauge("podwire_services_map_elements", "Elements of the service maps");
   return {
     failed(): void {
-      failures.inc();
+      count(1);
     },
     committed(tables: Readonly<Record<4 | 6, FamilyTable>>): void {
       for (const [version, table] of Object.entries(tables)) {
