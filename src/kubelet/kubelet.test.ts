@@ -260,6 +260,9 @@ describe("K03 the kubelet's flags and configuration (part: reading them)", () =>
     expect(() => read("maxPods: -1")).toThrow(
       "invalid configuration: maxPods (--max-pods) -1 must not be a negative number",
     );
+    expect(() => read("imageGCHighThresholdPercent: 85")).toThrow("only `podwire images prune` removes them");
+    expect(() => read("imageMaximumGCAge: 24h")).toThrow("imageMaximumGCAge: 24h: there is only 0s");
+    expect(() => read("podPidsLimit: many")).toThrow('podPidsLimit: "many": must be an integer');
     expect(() => read("maxPods: many")).toThrow('maxPods: "many": must be an integer');
     expect(() => agentOptions(["--nope"])).toThrow(AgentConfigError);
     expect(() => agentOptions(["--image-credential-provider-config=/x"])).toThrow(
