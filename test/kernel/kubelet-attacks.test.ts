@@ -116,7 +116,8 @@ describe("what a container does cannot reach its node", () => {
     await machine.until("a refusal", async () => (await waiting("root"))?.reason === "CreateContainerConfigError");
     expect((await waiting("root"))?.message).toBe('volume "e" cannot be mounted in the place of the container\'s root');
     // The image was there before that was found out: upstream tells it so (kuberuntime_container.go, startContainer).
-    expect(machine.events("root").map((text) => text.split(":")[0])).toEqual(["Pulled", "Failed"]);
+    const reasons = () => machine.events("root").map((text) => text.split(":")[0]);
+    await expect.poll(reasons).toEqual(["Pulled", "Failed"]);
     await machine.delete("root", 0);
   });
 });
