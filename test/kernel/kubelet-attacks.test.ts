@@ -111,6 +111,28 @@ describe("what a container does cannot reach its node", () => {
     await machine.delete("greedy", 0);
   });
 
+  it("nobody passes for another pod's container before a new agent", async () => {
+    await machine.run("victim", toolbox(`echo victim > /tmp/who; ${FOREVER}`));
+    const id = (await machine.container("victim"))?.containerID?.replace(/^.*:\/\//, "") ?? "";
+    expect(id).toMatch(/^[0-9a-f]{64}$/);
+    // A root of the same name as the victim's, in namespaces of its own; it is the first of its processes, too.
+    const folders = `/run/podwire/containers/${id}`;
+    const forge = `mount -t tmpfs none /run && mkdir -p ${folders}/upper/tmp ${folders}/work ${folders}/root /run/lower/dev
+      for d in usr bin lib lib64 proc sys; do [ -e /$d ] && mkdir -p /run/lower/$d; done
+      mount -t overlay none -o lowerdir=/run/lower,upperdir=${folders}/upper,workdir=${folders}/work,userxattr ${folders}/root
+      for d in usr bin lib lib64 proc; do [ -e /$d ] && mount --rbind /$d ${folders}/root/$d; done
+      echo forged > ${folders}/root/tmp/who; touch /tmp/forged; cd ${folders}/root; mkdir -p old; pivot_root . old
+      exec chroot . sleep 100000`;
+    await machine.run("forger", toolbox(`unshare --user --map-root-user --mount --pid --fork sh -c '${forge}'`));
+    await machine.until("the forgery", async () => (await machine.exec("forger", "test -e /tmp/forged")).code === 0);
+    const claims = `grep -l "upperdir=${folders}/" /proc/[0-9]*/mountinfo | wc -l`;
+    await machine.until("two who claim it", async () => Number(machine.shell(claims)) >= 2);
+    await machine.killAgent();
+    await machine.startAgent();
+    expect((await machine.exec("victim", "cat /tmp/who")).stdout).toBe("victim\n");
+    for (const pod of ["victim", "forger"]) await machine.delete(pod, 0);
+  });
+
   it("nothing is mounted in the place of its root", async () => {
     await machine.create("root", { containers: [withVolume("c", { mountPath: "/" })], volumes: emptyDir });
     await machine.until("a refusal", async () => (await waiting("root"))?.reason === "CreateContainerConfigError");
