@@ -36,6 +36,13 @@ const NO_CGROUPS: Mount = { target: "/sys/fs/cgroup", type: "tmpfs", readonly: t
 const PID_END = 3;
 const PID_DIGITS = 32;
 
+/**
+ * crun would give each container a session keyring, and a user may have 200 keys (kernel.keys.maxkeys): the rest of a
+ * node's containers would not start ("create keyring …: Disk quota exceeded"). The keyring of the cluster, which is not
+ * that of whoever started it (leaveSessionKeyring), is in all of them, as with our own spawner.
+ */
+const NO_KEYRING = "--no-new-keyring";
+
 /** Starts containers by crun, as our own spawner does by itself. */
 export class CrunSpawner {
   readonly #state: string;
@@ -101,6 +108,7 @@ export class CrunSpawner {
         `--log=${folder}/crun.log`,
         "--log-format=json",
         "run",
+        NO_KEYRING,
         `--bundle=${folder}/${BUNDLE}`,
         `--pid-file=/proc/self/fd/${PID_END}`,
         ...(request.tty ? [`--console-socket=${folder}/tty`] : []),
