@@ -7,7 +7,7 @@ import { QuotaStatus } from "./admission/quota/status.ts";
 import { RoleAggregation } from "./auth/aggregation.ts";
 import { createAuth } from "./auth/create.ts";
 import { bootstrap } from "./bootstrap.ts";
-import { boundBacktracking } from "./custom/regexp.ts";
+import { boundBacktracking } from "#base/goRegExp.ts";
 import { Registrar } from "./custom/registrar.ts";
 import { EventExpiry } from "./event-expiry.ts";
 import type { User } from "./kinds/definition.ts";

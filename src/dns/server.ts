@@ -7,10 +7,10 @@ import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import { type ConfiguredSite, configure } from "./configuration.ts";
-import { Answerer, type Instance, makeReply, type Plugin } from "./core/index.ts";
+import { Answerer, type Instance, makeReply, type Plugin, type TcpTimeouts } from "./core/index.ts";
 import { type Environment, parseCorefile } from "./corefile/index.ts";
 import { HttpListeners } from "./transport/http.ts";
-import { listenTcp } from "./transport/tcp.ts";
+import { listenTcp, tcpLimits } from "./transport/tcp.ts";
 import { type Listener, listenUdp } from "./transport/udp.ts";
 
 /** How a server is started. */
@@ -45,8 +45,9 @@ interface Running {
   readonly plugins: readonly Plugin[];
 }
 
-/** One port: UDP and TCP with the same answers. */
+/** One address and port: UDP and TCP with the same answers. */
 interface Port {
+  readonly address: string;
   readonly answerer: Answerer;
   readonly listeners: readonly Listener[];
 }
@@ -60,7 +61,8 @@ export class DnsServer {
   readonly #deps: ServerDeps;
   readonly #now: () => number;
   readonly #http = new HttpListeners();
-  readonly #ports = new Map<number, Port>();
+  /** By server name, such as `dns://:53`. */
+  readonly #ports = new Map<string, Port>();
   #running: Running = { text: "", sites: [], plugins: [] };
   #reloading: Promise<void> | undefined;
 
@@ -72,8 +74,7 @@ export class DnsServer {
 
   /** Ports with their DNS listeners open; for a key with port 0 the one that the kernel chose. */
   listening(): { readonly address: string; readonly port: number }[] {
-    const address = this.#options.host ?? "";
-    return [...this.#ports.values()].flatMap(({ listeners }) =>
+    return [...this.#ports.values()].flatMap(({ address, listeners }) =>
       listeners[0] ? [{ address, port: listeners[0].port }] : [],
     );
   }
@@ -145,7 +146,7 @@ export class DnsServer {
     const before = this.#running;
     this.#running = next;
     this.#useSites(next.sites);
-    await this.#closePorts((port) => !next.sites.some((site) => site.port === port));
+    await this.#closePorts((name) => !next.sites.some((site) => this.#namesOf(site).includes(name)));
     await stopAll(before.plugins);
     for (const plugin of next.plugins) plugin.started?.();
     this.#deps.log.info("Reloading complete");
@@ -180,10 +181,7 @@ export class DnsServer {
       corefileText,
       fatal,
       ...(connectApi && { connectApi }),
-      resolve: (request) => {
-        const port = Number(request.server.slice(request.server.lastIndexOf(":") + 1));
-        return this.#ports.get(port)?.answerer.resolve(request) ?? makeReply("", { rcode: 2 });
-      },
+      resolve: (request) => this.#ports.get(request.server)?.answerer.resolve(request) ?? makeReply("", { rcode: 2 }),
       notReady: () => waiting(plugins),
       readCorefile: () => this.#readCorefile(),
       reload: () => this.reload(),
@@ -195,48 +193,68 @@ export class DnsServer {
     return await readFile(this.#options.corefile, "utf8");
   }
 
+  /** Names of the servers that a site is part of, one for each address. */
+  #namesOf({ addresses, port }: ConfiguredSite): string[] {
+    return addresses.map((address) => `dns://${address.includes(":") ? `[${address}]` : address}:${port}`);
+  }
+
   /** Opens the ports that are not open yet; closes those again when one cannot be opened. */
   async #openPorts(sites: readonly ConfiguredSite[]): Promise<void> {
-    const opened = new Set<number>();
+    const opened = new Set<string>();
     try {
-      for (const port of new Set(sites.map((site) => site.port))) {
-        if (this.#ports.has(port)) continue;
-        const answerer = new Answerer(
-          `dns://:${port}`,
-          sites.filter((site) => site.port === port),
-          this.#now,
-        );
-        opened.add(port);
-        this.#ports.set(port, {
-          answerer,
-          listeners: await openPort(this.#options.host ?? "", port, answerer),
-        });
+      for (const site of sites) {
+        for (const [i, name] of this.#namesOf(site).entries()) {
+          if (this.#ports.has(name)) continue;
+          const address = site.addresses[i] || (this.#options.host ?? "");
+          const here = sites.filter((other) => this.#namesOf(other).includes(name));
+          const answerer = new Answerer(name, here, this.#now);
+          const timeouts = Object.assign({}, ...here.map(({ tcpTimeouts }) => tcpTimeouts)) as TcpTimeouts;
+          opened.add(name);
+          this.#ports.set(name, {
+            address,
+            answerer,
+            listeners: await openPort(address, site.port, answerer, timeouts),
+          });
+        }
       }
     } catch (error) {
-      await this.#closePorts((port) => opened.has(port));
+      await this.#closePorts((name) => opened.has(name));
       throw error;
     }
   }
 
   #useSites(sites: readonly ConfiguredSite[]): void {
-    for (const [port, { answerer }] of this.#ports) answerer.use(sites.filter((site) => site.port === port));
+    for (const [name, { answerer }] of this.#ports) {
+      answerer.use(sites.filter((site) => this.#namesOf(site).includes(name)));
+    }
   }
 
-  async #closePorts(which: (port: number) => boolean): Promise<void> {
-    for (const [port, { listeners }] of this.#ports) {
-      if (!which(port)) continue;
-      this.#ports.delete(port);
+  async #closePorts(which: (name: string) => boolean): Promise<void> {
+    for (const [name, { listeners }] of this.#ports) {
+      if (!which(name)) continue;
+      this.#ports.delete(name);
       await Promise.all(listeners.map((listener) => listener.close()));
     }
   }
 }
 
 /** UDP and TCP on the same port; for port 0 UDP chooses, and another is tried when TCP has that one taken. */
-async function openPort(host: string, port: number, answerer: Answerer): Promise<Listener[]> {
+async function openPort(
+  host: string,
+  port: number,
+  answerer: Answerer,
+  { readMs, writeMs, idleMs }: TcpTimeouts,
+): Promise<Listener[]> {
+  const limits = {
+    ...tcpLimits,
+    ...(readMs !== undefined && { messageMs: readMs }),
+    ...(idleMs !== undefined && { idleMs }),
+    ...(writeMs !== undefined && { writeMs }),
+  };
   for (let attempt = 0; ; attempt++) {
     const udp = await listenUdp(host, port, answerer);
     try {
-      return [udp, await listenTcp(host, udp.port, answerer)];
+      return [udp, await listenTcp(host, udp.port, answerer, limits)];
     } catch (error) {
       await udp.close();
       if (port !== 0 || attempt >= 10) throw error;

@@ -5,7 +5,7 @@ import { inexact } from "../schema/decode.ts";
 import { hasFormat } from "./formats.ts";
 import type { JsonSchema } from "./model.ts";
 import { schemaOf } from "./prune.ts";
-import { compileRegExp } from "./regexp.ts";
+import { compileRegExp } from "#base/goRegExp.ts";
 
 /**
  * Validation of values against a schema with the wording of k8s.io/kube-openapi/pkg/validation and of

@@ -2,7 +2,7 @@ import type { Client } from "#api/index.ts";
 import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import type { Directive, Environment } from "../corefile/index.ts";
-import type { Reply, Request } from "./request.ts";
+import type { Metadata, Reply, Request } from "./request.ts";
 
 /** Answers a request, at once or later. A rejection becomes SERVFAIL. */
 export type Handler = (request: Request) => Reply | Promise<Reply>;
@@ -26,8 +26,33 @@ export interface Plugin {
   settled?(): Promise<void>;
   /** The time to keep on serving after the wish to end (health's lameduck), in milliseconds. */
   readonly lameduckMs?: number;
+  /** The server block takes queries of other classes than Internet (chaos, forward). */
+  readonly anyClass?: true;
+  /** Directory of the relative file names of the plugins behind it (root). */
+  readonly directory?: string;
+  /** Addresses that the server block is served at instead of all (bind). */
+  readonly addresses?: readonly string[];
+  /** Bounds of TCP connections (timeouts). */
+  readonly tcpTimeouts?: TcpTimeouts;
+  /** What it knows about a request, for the plugin metadata. */
+  metadata?(request: Request): Metadata;
+  /**
+   * Domains, absolute, that the client's resolver will try for a short name, in its order (autopath). Undefined: not
+   * known.
+   */
+  searchPath?(request: Request): readonly string[] | undefined;
   /** Closes what start opened. */
   stop?(): Promise<void>;
+}
+
+/** Times of a TCP connection, milliseconds. */
+export interface TcpTimeouts {
+  /** From the first byte of a query to its last. */
+  readonly readMs?: number;
+  /** For the client to take an answer. */
+  readonly writeMs?: number;
+  /** On which nothing moves. */
+  readonly idleMs?: number;
 }
 
 /** How a request went. */
@@ -88,6 +113,8 @@ export interface SetupContext {
   readonly directory: string;
   readonly environment: Environment;
   readonly instance: Instance;
+  /** All plugins of the server block; complete once they are set up. */
+  siblings(): readonly Plugin[];
   /** Milliseconds, monotonic. */
   now(): number;
 }

@@ -62,7 +62,7 @@ function readOptions(directive: Directive, { zones, directory }: SetupContext): 
     } else if (property.name === "fallthrough") fallthrough = readFallthrough(property);
     else {
       const allowed = "an address with names, ttl, no_reverse, reload, fallthrough";
-      throw new CorefileError(property.at, `unknown property ${property.name} of hosts; allowed: ${allowed}`);
+      throw new CorefileError(property.at, `unknown property '${property.name}' of hosts; allowed: ${allowed}`);
     }
   }
   return {

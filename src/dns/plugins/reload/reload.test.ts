@@ -19,7 +19,7 @@ describe("X04 a changed Corefile takes effect (part: reload)", () => {
     await eventually(async () => (await ask("a.example A"))[1]?.endsWith("10.0.0.2") ?? false);
     await writeFile(corefile, text("10.0.0.3", " nonsense\n"));
     await eventually(() => lines.some((line) => line.includes("Corefile changed but is not used")));
-    expect(lines.join("")).toMatch(/Corefile:7: unknown plugin nonsense; allowed: reload, ready/);
+    expect(lines.join("")).toMatch(/Corefile:7: Unknown directive 'nonsense'; allowed: root, metadata/);
     expect((await ask("a.example A"))[1]).toContain("10.0.0.2");
     expect(await (await fetch(`http://127.0.0.1:${health}/health`)).text()).toBe("OK");
     await writeFile(corefile, `.:${other} {\n hosts {\n 10.0.0.4 a.example\n }\n}\n`);
