@@ -72,7 +72,6 @@ describe("cache", () => {
         prefetch: { amount: 0, windowMs: 0, percent: 10 },
         keepTtl: false,
       },
-      "s",
       new Metrics(),
       () => now,
     );

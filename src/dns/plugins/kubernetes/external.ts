@@ -2,7 +2,7 @@ import { formatIp, type Ip, tryParseIp } from "#base/ip.ts";
 import { addressOfReverseName, labelsOf } from "#wire/dns/index.ts";
 import type { ClusterIndex, PortEntry, ServiceEntry } from "./clusterIndex.ts";
 import { endpointLabel } from "./names.ts";
-import { isShown, type RecordOptions } from "./options.ts";
+import { isExposed, isShown, type RecordOptions } from "./options.ts";
 
 /** One address of a Service outside of the cluster. */
 export interface ExternalTarget {
@@ -65,7 +65,7 @@ export function externalHosts(index: ClusterIndex, options: RecordOptions, name:
   if (!address) return [];
   return index
     .servicesAtExternal(address)
-    .filter(({ namespace }) => isShown(options, namespace))
+    .filter(({ namespace }) => isExposed(options, index, namespace))
     .map((service) => `${service.name}.${service.namespace}`);
 }
 

@@ -33,6 +33,7 @@ export const setup: Setup = (directive, context) => {
     endpointPodNames,
     ignoreEmptyService,
     ...(namespaces && { namespaces }),
+    labelledNamespaces: namespaceSelector !== undefined,
   };
   const records = new ClusterRecords(index, recordOptions, own);
   const source = new ApiSource(

@@ -24,7 +24,7 @@ export class RewritePlugin implements Plugin {
       const rewritten = rule(current);
       if (!rewritten) continue;
       current = rewritten.request;
-      if (rewritten.answer) answers.push(rewritten.answer);
+      if (rewritten.answer) answers.unshift(rewritten.answer);
       if (!goOn) break;
     }
     if (answers.length === 0) return next(current);
@@ -32,7 +32,7 @@ export class RewritePlugin implements Plugin {
   }
 }
 
-/** In the order of the rules, as CoreDNS does it. */
+/** The last rule's first, so that names go back the way they came. */
 async function answered(
   reply: Reply | Promise<Reply>,
   answers: readonly AnswerRule[],
