@@ -26,6 +26,8 @@ export interface ConfiguredSite extends Site {
   /** Addresses to listen on; "" is all. */
   readonly addresses: readonly string[];
   readonly tcpTimeouts: TcpTimeouts;
+  /** The directive of each plugin, in the order of `plugins`. */
+  readonly directives: readonly Directive[];
 }
 
 /** What makes sites from server blocks. */
@@ -119,6 +121,7 @@ async function siteOf(
 ): Promise<ConfiguredSite> {
   const server = `dns://:${port}`;
   const plugins: Plugin[] = [];
+  const used: Directive[] = [];
   let { directory } = deps;
   refuseUnknown(block.directives);
   for (const entry of pluginOrder) {
@@ -140,6 +143,7 @@ async function siteOf(
       });
       directory = plugin.directory ?? directory;
       plugins.push(plugin);
+      used.push(directive);
     }
   }
   // As CoreDNS: a name that no plugin wanted is a failure of the configuration. Without any plugin it refuses.
@@ -149,6 +153,7 @@ async function siteOf(
   return {
     zones,
     plugins,
+    directives: used,
     port,
     handler: chain(plugins, last),
     anyClass: plugins.some((plugin) => plugin.anyClass),

@@ -9,9 +9,10 @@ import type { Metrics } from "#base/metrics.ts";
 import { type ConfiguredSite, configure } from "./configuration.ts";
 import { Answerer, type Instance, makeReply, type Plugin, type TcpTimeouts } from "./core/index.ts";
 import { type Environment, parseCorefile } from "./corefile/index.ts";
+import { HotPath } from "./hot/hotPath.ts";
+import { openPort } from "./ports.ts";
 import { HttpListeners } from "./transport/http.ts";
-import { listenTcp, tcpLimits } from "./transport/tcp.ts";
-import { type Listener, listenUdp } from "./transport/udp.ts";
+import type { Listener } from "./transport/udp.ts";
 
 /** How a server is started. */
 export interface ServerOptions {
@@ -23,6 +24,11 @@ export interface ServerOptions {
   readonly defaultPort?: number;
   /** Address to listen on. Default: all. */
   readonly host?: string;
+  /**
+   * Queries a second and port from which on a thread answers what is known in advance; 0: from the first one. Default
+   * 500; Infinity: never.
+   */
+  readonly hotPathFrom?: number;
 }
 
 /** What a server needs. */
@@ -49,8 +55,12 @@ interface Running {
 interface Port {
   readonly address: string;
   readonly answerer: Answerer;
+  readonly hotPath: HotPath;
   readonly listeners: readonly Listener[];
 }
+
+/** Below this rate a thread would cost more than it saves (some 8 MB). */
+const hotPathFrom = 500;
 
 /** Longest wait of a reload for plugins that have to catch up, milliseconds (CoreDNS' start-up time-out). */
 const settleMs = 5000;
@@ -183,6 +193,8 @@ export class DnsServer {
       ...(connectApi && { connectApi }),
       resolve: (request) => this.#ports.get(request.server)?.answerer.resolve(request) ?? makeReply("", { rcode: 2 }),
       notReady: () => waiting(plugins),
+      troubles: () =>
+        plugins.flatMap((plugin) => (plugin.troubles?.() ?? []).map((text) => `plugin/${plugin.name}: ${text}`)),
       readCorefile: () => this.#readCorefile(),
       reload: () => this.reload(),
       listening: () => this.listening(),
@@ -209,12 +221,17 @@ export class DnsServer {
           const here = sites.filter((other) => this.#namesOf(other).includes(name));
           const answerer = new Answerer(name, here, this.#now);
           const timeouts = Object.assign({}, ...here.map(({ tcpTimeouts }) => tcpTimeouts)) as TcpTimeouts;
+          const hotPath = new HotPath({ log: this.#deps.log, metrics: this.#deps.metrics, server: name });
           opened.add(name);
-          this.#ports.set(name, {
-            address,
+          const listeners = await openPort(address, site.port, {
             answerer,
-            listeners: await openPort(address, site.port, answerer, timeouts),
+            hotPath,
+            timeouts,
+            log: this.#deps.log,
+            metrics: this.#deps.metrics,
+            startAt: this.#options.hotPathFrom ?? hotPathFrom,
           });
+          this.#ports.set(name, { address, answerer, hotPath, listeners });
         }
       }
     } catch (error) {
@@ -224,40 +241,20 @@ export class DnsServer {
   }
 
   #useSites(sites: readonly ConfiguredSite[]): void {
-    for (const [name, { answerer }] of this.#ports) {
-      answerer.use(sites.filter((site) => this.#namesOf(site).includes(name)));
+    for (const [name, { answerer, hotPath }] of this.#ports) {
+      const own = sites.filter((site) => this.#namesOf(site).includes(name));
+      answerer.use(own);
+      // What a plugin publishes is for one port: a block at several addresses is answered by its plugins.
+      hotPath.use(own.some(({ addresses }) => addresses.length > 1) ? [] : own);
     }
   }
 
   async #closePorts(which: (name: string) => boolean): Promise<void> {
-    for (const [name, { listeners }] of this.#ports) {
+    for (const [name, { listeners, hotPath }] of this.#ports) {
       if (!which(name)) continue;
       this.#ports.delete(name);
       await Promise.all(listeners.map((listener) => listener.close()));
-    }
-  }
-}
-
-/** UDP and TCP on the same port; for port 0 UDP chooses, and another is tried when TCP has that one taken. */
-async function openPort(
-  host: string,
-  port: number,
-  answerer: Answerer,
-  { readMs, writeMs, idleMs }: TcpTimeouts,
-): Promise<Listener[]> {
-  const limits = {
-    ...tcpLimits,
-    ...(readMs !== undefined && { messageMs: readMs }),
-    ...(idleMs !== undefined && { idleMs }),
-    ...(writeMs !== undefined && { writeMs }),
-  };
-  for (let attempt = 0; ; attempt++) {
-    const udp = await listenUdp(host, port, answerer);
-    try {
-      return [udp, await listenTcp(host, udp.port, answerer, limits)];
-    } catch (error) {
-      await udp.close();
-      if (port !== 0 || attempt >= 10) throw error;
+      hotPath.close();
     }
   }
 }

@@ -188,8 +188,9 @@ function pathsOf(asked: Asked): ExplainedPath[] {
 /** Asked with the client's address: sources are looked at before everything else. */
 function outcomeOf({ situation, one }: Asked, client: KnownClient | ClientKind): Outcome {
   const { frontend } = one;
-  const inRules = outcomeFor(frontend, typeof client === "string" ? client : client.kind, situation.tells);
-  const outcome = situation.mode === "userspace" ? relayed(inRules, frontend) : inRules;
+  const kind = typeof client === "string" ? client : client.kind;
+  const inRules = outcomeFor(frontend, kind, situation.tells);
+  const outcome = byMode(situation.mode, inRules, { frontend, kind });
   const { sources } = frontend;
   if (!sources || typeof client === "string") return outcome;
   const address = client.addresses.find(({ family }) => family === frontend.ip.family);
@@ -198,9 +199,34 @@ function outcomeOf({ situation, one }: Asked, client: KnownClient | ClientKind):
   return { verdict: "drop", targets: [], masquerade: "hairpin", because, field: "spec.loadBalancerSourceRanges" };
 }
 
+/** A client at an address. */
+interface Meeting {
+  readonly frontend: Frontend;
+  readonly kind: ClientKind;
+}
+
+function byMode(mode: string, outcome: ClientOutcome, meeting: Meeting): Outcome {
+  if (outcome.verdict !== "balance") return outcome;
+  if (mode === "userspace") return relayed(outcome, meeting.frontend);
+  return mode === "ipvs" ? scheduled(outcome, meeting) : outcome;
+}
+
+/**
+ * What the ipvs mode makes of it: a virtual server has one list for all clients, and a connection of the node itself has
+ * the Service's address as its source, with which nobody elsewhere could answer.
+ */
+function scheduled(outcome: ClientOutcome, { frontend: { action }, kind }: Meeting): Outcome {
+  if (kind === "node" && outcome.masquerade !== "always") {
+    const because = "in the ipvs mode the node's source is the Service's address";
+    return { ...outcome, masquerade: "always", because, byMode: true };
+  }
+  if (action.kind !== "balance-local" || action.local.length === 0 || outcome.targets === action.local) return outcome;
+  const because = `${outcome.because}; in the ipvs mode to the endpoints on this node, since there are some`;
+  return { ...outcome, targets: action.local, because, byMode: true };
+}
+
 /** What the userspace mode makes of it: its process is who connects to endpoints. */
 function relayed(outcome: ClientOutcome, { protocol }: Frontend): Outcome {
-  if (outcome.verdict !== "balance") return outcome;
   const byMode = true as const;
   if (protocol !== protocols.SCTP)
     return { ...outcome, masquerade: "always", because: "a process of the node makes the connection anew", byMode };

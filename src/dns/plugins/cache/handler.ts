@@ -1,5 +1,5 @@
 import type { Counter, Gauge, Labels, Metrics } from "#base/metrics.ts";
-import type { Handler, Plugin, Reply, Request } from "../../core/index.ts";
+import type { Handler, HotAnswers, Plugin, Reply, Request } from "../../core/index.ts";
 import { type Bounds, type Item, inCaseOf, inZones, type Kind, kindOf, recordTtl, Store, withTtl } from "./store.ts";
 
 /** What a cache directive says; times in milliseconds unless named otherwise. */
@@ -24,6 +24,7 @@ export interface CacheOptions {
 /** Keeps answers of the plugins behind it. */
 export class CachePlugin implements Plugin {
   readonly name = "cache";
+  readonly hot = "neutral"; // what a plugin publishes is not kept here
   readonly #options: CacheOptions;
   readonly #now: () => number;
   /** The label `zones` of metrics. */
@@ -58,6 +59,14 @@ export class CachePlugin implements Plugin {
       "The number of requests served from stale cache entries.",
     );
     this.#evictions = metrics.counter("coredns_cache_evictions_total", "The count of cache evictions.");
+  }
+
+  /** As if each query had come by. */
+  answeredHot({ zone, server, total }: HotAnswers): void {
+    if (!inZones(zone, this.#options.zones)) return;
+    const labels = { server, zones: this.#zones, view: "" };
+    this.#requests.inc(labels, total);
+    this.#misses.inc(labels, total);
   }
 
   handle(request: Request, next: Handler): Reply | Promise<Reply> {

@@ -12,6 +12,7 @@ export const setup: Setup = (directive) => {
   if (timeoutMs <= 0) throw new CorefileError(directive.at, `invalid timeout: ${text}`);
   return {
     name: "cancel",
+    hot: "neutral", // what is known in advance takes no time
     handle: (request, next) => {
       const reply = next(request);
       return reply instanceof Promise ? within(reply, timeoutMs) : reply;

@@ -1,6 +1,7 @@
 import { type Ip, tryParseIp } from "#base/ip.ts";
-import { Rcode, RecordType } from "#wire/dns/index.ts";
+import { isSubdomain, Rcode, RecordType } from "#wire/dns/index.ts";
 import {
+  type AnswerSink,
   type Fallthrough,
   fallsThrough,
   type Handler,
@@ -16,8 +17,9 @@ import {
 import type { ClusterIndex } from "./clusterIndex.ts";
 import { type External, externalHosts, externalServers, externalTargets } from "./external.ts";
 import { clientMetadata, nameMetadata } from "./metadata.ts";
-import type { Answer, ClusterRecords } from "./model.ts";
+import { type Answer, type ClusterRecords, isReverseZone } from "./model.ts";
 import type { RecordOptions } from "./options.ts";
+import { ClusterPublisher } from "./publisher.ts";
 import type { ClusterSource } from "./source.ts";
 
 /** Longest chain of ExternalName Services that point at each other. */
@@ -27,10 +29,10 @@ const maxAliases = 8;
 export interface KubernetesParts {
   readonly zones: readonly string[];
   readonly fallthrough: Fallthrough;
+  readonly index: ClusterIndex;
   readonly records: ClusterRecords;
   readonly source: ClusterSource;
   readonly instance: Instance;
-  readonly index: ClusterIndex;
   readonly options: RecordOptions;
   /** This server's own addresses. */
   readonly own: readonly Ip[];
@@ -53,6 +55,25 @@ export class KubernetesPlugin implements Plugin {
 
   ready(): boolean {
     return this.#parts.source.synced;
+  }
+
+  troubles(): readonly string[] {
+    return this.#parts.source.troubles();
+  }
+
+  publish(sink: AnswerSink): () => void {
+    const { zones, fallthrough, index, records, source } = this.#parts;
+    const publisher = new ClusterPublisher(
+      {
+        zones: zones.filter((zone) => !isReverseZone(zone)),
+        index,
+        records,
+        source,
+        fallsThrough: (zone) => fallthrough.zones.some((one) => isSubdomain(zone, one) || isSubdomain(one, zone)),
+      },
+      sink,
+    );
+    return () => publisher.stop();
   }
 
   async settled(): Promise<void> {

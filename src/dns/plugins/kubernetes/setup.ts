@@ -46,14 +46,15 @@ export const setup: Setup = (directive, context) => {
     },
     index,
     context.log,
+    context.instance.metrics,
   );
   return new KubernetesPlugin({
     zones,
     fallthrough: options.fallthrough,
+    index,
     records,
     source,
     instance: context.instance,
-    index,
     options: recordOptions,
     own,
     search: podMode === "verified" ? ownSearchDomains() : [],

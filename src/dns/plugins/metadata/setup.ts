@@ -10,6 +10,7 @@ export const setup: Setup = (directive, { zones, siblings }) => {
   const own = zonesOrDefault(directive.args, zones);
   return {
     name: "metadata",
+    hot: "neutral", // those that use it have to see the query themselves
     handle: (request, next) => {
       if (longestZone(own, request.name) === undefined) return next(request);
       const metadata: Metadata = new Map(siblings().flatMap((plugin) => [...(plugin.metadata?.(request) ?? [])]));
