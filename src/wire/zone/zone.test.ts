@@ -88,6 +88,7 @@ a\\.b.@ CNAME @
       "1.0.0.192.in-addr.arpa. 300 IN CNAME 1.0.0.0.192.in-addr.arpa.",
       "3.0.0.192.in-addr.arpa. 300 IN CNAME 3.0.0.0.192.in-addr.arpa.",
     ]);
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: BIND writes modifiers so
     expect(lines("$GENERATE 10-11 dhcp-${0,4,X} 60 IN A 10.0.0.${-5}")).toEqual([
       "dhcp-000A.example.org. 60 IN A 10.0.0.5",
       "dhcp-000B.example.org. 60 IN A 10.0.0.6",
@@ -219,6 +220,7 @@ describe("master files: properties", () => {
         " ",
         "\\",
         "1-3",
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: BIND writes modifiers so
         "${0,3,x}",
         "\\#",
         "300",

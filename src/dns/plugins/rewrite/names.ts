@@ -1,4 +1,4 @@
-import { compileRegExp } from "#base/goRegExp.ts";
+import { boundBacktracking, compileRegExp } from "#base/goRegExp.ts";
 import { tryParseName } from "#wire/dns/index.ts";
 import { CorefileError, type Location } from "../../corefile/index.ts";
 
@@ -65,6 +65,7 @@ function regexRewriter(from: string, to: string, at: Location): NameRewriter {
 
 /** A regular expression in Go's syntax. @throws CorefileError */
 export function compiled(pattern: string, at: Location): RegExp {
+  boundBacktracking(); // clients choose the names that it is tried on
   try {
     return compileRegExp(pattern);
   } catch (error) {
