@@ -219,9 +219,9 @@ export class DnsServer {
           if (this.#ports.has(name)) continue;
           const address = site.addresses[i] || (this.#options.host ?? "");
           const here = sites.filter((other) => this.#namesOf(other).includes(name));
-          const answerer = new Answerer(name, here, this.#now);
           const timeouts = Object.assign({}, ...here.map(({ tcpTimeouts }) => tcpTimeouts)) as TcpTimeouts;
           const hotPath = new HotPath({ log: this.#deps.log, metrics: this.#deps.metrics, server: name });
+          const answerer = new Answerer(name, here, this.#now, hotPath.answers);
           opened.add(name);
           const listeners = await openPort(address, site.port, {
             answerer,

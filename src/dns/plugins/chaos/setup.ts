@@ -10,6 +10,7 @@ export const setup: Setup = (directive) => {
   const people = authors.length > 0 ? [...new Set(authors)].sort() : ["The Podwire Authors"];
   return {
     name: "chaos",
+    hot: "neutral", // queries of other classes always come here
     anyClass: true,
     handle: (request, next) => {
       const { question, name } = request;

@@ -12,6 +12,7 @@ export const setup: Setup = (directive) => {
   const option = { code: nsidCode, data: new TextEncoder().encode(text) };
   return {
     name: "nsid",
+    hot: "neutral", // queries with EDNS options always come here
     handle: (request, next) => {
       const reply = next(request);
       if (!request.message.edns?.options.some(({ code }) => code === nsidCode)) return reply;
