@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { formatRecord, rcodeName, typeNumber } from "#wire/dns/index.ts";
 import { parseZoneFile } from "#wire/zone/index.ts";
@@ -201,5 +202,38 @@ _s._tcp SRV 0 0 80 www
     );
     expect(ask(root, "www.test A")).toEqual(["NOERROR", "|", "test. NS ns.test.", "|", "ns.test. A 192.0.2.2"]);
     expect(ask(root, "nothing A")[0]).toBe("NXDOMAIN aa");
+  });
+});
+
+describe("zones: properties", () => {
+  const label = fc.constantFrom("a", "b", "*", "c");
+  const name = fc.array(label, { maxLength: 3 }).map((labels) => [...labels, "example."].join("."));
+  const data = fc.oneof(
+    fc.constant("A 192.0.2.1"),
+    fc.constant('TXT "t"'),
+    name.map((target) => `CNAME ${target}`),
+    name.map((target) => `DNAME ${target}`),
+    name.map((target) => `NS ${target}`),
+    name.map((target) => `MX 1 ${target}`),
+  );
+  const records = fc.array(fc.tuple(name, data), { maxLength: 12 });
+  const apex = "example. 5 SOA a b 1 2 3 4 5\nexample. 5 NS ns.elsewhere.\n";
+
+  it("every question ends; what exists is never denied; denials bear the SOA record; answers bear the name asked", () => {
+    fc.assert(
+      fc.property(records, name, fc.constantFrom(1, 16, 15, 2, 5, 255), (list, asked, type) => {
+        const text = list.map(([owner, value]) => `${owner} 5 ${value}\n`).join("");
+        const zone = zoneOf("example.", apex + text);
+        const answer = zone.lookup(asked, type);
+        const exists = asked === "example." || list.some(([owner]) => owner === asked || owner.endsWith(`.${asked}`));
+        if (exists) expect(answer.rcode).not.toBe(3);
+        if (answer.rcode === 3) expect([answer.answers.length, answer.authorities[0]?.type]).toEqual([0, 6]);
+        if (!answer.authoritative) expect(answer.authorities.every(({ type: found }) => found === 2)).toBe(true);
+        const own = answer.answers.filter(({ type: found }) => found !== 39);
+        if (own[0]) expect(own[0].name).toBe(asked);
+        expect(answer.answers.length).toBeLessThan(60);
+      }),
+      { numRuns: 400 },
+    );
   });
 });
