@@ -36,8 +36,5 @@ describe("G02 U03 the online store's README and the corrected notes (part: on a 
   }, 120_000);
   afterAll(() => cluster?.stop());
   runDocument("examples/online-store/README.md", () => cluster);
-  describe("D04 root, top-level and authoritative servers walked by dig", () => {
-    runDocument("examples/delegation/README.md", () => cluster);
-  });
   runDocument("docs/notes-corrected.md", () => cluster);
 });
