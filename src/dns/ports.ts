@@ -4,7 +4,7 @@ import type { Metrics } from "#base/metrics.ts";
 import type { Answerer, TcpTimeouts } from "./core/index.ts";
 import type { HotPath } from "./hot/hotPath.ts";
 import { listenTcp, type TcpLimits, tcpLimits } from "./transport/tcp.ts";
-import { type Listener, listenUdp, maxPending } from "./transport/udp.ts";
+import { type Listener, listenUdp } from "./transport/udp.ts";
 
 /** What a port is opened with. */
 export interface PortParts {
@@ -52,7 +52,7 @@ async function openUdp(host: string, port: number, parts: PortParts): Promise<Li
       import("./hot/hotUdp.ts"),
       import("#kernel/datagrams/index.ts"),
     ]);
-    return await listenHotUdp(host, port, { answerer, hotPath, log, metrics, datagrams, startAt, maxPending });
+    return await listenHotUdp(host, port, { answerer, hotPath, log, metrics, datagrams, startAt });
   } catch (error) {
     if (error instanceof Error && "syscall" in error && error.syscall === "bind") throw error;
     log.warn("No hot path: system calls are not to be had", { error: errorMessage(error) });

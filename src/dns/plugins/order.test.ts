@@ -3,7 +3,7 @@ import { refusal } from "../plugins/testBlock.ts";
 
 describe("what is not there", () => {
   it.each(
-    "geoip tls quic multisocket trace pprof dnstap dns64 tsig dnssec transfer route53 azure clouddns secondary etcd grpc erratic on sign view nomad".split(
+    "geoip tls quic trace pprof dnstap dns64 tsig dnssec transfer route53 azure clouddns secondary etcd grpc erratic on sign view nomad".split(
       " ",
     ),
   )("%s is refused by name", async (name) => {

@@ -25,6 +25,7 @@ export const pluginOrder: readonly PluginEntry[] = [
   { name: "metadata", load: () => import("./metadata/setup.ts") },
   { name: "cancel", load: () => import("./cancel/setup.ts") },
   { name: "timeouts", load: () => import("./timeouts/setup.ts") },
+  { name: "multisocket", load: () => import("./multisocket/setup.ts") },
   { name: "reload", load: () => import("./reload/setup.ts") },
   { name: "nsid", load: () => import("./nsid/setup.ts") },
   { name: "bufsize", load: () => import("./bufsize/setup.ts") },
@@ -61,7 +62,7 @@ export const pluginOrder: readonly PluginEntry[] = [
 /** CoreDNS' other plugins, so that their names can be refused with a better message than a misspelt one. */
 export const foreignPlugins: ReadonlySet<string> = new Set(
   (
-    "geoip tls quic multisocket trace pprof dnstap dns64 tsig dnssec transfer route53 azure clouddns secondary etcd " +
+    "geoip tls quic trace pprof dnstap dns64 tsig dnssec transfer route53 azure clouddns secondary etcd " +
     "grpc grpc_server https https3 erratic on sign view nomad federation"
   ).split(" "),
 );
