@@ -31,6 +31,7 @@ function refusal(): string | undefined {
   }
 }
 
+const isLong = process.env["PODWIRE_LONG"] === "1";
 const IPVSADM = "/usr/sbin/ipvsadm";
 const refused = refusal();
 const guest = guestProgram();
@@ -53,11 +54,20 @@ describe("V04 ipvs where the kernel has none (part: refused at start)", unless(r
     ...options,
     timeout: 380_000,
   }, async () => {
-    const short = process.env["PODWIRE_LONG"] === "1" ? [] : ["-t", "IPv4|mode ipvs: every|V04 ipvs"];
+    const short = isLong ? [] : ["-t", "IPv4|mode ipvs: every|V04 ipvs"];
     const report = await vitestInGuest(guest as string, ["test/kernel/servicesIpvs.test.ts", ...short], 360);
     expect(report.failed).toEqual([]);
     // The table's cases of one family are more.
     expect(report.passed).toBeGreaterThan(150);
+  });
+
+  const inLong = isLong ? options : { skip: true, meta: { skipReason: "only in the long tests" } };
+  it("V04 K02 podwire kube-proxy --proxy-mode ipvs (part: the program, with packets)", {
+    ...inLong,
+    timeout: 380_000,
+  }, async () => {
+    const report = await vitestInGuest(guest as string, ["test/kernel/kubeProxy.test.ts", "-t", "mode ipvs:"], 360);
+    expect(report).toEqual({ passed: 1, failed: [] });
   });
 });
 
