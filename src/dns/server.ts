@@ -213,12 +213,9 @@ export class DnsServer {
     try {
       for (const port of new Set(sites.map((site) => site.port))) {
         if (this.#ports.has(port)) continue;
-        const answerer = new Answerer(
-          `dns://:${port}`,
-          sites.filter((site) => site.port === port),
-          this.#now,
-        );
         const hotPath = new HotPath({ log: this.#deps.log, metrics: this.#deps.metrics, server: `dns://:${port}` });
+        const own = sites.filter((site) => site.port === port);
+        const answerer = new Answerer(`dns://:${port}`, own, this.#now, hotPath.answers);
         opened.add(port);
         this.#ports.set(port, { answerer, hotPath, listeners: await this.#openPort(port, answerer, hotPath) });
       }

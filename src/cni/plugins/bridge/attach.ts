@@ -67,6 +67,7 @@ function connect(
       interfaces: [described(bridge), described(port), { ...described(own), sandbox: call.netns }],
       wishes: [
         { rtnl: inside, links: [own.index], addresses: addresses(own.index, ips) },
+        // The bridge each time: the last of its other ports may go meanwhile, and its carrier with it.
         { rtnl: node, links: [port.index, bridge.index], addresses: addresses(bridge.index, gateways) },
       ],
     };

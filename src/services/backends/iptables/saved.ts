@@ -1,5 +1,5 @@
 import { canonicalRule } from "./canonical.ts";
-import { CANARY, type Jump } from "./layout.ts";
+import { CANARY, type Jump, KUBELETS_CHAIN } from "./layout.ts";
 import { isServiceChain } from "./names.ts";
 
 /** What iptables-save says of a table: its chains with their rules, which are without `-A chain`. */
@@ -36,6 +36,13 @@ export function hasChain(saved: Saved, table: string, chain: string, rules: read
   );
 }
 
+/** What a chain has, with the rules that it lacks after it: for a chain that others write to as well. */
+export function withRules(saved: Saved, table: string, chain: string, rules: readonly string[]): readonly string[] {
+  const there = saved.get(table)?.get(chain) ?? [];
+  const known = new Set(there.map(canonicalRule));
+  return [...there, ...rules.filter((rule) => !known.has(canonicalRule(rule)))];
+}
+
 /** Jumps that are not there. */
 export function missingJumps(saved: Saved, jumps: readonly Jump[]): Jump[] {
   return jumps.filter(({ table, from, rule }) => {
@@ -56,12 +63,18 @@ export function staleChains(saved: Saved, isWanted: (chain: string) => boolean):
   return stale.filter((chain) => !held.has(chain));
 }
 
+/** Chains of kube-proxy: those that all Services share, and those of upstream's ipvs mode. */
 const fixedNames: Readonly<Record<string, readonly string[]>> = {
   filter: [
     ...["KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-NODEPORTS", "KUBE-FORWARD", "KUBE-PROXY-FIREWALL"],
+    ...["KUBE-NODE-PORT", "KUBE-SOURCE-RANGES-FIREWALL", "KUBE-IPVS-FILTER", "KUBE-IPVS-OUT-FILTER"],
     CANARY,
   ],
-  nat: ["KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-POSTROUTING", "KUBE-MARK-MASQ", CANARY],
+  nat: [
+    ...["KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-POSTROUTING", "KUBE-MARK-MASQ"],
+    ...["KUBE-NODE-PORT", "KUBE-LOAD-BALANCER"],
+    CANARY,
+  ],
   mangle: [CANARY],
 };
 
@@ -75,7 +88,7 @@ export function cleanupText(saved: Saved): string {
     .map(([table, names]) => {
       const chains = saved.get(table) ?? nothing;
       const goes = new Set([...chains.keys()].filter((chain) => names.includes(chain) || isServiceChain(chain)));
-      if (table === "filter" && !isKubeletHere && holdsOnlyLocalnetRule(chains)) goes.add("KUBE-FIREWALL");
+      if (table === "filter" && !isKubeletHere && holdsOnlyLocalnetRule(chains)) goes.add(KUBELETS_CHAIN);
       if (goes.size === 0) return "";
       const jumps = [...chains].flatMap(([chain, rules]) =>
         goes.has(chain) ? [] : rules.filter((rule) => goes.has(targetOf(rule))).map((rule) => `${chain} ${rule}`),
@@ -93,7 +106,7 @@ export function cleanupText(saved: Saved): string {
 }
 
 function holdsOnlyLocalnetRule(chains: SavedTable): boolean {
-  const own = chains.get("KUBE-FIREWALL") ?? [];
+  const own = chains.get(KUBELETS_CHAIN) ?? [];
   return own.length === 1 && own.every((rule) => rule.includes('"block incoming localnet connections"'));
 }
 
