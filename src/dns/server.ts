@@ -12,7 +12,7 @@ import { type Environment, parseCorefile } from "./corefile/index.ts";
 import { HotPath } from "./hot/hotPath.ts";
 import { HttpListeners } from "./transport/http.ts";
 import { listenTcp } from "./transport/tcp.ts";
-import { type Listener, listenUdp, maxPending } from "./transport/udp.ts";
+import { type Listener, listenUdp } from "./transport/udp.ts";
 
 /** How a server is started. */
 export interface ServerOptions {
@@ -266,7 +266,7 @@ export class DnsServer {
         import("./hot/hotUdp.ts"),
         import("#kernel/datagrams/index.ts"),
       ]);
-      return await listenHotUdp(host, port, { answerer, hotPath, log, metrics, datagrams, startAt, maxPending });
+      return await listenHotUdp(host, port, { answerer, hotPath, log, metrics, datagrams, startAt });
     } catch (error) {
       if (error instanceof Error && "syscall" in error && error.syscall === "bind") throw error;
       log.warn("No hot path: system calls are not to be had", { error: errorMessage(error) });

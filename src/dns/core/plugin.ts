@@ -72,6 +72,8 @@ export interface Plugin {
   failed?(request: Request, error: unknown): void;
   /** What it means for answers given without it; absent: none may be given. */
   readonly hot?: HotRole;
+  /** UDP sockets of the block's ports, each with a thread of the hot path (multisocket). Absent: one. */
+  readonly sockets?: number;
   /** Publishes answers and keeps them current. Returns what ends it. */
   publish?(sink: AnswerSink): () => void;
   /** Is told of answers given without it, once a second or when someone wants to know. */

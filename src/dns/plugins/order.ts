@@ -22,6 +22,7 @@ export const pluginOrder: readonly PluginEntry[] = [
   { name: "ready", load: () => import("./ready/setup.ts") },
   { name: "health", load: () => import("./health/setup.ts") },
   { name: "prometheus", load: () => import("./prometheus/setup.ts") },
+  { name: "multisocket", load: () => import("./multisocket/setup.ts") },
   { name: "errors", load: () => import("./errors/setup.ts") },
   { name: "log", repeatable: true, load: () => import("./log/setup.ts") },
   { name: "loadbalance", load: () => import("./loadbalance/setup.ts") },
@@ -37,7 +38,7 @@ export const pluginOrder: readonly PluginEntry[] = [
 /** CoreDNS' other plugins, so that their names can be refused with a better message than a misspelt one. */
 export const foreignPlugins: ReadonlySet<string> = new Set(
   (
-    "root metadata geoip cancel tls quic timeouts multisocket nsid bufsize bind debug trace pprof dnstap local dns64 " +
+    "root metadata geoip cancel tls quic timeouts nsid bufsize bind debug trace pprof dnstap local dns64 " +
     "acl any chaos tsig rewrite header dnssec autopath minimal template transfer route53 azure clouddns k8s_external " +
     "file auto secondary etcd grpc grpc_server https https3 erratic whoami on sign view nomad federation"
   ).split(" "),
