@@ -73,6 +73,28 @@ describe("the table of ready answers", () => {
     expect([table.size, look(reader, "n1.example")]).toEqual([0, "nothing"]);
   });
 
+  it("leaves alone what a reader may still be reading, until it has been between two batches", () => {
+    const control = new Int32Array(new SharedArrayBuffer(controlBytes));
+    const table = new AnswerTable();
+    table.addReader(control);
+    table.put("a", [entry("a.example.", 1, 1)]);
+    const { slots, heap } = table.memory;
+    const at = new Int32Array(slots).find((offset) => offset > 0) ?? 0;
+    const bytes = () => Buffer.from(new Uint8Array(heap).slice(at, at + 64)).toString("hex");
+    const before = bytes();
+    const change = () => {
+      for (let value = 2; value < 50; value++) table.put("a", [entry("a.example.", value, 1)]);
+      for (let value = 2; value < 50; value++) table.put("b", [entry("b.example.", value, 1)]);
+    };
+    Atomics.store(control, controlWord.epoch, 1); // in the middle of a batch
+    change();
+    expect(bytes()).toBe(before);
+    Atomics.store(control, controlWord.epoch, 3); // in the middle of the next one
+    change();
+    expect(bytes()).not.toBe(before);
+    expect(table.memory.heap).toBe(heap);
+  });
+
   it("is never seen half changed by a thread that reads at the same time", async () => {
     const control = new Int32Array(new SharedArrayBuffer(controlBytes));
     const { port1, port2 } = new MessageChannel();
