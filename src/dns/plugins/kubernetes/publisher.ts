@@ -22,7 +22,7 @@ export interface PublisherParts {
  */
 const openAreas = ["pod", "dns", "dns-version", "hostmaster"];
 /** Time in one turn of the event loop, in milliseconds: queries are answered between two turns. */
-const turnMs = 25;
+const turnMs = 50;
 
 /**
  * Publishes the answers of a cluster, Service by Service, as the index changes: addresses, the endpoints and SRV records
