@@ -33,7 +33,8 @@ async function readObjects(kubeconfig: string): Promise<ClusterObjects> {
     const interfaces = asked ? await interfacesOf(client, nodes.items) : undefined;
     return {
       services: services.items,
-      slices: slices.items,
+      // A slice without endpoints has null there on the wire.
+      slices: slices.items.map((slice) => ({ ...slice, endpoints: slice.endpoints ?? [] })),
       nodes: nodes.items,
       pods: pods.items,
       ...(interfaces && { interfaces }),
