@@ -20,10 +20,10 @@ import {
   duration,
   oneArg,
   readProperties,
+  regexp,
   zonesOrDefault,
 } from "../../corefile/index.ts";
 import { asksForTransfer, fileVersion, readZone, type Zone, zoneReply } from "../../zone/index.ts";
-import { compiled } from "../rewrite/names.ts";
 
 interface AutoOptions {
   /** Zones that are served, those of files in other ones are not. */
@@ -58,7 +58,7 @@ function readOptions(directive: Directive, { zones, directory, log }: SetupConte
       if (regexp === undefined) return;
       if (origin === undefined) throw new CorefileError(property.at, "directory with a regexp and no template");
       if (!/\((?!\?(?!P?<))/.test(regexp)) throw new CorefileError(property.at, "Need at least one sub expression");
-      pattern = compiled(regexp, property.at);
+      pattern = regexp(regexp, property.at);
       template = origin;
     },
     reload: (property) => {
