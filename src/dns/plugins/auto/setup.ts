@@ -48,17 +48,17 @@ function readOptions(directive: Directive, { zones, directory, log }: SetupConte
   let reloadMs = 60_000;
   readProperties(directive, {
     directory: (property) => {
-      const [name, regexp, origin] = args(property, "directory DIR [REGEXP TEMPLATE]", 1, 3) as [
+      const [name, fileNames, origin] = args(property, "directory DIR [REGEXP TEMPLATE]", 1, 3) as [
         string,
         string?,
         string?,
       ];
       where = resolve(directory, name);
       checkDirectory(where, property, log);
-      if (regexp === undefined) return;
+      if (fileNames === undefined) return;
       if (origin === undefined) throw new CorefileError(property.at, "directory with a regexp and no template");
-      if (!/\((?!\?(?!P?<))/.test(regexp)) throw new CorefileError(property.at, "Need at least one sub expression");
-      pattern = regexp(regexp, property.at);
+      if (!/\((?!\?(?!P?<))/.test(fileNames)) throw new CorefileError(property.at, "Need at least one sub expression");
+      pattern = regexp(fileNames, property.at);
       template = origin;
     },
     reload: (property) => {
