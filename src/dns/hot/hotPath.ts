@@ -114,7 +114,9 @@ export class HotPath {
     const found = eligibility(site);
     for (const zone of site.zones) this.#enabled.set(found.allowed ? 1 : 0, { server, zone });
     if (!found.allowed) {
-      log.info("Every query goes through the plugins", { server, zones: site.zones.join(), reason: found.reason });
+      // Where nothing could be published anyway, nobody wonders.
+      const say = site.plugins.some(({ publish }) => publish) ? log.info : log.debug;
+      say("Every query goes through the plugins", { server, zones: site.zones.join(), reason: found.reason });
       return [];
     }
     const { publisher, shuffles } = found;

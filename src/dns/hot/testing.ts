@@ -23,7 +23,8 @@ export interface BothPathsOptions extends Partial<RecordOptions> {
   /** Zones of another server block, in which every name is the address 192.0.2.1. */
   readonly otherZones?: readonly string[];
   readonly serial?: () => number;
-  readonly synced?: () => boolean;
+  /** Resolves when the first state is complete; absent: it is. */
+  readonly synced?: Promise<void>;
 }
 
 /** The same cluster by the plugins and by the hot path, without sockets. */
@@ -59,15 +60,19 @@ export function bothPaths(index: ClusterIndex, options: BothPathsOptions = {}): 
   const records = new ClusterRecords(index, recordOptions);
   const told: HotAnswers[] = [];
   const counting: Plugin = { name: "counting", hot: "neutral", answeredHot: (answers) => void told.push(answers) };
+  let synced = options.synced === undefined;
+  void options.synced?.then(() => {
+    synced = true;
+  });
   const source = {
     get synced() {
-      return options.synced?.() ?? true;
+      return synced;
     },
     get serial() {
       return options.serial?.() ?? 1000;
     },
     start: async () => {},
-    settled: async () => {},
+    settled: async () => await options.synced,
     stop: async () => {},
     troubles: () => [],
   };
