@@ -4,6 +4,10 @@ import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import type { Nftables } from "#kernel/nft/index.ts";
 import {
+  checkEbpf,
+  EBPF_TABLE,
+  ebpfBackend,
+  hasEbpfPrograms,
   iptablesBackend,
   type LocalTraffic,
   nftablesBackend,
@@ -39,6 +43,8 @@ interface Mode {
   make(settings: BackendSettings, deps: BackendDeps): ServiceBackend;
   /** Whether the mode may have left something, found out without starting programs. Absent: ask the backend. */
   mayHaveLeft?(nft: Nftables): Promise<boolean>;
+  /** Finds out whether this machine lets this process have it; changes nothing. @throws PodwireError */
+  check?(): void;
 }
 
 /** The modes that are there. */
@@ -53,6 +59,11 @@ const modes: { readonly [Name in ProxyMode]?: Mode } = {
   },
   userspace: {
     make: (settings, { nft, log, metrics }) => userspaceBackend({ ...settings, nft, log, ...(metrics && { metrics }) }),
+  },
+  ebpf: {
+    make: (settings, { nft, log, metrics }) => ebpfBackend({ ...settings, nft, log, ...(metrics && { metrics }) }),
+    mayHaveLeft: async (nft) => (await nft.listTables()).some(({ name }) => name === EBPF_TABLE) || hasEbpfPrograms(),
+    check: checkEbpf,
   },
 };
 
@@ -141,10 +152,14 @@ export function localTraffic(config: ProxyConfig, podCidrs: readonly string[]): 
   }
 }
 
-/** Finds what cannot be before anything is started. @throws ProxyConfigError */
+/**
+ * Finds what cannot be before anything is started.
+ * @throws ProxyConfigError; PodwireError when this machine does not let this process have the mode
+ */
 export function checkConfig(config: ProxyConfig): void {
-  modeOf(config);
+  const mode = modeOf(config);
   localTraffic(config, []);
+  modes[mode]?.check?.();
 }
 
 function named(config: ProxyConfig, path: "detectLocal.bridgeInterface" | "detectLocal.interfaceNamePrefix"): string {
