@@ -14,6 +14,7 @@ export function canUseEbpf(): boolean {
 const own = "the connection is the pod's own to the endpoint: nobody on the way puts the node's address there";
 const kept = [
   "ClusterIP, a pod itself",
+  "a limited LoadBalancer's NodePort is not limited",
   ...["NodePort", "ExternalIP", "LoadBalancer"].flatMap((kind) => [
     `${kind}, endpoint on this node`,
     `${kind}, endpoint on another node`,

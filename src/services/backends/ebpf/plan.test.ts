@@ -23,7 +23,11 @@ const plans = (list: readonly Frontend[], telling = tells) => list.map((one) => 
 describe("V04 what sockets' programs translate", () => {
   it("every address with endpoints; those of a port share a list", () => {
     const list = plans(
-      frontends({ type: "NodePort", ports: [{ name: "http", port: 80, nodePort: 30080 }], externalIPs: ["203.0.113.1"] }),
+      frontends({
+        type: "NodePort",
+        ports: [{ name: "http", port: 80, nodePort: 30080 }],
+        externalIPs: ["203.0.113.1"],
+      }),
     );
     const addresses = [record("10.96.0.1", 80), record("203.0.113.1", 80), record("192.168.1.11", 30080)];
     expect(list.map((plan) => plan?.address).sort()).toEqual(addresses.sort());

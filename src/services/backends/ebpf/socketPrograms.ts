@@ -12,6 +12,8 @@ import {
   HOOK,
   type Hook,
   loadProgram,
+  type MapInfo,
+  type MapSpec,
   openMap,
   openProgram,
 } from "#kernel/bpf/index.ts";
@@ -130,18 +132,19 @@ export class SocketPrograms {
       programs.flatMap((id) => this.#with(id, (program) => [...describeProgram(this.#call, program).maps])),
     );
     const found = new Map<MapName, BpfMap>();
-    for (const id of ids) {
-      const { map, info } = openMap(this.#call, id);
-      const name = mapNames.find((one) => {
-        const spec = mapSpecs[one];
-        return (Object.keys(spec) as (keyof typeof spec)[]).every((field) => info[field] === spec[field]);
-      });
-      if (name === undefined || found.has(name)) map.close();
-      else found.set(name, map);
+    let isComplete = false;
+    try {
+      for (const id of ids) {
+        const { map, info } = openMap(this.#call, id);
+        const name = mapNames.find((one) => isSpec(mapSpecs[one], info));
+        if (name === undefined || found.has(name)) map.close();
+        else found.set(name, map);
+      }
+      isComplete = mapNames.every((name) => found.has(name));
+    } finally {
+      if (!isComplete) for (const map of found.values()) map.close();
     }
-    if (mapNames.every((name) => found.has(name))) return Object.fromEntries(found) as Record<MapName, BpfMap>;
-    for (const map of found.values()) map.close();
-    return undefined;
+    return isComplete ? (Object.fromEntries(found) as Record<MapName, BpfMap>) : undefined;
   }
 
   #createMaps(): Maps {
@@ -193,6 +196,10 @@ export class SocketPrograms {
       }
     });
   }
+}
+
+function isSpec(spec: MapSpec, info: MapInfo): boolean {
+  return (Object.keys(spec) as (keyof MapSpec)[]).every((field) => info[field] === spec[field]);
 }
 
 function latin1(buffer: Buffer): string {

@@ -134,31 +134,30 @@ export class Translations {
   }
 
   #hasRoom(before: Holding, plans: readonly Translated[]): boolean {
-    const byList = new Map(plans.map(({ list, endpoints }) => [list, endpoints.length]));
-    const sum = (numbers: Iterable<number>) => [...numbers].reduce((a, b) => a + b, 0);
-    const had = sum([...before.lists.values()].map(({ order }) => order.length));
+    const byList = [...new Map(plans.map((plan) => [plan.list, plan])).values()];
+    const had = [...before.lists.values()];
     const { services, endpoints, members } = this.#trackers;
-    const kept = new Map(
-      plans.map(({ list, serving, endpoints: own }) => [list, serving ? serving.length + own.length : 0]),
-    );
-    const hadMembers = sum([...before.lists.values()].map((list) => list.members.size));
+    const more = {
+      endpoints: sum(byList, (plan) => plan.endpoints.length) - sum(had, ({ order }) => order.length),
+      members: sum(byList, (plan) => membersOf(plan).size) - sum(had, (list) => list.members.size),
+    };
     return (
       services.desired.size + plans.length <= this.#limits.services &&
-      endpoints.desired.size - had + sum(byList.values()) <= this.#limits.endpoints &&
-      members.desired.size - hadMembers + sum(kept.values()) <= this.#limits.endpoints
+      endpoints.desired.size + more.endpoints <= this.#limits.endpoints &&
+      members.desired.size + more.members <= this.#limits.endpoints
     );
   }
 
   /** The lists that are wanted, each with its number and order. */
   #lists(wanted: readonly Translated[], before: Holding): Map<string, List> {
     const lists = new Map<string, List>();
-    for (const { list: name, endpoints, serving } of wanted) {
+    for (const plan of wanted) {
+      const { list: name, endpoints } = plan;
       if (lists.has(name)) continue;
       const known = before.lists.get(name) ?? this.#inKernel(wanted, name);
       const id = known?.id ?? this.#newId();
       this.#ids.add(id);
-      const members = new Set(serving && [...endpoints, ...serving]);
-      lists.set(name, { id, order: arranged(known?.order ?? [], endpoints), members });
+      lists.set(name, { id, order: arranged(known?.order ?? [], endpoints), members: membersOf(plan) });
     }
     return lists;
   }
@@ -200,4 +199,13 @@ export class Translations {
     for (const member of before?.members ?? [])
       if (!after?.members.has(member)) members.deleteDesired(memberKey((before as List).id, member));
   }
+}
+
+/** Endpoints that clients may come back to. */
+function membersOf({ endpoints, serving }: Translated): ReadonlySet<string> {
+  return new Set(serving && [...endpoints, ...serving]);
+}
+
+function sum<T>(list: readonly T[], size: (one: T) => number): number {
+  return list.reduce((total, one) => total + size(one), 0);
 }
