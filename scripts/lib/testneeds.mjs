@@ -12,11 +12,13 @@ const packages = {
   busybox: "busybox", // the other kernel of test/e2e/otherKernel boots with it
   "xz-utils": "xz",
   "python3-pip": "pip3", // kubectl comes from PyPI
+  ipvsadm: "ipvsadm", // compares what we set up in the kernel's IPVS with what it lists
   nftables: "nft", // compares what we load with what nft lists
   iproute2: "ip",
   "util-linux": "unshare",
   "docker-registry": "docker-registry", // images come from it
   zstd: "zstd", // packs layers
+  "musl-tools": "musl-gcc", // the other C library's resolver
   crun: "crun", // the second container runtime
 };
 

@@ -15,7 +15,8 @@ export interface Gauge {
 
 /** A distribution in buckets, per set of label values. */
 export interface Histogram {
-  observe(value: number, labels?: Labels): void;
+  /** @param times how often the value was seen; default 1 */
+  observe(value: number, labels?: Labels, times?: number): void;
 }
 
 /** Upper bounds in seconds that suit most durations (those of Prometheus' client libraries). */
@@ -34,6 +35,7 @@ interface Family {
  */
 export class Metrics {
   readonly #families = new Map<string, Family>();
+  readonly #collectors = new Set<() => void>();
 
   counter(name: string, help: string): Counter {
     return this.#family(name, () => numbers(name, help, "counter"));
@@ -48,8 +50,15 @@ export class Metrics {
     return this.#family(name, () => distribution(name, help, buckets));
   }
 
+  /** Has a function called before the metrics are read, for values that are kept elsewhere. Returns the end of it. */
+  onCollect(collect: () => void): () => void {
+    this.#collectors.add(collect);
+    return () => void this.#collectors.delete(collect);
+  }
+
   /** All metrics as text, families in the order of their names. */
   text(): string {
+    for (const collect of this.#collectors) collect();
     return [...this.#families]
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([name, family]) => `# HELP ${name} ${family.help}\n# TYPE ${name} ${family.type}\n${family.lines()}`)
@@ -105,7 +114,7 @@ function distribution(name: string, help: string, buckets: readonly number[]): F
       inc: () => {},
       series: () => () => {},
       set: () => {},
-      observe: (value, labels = {}) => {
+      observe: (value, labels = {}, times = 1) => {
         const key = labelText(labels);
         let entry = series.get(key);
         if (!entry) {
@@ -114,8 +123,8 @@ function distribution(name: string, help: string, buckets: readonly number[]): F
         }
         const found = buckets.findIndex((bound) => value <= bound);
         const index = found < 0 ? buckets.length : found;
-        entry.counts[index] = (entry.counts[index] ?? 0) + 1;
-        entry.sum += value;
+        entry.counts[index] = (entry.counts[index] ?? 0) + times;
+        entry.sum += value * times;
       },
     },
   };

@@ -9,3 +9,9 @@ export interface Origin {
   /** `examples/x.yaml:12`, from the annotation podwire.dev/source. */
   readonly source?: string;
 }
+
+/** `Service shop/web spec.ports[0] (shop.yaml:12)` */
+export function originText({ kind, namespace, name, field, source }: Origin): string {
+  const object = `${kind} ${namespace === undefined ? "" : `${namespace}/`}${name}`;
+  return `${object}${field === undefined ? "" : ` ${field}`}${source === undefined ? "" : ` (${source})`}`;
+}

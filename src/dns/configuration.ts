@@ -15,6 +15,8 @@ import { foreignPlugins, type PluginEntry, pluginOrder } from "./plugins/order.t
 /** A server block made ready: its site, and the port that it is served on. */
 export interface ConfiguredSite extends Site {
   readonly port: number;
+  /** The directive of each plugin, in the order of `plugins`. */
+  readonly directives: readonly Directive[];
 }
 
 /** What makes sites from server blocks. */
@@ -86,6 +88,7 @@ async function siteOf(
 ): Promise<ConfiguredSite> {
   const server = `dns://:${port}`;
   const plugins: Plugin[] = [];
+  const used: Directive[] = [];
   refuseUnknown(block.directives);
   for (const entry of pluginOrder) {
     const directives = block.directives.filter(({ name }) => name === entry.name);
@@ -94,6 +97,7 @@ async function siteOf(
     const { setup } = await entry.load();
     for (const directive of directives) {
       const { directory, environment, instance, now, log } = deps;
+      used.push(directive);
       plugins.push(
         setup(directive, {
           log: log.child(`plugin/${entry.name}`),
@@ -110,7 +114,7 @@ async function siteOf(
   // As CoreDNS: a name that no plugin wanted is a failure of the configuration. Without any plugin it refuses.
   const answers = plugins.some((plugin) => plugin.handle !== undefined);
   const last = () => makeReply("", { rcode: answers ? Rcode.SERVFAIL : Rcode.REFUSED });
-  return { zones, plugins, port, handler: chain(plugins, last) };
+  return { zones, plugins, directives: used, port, handler: chain(plugins, last) };
 }
 
 function refuseUnknown(directives: readonly Directive[]): void {

@@ -1,4 +1,19 @@
 /** The DNS server: a Corefile, its plugins, and the ports it answers on. */
 export { CorefileError, parseCorefile } from "./corefile/index.ts";
+export {
+  type AskServer,
+  ClusterServer,
+  type DnsObjects,
+  type DnsQuestion,
+  type DnsTool,
+  dnsAnswerText,
+  explainLookup,
+  lookUp,
+  type NameServer,
+  nameServerAt,
+  parseResolverSettings,
+  reasonOf,
+  type ServerAnswer,
+} from "./explain/index.ts";
 export { pluginOrder } from "./plugins/order.ts";
 export { DnsServer, type ServerDeps, type ServerOptions } from "./server.ts";

@@ -9,6 +9,7 @@ import type { Metrics } from "#base/metrics.ts";
 import { type ConfiguredSite, configure } from "./configuration.ts";
 import { Answerer, type Instance, makeReply, type Plugin } from "./core/index.ts";
 import { type Environment, parseCorefile } from "./corefile/index.ts";
+import { HotPath } from "./hot/hotPath.ts";
 import { HttpListeners } from "./transport/http.ts";
 import { listenTcp } from "./transport/tcp.ts";
 import { type Listener, listenUdp } from "./transport/udp.ts";
@@ -23,6 +24,11 @@ export interface ServerOptions {
   readonly defaultPort?: number;
   /** Address to listen on. Default: all. */
   readonly host?: string;
+  /**
+   * Queries a second and port from which on a thread answers what is known in advance; 0: from the first one. Default
+   * 500; Infinity: never.
+   */
+  readonly hotPathFrom?: number;
 }
 
 /** What a server needs. */
@@ -48,8 +54,12 @@ interface Running {
 /** One port: UDP and TCP with the same answers. */
 interface Port {
   readonly answerer: Answerer;
+  readonly hotPath: HotPath;
   readonly listeners: readonly Listener[];
 }
+
+/** Below this rate a thread would cost more than it saves (some 8 MB). */
+const hotPathFrom = 500;
 
 /** Longest wait of a reload for plugins that have to catch up, milliseconds (CoreDNS' start-up time-out). */
 const settleMs = 5000;
@@ -185,6 +195,8 @@ export class DnsServer {
         return this.#ports.get(port)?.answerer.resolve(request) ?? makeReply("", { rcode: 2 });
       },
       notReady: () => waiting(plugins),
+      troubles: () =>
+        plugins.flatMap((plugin) => (plugin.troubles?.() ?? []).map((text) => `plugin/${plugin.name}: ${text}`)),
       readCorefile: () => this.#readCorefile(),
       reload: () => this.reload(),
       listening: () => this.listening(),
@@ -206,11 +218,9 @@ export class DnsServer {
           sites.filter((site) => site.port === port),
           this.#now,
         );
+        const hotPath = new HotPath({ log: this.#deps.log, metrics: this.#deps.metrics, server: `dns://:${port}` });
         opened.add(port);
-        this.#ports.set(port, {
-          answerer,
-          listeners: await openPort(this.#options.host ?? "", port, answerer),
-        });
+        this.#ports.set(port, { answerer, hotPath, listeners: await this.#openPort(port, answerer, hotPath) });
       }
     } catch (error) {
       await this.#closePorts((port) => opened.has(port));
@@ -219,27 +229,51 @@ export class DnsServer {
   }
 
   #useSites(sites: readonly ConfiguredSite[]): void {
-    for (const [port, { answerer }] of this.#ports) answerer.use(sites.filter((site) => site.port === port));
+    for (const [port, { answerer, hotPath }] of this.#ports) {
+      const own = sites.filter((site) => site.port === port);
+      answerer.use(own);
+      hotPath.use(own);
+    }
   }
 
   async #closePorts(which: (port: number) => boolean): Promise<void> {
-    for (const [port, { listeners }] of this.#ports) {
+    for (const [port, { listeners, hotPath }] of this.#ports) {
       if (!which(port)) continue;
       this.#ports.delete(port);
       await Promise.all(listeners.map((listener) => listener.close()));
+      hotPath.close();
     }
   }
-}
 
-/** UDP and TCP on the same port; for port 0 UDP chooses, and another is tried when TCP has that one taken. */
-async function openPort(host: string, port: number, answerer: Answerer): Promise<Listener[]> {
-  for (let attempt = 0; ; attempt++) {
-    const udp = await listenUdp(host, port, answerer);
+  /** UDP and TCP on the same port; for port 0 UDP chooses, and another is tried when TCP has that one taken. */
+  async #openPort(port: number, answerer: Answerer, hotPath: HotPath): Promise<Listener[]> {
+    const host = this.#options.host ?? "";
+    for (let attempt = 0; ; attempt++) {
+      const udp = await this.#listenUdp(host, port, answerer, hotPath);
+      try {
+        return [udp, await listenTcp(host, udp.port, answerer)];
+      } catch (error) {
+        await udp.close();
+        if (port !== 0 || attempt >= 10) throw error;
+      }
+    }
+  }
+
+  /** The hot path's socket; Node's own where system calls are not to be had, or not wished for. */
+  async #listenUdp(host: string, port: number, answerer: Answerer, hotPath: HotPath): Promise<Listener> {
+    const { log, metrics } = this.#deps;
+    const startAt = this.#options.hotPathFrom ?? hotPathFrom;
+    if (startAt === Number.POSITIVE_INFINITY) return await listenUdp(host, port, answerer);
     try {
-      return [udp, await listenTcp(host, udp.port, answerer)];
+      const [{ listenHotUdp }, datagrams] = await Promise.all([
+        import("./hot/hotUdp.ts"),
+        import("#kernel/datagrams/index.ts"),
+      ]);
+      return await listenHotUdp(host, port, { answerer, hotPath, log, metrics, datagrams, startAt });
     } catch (error) {
-      await udp.close();
-      if (port !== 0 || attempt >= 10) throw error;
+      if (error instanceof Error && "syscall" in error && error.syscall === "bind") throw error;
+      log.warn("No hot path: system calls are not to be had", { error: errorMessage(error) });
+      return await listenUdp(host, port, answerer);
     }
   }
 }

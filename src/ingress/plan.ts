@@ -1,4 +1,4 @@
-import type { Origin } from "#base/origin.ts";
+import { type Origin, originText } from "#base/origin.ts";
 import type { Target } from "./backend.ts";
 import type { IngressModel, Route, VirtualHost } from "./model.ts";
 import { httpLines, mainLines } from "./preamble.ts";
@@ -138,7 +138,7 @@ function renderLocation(location: Location): Line[] {
   ];
   return [
     "",
-    `    # ${originText(origin)}`,
+    `    # ${commentText(originText(origin))}`,
     `    location ${location.selector} {`,
     ...body.map((line) => `      ${line}`),
     "    }",
@@ -156,13 +156,6 @@ function answer({ target, rewrite }: Location): string[] {
     ...(rewrite === undefined ? [] : [rewrite]),
     `proxy_pass http://${host}:${target.port};`,
   ];
-}
-
-/** `Ingress app-space/shop spec.rules[0].http.paths[1] (examples/shop.yaml:12)`. */
-export function originText(origin: Origin): string {
-  const name = origin.namespace ? `${origin.namespace}/${origin.name}` : origin.name;
-  const parts = [origin.kind, name, origin.field, origin.source && `(${origin.source})`];
-  return commentText(parts.filter(Boolean).join(" "));
 }
 
 function statusServer(place: NginxPlace, revision: string): string[] {

@@ -1,4 +1,14 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -95,12 +105,13 @@ describe("volumes", () => {
     secret: async () => undefined,
     token: async (audience, seconds) => ({ token: `${audience}/${seconds}`, expiresMs: Date.now() + seconds * 1000 }),
   });
-  const mounted = (volumes: PodVolumes, subPath?: string) =>
-    volumes.mountsOf(
-      { name: "c", volumeMounts: [{ name: "v", mountPath: "/v", ...(subPath ? { subPath } : {}) }] },
-      testPod(),
-      {},
-    )[0]?.source ?? "";
+  const mounted = (volumes: PodVolumes) =>
+    volumes.mountsOf({ name: "c", volumeMounts: [{ name: "v", mountPath: "/v" }] }, testPod(), {})[0]?.source ?? "";
+  const partOf = (volumes: PodVolumes, subPath: string) => {
+    const volumeMounts = [{ name: "v", mountPath: "/v", subPath }];
+    const { source, inside } = volumes.mountsOf({ name: "c", volumeMounts }, testPod(), {})[0] ?? {};
+    return { source, inside };
+  };
 
   it("hold ConfigMaps, switched over in one step", async () => {
     const volumes = new PodVolumes(folder);
@@ -147,16 +158,32 @@ describe("volumes", () => {
     await expect(set({ nfs: {} })).rejects.toThrow("not supported");
   });
 
-  it("do not let a subPath lead out", async () => {
+  it("do not let a subPath lead out, nor make anything outside", async () => {
     const volumes = new PodVolumes(folder);
     await volumes.setUp(sources({ volumes: [{ name: "v", emptyDir: {} }] }));
     const path = mounted(volumes);
-    expect(mounted(volumes, "sub/dir")).toBe(join(path, "sub/dir"));
-    const { symlinkSync } = await import("node:fs");
-    symlinkSync("/etc", join(path, "link"));
-    expect(() => mounted(volumes, "link")).toThrow(
-      'failed to prepare subPath for volumeMount "v" of container "c": "link" leads out of the volume',
-    );
+    expect(partOf(volumes, "sub/dir")).toEqual({ source: path, inside: "sub/dir" });
+    expect(existsSync(join(path, "sub/dir"))).toBe(true);
+    symlinkSync(folder, join(path, "link"));
+    for (const subPath of ["link", "link/made"])
+      expect(() => partOf(volumes, subPath)).toThrow(
+        `failed to prepare subPath for volumeMount "v" of container "c": "${subPath}" leads out of the volume`,
+      );
+    expect(existsSync(join(folder, "made"))).toBe(false);
+  });
+
+  it("never delete what a planted link leads to", async () => {
+    const volumes = new PodVolumes(folder);
+    const set = (text: string) =>
+      volumes.setUp({ ...sources({ volumes: [{ name: "v", configMap: { name: "m" } }] }), configMap: mapOf(text) });
+    const mapOf = (text: string) => async () => ({ metadata: { name: "m" }, data: { a: text } });
+    await set("one");
+    const path = mounted(volumes);
+    mkdirSync(join(folder, "precious"));
+    rmSync(join(path, "..data"));
+    symlinkSync("../../../precious", join(path, "..data"));
+    await expect(set("two")).rejects.toThrow("not ours");
+    expect(existsSync(join(folder, "precious"))).toBe(true);
   });
 });
 

@@ -31,8 +31,8 @@ export interface ProxyObserver {
   synced?(sync: Sync): void;
   /** This node as the API has it; undefined when it has none. */
   node?(node: Node | undefined): void;
-  /** Stale connections were looked for. */
-  cleaned?(flows: number, durationMs: number): void;
+  /** Stale connections were looked for. @param flows removed, by family */
+  cleaned?(flows: Readonly<Record<4 | 6, number>>, durationMs: number): void;
 }
 
 /** When the change behind a slice began, in ms since 1970 (the endpoints controller's annotation). */

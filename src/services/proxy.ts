@@ -268,7 +268,7 @@ class NodeProxy implements ServiceProxy {
     const started = performance.now();
     try {
       const changes = [...this.#changes.values()].map((change) => this.#asOnTheWire(change));
-      const removed = conntrack ? cleanStaleFlows(conntrack, changes) : 0;
+      const removed = conntrack ? cleanStaleFlows(conntrack, changes) : { 4: 0, 6: 0 };
       this.#changes.clear();
       for (const observer of this.#observers) observer.cleaned?.(removed, performance.now() - started);
     } catch (error) {

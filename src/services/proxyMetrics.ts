@@ -92,7 +92,8 @@ export function proxyMetrics(metrics: Metrics): ProxyObserver {
     },
     cleaned(flows, durationMs) {
       observe(families.cleaning, durationMs / 1000);
-      if (flows) families.cleaned.inc({}, flows);
+      families.cleaned.inc({ ip_family: "IPv4" }, flows[4]);
+      families.cleaned.inc({ ip_family: "IPv6" }, flows[6]);
     },
   };
 }

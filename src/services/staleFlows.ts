@@ -7,14 +7,14 @@ import type { Frontend, FrontendChange } from "./model/index.ts";
  * Removes UDP connections that still lead to where their Service no longer does. UDP knows no end of a connection: a
  * client that keeps its port would talk to a vanished endpoint for as long as it talks. TCP is left alone, as by
  * kube-proxy.
- * @returns how many were removed
+ * @returns how many were removed, by family
  */
-export function cleanStaleFlows(conntrack: Conntrack, changes: readonly FrontendChange[]): number {
-  let removed = 0;
+export function cleanStaleFlows(conntrack: Conntrack, changes: readonly FrontendChange[]): Record<4 | 6, number> {
+  const removed = { 4: 0, 6: 0 };
   for (const family of [4, 6] as const) {
     const concerned = changes.filter((change) => familyOf(change) === family && mayBeStale(change));
     if (concerned.length === 0) continue;
-    removed += conntrack.delete(staleFlows(concerned, conntrack.list({ family, protocol: protocols.UDP })));
+    removed[family] = conntrack.delete(staleFlows(concerned, conntrack.list({ family, protocol: protocols.UDP })));
   }
   return removed;
 }

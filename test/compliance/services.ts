@@ -149,6 +149,25 @@ function overTime(harness: ServiceHarness, a: LabAddresses): void {
     expect(await ask(lab.outside, vip, 80, 700)).not.toMatch(/^pod/);
   });
 
+  it("a load balancer of ipMode Proxy gets its packets itself, one of mode VIP is answered for here", async () => {
+    const [proxy, vips] = [a.balancer(1), a.balancer(2)];
+    await lab.serveBalancer([proxy, vips], 80);
+    const ports = [{ name: "http", port: 80, protocol: "TCP" as const, nodePort: 30081 }];
+    const ingress = [
+      { ip: proxy, ipMode: "Proxy" },
+      { ip: vips, ipMode: "VIP" },
+    ];
+    const made = service("web", { clusterIP: vip, type: "LoadBalancer", ports });
+    lab.put({ ...made, status: { loadBalancer: { ingress } } }, slice("web", [a.pod2]));
+    await lab.startProxy(harness.make(lab));
+    for (const client of [lab.pod1, lab.node]) {
+      expect(await ask(client, proxy, 80)).toMatch(/^balancer /);
+      expect(await ask(client, vips, 80)).toMatch(/^pod2 /);
+    }
+    // That is where such a balancer sends its own connections.
+    expect(await ask(lab.outside, a.node, 30081)).toMatch(/^pod2 /);
+  });
+
   it("ClientIP affinity keeps a client with its endpoint, until that is gone", async () => {
     lab.put(service("web", { clusterIP: vip, sessionAffinity: "ClientIP" }), slice("web", [a.pod1, a.pod2]));
     const proxy = await lab.startProxy(harness.make(lab));

@@ -8,7 +8,7 @@ describe("U01 V04 L08 a node's modules as pods of kube-system (part: kubectl get
   interface Shown {
     readonly metadata: { readonly name: string; readonly uid: string };
     readonly spec: { readonly nodeName: string; readonly hostNetwork?: boolean };
-    readonly status: { readonly podIP: string };
+    readonly status: { readonly podIP: string; readonly containerStatuses: readonly object[] };
   }
   const pods = async (selector: string): Promise<Shown[]> =>
     (await suite.kubectl.json<{ items: Shown[] }>(`get pods -n kube-system -l ${selector}`)).items;
@@ -73,18 +73,25 @@ describe("U01 V04 L08 a node's modules as pods of kube-system (part: kubectl get
     );
   });
 
-  it("a deleted one comes back, and says that the module goes on", async () => {
-    const proxy = await podOn("k8s-app=kube-proxy", "node02");
-    const uid = async () => (await suite.kubectl.json<Shown>(`get pod -n kube-system ${proxy}`)).metadata.uid;
-    const before = await uid();
-    await k(`delete pod -n kube-system ${proxy}`);
-    await eventually(async () => expect(await uid()).not.toBe(before));
-    await k(`wait --for=condition=Ready pod/${proxy} -n kube-system --timeout=10s`);
+  it.each([
+    ["kube-proxy, which starts anew", "k8s-app=kube-proxy", "was started anew"],
+    ["kube-flannel, which goes on", "app=flannel", "goes on: deleting the pod does not restart it"],
+  ])("a deleted pod comes back and says so: %s", async (_, selector, words) => {
+    const name = await podOn(selector, "node02");
+    const pod = () => suite.kubectl.json<Shown>(`get pod -n kube-system ${name}`);
+    const starts = async () => (await k(`logs -n kube-system ${name}`)).split("Using nftables Proxier").length;
+    const [before, startsBefore] = [await pod(), await starts()];
+    await k(`delete pod -n kube-system ${name}`);
+    await eventually(async () => expect((await pod()).metadata.uid).not.toBe(before.metadata.uid));
+    await k(`wait --for=condition=Ready pod/${name} -n kube-system --timeout=10s`);
     await eventually(async () =>
-      expect((await suite.kubectl.events("kube-system", proxy)).join()).toMatch(
-        /MirrorPodRecreated: .*process kubelet on node02, which goes on/,
+      expect((await suite.kubectl.events("kube-system", name)).join()).toMatch(
+        new RegExp(`MirrorPodRecreated: .*process kubelet on node02, which ${words}`),
       ),
     );
+    expect(await starts()).toBe(startsBefore + (words.startsWith("was") ? 1 : 0));
+    const [container] = (await pod()).status.containerStatuses;
+    expect(container).toMatchObject({ restartCount: 0, ready: true });
   });
 
   it("V06 K02 kube-proxy goes by its ConfigMap: what is edited takes effect at once (part: kubectl replace)", async () => {

@@ -8,9 +8,9 @@ import { buildImage, folder, writeLayout } from "#test/support/images/build.ts";
 import { shellLayer } from "#test/support/images/shell.ts";
 import { type RunningCluster, startPodwire } from "#test/support/running.ts";
 
-const FILES = ["docs/run.md", "docs/services.md"];
+const FILES = ["docs/run.md", "docs/services.md", "docs/dns.md"];
 
-describe("C03 C04 V01 docs/run.md and docs/services.md, typed as they stand (part: V01 in words)", () => {
+describe("C03 C04 V01 X01 docs/run.md, docs/services.md and docs/dns.md, typed as they stand (part: V01 and X01 in words)", () => {
   let state: string;
   let cluster: RunningCluster;
   beforeAll(async () => {
@@ -35,7 +35,7 @@ describe("C03 C04 V01 docs/run.md and docs/services.md, typed as they stand (par
       // The page's cluster has the default name.
       const steps = block.steps.map((step) => ({
         ...step,
-        command: step.command.replaceAll(/\.\/podwire (services explain|\w+)/g, `./podwire $1 --name ${cluster.name}`),
+        command: step.command.replaceAll(/\.\/podwire ((?:services|dns) explain|\w+)/g, `./podwire $1 --name ${cluster.name}`),
       }));
       expect(await runBlock({ ...block, steps }, ["sh"], cluster.env)).toEqual([]);
     });

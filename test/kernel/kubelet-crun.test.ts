@@ -64,6 +64,15 @@ describe("containers by crun", () => {
     expect(machine.shell("cat /proc/self/mountinfo")).not.toContain("upperdir=/run/podwire");
   });
 
+  test("a container takes no key of the user's quota, which would end at 200 containers", async () => {
+    await machine.run("keys", { ...CRUN, ...toolbox(STAY) });
+    const id = (await machine.container("keys"))?.containerID?.replace(/^.*:\/\//, "");
+    const keys = machine.shell("cat /proc/keys");
+    expect(keys).toContain("keyring");
+    expect(keys).not.toContain(id);
+    await machine.delete("keys", 1);
+  });
+
   test("a hook right after the start has the container's environment, not crun's", async () => {
     const postStart = { exec: { command: ["sh", "-c", "echo $GREETING > /dev/shm/greeting"] } };
     const container = { name: "c", image: "podwire/toolbox", command: ["sh", "-c", STAY], lifecycle: { postStart } };

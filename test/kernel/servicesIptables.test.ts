@@ -10,6 +10,7 @@ import {
   type ServiceBackend,
 } from "#services/index.ts";
 import { service, slice } from "#services/testing/objects.ts";
+import { caseObjects, labAddresses, serviceCases } from "../compliance/serviceCases.ts";
 import { serviceCompliance } from "../compliance/services.ts";
 import { flip } from "../support/serviceFlips.ts";
 import { ask, ServicesLab, traffic } from "./servicesLab.ts";
@@ -116,6 +117,44 @@ describe.skipIf(!hasIptables())("iptables", () => {
       );
       await lab.startProxy(backend(lab));
       expect(await iptables.save(6)).toContain("-j DNAT --to-destination [fd00:10:244:1::3]:132");
+    });
+
+    it("a process without memory writes nothing that is there, and of what somebody changed that chain", async () => {
+      for (const a of labAddresses)
+        for (const [index, one] of serviceCases.entries()) lab.put(...caseObjects(one, index + 1, a));
+      const sctp = [{ name: "sctp", port: 132, protocol: "SCTP" as const }];
+      lab.put(
+        service("sticky", { clusterIP: "10.96.9.1", ports: sctp, sessionAffinity: "ClientIP" }),
+        slice("sticky", ["10.244.1.2", "10.244.1.3", "10.244.1.4"], sctp),
+        service("open", { clusterIP: "10.96.9.2", type: "LoadBalancer", loadBalancerSourceRanges: ["0.0.0.0/0"] }),
+        slice("open", ["10.244.1.2"]),
+      );
+      await (await lab.startProxy(backend(lab))).stop();
+      const before = content(await iptables.save(4));
+      const written: string[] = [];
+      const recording: Iptables = {
+        ...iptables,
+        restore: (family, text) => {
+          written.push(text);
+          return iptables.restore(family, text);
+        },
+      };
+      const start = () =>
+        lab.startProxy(iptablesBackend({ ...traffic, nodePortsEverywhere: true, iptables: recording }));
+      await (await start()).stop();
+      expect(written).toEqual([]);
+      onNode("iptables", "-t", "nat", "-A", "KUBE-SVC-3ZVO6MMCRQUXYOC5", "-j", "RETURN");
+      onNode("iptables", "-t", "nat", "-D", "POSTROUTING", "1");
+      await (await start()).stop();
+      expect(written).toHaveLength(1);
+      expect(written[0]?.match(/^[*:-][AI]?[^\s]*( \S+)?/gm)).toEqual([
+        "*nat",
+        ":KUBE-SVC-3ZVO6MMCRQUXYOC5 -",
+        expect.stringContaining("-I POSTROUTING"),
+        "-A KUBE-SVC-3ZVO6MMCRQUXYOC5",
+        "-A KUBE-SVC-3ZVO6MMCRQUXYOC5",
+      ]);
+      expect(content(await iptables.save(4))).toEqual(before);
     });
 
     it("somebody flushes a table: it is noticed and put right", async () => {

@@ -247,6 +247,16 @@ export class ServicesLab {
     this.#open.push(server);
   }
 
+  /** The machine outside has these addresses, as a balancer that ends connections itself, and says so. */
+  async serveBalancer(addresses: readonly string[], port: number): Promise<void> {
+    const rt = inNetns(this.outside, openRtnetlink);
+    const bits = (address: string) => (address.includes(":") ? 128 : 32);
+    rt.apply(addresses.map((address) => ({ op: "add-address", index: 2, address: `${address}/${bits(address)}` })));
+    rt.close();
+    await addressesAnswer(this.outside, addresses);
+    for (const address of addresses) await this.serveTcp(this.outside, address, port, "balancer");
+  }
+
   /** A TCP server that gives back what it gets. */
   async serveEcho(netns: Place, address: string, port: number): Promise<void> {
     const server: Server = createServer((socket) => {

@@ -162,7 +162,7 @@ describe("spawner", () => {
     expect(lines.slice(0, 2)).toEqual(["1", "pod-a"]);
     expect(lines).toContain("usr");
     expect(lines).not.toContain("home");
-    expect(lines).not.toContain(".oldproc");
+    expect(lines).not.toContain(".proc-");
     expect(lines).toContain("/proc/1");
     expect(out).toContain("Read-only file system");
     expect(lines.at(-2)).toBe("0");

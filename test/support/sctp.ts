@@ -1,6 +1,7 @@
+import { createServer, type Server, Socket } from "node:net";
 import { parseIp } from "#base/ip.ts";
-import { AF, check, isErrno, libc } from "#kernel/ffi/index.ts";
-import { inNetns, type Netns } from "#kernel/namespaces/index.ts";
+import { AF, check, isErrno, libc, SOCK } from "#kernel/ffi/index.ts";
+import { inNetns, type Netns, socketAddress } from "#kernel/namespaces/index.ts";
 
 const SOCK_RAW = 3;
 const IPPROTO_SCTP = 132;
@@ -80,4 +81,50 @@ function crc32c(bytes: Uint8Array): number {
     for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
   }
   return ~crc >>> 0;
+}
+
+/** A server on a socket of the kernel's SCTP that says its name and the client's address, and closes. */
+export async function serveSctp(netns: Netns, address: string, port: number, name: string): Promise<Server> {
+  const fd = sctpSocket(netns, address);
+  const to = socketAddress(address, port);
+  check(libc.bind(fd, to, to.length), "bind", address);
+  check(libc.listen(fd, 16), "listen", address);
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.end(`${name} ${socket.remoteAddress}`);
+  });
+  await new Promise<void>((done) => server.listen({ fd }, done));
+  return server;
+}
+
+/** What an SCTP server says, or the errno of a failure. */
+export function askSctp(netns: Netns, address: string, port: number, waitMs: number): Promise<string> {
+  const fd = sctpSocket(netns, address);
+  const to = socketAddress(address, port);
+  try {
+    check(libc.connect(fd, to, to.length), "connect", address);
+  } catch (error) {
+    if (!isErrno(error, "EINPROGRESS")) throw error;
+  }
+  return new Promise((resolve) => {
+    let text = "";
+    const socket = new Socket({ fd, readable: true, writable: true });
+    const finish = (result: string) => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(result);
+    };
+    const timer = setTimeout(() => finish("ETIMEDOUT"), waitMs);
+    socket.on("data", (data) => {
+      text += data;
+    });
+    socket.on("end", () => finish(text));
+    socket.on("error", (error: NodeJS.ErrnoException) => finish(error.code ?? error.message));
+  });
+}
+
+function sctpSocket(netns: Netns, address: string): number {
+  const family = parseIp(address).family === 4 ? AF.INET : AF.INET6;
+  const type = SOCK.STREAM | SOCK.NONBLOCK | SOCK.CLOEXEC;
+  return inNetns(netns, () => check(libc.socket(family, type, IPPROTO_SCTP), "socket"));
 }

@@ -24,14 +24,14 @@ export interface Site {
   readonly handler: Handler;
 }
 
-/** UDP answers never exceed this, whatever the client offers: a spoofed sender must not gain by it. */
-const maxUdpBytes = 4096;
+/**
+ * Bounds of UDP answers: every client takes the smaller (RFC 1035 §4.2.1); none gets more than the larger, whatever it
+ * offers, since a spoofed sender must not gain by it.
+ */
+export const udpBytes = { smallest: 512, largest: 4096 } as const;
 
 /** What we offer in our own OPT: fits every path without fragments (DNS flag day 2020). */
-const ednsUdpBytes = 1232;
-
-/** Every client takes this much over UDP (RFC 1035 §4.2.1). */
-const minUdpBytes = 512;
+export const ednsUdpBytes = 1232;
 
 /**
  * Turns packets into answers: decodes, finds the server block by the longest matching zone, runs its plugins,
@@ -191,5 +191,5 @@ function encode(query: Message, reply: Reply, peer: Peer): Uint8Array | undefine
 }
 
 function udpLimit(edns: Edns | undefined): number {
-  return Math.min(Math.max(edns?.udpSize ?? minUdpBytes, minUdpBytes), maxUdpBytes);
+  return Math.min(Math.max(edns?.udpSize ?? 0, udpBytes.smallest), udpBytes.largest);
 }

@@ -1,11 +1,64 @@
 import type { Client } from "#api/index.ts";
 import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
+import type { ResourceRecord } from "#wire/dns/index.ts";
 import type { Directive, Environment } from "../corefile/index.ts";
 import type { Reply, Request } from "./request.ts";
 
 /** Answers a request, at once or later. A rejection becomes SERVFAIL. */
 export type Handler = (request: Request) => Reply | Promise<Reply>;
+
+/**
+ * An answer that is known before it is asked for, or what is known about a name. Names are absolute, in lower case.
+ * * `addresses`: A or AAAA records of the name itself;
+ * * `reply`: any other reply of the authoritative server to that question;
+ * * `nodata`: the name exists without such records; `zone` has an apex;
+ * * `node`: the name exists; `closed`: every name right below it is published as well;
+ * * `apex`: a zone's top, with the SOA record of its denials. Names in that record lie in the zone, and the publisher has
+ *   nodes, not closed, for what is right below the zone in them: compression points elsewhere in answers about those.
+ */
+export type FixedAnswer =
+  | {
+      readonly kind: "addresses";
+      readonly name: string;
+      readonly type: number;
+      readonly ttl: number;
+      readonly addresses: readonly Uint8Array[];
+    }
+  | { readonly kind: "reply"; readonly name: string; readonly type: number; readonly reply: Reply }
+  | { readonly kind: "nodata"; readonly name: string; readonly type: number; readonly zone: string }
+  | { readonly kind: "node"; readonly name: string; readonly closed: boolean }
+  | { readonly kind: "apex"; readonly name: string; readonly soa: ResourceRecord; readonly closed: boolean };
+
+/** Where a plugin publishes answers for which no plugin has to be asked (the hot path). */
+export interface AnswerSink {
+  /** Replaces everything that the owner has published. */
+  put(owner: string, answers: readonly FixedAnswer[]): void;
+}
+
+/**
+ * What a plugin means for answers that are given without it.
+ * * `neutral`: it changes nothing in them, or is told of them by `answeredHot`;
+ * * `shuffles`: it puts addresses in a random order.
+ * A plugin that says nothing has to see every query.
+ */
+export type HotRole = "neutral" | "shuffles";
+
+/** What the hot path has answered in one zone of a server block since it was last told. */
+export interface HotAnswers {
+  readonly zone: string;
+  /** The plugin that published the answers. */
+  readonly plugin: string;
+  /** `family`: 1 for IPv4, 2 for IPv6. */
+  readonly requests: readonly { readonly family: number; readonly type: number; readonly times: number }[];
+  readonly responses: readonly { readonly rcode: number; readonly times: number }[];
+  /** By bytes on the wire. */
+  readonly requestSizes: readonly { readonly bytes: number; readonly times: number }[];
+  readonly responseSizes: readonly { readonly bytes: number; readonly times: number }[];
+  readonly total: number;
+  /** Seconds that one answer took, on the average. */
+  readonly seconds: number;
+}
 
 /** One plugin of one server block, made from its directive. Every part but the name is optional. */
 export interface Plugin {
@@ -16,6 +69,14 @@ export interface Plugin {
   answered?(request: Request, reply: Reply, outcome: Outcome): void;
   /** Sees each failure that became SERVFAIL (errors). */
   failed?(request: Request, error: unknown): void;
+  /** What it means for answers given without it; absent: none may be given. */
+  readonly hot?: HotRole;
+  /** Publishes answers and keeps them current. Returns what ends it. */
+  publish?(sink: AnswerSink): () => void;
+  /** Is told of answers given without it, once a second or when someone wants to know. */
+  answeredHot?(answers: HotAnswers): void;
+  /** What is wrong though it still answers, such as a connection that is broken; for people. */
+  troubles?(): readonly string[];
   /** Opens what the plugin needs. Runs before the first request; rejects to stop the start or the reload. */
   start?(): Promise<void>;
   /** Runs once the listeners are open. */
@@ -63,6 +124,8 @@ export interface Instance {
   resolve(request: Request): Reply | Promise<Reply>;
   /** Names of plugins that are not ready. */
   notReady(): string[];
+  /** What plugins say is wrong with them. */
+  troubles(): string[];
   /** Text of the Corefile in use. */
   readonly corefileText: string;
   /** Reads the Corefile again; its present text and its modification time. */

@@ -9,7 +9,7 @@ export interface Listener {
 }
 
 /** Queries waiting for a slow answer (an upstream's); more are dropped, as a full socket buffer would. */
-const maxPending = 4096;
+export const maxPending = 4096;
 
 /**
  * Serves DNS over UDP on all addresses of `host` (empty: every address, IPv6 and IPv4 on one socket).

@@ -50,6 +50,9 @@ const NUMBERS = {
     rtSigaction: 13,
     ppoll: 271,
     mount: 165,
+    setns: 308,
+    ioctl: 16,
+    openat2: 437,
   },
   arm64: {
     pivotRoot: 41,
@@ -72,6 +75,9 @@ const NUMBERS = {
     rtSigaction: 134,
     ppoll: 73,
     mount: 40,
+    setns: 268,
+    ioctl: 29,
+    openat2: 437,
   },
 } as const;
 

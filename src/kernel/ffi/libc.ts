@@ -19,6 +19,9 @@ function bind() {
     recv: library.func("long recv(int, void*, size_t, int)"),
     sendmsg: library.func("long sendmsg(int, const void*, int)"),
     recvmsg: library.func("long recvmsg(int, void*, int)"),
+    // Addresses of structures as numbers: for calls so frequent that handing over a Buffer would show.
+    recvmmsg: library.func("int recvmmsg(int, uintptr_t, uint, int, uintptr_t)"),
+    sendmmsg: library.func("int sendmmsg(int, uintptr_t, uint, int)"),
     sendto: library.func("long sendto(int, const void*, size_t, int, const void*, uint)"),
     socketpair: library.func("int socketpair(int, int, int, void*)"),
     setsockopt: library.func("int setsockopt(int, int, int, const void*, uint)"),
@@ -55,6 +58,7 @@ function bind() {
     getppid: library.func("int getppid()"),
     syscall3: library.func("syscall", "long", ["long", "long", "long", "long"]),
     syscall5: library.func("syscall", "long", ["long", "long", "long", "long", "long", "long"]),
+    syscallOpenat2: library.func("syscall", "long", ["long", "int", "const char*", "const void*", "size_t"]),
     syscallPaths: library.func("syscall", "long", ["long", "const char*", "const char*"]),
     posixSpawn: library.func(
       "int posix_spawn(_Out_ int*, const char*, const void*, const void*, const char**, const char**)",

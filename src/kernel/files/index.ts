@@ -1,6 +1,8 @@
 /** What Node's fs does not do with files. */
 import { check, libc } from "#kernel/ffi/index.ts";
 
+export { removeTree } from "./removeTree.ts";
+
 /** S_IFCHR of mknod(2). */
 const CHARACTER = 0o020000;
 /** S_IFIFO of mknod(2). */

@@ -1,4 +1,5 @@
 /** Mounts and root file systems. */
+export { makeBeneath, openBeneath } from "./beneath.ts";
 export {
   type Mount,
   MS,

@@ -1,6 +1,7 @@
 import { closeSync, lstatSync, mkdirSync, openSync, statSync, symlinkSync, unlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { check, libc, SysError, syscallNumbers } from "#kernel/ffi/index.ts";
+import { openBeneath } from "./beneath.ts";
 import { resolveInside } from "./resolve.ts";
 
 /** mount(2) flags (include/uapi/linux/mount.h). */
@@ -24,6 +25,11 @@ export interface Mount {
   readonly type: "bind" | "overlay" | "tmpfs" | "proc" | "sysfs" | "devpts" | "cgroup2" | "mqueue";
   /** What a bind mounts, as a path of the namespace in which the plan is carried out. */
   readonly source?: string;
+  /**
+   * For a bind: what is mounted is this path below the source, to which others may write at the same time. A link that
+   * leads out of the source is an error.
+   */
+  readonly inside?: string;
   /** The file system's own options, e.g. `lowerdir=…` or `mode=755`. */
   readonly options?: string;
   readonly readonly?: boolean;
@@ -96,8 +102,20 @@ function makeTarget(target: string, m: Mount): void {
   }
 }
 
-function mountOne(root: string, m: Mount): void {
+function mountOne(root: string, { inside, ...given }: Mount): void {
+  const held = inside === undefined ? undefined : openBeneath(given.source ?? "", inside);
+  try {
+    attach(root, held === undefined ? given : { ...given, source: `/proc/self/fd/${held}` });
+  } finally {
+    if (held !== undefined) closeSync(held);
+  }
+}
+
+function attach(root: string, m: Mount): void {
   const target = resolveInside(root, m.target);
+  // What is below it, the devices and /proc among them, would be whoever's who fills what is mounted there.
+  if (m.type === "bind" && root !== "" && target === root)
+    throw new Error(`error mounting ${m.source} at ${m.target}: it is the root of the container`);
   try {
     makeTarget(target, m);
     if (m.type === "bind") {

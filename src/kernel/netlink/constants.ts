@@ -1,5 +1,5 @@
 /** Netlink protocols (include/uapi/linux/netlink.h). */
-export const NETLINK = { ROUTE: 0, NETFILTER: 12 } as const;
+export const NETLINK = { ROUTE: 0, NETFILTER: 12, GENERIC: 16 } as const;
 
 /** Flags of nlmsghdr (include/uapi/linux/netlink.h). REPLACE, EXCL, CREATE and APPEND qualify NEW requests, ROOT and MATCH GET ones. */
 export const NLM_F = {

@@ -34,6 +34,17 @@ export function ctStatus(bits: number): Statement {
   };
 }
 
+/** The packet's place in its connection is one of these. */
+export function ctState(bits: number): Statement {
+  return {
+    kind: "match",
+    field: ct.state,
+    operator: "!=",
+    value: new Uint8Array(4),
+    mask: hostU32(bits),
+  };
+}
+
 /** At least one bit of `bits` is set in the packet's mark. */
 export function hasMark(bits: number): Statement {
   return {

@@ -6,6 +6,8 @@ import { decodeReport, encodeScript, REPORT_SIZE, type Step, type StepFailure } 
 const SCRIPT = 9;
 const REPORT = 8;
 const RUNNER = 10;
+/** A descriptor that the runner is handed for a step of its own. */
+export const HANDED = 11;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 

@@ -1,19 +1,11 @@
-import { mkdirSync, rmdirSync, writeFileSync } from "node:fs";
-import { CLONE, check, errnoName, isErrno, libc, O, SysError, syscallNumbers } from "#kernel/ffi/index.ts";
-import {
-  MS,
-  makePrivate,
-  mount,
-  mountHere,
-  mountRoot,
-  pivotRoot,
-  type RootPlan,
-  unmount,
-} from "#kernel/mounts/index.ts";
-import { Gate, holdingSteps } from "./gate.ts";
+import { writeFileSync } from "node:fs";
+import { CLONE, check, errnoName, libc, O, SysError, syscallNumbers } from "#kernel/ffi/index.ts";
+import { makePrivate, mountHere, type RootPlan } from "#kernel/mounts/index.ts";
+import { Gate, HANDED, holdingSteps } from "./gate.ts";
+import { enterRoot, finishRoot, mountProc, PROC_FLAGS } from "./newRoot.ts";
 import { posixSpawn } from "./posixSpawn.ts";
 import { findProgram } from "./program.ts";
-import { openPty, type Pty } from "./pty.ts";
+import { controlTerminal, openPeer, openPty, type Pty } from "./pty.ts";
 import type { NamespaceKind, SpawnRequest } from "./request.ts";
 import { permittedCapabilities, rightsSteps } from "./rights.ts";
 import { openRunner } from "./runner.ts";
@@ -37,9 +29,7 @@ const HOME_FILES: readonly (readonly [name: string, kind: number])[] = [
   ["cgroup", CLONE.NEWCGROUP],
   ["mnt", CLONE.NEWNS],
 ];
-const OLD_PROC = "/.oldproc";
 const SIGKILL = 9;
-const PROC_FLAGS = MS.NOSUID | MS.NODEV | MS.NOEXEC;
 
 /** What Go, and so upstream, says of a program that the kernel does not execute. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -126,10 +116,14 @@ export class NamespaceSpawner {
     // Opened at home: where the process will live, the group is out of sight.
     const group = request.cgroup === undefined ? undefined : openGroup(request.cgroup);
     try {
-      this.#enter(request);
+      const oldProc = this.#enter(request);
       pty = request.tty ? openPty() : undefined;
-      const isPlain = !request.create?.root && !request.user && !request.capabilities && group === undefined;
-      const spawned = isPlain ? this.#startPlain(request, pty) : this.#startConfined(request, pty, group);
+      const isPlain = oldProc === undefined && !request.user && !request.capabilities && group === undefined;
+      const spawned = isPlain
+        ? this.#startPlain(request, pty)
+        : oldProc === undefined
+          ? this.#startBeside(request, pty, group)
+          : this.#startInRoot(request, pty, oldProc, group);
       return pty ? { ...spawned, pty: pty.master } : spawned;
     } catch (error) {
       if (pty) libc.close(pty.master);
@@ -140,11 +134,14 @@ export class NamespaceSpawner {
     }
   }
 
-  /** Moves this thread to where the new process shall live. */
-  #enter({ join, create }: SpawnRequest): void {
+  /**
+   * Moves this thread to where the new process shall live.
+   * @returns where our /proc is in a new root
+   */
+  #enter({ join, create, cwd = "/" }: SpawnRequest): string | undefined {
     for (const { pidfd, namespaces } of join ?? [])
       check(libc.setns(pidfd, (namespaces ? flagsOf(namespaces) : ANY) & this.#mine), "setns", "join");
-    if (!create) return;
+    if (!create) return undefined;
     const flags = flagsOf(create.namespaces) & this.#mine;
     if (flags) check(libc.unshare(flags), "unshare");
     if (create.netns !== undefined) check(libc.setns(create.netns, CLONE.NEWNET), "setns", "netns");
@@ -152,55 +149,91 @@ export class NamespaceSpawner {
       check(libc.sethostname(create.hostname, Buffer.byteLength(create.hostname)), "sethostname", create.hostname);
     }
     for (const [name, value] of Object.entries(create.sysctls ?? {})) setSysctl(name, value);
-    if (!create.root && !create.mounts) return;
+    if (!create.root && !create.mounts) return undefined;
     makePrivate("/");
     mountHere(create.mounts ?? []);
-    if (!create.root) return;
-    mountRoot(create.root);
-    // Until it has a /proc of its own, the new process finds itself through ours.
-    mkdirSync(create.root.directory + OLD_PROC, { recursive: true });
-    mount("/proc", create.root.directory + OLD_PROC, null, MS.BIND | MS.REC, null);
-    pivotRoot(create.root.directory);
+    return create.root && enterRoot(create.root, cwd);
   }
 
   #startPlain(request: SpawnRequest, pty: Pty | undefined): Spawned {
-    return this.#start(programOf(request), request, pty, request.cwd ?? "/", []);
+    return this.#start(programOf(request), request, pty?.slavePath, request.cwd ?? "/", []);
   }
 
   #start(
     path: string,
     { argv, env, stdio }: Pick<SpawnRequest, "argv" | "env" | "stdio">,
-    pty: Pty | undefined,
+    terminal: string | undefined,
     cwd: string,
     extra: [number, number][],
   ): Spawned {
-    const descriptors: [number, number][] = pty ? [] : stdio.map((fd, i) => [fd ?? this.#null, i]);
+    const descriptors: [number, number][] = terminal !== undefined ? [] : stdio.map((fd, i) => [fd ?? this.#null, i]);
     const pid = posixSpawn({
       path,
       argv,
       env,
       cwd,
       descriptors: [...descriptors, ...extra],
-      ...(pty ? { terminal: pty.slavePath } : {}),
+      ...(terminal === undefined ? {} : { terminal }),
     });
     return { pid, pidfd: pidfdOpen(pid) };
   }
 
-  /** Starts a process that waits in the runner until its root is complete, and then gives up what it may not keep. */
-  #startConfined(request: SpawnRequest, pty: Pty | undefined, group?: number): Spawned {
+  /** Starts a process in a root that was just made. @param oldProc where our /proc is in it */
+  #startInRoot(request: SpawnRequest, pty: Pty | undefined, oldProc: string, group?: number): Spawned {
+    const terminal = pty && { terminal: pty.slavePath };
+    const start: ConfinedStart = { proc: oldProc, stdio: request.stdio, ...terminal };
+    return this.#startConfined(request, start, group, (pid, gate) => {
+      if (request.create?.root) this.#completeRoot(request.create.root, pid, oldProc, gate);
+      return this.#lastSteps(request, programOrPause(request));
+    });
+  }
+
+  /**
+   * Starts a process in a root that is there. Who lives in another's may have put anything anywhere, over /proc too: the
+   * runner is started at home, where it is ours for sure, and enters their mounts by itself.
+   */
+  #startBeside(request: SpawnRequest, pty: Pty | undefined, group?: number): Spawned {
+    const program = programOrPause(request);
+    const steps = this.#lastSteps(request, program);
+    const joined = request.join?.findLast(({ namespaces }) => namespaces?.includes("mount") ?? true);
+    const home = this.#home.find(([, kind]) => kind === CLONE.NEWNS);
+    const peer = pty && openPeer(pty);
+    try {
+      const stdio = peer === undefined ? request.stdio : [peer, peer, peer];
+      const inside = [...(pty ? [controlTerminal] : []), ...steps];
+      if (!joined || !home) return this.#startConfined(request, { proc: "/proc", stdio }, group, () => inside);
+      check(libc.setns(...home), "setns", "home");
+      return this.#startConfined(request, { proc: "/proc", stdio, handed: joined.pidfd }, group, () => [
+        { call: "setns", args: [HANDED, CLONE.NEWNS], detail: "join" },
+        { call: "close", args: [HANDED] },
+        ...inside,
+      ]);
+    } finally {
+      if (peer !== undefined) libc.close(peer);
+    }
+  }
+
+  /**
+   * Starts a process that waits in the runner, and then gives up what it may not keep.
+   * @param steps makes its surroundings complete; what the runner has to do then
+   */
+  #startConfined(
+    { argv }: SpawnRequest,
+    start: ConfinedStart,
+    group: number | undefined,
+    steps: (pid: number, gate: Gate) => Step[],
+  ): Spawned {
     this.#runner ??= openRunner();
     const gate = new Gate(this.#runner);
-    const root = request.create?.root;
     let spawned: Spawned | undefined;
     try {
-      const path = Gate.path(root ? OLD_PROC : "/proc");
-      const { argv, stdio } = request;
-      spawned = this.#start(path, { argv: [argv[0]], env: {}, stdio }, pty, "/", gate.descriptors);
+      const handed: [number, number][] = start.handed === undefined ? [] : [[start.handed, HANDED]];
+      const plain = { argv: [argv[0]] as [string], env: {}, stdio: start.stdio };
+      spawned = this.#start(Gate.path(start.proc), plain, start.terminal, "/", [...gate.descriptors, ...handed]);
       gate.started();
       if (group !== undefined) joinGroup(group, spawned.pid);
-      if (root) this.#completeRoot(root, spawned.pid, gate);
-      const failure = gate.finish(this.#lastSteps(request));
-      if (failure?.step.call === "execve") this.#tellFailure(request, pty, failure);
+      const failure = gate.finish(steps(spawned.pid, gate));
+      if (failure?.step.call === "execve") tellFailure(argv[0], start, failure);
       else if (failure) throw sysError(failure);
       return spawned;
     } catch (error) {
@@ -212,56 +245,52 @@ export class NamespaceSpawner {
   }
 
   /** Mounts /proc and hides parts of it. */
-  #completeRoot(root: RootPlan, pid: number, gate: Gate): void {
-    if (root.mounts.some((m) => m.type === "proc")) this.#completeProc(pid, gate);
-    unmount(OLD_PROC);
-    rmdirSync(OLD_PROC);
-    hide(root);
-    // Of this mount alone, not of its file system, which the machine may write on.
-    if (root.readonlyRoot) mount(null, "/", null, MS.BIND | MS.REMOUNT | MS.RDONLY, null);
+  #completeRoot(root: RootPlan, pid: number, oldProc: string, gate: Gate): void {
+    if (root.mounts.some((m) => m.type === "proc")) this.#completeProc(pid, oldProc, gate);
+    finishRoot(root, oldProc);
   }
 
-  #completeProc(pid: number, gate: Gate): void {
-    if (this.#pidnsOption && this.#mountProc(pid)) return;
+  #completeProc(pid: number, oldProc: string, gate: Gate): void {
+    if (this.#pidnsOption && mountProc(pid, oldProc)) return;
     // From now on processes mount their own /proc.
     this.#pidnsOption = false;
     const failure = gate.advance([{ call: "mount", args: ["proc", "/proc", "proc", PROC_FLAGS, 0], detail: "/proc" }]);
     if (failure) throw sysError(failure);
   }
 
-  /** From the complete root to the program. @throws ProgramError */
-  #lastSteps(request: SpawnRequest): Step[] {
+  /** From the complete root to the program. */
+  #lastSteps(request: SpawnRequest, program: string): Step[] {
     if (request.holds) return holdingSteps(request.argv[0], rightsSteps(request, this.#permitted));
     const { argv, env, cwd = "/" } = request;
     const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
     return [
       { call: "chdir", args: [cwd], detail: cwd },
       ...rightsSteps(request, this.#permitted),
-      { call: "execve", args: [programOf(request), [...argv], variables], detail: argv[0] },
+      { call: "execve", args: [program, [...argv], variables], detail: argv[0] },
     ];
   }
+}
 
-  /** A program that the kernel refuses says so itself where it would write, and ends, as with every runtime. */
-  #tellFailure({ argv, stdio }: SpawnRequest, pty: Pty | undefined, { errno }: StepFailure): void {
-    const text = `exec ${argv[0]}: ${REASONS[errnoName(errno)] ?? errnoName(errno)}\n`;
-    const fd = pty
-      ? check(libc.open(pty.slavePath, O.RDWR | O.NOCTTY | O.CLOEXEC, 0), "open", pty.slavePath)
-      : stdio[2];
-    if (fd === undefined || fd === null) return;
-    const bytes = Buffer.from(text);
-    libc.write(fd, bytes, bytes.length);
-    if (pty) libc.close(fd);
-  }
+/** How the runner is started. */
+interface ConfinedStart {
+  /** Where a procfs is that knows the new process. */
+  readonly proc: string;
+  readonly stdio: SpawnRequest["stdio"];
+  /** A terminal instead, by its path. */
+  readonly terminal?: string;
+  /** A descriptor of ours for a step of the runner's. */
+  readonly handed?: number;
+}
 
-  #mountProc(pid: number): boolean {
-    try {
-      mount("proc", "/proc", "proc", PROC_FLAGS, `pidns=${OLD_PROC}/${pid}/ns/pid`);
-      return true;
-    } catch (error) {
-      if (isErrno(error, "EINVAL")) return false;
-      throw error;
-    }
-  }
+/** A program that the kernel refuses says so itself where it would write, and ends, as with every runtime. */
+function tellFailure(name: string, { terminal, stdio }: ConfinedStart, { errno }: StepFailure): void {
+  const text = `exec ${name}: ${REASONS[errnoName(errno)] ?? errnoName(errno)}\n`;
+  const flags = O.RDWR | O.NOCTTY | O.CLOEXEC;
+  const fd = terminal === undefined ? stdio[2] : check(libc.open(terminal, flags, 0), "open", terminal);
+  if (fd === undefined || fd === null) return;
+  const bytes = Buffer.from(text);
+  libc.write(fd, bytes, bytes.length);
+  if (terminal !== undefined) libc.close(fd);
 }
 
 function openGroup(folder: string): number {
@@ -301,24 +330,7 @@ function programOf({ argv, env, cwd = "/" }: SpawnRequest): string {
   return findProgram(argv[0], { root: "", cwd, path: env["PATH"] });
 }
 
-/** Hides and protects parts of the new root. */
-function hide(root: RootPlan): void {
-  for (const path of root.maskedPaths ?? []) tryMount(() => mount("/dev/null", path, null, MS.BIND, null), path);
-  for (const path of root.readonlyPaths ?? []) {
-    tryMount(() => {
-      mount(path, path, null, MS.BIND | MS.REC, null);
-      mount(null, path, null, MS.BIND | MS.REMOUNT | MS.RDONLY | PROC_FLAGS, null);
-    }, path);
-  }
-}
-
-/** A path that this kernel does not have needs no hiding; a directory is covered by an empty one. */
-function tryMount(attempt: () => void, path: string): void {
-  try {
-    attempt();
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return;
-    if (!isErrno(error, "ENOTDIR")) throw error;
-    mount("tmpfs", path, "tmpfs", MS.RDONLY, "size=0,nr_inodes=2");
-  }
+/** What is started in the end; a process that only holds its namespaces needs no program. @throws ProgramError */
+function programOrPause(request: SpawnRequest): string {
+  return request.holds ? "" : programOf(request);
 }

@@ -1,9 +1,12 @@
-import { check, libc, O } from "#kernel/ffi/index.ts";
+import { check, libc, O, syscallNumbers } from "#kernel/ffi/index.ts";
+import type { Step } from "./script.ts";
 
 /** ioctl numbers of pseudo-terminals (include/uapi/asm-generic/ioctls.h). */
 const TIOCSPTLCK = 0x40045431;
 const TIOCGPTN = 0x80045430;
 const TIOCSWINSZ = 0x5414;
+const TIOCGPTPEER = 0x5441;
+const TIOCSCTTY = 0x540e;
 
 /** A pseudo-terminal: our end, and the other end's path in the namespace where it was made. */
 export interface Pty {
@@ -22,6 +25,19 @@ export function openPty(): Pty {
   check(libc.ioctl(master, TIOCGPTN, number), "ioctl", "TIOCGPTN");
   return { master, slavePath: `/dev/pts/${number.readUInt32LE(0)}` };
 }
+
+/**
+ * Opens the other end of a pseudo-terminal by its master (Linux 4.13): whatever is mounted over /dev/pts meanwhile.
+ * @returns a descriptor, close-on-exec; the caller closes it
+ * @throws SysError
+ */
+export function openPeer({ master, slavePath }: Pty): number {
+  const flags = O.RDWR | O.NOCTTY | O.CLOEXEC;
+  return check(libc.syscall3(syscallNumbers().ioctl, master, TIOCGPTPEER, flags), "ioctl", slavePath);
+}
+
+/** A step by which the first process of a session makes its standard input its controlling terminal. */
+export const controlTerminal: Step = { call: "ioctl", args: [0, TIOCSCTTY, 0], detail: "TIOCSCTTY" };
 
 /** Sets the size of a terminal in characters; its foreground process gets SIGWINCH. @throws SysError */
 export function resizePty(master: number, columns: number, rows: number): void {

@@ -11,7 +11,10 @@ const FILES: readonly ImageFile[] = [
   { path: "/proc", folder: true },
   { path: "/sys", folder: true },
   { path: "/dev", folder: true },
+  { path: "/dev/pts", folder: true },
   { path: "/dev/shm", folder: true, mode: 0o1777 },
+  // What devices are mounted on, whatever the image has there: a link would be followed.
+  ...["null", "zero", "full", "random", "urandom", "tty"].map((name) => ({ path: `/dev/${name}`, text: "" })),
   { path: "/dev/ptmx", link: "pts/ptmx" },
   { path: "/dev/fd", link: "/proc/self/fd" },
   { path: "/dev/stdin", link: "/proc/self/fd/0" },

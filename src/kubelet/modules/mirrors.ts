@@ -22,6 +22,8 @@ export interface NodeModule {
   readonly run: () => ProcessRun | undefined;
   /** What is wrong with it; undefined when nothing is. Never rejects. */
   readonly problem: () => string | undefined | Promise<string | undefined>;
+  /** Starts it anew, as deleting its pod does. Absent: it goes on as long as its process. */
+  readonly restart?: () => Promise<void>;
 }
 
 /** What mirror pods need. */
@@ -44,6 +46,8 @@ export interface Shown {
   readonly module?: ModuleSpec;
   /** Finds out how it is. */
   look?(): Promise<void>;
+  /** Starts anew what is shown; absent: it goes on when its pod is deleted. */
+  restart?(): Promise<void>;
   /** @param present the pod as the API has it; undefined when there is nothing to say yet */
   status(present: Pod, now: string): PodStatus | undefined;
 }
@@ -54,6 +58,7 @@ function shownModule(module: NodeModule, node: ModuleNode): Shown {
   return {
     pod: mirrorPod(module.spec, node),
     module: module.spec,
+    ...(module.restart && { restart: module.restart }),
     async look() {
       problem = await module.problem();
     },
@@ -149,7 +154,8 @@ export class MirrorPods {
     const mirror = this.#mirrors.get(keyOf(object));
     if (!isMirrorPod(object)) return;
     if (mirror) {
-      if (type === "DELETED") mirror.wasDeleted = true;
+      // One that showed something else was replaced, by this node itself.
+      if (type === "DELETED") mirror.wasDeleted = showsSame(object, mirror.shown.pod);
       this.#look(mirror);
     } else if (type !== "DELETED") this.#removeStray(object);
   }
@@ -190,13 +196,17 @@ export class MirrorPods {
 
   async #create(mirror: Mirror): Promise<void> {
     const { pod, module } = mirror.shown;
+    if (mirror.wasDeleted) await mirror.shown.restart?.();
     const owner = { apiVersion: "v1", kind: "Node", name: this.#node.name, uid: this.#nodeUid ?? "", controller: true };
     const wanted = { ...pod, metadata: { ...pod.metadata, ownerReferences: [owner] } };
     const { wasDeleted } = mirror;
     mirror.wasDeleted = false;
     const created = await this.#deps.client.create(resources.pods, wanted);
     if (!wasDeleted || !module) return;
-    const message = `This pod shows a module of the process ${module.process} on ${this.#node.name}, which goes on: deleting the pod does not restart it`;
+    const shows = `This pod shows a module of the process ${module.process} on ${this.#node.name}, which`;
+    const message = mirror.shown.restart
+      ? `${shows} was started anew`
+      : `${shows} goes on: deleting the pod does not restart it`;
     this.#deps.events.event(referenceTo(resources.pods, created), "Normal", "MirrorPodRecreated", message);
   }
 

@@ -156,6 +156,7 @@ describe("mirror pods", () => {
   let stop: AbortController;
   let statuses: PodStatuses;
   let mirrors: MirrorPods;
+  let makeMirrors: (module: NodeModule) => void;
   let problem: string | undefined;
 
   beforeEach(() => {
@@ -170,7 +171,10 @@ describe("mirror pods", () => {
     const events = createEventRecorder(client, { component: "kubelet" }, { log });
     const reportStatus: ConstructorParameters<typeof MirrorPods>[2]["reportStatus"] = (pod, status) =>
       statuses.report(pod, status);
-    mirrors = new MirrorPods([module], node, { client, pods, events, log, reportStatus });
+    makeMirrors = (shown) => {
+      mirrors = new MirrorPods([shown], node, { client, pods, events, log, reportStatus });
+    };
+    makeMirrors(module);
   });
   afterEach(async () => {
     await mirrors.stop();
@@ -212,6 +216,38 @@ describe("mirror pods", () => {
         .find((e) => e.reason === "MirrorPodRecreated"),
     );
     expect(event.message).toContain("a module of the process kubelet on node01, which goes on");
+  });
+
+  it("a module that can is started anew when its pod is deleted, and the new pod shows the new run", async () => {
+    let runs = 0;
+    const other = { ...proxy, pod: "other" };
+    const restarting: NodeModule = {
+      spec: other,
+      run: () => ({ ...run, id: `run ${runs}` }),
+      problem: () => undefined,
+      restart: async () => void runs++,
+    };
+    await mirrors.stop();
+    makeMirrors(restarting);
+    const otherName = mirrorPod(other, node).metadata.name;
+    const shown = async () => {
+      const pod = await client.get<Pod>(resources.pods, otherName, "kube-system").catch(() => undefined);
+      return pod?.status?.containerStatuses?.[0]?.ready ? pod : undefined;
+    };
+    mirrors.start("node-uid");
+    const first = await until(shown);
+    expect(runs).toBe(0);
+    await client.delete(resources.pods, otherName, "kube-system");
+    const second = await until(async () => {
+      const pod = await shown();
+      return pod?.metadata.uid === first.metadata.uid ? undefined : pod;
+    });
+    expect(runs).toBe(1);
+    const container = (pod: Pod) => pod.status?.containerStatuses?.[0];
+    expect(container(second)?.restartCount).toBe(0);
+    expect(container(second)?.containerID).not.toBe(container(first)?.containerID);
+    const events = () => api.all<{ metadata: { name: string }; message: string }>("/api/v1/events");
+    await until(async () => events().find(({ message }) => message.endsWith("which was started anew")));
   });
 
   it("are taken over, replaced when they show something else, and removed when nothing is behind them", async () => {

@@ -180,6 +180,8 @@ export class ContainerUnit {
     try {
       image = await this.image.take();
       this.#waits.imageCame();
+      // Before what can still be wrong, as upstream.
+      if (!this.#stopping) this.#reporter.announce(image);
       const { pod, setup } = this.#owner;
       target = setup.namespaces.targetOf(this.container);
       prepared = await prepareContainer(this.#deps, pod, this.container, image, setup, { id, count });
@@ -189,7 +191,6 @@ export class ContainerUnit {
       return;
     }
     if (this.#stopping) return;
-    this.#reporter.announce(image);
     this.#history.begin(newRun(this.container, image, prepared));
     await this.#run(prepared, image, target, previousId);
   }

@@ -1,16 +1,7 @@
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { readdir, rm } from "node:fs/promises";
+import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { dirname } from "node:path";
+import { removeTree } from "#kernel/files/index.ts";
 import type { Child, Spawner, SpawnRequest } from "#kernel/process/index.ts";
 import type { NodeCgroups } from "../cgroups/index.ts";
 import { ContainerLog, type LogLimits, recoverLog, type StreamBytes } from "../logs/index.ts";
@@ -149,12 +140,12 @@ export class ProcessRuntime {
   /** Deletes what a container has written. Its process must have ended. */
   async remove(id: string): Promise<void> {
     await this.#crun.remove(id);
-    await rm(`${this.#containersFolder}/${id}`, { recursive: true, force: true });
+    await removeTree(`${this.#containersFolder}/${id}`);
   }
 
   /** Deletes what the containers of a pod shared. */
   async removeShared(podUid: string): Promise<void> {
-    await rm(this.#sharedMemory(podUid), { recursive: true, force: true });
+    await removeTree(this.#sharedMemory(podUid));
   }
 
   /** Main processes of containers that run on this machine, whoever started them: container ids by process id. */
@@ -204,7 +195,6 @@ export class ProcessRuntime {
       mkdirSync(folders.upper + dirname(path), { recursive: true });
       writeFileSync(folders.upper + path, text, { mode: 0o644 });
     }
-    if (!lower.some((layer) => existsSync(layer + spec.cwd))) mkdirSync(folders.upper + spec.cwd, { recursive: true });
     return folders;
   }
 

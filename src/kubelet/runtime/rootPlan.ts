@@ -42,6 +42,8 @@ const DEVICES = ["null", "zero", "full", "random", "urandom", "tty"];
 export interface VolumeMountPoint {
   /** File or folder on the node. */
   readonly source: string;
+  /** Only this path of it, to which the pod's containers may write meanwhile. */
+  readonly inside?: string;
   readonly target: string;
   readonly readonly: boolean;
 }
@@ -103,9 +105,7 @@ export function rootPlan(
         : []),
       { target: "/proc", type: "proc" },
       { target: "/sys", type: "sysfs", readonly: !privileged, nosuid: true, nodev: true, noexec: true },
-      ...sorted.map(
-        ({ source, target, readonly }): Mount => ({ target, type: "bind", source, readonly, recursive: true }),
-      ),
+      ...sorted.map((volume): Mount => ({ ...volume, type: "bind", recursive: true })),
     ],
     ...(privileged || unmaskedProc ? {} : { maskedPaths: MASKED, readonlyPaths: READONLY }),
     ...(readonlyRoot ? { readonlyRoot } : {}),

@@ -14,6 +14,9 @@ import { dirname } from "node:path";
 /** Files of a volume by relative path. */
 export type VolumeFiles = ReadonlyMap<string, { readonly data: Uint8Array; readonly mode: number }>;
 
+/** What `..data` leads to: nothing outside of the folder is ever deleted, whoever wrote the link. */
+const OWN_NAME = /^\.\.[0-9_]+$/;
+
 /** Whether the folder holds these files, and nothing else. */
 function isSame(current: string, files: VolumeFiles): boolean {
   if (!existsSync(current)) return false;
@@ -35,6 +38,7 @@ export function writeAtomically(folder: string, files: VolumeFiles, now: Date): 
   const current = `${folder}/..data`;
   if (isSame(current, files)) return;
   const before = existsSync(current) ? readlinkSync(current) : undefined;
+  if (before !== undefined && !OWN_NAME.test(before)) throw new Error(`${current} leads to ${before}: not ours`);
   const name = `..${now.toISOString().replace(/[-:TZ.]/g, "_")}${process.pid}`;
   for (const [path, file] of files) {
     const target = `${folder}/${name}/${path}`;

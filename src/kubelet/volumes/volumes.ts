@@ -1,6 +1,8 @@
-import { existsSync, mkdirSync, realpathSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { normalize } from "node:path/posix";
 import type { Container, Pod, Volume } from "#api/index.ts";
+import { isErrno } from "#kernel/ffi/index.ts";
+import { removeTree } from "#kernel/files/index.ts";
+import { makeBeneath } from "#kernel/mounts/index.ts";
 import type { VolumeMountPoint } from "../runtime/index.ts";
 import { ContainerConfigError, expand } from "../spec/env.ts";
 import { writeAtomically } from "./atomicFolder.ts";
@@ -18,6 +20,8 @@ const FOLDER_NAMES = {
   downwardAPI: "downward-api",
   projected: "projected",
 } as const;
+/** Kinds whose contents are the node's to write: containers see them read-only (pkg/volume, GetAttributes). */
+const READ_ONLY: readonly (typeof KINDS)[number][] = ["configMap", "secret", "downwardAPI", "projected"];
 
 /** The volumes of one pod. */
 export class PodVolumes {
@@ -61,15 +65,17 @@ export class PodVolumes {
         throw new VolumeError(`volume "${mount.name}" of pod ${pod.metadata.name} does not exist`);
       const inside = mount.subPathExpr ? expanded(mount.subPathExpr, env) : mount.subPath;
       const failed = `failed to prepare subPath for volumeMount "${mount.name}" of container "${container.name}"`;
-      const source = inside ? subPathOf(path, inside, failed) : path;
-      return { source, target: mount.mountPath, readonly: mount.readOnly ?? false };
+      const volume = pod.spec.volumes?.find(({ name }) => name === mount.name);
+      const readonly = (mount.readOnly ?? false) || READ_ONLY.some((kind) => volume?.[kind] !== undefined);
+      const part = inside ? { inside: subPathOf(path, inside, failed) } : {};
+      return { source: path, target: mount.mountPath, readonly, ...part };
     });
   }
 
   /** Deletes what the pod's volumes held on this node; host paths stay. */
   async remove(): Promise<void> {
     dropEmptyDirs(this.#folder);
-    await rm(this.#folder, { recursive: true, force: true });
+    await removeTree(this.#folder);
   }
 
   async #setUpOne(volume: Volume, sources: VolumeSources): Promise<void> {
@@ -119,11 +125,12 @@ function expanded(text: string, env: Readonly<Record<string, string>>): string {
 
 /** A path in a volume; made as a folder when it is missing. A link that leads out of the volume is refused. */
 function subPathOf(volume: string, subPath: string, failed: string): string {
-  const path = `${volume}/${subPath}`;
-  if (!existsSync(path)) mkdirSync(path, { recursive: true });
-  const real = realpathSync(path);
-  const root = realpathSync(volume);
-  if (real !== root && !real.startsWith(`${root}/`))
+  const path = normalize(subPath);
+  try {
+    makeBeneath(volume, path);
+  } catch (error) {
+    if (!isErrno(error, "EXDEV")) throw error;
     throw new VolumeError(`${failed}: "${subPath}" leads out of the volume`);
-  return real;
+  }
+  return path;
 }

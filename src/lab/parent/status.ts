@@ -11,6 +11,8 @@ export interface ClusterStatus {
   readonly reasons: readonly string[];
   readonly kubeconfig: string;
   readonly urls: { readonly api: string; readonly ingress?: string };
+  /** Whether pods and nodes reach what the host reaches. */
+  readonly outside: "on" | "off";
   readonly nodes: readonly {
     readonly name: string;
     readonly address: string;
@@ -133,6 +135,7 @@ export function clusterStatus(view: ClusterView): ClusterStatus {
       api: view.apiUrl,
       ...(ingressPort === undefined ? {} : { ingress: `http://127.0.0.1:${ingressPort}` }),
     },
+    outside: config.outside ? "on" : "off",
     nodes: config.nodes.map(({ name, addresses, slot }) => ({
       name,
       address: addresses[0] ?? "",

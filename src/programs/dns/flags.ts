@@ -22,6 +22,8 @@ Serves DNS as a Corefile says.
   -pidfile FILE   write the process id to this file
   -plugins        list the plugins and end
   -version        print the version and end
+
+\`podwire dns explain NAME\` says what a lookup in a pod sends, who answers, and why; see its --help.
 `;
 
 const valued = new Map<string, "conf" | "port" | "pidfile">([

@@ -39,13 +39,14 @@ function nodeModules({ folders }: AgentOptions, network: PodNetwork, proxy: Prox
     run: () => processRun(process.pid),
     problem: () => (status().ready ? undefined : (status().error ?? "it is still starting")),
   });
+  const shownProxy = module(
+    "kube-proxy",
+    { "k8s-app": "kube-proxy" },
+    { name: "kube-proxy", image: `registry.k8s.io/kube-proxy:${kubernetesVersion}`, command: ["kube-proxy"] },
+    () => proxy.status(),
+  );
   return [
-    module(
-      "kube-proxy",
-      { "k8s-app": "kube-proxy" },
-      { name: "kube-proxy", image: `registry.k8s.io/kube-proxy:${kubernetesVersion}`, command: ["kube-proxy"] },
-      () => proxy.status(),
-    ),
+    { ...shownProxy, run: () => proxy.run(), restart: () => proxy.restart() },
     module(
       "kube-flannel-ds",
       { app: "flannel", tier: "node", "k8s-app": "flannel" },

@@ -3,8 +3,10 @@ import { errorMessage } from "#base/errors.ts";
 import { type Ip, parseIp } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
+import { wholeSeconds } from "#base/time.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
 import type { Nftables } from "#kernel/nft/index.ts";
+import { type ProcessRun, processRun } from "#kubelet/index.ts";
 import {
   checkConfig,
   fieldNotes,
@@ -41,11 +43,14 @@ export class ProxyModule {
   readonly #options: ProxyModuleOptions;
   readonly #stop = new AbortController();
   readonly #configs: Informer<ConfigMap>;
-  readonly #metrics = new Metrics();
+  #metrics = new Metrics();
   readonly #addresses: readonly Ip[];
   #proxy: KubeProxy | undefined;
   #running: ProxyConfig | undefined;
   #problem: string | undefined;
+  /** How often it was started anew, and when last. */
+  #restarts = 0;
+  #startedAt: string | undefined;
   /** What is under way, one thing after the other. */
   #work: Promise<void>;
 
@@ -70,6 +75,27 @@ export class ProxyModule {
   status(): { readonly ready: boolean; readonly error?: string } {
     if (this.#problem !== undefined) return { ready: false, error: this.#problem };
     return this.#proxy?.status() ?? { ready: false };
+  }
+
+  /** Starts it anew, as a new process would: counters begin at zero, rules are read back. The rules stay meanwhile. */
+  restart(): Promise<void> {
+    this.#work = this.#work.then(async () => {
+      await this.#proxy?.stop();
+      this.#proxy = undefined;
+      this.#running = undefined;
+      this.#metrics = new Metrics();
+      this.#restarts++;
+      this.#startedAt = wholeSeconds();
+      await this.#apply();
+    });
+    return this.#work;
+  }
+
+  /** Its run, within that of the agent. */
+  run(): ProcessRun | undefined {
+    const run = processRun(process.pid);
+    if (!run || this.#startedAt === undefined) return run;
+    return { id: `${run.id}/${this.#restarts}`, startedAt: this.#startedAt };
   }
 
   /** Ends it and waits; the rules stay. */

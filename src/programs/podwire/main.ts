@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { nodeOptions, programFile } from "#base/entry.ts";
 import { PodwireError } from "#base/errors.ts";
 import { checkName, defaults } from "#lab/config/index.ts";
+import { addDnsExplain } from "./dnsCommands.ts";
 import { runExec, runShell } from "./enter.ts";
 import { addImages } from "./imageCommands.ts";
 import { type NodeAction, runNodeAdd, runNodeChange } from "./node.ts";
@@ -111,7 +112,7 @@ function program(): Command {
   addServices(podwire, nameOption);
   addImages(podwire);
   addRun(podwire, nameOption, integer);
-  podwire
+  const dns = podwire
     .command("dns [flags...]")
     .description("serve DNS on this machine as a Corefile says; flags are CoreDNS' own (-conf, -dns.port, …)")
     // CoreDNS' flags have one dash, --help among them: the server reads them itself.
@@ -122,6 +123,7 @@ function program(): Command {
       const { runDns } = await import("../dns/run.ts");
       process.exit(await runDns(flags));
     });
+  addDnsExplain(dns, nameOption);
   becomes(
     "kube-apiserver",
     podwire

@@ -16,6 +16,16 @@ export {
   iptablesBackend,
   openIptables,
 } from "./iptables/index.ts";
+export {
+  checkIpvs,
+  IPVS_DEVICE,
+  IPVS_TABLE,
+  type IpvsBackendOptions,
+  type IpvsNode,
+  type IpvsSettings,
+  ipvsBackend,
+  openIpvsNode,
+} from "./ipvs/index.ts";
 export { type NftablesBackendOptions, nftablesBackend, SERVICES_TABLE, serviceLayout } from "./nftables/index.ts";
 export {
   type RelaySettings,

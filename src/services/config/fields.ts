@@ -36,7 +36,6 @@ const field = <T extends FieldType>(type: T, value: ValueTypes[T], more: More<T>
 });
 
 const windows = "it is for Windows";
-const ipvs = "it belongs to the ipvs mode";
 const json = "this client speaks JSON, in which every server answers";
 const unlimited = "this client lists and watches, and has nothing to hold back";
 
@@ -77,12 +76,12 @@ export const configFields = {
   "iptables.minSyncPeriod": field("duration", 1000),
   "ipvs.syncPeriod": field("duration", 30_000),
   "ipvs.minSyncPeriod": field("duration", 0),
-  "ipvs.scheduler": field("string", "", { note: ipvs }),
-  "ipvs.excludeCIDRs": field("strings", [], { check: check.cidrList, note: ipvs }),
-  "ipvs.strictARP": field("bool", false, { note: ipvs }),
-  "ipvs.tcpTimeout": field("duration", 0, { check: check.notNegative, note: ipvs }),
-  "ipvs.tcpFinTimeout": field("duration", 0, { check: check.notNegative, note: ipvs }),
-  "ipvs.udpTimeout": field("duration", 0, { check: check.notNegative, note: ipvs }),
+  "ipvs.scheduler": field("string", ""),
+  "ipvs.excludeCIDRs": field("strings", [], { check: check.cidrList }),
+  "ipvs.strictARP": field("bool", false),
+  "ipvs.tcpTimeout": field("duration", 0, { check: check.notNegative }),
+  "ipvs.tcpFinTimeout": field("duration", 0, { check: check.notNegative }),
+  "ipvs.udpTimeout": field("duration", 0, { check: check.notNegative }),
   "nftables.masqueradeBit": field("int", 14, { check: check.within(0, 31) }),
   "nftables.masqueradeAll": field("bool", false),
   "nftables.syncPeriod": field("duration", 30_000),

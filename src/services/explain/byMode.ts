@@ -22,7 +22,21 @@ export function inMode(
     const because = "a program connects the socket to the endpoint itself";
     return { ...outcome, masquerade: "never", because, byMode: true };
   }
-  return outcome;
+  return mode === "ipvs" ? scheduled(outcome, frontend, client) : outcome;
+}
+
+/**
+ * A virtual server of the ipvs mode has one list for all clients, and a connection of the node itself has the Service's
+ * address as its source, with which nobody elsewhere could answer.
+ */
+function scheduled(outcome: ClientOutcome, { action }: Frontend, client: ClientKind): ModeOutcome {
+  if (client === "node" && outcome.masquerade !== "always") {
+    const because = "in the ipvs mode the node's source is the Service's address";
+    return { ...outcome, masquerade: "always", because, byMode: true };
+  }
+  if (action.kind !== "balance-local" || action.local.length === 0 || outcome.targets === action.local) return outcome;
+  const because = `${outcome.because}; in the ipvs mode to the endpoints on this node, since there are some`;
+  return { ...outcome, targets: action.local, because, byMode: true };
 }
 
 /** The userspace mode's process is who connects to endpoints. */

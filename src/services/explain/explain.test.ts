@@ -135,6 +135,23 @@ ClusterIP 10.96.0.1:80/TCP
     expect(ask(objects, "192.168.1.12:30080", { from: "client" }).from).toContain("comes as from outside");
   });
 
+  it("in the ipvs mode pods and the node get what is on this node, and the node is always masqueraded", () => {
+    const local = service("web", {
+      ...{ type: "NodePort", clusterIP: "10.96.0.1", externalTrafficPolicy: "Local" },
+      ports: [{ name: "http", port: 80, nodePort: 30_080 }],
+    });
+    const objects = { ...shop, services: [local], proxyConfig: `${base.proxyConfig}mode: ipvs\n` };
+    expect(verdicts(objects, "192.168.1.12:30080")).toEqual([
+      "NodePort pods of node02: balance 10.244.2.2:8080 itself mode",
+      "NodePort node02 itself: balance 10.244.2.2:8080 yes mode",
+      "NodePort elsewhere: balance 10.244.2.2:8080 no spec.externalTrafficPolicy",
+    ]);
+    const none = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\n";
+    expect(verdicts({ ...objects, proxyConfig: none }, "10.96.0.1:80")[1]).toMatch(
+      /^ClusterIP .* itself: balance .* yes mode$/,
+    );
+  });
+
   it("a NodePort at 127.0.0.1 in the iptables mode alone, as iptables.localhostNodePorts says", () => {
     const nodePort = service("web", {
       type: "NodePort",

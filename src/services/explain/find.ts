@@ -1,9 +1,9 @@
 import type { EndpointSlice, Service } from "#api/index.ts";
 import { PodwireError } from "#base/errors.ts";
 import { formatIp, type Ip, ipEquals } from "#base/ip.ts";
+import { nearest } from "#base/nearest.ts";
 import { type Frontend, notProxied, serviceFrontends, serviceOfSlice } from "../model/index.ts";
 import { factsOf } from "../module/node.ts";
-import { nearest } from "./nearest.ts";
 import type { Question } from "./question.ts";
 import type { ClusterObjects, Situation } from "./situation.ts";
 import { addressText, protocolName } from "./words.ts";

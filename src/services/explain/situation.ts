@@ -1,13 +1,13 @@
 import type { EndpointSlice, Node, Pod, Service } from "#api/index.ts";
 import { errorMessage, PodwireError } from "#base/errors.ts";
 import { formatIp, type Ip, ipEquals, parseIp, tryParseIp } from "#base/ip.ts";
+import { nearest } from "#base/nearest.ts";
 import type { Origin } from "#base/origin.ts";
 import type { ProxyMode } from "../backends/backend.ts";
 import { type ProxyConfig, readConfigFile, settleConfig } from "../config/index.ts";
 import { type ClientKind, type NodeView, nodePortAddresses, zoneOf } from "../model/index.ts";
 import { localTraffic, modeOf, modeSettings, nodePortCidrs } from "../module/modes.ts";
 import { factsOf, primaryAddresses } from "../module/node.ts";
-import { nearest } from "./nearest.ts";
 import type { Question } from "./question.ts";
 
 /** What of a cluster is looked at. */

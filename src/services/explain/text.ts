@@ -1,5 +1,6 @@
+import { originText } from "#base/origin.ts";
+import { table } from "#base/table.ts";
 import type { Answer, ExplainedAddress, ExplainedClient, ExplainedPath } from "./answer.ts";
-import { originText } from "./words.ts";
 
 /** Endpoints that are shown of a list. */
 const SHOWN = 20;
@@ -70,15 +71,4 @@ function clientWords({ verdict, masquerade, because }: ExplainedClient): string 
 function section(label: string, lines: readonly string[]): string[] {
   const shown = lines.length > SHOWN ? [...lines.slice(0, SHOWN), `… and ${lines.length - SHOWN} more`] : lines;
   return shown.map((line, index) => `  ${(index ? "" : label).padEnd(LABEL)}${line}`);
-}
-
-/** Columns as wide as they have to be, two spaces between them. */
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd(),
-  );
 }

@@ -1,5 +1,4 @@
 import { formatIp, type Ip } from "#base/ip.ts";
-import type { Origin } from "#base/origin.ts";
 import { protocols } from "#kernel/nft/index.ts";
 
 /** `TCP` for 6. */
@@ -15,10 +14,4 @@ export function socketText({ ip, port }: { readonly ip: Ip; readonly port: numbe
 /** `10.96.0.1:80/TCP` */
 export function addressText(address: { readonly ip: Ip; readonly port: number; readonly protocol: number }): string {
   return `${socketText(address)}/${protocolName(address.protocol)}`;
-}
-
-/** `Service shop/web spec.ports[0] (shop.yaml:12)` */
-export function originText({ kind, namespace, name, field, source }: Origin): string {
-  const object = `${kind} ${namespace === undefined ? "" : `${namespace}/`}${name}`;
-  return `${object}${field === undefined ? "" : ` ${field}`}${source === undefined ? "" : ` (${source})`}`;
 }

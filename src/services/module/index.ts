@@ -4,6 +4,7 @@ export {
   availableModes,
   checkConfig,
   DEFAULT_MODE,
+  ipvsSettings,
   localTraffic,
   modeOf,
   modeSettings,

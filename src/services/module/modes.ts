@@ -8,10 +8,16 @@ import {
   EBPF_TABLE,
   ebpfBackend,
   hasEbpfPrograms,
+  checkIpvs,
+  IPVS_DEVICE,
+  IPVS_TABLE,
+  type IpvsSettings,
   iptablesBackend,
+  ipvsBackend,
   type LocalTraffic,
   nftablesBackend,
   openIptables,
+  openIpvsNode,
   type ProxyMode,
   proxyModes,
   type ServiceBackend,
@@ -37,14 +43,16 @@ export interface BackendSettings extends TrafficSettings {
   readonly syncPeriodMs: number;
   /** Of the userspace mode: after this silence a UDP client is forgotten. */
   readonly udpIdleTimeoutMs: number;
+  /** Of the ipvs mode. */
+  readonly ipvs?: IpvsSettings;
 }
 
 interface Mode {
+  /** Absent: every node can. @throws PodwireError saying what the node lacks */
+  check?(config: ProxyConfig): void;
   make(settings: BackendSettings, deps: BackendDeps): ServiceBackend;
   /** Whether the mode may have left something, found out without starting programs. Absent: ask the backend. */
   mayHaveLeft?(nft: Nftables): Promise<boolean>;
-  /** Finds out whether this machine lets this process have it; changes nothing. @throws PodwireError */
-  check?(): void;
 }
 
 /** The modes that are there. */
@@ -53,9 +61,18 @@ const modes: { readonly [Name in ProxyMode]?: Mode } = {
     make: (settings, { nft, metrics }) => nftablesBackend({ ...settings, nft, ...(metrics && { metrics }) }),
   },
   iptables: {
+    check: () => void openIptables(),
     make: (settings, { log, metrics }) =>
       iptablesBackend({ ...settings, iptables: openIptables(), log, ...(metrics && { metrics }) }),
     mayHaveLeft: hasIptables,
+  },
+  ipvs: {
+    check: (config) => checkIpvs(config["ipvs.scheduler"]),
+    make: ({ ipvs, ...settings }, { nft, log, metrics }) =>
+      ipvsBackend({ ...settings, ...ipvs, node: openIpvsNode(), nft, log, ...(metrics && { metrics }) }),
+    mayHaveLeft: async (nft) =>
+      (await nft.listTables()).some(({ name }) => name === IPVS_TABLE) ||
+      readFileSync("/proc/self/net/dev", "utf8").includes(`${IPVS_DEVICE}:`),
   },
   userspace: {
     make: (settings, { nft, log, metrics }) => userspaceBackend({ ...settings, nft, log, ...(metrics && { metrics }) }),
@@ -63,7 +80,7 @@ const modes: { readonly [Name in ProxyMode]?: Mode } = {
   ebpf: {
     make: (settings, { nft, log, metrics }) => ebpfBackend({ ...settings, nft, log, ...(metrics && { metrics }) }),
     mayHaveLeft: async (nft) => (await nft.listTables()).some(({ name }) => name === EBPF_TABLE) || hasEbpfPrograms(),
-    check: checkEbpf,
+    check: () => checkEbpf(),
   },
 };
 
@@ -154,12 +171,27 @@ export function localTraffic(config: ProxyConfig, podCidrs: readonly string[]): 
 
 /**
  * Finds what cannot be before anything is started.
- * @throws ProxyConfigError; PodwireError when this machine does not let this process have the mode
+ * @throws ProxyConfigError; PodwireError when the node lacks what the mode needs
  */
 export function checkConfig(config: ProxyConfig): void {
   const mode = modeOf(config);
   localTraffic(config, []);
-  modes[mode]?.check?.();
+  modes[mode]?.check?.(config);
+}
+
+/** The section `ipvs`, for its mode. Upstream's time-outs are whole seconds. */
+export function ipvsSettings(config: ProxyConfig): IpvsSettings {
+  const seconds = (path: `ipvs.${"tcp" | "tcpFin" | "udp"}Timeout`) => Math.floor(config[path] / 1000);
+  return {
+    scheduler: config["ipvs.scheduler"],
+    excludeCidrs: config["ipvs.excludeCIDRs"],
+    strictArp: config["ipvs.strictARP"],
+    timeouts: {
+      tcp: seconds("ipvs.tcpTimeout"),
+      tcpFin: seconds("ipvs.tcpFinTimeout"),
+      udp: seconds("ipvs.udpTimeout"),
+    },
+  };
 }
 
 function named(config: ProxyConfig, path: "detectLocal.bridgeInterface" | "detectLocal.interfaceNamePrefix"): string {

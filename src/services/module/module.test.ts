@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { formatCidr } from "#base/ip.ts";
 import { settleConfig } from "../config/index.ts";
-import { availableModes, conntrackSettings, localTraffic, modeOf, modeSettings, nodePortCidrs } from "./index.ts";
+import {
+  availableModes,
+  conntrackSettings,
+  ipvsSettings,
+  localTraffic,
+  modeOf,
+  modeSettings,
+  nodePortCidrs,
+} from "./index.ts";
 
 describe("V04 modes of kube-proxy (part: which there are)", () => {
   it("nftables where none is given; one that is not there is refused with those that are", () => {
@@ -14,6 +22,16 @@ describe("V04 modes of kube-proxy (part: which there are)", () => {
       expect(() => modeOf(settleConfig({ mode }))).toThrow(
         `mode: "${mode}" is not there; available are ${availableModes.join(", ")}`,
       );
+  });
+
+  it("V06 the section ipvs, in whole seconds (part: ipvs)", () => {
+    const given = { "ipvs.scheduler": "wrr", "ipvs.strictARP": true, "ipvs.excludeCIDRs": ["192.0.2.0/24"] };
+    expect(ipvsSettings(settleConfig({ ...given, "ipvs.tcpTimeout": 900_000, "ipvs.udpTimeout": 1500 }))).toEqual({
+      scheduler: "wrr",
+      strictArp: true,
+      excludeCidrs: ["192.0.2.0/24"],
+      timeouts: { tcp: 900, tcpFin: 0, udp: 1 },
+    });
   });
 
   it("V06 each mode goes by its own section (part: periods)", () => {

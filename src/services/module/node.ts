@@ -2,6 +2,7 @@ import { networkInterfaces } from "node:os";
 import { type Client, delay, Informer, type Node, resources } from "#api/index.ts";
 import { formatIp, type Ip, parseIp, tryParseIp } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
+import { IPVS_DEVICE } from "../backends/index.ts";
 
 /** What of its node a proxy has to know before it starts. */
 export interface NodeFacts {
@@ -82,9 +83,10 @@ export function primaryAddresses(addresses: readonly Ip[], bindAddress: string):
   return addresses.length ? [...addresses] : [parseIp("127.0.0.1"), parseIp("::1")];
 }
 
-/** Addresses of all interfaces of this process's network namespace, those of links (fe80::/10) left out. */
+/** Addresses of all interfaces of this process's network namespace; those of links (fe80::/10) and of Services left out. */
 export function interfaceAddresses(): Ip[] {
-  const texts = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
+  const own = Object.entries(networkInterfaces()).filter(([name]) => name !== IPVS_DEVICE);
+  const texts = own.flatMap(([, list]) => (list ?? []).map(({ address }) => address));
   return texts.filter((text) => !/^fe[89ab]/.test(text)).flatMap((text) => tryParseIp(text) ?? []);
 }
 

@@ -12,7 +12,16 @@ import { type ServiceProxy, startServiceProxy } from "../proxy.ts";
 import { ProxyHealth, ServiceHealthServers } from "../serving/index.ts";
 import { syncLog } from "../syncLog.ts";
 import { cleanOthers } from "./cleanup.ts";
-import { backendOf, localTraffic, modeOf, modeSettings, needsPodCidrs, nodePortCidrs } from "./modes.ts";
+import {
+  backendOf,
+  checkConfig,
+  ipvsSettings,
+  localTraffic,
+  modeOf,
+  modeSettings,
+  needsPodCidrs,
+  nodePortCidrs,
+} from "./modes.ts";
 import { factsOf, waitForNode } from "./node.ts";
 import { NodePlaces } from "./places.ts";
 import { serve } from "./serve.ts";
@@ -45,9 +54,11 @@ export interface KubeProxy {
 
 /**
  * Starts what a configuration describes.
- * @throws ProxyConfigError when it asks for something that is not there; the signal's reason
+ * @throws ProxyConfigError when it asks for something that is not there; PodwireError when the node lacks what the mode
+ * needs; the signal's reason
  */
 export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps: KubeProxyDeps): Promise<KubeProxy> {
+  checkConfig(config);
   const mode = modeOf(config);
   announce(config, mode, deps.log);
   const { own, podCidrs } = await nodeOf(config, nodeName, deps);
@@ -57,7 +68,8 @@ export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps
   const nodePortsEverywhere = nodePortCidrs(config, mode).length === 0;
   const ports = { localhostNodePorts, nodePortsEverywhere };
   const periods = { syncPeriodMs, udpIdleTimeoutMs: config.udpIdleTimeout };
-  const settings = { nodeName, localTraffic: local, ...ports, ...periods, ...masquerade };
+  const ipvs = ipvsSettings(config);
+  const settings = { nodeName, localTraffic: local, ...ports, ...periods, ...masquerade, ipvs };
   if (local.kind === "none") deps.log.warn("Detect-local-mode set to ClusterCIDR, but no cluster CIDR defined");
   const places = new NodePlaces(config, mode, own);
   const health = new ProxyHealth(2 * syncPeriodMs);

@@ -1,5 +1,5 @@
 import type { Counter, Gauge, Metrics } from "#base/metrics.ts";
-import type { Handler, Plugin, Reply, Request } from "../../core/index.ts";
+import type { Handler, HotAnswers, Plugin, Reply, Request } from "../../core/index.ts";
 import { type Bounds, type Item, inCaseOf, inZones, type Kind, kindOf, recordTtl, Store, withTtl } from "./store.ts";
 
 /** What a cache directive says; times in milliseconds unless named otherwise. */
@@ -24,6 +24,7 @@ export interface CacheOptions {
 /** Keeps answers of the plugins behind it. */
 export class CachePlugin implements Plugin {
   readonly name = "cache";
+  readonly hot = "neutral"; // what a plugin publishes is not kept here
   readonly #options: CacheOptions;
   readonly #now: () => number;
   readonly #server: string;
@@ -45,6 +46,13 @@ export class CachePlugin implements Plugin {
     this.#misses = metrics.counter("coredns_cache_misses_total", "The count of cache misses.");
     this.#requests = metrics.counter("coredns_cache_requests_total", "The count of cache requests.");
     this.#entries = metrics.gauge("coredns_cache_entries", "The number of elements in the cache.");
+  }
+
+  /** As if each query had come by. Of several zones, those of the server block's are looked at. */
+  answeredHot({ zone, total }: HotAnswers): void {
+    const labels = { server: this.#server, zones: zone, view: "" };
+    this.#requests.inc(labels, total);
+    this.#misses.inc(labels, total);
   }
 
   handle(request: Request, next: Handler): Reply | Promise<Reply> {

@@ -20,7 +20,10 @@ export const setup: Setup = (directive, { instance, log }) => {
     name: "health",
     lameduckMs,
     start: async () => {
-      remove = await instance.http.serve(`${host}:${port}`, "/health", () => ({ status: 200, body: "OK" }));
+      remove = await instance.http.serve(`${host}:${port}`, "/health", () => ({
+        status: 200, // what is broken elsewhere is not mended by a restart of this process
+        body: ["OK", ...instance.troubles()].join("\n"),
+      }));
       log.debug("Serving /health", { port });
     },
     stop: async () => await remove?.(),

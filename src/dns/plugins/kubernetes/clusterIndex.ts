@@ -39,6 +39,12 @@ export interface SliceEntry {
   readonly ports: readonly PortEntry[];
 }
 
+/** Told of what may be answered differently from now on: a Service (`namespace/name`), or a namespace. */
+export interface IndexListener {
+  service(key: string): void;
+  namespace(name: string): void;
+}
+
 /** The label that ties a slice to its Service (discovery.k8s.io/v1 LabelServiceName). */
 const serviceLabel = "kubernetes.io/service-name";
 
@@ -52,16 +58,34 @@ export class ClusterIndex {
   readonly #slices = new Map<string, SliceEntry>();
   readonly #slicesOfService = new Multimap();
   readonly #slicesByAddress = new Multimap();
+  readonly #servicesOfNamespace = new Multimap();
   readonly #namespaces = new Set<string>();
   readonly #podsByAddress = new Multimap();
   readonly #pods = new Map<string, readonly string[]>();
+  #listener: IndexListener | undefined;
+
+  /** From now on this one is told of changes; there is one at a time. */
+  listen(listener: IndexListener | undefined): void {
+    this.#listener = listener;
+  }
+
+  /** Keys of all Services, `namespace/name`. */
+  serviceKeys(): string[] {
+    return [...this.#services.keys()];
+  }
+
+  namespaceNames(): string[] {
+    return [...this.#namespaces];
+  }
 
   setService(service: Service): void {
     const key = keyOf(service);
     this.deleteService(key);
     const entry = serviceEntry(service);
     this.#services.set(key, entry);
+    this.#servicesOfNamespace.add(entry.namespace, key);
     for (const address of entry.addresses) this.#serviceByAddress.add(formatIp(address), key);
+    this.#listener?.service(key);
   }
 
   /** @param key `namespace/name` */
@@ -69,7 +93,9 @@ export class ClusterIndex {
     const entry = this.#services.get(key);
     if (!entry) return;
     this.#services.delete(key);
+    this.#servicesOfNamespace.remove(entry.namespace, key);
     for (const address of entry.addresses) this.#serviceByAddress.remove(formatIp(address), key);
+    this.#listener?.service(key);
   }
 
   setSlice(slice: EndpointSlice): void {
@@ -80,6 +106,7 @@ export class ClusterIndex {
     this.#slices.set(key, entry);
     this.#slicesOfService.add(entry.service, key);
     for (const { address } of entry.endpoints) this.#slicesByAddress.add(formatIp(address), key);
+    this.#listener?.service(entry.service);
   }
 
   deleteSlice(key: string): void {
@@ -88,14 +115,17 @@ export class ClusterIndex {
     this.#slices.delete(key);
     this.#slicesOfService.remove(entry.service, key);
     for (const { address } of entry.endpoints) this.#slicesByAddress.remove(formatIp(address), key);
+    this.#listener?.service(entry.service);
   }
 
   setNamespace(namespace: Namespace): void {
     this.#namespaces.add(namespace.metadata.name);
+    this.#listener?.namespace(namespace.metadata.name);
   }
 
   deleteNamespace(name: string): void {
     this.#namespaces.delete(name);
+    this.#listener?.namespace(name);
   }
 
   setPod(pod: Pod): void {
@@ -124,6 +154,11 @@ export class ClusterIndex {
 
   hasNamespace(name: string): boolean {
     return this.#namespaces.has(name);
+  }
+
+  /** Whether a namespace, which need not be known itself, has Services. */
+  hasServices(namespace: string): boolean {
+    return this.#servicesOfNamespace.has(namespace);
   }
 
   hasPod(namespace: string, address: Ip): boolean {
@@ -164,6 +199,10 @@ class Multimap {
   remove(key: string, value: string): void {
     const set = this.#sets.get(key);
     if (set?.delete(value) && set.size === 0) this.#sets.delete(key);
+  }
+
+  has(key: string): boolean {
+    return this.#sets.has(key);
   }
 
   /** Sorted. */

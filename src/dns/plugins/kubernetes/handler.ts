@@ -1,5 +1,6 @@
-import { Rcode, RecordType } from "#wire/dns/index.ts";
+import { isSubdomain, Rcode, RecordType } from "#wire/dns/index.ts";
 import {
+  type AnswerSink,
   type Fallthrough,
   fallsThrough,
   type Handler,
@@ -11,7 +12,9 @@ import {
   type Request,
   withQuestion,
 } from "../../core/index.ts";
-import type { Answer, ClusterRecords } from "./model.ts";
+import type { ClusterIndex } from "./clusterIndex.ts";
+import { type Answer, type ClusterRecords, isReverseZone } from "./model.ts";
+import { ClusterPublisher } from "./publisher.ts";
 import type { ClusterSource } from "./source.ts";
 
 /** Longest chain of ExternalName Services that point at each other. */
@@ -21,6 +24,7 @@ const maxAliases = 8;
 export interface KubernetesParts {
   readonly zones: readonly string[];
   readonly fallthrough: Fallthrough;
+  readonly index: ClusterIndex;
   readonly records: ClusterRecords;
   readonly source: ClusterSource;
   readonly instance: Instance;
@@ -41,6 +45,25 @@ export class KubernetesPlugin implements Plugin {
 
   ready(): boolean {
     return this.#parts.source.synced;
+  }
+
+  troubles(): readonly string[] {
+    return this.#parts.source.troubles();
+  }
+
+  publish(sink: AnswerSink): () => void {
+    const { zones, fallthrough, index, records, source } = this.#parts;
+    const publisher = new ClusterPublisher(
+      {
+        zones: zones.filter((zone) => !isReverseZone(zone)),
+        index,
+        records,
+        source,
+        fallsThrough: (zone) => fallthrough.zones.some((one) => isSubdomain(zone, one) || isSubdomain(one, zone)),
+      },
+      sink,
+    );
+    return () => publisher.stop();
   }
 
   async settled(): Promise<void> {

@@ -56,6 +56,16 @@ export class ClusterRecords {
     this.#own = ownAddresses;
   }
 
+  /** Whether endpoints are named by their pods. */
+  get endpointPodNames(): boolean {
+    return this.#options.endpointPodNames;
+  }
+
+  /** Whether a namespace's names are answered, if there is such a namespace. */
+  shows(namespace: string): boolean {
+    return isShown(this.#options, namespace);
+  }
+
   /**
    * @param owner the name as asked, which the records bear
    * @param name the same in lower case, lying in `zone`

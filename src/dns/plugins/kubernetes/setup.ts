@@ -45,10 +45,12 @@ export const setup: Setup = (directive, context) => {
     },
     index,
     context.log,
+    context.instance.metrics,
   );
   return new KubernetesPlugin({
     zones,
     fallthrough: options.fallthrough,
+    index,
     records,
     source,
     instance: context.instance,

@@ -1,5 +1,6 @@
 import type { Change, Client, InformerOptions, KubeObject, Resource } from "#api/index.ts";
 import type { Logger } from "#base/log.ts";
+import type { Gauge, Metrics } from "#base/metrics.ts";
 import { type ClusterIndex, keyOf } from "./clusterIndex.ts";
 
 /** Keeps a ClusterIndex up to date. */
@@ -10,6 +11,8 @@ export interface ClusterSource {
   readonly synced: boolean;
   /** Resolves when synced. */
   settled(): Promise<void>;
+  /** Watches that are broken now, and why; the last state is served on. */
+  troubles(): string[];
   /** Seconds since 1970 of the last change, the zone's serial number. */
   readonly serial: number;
   stop(): Promise<void>;
@@ -33,16 +36,26 @@ export class ApiSource implements ClusterSource {
   readonly #options: SourceOptions;
   readonly #index: ClusterIndex;
   readonly #log: Logger;
+  readonly #metrics: Metrics;
+  readonly #broken: Gauge;
+  #endCollecting: (() => void) | undefined;
+  /** By resource: the failure of its watch, while there is one. */
+  readonly #health = new Map<string, () => string | undefined>();
   readonly #stopping = new AbortController();
   readonly #syncing = Promise.withResolvers<void>();
   #client: Client | undefined;
   #synced = false;
   #serial = Math.floor(Date.now() / 1000);
 
-  constructor(options: SourceOptions, index: ClusterIndex, log: Logger) {
+  constructor(options: SourceOptions, index: ClusterIndex, log: Logger, metrics: Metrics) {
     this.#options = options;
     this.#index = index;
     this.#log = log;
+    this.#metrics = metrics;
+    this.#broken = metrics.gauge(
+      "podwire_dns_kubernetes_watch_broken",
+      "1 while the watch of a resource is broken and its last state is served on.",
+    );
     this.#syncing.promise.catch(() => {});
   }
 
@@ -58,7 +71,17 @@ export class ApiSource implements ClusterSource {
     await this.#syncing.promise;
   }
 
+  troubles(): string[] {
+    return [...this.#health].flatMap(([resource, error]) => {
+      const text = error();
+      return text === undefined ? [] : [`watch of ${resource} is broken: ${text}`];
+    });
+  }
+
   async start(): Promise<void> {
+    this.#endCollecting = this.#metrics.onCollect(() => {
+      for (const [resource, error] of this.#health) this.#broken.set(error() === undefined ? 0 : 1, { resource });
+    });
     const { resources } = await import("#api/index.ts");
     this.#client = await this.#options.connect();
     const { labelSelector, namespaceSelector, pods, endpoints } = this.#options;
@@ -109,6 +132,7 @@ export class ApiSource implements ClusterSource {
 
   async stop(): Promise<void> {
     this.#stopping.abort(new Error("stopped"));
+    this.#endCollecting?.();
     await this.#client?.transport.close();
   }
 
@@ -129,6 +153,7 @@ export class ApiSource implements ClusterSource {
       else set(change.object);
       if (this.#synced) this.#serial = Math.floor(Date.now() / 1000);
     });
+    this.#health.set(resource.plural, () => informer.health().error);
     informer.start();
     await informer.synced;
   }

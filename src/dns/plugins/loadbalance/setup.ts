@@ -11,6 +11,7 @@ export const setup: Setup = (directive) => {
   }
   return {
     name: "loadbalance",
+    hot: "shuffles",
     handle: (request, next) => {
       const reply = next(request);
       return reply instanceof Promise ? reply.then(shuffled) : shuffled(reply);

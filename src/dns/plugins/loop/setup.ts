@@ -39,6 +39,7 @@ export const setup: Setup = (directive, { instance, log, zones }) => {
   };
   return {
     name: "loop",
+    hot: "neutral", // its probe is no name that is published
     handle: (request, next) => {
       if (!active || request.question.type !== RecordType.HINFO || request.name !== probe) return next(request);
       seen++;

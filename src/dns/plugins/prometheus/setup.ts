@@ -40,12 +40,24 @@ export const setup: Setup = (directive, { instance, server, zones }) => {
   let remove: (() => Promise<void>) | undefined;
   return {
     name: "prometheus",
+    hot: "neutral",
+    answeredHot: (answers) => {
+      const { zone, plugin } = answers;
+      const common = { server, zone, view: "" };
+      const proto = "udp";
+      for (const { family, type, times } of answers.requests)
+        requests.inc({ ...common, proto, family: String(family), type: typeLabel(type) }, times);
+      for (const { rcode, times } of answers.responses)
+        responses.inc({ ...common, rcode: rcodeName(rcode), plugin }, times);
+      durations.observe(answers.seconds, common, answers.total);
+      for (const { bytes, times } of answers.requestSizes) requestSizes.observe(bytes, { ...common, proto }, times);
+      for (const { bytes, times } of answers.responseSizes) responseSizes.observe(bytes, { ...common, proto }, times);
+    },
     answered: (request, reply, outcome) => {
       const { zone, peer } = request;
       const proto = peer.protocol;
       const family = peer.address.includes(":") ? "2" : "1";
-      const name = typeName(request.question.type);
-      const type = labelled.has(name) ? name : "other";
+      const type = typeLabel(request.question.type);
       const common = { server, zone, view: "" };
       requests.inc({ ...common, proto, family, type });
       responses.inc({ ...common, rcode: rcodeName(reply.rcode), plugin: reply.plugin });
@@ -71,3 +83,8 @@ export const setup: Setup = (directive, { instance, server, zones }) => {
     stop: async () => await remove?.(),
   };
 };
+
+function typeLabel(type: number): string {
+  const name = typeName(type);
+  return labelled.has(name) ? name : "other";
+}

@@ -36,6 +36,13 @@ const NO_CGROUPS: Mount = { target: "/sys/fs/cgroup", type: "tmpfs", readonly: t
 const PID_END = 3;
 const PID_DIGITS = 32;
 
+/**
+ * crun would give each container a session keyring, and a user may have 200 keys (kernel.keys.maxkeys): the rest of a
+ * node's containers would not start ("create keyring …: Disk quota exceeded"). The keyring of the cluster, which is not
+ * that of whoever started it (leaveSessionKeyring), is in all of them, as with our own spawner.
+ */
+const NO_KEYRING = "--no-new-keyring";
+
 /** Starts containers by crun, as our own spawner does by itself. */
 export class CrunSpawner {
   readonly #state: string;
@@ -66,7 +73,7 @@ export class CrunSpawner {
     const close = (fd: number) => ours.delete(fd) && closeSync(fd);
     let console: ConsoleSocket | undefined;
     try {
-      writeBundle(folder, ociConfig(withoutMissing(request), joined.paths, this.#permitted));
+      writeBundle(folder, ociConfig(withStagedParts(withoutMissing(request), folder), joined.paths, this.#permitted));
       console = request.tty ? new ConsoleSocket(`${folder}/tty`, this.#spawner.poll) : undefined;
       const shim = await this.#spawner.spawn(this.#command(program, id, folder, request, pipe.write));
       close(pipe.write);
@@ -91,6 +98,7 @@ export class CrunSpawner {
   #command(program: string, id: string, folder: string, request: SpawnRequest, pidEnd: number): SpawnRequest {
     const { root } = request.create ?? {};
     const own = (root?.mounts ?? []).filter(({ target }) => target === "/");
+    const parts = stagedParts(root?.mounts ?? [], folder).map(({ source: target, mount }) => ({ ...mount, target }));
     const [stdin = null, stdout = null, stderr = null] = request.stdio;
     return {
       argv: [
@@ -100,6 +108,7 @@ export class CrunSpawner {
         `--log=${folder}/crun.log`,
         "--log-format=json",
         "run",
+        NO_KEYRING,
         `--bundle=${folder}/${BUNDLE}`,
         `--pid-file=/proc/self/fd/${PID_END}`,
         ...(request.tty ? [`--console-socket=${folder}/tty`] : []),
@@ -110,7 +119,7 @@ export class CrunSpawner {
       ...(request.cgroup === undefined ? {} : { cgroup: request.cgroup }),
       create: {
         namespaces: ["mount"],
-        mounts: [NO_CGROUPS, ...own.map((m) => ({ ...m, target: root?.directory ?? "" }))],
+        mounts: [NO_CGROUPS, ...parts, ...own.map((m) => ({ ...m, target: root?.directory ?? "" }))],
       },
     };
   }
@@ -156,6 +165,23 @@ function withoutMissing(request: SpawnRequest): SpawnRequest {
   const isThere = ({ optional, source }: Mount) =>
     !optional || source === undefined || source.startsWith(`${directory}/`) || existsSync(source);
   return { ...request, create: { ...create, root: { ...create.root, mounts: all.filter(isThere) } } };
+}
+
+/**
+ * Parts of volumes, to which others write meanwhile: crun is given paths at which we have mounted them, as upstream's
+ * kubelet gives them to runtimes (volume-subpaths).
+ */
+function stagedParts(mounts: readonly Mount[], folder: string): { source: string; mount: Mount }[] {
+  const parts = mounts.filter(({ inside }) => inside !== undefined);
+  return parts.map((mount, i) => ({ mount, source: `${folder}/parts/${i}` }));
+}
+
+function withStagedParts(request: SpawnRequest, folder: string): SpawnRequest {
+  const { create } = request;
+  if (!create?.root) return request;
+  const staged = new Map(stagedParts(create.root.mounts, folder).map(({ mount, source }) => [mount, source]));
+  const mounts = create.root.mounts.map((m) => ({ ...m, source: staged.get(m) ?? m.source }) as Mount);
+  return { ...request, create: { ...create, root: { ...create.root, mounts } } };
 }
 
 function writeBundle(folder: string, config: object): void {

@@ -61,13 +61,13 @@ class IptablesBackend implements ServiceBackend {
         if (input.isFull && family.layout.hasLocalhostNodePorts)
           iptables.setSysctl("net.ipv4.conf.all.route_localnet", "1");
         try {
-          await iptables.restore(family.layout.family, input.text);
+          if (input.text !== "") await iptables.restore(family.layout.family, input.text);
         } catch (error) {
-          this.#record.failed(input);
+          this.#record.failed(family.layout.family, input);
           throw error;
         }
         family.applied();
-        this.#record.written(family.layout.family, input);
+        this.#record.written(family, input);
       }),
     );
     this.#isWritten = true;
@@ -130,13 +130,20 @@ function ruleMetrics(metrics: Metrics) {
     "Cumulative proxy iptables partial restore failures",
   );
   const last = metrics.gauge(`${prefix}_last`, "Number of iptables rules written by kube-proxy in last sync");
+  const total = metrics.gauge(`${prefix}_total`, "Total number of iptables rules owned by kube-proxy");
+  for (const counter of [failures, partialFailures])
+    for (const family of [4, 6]) counter.inc({ ip_family: `IPv${family}` }, 0);
   return {
-    failed({ isFull }: RestoreInput): void {
-      failures.inc();
-      if (!isFull) partialFailures.inc();
+    failed(family: 4 | 6, { isFull }: RestoreInput): void {
+      failures.inc({ ip_family: `IPv${family}` });
+      if (!isFull) partialFailures.inc({ ip_family: `IPv${family}` });
     },
-    written(family: 4 | 6, { rules }: RestoreInput): void {
-      for (const [table, count] of Object.entries(rules)) last.set(count, { ip_family: `IPv${family}`, table });
+    written({ layout: { family }, rules: owned }: FamilyRules, { rules }: RestoreInput): void {
+      for (const table of ["filter", "nat"] as const) {
+        const labels = { ip_family: `IPv${family}`, table };
+        last.set(rules[table], labels);
+        total.set(owned[table], labels);
+      }
     },
   };
 }

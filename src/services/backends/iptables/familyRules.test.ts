@@ -93,6 +93,9 @@ describe("partial sync of iptables mode", () => {
 });
 
 describe("iptables mode finds what is there", () => {
+  const kernels = ["INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING"]
+    .map((chain) => `:${chain} ACCEPT [0:0]\n`)
+    .join("");
   const there = `*filter
 :INPUT ACCEPT [0:0]
 :KUBE-NODEPORTS - [0:0]
@@ -123,6 +126,22 @@ COMMIT
     ]);
     // In each of the tables that somebody might flush.
     expect(text.match(/^:KUBE-PROXY-CANARY - \[0:0\]$/gm)).toHaveLength(3);
+  });
+
+  it("full sync: chains that are there as they should be are not written, jumps that are missing are", () => {
+    const rules = synced();
+    rules.adopt(parseSaved(""));
+    const all = rules.plan()?.text ?? "";
+    // Somebody flushed the kernel's own chains.
+    rules.adopt(parseSaved(all));
+    const text = rules.plan()?.text ?? "";
+    expect(text).not.toMatch(/^[:-](?!I )/m);
+    expect(text.match(/^-I .*/gm)).toEqual(all.match(/^-I .*/gm));
+    // Nothing is missing.
+    rules.adopt(
+      parseSaved(all.replaceAll("-I ", "-A ").replace(/^:KUBE-SERVICES /gm, (found) => `${kernels}${found}`)),
+    );
+    expect(rules.plan()).toEqual({ text: "", rules: { filter: 0, nat: 0 }, isFull: true });
   });
 
   it("cleanup: every chain of a proxy and what leads to it; nothing else", () => {

@@ -1,6 +1,6 @@
 import type { Frontend, NodeView } from "../../model/index.ts";
 import { CANARY, type FamilyLayout, nodePortRules } from "./layout.ts";
-import { missingJumps, type Saved, staleChains } from "./saved.ts";
+import { hasChain, missingJumps, type Saved, staleChains } from "./saved.ts";
 import { type ServicePort, servicePorts } from "./servicePort.ts";
 import {
   type Dispatch,
@@ -11,6 +11,7 @@ import {
   serviceChains,
   type Table,
 } from "./serviceRules.ts";
+import { TableText } from "./tableText.ts";
 
 /** Above so many endpoints rules go without comments for each of them (kube-proxy's large cluster mode). */
 const LARGE = 1000;
@@ -24,11 +25,19 @@ interface Entry {
   readonly endpoints: number;
 }
 
+/** A Service's own chains. */
+interface OwnChains {
+  readonly names: readonly string[];
+  readonly rules: number;
+}
+
 /** What to hand to iptables-restore. */
 export interface RestoreInput {
+  /** Empty when everything is there. */
   readonly text: string;
   /** Rules written, by table. */
   readonly rules: Readonly<Record<Table, number>>;
+  /** All was compared with what is there. */
   readonly isFull: boolean;
 }
 
@@ -43,22 +52,28 @@ export class FamilyRules {
   readonly #dirty = new Set<string>();
   /** Shared chains that have to be written, as `table chain`. */
   readonly #dirtyPlaces = new Set<string>();
-  /** Names of each Service's chains that are in the kernel. */
-  readonly #written = new Map<string, readonly string[]>();
+  /** Each Service's chains that are in the kernel. */
+  readonly #written = new Map<string, OwnChains>();
   /** The same after what was planned last. */
-  readonly #planned = new Map<string, readonly string[]>();
+  readonly #planned = new Map<string, OwnChains>();
+  /** Rules in chains that all Services share, by table. */
+  readonly #shared: Record<Table, number> = { filter: 0, nat: 0 };
+  /** Rules in Services' own chains that are in the kernel. */
+  #ownRules = 0;
   #nodePorts: readonly string[] = [];
   #endpoints = 0;
-  /** What is really there: everything has to be written. */
+  /** What is really there: everything has to be compared with it. */
   #saved: Saved | undefined;
 
   constructor(layout: FamilyLayout) {
     this.layout = layout;
   }
 
-  /** How many rules there are when all is written. */
-  get services(): number {
-    return this.#services.size;
+  /** How many rules are in the kernel when all is written, by table; without jumps of the kernel's own chains. */
+  get rules(): Readonly<Record<Table, number>> {
+    const fixed = (table: Table) => this.layout.fixed[table].reduce((sum, [, rules]) => sum + rules.length, 0);
+    const nat = fixed("nat") + this.#shared.nat + this.#nodePorts.length + this.#ownRules;
+    return { filter: fixed("filter") + this.#shared.filter, nat };
   }
 
   setNode(node: NodeView): void {
@@ -74,7 +89,9 @@ export class FamilyRules {
     const endpoints = ports.reduce((sum, { cluster, local }) => sum + Math.max(cluster.length, local.length), 0);
     const after: Entry = { ports, dispatch: ports.map(dispatchRules), endpoints };
     for (const place of places()) {
-      if (rulesAt(before, place).join("\n") !== rulesAt(after, place).join("\n")) this.#dirtyPlaces.add(place);
+      const [was, is] = [rulesAt(before, place), rulesAt(after, place)];
+      if (was.join("\n") !== is.join("\n")) this.#dirtyPlaces.add(place);
+      this.#shared[tableOf(place)] += is.length - was.length;
     }
     this.#endpoints += endpoints - (before?.endpoints ?? 0);
     this.#dirty.add(service);
@@ -82,42 +99,52 @@ export class FamilyRules {
     else this.#services.delete(service);
   }
 
-  /** Takes what is really there: the next plan writes everything and removes what is too much. */
+  /** Takes what is really there: the next plan writes every chain that is different and removes what is too much. */
   adopt(saved: Saved): void {
     this.#saved = saved;
   }
 
-  /** What has to be written; undefined when everything is there. */
+  /** What has to be written; undefined when nothing has changed. */
   plan(): RestoreInput | undefined {
     const saved = this.#saved;
     if (!saved && this.#dirty.size + this.#dirtyPlaces.size === 0) return undefined;
     const style: RuleStyle = { ...this.layout.style, isLarge: this.#endpoints > LARGE };
     const chains = this.#plannedChains(saved ? this.#services.keys() : this.#dirty, style);
     const wanted = new Set(chains.map(({ name }) => name));
-    const former = [...this.#planned.keys()].flatMap((service) => this.#written.get(service) ?? []);
+    const former = [...this.#planned.keys()].flatMap((service) => this.#written.get(service)?.names ?? []);
     const gone = saved
       ? staleChains(saved, (chain) => wanted.has(chain))
       : former.filter((chain) => !wanted.has(chain));
-    const filter = new TableText("filter");
-    const nat = new TableText("nat");
-    if (saved) this.#addFixed(saved, { filter, nat });
-    for (const place of saved ? places() : this.#dirtyPlaces) {
-      const [table, chain = ""] = place.split(" ");
-      (table === "nat" ? nat : filter).chain(chain, this.#rulesOf(place));
+    const tables = { filter: new TableText("filter"), nat: new TableText("nat") };
+    const write = (table: Table, chain: string, rules: readonly string[]) => {
+      if (!saved || !hasChain(saved, table, chain, rules)) tables[table].chain(chain, rules);
+    };
+    if (saved) {
+      for (const table of ["filter", "nat"] as const) {
+        for (const [chain, rules] of [[CANARY, []] as const, ...this.layout.fixed[table]]) write(table, chain, rules);
+      }
+      for (const { table, from, rule } of missingJumps(saved, this.layout.jumps)) tables[table].insert(from, rule);
     }
-    for (const { name, rules } of chains) nat.chain(name, rules);
-    for (const chain of gone) nat.remove(chain);
-    const canary = saved ? `*mangle\n:${CANARY} - [0:0]\nCOMMIT\n` : "";
+    for (const place of saved ? places() : this.#dirtyPlaces)
+      write(tableOf(place), place.split(" ")[1] ?? "", this.#rulesOf(place));
+    for (const { name, rules } of chains) write("nat", name, rules);
+    for (const chain of gone) tables.nat.remove(chain);
+    const canary = saved && !hasChain(saved, "mangle", CANARY, []) ? `*mangle\n:${CANARY} - [0:0]\nCOMMIT\n` : "";
     // First filter: a Service that gets its first endpoint is no longer refused when table nat leads to it.
-    const text = `${canary}${filter.text()}${nat.text()}`;
-    return { text, rules: { filter: filter.count, nat: nat.count }, isFull: saved !== undefined };
+    const text = `${canary}${tables.filter.text()}${tables.nat.text()}`;
+    const rules = { filter: tables.filter.count, nat: tables.nat.count };
+    return { text, rules, isFull: saved !== undefined };
   }
 
   /** What was planned is in the kernel now. */
   applied(): void {
-    if (this.#saved) this.#written.clear();
+    if (this.#saved) {
+      this.#written.clear();
+      this.#ownRules = 0;
+    }
     for (const [service, chains] of this.#planned) {
-      if (chains.length) this.#written.set(service, chains);
+      this.#ownRules += chains.rules - (this.#written.get(service)?.rules ?? 0);
+      if (chains.names.length) this.#written.set(service, chains);
       else this.#written.delete(service);
     }
     this.#planned.clear();
@@ -131,21 +158,11 @@ export class FamilyRules {
     const all: ServiceChain[] = [];
     for (const service of services) {
       const chains = (this.#services.get(service)?.ports ?? []).flatMap((port) => serviceChains(port, style));
-      this.#planned.set(
-        service,
-        chains.map(({ name }) => name),
-      );
+      const rules = chains.reduce((sum, chain) => sum + chain.rules.length, 0);
+      this.#planned.set(service, { names: chains.map(({ name }) => name), rules });
       for (const chain of chains) all.push(chain);
     }
     return all;
-  }
-
-  #addFixed(saved: Saved, tables: Readonly<Record<Table, TableText>>): void {
-    for (const table of ["filter", "nat"] as const) {
-      tables[table].chain(CANARY, []);
-      for (const [chain, rules] of this.layout.fixed[table]) tables[table].chain(chain, rules);
-    }
-    for (const { table, from, rule } of missingJumps(saved, this.layout.jumps)) tables[table].insert(from, rule);
   }
 
   #rulesOf(place: string): string[] {
@@ -159,43 +176,11 @@ function rulesAt(entry: Entry | undefined, place: string): string[] {
   return (entry?.dispatch ?? []).flatMap((dispatch) => dispatch.get(place) ?? []);
 }
 
+/** Every chain that all Services share, as `table chain`. */
 function places(): string[] {
   return (["filter", "nat"] as const).flatMap((table) => dispatchChains[table].map((chain) => `${table} ${chain}`));
 }
 
-/** Lines of a table for iptables-restore: chains (made, or emptied), rules, and what goes. */
-class TableText {
-  readonly #table: Table;
-  readonly #chains: string[] = [];
-  readonly #rules: string[] = [];
-  readonly #removals: string[] = [];
-
-  constructor(table: Table) {
-    this.#table = table;
-  }
-
-  get count(): number {
-    return this.#rules.length;
-  }
-
-  chain(name: string, rules: readonly string[]): void {
-    this.#chains.push(`:${name} - [0:0]`);
-    for (const rule of rules) this.#rules.push(`-A ${name} ${rule}`);
-  }
-
-  insert(chain: string, rule: string): void {
-    this.#rules.push(`-I ${chain} ${rule}`);
-  }
-
-  remove(chain: string): void {
-    // A chain can go only when it is empty, which its line sees to.
-    this.#chains.push(`:${chain} - [0:0]`);
-    this.#removals.push(`-X ${chain}`);
-  }
-
-  text(): string {
-    if (this.#chains.length === 0) return "";
-    const lines = [`*${this.#table}`, ...this.#chains, ...this.#rules, ...this.#removals, "COMMIT"];
-    return `${lines.join("\n")}\n`;
-  }
+function tableOf(place: string): Table {
+  return place.startsWith("nat ") ? "nat" : "filter";
 }

@@ -48,8 +48,8 @@ function loaded(rules: FamilyRules, chains: RegExp, table: "filter" | "nat" = "n
 }
 
 function appended(text: string, chains: RegExp, table: "filter" | "nat"): string[] {
-  const found = parseSaved(text).get(table)?.rules ?? [];
-  return found.map((rule) => rule.slice("-A ".length)).filter((rule) => chains.test(rule.split(" ", 1)[0] ?? ""));
+  const found = [...(parseSaved(text).get(table) ?? [])].filter(([chain]) => chains.test(chain));
+  return found.flatMap(([chain, rules]) => rules.map((rule) => `${chain} ${rule}`));
 }
 
 describe("names of chains", () => {

@@ -1,43 +1,58 @@
+import { canonicalRule } from "./canonical.ts";
 import { CANARY, type Jump } from "./layout.ts";
 import { isServiceChain } from "./names.ts";
 
-/** What iptables-save says of a table. */
-export interface SavedTable {
-  readonly chains: ReadonlySet<string>;
-  /** Lines that begin with `-A`. */
-  readonly rules: readonly string[];
-}
+/** What iptables-save says of a table: its chains with their rules, which are without `-A chain`. */
+export type SavedTable = ReadonlyMap<string, readonly string[]>;
 
 /** What iptables-save says, by table. */
 export type Saved = ReadonlyMap<string, SavedTable>;
 
-const nothing: SavedTable = { chains: new Set(), rules: [] };
+const nothing: SavedTable = new Map();
 
 /** Reads what iptables-save prints. */
 export function parseSaved(text: string): Saved {
-  const tables = new Map<string, { chains: Set<string>; rules: string[] }>();
-  let table: { chains: Set<string>; rules: string[] } | undefined;
+  const tables = new Map<string, Map<string, string[]>>();
+  let table = new Map<string, string[]>();
   for (const line of text.split("\n")) {
     if (line.startsWith("*")) {
-      table = { chains: new Set(), rules: [] };
+      table = new Map();
       tables.set(line.slice(1).trim(), table);
-    } else if (line.startsWith(":")) table?.chains.add(line.slice(1).split(" ", 1)[0] ?? "");
-    else if (line.startsWith("-A ")) table?.rules.push(line.trim());
+    } else if (line.startsWith(":")) table.set(line.slice(1).split(" ", 1)[0] ?? "", []);
+    else if (line.startsWith("-A ")) {
+      const end = line.indexOf(" ", 3);
+      if (end > 0) table.get(line.slice(3, end))?.push(line.slice(end + 1).trim());
+    }
   }
   return tables;
 }
 
+/** Whether a chain is there and has these rules, in this order and nothing else. */
+export function hasChain(saved: Saved, table: string, chain: string, rules: readonly string[]): boolean {
+  const there = saved.get(table)?.get(chain);
+  return (
+    there?.length === rules.length &&
+    there.every((rule, i) => rule === rules[i] || canonicalRule(rule) === canonicalRule(rules[i] ?? ""))
+  );
+}
+
 /** Jumps that are not there. */
 export function missingJumps(saved: Saved, jumps: readonly Jump[]): Jump[] {
-  return jumps.filter(({ table, from, rule }) => !saved.get(table)?.rules.includes(`-A ${from} ${rule}`));
+  return jumps.filter(({ table, from, rule }) => {
+    const wanted = canonicalRule(rule);
+    return !saved
+      .get(table)
+      ?.get(from)
+      ?.some((there) => canonicalRule(there) === wanted);
+  });
 }
 
 /** Chains of Services in table nat that nobody wants any more; what others jump to stays. */
 export function staleChains(saved: Saved, isWanted: (chain: string) => boolean): string[] {
-  const { chains, rules } = saved.get("nat") ?? nothing;
-  const stale = [...chains].filter((chain) => isServiceChain(chain) && !isWanted(chain));
+  const chains = saved.get("nat") ?? nothing;
+  const stale = [...chains.keys()].filter((chain) => isServiceChain(chain) && !isWanted(chain));
   if (stale.length === 0) return [];
-  const held = new Set(rules.filter((rule) => !isOurs(chainOf(rule))).map(targetOf));
+  const held = new Set([...chains].flatMap(([chain, rules]) => (isOurs(chain) ? [] : rules.map(targetOf))));
   return stale.filter((chain) => !held.has(chain));
 }
 
@@ -55,18 +70,20 @@ const fixedNames: Readonly<Record<string, readonly string[]>> = {
  * kubelet's chains stay: KUBE-FIREWALL goes only where no kubelet shows.
  */
 export function cleanupText(saved: Saved): string {
-  const isKubeletHere = [...saved.values()].some(({ chains }) => chains.has("KUBE-KUBELET-CANARY"));
+  const isKubeletHere = [...saved.values()].some((chains) => chains.has("KUBE-KUBELET-CANARY"));
   return Object.entries(fixedNames)
     .map(([table, names]) => {
-      const { chains, rules } = saved.get(table) ?? nothing;
-      const goes = new Set([...chains].filter((chain) => names.includes(chain) || isServiceChain(chain)));
-      if (table === "filter" && !isKubeletHere && holdsOnlyLocalnetRule(rules)) goes.add("KUBE-FIREWALL");
+      const chains = saved.get(table) ?? nothing;
+      const goes = new Set([...chains.keys()].filter((chain) => names.includes(chain) || isServiceChain(chain)));
+      if (table === "filter" && !isKubeletHere && holdsOnlyLocalnetRule(chains)) goes.add("KUBE-FIREWALL");
       if (goes.size === 0) return "";
-      const jumps = rules.filter((rule) => !goes.has(chainOf(rule)) && goes.has(targetOf(rule)));
+      const jumps = [...chains].flatMap(([chain, rules]) =>
+        goes.has(chain) ? [] : rules.filter((rule) => goes.has(targetOf(rule))).map((rule) => `${chain} ${rule}`),
+      );
       const lines = [
         `*${table}`,
         ...[...goes].map((chain) => `:${chain} - [0:0]`),
-        ...jumps.map((rule) => rule.replace("-A", "-D")),
+        ...jumps.map((rule) => `-D ${rule}`),
         ...[...goes].map((chain) => `-X ${chain}`),
         "COMMIT",
       ];
@@ -75,8 +92,8 @@ export function cleanupText(saved: Saved): string {
     .join("");
 }
 
-function holdsOnlyLocalnetRule(rules: readonly string[]): boolean {
-  const own = rules.filter((rule) => chainOf(rule) === "KUBE-FIREWALL");
+function holdsOnlyLocalnetRule(chains: SavedTable): boolean {
+  const own = chains.get("KUBE-FIREWALL") ?? [];
   return own.length === 1 && own.every((rule) => rule.includes('"block incoming localnet connections"'));
 }
 
@@ -84,11 +101,7 @@ function isOurs(chain: string): boolean {
   return isServiceChain(chain) || (fixedNames["nat"] ?? []).includes(chain);
 }
 
-function chainOf(rule: string): string {
-  return rule.split(" ", 2)[1] ?? "";
-}
-
 /** The chain that a rule of iptables-save leads to; for targets such as ACCEPT their names. */
 function targetOf(rule: string): string {
-  return / -[jg] (\S+)/.exec(rule.replaceAll(/"[^"]*"/g, ""))?.[1] ?? "";
+  return /(?:^| )-[jg] (\S+)/.exec(rule.replaceAll(/"[^"]*"/g, ""))?.[1] ?? "";
 }

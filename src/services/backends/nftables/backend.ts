@@ -3,8 +3,16 @@ import { type Nftables, type OriginIndex, Transaction } from "#kernel/nft/index.
 import type { Frontend } from "../../model/index.ts";
 import type { ServiceBackend, TrafficSettings } from "../backend.ts";
 import { FamilyTable } from "./familyTable.ts";
-import { SERVICES_TABLE, serviceLayout } from "./layout.ts";
+import { type Layout, SERVICES_TABLE, serviceLayout } from "./layout.ts";
 import { type FrontendPlan, planFrontend } from "./plan.ts";
+
+/** What the tables look like: another form is for modes in which somebody else leads packets to endpoints. */
+export interface TableForm {
+  layout(family: "ip" | "ip6", settings: TrafficSettings, tableName: string): Layout;
+  plan(layout: Layout, frontend: Frontend): FrontendPlan;
+}
+
+const ownForm: TableForm = { layout: serviceLayout, plan: planFrontend };
 
 /** Settings and dependencies of the nftables backend. */
 export interface NftablesBackendOptions extends TrafficSettings {
@@ -13,6 +21,7 @@ export interface NftablesBackendOptions extends TrafficSettings {
   readonly metrics?: Metrics;
   /** Name of its tables. Default: {@link SERVICES_TABLE}. */
   readonly tableName?: string;
+  readonly form?: TableForm;
 }
 
 /** Services as elements of a few large maps: one table for each family ({@link serviceLayout} draws it). */
@@ -25,19 +34,21 @@ class NftablesBackend implements ServiceBackend {
   readonly origins: OriginIndex;
   readonly #nft: Nftables;
   readonly #tableName: string;
+  readonly #form: TableForm;
   readonly #tables: Readonly<Record<4 | 6, FamilyTable>>;
   readonly #record: ReturnType<typeof tableMetrics>;
   /** What each Service has, by the family and key of its address. */
   readonly #plans = new Map<string, ReadonlyMap<string, FamilyPlan>>();
 
-  constructor({ nft, metrics, tableName = SERVICES_TABLE, ...settings }: NftablesBackendOptions) {
+  constructor({ nft, metrics, tableName = SERVICES_TABLE, form = ownForm, ...settings }: NftablesBackendOptions) {
     this.#nft = nft;
     this.#tableName = tableName;
+    this.#form = form;
     this.origins = nft.origins;
     this.#record = tableMetrics(metrics ?? new Metrics());
     this.#tables = {
-      4: new FamilyTable(serviceLayout("ip", settings, tableName)),
-      6: new FamilyTable(serviceLayout("ip6", settings, tableName)),
+      4: new FamilyTable(form.layout("ip", settings, tableName)),
+      6: new FamilyTable(form.layout("ip6", settings, tableName)),
     };
   }
 
@@ -50,7 +61,7 @@ class NftablesBackend implements ServiceBackend {
     for (const frontend of frontends) {
       const { family } = frontend.ip;
       const table = this.#tables[family];
-      const plan = planFrontend(table.layout, frontend);
+      const plan = this.#form.plan(table.layout, frontend);
       const id = `${family} ${plan.key}`;
       after.set(id, { family, plan });
       table.setFrontend(service, plan);
@@ -111,10 +122,15 @@ function tableMetrics(metrics: Metrics) {
     "kubeproxy_sync_proxy_rules_nftables_sync_failures_total",
     "Cumulative proxy nftables sync failures",
   );
+  // One transaction holds the rules of both families.
+  const count = (by: number) => {
+    for (const family of ["IPv4", "IPv6"]) failures.inc({ ip_family: family }, by);
+  };
+  count(0);
   const elements = metrics.gauge("podwire_services_map_elements", "Elements of the service maps");
   return {
     failed(): void {
-      failures.inc();
+      count(1);
     },
     committed(tables: Readonly<Record<4 | 6, FamilyTable>>): void {
       for (const [version, table] of Object.entries(tables)) {

@@ -1,3 +1,13 @@
 /** Services on nftables maps. */
-export { type NftablesBackendOptions, nftablesBackend } from "./backend.ts";
-export { SERVICES_TABLE, serviceLayout } from "./layout.ts";
+export { type NftablesBackendOptions, nftablesBackend, type TableForm } from "./backend.ts";
+export { Claims } from "./claims.ts";
+export {
+  type Layout,
+  type LayoutConditions,
+  layoutRule,
+  SERVICES_TABLE,
+  type SetName,
+  serviceLayout,
+} from "./layout.ts";
+export { type FrontendPlan, hairpin } from "./plan.ts";
+export { type Gate, gateName } from "./treatment.ts";

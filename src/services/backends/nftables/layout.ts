@@ -94,8 +94,23 @@ export interface Layout {
   readonly refuse: Chain;
 }
 
+/** How the layout differs where somebody else leads packets to endpoints. */
+export interface LayoutConditions {
+  /** What tells a connection that was led to an endpoint, so that one to itself is masqueraded. */
+  readonly ledHere: readonly Statement[];
+  /** What tells a packet that may be refused for a port that an address does not have. */
+  readonly refusable: readonly Statement[];
+}
+
+const usual: LayoutConditions = { ledHere: [ctStatus(ctBits.dnat)], refusable: [] };
+
 /** The layout for a family; equal for equal options. */
-export function serviceLayout(family: "ip" | "ip6", settings: TrafficSettings, name = SERVICES_TABLE): Layout {
+export function serviceLayout(
+  family: "ip" | "ip6",
+  settings: TrafficSettings,
+  name = SERVICES_TABLE,
+  conditions = usual,
+): Layout {
   const table: Table = { family, name, comment: "Services" };
   const fields = serviceFields(family);
   const chain = (name: string, hook?: Chain["hook"]): Chain => ({ table, name, ...(hook && { hook }) });
@@ -123,10 +138,10 @@ export function serviceLayout(family: "ip" | "ip6", settings: TrafficSettings, n
     rules: [
       ...markRules(base, markBits, settings.masqueradeAll ?? false),
       ...refuseRules(base),
-      ...dispatchRules(base, services),
+      ...dispatchRules(base, services, conditions),
       layoutRule(base, hooked.prerouting, "", jump(services)),
       layoutRule(base, hooked.output, "", jump(services)),
-      ...masqueradeRules(base, markBits, hooked.postrouting),
+      ...masqueradeRules(base, markBits, hooked.postrouting, conditions),
     ],
   };
 }
@@ -198,21 +213,21 @@ function refuseRules(base: Base): Rule[] {
   ];
 }
 
-function dispatchRules(base: Base, services: Chain): Rule[] {
+function dispatchRules(base: Base, services: Chain, { refusable }: LayoutConditions): Rule[] {
   const { sets, fields, refuse } = base;
   const isClusterIp = inSet([fields.daddr], sets["cluster-ips"]);
   return [
     layoutRule(base, services, "", vmap(fields.service, sets.services)),
-    layoutRule(base, services, "port that the Service does not have", isClusterIp, goTo(refuse)),
+    layoutRule(base, services, "port that the Service does not have", ...refusable, isClusterIp, goTo(refuse)),
   ];
 }
 
-function masqueradeRules(base: Base, markBits: number, postrouting: Chain): Rule[] {
+function masqueradeRules(base: Base, markBits: number, postrouting: Chain, { ledHere }: LayoutConditions): Rule[] {
   const { sets, fields } = base;
   const masquerade: Statement = { kind: "masquerade", fullyRandom: true };
   const isHairpin = inSet([fields.saddr, fields.daddr], sets.hairpin);
   return [
     layoutRule(base, postrouting, "", hasMark(markBits), clearMarkBits(markBits), masquerade),
-    layoutRule(base, postrouting, "pod that reaches itself", ctStatus(ctBits.dnat), isHairpin, masquerade),
+    layoutRule(base, postrouting, "pod that reaches itself", ...ledHere, isHairpin, masquerade),
   ];
 }

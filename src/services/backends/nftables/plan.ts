@@ -84,7 +84,7 @@ function arrange(
 }
 
 /** A pod's connection to a Service that ends at the pod itself. */
-function hairpin({ ip, origin }: Target): Element {
+export function hairpin({ ip, origin }: Target): Element {
   return { key: concat(ip.bytes, ip.bytes), origin };
 }
 

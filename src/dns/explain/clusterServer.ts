@@ -1,0 +1,196 @@
+import { isIP } from "node:net";
+import type { Client } from "#api/index.ts";
+import { createLogger } from "#base/log.ts";
+import { Metrics } from "#base/metrics.ts";
+import {
+  addressText,
+  isSubdomain,
+  query,
+  Rcode,
+  RecordClass,
+  RecordType,
+  type ResourceRecord,
+  rcodeName,
+} from "#wire/dns/index.ts";
+import { type ConfiguredSite, configure } from "../configuration.ts";
+import { Answerer, chain, type Handler, type Instance, makeReply, type Plugin, type Reply } from "../core/index.ts";
+import { type Directive, parseCorefile, zonesOf, zonesOrDefault } from "../corefile/index.ts";
+import type { Outcome, QueryType, ServerAnswer } from "./lookup.ts";
+
+/** Plugins whose answers come from elsewhere: other servers, or files of their pod. */
+const ELSEWHERE: ReadonlySet<string> = new Set(["forward", "proxy", "file", "auto"]);
+
+/** Plugins that change nothing of what is answered, but have a life of their own. */
+const WITHOUT_EFFECT: ReadonlySet<string> = new Set(["cache", "loop", "loadbalance", "log", "errors", "prometheus"]);
+
+/** Makes of a query the peer that nobody is: plugins that look at clients (acl) see the pod network's first address. */
+const PEER = { address: "10.244.0.1", port: 53_000, protocol: "udp" } as const;
+
+/**
+ * A cluster's DNS server as its Corefile says, without its ports: the same plugins over the same API. What it would ask
+ * others is not asked.
+ */
+export class ClusterServer {
+  readonly #sites: readonly ConfiguredSite[];
+  readonly #answerer: Answerer;
+
+  private constructor(sites: readonly ConfiguredSite[], answerer: Answerer) {
+    this.#sites = sites;
+    this.#answerer = answerer;
+  }
+
+  /**
+   * Sets up a Corefile; resolves when its kubernetes plugins know the cluster.
+   * @param file its name in messages
+   * @param connect the API; closed by {@link stop}
+   * @throws CorefileError
+   */
+  static async start(file: string, text: string, connect: () => Promise<Client>): Promise<ClusterServer> {
+    const answerer = new Answerer("dns://:53", [], () => performance.now());
+    const instance: Instance = {
+      metrics: new Metrics(),
+      http: { serve: async () => async () => {} },
+      resolve: (request) => answerer.resolve(request),
+      notReady: () => [],
+      corefileText: text,
+      readCorefile: async () => text,
+      reload: async () => {},
+      fatal: () => {},
+      connectApi: connect,
+      listening: () => [],
+    };
+    const sites = await configure(parseCorefile(file, text), {
+      log: createLogger("dns", { write: () => {} }),
+      defaultPort: 53,
+      directory: "/nonexistent",
+      environment: {},
+      instance,
+      now: () => performance.now(),
+    });
+    const served = sites.filter(({ port }) => port === 53);
+    answerer.use(served.map((site) => ({ ...site, handler: handlerOf(site) })));
+    const server = new ClusterServer(served, answerer);
+    await Promise.all(server.#kubernetes().map(async (plugin) => await plugin.start?.()));
+    await Promise.all(server.#kubernetes().map(async (plugin) => await plugin.settled?.()));
+    return server;
+  }
+
+  /** The zones of its kubernetes plugins. */
+  get clusterZones(): readonly string[] {
+    return this.#sites.flatMap(({ directives, zones }) =>
+      directives.filter(({ name }) => name === "kubernetes").flatMap(({ args }) => [...zonesOrDefault(args, zones)]),
+    );
+  }
+
+  /** What it says to a question. @param name absolute */
+  async ask(name: string, type: QueryType): Promise<ServerAnswer> {
+    const question = { name, type: RecordType[type], class: RecordClass.IN };
+    const lower = name.toLowerCase();
+    const request = { message: query(1, question), question, name: lower, peer: PEER, server: "dns://:53", zone: "." };
+    try {
+      return this.#answerOf(await this.#answerer.resolve(request), lower);
+    } catch (error) {
+      if (error instanceof AskedElsewhere) return elsewhere(error.directive);
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#kubernetes().map(async (plugin) => await plugin.stop?.()));
+  }
+
+  #kubernetes(): Plugin[] {
+    return this.#sites.flatMap(({ plugins }) => plugins.filter(({ name }) => name === "kubernetes"));
+  }
+
+  #answerOf(reply: Reply, name: string): ServerAnswer {
+    const records = reply.answers.filter(({ type }) => type !== RecordType.CNAME);
+    const directive = this.#directiveOf(reply.plugin, name);
+    const ttl = Math.min(...reply.answers.map((record) => record.ttl));
+    return {
+      outcome: outcomeOf(reply, records.length > 0),
+      records: records.map(dataText),
+      ...(reply.answers.length > 0 && { ttl }),
+      ...(reply.plugin !== "" && { plugin: reply.plugin }),
+      ...(directive && { at: directive.at }),
+      ...(reply.plugin === "" && reply.rcode !== Rcode.NOERROR && { because: withoutPlugin(reply.rcode) }),
+    };
+  }
+
+  /** The directive by which a plugin stands in the server block that a name falls into. */
+  #directiveOf(plugin: string, name: string): Directive | undefined {
+    const fitting = this.#sites
+      .flatMap((site) => site.zones.filter((zone) => isSubdomain(name, zone)).map((zone) => ({ site, zone })))
+      .sort((a, b) => b.zone.length - a.zone.length)[0];
+    return fitting?.site.directives.find((directive) => directive.name === plugin);
+  }
+}
+
+/** A plugin was met whose answer is not here to be had. */
+class AskedElsewhere extends Error {
+  readonly directive: Directive;
+
+  constructor(directive: Directive) {
+    super(`asked ${directive.name}`);
+    this.directive = directive;
+  }
+}
+
+/** The plugins that decide, in their order. */
+function handlerOf({ plugins, directives }: ConfiguredSite): Handler {
+  const deciding = plugins.flatMap((plugin, index): Plugin[] => {
+    const directive = directives[index] as Directive;
+    if (WITHOUT_EFFECT.has(directive.name)) return [];
+    return ELSEWHERE.has(directive.name) ? [askedElsewhere(plugin.name, directive)] : [plugin];
+  });
+  const answers = plugins.some((plugin) => plugin.handle !== undefined);
+  return chain(deciding, () => makeReply("", { rcode: answers ? Rcode.SERVFAIL : Rcode.REFUSED }));
+}
+
+function askedElsewhere(name: string, directive: Directive): Plugin {
+  return {
+    name,
+    handle: (request, next) => {
+      if (!takes(directive, request.name, request.zone)) return next(request);
+      throw new AskedElsewhere(directive);
+    },
+  };
+}
+
+/** Whether a plugin that asks elsewhere is for a name (lower case). */
+function takes({ name, args, block }: Directive, asked: string, siteZone: string): boolean {
+  // The first word is a zone of forward; a file, then zones, of file; auto has zones alone.
+  const words = name === "file" ? args.slice(1) : name === "auto" ? args : args.slice(0, 1);
+  const zones = words.length ? words.flatMap((token) => zonesOf(token.text, token)) : [siteZone];
+  const except = (block ?? [])
+    .filter((property) => property.name === "except")
+    .flatMap((property) => property.args.flatMap((token) => zonesOf(token.text, token)));
+  const isIn = (zone: string) => isSubdomain(asked, zone);
+  return zones.some(isIn) && !except.some(isIn);
+}
+
+function elsewhere(directive: Directive): ServerAnswer {
+  const targets = directive.args.slice(1).map(({ text }) => text);
+  const because =
+    directive.name === "file" || directive.name === "auto"
+      ? `a zone file of the server's decides: ${directive.args[0]?.text ?? "auto"}`
+      : `it is asked of ${targets.map((text) => (isIP(text) ? text : `the servers of ${text}`)).join(", ")}`;
+  return { outcome: "unknown", records: [], plugin: directive.name, at: directive.at, because };
+}
+
+function outcomeOf({ rcode }: Reply, hasRecords: boolean): Outcome {
+  if (rcode === Rcode.NXDOMAIN) return "nxdomain";
+  if (rcode === Rcode.REFUSED) return "refused";
+  if (rcode !== Rcode.NOERROR) return "servfail";
+  return hasRecords ? "records" : "nodata";
+}
+
+function withoutPlugin(rcode: number): string {
+  return rcode === Rcode.REFUSED
+    ? "no server block of the Corefile is for this name"
+    : `no plugin of the Corefile is for this name: ${rcodeName(rcode)}`;
+}
+
+function dataText({ data }: ResourceRecord): string {
+  return data.kind === "address" ? addressText(data.address) : "";
+}

@@ -1,0 +1,222 @@
+import { describe, expect, it } from "vitest";
+import { Client } from "#api/index.ts";
+import { FakeApi } from "#api/testing/index.ts";
+import { clusterObjects } from "../plugins/kubernetes/testCluster.ts";
+import { fillApi } from "../testing.ts";
+import { type DnsQuestion, explainLookup } from "./answer.ts";
+import { ClusterServer } from "./clusterServer.ts";
+import { type AskServer, reasonOf, type ServerAnswer } from "./index.ts";
+import { parseHostSources } from "./nsswitch.ts";
+import { parseResolverSettings } from "./resolvConf.ts";
+import { nameServerAt } from "./servers.ts";
+import { dnsAnswerText } from "./text.ts";
+
+const COREFILE = `.:53 {
+    errors
+    kubernetes cluster.local in-addr.arpa {
+        pods verified
+        ttl 30
+    }
+    hosts {
+        192.0.2.44 legacy.example
+        fallthrough
+    }
+    forward . /etc/resolv.conf {
+        except corp.example
+    }
+    cache 30
+}
+`;
+const OBJECTS = clusterObjects();
+const RESOLV =
+  "search default.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n";
+
+async function withServer<T>(work: (ask: AskServer) => Promise<T>, corefile = COREFILE): Promise<T> {
+  const api = new FakeApi();
+  fillApi(api);
+  const server = await ClusterServer.start("Corefile", corefile, async () => new Client(api, { userAgent: "test" }));
+  const zones = server.clusterZones;
+  try {
+    return await work(async (_, name, type) => {
+      const answer = await server.ask(name, type);
+      const reason = answer.plugin === "kubernetes" ? reasonOf(OBJECTS, zones, name.toLowerCase(), type, answer) : {};
+      return { ...answer, ...reason };
+    });
+  } finally {
+    await server.stop();
+  }
+}
+
+const explain = (name: string, more: Partial<DnsQuestion> = {}) =>
+  withServer((ask) =>
+    explainLookup({ name, tool: "glibc", from: "a test", resolvConf: RESOLV, hosts: "", ...more }, ask),
+  );
+const reasons = async (name: string, more: Partial<DnsQuestion> = {}) =>
+  (await explain(name, more)).lookup?.queries
+    .filter(({ type }) => type === "A")
+    .map(({ name: full, outcome, because, origin }) => [full, outcome, because ?? `${origin?.kind} ${origin?.name}`]);
+
+describe("D02 X01 dns explain (part: which name, server, plugin and object)", () => {
+  it("in words", async () => {
+    expect(dnsAnswerText(await explain("wear-service.app-space"))).toBe(`\
+wear-service.app-space, looked up by glibc in a test
+
+resolv.conf  as given
+  search     default.svc.cluster.local svc.cluster.local cluster.local
+  servers    10.96.0.10
+  options    ndots:5 timeout:5 attempts:2
+before DNS   files  nothing  /etc/hosts does not have it
+
+asked        wear-service.app-space.default.svc.cluster.local.  A, AAAA  10.96.0.10  NXDOMAIN                kubernetes (Corefile:3)  there is no Service app-space in namespace default; there are kubernetes, dual, hdls, hdls-empty, hdls-early, …
+             wear-service.app-space.svc.cluster.local.          A        10.96.0.10  10.96.7.7, ttl 30       kubernetes (Corefile:3)  Service app-space/wear-service spec.clusterIPs[0]
+             wear-service.app-space.svc.cluster.local.          AAAA     10.96.0.10  exists, no such record  kubernetes (Corefile:3)  Service app-space/wear-service has no IPv6 address
+
+result       10.96.7.7, as wear-service.app-space.svc.cluster.local.
+cost         4 queries, 2 of them for names that the search list makes up
+             wear-service.app-space.svc.cluster.local. would be found by the first query
+`);
+  });
+
+  it.each([
+    [
+      "wear-service",
+      "there is no Service wear-service in namespace default; it is in another one: wear-service.app-space",
+    ],
+    ["kubernets", "there is no Service kubernets in namespace default; near are kubernetes"],
+    ["hdls-empty", "Service default/hdls-empty is headless and has no endpoints: no pod is selected"],
+    ["web.app-spac.svc.cluster.local.", "there is no namespace app-spac; near are app-space"],
+    ["10-9-9-9.default.pod.cluster.local.", "no pod of namespace default has the address 10.9.9.9"],
+    [
+      "web.cluster.local.",
+      "no name of this form is in cluster.local; there are SERVICE.NAMESPACE.svc.cluster.local, 10-244-1-2.NAMESPACE.pod.cluster.local",
+    ],
+  ])("why %s is not there", async (name, because) => {
+    expect((await reasons(name))?.[0]?.[2]).toBe(because);
+  });
+
+  it("a name beyond the cluster: what the search list costs, and who is asked in the end", async () => {
+    const { lookup, cost } = await explain("www.example.com");
+    expect(lookup?.end).toBe("unknown");
+    expect(lookup?.queries.at(-1)).toMatchObject({
+      name: "www.example.com.",
+      plugin: "forward",
+      at: { line: 11 },
+      because: "it is asked of the servers of /etc/resolv.conf",
+    });
+    expect(cost).toMatchObject({ queries: 8, inVain: 6 });
+    expect(cost.advice).toBe(
+      "2 dots are less than ndots:5, so 3 search domains come first: ask for www.example.com. with its last dot, or set ndots to 2 in spec.dnsConfig",
+    );
+  });
+
+  it("entries of the Corefile, and names that no plugin takes", async () => {
+    expect((await explain("legacy.example.")).lookup).toMatchObject({ end: "found", addresses: ["192.0.2.44"] });
+    const corp = await explain("git.corp.example.");
+    expect(corp.lookup?.queries[0]?.because).toBe("no plugin of the Corefile is for this name: SERVFAIL");
+    expect(corp.lookup?.end).toBe("later");
+  });
+
+  it("D01 D03 /etc/hosts comes first, in the order of nsswitch.conf", async () => {
+    const hosts = "10.0.0.5 kubernetes db\n";
+    expect(await explain("db", { hosts })).toMatchObject({
+      sources: [{ addresses: ["10.0.0.5"] }],
+      cost: { queries: 0 },
+    });
+    const dnsFirst = await explain("kubernetes", { hosts, nsswitch: "hosts: dns files\n" });
+    expect(dnsFirst).toMatchObject({ sources: [], lookup: { addresses: ["10.96.0.1"] } });
+    const local = await explain("printer.local", { nsswitch: "hosts: files mdns4_minimal [NOTFOUND=return] dns\n" });
+    expect(local.lookup).toBeUndefined();
+    expect(dnsAnswerText(local)).toContain("it asks by multicast, and [NOTFOUND=return] ends the lookup here");
+    const other = await explain("kubernetes", { nsswitch: "hosts: files mdns4_minimal [NOTFOUND=return] dns\n" });
+    expect(other.lookup?.addresses).toEqual(["10.96.0.1"]);
+    expect((await explain("db", { hosts, tool: "nslookup" })).sources[0]?.because).toBe(
+      "nslookup asks DNS alone: /etc/hosts does not count",
+    );
+  });
+});
+
+describe("D03 nsswitch.conf (part: hosts)", () => {
+  it.each([
+    ["", ["files+", "dns+"]],
+    ["passwd: files\nhosts:  dns   files # so\n", ["dns+", "files+"]],
+    ["hosts: files mdns4_minimal [NOTFOUND=return] dns", ["files+", "mdns4_minimal-", "dns+"]],
+    ["hosts: files resolve [!UNAVAIL=return] dns", ["files+", "resolve-", "dns+"]],
+    ["hosts: files [SUCCESS=continue] dns[NOTFOUND=return]", ["files+", "dns-"]],
+  ])("%j", (text, expected) => {
+    expect(parseHostSources(text).map((one) => `${one.name}${one.goesOnAfterNotFound ? "+" : "-"}`)).toEqual(expected);
+  });
+});
+
+describe("D02 resolv.conf (part: limits and defaults)", () => {
+  it("defaults are those of resolv.conf(5)", () => {
+    expect(parseResolverSettings("", "glibc")).toEqual({
+      nameservers: ["127.0.0.1"],
+      search: [],
+      ndots: 1,
+      timeoutSeconds: 5,
+      attempts: 2,
+      rotate: false,
+      ignored: [],
+    });
+  });
+
+  it("the last search or domain line counts; values have their largest", () => {
+    const text =
+      "domain a.test\nsearch b.test. c.test # no\noptions ndots:99 timeout:100 attempts:9 rotate\n; nameserver 1.1.1.1\n";
+    expect(parseResolverSettings(text, "glibc")).toMatchObject({
+      search: ["b.test", "c.test"],
+      ndots: 15,
+      timeoutSeconds: 30,
+      attempts: 5,
+      rotate: true,
+      nameservers: ["127.0.0.1"],
+    });
+    expect(parseResolverSettings(text, "musl")).toMatchObject({
+      timeoutSeconds: 60,
+      attempts: 9,
+      rotate: false,
+      ignored: ["rotate: musl asks all servers at once"],
+    });
+  });
+
+  it("what has no effect is said", () => {
+    const four = [1, 2, 3, 4].map((n) => `nameserver 192.0.2.${n}\n`).join("");
+    expect(parseResolverSettings(four, "glibc")).toMatchObject({
+      nameservers: ["192.0.2.1", "192.0.2.2", "192.0.2.3"],
+      ignored: ["nameserver 192.0.2.4: glibc asks the first three"],
+    });
+    const long = `search ${Array.from({ length: 20 }, (_, i) => `domain-${i}.example`).join(" ")}\n`;
+    expect(parseResolverSettings(long, "glibc").search).toHaveLength(20);
+    expect(parseResolverSettings(long, "musl")).toMatchObject({
+      search: [],
+      ignored: [expect.stringContaining("255")],
+    });
+  });
+
+  it("servers that do not answer cost their time-outs", async () => {
+    const silent: AskServer = async () => ({ outcome: "silent", records: [] }) satisfies ServerAnswer;
+    const question = { name: "www.example.com", from: "x", hosts: "" };
+    const resolvConf = "nameserver 192.0.2.1\nnameserver 192.0.2.2\noptions timeout:3 attempts:2\n";
+    const answer = await explainLookup({ ...question, tool: "glibc", resolvConf }, silent);
+    expect(answer.cost).toMatchObject({ queries: 8, waitSeconds: 12 });
+    expect(answer.lookup?.end).toBe("later");
+  });
+});
+
+describe("X02 which server a resolv.conf names (part: the cluster's)", () => {
+  it("a Service without ready endpoints refuses; other addresses are elsewhere", () => {
+    const { slices } = OBJECTS;
+    const ownSlices = slices.filter(({ metadata }) => metadata.labels?.["kubernetes.io/service-name"] === "kube-dns");
+    expect(
+      nameServerAt("10.96.0.10", { ...OBJECTS, slices: slices.filter((one) => !ownSlices.includes(one)) }),
+    ).toEqual({
+      kind: "refuses",
+      because: "Service kube-system/kube-dns has no endpoints: packets are refused",
+      origin: { kind: "Service", namespace: "kube-system", name: "kube-dns", field: "spec.selector" },
+    });
+    expect(nameServerAt("8.8.8.8", OBJECTS)).toEqual({
+      kind: "elsewhere",
+      because: "8.8.8.8 is no server of this cluster",
+    });
+  });
+});

@@ -1,0 +1,120 @@
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { decodeMessage, encodeMessage, query } from "#wire/dns/index.ts";
+import { service } from "../plugins/kubernetes/testCluster.ts";
+import { exchangeBytes, queryBytes, type TestServer, testServers } from "../testing.ts";
+
+const { start, temporary } = testServers();
+const corefile = `.:0 {
+  errors
+  kubernetes cluster.local {
+    ttl 30
+  }
+  prometheus 127.0.0.1:0
+  cache 30
+  loop
+  loadbalance
+}`;
+
+const threads = (server: TestServer) =>
+  /podwire_dns_hot_path_threads\{[^}]*\} (\d)/.exec(server.metrics.text())?.[1] ?? "none";
+const answered = (server: TestServer) =>
+  Number(/coredns_dns_responses_total\{.*rcode="NOERROR",plugin="kubernetes"\} (\d+)/.exec(server.metrics.text())?.[1]);
+
+/** A server whose port has been given to its thread. */
+async function hot(text = corefile, host = "127.0.0.1", file = "Corefile"): Promise<TestServer> {
+  const server = await start(text, { hotPathFrom: 0, host, corefile: file });
+  await expect.poll(() => server.server.notReady()).toEqual([]);
+  await server.ask("kubernetes.default.svc.cluster.local A");
+  await expect.poll(() => threads(server)).toBe("1");
+  return server;
+}
+
+describe("X01 the hot path on a socket (part: thread)", () => {
+  it("answers, hands over what is unusual, and counts both", async () => {
+    const server = await hot();
+    const before = answered(server);
+    for (let i = 0; i < 20; i++)
+      expect(await server.ask("kubernetes.default.svc.cluster.local A")).toEqual([
+        "NOERROR",
+        "kubernetes.default.svc.cluster.local. 30 IN A 10.96.0.1",
+      ]);
+    expect(await server.ask("www.example.com.default.svc.cluster.local A")).toEqual(["NXDOMAIN"]);
+    expect(answered(server)).toBe(before + 20);
+    // By the plugins: a type that is not published, another operation, a name elsewhere.
+    expect((await server.ask("dns-version.cluster.local TXT"))[1]).toContain('"1.1.0"');
+    const update = { ...query(9, { name: "a.cluster.local.", type: 1, class: 1 }), opcode: 5 };
+    expect(decodeMessage((await exchangeBytes(server.port, encodeMessage(update))) as Uint8Array).rcode).toBe(4);
+    expect(await server.ask("www.example.com A")).toEqual(["SERVFAIL"]);
+    expect(server.metrics.text()).toMatch(/coredns_cache_misses_total\{[^}]*\} \d\d/);
+  });
+
+  it("keeps id and case", async () => {
+    const server = await hot();
+    for (const name of ["KUBERNETES.default.svc.cluster.local", "kubernetes.default.svc.CLUSTER.local"]) {
+      const answer = decodeMessage((await exchangeBytes(server.port, queryBytes(`${name} A`, 77))) as Uint8Array);
+      expect([answer.id, answer.questions[0]?.name, answer.answers[0]?.name]).toEqual([77, `${name}.`, `${name}.`]);
+    }
+  });
+
+  it("answers from the address that was asked", async () => {
+    const server = await hot(corefile, "");
+    for (const asked of ["127.0.0.2", "127.0.0.3"]) {
+      for (const question of ["kubernetes.default.svc.cluster.local A", "dns-version.cluster.local TXT"]) {
+        const client = createSocket("udp4");
+        const answer = once(client, "message", { signal: AbortSignal.timeout(10_000) });
+        client.send(queryBytes(question), server.port, asked);
+        const [, from] = (await answer) as [Uint8Array, { address: string }];
+        client.close();
+        expect(from.address).toBe(asked);
+      }
+    }
+    const client = createSocket("udp6");
+    const answer = once(client, "message", { signal: AbortSignal.timeout(10_000) });
+    client.send(queryBytes("kubernetes.default.svc.cluster.local A"), server.port, "::1");
+    expect(((await answer) as [Uint8Array, { address: string }])[1].address).toBe("::1");
+    client.close();
+  });
+
+  it("shows changes of Services, also of hundreds", async () => {
+    const server = await hot();
+    const address = (i: number) => `10.96.${8 + Math.floor(i / 200)}.${1 + (i % 200)}`;
+    for (let i = 0; i < 2000; i++) server.api.put("/api/v1/services", service(`s${i}`, { clusterIP: address(i) }));
+    await expect.poll(() => server.ask("s1999.default.svc.cluster.local A")).toHaveLength(2);
+    for (const i of [0, 999, 1234])
+      expect((await server.ask(`s${i}.default.svc.cluster.local A`))[1]).toContain(`A ${address(i)}`);
+    server.api.put("/api/v1/services", service("s7", { clusterIP: "10.96.99.99" }));
+    await expect.poll(async () => (await server.ask("s7.default.svc.cluster.local A"))[1]).toContain("10.96.99.99");
+  });
+
+  it("leaves every query to the plugins when a new Corefile logs them, and takes them back", async () => {
+    const corefilePath = join(await temporary(), "Corefile");
+    await writeFile(corefilePath, corefile);
+    const server = await hot(corefile, "127.0.0.1", corefilePath);
+    const logged = () => server.lines.filter((line) => line.includes("A IN kubernetes.default")).length;
+    const askOnce = async () => await server.ask("kubernetes.default.svc.cluster.local A");
+    await writeFile(corefilePath, corefile.replace("errors", "errors\n  log"));
+    await server.server.reload();
+    expect(await askOnce()).toHaveLength(2);
+    await expect.poll(logged).toBe(1);
+    expect(server.lines.join("")).toContain('reason="plugin log has to see every query"');
+    await writeFile(corefilePath, corefile);
+    await server.server.reload();
+    const before = answered(server);
+    expect(await askOnce()).toHaveLength(2);
+    expect([logged(), answered(server)]).toEqual([1, before + 1]);
+  });
+
+  it("loses no query while the port changes hands", async () => {
+    const server = await start(corefile, { hotPathFrom: 0 });
+    await expect.poll(() => server.server.notReady()).toEqual([]);
+    const answers: Promise<Uint8Array | undefined>[] = [];
+    const send = () => answers.push(exchangeBytes(server.port, queryBytes("kubernetes.default.svc.cluster.local A")));
+    await expect.poll(() => (send(), threads(server)), { interval: 1 }).toBe("1");
+    for (let i = 0; i < 20; i++) send();
+    expect((await Promise.all(answers)).filter((answer) => answer === undefined)).toEqual([]);
+  });
+});

@@ -1,0 +1,124 @@
+import { createLogger } from "#base/log.ts";
+import { Metrics } from "#base/metrics.ts";
+import { Answerer, type HotAnswers, makeReply, noFallthrough, type Plugin, type Site } from "../core/index.ts";
+import type { ClusterIndex } from "../plugins/kubernetes/clusterIndex.ts";
+import { KubernetesPlugin } from "../plugins/kubernetes/handler.ts";
+import { ClusterRecords } from "../plugins/kubernetes/model.ts";
+import type { RecordOptions } from "../plugins/kubernetes/options.ts";
+import { HotCounters, maxZones } from "./counters.ts";
+import { HotPath } from "./hotPath.ts";
+import { controlBytes, type TableMemory } from "./layout.ts";
+import { udpLimits } from "./limits.ts";
+import { HotReader, hotResult } from "./reader.ts";
+
+/** How a cluster is served in a test. */
+export interface BothPathsOptions extends Partial<RecordOptions> {
+  readonly zones?: readonly string[];
+  /** Zones of denials that go on to the next plugin. */
+  readonly fallthrough?: readonly string[];
+  /** Plugins before kubernetes. */
+  readonly before?: readonly Plugin[];
+  /** Zones of another server block, in which every name is the address 192.0.2.1. */
+  readonly otherZones?: readonly string[];
+  readonly serial?: () => number;
+  readonly synced?: () => boolean;
+}
+
+/** The same cluster by the plugins and by the hot path, without sockets. */
+export interface BothPaths {
+  readonly hotPath: HotPath;
+  readonly log: string[];
+  /** What plugins were told of answers given without them. */
+  readonly told: HotAnswers[];
+  /** The plugins' answer; undefined when there is none. */
+  plugins(packet: Uint8Array): Uint8Array | undefined;
+  /** The hot path's answer; "pass" when it has none of its own. */
+  hot(packet: Uint8Array): Uint8Array | "pass" | undefined;
+  /** Resolves when what has changed so far is published. */
+  settled(): Promise<void>;
+}
+
+const peer = { address: "127.0.0.1", port: 53_000, protocol: "udp" } as const;
+
+/** Serves an index both ways. */
+export function bothPaths(index: ClusterIndex, options: BothPathsOptions = {}): BothPaths {
+  const zones = options.zones ?? ["cluster.local."];
+  const records = new ClusterRecords(index, {
+    primaryZone: zones[0] ?? ".",
+    ttl: 5,
+    podMode: "insecure",
+    endpointPodNames: false,
+    ignoreEmptyService: false,
+    ...options,
+  });
+  const told: HotAnswers[] = [];
+  const counting: Plugin = { name: "counting", hot: "neutral", answeredHot: (answers) => void told.push(answers) };
+  const source = {
+    get synced() {
+      return options.synced?.() ?? true;
+    },
+    get serial() {
+      return options.serial?.() ?? 1000;
+    },
+    start: async () => {},
+    settled: async () => {},
+    stop: async () => {},
+    troubles: () => [],
+  };
+  const kubernetes = new KubernetesPlugin({
+    zones,
+    fallthrough: options.fallthrough ? { zones: options.fallthrough } : noFallthrough,
+    index,
+    records,
+    source,
+    instance: { resolve: () => makeReply("", {}) } as never,
+  });
+  const next = () => makeReply("next", { rcode: 5 });
+  const plugins = [counting, ...(options.before ?? []), kubernetes];
+  const handler = plugins.reduceRight<Site["handler"]>(
+    (after, plugin) => (request) => plugin.handle?.(request, after) ?? after(request),
+    next,
+  );
+  const sites: Site[] = [{ zones: ["."], plugins, handler }];
+  if (options.otherZones) {
+    const other = () => makeReply("other", { rcode: 0, authoritative: true });
+    sites.push({ zones: options.otherZones, plugins: [], handler: other });
+  }
+  const log: string[] = [];
+  const hotPath = new HotPath({
+    log: createLogger("dns", { write: (line) => void log.push(line) }),
+    metrics: new Metrics(),
+    server: "dns://:53",
+  });
+  hotPath.use(sites);
+  const answerer = new Answerer("dns://:53", sites, () => 0);
+  const counters = HotCounters.forZones(maxZones);
+  const reader = new HotReader(counters, 4711);
+  const use = (memory: TableMemory) => reader.use(memory);
+  hotPath.join({ control: new Int32Array(new SharedArrayBuffer(controlBytes)), counters, use });
+  const memory = new Uint8Array(8192);
+  return {
+    hotPath,
+    log,
+    told,
+    plugins: (packet) => {
+      const answer = answerer.answer(packet, peer);
+      if (answer instanceof Promise) throw new Error("the plugins took their time");
+      return answer;
+    },
+    hot: (packet) => {
+      // In the middle of a batch's memory, whose other parts must stay as they are.
+      memory.fill(0xee);
+      memory.set(packet, 1024);
+      const length = reader.answer(memory, 1024, packet.length, udpLimits.ipv4);
+      for (const i of [1023, 1024 + Math.max(packet.length, length)]) {
+        if (memory[i] !== 0xee) throw new Error(`byte ${i - 1024} was written`);
+      }
+      if (length === hotResult.pass) return "pass";
+      return length === hotResult.none ? undefined : memory.slice(1024, 1024 + length);
+    },
+    settled: async () => {
+      for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}

@@ -1,0 +1,190 @@
+import { RecordType } from "#wire/dns/index.ts";
+import { type AnswerSink, type FixedAnswer, makeReply } from "../../core/index.ts";
+import type { ClusterIndex } from "./clusterIndex.ts";
+import type { Answer, ClusterRecords } from "./model.ts";
+import { endpointLabel } from "./names.ts";
+import type { ClusterSource } from "./source.ts";
+
+/** What a publisher reads from. */
+export interface PublisherParts {
+  /** Zones with names of Services, not reverse ones. */
+  readonly zones: readonly string[];
+  readonly index: ClusterIndex;
+  readonly records: ClusterRecords;
+  readonly source: Pick<ClusterSource, "synced" | "serial">;
+  /** Whether denials of a zone go on to another plugin, so that not all can be published. */
+  readonly fallsThrough: (zone: string) => boolean;
+}
+
+/**
+ * Names beside `svc` right below a zone that the plugin answers itself. The last one is no name of a cluster; but the
+ * zone's SOA record holds it, and so its denial would be written with other pointers than those of other names.
+ */
+const openAreas = ["pod", "dns", "dns-version", "hostmaster"];
+/** Services in one turn of the event loop: queries are answered between two turns. */
+const perTurn = 200;
+
+/**
+ * Publishes the answers of a cluster, Service by Service, as the index changes: addresses, SRV records of ports, the
+ * endpoints of headless Services, and which names there are, so that all others can be denied. A change marks its
+ * Service; one pass in the event loop's next turn publishes what is marked.
+ */
+export class ClusterPublisher {
+  readonly #parts: PublisherParts;
+  readonly #sink: AnswerSink;
+  readonly #services: Set<string>;
+  readonly #namespaces: Set<string>;
+  #scheduled: NodeJS.Immediate | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #serial = -1;
+  /** Whether all that is in the index has been published since the first state was complete. */
+  #complete = false;
+
+  constructor(parts: PublisherParts, sink: AnswerSink) {
+    this.#parts = parts;
+    this.#sink = sink;
+    this.#services = new Set(parts.index.serviceKeys());
+    this.#namespaces = new Set([...parts.index.namespaceNames(), ...[...this.#services].map(namespaceOf)]);
+    parts.index.listen({
+      service: (key) => {
+        this.#services.add(key);
+        this.#namespaces.add(namespaceOf(key));
+        this.#schedule();
+      },
+      namespace: (name) => {
+        this.#namespaces.add(name);
+        this.#schedule();
+      },
+    });
+    this.#schedule();
+  }
+
+  /** Ends publishing; what is published stays. */
+  stop(): void {
+    this.#parts.index.listen(undefined);
+    clearImmediate(this.#scheduled);
+    clearTimeout(this.#timer);
+  }
+
+  #schedule(): void {
+    this.#scheduled ??= setImmediate(() => {
+      this.#scheduled = undefined;
+      this.#pass();
+    });
+  }
+
+  #pass(): void {
+    let left = perTurn;
+    for (const name of this.#namespaces) {
+      this.#namespaces.delete(name);
+      this.#sink.put(`namespace/${name}`, this.#namespace(name));
+    }
+    for (const key of this.#services) {
+      if (left-- === 0) return this.#schedule();
+      this.#services.delete(key);
+      this.#sink.put(`service/${key}`, this.#service(key));
+    }
+    const { source } = this.#parts;
+    if (!source.synced) return this.#look();
+    this.#publishApexes();
+  }
+
+  /** Looks again soon: the first state is complete without a change that would tell. */
+  #look(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#schedule();
+    }, 5).unref();
+  }
+
+  /** The zones' tops, with the SOA record of the present serial number; from the first time on, denials are given. */
+  #publishApexes(): void {
+    const { zones, records, source, fallsThrough } = this.#parts;
+    if (this.#complete && this.#serial === source.serial) return;
+    for (const zone of zones) {
+      this.#sink.put(`zone/${zone}`, [
+        ...openAreas.map((area) => ({ kind: "node", name: below(area, zone), closed: false }) as const),
+        { kind: "node", name: below("svc", zone), closed: true },
+        { kind: "apex", name: zone, soa: records.soa(zone, source.serial), closed: !fallsThrough(zone) },
+      ]);
+    }
+    this.#complete = true;
+    this.#serial = source.serial;
+  }
+
+  #namespace(name: string): FixedAnswer[] {
+    const { zones, index, records } = this.#parts;
+    if (!isLabel(name) || !records.shows(name)) return [];
+    if (!index.hasNamespace(name) && !index.hasServices(name)) return [];
+    return zones.map((zone) => ({ kind: "node", name: below(`${name}.svc`, zone), closed: true }));
+  }
+
+  #service(key: string): FixedAnswer[] {
+    const [namespace, name] = key.split("/") as [string, string];
+    const service = this.#parts.index.service(namespace, name);
+    if (!service || !isLabel(name) || !isLabel(namespace) || !this.#parts.records.shows(namespace)) return [];
+    const labels = service.kind === "headless" ? this.#endpoints(namespace, name) : [];
+    const ports = new Set(
+      [...service.ports, ...(labels.length > 0 ? this.#slicePorts(namespace, name) : [])]
+        .filter((port) => isLabel(port.name) && isLabel(port.protocol))
+        .map((port) => `_${port.name}._${port.protocol}`),
+    );
+    return this.#parts.zones.flatMap((zone) => {
+      const base = below(`${name}.${namespace}.svc`, zone);
+      return [
+        { kind: "node", name: base, closed: false },
+        ...[RecordType.A, RecordType.AAAA, RecordType.SRV].flatMap((type) => this.#known(base, zone, type)),
+        ...[...ports].flatMap((port) => this.#known(`${port}.${base}`, zone, RecordType.SRV)),
+        ...labels.flatMap((label) =>
+          [RecordType.A, RecordType.AAAA].flatMap((type) => this.#known(`${label}.${base}`, zone, type)),
+        ),
+      ] as const;
+    });
+  }
+
+  /** Labels of a Service's endpoints, each once. */
+  #endpoints(namespace: string, name: string): string[] {
+    const { index, records } = this.#parts;
+    const entries = index.slices(namespace, name).flatMap(({ endpoints }) => endpoints);
+    const labels = entries.map((entry) => endpointLabel(entry, records.endpointPodNames).toLowerCase());
+    return [...new Set(labels)].filter(isLabel);
+  }
+
+  #slicePorts(namespace: string, name: string) {
+    return this.#parts.index.slices(namespace, name).flatMap(({ ports }) => ports);
+  }
+
+  /** What the model says to a question; nothing for what has to be looked up elsewhere, or might be denied. */
+  #known(name: string, zone: string, type: number): FixedAnswer[] {
+    if (!isPublishable(name)) return [];
+    const answer = this.#parts.records.lookup(name, name, zone, type);
+    if (answer.kind === "nodata") return [{ kind: "nodata", name, type, zone }];
+    return answer.kind === "records" ? [fixed(name, type, answer)] : [];
+  }
+}
+
+function fixed(name: string, type: number, answer: Answer & { kind: "records" }): FixedAnswer {
+  const { records, additionals = [] } = answer;
+  const addresses = records.flatMap(({ data }) => (data.kind === "address" ? [data.address] : []));
+  if (addresses.length === records.length && additionals.length === 0)
+    return { kind: "addresses", name, type, ttl: records[0]?.ttl ?? 0, addresses };
+  return { kind: "reply", name, type, reply: makeReply("kubernetes", { answers: records, additionals }) };
+}
+
+function namespaceOf(key: string): string {
+  return key.slice(0, key.indexOf("/"));
+}
+
+function below(name: string, zone: string): string {
+  return zone === "." ? `${name}.` : `${name}.${zone}`;
+}
+
+/** Whether a text in an object can be asked for as one label in lower case, without escapes. */
+function isLabel(text: string): boolean {
+  return text.length > 0 && text.length < 64 && /^[!-~]+$/.test(text) && !/[.\\A-Z]/.test(text);
+}
+
+/** Whether a name made of labels is not too long. */
+function isPublishable(name: string): boolean {
+  return name.length <= 254;
+}
