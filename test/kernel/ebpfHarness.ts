@@ -1,4 +1,8 @@
-import { checkEbpf } from "#services/index.ts";
+import { closeSync, openSync } from "node:fs";
+import { parseIp } from "#base/ip.ts";
+import { attachedPrograms, bpfCall, HOOK, type Hook } from "#kernel/bpf/index.ts";
+import { checkEbpf, type ServiceBackend, serviceFrontends } from "#services/index.ts";
+import { service, slice } from "#services/testing/objects.ts";
 import type { ServiceHarness } from "../compliance/services.ts";
 
 /** Whether this machine lets the tests load programs. */
@@ -31,3 +35,26 @@ export const ebpfHarness: ServiceHarness = {
     kept.flatMap((name) => ["TCP", "UDP"].map((protocol) => [`${name}: pod1, ${protocol}`, own])),
   ),
 };
+
+/** Where the mode has programs. */
+export const hooks = Object.keys(HOOK) as Hook[];
+
+/** Ids of programs at all hooks of a group. */
+export function attached(folder: string): number[] {
+  const group = openSync(folder, "r");
+  try {
+    return hooks.flatMap((hook) => attachedPrograms(bpfCall, group, hook));
+  } finally {
+    closeSync(group);
+  }
+}
+
+/** Does with a backend what a proxy would do for one Service. */
+export async function commit(backend: ServiceBackend, clusterIP: string, endpoints: string[]): Promise<void> {
+  const node = { name: "node01", addresses: [parseIp("192.168.1.11")] };
+  backend.setNode(node);
+  const frontends = serviceFrontends(service("web", { clusterIP }), [slice("web", endpoints)], node);
+  backend.setService("shop/web", frontends);
+  await backend.readBack();
+  await backend.commit();
+}

@@ -1,50 +1,17 @@
 import { createSocket, type RemoteInfo } from "node:dgram";
 import { once } from "node:events";
-import { closeSync, openSync, readdirSync, readlinkSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { parseIp } from "#base/ip.ts";
-import {
-  assemble,
-  attachedPrograms,
-  attachProgram,
-  type BpfCall,
-  bpfCall,
-  exit,
-  HOOK,
-  type Hook,
-  loadProgram,
-  mov,
-  openProgram,
-} from "#kernel/bpf/index.ts";
-import { SysError } from "#kernel/ffi/index.ts";
+import { assemble, attachProgram, bpfCall, exit, loadProgram, mov, openProgram } from "#kernel/bpf/index.ts";
 import { connectTcp, inNetns, udpSocket } from "#kernel/namespaces/index.ts";
 import { openNftables } from "#kernel/nft/index.ts";
-import {
-  EBPF_TABLE,
-  ebpfBackend,
-  hasEbpfPrograms,
-  nftablesBackend,
-  type ServiceBackend,
-  serviceFrontends,
-} from "#services/index.ts";
+import { EBPF_TABLE, ebpfBackend, hasEbpfPrograms, nftablesBackend } from "#services/index.ts";
 import { service, slice } from "#services/testing/objects.ts";
 import { labAddresses } from "../compliance/serviceCases.ts";
 import { serviceCompliance } from "../compliance/services.ts";
 import { TestGroup } from "../support/testGroup.ts";
-import { canUseEbpf, ebpfHarness } from "./ebpfHarness.ts";
+import { attached, canUseEbpf, commit, ebpfHarness, hooks } from "./ebpfHarness.ts";
 import { ask, askUdp, type Place, ServicesLab, traffic } from "./servicesLab.ts";
-
-const hooks = Object.keys(HOOK) as Hook[];
-
-/** Ids of programs at all hooks of a group. */
-function attached(folder: string): number[] {
-  const group = openSync(folder, "r");
-  try {
-    return hooks.flatMap((hook) => attachedPrograms(bpfCall, group, hook));
-  } finally {
-    closeSync(group);
-  }
-}
 
 /** A UDP socket that is connected to nobody, as a resolver's: sends, and says who answered from where. */
 async function talker(place: Place, address: string) {
@@ -202,8 +169,6 @@ describe.skipIf(!canUseEbpf())("ebpf", () => {
     const [a] = labAddresses;
     if (!a) throw new Error("there are addresses");
     const vip = a.clusterIp(1);
-    const web = service("web", { clusterIP: vip });
-    const node = { name: "node01", addresses: [parseIp(a.node)] };
 
     beforeEach(async () => {
       lab = await ServicesLab.start(true);
@@ -212,20 +177,12 @@ describe.skipIf(!canUseEbpf())("ebpf", () => {
     });
     afterEach(() => lab.close());
 
-    /** A backend that has done what a proxy would do. */
-    const commit = async (backend: ServiceBackend, endpoints: string[]) => {
-      backend.setNode(node);
-      backend.setService("shop/web", serviceFrontends(web, [slice("web", endpoints)], node));
-      await backend.readBack();
-      await backend.commit();
-    };
-
     it("each node's view counts for its own sockets: two on one kernel", async () => {
       const other = new TestGroup();
       const nft = inNetns(lab.outside, () => openNftables());
       const [here, there] = [lab.ebpf(), ebpfBackend({ ...traffic, nodeName: "node02", nft, group: other.folder })];
-      await commit(here, [a.pod1]);
-      await commit(there, [a.pod2]);
+      await commit(here, vip, [a.pod1]);
+      await commit(there, vip, [a.pod2]);
       for (let n = 0; n < 6; n++) expect(await ask(lab.pod1, vip, 80)).toMatch(/^pod1 /);
       // A pod of the other node, as far as its control group says.
       lab.pod1.group = other;
@@ -244,7 +201,7 @@ describe.skipIf(!canUseEbpf())("ebpf", () => {
       closeSync(fd);
       const [other] = attached(group.folder);
       const backend = lab.ebpf();
-      await commit(backend, [a.pod1]);
+      await commit(backend, vip, [a.pod1]);
       await backend.close();
       const tables = async () => (await lab.nft.listTables()).map(({ name }) => name);
       expect([await tables(), attached(group.folder).length]).toEqual([[EBPF_TABLE, EBPF_TABLE], hooks.length + 1]);
@@ -257,7 +214,7 @@ describe.skipIf(!canUseEbpf())("ebpf", () => {
     it("what somebody takes off or changes is put right", async () => {
       const group = lab.node.group as TestGroup;
       const backend = lab.ebpf();
-      await commit(backend, [a.pod1]);
+      await commit(backend, vip, [a.pod1]);
       await lab.ebpf().cleanup();
       await backend.readBack();
       await backend.commit();
@@ -270,7 +227,7 @@ describe.skipIf(!canUseEbpf())("ebpf", () => {
       // Without sockets, which hold a group for as long as they live.
       const group = new TestGroup();
       const backend = ebpfBackend({ ...traffic, nft: lab.nft, group: group.folder });
-      await commit(backend, [a.pod1]);
+      await commit(backend, vip, [a.pod1]);
       await backend.close();
       const ids = attached(group.folder);
       expect(ids).toHaveLength(hooks.length);
@@ -286,67 +243,5 @@ describe.skipIf(!canUseEbpf())("ebpf", () => {
         });
       await expect.poll(alive).toEqual([]);
     });
-
-    describe("any call of bpf(2) may fail: Services go on, and the next attempt does what is missing", () => {
-      let calls = 0;
-      let failing = 0;
-      const bpf: BpfCall = (command, attributes) => {
-        if (++calls === failing) throw new SysError("bpf", 12, `call ${calls}`);
-        return bpfCall(command, attributes);
-      };
-      const run = async (endpoints: string[], failAt: number, backend = lab.ebpf(undefined, { bpf })) => {
-        calls = 0;
-        failing = failAt;
-        await commit(backend, endpoints);
-        return backend;
-      };
-      const end = async (backend: ServiceBackend, isClean: boolean) => {
-        await backend.close();
-        if (isClean) await lab.ebpf().cleanup();
-      };
-
-      it.each([
-        ["of a first start", true],
-        ["of a restart", false],
-      ])(
-        "%s",
-        async (_, isFirst) => {
-          await end(await run([a.pod1], 0), isFirst);
-          const counted = await run([a.pod1], 0);
-          const total = calls;
-          calls = 0;
-          await counted.readBack();
-          const reading = calls;
-          await end(counted, isFirst);
-          expect(total).toBeGreaterThan(hooks.length * 3);
-          for (let n = 1; n <= total; n++) {
-            const backend = lab.ebpf(undefined, { bpf });
-            await expect(run([a.pod1], n, backend), `call ${n}`).rejects.toThrow(/ENOMEM|the kernel/);
-            // On a first start there is nothing before it is known what is there; then rules come before programs.
-            if (!isFirst || n > reading) expect(await ask(lab.pod2, vip, 80)).toMatch(/^pod1 /);
-            await run([a.pod2], 0, backend);
-            expect(await ask(lab.pod1, vip, 80)).toBe(`pod2 ${a.pod1}`);
-            expect(attached((lab.node.group as TestGroup).folder)).toHaveLength(hooks.length);
-            await end(backend, isFirst);
-            if (!isFirst) await end(await run([a.pod1], 0), false);
-          }
-          expect(openObjects()).toEqual([]);
-        },
-        60_000,
-      );
-    });
   });
 });
-
-/** What this process holds of bpf(2). */
-function openObjects(): string[] {
-  const links = readdirSync("/proc/self/fd").flatMap((fd) => {
-    try {
-      return [readlinkSync(`/proc/self/fd/${fd}`)];
-    } catch {
-      // The folder's own.
-      return [];
-    }
-  });
-  return links.filter((link) => /bpf/.test(link));
-}

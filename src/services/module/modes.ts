@@ -5,10 +5,10 @@ import type { Metrics } from "#base/metrics.ts";
 import type { Nftables } from "#kernel/nft/index.ts";
 import {
   checkEbpf,
+  checkIpvs,
   EBPF_TABLE,
   ebpfBackend,
   hasEbpfPrograms,
-  checkIpvs,
   IPVS_DEVICE,
   IPVS_TABLE,
   type IpvsSettings,
