@@ -71,6 +71,30 @@ describe.skipIf(!canUseEbpf())(
   },
 );
 
+describe.skipIf(!canUseEbpf())("V04 ClientIP affinity at sockets (part: its end)", () => {
+  it("after its time a pod is balanced anew", { timeout: 60_000 }, async () => {
+    const lab = await ServicesLab.start(true);
+    try {
+      await lab.serveTcp(lab.pod1, "10.244.1.2", 8080, "pod1");
+      await lab.serveTcp(lab.pod2, "10.244.1.3", 8080, "pod2");
+      const sessionAffinityConfig = { clientIP: { timeoutSeconds: 1 } };
+      const spec = { clusterIP: "10.96.0.1", sessionAffinity: "ClientIP" as const, sessionAffinityConfig };
+      lab.put(service("web", spec), slice("web", ["10.244.1.2", "10.244.1.3"]));
+      await lab.startProxy(lab.ebpf());
+      const who = async () => (await ask(lab.pod1, "10.96.0.1", 80)).split(" ")[0];
+      const answers = new Set([await who()]);
+      // The same one each time has a probability of one in a million.
+      for (let n = 0; n < 20 && answers.size === 1; n++) {
+        await new Promise((done) => setTimeout(done, 1100));
+        answers.add(await who());
+      }
+      expect(answers.size).toBe(2);
+    } finally {
+      await lab.close();
+    }
+  });
+});
+
 /** Flows of the test of changing endpoints, and how many there are at a time. */
 const [FLOWS, WINDOW] = [20_000, 16];
 

@@ -65,6 +65,8 @@ describe.skipIf(!canUseEbpf())("ebpf", () => {
         expect(await ask(lab.pod1, address, port)).toBe(`pod2 ${a.pod1}`);
         expect(await ask(lab.node, address, port)).toMatch(new RegExp(`^pod2 (${a.node}|${a.gateway})$`));
       }
+      // IPv4 by a socket of both families, as Java's are.
+      if (a.family === "IPv4") expect(await ask(lab.pod1, `::ffff:${vip}`, 80)).toBe(`pod2 ${a.pod1}`);
       // A pod that reaches itself keeps its address.
       expect(await ask(lab.pod2, vip, 80)).toBe(`pod2 ${a.pod2}`);
       expect(await ask(lab.outside, vip, 80, 300)).not.toMatch(/^pod/);
