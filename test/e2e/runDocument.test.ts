@@ -35,7 +35,10 @@ describe("C03 C04 V01 X01 docs/run.md, docs/services.md and docs/dns.md, typed a
       // The page's cluster has the default name.
       const steps = block.steps.map((step) => ({
         ...step,
-        command: step.command.replaceAll(/\.\/podwire ((?:services|dns) explain|\w+)/g, `./podwire $1 --name ${cluster.name}`),
+        command: step.command.replaceAll(
+          /\.\/podwire ((?:services|dns) explain|\w+)/g,
+          `./podwire $1 --name ${cluster.name}`,
+        ),
       }));
       expect(await runBlock({ ...block, steps }, ["sh"], cluster.env)).toEqual([]);
     });

@@ -52,6 +52,7 @@ export class ClusterServer {
       http: { serve: async () => async () => {} },
       resolve: (request) => answerer.resolve(request),
       notReady: () => [],
+      troubles: () => [],
       corefileText: text,
       readCorefile: async () => text,
       reload: async () => {},
