@@ -6,7 +6,6 @@ import {
   type Hook,
   label,
   load,
-  map,
   mov,
   type Register,
   reg,
@@ -14,19 +13,9 @@ import {
   store,
   when,
 } from "#kernel/bpf/index.ts";
-import {
-  ADDRESS,
-  AFFINITY,
-  AFFINITY_KEY,
-  ENDPOINT_KEY,
-  type MapName,
-  MEMBER_KEY,
-  SERVICE,
-  SOCKET_KEY,
-} from "./records.ts";
+import { CTX, FP, FRAME, HELPER, lookUp, moved, movedAddress, SCRATCH, socketKey, update, withKey } from "./frame.ts";
+import { ADDRESS, AFFINITY, AFFINITY_KEY, ENDPOINT_KEY, MEMBER_KEY, SERVICE } from "./records.ts";
 
-/** Functions of the kernel (enum bpf_func_id). */
-const HELPER = { lookup: 1, update: 2, delete: 3, now: 5, random: 7, socketCookie: 46, netnsCookie: 122 } as const;
 /** struct bpf_sock_addr, in bytes. */
 const CONTEXT = { ip4: 4, ip6: 8, port: 24, protocol: 36 } as const;
 const TCP = 6;
@@ -35,28 +24,10 @@ const NS_PER_SECOND = 1_000_000_000;
 /** ::ffff:0:0/96: the third word of an IPv4 address, as the machine reads it. */
 const MAPPED = -65_536;
 
-/** The frame: where each record is, from its end. */
-const FRAME = {
-  /** The address that the program was asked about. */
-  asked: -24,
-  /** The endpoint. */
-  target: -48,
-  socket: -80,
-  endpoint: -88,
-  member: -112,
-  client: -128,
-  remembered: -160,
-} as const;
-
-/** What the registers hold that stay: the context, and the service's entry. */
-const CTX = 6;
+/** What registers hold of the service's entry. */
 const LIST = 7;
 const COUNT = 8;
 const AFFINITY_SECONDS = 9;
-/** The frame's end. */
-const FP = 10;
-/** For what is moved. */
-const SCRATCH = 1;
 
 /**
  * The program of a hook.
@@ -257,44 +228,10 @@ function written(family: 4 | 6, base: Register, at: number): Statement[] {
   return [...ip, load(2, SCRATCH, base, at + ADDRESS.port), store(4, CTX, CONTEXT.port, reg(SCRATCH))];
 }
 
-function socketKey(address: number): Statement[] {
-  return [
-    mov(1, reg(CTX)),
-    call(HELPER.socketCookie),
-    store(8, FP, FRAME.socket + SOCKET_KEY.cookie, reg(0)),
-    ...movedAddress([FP, FRAME.socket + SOCKET_KEY.address], [FP, address]),
-    store(4, FP, FRAME.socket + SOCKET_KEY.zero, 0),
-  ];
-}
-
 function lookUpMember(): Statement[] {
   return [
     store(4, FP, FRAME.member + MEMBER_KEY.list, reg(LIST)),
     ...movedAddress([FP, FRAME.member + MEMBER_KEY.address], [FP, FRAME.target]),
     ...lookUp("members", FRAME.member),
   ];
-}
-
-function withKey(name: MapName, key: number): Statement[] {
-  return [map(1, name), mov(2, reg(FP)), alu("add", 2, key)];
-}
-
-function lookUp(name: MapName, key: number): Statement[] {
-  return [...withKey(name, key), call(HELPER.lookup)];
-}
-
-function update(name: MapName, key: number, value: number): Statement[] {
-  return [...withKey(name, key), mov(3, reg(FP)), alu("add", 3, value), mov(4, 0), call(HELPER.update)];
-}
-
-/** A place in memory: a register and what is added to it. */
-type Place = readonly [base: Register, at: number];
-
-function moved(width: 4 | 8, [to, toAt]: Place, [from, fromAt]: Place): Statement[] {
-  return [load(width, SCRATCH, from, fromAt), store(width, to, toAt, reg(SCRATCH))];
-}
-
-/** Records are at multiples of four bytes, and the verifier wants aligned ones. */
-function movedAddress([to, toAt]: Place, [from, fromAt]: Place): Statement[] {
-  return [0, 4, 8, 12, 16].flatMap((n) => moved(4, [to, toAt + n], [from, fromAt + n]));
 }
