@@ -96,7 +96,7 @@ describe.skipIf(!canUseEbpf())("V04 ClientIP affinity at sockets (part: its end)
 });
 
 /** Flows of the test of changing endpoints, and how many there are at a time. */
-const [FLOWS, WINDOW] = [20_000, 16];
+const [FLOWS, WINDOW] = [6_000, 16];
 
 describe.skipIf(!canUseEbpf())("V04 no flow of a pod is lost while endpoints change (part: ebpf)", () => {
   it.each([1, 2, 10])("%i endpoints", { timeout: 1_800_000 }, async (count) => {
