@@ -1,7 +1,11 @@
 import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import path from "node:path";
+import { proxyNodeOptions } from "#base/entry.ts";
 import { type Benchmark, type BenchOptions, type BenchResult, compared, median } from "./lib/benchmark.ts";
-import type { Load } from "./lib/serviceLoad.ts";
+import { bundleWorker } from "./lib/serviceBundle.ts";
+import { type Load, writeEvents } from "./lib/serviceLoad.ts";
 import type { ServiceMode } from "./lib/serviceModes.ts";
 import type { ServiceFigures, ServiceTask } from "./lib/serviceWorker.ts";
 
@@ -24,7 +28,7 @@ const QUICK_LIMIT = 60_000;
 /** What each mode came to at each size; a text says why it did not. */
 type Outcomes = ReadonlyMap<string, ServiceFigures | string>;
 
-const worker = path.join(import.meta.dirname, "lib/serviceWorker.ts");
+const workerSource = path.join(import.meta.dirname, "lib/serviceWorker.ts");
 const idOf = (size: Size, mode: ServiceMode) => `${size.name} ${mode}`;
 
 /** Where programs are that only the machines' tools have, such as those of iptables. */
@@ -41,10 +45,14 @@ function environment(): NodeJS.ProcessEnv {
   };
 }
 
-/** Measures in a process and a network namespace of their own. @throws Error with what it said when it fails */
-function measure(task: ServiceTask, signal: AbortSignal): Promise<ServiceFigures> {
+/**
+ * Measures in a process and a network namespace of their own.
+ * @param worker file of the process
+ * @throws Error with what it said when it fails
+ */
+function measure(worker: string, task: ServiceTask, signal: AbortSignal): Promise<ServiceFigures> {
   const namespaces = process.getuid?.() === 0 ? ["--net"] : ["--user", "--map-root-user", "--net"];
-  const args = [...namespaces, process.execPath, ...process.execArgv, worker, JSON.stringify(task)];
+  const args = [...namespaces, process.execPath, ...proxyNodeOptions, worker, JSON.stringify(task)];
   return new Promise((resolve, reject) => {
     const child = spawn("unshare", args, { stdio: ["ignore", "pipe", "pipe"], env: environment(), signal });
     let out = "";
@@ -64,23 +72,31 @@ function measure(task: ServiceTask, signal: AbortSignal): Promise<ServiceFigures
 }
 
 async function measureAll({ quick, log, signal }: BenchOptions): Promise<Outcomes> {
+  const worker = await bundleWorker(workerSource);
   const outcomes = new Map<string, ServiceFigures | string>();
   const loads = quick ? [tiny, small, large] : [tiny, small, large, wide];
   for (const size of loads) {
-    for (const mode of ["podwire", "podwire-ebpf", ...peers] as const) {
-      if (!mode.startsWith("podwire") && quick && size === large) continue;
-      log(`${size.services} Services of ${size.endpoints} endpoints, ${mode} …`);
-      const limitMs = quick ? QUICK_LIMIT : LIMIT;
-      const changes = mode.startsWith("podwire") ? 50 : 3;
-      const { services, endpoints } = size;
-      try {
-        outcomes.set(idOf(size, mode), await measure({ mode, services, endpoints, changes, limitMs }, signal));
-      } catch (error) {
-        // A peer that fails leaves the others their figures; our own failure is one.
-        if (mode === "podwire" || signal.aborted) throw error;
-        outcomes.set(idOf(size, mode), (error as Error).message);
-        log(`  ${(error as Error).message}`);
+    const { services, endpoints } = size;
+    const events = await mkdtemp(path.join(tmpdir(), "podwire-bench-"));
+    try {
+      writeEvents(size, events);
+      for (const mode of ["podwire", "podwire-ebpf", ...peers] as const) {
+        if (!mode.startsWith("podwire") && quick && size === large) continue;
+        log(`${services} Services of ${endpoints} endpoints, ${mode} …`);
+        const limitMs = quick ? QUICK_LIMIT : LIMIT;
+        const changes = mode.startsWith("podwire") ? 50 : 3;
+        try {
+          const figures = await measure(worker, { mode, services, endpoints, changes, limitMs, events }, signal);
+          outcomes.set(idOf(size, mode), figures);
+        } catch (error) {
+          // A peer that fails leaves the others their figures; our own failure is one.
+          if (mode === "podwire" || signal.aborted) throw error;
+          outcomes.set(idOf(size, mode), (error as Error).message);
+          log(`  ${(error as Error).message}`);
+        }
       }
+    } finally {
+      await rm(events, { recursive: true, force: true });
     }
   }
   return outcomes;
@@ -106,6 +122,20 @@ function result(
   return [best ? compared(mine, best.mode, best.value) : mine];
 }
 
+/** A thousand endpoints changed a second. */
+function followed(size: Size, outcomes: Outcomes): BenchResult[] {
+  const own = outcomes.get(idOf(size, "podwire"));
+  if (own === undefined || typeof own === "string" || !own.followed) return [];
+  const { delays, cpuShare } = own.followed;
+  const late = delays.toSorted((a, b) => a - b)[Math.floor(delays.length * 0.99)] ?? 0;
+  const name = `1000-changes-${size.name}`;
+  return [
+    { name: `${name}-cpu-percent`, value: 100 * cpuShare, unit: "%", better: "lower" },
+    { name: `${name}-delay-p50-ms`, value: median(delays), unit: "ms", better: "lower" },
+    { name: `${name}-delay-p99-ms`, value: late, unit: "ms", better: "lower" },
+  ];
+}
+
 function resultsOf(outcomes: Outcomes): BenchResult[] {
   const sizes = [small, large, wide];
   const of = (size: Size, name: string, unit: string, value: (figures: ServiceFigures) => number) =>
@@ -120,6 +150,7 @@ function resultsOf(outcomes: Outcomes): BenchResult[] {
     ...sizes.flatMap((size) => alone(of(size, `resident-${size.name}-mb`, "MB", (f) => f.resident))),
     // The whole machine's memory is looked at: what a small load takes is lost in it.
     ...[large, wide].flatMap((size) => of(size, `kernel-${size.name}-mb`, "MB", (f) => f.kernel)),
+    ...[large, wide].flatMap((size) => followed(size, outcomes)),
     ...[tiny, large].flatMap((size) => of(size, `new-flow-${size.name}-us`, "µs", (f) => f.packets.flow)),
     ...[tiny, large].flatMap((size) => of(size, `connect-${size.name}-us`, "µs", (f) => f.packets.connect)),
     ...[tiny, large].flatMap((size) => of(size, `established-${size.name}-us`, "µs", (f) => f.packets.established)),

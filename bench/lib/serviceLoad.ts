@@ -1,3 +1,5 @@
+import { closeSync, createReadStream, openSync, writeSync } from "node:fs";
+import path from "node:path";
 import type { ApiRequest, ApiResponse, EndpointSlice, Service, Transport } from "#api/index.ts";
 import { formatIp, ipAdd, parseIp } from "#base/ip.ts";
 
@@ -70,6 +72,8 @@ export function serviceObject(load: Load, index: number): Service {
 
 export function sliceObject(load: Load, index: number, turn = 0): EndpointSlice {
   const version = load.services + index + 1 + turn * 2 * load.services;
+  // A node has its share of all endpoints: a hundred, as in a cluster of a thousand nodes.
+  const nodeOf = (i: number) => ((index * load.endpoints + i) % 1000 === 0 ? NODE_NAME : "node02");
   return {
     apiVersion: "discovery.k8s.io/v1",
     kind: "EndpointSlice",
@@ -82,27 +86,41 @@ export function sliceObject(load: Load, index: number, turn = 0): EndpointSlice 
     },
     addressType: "IPv4",
     ports: protocolsOf(load, index).map((protocol) => ({ name: portName(protocol), protocol, port: TARGET_PORT })),
-    endpoints: addressesOf(load, index, turn).map((address) => ({
+    endpoints: addressesOf(load, index, turn).map((address, i) => ({
       addresses: [address],
       conditions: { ready: true, serving: true, terminating: false },
-      nodeName: "node02",
+      nodeName: nodeOf(i),
     })),
   } as EndpointSlice;
 }
 
-/**
- * An API that streams the load as a watch does, each object made when it is asked for: what the proxy keeps of it is
- * the process's memory, and parsing is part of the time.
- */
+/** Files of a load in a folder: the events of a watch, as the API server sends them. */
+const files = { services: "services.json", slices: "endpointslices.json" } as const;
+
+/** Writes a load's events, so that making them is no part of what is measured. */
+export function writeEvents(load: Load, folder: string): void {
+  const write = (name: string, make: (load: Load, index: number) => object) => {
+    const file = openSync(path.join(folder, name), "w");
+    for (let i = 0; i < load.services; i++) writeSync(file, event("ADDED", make(load, i)));
+    closeSync(file);
+  };
+  write(files.services, serviceObject);
+  write(files.slices, (of, index) => sliceObject(of, index));
+}
+
+/** An API that streams a load's events from files as a watch does from a connection, and changes of it. */
 export class LoadApi implements Transport {
   /** When the first event was handed over, on the clock of `performance.now()`. */
   firstEventAt: number | undefined;
   readonly #load: Load;
-  readonly #changes: string[] = [];
+  readonly #folder: string;
+  readonly #changes: Buffer[] = [];
   #wake = Promise.withResolvers<void>();
 
-  constructor(load: Load) {
+  /** @param folder with what {@link writeEvents} has written */
+  constructor(load: Load, folder: string) {
     this.#load = load;
+    this.#folder = folder;
   }
 
   async request({ path, signal }: ApiRequest): Promise<ApiResponse> {
@@ -111,17 +129,23 @@ export class LoadApi implements Transport {
 
   async close(): Promise<void> {}
 
-  /** Changes one endpoint of a Service. */
-  change(index: number, turn: number): void {
-    this.#changes.push(event("MODIFIED", sliceObject(this.#load, index, turn)));
+  /** The event of another first endpoint for a Service. */
+  changed(index: number, turn: number): Buffer {
+    return Buffer.from(event("MODIFIED", sliceObject(this.#load, index, turn)));
+  }
+
+  /** Sends an event of {@link changed}. */
+  send(change: Buffer): void {
+    this.#changes.push(change);
     this.#wake.resolve();
   }
 
-  async *#events(path: string, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
-    const make = path.includes("endpointslices") ? sliceObject : path.includes("services") ? serviceObject : undefined;
-    for (let i = 0; make && i < this.#load.services; i++) {
+  async *#events(request: string, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+    const isSlices = request.includes("endpointslices");
+    const file = isSlices ? files.slices : request.includes("services") ? files.services : undefined;
+    for await (const chunk of file ? createReadStream(path.join(this.#folder, file)) : []) {
       this.firstEventAt ??= performance.now();
-      yield Buffer.from(event("ADDED", make(this.#load, i)));
+      yield chunk as Buffer;
     }
     const annotations = { "k8s.io/initial-events-end": "true" };
     const metadata = { name: "", resourceVersion: `${2 * this.#load.services}`, annotations };
@@ -129,12 +153,11 @@ export class LoadApi implements Transport {
     const stopped = Promise.withResolvers<void>();
     signal?.addEventListener("abort", () => stopped.resolve(), { once: true });
     while (!signal?.aborted) {
-      if (make === sliceObject) {
-        for (const text of this.#changes.splice(0)) yield Buffer.from(text);
+      if (isSlices) {
         this.#wake = Promise.withResolvers();
+        yield* this.#changes.splice(0);
       }
-      await Promise.race([stopped.promise, this.#wake.promise]);
-      if (make !== sliceObject) await stopped.promise;
+      await Promise.race(isSlices ? [stopped.promise, this.#wake.promise] : [stopped.promise]);
     }
   }
 }

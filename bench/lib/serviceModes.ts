@@ -42,13 +42,25 @@ export interface ServiceRules {
   readonly firstSync: number;
   /** Another first endpoint for a Service. @returns ms until it is in the kernel */
   change(index: number, turn: number): Promise<number>;
+  /** Changes so many Services' first endpoints a second for some seconds. Absent: not asked of a peer's programs. */
+  follow?(perSecond: number, seconds: number): Promise<Followed>;
   stop(): Promise<void>;
+}
+
+/** How changes that came one after the other were followed. */
+export interface Followed {
+  /** From an event to the commit that has it, in ms. */
+  readonly delays: readonly number[];
+  /** CPU time of the process while they came, as a share of the time. */
+  readonly cpuShare: number;
 }
 
 /** A load, and how long a program of a peer may take, in ms. */
 export interface ModeTask extends Load {
   readonly mode: ServiceMode;
   readonly limitMs: number;
+  /** Where the load's events are (`writeEvents`). */
+  readonly events: string;
 }
 
 const NODE_ADDRESS = "10.0.0.1";
@@ -67,10 +79,10 @@ export function startMode(task: ModeTask): Promise<ServiceRules> {
 }
 
 /** This process alone is the node: what it measures is translated, and nothing else of the machine. */
-async function startEbpf(load: Load): Promise<ServiceRules> {
+async function startEbpf(task: ModeTask): Promise<ServiceRules> {
   const group = OwnGroup.enter();
   try {
-    const rules = await startPodwire(load, (nft) => ebpfBackend({ ...traffic, nft, group: group.folder }));
+    const rules = await startPodwire(task, (nft) => ebpfBackend({ ...traffic, nft, group: group.folder }));
     const stop = async () => {
       await rules.stop();
       group.leave();
@@ -83,11 +95,15 @@ async function startEbpf(load: Load): Promise<ServiceRules> {
 }
 
 /** From the first event that the proxy gets to the commit. */
-async function startPodwire(load: Load, backend: (nft: Nftables) => ServiceBackend): Promise<ServiceRules> {
-  const api = new LoadApi(load);
+async function startPodwire(
+  { events, ...load }: ModeTask,
+  backend: (nft: Nftables) => ServiceBackend,
+): Promise<ServiceRules> {
+  const api = new LoadApi(load, events);
   const nft = openNftables();
-  let queuedAt = 0;
-  let synced = Promise.withResolvers<number>();
+  /** Of the changes that wait for a commit. */
+  const queued: number[] = [];
+  let synced: (delays: number[]) => void = () => {};
   const proxy = startServiceProxy({
     client: new Client(api),
     nodeName: NODE_NAME,
@@ -96,7 +112,10 @@ async function startPodwire(load: Load, backend: (nft: Nftables) => ServiceBacke
     log: createLogger("proxy", { write: (line) => void (/"error"/.test(line) && process.stderr.write(line)) }),
     signal: new AbortController().signal,
     observers: [
-      { queued: () => (queuedAt = performance.now()), synced: () => synced.resolve(performance.now() - queuedAt) },
+      {
+        queued: () => void queued.push(performance.now()),
+        synced: () => synced(queued.splice(0).map((at) => performance.now() - at)),
+      },
     ],
   });
   await proxy.synced;
@@ -104,15 +123,55 @@ async function startPodwire(load: Load, backend: (nft: Nftables) => ServiceBacke
     firstSync: performance.now() - (api.firstEventAt ?? 0),
     change: async (index, turn) => {
       await new Promise((done) => setTimeout(done, BETWEEN_CHANGES));
-      synced = Promise.withResolvers();
-      api.change(index, turn);
-      return synced.promise;
+      const done = new Promise<number>((resolve) => (synced = ([delay = 0]) => resolve(delay)));
+      api.send(api.changed(index, turn));
+      return done;
     },
+    follow: (perSecond, seconds) =>
+      follow(api, load, {
+        perSecond,
+        seconds,
+        onSync: (listener) => (synced = listener),
+      }),
     stop: async () => {
       await proxy.stop();
       nft.close();
     },
   };
+}
+
+/** Time for a burst of changes, in ms: they come in so many bursts. */
+const BURST_MS = 10;
+const FIRST_TURN = 1000;
+
+interface Following {
+  readonly perSecond: number;
+  readonly seconds: number;
+  readonly onSync: (listener: (delays: number[]) => void) => void;
+}
+
+/** The events are made before: only following them counts. */
+async function follow(api: LoadApi, load: Load, { perSecond, seconds, onSync }: Following): Promise<Followed> {
+  const count = perSecond * seconds;
+  const changes = Array.from({ length: count }, (_, i) => api.changed((i * 7919) % load.services, FIRST_TURN + i));
+  const delays: number[] = [];
+  const done = new Promise<void>((resolve) => {
+    onSync((more) => {
+      delays.push(...more);
+      if (delays.length >= count) resolve();
+    });
+  });
+  const started = performance.now();
+  const cpu = process.cpuUsage();
+  let sent = 0;
+  const timer = setInterval(() => {
+    const due = Math.min(count, Math.floor(((performance.now() - started) / 1000) * perSecond));
+    while (sent < due) api.send(changes[sent++] as Buffer);
+    if (sent === count) clearInterval(timer);
+  }, BURST_MS);
+  await done;
+  const { user, system } = process.cpuUsage(cpu);
+  return { delays, cpuShare: (user + system) / 1000 / (performance.now() - started) };
 }
 
 /** kube-proxy's rules through `nft -f`. What kube-proxy itself needs before that does not count. */

@@ -1,18 +1,15 @@
 // One measurement, in the network namespace that it was started in: node serviceWorker.ts '{"mode":…}'
 import { readFileSync } from "node:fs";
 import { childrenCpuMs, cpuMs, proportionalSize } from "./processes.ts";
-import { clusterIpOf, type Load, SERVICE_PORT, targetOf } from "./serviceLoad.ts";
-import { type ServiceMode, type ServiceRules, startMode } from "./serviceModes.ts";
+import { clusterIpOf, SERVICE_PORT, targetOf } from "./serviceLoad.ts";
+import { type Followed, type ModeTask, type ServiceRules, startMode } from "./serviceModes.ts";
 import type { PacketCost } from "./servicePackets.ts";
 import { packetCost, prepareNetwork } from "./servicePackets.ts";
 
 /** What to measure. */
-export interface ServiceTask extends Load {
-  readonly mode: ServiceMode;
+export interface ServiceTask extends ModeTask {
   /** How often one endpoint is changed. */
   readonly changes: number;
-  /** A program that takes longer, in ms, is ended, and the measurement with it. */
-  readonly limitMs: number;
 }
 
 /** What was measured: times of the first sync in s, of each change in ms; memory in MB. */
@@ -28,10 +25,15 @@ export interface ServiceFigures {
   readonly residentBefore: number;
   /** What the kernel's slabs and page allocations of rules have grown by: the machine's, others count in it too. */
   readonly kernel: number;
+  /** A thousand changes a second. */
+  readonly followed?: Followed;
   readonly packets: PacketCost;
   /** The same to an endpoint's own address, with the same rules in effect. */
   readonly direct: PacketCost;
 }
+
+const CHANGES_PER_SECOND = 1000;
+const FOLLOWED_SECONDS = 5;
 
 /** Time for garbage to be collected before memory is looked at, in ms. */
 const SETTLING = 1000;
@@ -53,8 +55,10 @@ async function measure(task: ServiceTask): Promise<ServiceFigures> {
     const changesBefore = usedCpu(process.pid);
     const changes = await changeEndpoints(rules, task);
     const changeCpu = (usedCpu(process.pid) - changesBefore) / task.changes;
+    const followed = await rules.follow?.(CHANGES_PER_SECOND, FOLLOWED_SECONDS);
     const firstSync = rules.firstSync / 1000;
-    return { firstSync, cpu, changes, changeCpu, resident, residentBefore, kernel, packets, direct };
+    const figures = { firstSync, cpu, changes, changeCpu, resident, residentBefore, kernel, packets, direct };
+    return { ...figures, ...(followed && { followed }) };
   } finally {
     await rules.stop();
   }

@@ -114,7 +114,7 @@ function isFresh(folder) {
 }
 
 /** Unpacks into `top` with one /usr: what packages still ship in /bin, /sbin and /lib goes below it. */
-async function unpack(archives, top) {
+export async function unpack(archives, top) {
   fs.mkdirSync(path.join(top, "usr"), { recursive: true });
   for (const archive of archives) await must("a package cannot be unpacked", "dpkg-deb", ["-x", archive, top]);
   for (const name of fs.readdirSync(top).filter((entry) => /^(s?bin|lib.*)$/.test(entry))) {

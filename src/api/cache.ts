@@ -21,7 +21,7 @@ export interface Index<T extends KubeObject> {
  */
 export class ObjectCache<T extends KubeObject> {
   readonly #objects = new Map<string, T>();
-  readonly #indexes: { of: (object: T) => readonly string[]; entries: Map<string, Map<string, T>> }[] = [];
+  readonly #indexes: IndexState<T>[] = [];
 
   get(key: string): T | undefined {
     return this.#objects.get(key);
@@ -33,11 +33,16 @@ export class ObjectCache<T extends KubeObject> {
 
   /** An index kept up to date from now on. */
   index(of: (object: T) => readonly string[]): Index<T> {
-    const entries = new Map<string, Map<string, T>>();
+    const entries: IndexState<T>["entries"] = new Map();
     const index = { of, entries };
     this.#indexes.push(index);
     for (const [key, object] of this.#objects) insert(index, key, object);
-    return { get: (value) => [...(entries.get(value)?.values() ?? [])] };
+    return {
+      get: (value) => {
+        const entry = entries.get(value);
+        return entry instanceof Map ? [...entry.values()] : entry ? [entry] : [];
+      },
+    };
   }
 
   /** Takes an event in; returns no change when nothing is new, two when an object was replaced by a namesake. */
@@ -72,6 +77,7 @@ export class ObjectCache<T extends KubeObject> {
    * latest writes, so that what is newer here counts for nothing.
    */
   replace(items: readonly T[], version?: string, rewound = false): Change<T>[] {
+    if (this.#objects.size === 0) return items.flatMap((object) => this.apply("ADDED", object));
     const present = new Set(items.map(keyOf));
     if (rewound) return this.#rewind(items, present);
     const gone = [...this.#objects]
@@ -123,20 +129,25 @@ function isNewer(a: string | undefined, b: string | undefined): boolean {
   return a === undefined || b === undefined || isAfter(a, b);
 }
 
-type IndexState<T> = { of: (object: T) => readonly string[]; entries: Map<string, Map<string, T>> };
+/** Usually there is one object for a value: it stands there by itself, for a Map takes half a kilobyte. */
+type IndexState<T extends KubeObject> = {
+  of: (object: T) => readonly string[];
+  entries: Map<string, T | Map<string, T>>;
+};
 
-function insert<T>(index: IndexState<T>, key: string, object: T): void {
-  for (const value of index.of(object)) {
-    const entry = index.entries.get(value);
-    if (entry) entry.set(key, object);
-    else index.entries.set(value, new Map([[key, object]]));
+function insert<T extends KubeObject>({ of, entries }: IndexState<T>, key: string, object: T): void {
+  for (const value of of(object)) {
+    const entry = entries.get(value);
+    if (entry instanceof Map) entry.set(key, object);
+    else if (entry === undefined || keyOf(entry) === key) entries.set(value, object);
+    else entries.set(value, new Map<string, T>().set(keyOf(entry), entry).set(key, object));
   }
 }
 
-function remove<T>(index: IndexState<T>, key: string, object: T): void {
-  for (const value of index.of(object)) {
-    const entry = index.entries.get(value);
-    entry?.delete(key);
-    if (entry?.size === 0) index.entries.delete(value);
+function remove<T extends KubeObject>({ of, entries }: IndexState<T>, key: string, object: T): void {
+  for (const value of of(object)) {
+    const entry = entries.get(value);
+    if (entry instanceof Map) entry.delete(key);
+    if (entry instanceof Map ? entry.size === 0 : entry && keyOf(entry) === key) entries.delete(value);
   }
 }

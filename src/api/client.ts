@@ -24,6 +24,8 @@ export interface WatchOptions extends ListOptions {
   readonly sendInitialEvents?: boolean;
   /** The server ends the watch after so many seconds. */
   readonly timeoutSeconds?: number;
+  /** Called once the server has taken the watch, which may be long before the first event. */
+  readonly onOpen?: () => void;
 }
 
 /** How to patch. */
@@ -165,6 +167,7 @@ export class Client {
     });
     const path = resourcePath(of, options.namespace) + query;
     const answer = await this.#checked({ method: "GET", path, signal: options.signal });
+    options.onOpen?.();
     for await (const line of answer.events ?? readJsonLines(answer.body)) {
       const event = line as { type: string; object: KubeObject };
       if (event.type === "ERROR") throw new ApiError(event.object as unknown as Status);

@@ -2,6 +2,7 @@ import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { Client } from "./client.ts";
 import { isNotFound } from "./errors.ts";
+import { EventPace, type EventRate } from "./eventPace.ts";
 import { apiVersionOf, type Resource, resources } from "./resources.ts";
 import type { Event, KubeObject, ObjectReference } from "./types.ts";
 
@@ -34,17 +35,6 @@ export function referenceTo(of: Resource, object: KubeObject, fieldPath?: string
   };
 }
 
-/**
- * How long an event waits before it is sent, in ms. Events are for people, and they come in swarms just when the
- * objects that they are about are most urgent: what waits on those goes first.
- */
-const patienceMs = 500;
-
-/** While more than this come within that time, as when hundreds of pods start at once, the wait begins anew … */
-const busySwarm = 50;
-/** … but not more often than this. */
-const longestWaits = 10;
-
 /** Equal events within this many distinct ones are counted instead of repeated (client-go's maxLruCacheEntries). */
 const rememberedEvents = 4096;
 
@@ -68,16 +58,17 @@ interface Entry {
 /**
  * A recorder of core/v1 Events. The same event about the same object raises `count` and `lastTimestamp` of the first
  * one, as client-go's correlator does.
+ * @param deps `rate`: how many are sent, as upstream's of kubelet and scheduler unless given
  */
 export function createEventRecorder(
   client: Client,
   source: EventSource,
-  deps: { readonly log: Logger; readonly now?: () => Date },
+  deps: { readonly log: Logger; readonly now?: () => Date; readonly rate?: EventRate },
 ): EventRecorder {
   const now = deps.now ?? (() => new Date());
   const entries = new Entries();
   const similar = new Similar();
-  const swarm = new Swarm();
+  const pace = new EventPace(deps.rate);
   const running = new Set<Promise<void>>();
   let dropping = false;
 
@@ -96,7 +87,7 @@ export function createEventRecorder(
     const entry = entries.take(about, combined ? [type, reason] : [type, reason, text], time);
     const { name, count } = entry;
     const body = eventBody(source, about, { type, reason, message, name, count, time });
-    const work: Promise<void> = Promise.all([entry.last, swarm.due()])
+    const work: Promise<void> = Promise.all([entry.last, pace.due()])
       .then(() => send(client, body))
       .catch((error: unknown) => {
         deps.log.debug("Event was not recorded", { reason, about: about.name, error: errorMessage(error) });
@@ -109,7 +100,7 @@ export function createEventRecorder(
   return {
     event,
     flush: async () => {
-      swarm.release();
+      pace.release();
       await Promise.all(running);
     },
   };
@@ -164,45 +155,6 @@ class Similar {
     if (record.messages.size < similarLimit) return false;
     record.messages.delete(record.messages.values().next().value ?? "");
     return true;
-  }
-}
-
-/** Events that wait together: the first one's patience is that of all, longer while very many come. */
-class Swarm {
-  #current: { readonly due: Promise<void>; readonly release: () => void } | undefined;
-  /** Events that came since the wait began, the last time. */
-  #size = 0;
-
-  /** Resolves when the present swarm is sent; begins one when there is none. */
-  due(): Promise<void> {
-    this.#size++;
-    this.#current ??= this.#begin();
-    return this.#current.due;
-  }
-
-  /** Sends the present swarm now. */
-  release(): void {
-    this.#current?.release();
-  }
-
-  #begin() {
-    const { promise: due, resolve } = Promise.withResolvers<void>();
-    let waits = 0;
-    const wait = (): NodeJS.Timeout => {
-      waits++;
-      this.#size = 0;
-      return setTimeout(() => {
-        if (this.#size > busySwarm && waits < longestWaits) timer = wait();
-        else release();
-      }, patienceMs);
-    };
-    const release = (): void => {
-      clearTimeout(timer);
-      this.#current = undefined;
-      resolve();
-    };
-    let timer = wait();
-    return { due, release };
   }
 }
 

@@ -4,6 +4,7 @@ export * from "./backoff.ts";
 export * from "./cache.ts";
 export * from "./client.ts";
 export * from "./errors.ts";
+export { defaultEventRate, type EventRate } from "./eventPace.ts";
 export * from "./events.ts";
 export * from "./http2.ts";
 export * from "./kubeconfig.ts";

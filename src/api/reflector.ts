@@ -43,6 +43,7 @@ export class Informer<T extends KubeObject> {
   readonly #client: Client;
   readonly #resource: Resource<T>;
   readonly #options: InformerOptions;
+  readonly #keep: (object: T) => T;
   readonly #deps: InformerDeps;
   readonly #cache = new ObjectCache<T>();
   readonly #handlers = new Set<(change: Change<T>) => void>();
@@ -57,7 +58,15 @@ export class Informer<T extends KubeObject> {
   #failures = 0;
   #lastError: unknown;
 
-  constructor(client: Client, resource: Resource<T>, options: InformerOptions, deps: InformerDeps) {
+  /** @param keep what is kept of each object; it must leave name, namespace, uid and version. Default: all of it */
+  constructor(
+    client: Client,
+    resource: Resource<T>,
+    options: InformerOptions,
+    deps: InformerDeps,
+    keep: (object: T) => T = (object) => object,
+  ) {
+    this.#keep = keep;
     this.#client = client;
     this.#resource = resource;
     this.#options = options;
@@ -108,7 +117,7 @@ export class Informer<T extends KubeObject> {
    */
   assume(object: T): void {
     if (this.#version !== undefined && !isAfter(object.metadata.resourceVersion, this.#version)) return;
-    for (const change of this.#cache.apply("ADDED", object)) this.#emit(change);
+    for (const change of this.#cache.apply("ADDED", this.#keep(object))) this.#emit(change);
   }
 
   /** Whether the first state is there, and the last failure if the watch is broken now. */
@@ -150,7 +159,14 @@ export class Informer<T extends KubeObject> {
   /** Follows changes from a known state until the server ends the watch. */
   async #watch(resourceVersion: string): Promise<void> {
     const before = this.#version;
-    for await (const event of this.#client.watch(this.#resource, this.#watchOptions({ resourceVersion }))) {
+    // A watch that is taken works, though nothing may happen in it for long.
+    const onOpen = () => {
+      this.#lastError = undefined;
+    };
+    for await (const event of this.#client.watch(this.#resource, {
+      ...this.#watchOptions({ resourceVersion }),
+      onOpen,
+    })) {
       this.#working();
       this.#take(event);
     }
@@ -176,7 +192,7 @@ export class Informer<T extends KubeObject> {
           clearTimeout(late);
           complete = true;
           this.#takeAll([...initial.values()], event.object.metadata.resourceVersion ?? "");
-        } else if (event.type !== "BOOKMARK") collect(initial, event);
+        } else if (event.type !== "BOOKMARK") collect(initial, { ...event, object: this.#keep(event.object) });
       }
     } catch (error) {
       if (!(stop.signal.aborted || isRefusedWatchList(error)) || this.#deps.signal.aborted) throw error;
@@ -198,7 +214,7 @@ export class Informer<T extends KubeObject> {
       ...(fieldSelector === undefined ? {} : { fieldSelector }),
       signal: this.#deps.signal,
     });
-    this.#takeAll(items, resourceVersion);
+    this.#takeAll(items.map(this.#keep), resourceVersion);
   }
 
   #watchOptions(extra: { resourceVersion: string; sendInitialEvents?: boolean; signal?: AbortSignal }): WatchOptions {
@@ -227,7 +243,7 @@ export class Informer<T extends KubeObject> {
   #take(event: WatchEvent<T>): void {
     this.#version = event.object.metadata.resourceVersion ?? this.#version;
     if (event.type === "BOOKMARK") return;
-    for (const change of this.#cache.apply(event.type, event.object)) this.#emit(change);
+    for (const change of this.#cache.apply(event.type, this.#keep(event.object))) this.#emit(change);
   }
 
   #working(): void {

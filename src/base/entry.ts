@@ -31,6 +31,12 @@ export const nodeOptions: readonly string[] = ["--use-openssl-ca", "--max-semi-s
 export const apiServerNodeOptions: readonly string[] = [...nodeOptions, "--max-semi-space-size=16"];
 
 /**
+ * As nodeOptions, for a service proxy that is a program of its own: of what it reads of a large cluster most is garbage
+ * at once (10,000 Services of ten endpoints: a quarter less CPU for the first look, 8 MB more).
+ */
+export const proxyNodeOptions: readonly string[] = [...nodeOptions, "--max-semi-space-size=8"];
+
+/**
  * Path of a program's first file, to be given to Node: its bundle when we run bundled, else its source.
  * @param name folder name below src/programs
  * @throws Error when there is no such program

@@ -47,12 +47,42 @@ export function tryParseIp(text: string): Ip | undefined {
 }
 
 function parse4(text: string, whole: string): Uint8Array {
+  const number = ip4Number(text);
+  if (number !== undefined) return ip4OfNumber(number).bytes;
   const parts = text.split(".");
   if (parts.length !== 4) throw new AddressError(whole, "not an IP address (wanted four numbers, such as 10.244.1.2)");
+  return Uint8Array.from(parts, (part) => octet(part, whole));
+}
+
+/** A dotted IPv4 address as a number of 32 bits, undefined for all else. Nothing is made: for very many of them. */
+export function ip4Number(text: string): number | undefined {
+  let number = 0;
+  let octet = 0;
+  let digits = 0;
+  let dots = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 46) {
+      if (digits === 0 || octet > 255 || ++dots > 3) return undefined;
+      number = number * 256 + octet;
+      octet = digits = 0;
+    } else {
+      if (code < 48 || code > 57 || digits === 3 || (digits > 0 && octet === 0)) return undefined;
+      octet = octet * 10 + code - 48;
+      digits++;
+    }
+  }
+  return dots === 3 && digits > 0 && octet <= 255 ? number * 256 + octet : undefined;
+}
+
+/** The address of an {@link ip4Number}. */
+export function ip4OfNumber(number: number): Ip {
   const bytes = new Uint8Array(4);
-  // Not Uint8Array.from with a function, which takes twice as long.
-  for (let i = 0; i < 4; i++) bytes[i] = octet(parts[i] as string, whole);
-  return bytes;
+  bytes[0] = number >>> 24;
+  bytes[1] = number >>> 16;
+  bytes[2] = number >>> 8;
+  bytes[3] = number;
+  return { family: 4, bytes };
 }
 
 function octet(part: string, whole: string): number {

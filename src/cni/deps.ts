@@ -1,5 +1,5 @@
 import { lockFile } from "#kernel/locks/index.ts";
-import { currentNetns, openNetns, setSysctls } from "#kernel/namespaces/index.ts";
+import { openNetns, setOwnSysctls, setSysctls } from "#kernel/namespaces/index.ts";
 import { openRtnetlink } from "#kernel/netlink/index.ts";
 import type { Nftables } from "#kernel/nft/index.ts";
 import { kernelMasquerade } from "./masquerade.ts";
@@ -13,15 +13,7 @@ export function kernelDeps(open: { readonly nftables?: () => Nftables } = {}): O
   return {
     openRtnetlink,
     openNetns,
-    setSysctls(settings, netns) {
-      if (netns) return setSysctls(netns, settings);
-      const here = currentNetns();
-      try {
-        setSysctls(here, settings);
-      } finally {
-        here.close();
-      }
-    },
+    setSysctls: (settings, netns) => (netns ? setSysctls(netns, settings) : setOwnSysctls(settings)),
     lock: lockFile,
     masquerade: kernelMasquerade(open.nftables),
   };

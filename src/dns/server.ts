@@ -12,7 +12,7 @@ import { type Environment, parseCorefile } from "./corefile/index.ts";
 import { HotPath } from "./hot/hotPath.ts";
 import { HttpListeners } from "./transport/http.ts";
 import { listenTcp } from "./transport/tcp.ts";
-import { type Listener, listenUdp } from "./transport/udp.ts";
+import { type Listener, listenUdp, maxPending } from "./transport/udp.ts";
 
 /** How a server is started. */
 export interface ServerOptions {
@@ -213,12 +213,9 @@ export class DnsServer {
     try {
       for (const port of new Set(sites.map((site) => site.port))) {
         if (this.#ports.has(port)) continue;
-        const answerer = new Answerer(
-          `dns://:${port}`,
-          sites.filter((site) => site.port === port),
-          this.#now,
-        );
         const hotPath = new HotPath({ log: this.#deps.log, metrics: this.#deps.metrics, server: `dns://:${port}` });
+        const own = sites.filter((site) => site.port === port);
+        const answerer = new Answerer(`dns://:${port}`, own, this.#now, hotPath.answers);
         opened.add(port);
         this.#ports.set(port, { answerer, hotPath, listeners: await this.#openPort(port, answerer, hotPath) });
       }
@@ -269,7 +266,7 @@ export class DnsServer {
         import("./hot/hotUdp.ts"),
         import("#kernel/datagrams/index.ts"),
       ]);
-      return await listenHotUdp(host, port, { answerer, hotPath, log, metrics, datagrams, startAt });
+      return await listenHotUdp(host, port, { answerer, hotPath, log, metrics, datagrams, startAt, maxPending });
     } catch (error) {
       if (error instanceof Error && "syscall" in error && error.syscall === "bind") throw error;
       log.warn("No hot path: system calls are not to be had", { error: errorMessage(error) });

@@ -226,7 +226,7 @@ describe("K03 the kubelet's flags and configuration (part: reading them)", () =>
     const file = join(folder, "config.yaml");
     writeFileSync(
       file,
-      "kind: KubeletConfiguration\nclusterDNS: [10.96.0.10]\nauthentication: {x509: {clientCAFile: /ca}}\nport: 10999\ncontainerLogMaxSize: 1Mi\n",
+      "kind: KubeletConfiguration\nclusterDNS: [10.96.0.10]\nauthentication: {x509: {clientCAFile: /ca}}\nport: 10999\ncontainerLogMaxSize: 1Mi\neventRecordQPS: 0\n",
     );
     const options = agentOptions([
       `--config=${file}`,
@@ -241,6 +241,7 @@ describe("K03 the kubelet's flags and configuration (part: reading them)", () =>
       clusterDns: ["10.96.0.10"],
       clusterDomain: "cluster.local",
       containerLogs: { maxBytes: 1024 * 1024, maxFiles: 5 },
+      eventRate: { perSecond: 0, burst: 100 },
       server: { port: 10999, clientCaFile: "/ca" },
     });
   });
@@ -260,6 +261,10 @@ describe("K03 the kubelet's flags and configuration (part: reading them)", () =>
     expect(() => read("maxPods: -1")).toThrow(
       "invalid configuration: maxPods (--max-pods) -1 must not be a negative number",
     );
+    expect(() => read("eventBurst: -1")).toThrow(
+      "invalid configuration: eventBurst (--event-burst) -1 must not be a negative number",
+    );
+    expect(() => read("eventRecordQPS: many")).toThrow('eventRecordQPS (--event-qps): "many": must be an integer');
     expect(() => read("maxPods: many")).toThrow('maxPods: "many": must be an integer');
     expect(() => agentOptions(["--nope"])).toThrow(AgentConfigError);
     expect(() => agentOptions(["--image-credential-provider-config=/x"])).toThrow(

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";
 import { isMap, parseDocument } from "yaml";
-import type { Taint } from "#api/index.ts";
+import { defaultEventRate, type EventRate, type Taint } from "#api/index.ts";
 import { errorMessage, PodwireError } from "#base/errors.ts";
 import { parseQuantity, scaledQuantity } from "#base/quantity.ts";
 import { SOCKET_NAME } from "#images/index.ts";
@@ -22,6 +22,8 @@ export interface AgentOptions {
   readonly maxPods: number;
   /** Default: upstream's. */
   readonly containerLogs?: LogLimits;
+  /** Default: upstream's. */
+  readonly eventRate?: EventRate;
   /** What starts the containers of pods that name no RuntimeClass. Default: podwire. */
   readonly runtime?: RuntimeName;
   /** Folder of manifests that describe what runs in processes of this node. */
@@ -80,6 +82,8 @@ interface KubeletConfig {
   readonly maxPods?: number;
   readonly containerLogMaxSize?: string;
   readonly containerLogMaxFiles?: number;
+  readonly eventRecordQPS?: number;
+  readonly eventBurst?: number;
   readonly staticPodPath?: string;
   readonly tlsCertFile?: string;
   readonly tlsPrivateKeyFile?: string;
@@ -98,6 +102,7 @@ const KEYS = new Set([
   ...["streamingConnectionIdleTimeout", "syncFrequency", "volumeStatsAggPeriod", "failSwapOn", "featureGates"],
   ...["crashLoopBackOff", "serverTLSBootstrap", "readOnlyPort"],
   ...["containerLogMaxSize", "containerLogMaxFiles", "containerLogMaxWorkers", "containerLogMonitorInterval"],
+  ...["eventRecordQPS", "eventBurst"],
 ]);
 
 /** A wrong flag or configuration file. */
@@ -191,6 +196,19 @@ function logLimits({ containerLogMaxSize, containerLogMaxFiles }: KubeletConfig,
   return { maxBytes: bytesOf(containerLogMaxSize, `${file}: containerLogMaxSize`), maxFiles };
 }
 
+/** @throws AgentConfigError */
+function eventRate({ eventRecordQPS, eventBurst }: KubeletConfig, file: string): EventRate {
+  const rate = { perSecond: eventRecordQPS ?? defaultEventRate.perSecond, burst: eventBurst ?? defaultEventRate.burst };
+  const named = { "eventBurst (--event-burst)": rate.burst, "eventRecordQPS (--event-qps)": rate.perSecond };
+  for (const [field, value] of Object.entries(named)) {
+    if (!Number.isInteger(value))
+      throw new AgentConfigError(`${file}: ${field}: ${JSON.stringify(value)}: must be an integer`);
+    if (value < 0)
+      throw new AgentConfigError(`${file}: invalid configuration: ${field} ${value} must not be a negative number`);
+  }
+  return rate;
+}
+
 /**
  * Options from a kubelet's command line and the configuration file that it names.
  * @throws AgentConfigError
@@ -216,6 +234,7 @@ export function agentOptions(args: readonly string[]): AgentOptions {
     resolvConf: config.resolvConf ?? "/etc/resolv.conf",
     maxPods: maxPods(config, flags.config ?? ""),
     containerLogs: logLimits(config, flags.config ?? ""),
+    eventRate: eventRate(config, flags.config ?? ""),
     runtime: runtimeOf(flags.runtime),
     ...(config.staticPodPath ? { staticPodPath: config.staticPodPath } : {}),
     server: {

@@ -70,7 +70,8 @@ export function makeBase(options: AgentOptions, deps: AgentDeps, spawner: Spawne
   );
   const services = deps.services ?? new Informer<Service>(client, resources.services, {}, { log, signal });
   for (const informer of [pods, services]) informer.start();
-  const events = createEventRecorder(client, { component: "kubelet", host: nodeName }, { log });
+  const rate = options.eventRate ? { rate: options.eventRate } : {};
+  const events = createEventRecorder(client, { component: "kubelet", host: nodeName }, { log, ...rate });
   return { options, deps, pods, services, events, spawner };
 }
 
@@ -234,7 +235,7 @@ function makeServer(
     readonly problem: () => string | undefined;
   },
 ): KubeletServer {
-  const { origins } = deps;
+  const { origins, addresses } = deps;
   const access = new KubeletAccess({ nodeName: options.nodeName, apiServer: API_SERVER }, deps.client);
   return new KubeletServer(serverOptions(options), {
     access,
@@ -248,6 +249,7 @@ function makeServer(
       parts.cgroups?.usageOf(pid),
     ),
     problem: parts.problem,
+    ...(addresses && { addresses }),
     ...(origins ? { origins: () => origins(pods.list().filter((pod) => !isMirrorPod(pod))) } : {}),
     log: deps.log,
   });

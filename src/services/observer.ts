@@ -35,8 +35,11 @@ export interface ProxyObserver {
   cleaned?(flows: Readonly<Record<4 | 6, number>>, durationMs: number): void;
 }
 
+/** The annotation with it, from the endpoints controller. */
+export const TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time";
+
 /** When the change behind a slice began, in ms since 1970 (the endpoints controller's annotation). */
 export function triggerTime({ metadata }: EndpointSlice): number | undefined {
-  const time = Date.parse(metadata.annotations?.["endpoints.kubernetes.io/last-change-trigger-time"] ?? "");
+  const time = Date.parse(metadata.annotations?.[TRIGGER_TIME] ?? "");
   return Number.isNaN(time) ? undefined : time;
 }

@@ -15,6 +15,7 @@ import { Metrics } from "#base/metrics.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
 import type { OriginIndex } from "#kernel/nft/index.ts";
 import type { ServiceBackend } from "./backends/index.ts";
+import { openIntake } from "./intake.ts";
 import {
   type Frontend,
   type FrontendChange,
@@ -28,7 +29,7 @@ import {
 import { type ChangedKind, type ProxyObserver, triggerTime } from "./observer.ts";
 import { proxyMetrics } from "./proxyMetrics.ts";
 import { watchRules } from "./rulesWatch.ts";
-import { cleanStaleFlows } from "./staleFlows.ts";
+import { cleanStaleFlows, leavesFlows } from "./staleFlows.ts";
 
 /** Settings and dependencies of a service proxy. */
 export interface ServiceProxyOptions {
@@ -123,8 +124,9 @@ class NodeProxy implements ServiceProxy {
     const { client, log, nodeName, nodeAddresses: addresses, nodePortAddresses } = options;
     this.#view = { name: nodeName, addresses, ...(nodePortAddresses && { nodePortAddresses }) };
     const deps = { log, signal: this.#signal };
-    this.#services = new Informer(client, resources.services, {}, deps);
-    this.#slices = new Informer(client, resources.endpointSlices, {}, deps);
+    const intake = openIntake();
+    this.#services = new Informer(client, resources.services, {}, deps, intake.service);
+    this.#slices = new Informer(client, resources.endpointSlices, {}, deps, intake.slice);
     this.#node = new Informer(client, resources.nodes, { fieldSelector: `metadata.name=${nodeName}` }, deps);
     this.#services.onChange(({ object }) => {
       this.#touch(keyOf(object));
@@ -292,7 +294,9 @@ class NodeProxy implements ServiceProxy {
       observer.computed?.(key, { ...(service && { service }), slices, frontends });
     const { holdings, changes } = this.#holders.set(key, frontends);
     for (const { service: name, frontends } of holdings) this.#backend.setService(name, frontends);
-    for (const [address, { before, after }] of changes) {
+    for (const [address, change] of changes) {
+      if (!leavesFlows(change)) continue;
+      const { before, after } = change;
       const first = this.#changes.get(address);
       const was = first ? first.before : before;
       this.#changes.set(address, { ...(was && { before: was }), ...(after && { after }) });

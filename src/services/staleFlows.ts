@@ -19,6 +19,11 @@ export function cleanStaleFlows(conntrack: Conntrack, changes: readonly Frontend
   return removed;
 }
 
+/** Whether connections to an address are looked at when it changes: those of UDP alone. */
+export function leavesFlows({ before, after }: FrontendChange): boolean {
+  return (after ?? before)?.protocol === protocols.UDP;
+}
+
 /** The flows that no longer lead to where they would if they began now. Pure. */
 export function staleFlows(changes: readonly FrontendChange[], flows: readonly Flow[]): Flow[] {
   const byAddress = new Map<string, ReadonlySet<string>>();

@@ -141,6 +141,14 @@ describe("U01 V04 L08 a node's modules as pods of kube-system (part: kubectl get
     });
     expect(await run("iptables -L -t nat | grep kubernetes:https")).toMatch(/KUBE-SVC-\S+ .*default\/kubernetes:https/);
     expect(await answers()).toContain('"gitVersion"');
+    // There NodePorts answer at every address of the node, which explain asks the node for.
+    await k("create service nodeport hello --tcp=80 --node-port=30999");
+    const addresses = JSON.parse(await k("get --raw /api/v1/nodes/node01/proxy/podwire/addresses")) as string[];
+    expect(addresses).toContain("192.168.1.11");
+    const bridge = addresses.find((address) => address.startsWith("10.244.") && address.endsWith(".1"));
+    const { stdout } = await suite.cluster.podwire("services", "explain", `${bridge}:30999`);
+    expect(stdout).toMatch(/^Service default\/hello on node01, mode iptables\n/);
+    await k("delete service hello");
     await set("userspace");
     await eventually(async () => {
       expect(await run("cat /var/log/kube-proxy.log")).toContain('"Using userspace Proxier" proxyMode="userspace"');

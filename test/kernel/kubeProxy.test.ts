@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Client, type EndpointSlice, type Node, resources, type Service } from "#api/index.ts";
@@ -8,6 +8,7 @@ import { controllerUser } from "#apiserver/index.ts";
 import { startTestServer, type TestServer } from "#apiserver/testing/server.ts";
 import { nodeOptions } from "#base/entry.ts";
 import { connectTcp, inNetns, listenTcp, type Netns } from "#kernel/namespaces/index.ts";
+import { Transaction } from "#kernel/nft/index.ts";
 import { EBPF_TABLE, hasEbpfPrograms, SERVICES_TABLE, USERSPACE_TABLE } from "#services/index.ts";
 import { TestGroup } from "../support/testGroup.ts";
 import { canUseEbpf } from "./ebpfHarness.ts";
@@ -175,13 +176,18 @@ afterAll(async () => {
 
 describe("V04 K02 podwire kube-proxy beside a Kubernetes API (part: the program, with packets)", () => {
   let program: Program;
+  const tables = async () => (await lab.nft.listTables()).map(({ name }) => name);
 
   it("says its mode, and moves packets", { timeout: 60_000 }, async () => {
+    // As upstream's kube-proxy leaves it.
+    await lab.nft.commit(new Transaction().addTable({ family: "ip", name: "kube-proxy" }));
     program = new Program("--config", config, "--hostname-override=node01");
     await program.shows(/"SyncProxyRules complete"/);
     expect(program.log).toMatch(/^I\d{4} \S+ kube-proxy\] "Using nftables Proxier" proxyMode="nftables"$/m);
     expect(program.log).toContain('"Successfully retrieved NodeIPs" NodeIPs=["192.168.1.11"]');
     expect(await ask(lab.pod1, CLUSTER_IP, 80)).toBe("pod2 10.244.1.2");
+    await program.shows(`"Rules of upstream's kube-proxy are removed" tables=["ip"]`);
+    expect(await tables()).not.toContain("kube-proxy");
   });
 
   it("health, mode and metrics are on loopback, and only there", { timeout: 30_000 }, async () => {
@@ -256,7 +262,18 @@ describe("V04 K02 podwire kube-proxy beside a Kubernetes API (part: the program,
     for (const answer of answers) expect(answer).toMatch(/^pod[12] /);
   });
 
+  it("SIGTERM ends it well while it waits for its node", { timeout: 30_000 }, async () => {
+    const waiting = new Program("--config", config, "--hostname-override=nobody");
+    await waiting.shows('"Waiting for the node" node="nobody"');
+    waiting.child.kill("SIGTERM");
+    expect(await waiting.ends()).toBe(0);
+    expect(waiting.log).toMatch(/"Stopping" why="SIGTERM: the rules stay"\n$/);
+  });
+
   it("ends when its file changes, as upstream does", { timeout: 30_000 }, async () => {
+    // The same text under the same name, as when a volume is mounted anew.
+    writeFileSync(`${config}.new`, readFileSync(config));
+    renameSync(`${config}.new`, config);
     appendFileSync(config, "# a comment\n");
     expect(await program.ends()).toBe(1);
     expect(program.log).toContain("content of the proxy server's configuration file was updated");
@@ -277,8 +294,6 @@ describe("V04 K02 podwire kube-proxy beside a Kubernetes API (part: the program,
     );
     expect(file.log).toContain(`kube-proxy: ${wrong}:3: unknown field "mood"; allowed are featureGates,`);
   });
-
-  const tables = async () => (await lab.nft.listTables()).map(({ name }) => name);
 
   it("mode userspace relays by the process, and the former mode's rules go", { timeout: 60_000 }, async () => {
     const flags = ["--proxy-mode=userspace", "--udp-timeout=1s", "--cluster-cidr=10.244.0.0/16", "--v=4"];

@@ -37,6 +37,18 @@ describe("what a pod's spec says beyond its command", () => {
     expect((await machine.exec("plain", "touch /x /tmp/x")).code).toBe(0);
   });
 
+  it("more nameservers than a resolver takes: three are written, an event says so", async () => {
+    const nameservers = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"];
+    await box("resolver", {}, { dnsPolicy: "None", dnsConfig: { nameservers } });
+    const { stdout } = await machine.exec("resolver", "grep -c nameserver /etc/resolv.conf");
+    expect(stdout).toBe("3\n");
+    const applied = "the applied nameserver line is: 192.0.2.1 192.0.2.2 192.0.2.3";
+    await expect
+      .poll(() => machine.events("resolver"))
+      .toContain(`DNSConfigForming: Nameserver limits were exceeded, some nameservers have been omitted, ${applied}`);
+    await machine.delete("resolver", 1);
+  });
+
   it("activeDeadlineSeconds: the pod fails, its containers end", async () => {
     const pod = await box(
       "late",

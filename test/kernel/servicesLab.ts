@@ -253,7 +253,10 @@ export class ServicesLab {
     const bits = (address: string) => (address.includes(":") ? 128 : 32);
     rt.apply(addresses.map((address) => ({ op: "add-address", index: 2, address: `${address}/${bits(address)}` })));
     rt.close();
-    await addressesAnswer(this.outside, addresses);
+    await addressesAnswer(
+      this.outside,
+      addresses.filter((address) => address.includes(":")),
+    );
     for (const address of addresses) await this.serveTcp(this.outside, address, port, "balancer");
   }
 

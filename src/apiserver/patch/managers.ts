@@ -1,6 +1,6 @@
 import { equalJson } from "#base/json.ts";
 import { type FieldSet, isDict, type ManagedFieldsEntry, type StoredObject } from "../object.ts";
-import { isEmpty, isFieldSet, setText, union } from "./field-set.ts";
+import { isEmpty, isFieldSet, union } from "./field-set.ts";
 import type { SharedSets } from "./shared-sets.ts";
 
 /**
@@ -60,7 +60,7 @@ export function readManagers(entries: readonly ManagedFieldsEntry[] | undefined)
 export function writeManagers(managers: Managers, sets: SharedSets): ManagedFieldsEntry[] | undefined {
   const owning = [...managers.values()].filter((m) => !isEmpty(m.set)).sort(byOrder);
   if (owning.length === 0) return undefined;
-  return owning.map((managed) => managerEntry(managed, sets.get(setText(managed.set))));
+  return owning.map((managed) => managerEntry(managed, sets.of(managed.set)));
 }
 
 /** One entry of metadata.managedFields. */

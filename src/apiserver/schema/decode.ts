@@ -143,9 +143,13 @@ function base64Fault(text: string): number | undefined {
   return rest.length > 2 ? body.length + 2 : undefined;
 }
 
+/** A time of whole seconds in UTC as nearly all are written, on a day that every month has: nothing about it changes. */
+const plainTime = /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ$/;
+
 /** RFC 3339 text in UTC, seconds or microseconds. */
 function decodeTime(value: string, micro: boolean): string | undefined {
   if (value === "") return undefined;
+  if (!micro && plainTime.test(value)) return value;
   const match = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.exec(value);
   const time = match ? Date.parse(value) : Number.NaN;
   if (Number.isNaN(time)) {

@@ -1,4 +1,5 @@
 import {
+  type Change,
   type Index,
   type KubeObject,
   keyOf,
@@ -9,9 +10,10 @@ import {
   resources,
   type Service,
 } from "#api/index.ts";
+import { equalJson } from "#base/json.ts";
 import type { ControllerContext } from "../context.ts";
-import { controllerOf } from "../objects.ts";
-import { type NodeView, type PodView, viewNode, viewPod } from "./nodes.ts";
+import { controllerOf, isPodTerminal } from "../objects.ts";
+import { type NodeView, type PodView, viewNode, viewPod, withPod } from "./nodes.ts";
 import type { Surroundings } from "./plan.ts";
 import { siblingSelector } from "./siblings.ts";
 import type { Claim, PersistentVolume, Storage } from "./volumes.ts";
@@ -35,9 +37,28 @@ const owners: Readonly<Record<string, Resource<Selecting>>> = {
   StatefulSet: resource("apps", "v1", "statefulsets", "StatefulSet"),
 };
 
-/** What the scheduler knows of the cluster: informers' caches with its own decisions on top. */
+/** A change that the scheduler's own condition, or a kubelet, made. */
+export function onlyStatusChanged({ object, old }: Change<Pod>): boolean {
+  return old !== undefined && isSameToScheduler(object, old);
+}
+
+function isSameToScheduler(a: Pod, b: Pod): boolean {
+  const { labels, deletionTimestamp } = a.metadata;
+  return (
+    equalJson(a.spec, b.spec) &&
+    equalJson(labels, b.metadata.labels) &&
+    deletionTimestamp === b.metadata.deletionTimestamp
+  );
+}
+
+/**
+ * What the scheduler knows of the cluster: informers' caches with its own decisions on top.
+ *
+ * A node's view is made of all its pods. It is kept up to date by what was decided and stays while only statuses
+ * change: made anew for each decision it costs a thousand pods a million looks at a pod.
+ */
 export class ClusterView {
-  readonly #context: ControllerContext;
+  readonly #context: Pick<ControllerContext, "informer">;
   readonly #podsOn: Index<Pod>;
   readonly #servicesIn: Index<Service>;
   readonly #has: (plural: string) => boolean;
@@ -47,7 +68,7 @@ export class ClusterView {
   readonly #assumed = new Map<string, Map<string, Pod>>();
   readonly #nodeOf = new Map<string, string>();
 
-  constructor(context: ControllerContext, has: (plural: string) => boolean) {
+  constructor(context: Pick<ControllerContext, "informer">, has: (plural: string) => boolean) {
     this.#context = context;
     this.#has = has;
     this.#podsOn = context.informer(resources.pods).index(({ spec }) => [spec.nodeName ?? ""]);
@@ -61,7 +82,19 @@ export class ClusterView {
     const on = this.#assumed.get(node) ?? new Map<string, Pod>();
     this.#assumed.set(node, on.set(key, placed));
     this.#nodeOf.set(key, node);
-    this.stale(node);
+    const view = this.#viewed.get(node);
+    if (view) this.#viewed.set(node, withPod(view, this.pod(placed)));
+  }
+
+  /** A pod on a node has changed in the cache. */
+  see(change: Change<Pod>): void {
+    const { type, object, old } = change;
+    const { nodeName = "" } = object.spec;
+    if (type !== "DELETED" && !isPodTerminal(object)) {
+      if (this.#confirm(keyOf(object), object)) return;
+      if (old?.spec.nodeName === nodeName && !isPodTerminal(old) && onlyStatusChanged(change)) return;
+    }
+    this.#stale(nodeName);
   }
 
   /** Whether a decision on the pod is under way. */
@@ -77,11 +110,21 @@ export class ClusterView {
     const on = this.#assumed.get(node);
     on?.delete(key);
     if (on?.size === 0) this.#assumed.delete(node);
-    this.stale(node);
+    this.#stale(node);
+  }
+
+  /** The cache shows a decision as it was made: the node's view has the pod already. */
+  #confirm(key: string, pod: Pod): boolean {
+    const on = this.#assumed.get(pod.spec.nodeName ?? "");
+    const assumed = on?.get(key);
+    if (!on || !assumed || assumed.metadata.uid !== pod.metadata.uid || !isSameToScheduler(assumed, pod)) return false;
+    on.delete(key);
+    this.#nodeOf.delete(key);
+    return true;
   }
 
   /** What is on a node has changed: its view is made anew when it is next needed. */
-  stale(node: string): void {
+  #stale(node: string): void {
     this.#viewed.delete(node);
   }
 

@@ -18,7 +18,7 @@ import type { Counter, Histogram } from "#base/metrics.ts";
 import type { ControllerContext } from "../context.ts";
 import { conditionOf, isPodActive, isPodTerminal, setCondition } from "../objects.ts";
 import { bindPod } from "./bind.ts";
-import { ClusterView, storageResources } from "./cluster.ts";
+import { ClusterView, onlyStatusChanged, storageResources } from "./cluster.ts";
 import type { Help } from "./filters.ts";
 import { schedule } from "./plan.ts";
 import { SchedulingQueue } from "./queue.ts";
@@ -73,7 +73,7 @@ function followPod(scheduler: Scheduler, change: Change<Pod>): void {
   const { type, object } = change;
   const key = keyOf(object);
   const placed = object.spec.nodeName !== undefined && object.spec.nodeName !== "";
-  if (placed) scheduler.cluster.stale(object.spec.nodeName ?? "");
+  if (placed) scheduler.cluster.see(change);
   if (type === "DELETED" || placed) scheduler.forget(key);
   if (type !== "DELETED" && isPending(object)) {
     if (!onlyStatusChanged(change)) scheduler.add(object);
@@ -88,17 +88,6 @@ function followPod(scheduler: Scheduler, change: Change<Pod>): void {
 /** A pod that waits for this scheduler. */
 function isPending(pod: Pod): boolean {
   return !pod.spec.nodeName && isPodActive(pod) && (pod.spec.schedulerName ?? schedulerName) === schedulerName;
-}
-
-/** A change that the scheduler's own condition, or a kubelet, made. */
-function onlyStatusChanged({ object, old }: Change<Pod>): boolean {
-  if (!old) return false;
-  const { labels, deletionTimestamp } = object.metadata;
-  return (
-    equalJson(object.spec, old.spec) &&
-    equalJson(labels, old.metadata.labels) &&
-    deletionTimestamp === old.metadata.deletionTimestamp
-  );
 }
 
 /** Heartbeats change a node often; these parts decide where pods may go. */

@@ -80,6 +80,24 @@ export function viewNode(node: Node, pods: readonly Pod[], of: (pod: Pod) => Pod
   return holding(bare, pods.filter((pod) => !isPodTerminal(pod)).map(of));
 }
 
+/** The same node with one more pod on it, which has not come to its end. */
+export function withPod(view: NodeView, pod: PodView): NodeView {
+  const { requested, scored, pods, withTerms } = view;
+  const sum: Record<string, number> = { ...requested };
+  for (const [resource, amount] of Object.entries(pod.requests)) sum[resource] = (sum[resource] ?? 0) + amount;
+  return {
+    ...view,
+    requested: sum,
+    scored: { cpu: scored.cpu + pod.scored.cpu, memory: scored.memory + pod.scored.memory },
+    pods: [...pods, pod],
+    withTerms: hasTerms(pod) ? [...withTerms, pod] : withTerms,
+  };
+}
+
+function hasTerms({ affinity, antiAffinity, preferred }: PodView): boolean {
+  return affinity.length + antiAffinity.length + preferred.length > 0;
+}
+
 /** The same node with other pods on it. */
 export function holding(
   node: Pick<NodeView, "node" | "name" | "labels" | "taints" | "allocatable">,
@@ -93,8 +111,7 @@ export function holding(
     scored.cpu += view.scored.cpu;
     scored.memory += view.scored.memory;
   }
-  const withTerms = pods.filter((view) => view.affinity.length + view.antiAffinity.length + view.preferred.length > 0);
-  return { ...node, requested, scored, pods, withTerms };
+  return { ...node, requested, scored, pods, withTerms: pods.filter(hasTerms) };
 }
 
 function hostPortsOf(pod: Pod): HostPort[] {

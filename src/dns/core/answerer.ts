@@ -30,6 +30,12 @@ export interface Site {
  */
 export const udpBytes = { smallest: 512, largest: 4096 } as const;
 
+/** Answers that are known in advance (see hot/). */
+export interface ReadyAnswers {
+  /** The plugins' answer to a packet, without them; undefined when they have to be asked. */
+  answer(packet: Uint8Array, peer: Peer): Uint8Array | undefined;
+}
+
 /** What we offer in our own OPT: fits every path without fragments (DNS flag day 2020). */
 export const ednsUdpBytes = 1232;
 
@@ -40,13 +46,15 @@ export const ednsUdpBytes = 1232;
 export class Answerer {
   readonly #server: string;
   readonly #now: () => number;
+  readonly #ready: ReadyAnswers | undefined;
   #sites: readonly Site[];
   /** Site by zone; rebuilt with the sites. */
   #byZone = new Map<string, Site>();
 
   /** @param server name of the listener, such as `dns://:53`; `now` milliseconds, monotonic */
-  constructor(server: string, sites: readonly Site[], now: () => number) {
+  constructor(server: string, sites: readonly Site[], now: () => number, ready?: ReadyAnswers) {
     this.#server = server;
+    this.#ready = ready;
     this.#now = now;
     this.#sites = sites;
     this.use(sites);
@@ -64,6 +72,8 @@ export class Answerer {
 
   /** The bytes to send back; undefined when nothing shall be sent. Never rejects. */
   answer(packet: Uint8Array, peer: Peer): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+    const ready = this.#ready?.answer(packet, peer);
+    if (ready) return ready;
     const begin = this.#now();
     let message: Message;
     try {

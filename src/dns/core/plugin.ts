@@ -49,6 +49,7 @@ export interface HotAnswers {
   readonly zone: string;
   /** The plugin that published the answers. */
   readonly plugin: string;
+  readonly protocol: "udp" | "tcp";
   /** `family`: 1 for IPv4, 2 for IPv6. */
   readonly requests: readonly { readonly family: number; readonly type: number; readonly times: number }[];
   readonly responses: readonly { readonly rcode: number; readonly times: number }[];

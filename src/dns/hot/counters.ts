@@ -25,16 +25,19 @@ export class HotCounters implements HotCounter {
   readonly #numbers: Float64Array;
   readonly #seen: Float64Array;
 
+  readonly #protocol: HotAnswers["protocol"];
+
   /** @param memory of another instance, to share it */
-  constructor(memory: SharedArrayBuffer) {
+  constructor(memory: SharedArrayBuffer, protocol: HotAnswers["protocol"] = "udp") {
     this.memory = memory;
+    this.#protocol = protocol;
     this.#numbers = new Float64Array(memory);
     this.#seen = new Float64Array(this.#numbers.length);
   }
 
   /** Fresh counters for that many zones. */
-  static forZones(count: number): HotCounters {
-    return new HotCounters(new SharedArrayBuffer(8 * (1 + count * stride)));
+  static forZones(count: number, protocol?: HotAnswers["protocol"]): HotCounters {
+    return new HotCounters(new SharedArrayBuffer(8 * (1 + count * stride)), protocol);
   }
 
   count(zone: number, family: number, type: number, rcode: number, asked: number, answered: number): void {
@@ -53,13 +56,13 @@ export class HotCounters implements HotCounter {
 
   /** What was counted since the last call, by zone; `zones` by number. */
   take(zones: readonly { readonly zone: string; readonly plugin: string }[]): HotAnswers[] {
-    const now = this.#numbers.slice();
+    const now = this.#numbers.slice(0, 1 + zones.length * stride);
     const since = (index: number) => (now[index] as number) - (this.#seen[index] as number);
     const answers = zones.map((names, zone) => ofZone(names, since, 1 + zone * stride));
     const all = answers.reduce((sum, { total }) => sum + total, 0);
     const seconds = all === 0 ? 0 : since(0) / 1000 / all;
     this.#seen.set(now);
-    return answers.filter(({ total }) => total > 0).map((answer) => ({ ...answer, seconds }));
+    return answers.filter(({ total }) => total > 0).map((answer) => ({ ...answer, protocol: this.#protocol, seconds }));
   }
 }
 
@@ -67,7 +70,7 @@ function ofZone(
   names: { readonly zone: string; readonly plugin: string },
   since: (index: number) => number,
   base: number,
-): HotAnswers {
+): Omit<HotAnswers, "protocol"> {
   const counted = (at: number, count: number) =>
     Array.from({ length: count }, (_, i) => ({ i, times: since(base + at + i) })).filter(({ times }) => times > 0);
   const responses = counted(responsesAt, rcodes).map(({ i, times }) => ({ rcode: i, times }));

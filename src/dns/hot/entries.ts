@@ -1,6 +1,8 @@
 import {
+  DnsError,
   encodeMessage,
   labelsOf,
+  maxLabelBytes,
   maxNameBytes,
   query,
   RecordClass,
@@ -132,9 +134,28 @@ function soaBody(zone: string, soa: ResourceRecord): Uint8Array {
 
 /** A name (absolute, lower case) as on the wire. @throws DnsError for one that is none */
 export function wireName(name: string): Uint8Array {
-  const bytes = new Uint8Array(maxNameBytes + 64);
+  if (/^[-.0-9_a-z]{2,}$/.test(name)) return plainName(name);
+  const bytes = new Uint8Array(maxNameBytes + maxLabelBytes + 2);
   let at = 0;
   for (const label of labelsOf(name)) at = writeLabel(label, bytes, at);
   bytes[at] = 0;
   return bytes.slice(0, at + 1);
+}
+
+/** A name without escapes, as those of all Services: each dot's place is taken by the length of what follows it. */
+function plainName(name: string): Uint8Array {
+  const bytes = new Uint8Array(name.length + 1);
+  let start = 0;
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    if (code !== 0x2e) {
+      bytes[i + 1] = code;
+      continue;
+    }
+    if (i === start || i - start > maxLabelBytes) throw new DnsError("bad-name", `${name} has a wrong label`);
+    bytes[start] = i - start;
+    start = i + 1;
+  }
+  if (start !== name.length || bytes.length > maxNameBytes) throw new DnsError("bad-name", `${name} is no name`);
+  return bytes;
 }

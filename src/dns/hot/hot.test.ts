@@ -158,7 +158,7 @@ describe("X01 the hot path gives the plugins' answers (part: the same bytes)", (
       { seed: 53, numRuns: Number(process.env["PODWIRE_LONG"] ?? 0) ? 2000 : 12 },
     );
     // Of 80 questions in each run. Where denials may come from elsewhere, the others are left.
-    expect(answered).toBeGreaterThan(options.fallthrough || options.otherZones ? 5 : 120);
+    expect(answered).toBeGreaterThan(options.fallthrough || options.otherZones ? 0 : 120);
   });
 
   it("puts addresses in every order where loadbalance does, and cuts at the client's size", async () => {

@@ -1,11 +1,13 @@
+import { randomInt } from "node:crypto";
 import type { Logger } from "#base/log.ts";
 import type { Gauge, Metrics } from "#base/metrics.ts";
 import { isSubdomain } from "#wire/dns/index.ts";
-import { type AnswerSink, type FixedAnswer, longestZone, type Site } from "../core/index.ts";
+import { type AnswerSink, type FixedAnswer, longestZone, type ReadyAnswers, type Site } from "../core/index.ts";
 import { type HotCounters, maxZones } from "./counters.ts";
 import { eligibility } from "./eligibility.ts";
 import { tableEntry } from "./entries.ts";
 import type { TableMemory } from "./layout.ts";
+import { MainReader } from "./mainReader.ts";
 import { AnswerTable, type TableEntry } from "./table.ts";
 
 /** What the hot path of a port needs. */
@@ -31,6 +33,7 @@ export interface HotClient {
 export class HotPath {
   readonly #deps: HotPathDeps;
   readonly #clients = new Map<HotClient, () => void>();
+  readonly #reader = new MainReader(randomInt(1, 2 ** 31));
   /** Zones of server blocks by the number that they are counted under; numbers are never given anew. */
   readonly #zones: { readonly zone: string; readonly plugin: string }[] = [];
   readonly #enabled: Gauge;
@@ -43,6 +46,7 @@ export class HotPath {
   constructor(deps: HotPathDeps) {
     this.#deps = deps;
     this.#table = new AnswerTable((memory) => this.#changed(memory));
+    this.#reader.use(this.#table.memory);
     this.#enabled = deps.metrics.gauge(
       "podwire_dns_hot_path_enabled",
       "1 for the server blocks whose answers are given without their plugins.",
@@ -54,6 +58,11 @@ export class HotPath {
       size.set(this.#table.size, { server: deps.server });
       bytes.set(this.#table.bytes, { server: deps.server });
     });
+  }
+
+  /** What is answered on this thread. */
+  get answers(): ReadyAnswers {
+    return this.#reader;
   }
 
   /** The server's name, such as `dns://:53`. */
@@ -137,6 +146,7 @@ export class HotPath {
   }
 
   #changed(memory: TableMemory): void {
+    this.#reader.use(memory);
     for (const [client, remove] of this.#clients) {
       remove();
       this.#clients.set(client, this.#table.addReader(client.control));
@@ -146,7 +156,7 @@ export class HotPath {
 
   /** Tells plugins what was answered without them. */
   #tellCounts(): void {
-    for (const { counters } of this.#clients.keys()) {
+    for (const counters of [...this.#reader.counters, ...[...this.#clients.keys()].map((client) => client.counters)]) {
       for (const answers of counters.take(this.#zones)) {
         const site = this.#sites.find(({ zones }) => zones.includes(answers.zone));
         for (const plugin of site?.plugins ?? []) plugin.answeredHot?.(answers);

@@ -7,7 +7,7 @@ import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import type * as Datagrams from "#kernel/datagrams/index.ts";
 import type { Answerer } from "../core/index.ts";
-import { type Listener, maxPending, plainAddress } from "../transport/udp.ts";
+import { type Listener, plainAddress } from "../transport/udp.ts";
 import { HotCounters, maxZones } from "./counters.ts";
 import type { HandedOver, HotWorkerData } from "./dnsHot.worker.ts";
 import type { HotPath } from "./hotPath.ts";
@@ -23,6 +23,8 @@ export interface HotUdpDeps {
   readonly datagrams: typeof Datagrams;
   /** Queries a second from which on the thread pays for itself; 0: it is started at once. */
   readonly startAt: number;
+  /** Queries that may wait for the plugins; more are dropped. */
+  readonly maxPending: number;
 }
 
 /** Over this time the rate of queries is taken, in milliseconds. */
@@ -94,7 +96,7 @@ class HotUdp implements Listener {
   }
 
   #answer(packet: Uint8Array, address: string, port: number, send: (bytes: Uint8Array) => void, done = () => {}): void {
-    if (this.#pending >= maxPending) return done();
+    if (this.#pending >= this.#deps.maxPending) return done();
     const finish = (bytes: Uint8Array | undefined) => {
       if (bytes && !this.#closed) send(bytes);
       done();
@@ -185,7 +187,11 @@ class Thread {
   }
 
   /** Resolves when the thread waits for go(). */
-  static async start(fd: number, { hotPath, metrics, datagrams }: HotUdpDeps, events: ThreadEvents): Promise<Thread> {
+  static async start(
+    fd: number,
+    { hotPath, metrics, datagrams, maxPending }: HotUdpDeps,
+    events: ThreadEvents,
+  ): Promise<Thread> {
     const control = new Int32Array(new SharedArrayBuffer(controlBytes));
     const counters = HotCounters.forZones(maxZones);
     const { port1, port2 } = new MessageChannel();

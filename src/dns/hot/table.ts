@@ -30,6 +30,8 @@ const firstHeap = 1 << 16;
 const grain = 16;
 /** Share of slots in use from which on a table is made anew. */
 const maxLoad = 0.6;
+/** A new heap's size by what is in it. */
+const heapGrowth = 3;
 const deleted = -1;
 
 /** The writer's side of the table; see layout.ts for how readers see it. */
@@ -244,15 +246,18 @@ export class AnswerTable {
     this.#rebuild(entries.length, bytes);
   }
 
-  /** Copies the live entries into fresh memory of twice the size that they need. */
+  /**
+   * Copies the live entries into fresh memory with room for several times as many. Pages of the heap that were never
+   * written take no memory, so it may be generous.
+   */
   #rebuild(moreEntries: number, moreBytes: number): void {
     const old = { slots: this.#slots, heap: this.#heap, view: this.#view };
-    const live = [...old.slots].filter((offset) => offset > 0);
-    const bytes = live.reduce((sum, offset) => sum + old.view.getUint32(offset + entryField.size, true), grain);
+    let bytes = grain;
+    for (const from of old.slots) if (from > 0) bytes += old.view.getUint32(from + entryField.size, true);
     let slots = firstSlots;
-    while (slots * maxLoad < (live.length + moreEntries) * 1.6) slots *= 2;
+    while (slots * maxLoad < (this.#live + moreEntries) * 2) slots *= 2;
     this.#slots = new Int32Array(new SharedArrayBuffer(slots * 4));
-    this.#heap = new Uint8Array(new SharedArrayBuffer(Math.max(firstHeap, Math.ceil((bytes + moreBytes) * 1.5))));
+    this.#heap = new Uint8Array(new SharedArrayBuffer(Math.max(firstHeap, (bytes + moreBytes) * heapGrowth)));
     this.#view = new DataView(this.#heap.buffer);
     this.#top = grain;
     this.#used = 0;
@@ -260,10 +265,11 @@ export class AnswerTable {
     this.#free = new Map();
     this.#retired = [];
     for (const record of this.#ownerById.values()) record.offsets = [];
-    for (const from of live) {
+    for (const from of old.slots) {
+      if (from <= 0) continue;
       const size = old.view.getUint32(from + entryField.size, true);
       const to = this.#allocate(size);
-      this.#heap.set(old.heap.subarray(from, from + size), to);
+      for (let i = 0; i < size; i++) this.#heap[to + i] = old.heap[from + i] as number;
       this.#insert(this.#view.getInt32(to + entryField.hash, true), to);
       this.#ownerById.get(this.#view.getUint32(to + entryField.owner, true))?.offsets.push(to);
     }

@@ -1,5 +1,7 @@
 import { createLogger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
+import { DnsError, decodeMessage } from "#wire/dns/index.ts";
+import type { Mutations } from "#wire/dns/testing/index.ts";
 import { Answerer, type HotAnswers, makeReply, noFallthrough, type Plugin, type Site } from "../core/index.ts";
 import type { ClusterIndex } from "../plugins/kubernetes/clusterIndex.ts";
 import { KubernetesPlugin } from "../plugins/kubernetes/handler.ts";
@@ -38,6 +40,9 @@ export interface BothPaths {
   settled(): Promise<void>;
 }
 
+const slotBytes = 4096;
+/** A byte that no packet has in all places. */
+const guard = 0xee;
 const peer = { address: "127.0.0.1", port: 53_000, protocol: "udp" } as const;
 
 /** Serves an index both ways. */
@@ -96,7 +101,8 @@ export function bothPaths(index: ClusterIndex, options: BothPathsOptions = {}): 
   const reader = new HotReader(counters, 4711);
   const use = (memory: TableMemory) => reader.use(memory);
   hotPath.join({ control: new Int32Array(new SharedArrayBuffer(controlBytes)), counters, use });
-  const memory = new Uint8Array(8192);
+  // Where a packet stands in the middle of a batch's memory, whose other parts must stay as they are.
+  const memory = new Uint8Array(3 * slotBytes).fill(guard);
   return {
     hotPath,
     log,
@@ -107,18 +113,68 @@ export function bothPaths(index: ClusterIndex, options: BothPathsOptions = {}): 
       return answer;
     },
     hot: (packet) => {
-      // In the middle of a batch's memory, whose other parts must stay as they are.
-      memory.fill(0xee);
-      memory.set(packet, 1024);
-      const length = reader.answer(memory, 1024, packet.length, udpLimits.ipv4);
-      for (const i of [1023, 1024 + Math.max(packet.length, length)]) {
-        if (memory[i] !== 0xee) throw new Error(`byte ${i - 1024} was written`);
-      }
+      memory.set(packet, slotBytes);
+      const length = reader.answer(memory, slotBytes, packet.length, udpLimits.ipv4);
+      const end = slotBytes + Math.max(packet.length, length);
+      const answer = memory.slice(slotBytes, slotBytes + Math.max(length, 0));
+      memory.fill(guard, slotBytes, end);
+      if (memory[slotBytes - 1] !== guard || memory[end] !== guard)
+        throw new Error("bytes beside the packet were written");
       if (length === hotResult.pass) return "pass";
-      return length === hotResult.none ? undefined : memory.slice(1024, 1024 + length);
+      return length === hotResult.none ? undefined : answer;
     },
     settled: async () => {
       for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve));
     },
   };
+}
+
+/** How fuzzing went. */
+export interface FuzzOutcome {
+  /** Packets that are messages, that the plugins answered, and that the hot path did. */
+  readonly decoded: number;
+  readonly answered: number;
+  readonly hot: number;
+}
+
+/**
+ * Sends so many broken packets through codec, plugins and hot path.
+ * @throws Error for a packet that makes one of them fail, or on which the two disagree; the packet is in hexadecimal
+ */
+export function fuzz(paths: BothPaths, mutations: Mutations, count: number): FuzzOutcome {
+  let [decoded, answered, hot] = [0, 0, 0];
+  for (let i = 0; i < count; i++) {
+    const packet = mutations.next();
+    try {
+      if (isMessage(packet)) decoded++;
+      const byPlugins = paths.plugins(packet);
+      if (byPlugins) answered++;
+      if (byPlugins && !decodeMessage(byPlugins).response) throw new Error("the answer is no answer");
+      const ready = paths.hot(packet);
+      if (ready === "pass") continue;
+      hot++;
+      if (!same(ready, byPlugins)) throw new Error(`the plugins say ${hex(byPlugins)}, the hot path ${hex(ready)}`);
+    } catch (error) {
+      throw new Error(`packet ${i}, ${hex(packet)}: ${String(error)}`, { cause: error });
+    }
+  }
+  return { decoded, answered, hot };
+}
+
+function isMessage(packet: Uint8Array): boolean {
+  try {
+    decodeMessage(packet);
+    return true;
+  } catch (error) {
+    if (error instanceof DnsError) return false;
+    throw error;
+  }
+}
+
+function same(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0;
+}
+
+function hex(bytes: Uint8Array | undefined): string {
+  return bytes === undefined ? "nothing" : Buffer.from(bytes).toString("hex");
 }

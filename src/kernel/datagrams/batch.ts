@@ -50,11 +50,14 @@ export class DatagramBatch {
   readonly #words: Uint32Array;
   readonly #receivedAddress: number;
   readonly #sentAddress: number;
+  /** Headers that have to be set again before the next call. */
+  #written: number;
 
   /** @param fd a socket of openDatagrams, which the caller closes after the last call */
   constructor(fd: number, count = 64) {
     this.#fd = fd;
     this.#count = count;
+    this.#written = count;
     this.#layout = layoutOf(count);
     this.bytes = new Uint8Array(this.#layout.bytes);
     this.#words = new Uint32Array(this.bytes.buffer);
@@ -73,13 +76,15 @@ export class DatagramBatch {
    */
   receive(): number {
     const words = this.#words;
-    for (let i = 0; i < this.#count; i++) {
+    // What the last call has written; the other headers are as they were.
+    for (let i = 0; i < this.#written; i++) {
       const header = (this.#layout.received + i * headerBytes) >> 2;
       words[header + word.nameLength] = nameBytes;
       words[header + word.controlLength] = controlRoom;
     }
     try {
-      return check(libc.recvmmsg(this.#fd, this.#receivedAddress, this.#count, MSG_WAITFORONE, 0), "recvmmsg");
+      this.#written = check(libc.recvmmsg(this.#fd, this.#receivedAddress, this.#count, MSG_WAITFORONE, 0), "recvmmsg");
+      return this.#written;
     } catch (error) {
       if (passing.some((code) => isErrno(error, code))) return 0;
       throw error;

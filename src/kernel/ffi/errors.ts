@@ -48,6 +48,14 @@ export function check(result: number | bigint, syscall: string, detail?: string)
   return value;
 }
 
+/**
+ * Symbolic errno of the foreign call just made, which failed. For failures that are a usual answer (nothing is waiting):
+ * an error object would cost a walk of the stack.
+ */
+export function lastErrno(): string {
+  return errnoName(koffi.errno());
+}
+
 /** True for a failed system call with the given symbolic errno. */
 export function isErrno(error: unknown, code: string): boolean {
   return error instanceof Error && (error as { code?: unknown }).code === code;

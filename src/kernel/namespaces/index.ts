@@ -7,6 +7,7 @@ export {
   newNetns,
   openNetns,
   pinNetns,
+  setOwnSysctls,
   setSysctl,
   setSysctls,
   sysctlPath,

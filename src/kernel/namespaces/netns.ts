@@ -123,9 +123,12 @@ export function setSysctl(netns: Pick<Netns, "fd">, name: string, value: string)
 
 /** Writes several sysctls of the namespace in one window. Same errors as {@link setSysctl}. */
 export function setSysctls(netns: Pick<Netns, "fd">, settings: Readonly<Record<string, string>>): void {
-  inNetns(netns, () => {
-    for (const [name, value] of Object.entries(settings)) writeFileSync(sysctlPath(name), value);
-  });
+  inNetns(netns, () => setOwnSysctls(settings));
+}
+
+/** As setSysctls(), of the namespace that this thread is in: no namespace is entered. */
+export function setOwnSysctls(settings: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(settings)) writeFileSync(sysctlPath(name), value);
 }
 
 /** File of a sysctl, from its dotted or slashed name. */

@@ -133,6 +133,12 @@ export class MessageWriter {
     return this;
   }
 
+  /** Room for so many bytes, all of which the caller writes before the next write. */
+  reserve(length: number): Buffer {
+    const at = this.#grow(length);
+    return this.#buffer.subarray(at, at + length);
+  }
+
   /**
    * An attribute with the given payload.
    * @throws RangeError above 65,531 bytes
@@ -178,7 +184,14 @@ export class MessageWriter {
 
   /** An attribute holding text with a terminating NUL. */
   attributeText(type: number, text: string): this {
-    return this.attribute(type, Buffer.from(`${text}\0`, "utf8"));
+    const at = this.#length;
+    // Written in place: of the worst case, three bytes a character, what is not needed is given back.
+    this.#grow(4 + 3 * text.length + 1);
+    const length = 4 + this.#buffer.write(text, at + 4, "utf8") + 1;
+    this.#buffer[at + length - 1] = 0;
+    this.#length = at;
+    this.#attribute(type, length - 4).#grow(length - 4);
+    return this.#pad();
   }
 
   /**
@@ -186,11 +199,22 @@ export class MessageWriter {
    * @throws RangeError above 65,535 bytes, the most that its length field can say
    */
   nest(type: number, write: () => void): this {
+    const at = this.open(type);
+    write();
+    return this.close(at);
+  }
+
+  /** Begins a {@link nest} that {@link close} ends: for so many of them that a function for each would show. */
+  open(type: number): number {
     const at = this.#length;
     this.u16(0).u16(type | NLA_F_NESTED);
-    write();
+    return at;
+  }
+
+  /** @param at what {@link open} gave @throws RangeError as {@link nest} */
+  close(at: number): this {
     const length = this.#length - at;
-    if (length > 0xffff) throw new RangeError(`nested netlink attribute ${type} has ${length} bytes, 65535 at most`);
+    if (length > 0xffff) throw new RangeError(`nested netlink attribute has ${length} bytes, 65535 at most`);
     this.#buffer.writeUInt16LE(length, at);
     return this;
   }

@@ -84,8 +84,7 @@ class KernelRtnetlink implements Rtnetlink {
       if (!long) writer.attributeText(IFLA.IFNAME, ref.name);
     }
     try {
-      const [answer] = this.#socket.request(writer.end());
-      return answer ? decodeLink(answer.payload) : undefined;
+      return decodeLink(this.#socket.ask(writer.end()).payload);
     } catch (error) {
       if (isErrno(error, "ENODEV")) return undefined;
       throw error;

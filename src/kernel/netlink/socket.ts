@@ -1,4 +1,4 @@
-import { AF, check, isErrno, libc, SOCK, SysError } from "#kernel/ffi/index.ts";
+import { AF, check, isErrno, lastErrno, libc, SOCK, SysError } from "#kernel/ffi/index.ts";
 import { NLM_F, NLMSG, SOL_NETLINK } from "./constants.ts";
 import { NetlinkError, type NetlinkFailure } from "./errors.ts";
 import { attributeText, type NetlinkMessage, parseAttributes, parseMessages } from "./messageReader.ts";
@@ -83,6 +83,20 @@ export class NetlinkSocket {
       if (message.type !== NLMSG.ERROR && message.type !== NLMSG.DONE) answers.push(message);
     }
     return answers;
+  }
+
+  /**
+   * Sends one GET request about one thing and returns the one message that answers it.
+   * @throws NetlinkError
+   */
+  ask(writer: MessageWriter): NetlinkMessage {
+    this.#send(writer);
+    const buffer = this.#receive();
+    const answer = buffer && parseMessages(buffer)[0];
+    if (!answer) throw new SysError("recv", 71, `netlink ${this.#protocol}: no answer`);
+    const failure = answer.type === NLMSG.ERROR ? parseFailure(answer) : undefined;
+    if (failure) throw new NetlinkError([failure], () => "netlink request");
+    return answer;
   }
 
   /**
@@ -176,12 +190,9 @@ export class NetlinkSocket {
       const n = Number(libc.recv(this.fd, scratch, scratch.length, MSG_DONTWAIT | MSG_TRUNC));
       if (n > scratch.length) throw new SysError("recv", 90, `netlink message of ${n} bytes`);
       if (n >= 0) return Buffer.from(scratch.subarray(0, n));
-      try {
-        check(n, "recv", `netlink ${this.#protocol}`);
-      } catch (error) {
-        if (isErrno(error, "EAGAIN")) return undefined;
-        if (!isErrno(error, "EINTR")) throw error;
-      }
+      const errno = lastErrno();
+      if (errno === "EAGAIN") return undefined;
+      if (errno !== "EINTR") check(n, "recv", `netlink ${this.#protocol}`);
     }
   }
 

@@ -6,7 +6,8 @@ import { readStatements } from "./decodeRule.ts";
 import { type EncodedMessage, encodeTransaction } from "./encode.ts";
 import { writeStatements } from "./encodeRule.ts";
 import { addressFields, ct, type Field, fibType, metaFields, numgen, th } from "./fields.ts";
-import { comparisons, type NftSet, type Statement, setOperations, type Verdict } from "./model.ts";
+import { comparisons, keyText, type NftSet, type Statement, setOperations, type Verdict } from "./model.ts";
+import { type ElementList, PackedElements } from "./packed.ts";
 import type { SetShapes } from "./registers.ts";
 import { cutIntoSends } from "./sends.ts";
 import { statementText } from "./text.ts";
@@ -165,6 +166,32 @@ describe("nft codec", () => {
     expect(messages.every(({ start, end }) => end - start < 65_535)).toBe(true);
     expect(messages.map(({ mayCut }) => mayCut)).toEqual(messages.map((_, index) => index % 2 === 0));
     expect(messages.at(-1)?.elements?.[1]).toBe(5000);
+  });
+
+  it("packed elements are the same messages as elements one by one", () => {
+    const mark = [dataTypes.mark];
+    const set: NftSet = { table: { family, name: "t" }, name: "s", key: [...types, ...mark], data: mark };
+    const keys = Array.from({ length: 2000 }, (_, n) =>
+      concat(Uint8Array.of(10, 0, n >> 8, n), Uint8Array.of(6), hostU32(80)),
+    );
+    const packed = new PackedElements(16, 4);
+    for (const [n, key] of keys.entries()) packed.add(keyText(key), n, keyText(hostU32(n * 3)));
+    const elements = keys.map((key, n) => ({ key: concat(key, hostU32(n)), data: hostU32(n * 3) }));
+    expect(packed).toHaveLength(2000);
+    expect(packed.at(2000)).toBeUndefined();
+    const bytes = (list: ElementList) =>
+      encodeTransaction(new Transaction().addElements(set, list).replaceElements(set, list).deleteElements(set, list))
+        .messages.length;
+    expect(bytes(packed)).toBeGreaterThan(6);
+    const first = <T>(list: readonly T[]) => list.slice(0, 900);
+    const few = new PackedElements(16, 4);
+    for (const [n, key] of first(keys).entries()) few.add(keyText(key), n, keyText(hostU32(n * 3)));
+    const sent = (list: ElementList) =>
+      encodeTransaction(new Transaction().replaceElements(set, list)).writer.bytes().toString("hex");
+    expect(sent(few)).toBe(sent(first(elements)));
+    expect(new Transaction().addElements(set, few).toString()).toBe(
+      new Transaction().addElements(set, first(elements)).toString(),
+    );
   });
 
   it("keeps comments, cut to what nft accepts", () => {

@@ -1,5 +1,5 @@
 import type { Element, NftSet, Rule, Table, TableState } from "./model.ts";
-import type { OriginIndex } from "./originIndex.ts";
+import type { OriginFinder, OriginIndex } from "./originIndex.ts";
 import type { Transaction } from "./transaction.ts";
 
 /** nftables of one network namespace: the kernel's, or a fake. */
@@ -22,6 +22,11 @@ export interface Nftables {
   adoptRules(rules: readonly Rule[]): void;
   /** Tells the index about elements that were in the kernel before this process. */
   adoptElements(set: NftSet, elements: readonly Element[]): void;
+  /**
+   * Asks the maker of a table's elements for the origins that came without: no index of them has to be kept.
+   * @returns ends it
+   */
+  tellOrigins(table: Table, find: OriginFinder): () => void;
   /**
    * Calls back, a moment later, when somebody else has changed a table: undefined when it cannot be told which one.
    * What goes through this driver is not reported.

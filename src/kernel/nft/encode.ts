@@ -17,6 +17,7 @@ import {
   TABLE,
 } from "./constants.ts";
 import { type DataType, padded } from "./dataTypes.ts";
+import { packedSize, writePacked } from "./encodePacked.ts";
 import { writeStatements, writeVerdict } from "./encodeRule.ts";
 import {
   type Chain,
@@ -28,6 +29,7 @@ import {
   type Rule,
   type Table,
 } from "./model.ts";
+import { type ElementList, PackedElements } from "./packed.ts";
 import type { Operation, Transaction } from "./transaction.ts";
 import { commentUserdata, setUserdata } from "./userdata.ts";
 
@@ -201,11 +203,7 @@ class Encoder implements EncodedTransaction {
     });
   }
 
-  #elements(
-    kind: "add elements" | "delete elements" | "replace elements",
-    set: NftSet,
-    elements: readonly Element[],
-  ): void {
+  #elements(kind: "add elements" | "delete elements" | "replace elements", set: NftSet, elements: ElementList): void {
     for (let from = 0; from < elements.length; ) {
       const to = sliceEnd(elements, from);
       const range = [from, to] as const;
@@ -220,10 +218,11 @@ class Encoder implements EncodedTransaction {
     type: number,
     flags: number,
     set: NftSet,
-    elements: readonly Element[],
+    elements: ElementList,
     range: readonly [number, number],
   ): void {
     const w = this.writer;
+    const isNew = type === NFT_MSG.NEWSETELEM;
     this.#message(
       type,
       flags,
@@ -231,7 +230,8 @@ class Encoder implements EncodedTransaction {
       () => {
         w.attributeText(ELEMENTS.TABLE, set.table.name).attributeText(ELEMENTS.SET, set.name);
         w.nest(ELEMENTS.LIST, () => {
-          for (let i = range[0]; i < range[1]; i++) this.#element(elements[i] as Element, type === NFT_MSG.NEWSETELEM);
+          if (elements instanceof PackedElements) return writePacked(w, elements, range, isNew);
+          for (let i = range[0]; i < range[1]; i++) this.#element(elements[i] as Element, isNew);
         });
       },
       range,
@@ -241,19 +241,28 @@ class Encoder implements EncodedTransaction {
   #element(element: Element, whole: boolean): void {
     const w = this.writer;
     const { data } = element;
-    w.nest(LIST_ELEM, () => {
-      w.nest(ELEMENT.KEY, () => w.attribute(DATA.VALUE, element.key));
-      if (!whole) return;
-      if (data instanceof Uint8Array) w.nest(ELEMENT.DATA, () => w.attribute(DATA.VALUE, data));
-      else if (data) w.nest(ELEMENT.DATA, () => writeVerdict(w, data));
+    const entry = w.open(LIST_ELEM);
+    const key = w.open(ELEMENT.KEY);
+    w.attribute(DATA.VALUE, element.key).close(key);
+    if (whole) {
+      if (data) {
+        const value = w.open(ELEMENT.DATA);
+        if (data instanceof Uint8Array) w.attribute(DATA.VALUE, data);
+        else writeVerdict(w, data);
+        w.close(value);
+      }
       if (element.timeoutMs !== undefined) w.attributeU64be(ELEMENT.TIMEOUT, BigInt(element.timeoutMs));
       if (element.comment) w.attribute(ELEMENT.USERDATA, commentUserdata(element.comment));
-    });
+    }
+    w.close(entry);
   }
 }
 
 /** Where the message that begins with element `from` has to end. */
-function sliceEnd(elements: readonly Element[], from: number): number {
+function sliceEnd(elements: ElementList, from: number): number {
+  if (elements instanceof PackedElements) {
+    return Math.min(elements.length, from + Math.floor(ELEMENTS_PER_MESSAGE / packedSize(elements, true)));
+  }
   let bytes = 0;
   let to = from;
   for (; to < elements.length; to++) {

@@ -22,7 +22,8 @@ import {
   type Table,
   type TableState,
 } from "./model.ts";
-import { OriginRecorder } from "./originIndex.ts";
+import { type OriginFinder, OriginRecorder } from "./originIndex.ts";
+import type { ElementList } from "./packed.ts";
 import { tableText } from "./text.ts";
 import type { Operation, Transaction } from "./transaction.ts";
 
@@ -100,6 +101,10 @@ export class FakeNftables implements Nftables {
 
   adoptElements(set: NftSet, elements: readonly Element[]): void {
     this.origins.adoptElements(set, elements);
+  }
+
+  tellOrigins(table: Table, find: OriginFinder): () => void {
+    return this.origins.tell(table, find);
   }
 
   onForeignChange(listener: (table: Table | undefined) => void): () => void {
@@ -213,7 +218,7 @@ export class FakeNftables implements Nftables {
     table.sets.delete(set.name);
   }
 
-  #applyElements(operation: Extract<Operation, { elements: readonly Element[] }>): undefined {
+  #applyElements(operation: Extract<Operation, { elements: ElementList }>): undefined {
     const table = this.#table(operation.set.table, operation);
     const { set, elements } = table.sets.get(operation.set.name) ?? refuse(operation, "ENOENT");
     for (const element of operation.elements) {

@@ -6,7 +6,8 @@ export { FakeNftables } from "./fake.ts";
 export * from "./fields.ts";
 export { type NftablesOptions, openNftables } from "./kernel.ts";
 export * from "./model.ts";
-export type { OriginIndex } from "./originIndex.ts";
+export type { OriginFinder, OriginIndex } from "./originIndex.ts";
+export { type ElementList, PackedElements } from "./packed.ts";
 export * from "./statements.ts";
 export {
   chainText,

@@ -30,7 +30,8 @@ import {
   type Table,
   type TableState,
 } from "./model.ts";
-import { OriginRecorder } from "./originIndex.ts";
+import { type OriginFinder, OriginRecorder } from "./originIndex.ts";
+import { type ElementList, PackedElements } from "./packed.ts";
 import { batch, cutIntoSends } from "./sends.ts";
 import { TableWatch } from "./tableWatch.ts";
 import { elementKeyText } from "./text.ts";
@@ -134,6 +135,10 @@ class KernelNftables implements Nftables {
     this.origins.adoptElements(set, elements);
   }
 
+  tellOrigins(table: Table, find: OriginFinder): () => void {
+    return this.origins.tell(table, find);
+  }
+
   onForeignChange(listener: (table: Table | undefined) => void): () => void {
     return this.#watch.listen(listener);
   }
@@ -200,6 +205,7 @@ class KernelNftables implements Nftables {
       const operation = transaction.operations[message.operation];
       if (!operation) continue;
       if ("elements" in operation && message.elements) {
+        if (operation.elements instanceof PackedElements) continue;
         // A large operation goes in many messages and sends: each has its share of the elements.
         this.origins.record({ ...operation, elements: operation.elements.slice(...message.elements) });
         continue;
@@ -267,7 +273,7 @@ function shortened(text: string): string {
 
 /** The element of a message at whose bytes the kernel pointed; the only one when there is but one. */
 function elementAt(
-  operation: Extract<Operation, { elements: readonly Element[] }>,
+  operation: Extract<Operation, { elements: ElementList }>,
   { writer, messages }: EncodedTransaction,
   index: number,
   offset: number | undefined,
@@ -275,7 +281,7 @@ function elementAt(
   const message = messages[index];
   if (!message?.elements) return undefined;
   const [from, to] = message.elements;
-  if (to - from === 1) return operation.elements[from];
+  if (to - from === 1) return operation.elements.at(from);
   if (offset === undefined) return undefined;
   const bytes = writer.bytes().subarray(message.start, message.end);
   // nlmsghdr and nfgenmsg, then table, set, and the list whose entries are counted here.
@@ -284,7 +290,7 @@ function elementAt(
     at += align(bytes.readUInt16LE(at));
   let element = from;
   for (at += 4; at + 4 <= bytes.length; at += align(bytes.readUInt16LE(at)), element++) {
-    if (offset < at + align(bytes.readUInt16LE(at))) return operation.elements[element];
+    if (offset < at + align(bytes.readUInt16LE(at))) return operation.elements.at(element);
   }
   return undefined;
 }

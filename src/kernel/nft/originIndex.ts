@@ -1,5 +1,6 @@
 import type { Origin } from "#base/origin.ts";
 import { type Element, type Family, keyText, type NftSet, type Rule, type Table } from "./model.ts";
+import { PackedElements } from "./packed.ts";
 import type { Operation } from "./transaction.ts";
 
 /** Says which object a rule or element in the kernel stands for. */
@@ -10,17 +11,31 @@ export interface OriginIndex {
   element(family: Family, table: string, set: string, key: Uint8Array): Origin | undefined;
 }
 
+/** The origin of an element by its set and key, asked of who made it. */
+export type OriginFinder = (set: string, key: Uint8Array) => Origin | undefined;
+
 /** The index of one driver, in memory. */
 export class OriginRecorder implements OriginIndex {
   readonly #rules = new Map<string, Map<bigint, Origin>>();
   readonly #elements = new Map<string, Map<string, Origin>>();
+  readonly #finders = new Map<string, OriginFinder>();
 
   rule(family: Family, table: string, chain: string, handle: bigint): Origin | undefined {
     return this.#rules.get(`${family} ${table} ${chain}`)?.get(handle);
   }
 
   element(family: Family, table: string, set: string, key: Uint8Array): Origin | undefined {
-    return this.#elements.get(`${family} ${table} ${set}`)?.get(keyText(key));
+    const recorded = this.#elements.get(`${family} ${table} ${set}`)?.get(keyText(key));
+    return recorded ?? this.#finders.get(`${family} ${table}`)?.(set, key);
+  }
+
+  /** Asks for origins of a table's elements that are not recorded. @returns ends it */
+  tell({ family, name }: Table, find: OriginFinder): () => void {
+    const place = `${family} ${name}`;
+    this.#finders.set(place, find);
+    return () => {
+      if (this.#finders.get(place) === find) this.#finders.delete(place);
+    };
   }
 
   /** Records rules that are in the kernel already, such as those a former process made. */
@@ -33,7 +48,7 @@ export class OriginRecorder implements OriginIndex {
     const origins = this.#of(this.#elements, placeOf(set.table, set.name));
     for (const element of elements) {
       if (element.origin) origins.set(keyText(element.key), element.origin);
-      else origins.delete(keyText(element.key));
+      else if (origins.size) origins.delete(keyText(element.key));
     }
   }
 
@@ -54,10 +69,11 @@ export class OriginRecorder implements OriginIndex {
         return;
       case "add elements":
       case "replace elements":
+        if (operation.elements instanceof PackedElements) return;
         return this.adoptElements(operation.set, operation.elements);
       case "delete elements": {
         const origins = this.#elements.get(placeOf(operation.set.table, operation.set.name));
-        for (const element of operation.elements) origins?.delete(keyText(element.key));
+        if (origins) for (const element of operation.elements) origins.delete(keyText(element.key));
         return;
       }
       case "flush set":

@@ -1,4 +1,5 @@
 import type { Chain, Element, NftSet, Rule, Table } from "./model.ts";
+import type { ElementList } from "./packed.ts";
 import { chainText, elementKeyText, elementText, quote, ruleText, setText, tableText } from "./text.ts";
 
 /** One step of a transaction. */
@@ -20,7 +21,7 @@ export type Operation =
   | {
       readonly kind: "add elements" | "delete elements" | "replace elements";
       readonly set: NftSet;
-      readonly elements: readonly Element[];
+      readonly elements: ElementList;
     };
 
 /**
@@ -124,17 +125,17 @@ export class Transaction {
   }
 
   /** Adds elements. A key that is there with other data fails with EEXIST: see {@link replaceElements}. */
-  addElements(set: NftSet, elements: readonly Element[]): this {
+  addElements(set: NftSet, elements: ElementList): this {
     return elements.length ? this.#add({ kind: "add elements", set, elements }) : this;
   }
 
   /** Removes elements by key. */
-  deleteElements(set: NftSet, elements: readonly Element[]): this {
+  deleteElements(set: NftSet, elements: ElementList): this {
     return elements.length ? this.#add({ kind: "delete elements", set, elements }) : this;
   }
 
   /** Gives elements that are there other data: a removal and an addition, never parted. */
-  replaceElements(set: NftSet, elements: readonly Element[]): this {
+  replaceElements(set: NftSet, elements: ElementList): this {
     return elements.length ? this.#add({ kind: "replace elements", set, elements }) : this;
   }
 
@@ -196,7 +197,7 @@ function mapOrSet(set: NftSet): string {
   return set.data ? "map" : "set";
 }
 
-function elementsText(verb: "add" | "delete", set: NftSet, elements: readonly Element[]): string {
+function elementsText(verb: "add" | "delete", set: NftSet, elements: ElementList): string {
   const show = (element: Element) => (verb === "add" ? elementText(set, element) : elementKeyText(set, element.key));
-  return `${verb} element ${tableText(set.table)} ${set.name} { ${elements.map(show).join(", ")} }`;
+  return `${verb} element ${tableText(set.table)} ${set.name} { ${[...elements].map(show).join(", ")} }`;
 }

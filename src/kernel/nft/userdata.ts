@@ -26,9 +26,13 @@ function u32(type: number, value: number): Buffer {
   return item(type, bytes);
 }
 
+const COMMENT_BYTES = 127;
+
 /** Userdata holding a comment. nft accepts 128 bytes; longer text is cut. */
 export function commentUserdata(comment: string, type: number = UDATA.COMMENT): Buffer {
-  return item(type, Buffer.from(`${Buffer.from(comment, "utf8").subarray(0, 127).toString("utf8")}\0`, "utf8"));
+  const isShort = Buffer.byteLength(comment) <= COMMENT_BYTES;
+  const text = isShort ? comment : Buffer.from(comment, "utf8").subarray(0, COMMENT_BYTES).toString("utf8");
+  return item(type, Buffer.from(`${text}\0`, "utf8"));
 }
 
 /** The comment in userdata, undefined when it has none. */

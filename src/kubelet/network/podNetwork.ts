@@ -40,6 +40,7 @@ export class CniPodNetwork implements PodNetwork {
   readonly #deps: CniPodNetworkDeps;
   /** A network is mostly calls of the kernel: those of a swarm in one go would hold up the containers and statuses. */
   readonly #turns = new Turns();
+  readonly #settings = new NamespaceSettings();
 
   /** @param folder where namespaces are pinned: `/run/netns`, so that `ip netns` lists them */
   constructor(folder: string, deps: CniPodNetworkDeps) {
@@ -72,7 +73,7 @@ export class CniPodNetwork implements PodNetwork {
     const netns = newNetns();
     try {
       pinNetns(netns, sandbox.netns);
-      prepare(netns);
+      this.#settings.apply(netns);
       applySysctls(pod, netns);
       const outcome = await this.#deps.cni.add({
         containerId: sandbox.id,
@@ -121,30 +122,34 @@ export class CniPodNetwork implements PodNetwork {
   }
 }
 
-function prepare(netns: Netns): void {
-  try {
-    setSysctls(netns, SYSCTLS);
-  } catch {
-    setOneByOne(netns);
+/** Any group may ping without a capability, as containerd has it; in a user namespace only its own ids can be named. */
+const PING_RANGES = ["0 2147483647", "0 65535", "0 0"];
+
+/** The settings that this kernel has in a namespace. What it refuses is found out once: each refusal costs time. */
+class NamespaceSettings {
+  #known: Readonly<Record<string, string>> | undefined;
+
+  /** Writes them all. */
+  apply(netns: Netns): void {
+    if (this.#known) setSysctls(netns, this.#known);
+    else this.#known = Object.fromEntries(NamespaceSettings.#tried(netns));
   }
-  // Any group may ping without a capability, as containerd has it; in a user namespace only its own ids can be named.
-  for (const range of ["0 2147483647", "0 65535", "0 0"]) {
-    try {
-      setSysctl(netns, "net.ipv4.ping_group_range", range);
-      return;
-    } catch {
-      // The next range.
-    }
+
+  static *#tried(netns: Netns): Generator<readonly [string, string]> {
+    for (const [name, value] of Object.entries(SYSCTLS)) if (takes(netns, name, value)) yield [name, value];
+    const name = "net.ipv4.ping_group_range";
+    const range = PING_RANGES.find((value) => takes(netns, name, value));
+    if (range !== undefined) yield [name, range];
   }
 }
 
-function setOneByOne(netns: Netns): void {
-  for (const [name, value] of Object.entries(SYSCTLS)) {
-    try {
-      setSysctl(netns, name, value);
-    } catch {
-      // A setting that this kernel does not have in a namespace keeps its default.
-    }
+/** Writes a setting. @returns whether the kernel has it in a namespace; else it keeps its default */
+function takes(netns: Netns, name: string, value: string): boolean {
+  try {
+    setSysctl(netns, name, value);
+    return true;
+  } catch {
+    return false;
   }
 }
 

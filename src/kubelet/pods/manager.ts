@@ -14,6 +14,7 @@ import { setupBackoff } from "../backoff.ts";
 import { isMirrorPod } from "../modules/index.ts";
 import { isStaticPod } from "../static/index.ts";
 import type { PodDeps } from "./deps.ts";
+import { FirstReports } from "./firstReports.ts";
 import type { PodRecord } from "./record.ts";
 import { PodWorker } from "./worker.ts";
 
@@ -32,6 +33,7 @@ export class PodManager {
   readonly #workers = new Map<string, PodWorker>();
   /** Statuses that nobody will ask for again are forgotten through this. */
   readonly #onGone: (uid: string) => void;
+  readonly #shared = { onGone: (gone: PodWorker) => this.#gone(gone), firstReports: new FirstReports() };
   /** Pods of the node's own files. */
   #static: readonly Pod[] = [];
   #started = false;
@@ -141,7 +143,7 @@ export class PodManager {
   }
 
   #add(pod: Pod, record?: PodRecord): PodWorker {
-    const worker = new PodWorker(pod, this.#deps, (gone) => this.#gone(gone), record);
+    const worker = new PodWorker(pod, this.#deps, this.#shared, record);
     this.#workers.set(worker.uid, worker);
     return worker;
   }

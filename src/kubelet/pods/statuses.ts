@@ -10,6 +10,7 @@ import {
   resources,
 } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
+import { equalJson } from "#base/json.ts";
 import type { Logger } from "#base/log.ts";
 
 interface Entry {
@@ -17,6 +18,8 @@ interface Entry {
   wanted: PodStatus;
   /** What the API has, as text. */
   sent: string;
+  /** The same, as it was written; undefined before the first write. */
+  sentStatus?: PodStatus | undefined;
   /** The pod's resource version after that write. */
   version?: string | undefined;
   sending: boolean;
@@ -53,7 +56,12 @@ export class PodStatuses {
     };
     entry.pod = pod;
     entry.wanted = status;
-    if (isContradicted(entry)) entry.sent = "";
+    if (isContradicted(entry)) {
+      entry.sent = "";
+      entry.sentStatus = undefined;
+    }
+    // Most passes over a pod change nothing, and the text by which writes are compared costs more than this look.
+    if (known?.sentStatus !== undefined && !known.sending && equalJson(known.sentStatus, status)) return;
     this.#entries.set(uid, entry);
     if (!entry.sending) this.#send(entry);
   }
@@ -85,13 +93,15 @@ export class PodStatuses {
 
   async #patch(entry: Entry, text: string): Promise<void> {
     const { name, namespace, uid } = entry.pod.metadata;
+    const status = entry.wanted;
     let wait = 0;
     try {
-      const patch = { metadata: { uid }, status: entry.wanted };
+      const patch = { metadata: { uid }, status };
       const options = { type: "merge", subresource: "status" } as const;
       const written = await this.#client.patch(resources.pods, name, namespace, patch, options);
       entry.version = written.metadata.resourceVersion;
       entry.sent = text;
+      entry.sentStatus = status;
     } catch (error) {
       // Gone, or another pod of the same name: nobody wants this status any more.
       if (isNotFound(error) || isConflict(error)) entry.sent = text;

@@ -4,12 +4,14 @@ import { errorMessage } from "#base/errors.ts";
 import { wholeSeconds } from "#base/time.ts";
 import { setupBackoff } from "../backoff.ts";
 import { podLogFolder } from "../logs/index.ts";
+import { omittedFromResolvConf } from "../spec/files.ts";
 import { unsupportedFields, unsupportedMessage } from "../spec/unsupported.ts";
 import type { PodView } from "../status/podStatus.ts";
 import { VolumeError } from "../volumes/index.ts";
 import { PodContainers } from "./containers.ts";
 import { DEADLINE_VERDICT, timeLeft, verdictOf } from "./deadline.ts";
 import type { PodDeps } from "./deps.ts";
+import type { FirstReports } from "./firstReports.ts";
 import { PodHandler } from "./handler.ts";
 import { PodLightness } from "./light.ts";
 import { PodNamespaces } from "./namespaces.ts";
@@ -21,13 +23,17 @@ import { PodSandbox } from "./sandbox.ts";
 import { PodStorage } from "./storage.ts";
 import type { ContainerUnit } from "./unit.ts";
 
-/** A status is reported this long after a pod was first seen, if it is still being set up then. */
-const FIRST_REPORT_MS = 100;
 /** A pod deleted without a grace period still gets this long (as upstream). */
 const FORCED_GRACE_SECONDS = 1;
 const DEFAULT_GRACE_SECONDS = 30;
 /** Longest wait of a timer in one piece. */
 const MAX_WAIT_MS = 24 * 3600 * 1000;
+
+/** What the workers of a node share beside {@link PodDeps}. */
+export interface SharedByWorkers {
+  readonly onGone: (worker: PodWorker) => void;
+  readonly firstReports: FirstReports;
+}
 
 type End = { readonly graceSeconds: number };
 
@@ -37,7 +43,8 @@ type End = { readonly graceSeconds: number };
  */
 export class PodWorker {
   readonly #deps: PodDeps;
-  readonly #onGone: (worker: PodWorker) => void;
+  readonly #onGone: SharedByWorkers["onGone"];
+  readonly #firstReports: FirstReports;
   readonly #passes: Passes;
   readonly #containers: PodContainers;
   readonly #sandbox: PodSandbox;
@@ -52,16 +59,21 @@ export class PodWorker {
   #end: End | undefined;
   /** Fields of the pod's that were said to be without effect. */
   readonly #said = new Set<string>();
+  #looked: number | Pod | undefined;
   #verdict: PodView["verdict"];
   /** The pod is to be ended for what it has done. */
   #eviction: PodView["verdict"];
   #deadline: NodeJS.Timeout | undefined;
 
-  /** @param onGone the pod has ended and everything of it is removed */
-  constructor(pod: Pod, deps: PodDeps, onGone: (worker: PodWorker) => void, record?: PodRecord) {
+  /**
+   * @param shared what the workers of a node share: `onGone` is called when a pod has ended and everything of it is
+   *   removed
+   */
+  constructor(pod: Pod, deps: PodDeps, shared: SharedByWorkers, record?: PodRecord) {
     this.#pod = pod;
     this.#deps = deps;
-    this.#onGone = onGone;
+    this.#onGone = shared.onGone;
+    this.#firstReports = shared.firstReports;
     this.#storage = new PodStorage(deps, pod.metadata.uid ?? "", {
       onStale: () => this.changed(),
       onFull: (message) => {
@@ -189,11 +201,11 @@ export class PodWorker {
     if (this.#isTooLate()) return this.#fail("Normal", DEADLINE_VERDICT);
     if (this.#eviction) return this.#fail("Warning", this.#eviction);
     this.#tellUnsupported();
-    const late = this.#passes.later(FIRST_REPORT_MS, () => this.#report());
+    const isSetUp = this.#firstReports.begin(this.#passes, () => this.#report());
     try {
       if (await this.#setUp()) await this.#containers.start();
     } finally {
-      this.#passes.cancel(late);
+      isSetUp();
     }
     this.#report();
     if (this.#isOver()) await this.#release();
@@ -215,8 +227,11 @@ export class PodWorker {
     await this.#release();
   }
 
-  /** Says once which fields of the pod have no effect here. */
+  /** Says once which fields of the pod have no effect here; looks at each generation of its spec once. */
   #tellUnsupported(): void {
+    const looked = this.#pod.metadata.generation ?? this.#pod;
+    if (looked === this.#looked) return;
+    this.#looked = looked;
     const fields = unsupportedFields(this.#pod.spec, this.#deps.cgroups?.bound).filter(
       ({ field }) => !this.#said.has(field),
     );
@@ -242,8 +257,11 @@ export class PodWorker {
       const began = performance.now();
       await Promise.all([network, volumes]);
       const ms = Math.round(performance.now() - began);
-      if (!this.#containers.hasStarted)
+      if (!this.#containers.hasStarted) {
         this.#deps.log.info("Pod is set up", { pod: this.#name(), ip: this.#sandbox.ips[0], ms });
+        const omitted = isLight ? [] : omittedFromResolvConf(this.#pod, this.#deps.dns);
+        for (const message of omitted) this.#event("Warning", "DNSConfigForming", message);
+      }
       this.#retries.reset();
       return true;
     } catch (error) {

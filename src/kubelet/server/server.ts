@@ -46,6 +46,8 @@ export interface KubeletServerDeps {
   readonly problem: () => string | undefined;
   /** What the node's kernel holds and why; see `podwire/origins`. */
   readonly origins?: () => Promise<unknown>;
+  /** Addresses of the node's interfaces; see `podwire/addresses`. */
+  readonly addresses?: () => readonly string[];
   readonly log: Logger;
 }
 
@@ -110,7 +112,7 @@ export class KubeletServer {
 
   /** Paths of the agent as a whole. @returns false for another path */
   async #routeOwn(url: URL, response: ServerResponse): Promise<boolean> {
-    const { pods, metrics, stats, origins } = this.#deps;
+    const { pods, metrics, stats, origins, addresses } = this.#deps;
     switch (url.pathname) {
       case "/healthz":
       case "/healthz/ping":
@@ -132,6 +134,10 @@ export class KubeletServer {
       case "/podwire/origins":
         if (!origins) return false;
         sendJson(response, await origins());
+        return true;
+      case "/podwire/addresses":
+        if (!addresses) return false;
+        sendJson(response, addresses());
         return true;
       default:
         return false;

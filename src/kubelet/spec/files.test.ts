@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { testPod } from "../testing.ts";
-import { type DnsSettings, hostsFile, podHostname, resolvConf } from "./files.ts";
+import { type DnsSettings, hostsFile, omittedFromResolvConf, podHostname, resolvConf } from "./files.ts";
 
 const dns: DnsSettings = {
   clusterDns: ["10.96.0.10"],
@@ -36,6 +36,33 @@ describe("X02 a pod's resolv.conf (part: what the kubelet writes)", () => {
     const both = resolvConf(testPod({ dnsConfig }), dns);
     expect(both).toContain("nameserver 10.96.0.10\nnameserver 1.2.3.4\n");
     expect(both).toContain("options ndots:2 edns0");
+  });
+});
+
+describe("D02 a resolver of a pod that is too large (part: limits)", () => {
+  it("three nameservers, and it is said which", () => {
+    const pod = testPod({ dnsConfig: { nameservers: ["192.0.2.1", "192.0.2.2", "192.0.2.3"] } });
+    expect(resolvConf(pod, dns)).toContain(
+      "nameserver 10.96.0.10\nnameserver 192.0.2.1\nnameserver 192.0.2.2\noptions",
+    );
+    expect(omittedFromResolvConf(pod, dns)).toEqual([
+      "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: 10.96.0.10 192.0.2.1 192.0.2.2",
+    ]);
+    expect(omittedFromResolvConf(testPod(), dns)).toEqual([]);
+  });
+
+  it("32 search domains, 2,048 characters", () => {
+    const many = Array.from({ length: 40 }, (_, i) => `d${i}.test`);
+    const short = resolvConf(testPod({ dnsConfig: { searches: many } }), dns).split("\n")[0] ?? "";
+    expect(short.split(" ")).toHaveLength(1 + 32);
+    const wide = Array.from({ length: 20 }, (_, i) => `${"x".repeat(60)}.${"y".repeat(60)}.d${i}.test`);
+    const pod = testPod({ dnsConfig: { searches: wide } });
+    const line = (resolvConf(pod, dns).split("\n")[0] ?? "").slice("search ".length);
+    expect(line.length).toBeLessThanOrEqual(2048);
+    expect(`${line} ${wide[line.split(" ").length - 4]}`.length).toBeGreaterThan(2048);
+    expect(omittedFromResolvConf(pod, dns)).toEqual([
+      `Search Line limits were exceeded, some search paths have been omitted, the applied search line is: ${line}`,
+    ]);
   });
 });
 

@@ -16,9 +16,10 @@ interface Resolver {
   options: string[];
 }
 
-/** Limits of Kubernetes' pods: three nameservers, 32 search domains of 2,048 characters together. */
+/** Limits of Kubernetes' pods: three nameservers, 32 search domains of 2,048 characters together (MaxDNSNameservers, …). */
 const MAX_NAMESERVERS = 3;
 const MAX_SEARCHES = 32;
+const MAX_SEARCH_CHARACTERS = 2048;
 
 function parse(text: string): Resolver {
   const result: Resolver = { nameservers: [], searches: [], options: [] };
@@ -52,20 +53,50 @@ function policyResolver(pod: Pod, dns: DnsSettings): Resolver {
  * Source: Kubernetes documentation, "DNS for Services and Pods".
  */
 export function resolvConf(pod: Pod, dns: DnsSettings): string {
-  const base = policyResolver(pod, dns);
-  const extra = pod.spec.dnsConfig;
-  const optionName = (option: string) => option.split(":")[0];
-  const added = (extra?.options ?? []).map((o) => (o.value === undefined ? `${o.name}` : `${o.name}:${o.value}`));
-  const overridden = new Set(added.map(optionName));
-  const nameservers = [...new Set([...base.nameservers, ...(extra?.nameservers ?? [])])].slice(0, MAX_NAMESERVERS);
-  const searches = [...new Set([...base.searches, ...(extra?.searches ?? [])])].slice(0, MAX_SEARCHES);
-  const options = [...base.options.filter((o) => !overridden.has(optionName(o))), ...added];
+  const { nameservers, searches, options } = withinLimits(resolverOf(pod, dns));
   return [
     ...(searches.length ? [`search ${searches.join(" ")}`] : []),
     ...nameservers.map((n) => `nameserver ${n}`),
     ...(options.length ? [`options ${options.join(" ")}`] : []),
     "",
   ].join("\n");
+}
+
+/** What of a pod's resolver does not fit its limits, in upstream's words (events with the reason DNSConfigForming). */
+export function omittedFromResolvConf(pod: Pod, dns: DnsSettings): string[] {
+  const wanted = resolverOf(pod, dns);
+  const { nameservers, searches } = withinLimits(wanted);
+  return [
+    ...(nameservers.length < wanted.nameservers.length
+      ? [
+          `Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: ${nameservers.join(" ")}`,
+        ]
+      : []),
+    ...(searches.length < wanted.searches.length
+      ? [
+          `Search Line limits were exceeded, some search paths have been omitted, the applied search line is: ${searches.join(" ")}`,
+        ]
+      : []),
+  ];
+}
+
+function resolverOf(pod: Pod, dns: DnsSettings): Resolver {
+  const base = policyResolver(pod, dns);
+  const extra = pod.spec.dnsConfig;
+  const optionName = (option: string) => option.split(":")[0];
+  const added = (extra?.options ?? []).map((o) => (o.value === undefined ? `${o.name}` : `${o.name}:${o.value}`));
+  const overridden = new Set(added.map(optionName));
+  return {
+    nameservers: [...new Set([...base.nameservers, ...(extra?.nameservers ?? [])])],
+    searches: [...new Set([...base.searches, ...(extra?.searches ?? [])])],
+    options: [...base.options.filter((o) => !overridden.has(optionName(o))), ...added],
+  };
+}
+
+function withinLimits({ nameservers, searches, options }: Resolver): Resolver {
+  const kept = searches.slice(0, MAX_SEARCHES);
+  while (kept.join(" ").length > MAX_SEARCH_CHARACTERS) kept.pop();
+  return { nameservers: nameservers.slice(0, MAX_NAMESERVERS), searches: kept, options };
 }
 
 /** Longest host name that Linux takes in full (HOST_NAME_MAX is 64, DNS labels end at 63). */

@@ -1,7 +1,6 @@
 import { kubernetesVersion } from "#api/index.ts";
+import { flagLines, wrapText } from "#base/wrapText.ts";
 import { refused, sections, withoutEffect } from "./flagTable.ts";
-
-const width = 100;
 
 /** What --version prints. */
 export function versionText(): string {
@@ -24,14 +23,10 @@ DESCRIPTION
     Flags have kube-apiserver's names and meanings.
 `;
   const options = Object.entries(sections).map(([title, flags]) => {
-    const lines = Object.entries(flags).map(([name, { value, help }]) => {
-      const text = wrapped(help, 8);
-      return `    --${name}${value ? `=${value}` : ""}\n${text}`;
-    });
-    return `${title.toUpperCase()}\n${lines.join("\n")}\n`;
+    return `${title.toUpperCase()}\n${flagLines(flags)}\n`;
   });
   const names = (table: object) =>
-    wrapped(
+    wrapText(
       Object.keys(table)
         .sort()
         .map((name) => `--${name}`)
@@ -45,14 +40,4 @@ REFUSED, BECAUSE THEIR EFFECT IS MISSING
 ${names(refused)}
 `;
   return [head, ...options, rest].join("\n").trimEnd();
-}
-
-function wrapped(text: string, indent: number): string {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const last = lines.at(-1);
-    if (last !== undefined && indent + last.length + 1 + word.length <= width) lines[lines.length - 1] += ` ${word}`;
-    else lines.push(word);
-  }
-  return lines.map((line) => " ".repeat(indent) + line).join("\n");
 }

@@ -69,6 +69,11 @@ export const sections: Readonly<Record<string, Readonly<Record<string, FieldFlag
       "duration",
       "udpIdleTimeout",
     ),
+    "proxy-port-range": flag(
+      "ports of the userspace mode: begin-end, begin+offset or one port. Default: the kernel chooses.",
+      "range",
+      "portRange",
+    ),
     "feature-gates": flag("features to switch, name=true,…", "gates", "featureGates"),
   },
   "Traffic and addresses": {

@@ -1,8 +1,7 @@
 import { kubernetesVersion } from "#api/index.ts";
+import { flagLines, wrapText } from "#base/wrapText.ts";
 import { availableModes } from "#services/index.ts";
 import { ownFlags, sections, withoutEffect } from "./flagTable.ts";
-
-const width = 100;
 
 /** What --version prints. */
 export function versionText(): string {
@@ -27,21 +26,8 @@ DESCRIPTION
 `;
   const all = { "What to do": ownFlags, ...sections };
   const options = Object.entries(all).map(([title, flags]) => {
-    const lines = Object.entries(flags).map(
-      ([name, { value, help }]) => `    --${name}${value ? `=${value}` : ""}\n${wrapped(help, 8)}`,
-    );
-    return `${title.toUpperCase()}\n${lines.join("\n")}\n`;
+    return `${title.toUpperCase()}\n${flagLines(flags)}\n`;
   });
   const names = Object.keys(withoutEffect).map((name) => `--${name}`);
-  return [head, ...options, `ACCEPTED WITHOUT EFFECT\n${wrapped(names.join(", "), 4)}`].join("\n").trimEnd();
-}
-
-function wrapped(text: string, indent: number): string {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const last = lines.at(-1);
-    if (last !== undefined && indent + last.length + 1 + word.length <= width) lines[lines.length - 1] += ` ${word}`;
-    else lines.push(word);
-  }
-  return lines.map((line) => " ".repeat(indent) + line).join("\n");
+  return [head, ...options, `ACCEPTED WITHOUT EFFECT\n${wrapText(names.join(", "), 4)}`].join("\n").trimEnd();
 }

@@ -37,20 +37,33 @@ async function apiContext(kubeconfig: string, master: string | undefined, log: L
   return master === undefined ? context : { ...context, server: master };
 }
 
+/** The text of a file; undefined while it is being replaced. */
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
 /** Upstream ends when its file changes, so that whoever supervises it starts it anew. */
 function watchFile(path: string, changed: () => void): void {
   const text = readFileSync(path, "utf8");
-  const watcher = watch(path, { persistent: false }, () => {
-    let now: string | undefined;
-    try {
-      now = readFileSync(path, "utf8");
-    } catch {
-      // It is being replaced.
-    }
-    if (now === text) return;
+  const follow = () => {
+    const watcher = watch(path, { persistent: false }, (type) => {
+      const isSame = textOf(path) === text;
+      if (isSame && type === "change") return;
+      watcher.close();
+      // Another file with the same text has taken the name: the watch was of the former one.
+      if (isSame) follow();
+      else changed();
+    });
+    // It may have changed before the watch was there.
+    if (textOf(path) === text) return;
     watcher.close();
     changed();
-  });
+  };
+  follow();
 }
 
 /** A started proxy with what has to be let go of after it. */
@@ -77,24 +90,40 @@ class Program {
     const events = createEventRecorder(client, { component: "kube-proxy", host: nodeName }, { log });
     this.#events = events;
     const node = { kind: "Node", name: nodeName, uid: nodeName };
-    this.#proxy = await startKubeProxy(config, nodeName, {
-      client,
-      log,
-      metrics: new Metrics(),
-      nft: openNftables(),
-      conntrack: openConntrack(),
-      signal: this.#stop.signal,
-      fatal: (message) => {
-        const reason = message.startsWith("healthz") ? "FailedToStartProxierHealthcheck" : "FailedToStartMetricServer";
-        events.event(node, "Warning", reason, message);
-        void this.end(1, message);
-      },
-      healthCheckFailed: (service, message) => {
-        const [namespace = "", name = ""] = service.split("/");
-        events.event({ kind: "Service", namespace, name }, "Warning", "FailedToStartServiceHealthcheck", message);
-      },
-    });
+    const proxy = await this.#unlessEnding(
+      startKubeProxy(config, nodeName, {
+        client,
+        log,
+        metrics: new Metrics(),
+        nft: openNftables(),
+        conntrack: openConntrack(),
+        signal: this.#stop.signal,
+        fatal: (message) => {
+          const reason = message.startsWith("healthz")
+            ? "FailedToStartProxierHealthcheck"
+            : "FailedToStartMetricServer";
+          events.event(node, "Warning", reason, message);
+          void this.end(1, message);
+        },
+        healthCheckFailed: (service, message) => {
+          const [namespace = "", name = ""] = service.split("/");
+          events.event({ kind: "Service", namespace, name }, "Warning", "FailedToStartServiceHealthcheck", message);
+        },
+      }),
+    );
+    if (!proxy) return;
+    this.#proxy = proxy;
     events.event(node, "Normal", "Starting", "");
+  }
+
+  /** What is started; undefined when it was given up because the program is ending, which is no failure. */
+  async #unlessEnding<T>(starting: Promise<T>): Promise<T | undefined> {
+    try {
+      return await starting;
+    } catch (error) {
+      if (this.#isEnding) return undefined;
+      throw error;
+    }
   }
 
   /** Ends the process; established connections and rules stay as they are. */

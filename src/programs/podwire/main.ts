@@ -1,5 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { nodeOptions, programFile } from "#base/entry.ts";
+import { nodeOptions, programFile, proxyNodeOptions } from "#base/entry.ts";
 import { PodwireError } from "#base/errors.ts";
 import { checkName, defaults } from "#lab/config/index.ts";
 import { addDnsExplain } from "./dnsCommands.ts";
@@ -150,7 +150,8 @@ function becomes(name: string, command: Command): void {
     .allowUnknownOption()
     .passThroughOptions()
     .action((flags: string[]) => {
-      process.execve?.(process.execPath, [process.execPath, ...nodeOptions, programFile(name), ...flags], process.env);
+      const options = name === "kube-proxy" ? proxyNodeOptions : nodeOptions;
+      process.execve?.(process.execPath, [process.execPath, ...options, programFile(name), ...flags], process.env);
     });
 }
 

@@ -1,6 +1,7 @@
-import { Client, http2Transport, loadKubeconfig, resources } from "#api/index.ts";
+import { json } from "node:stream/consumers";
+import { Client, http2Transport, loadKubeconfig, type Node, resources } from "#api/index.ts";
 import type { ClusterStatus } from "#lab/parent/index.ts";
-import { answerText, type ClusterObjects, explainQuestion, type Viewpoint } from "#services/index.ts";
+import { answerText, asksInterfaces, type ClusterObjects, explainQuestion, type Viewpoint } from "#services/index.ts";
 import { ask } from "./query.ts";
 
 interface Flags extends Viewpoint {
@@ -28,14 +29,38 @@ async function readObjects(kubeconfig: string): Promise<ClusterObjects> {
       client.list(resources.configMaps, proxy),
     ]);
     const proxyConfig = configMaps.items[0]?.data?.["config.conf"];
+    const asked = asksInterfaces({ ...(proxyConfig !== undefined && { proxyConfig }) });
+    const interfaces = asked ? await interfacesOf(client, nodes.items) : undefined;
     return {
       services: services.items,
       slices: slices.items,
       nodes: nodes.items,
       pods: pods.items,
+      ...(interfaces && { interfaces }),
       ...(proxyConfig !== undefined && { proxyConfig }),
     };
   } finally {
     await transport.close();
   }
+}
+
+/** A node that does not answer in this time, in ms, counts by what its object says. */
+const PATIENCE_MS = 3000;
+
+/** Addresses of the interfaces of nodes whose agents say them. */
+async function interfacesOf(client: Client, nodes: readonly Node[]): Promise<Map<string, readonly string[]>> {
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const found = new Map<string, readonly string[]>();
+  const ask = async ({ metadata: { name } }: Node) => {
+    try {
+      const path = `/api/v1/nodes/${name}/proxy/podwire/addresses`;
+      const { status, body } = await client.raw({ method: "GET", path, signal });
+      const answer: unknown = await json(body);
+      if (status === 200 && Array.isArray(answer)) found.set(name, answer.map(String));
+    } catch {
+      // It does not answer, or is not an agent of this program.
+    }
+  };
+  await Promise.all(nodes.map(ask));
+  return found;
 }

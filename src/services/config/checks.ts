@@ -1,4 +1,6 @@
+import { errorMessage } from "#base/errors.ts";
 import { tryParseIp } from "#base/ip.ts";
+import { parsePortRange } from "./portRange.ts";
 
 /** What is wrong with a value, in upstream's words (pkg/proxy/apis/config/validation); undefined when nothing is. */
 export type Check<T> = (value: T) => string | undefined;
@@ -71,6 +73,16 @@ export const nodePortCidrs: Check<readonly string[]> = (values) => {
 /** CIDRs. */
 export const cidrList: Check<readonly string[]> = (values) =>
   values.every(isCidr) ? undefined : "must be a valid IP block";
+
+/** Ports, or nothing. */
+export const portRange: Check<string> = (value) => {
+  try {
+    parsePortRange(value);
+    return undefined;
+  } catch (error) {
+    return errorMessage(error);
+  }
+};
 
 /** `1.35`, or nothing. */
 export const minorVersion: Check<string> = (value) =>

@@ -108,9 +108,7 @@ export const configFields = {
   configSyncPeriod: field("duration", 900_000, { note: "changes are watched; nothing is refreshed by the clock" }),
   // Kubernetes 1.26 removed it, with the userspace mode.
   udpIdleTimeout: field("duration", 250, { check: check.positive, isFormer: true }),
-  portRange: field("string", "", {
-    note: "the kernel chooses the ports of the userspace mode; upstream's kube-proxy does not use it any more",
-  }),
+  portRange: field("string", "", { check: check.portRange }),
   windowsRunAsService: field("bool", false, { note: windows }),
 } as const;
 

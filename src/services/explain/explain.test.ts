@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Node, Pod } from "#api/index.ts";
 import { service, slice } from "../testing/objects.ts";
-import { answerText, type ClusterObjects, explainQuestion, type Viewpoint } from "./index.ts";
+import { answerText, asksInterfaces, type ClusterObjects, explainQuestion, type Viewpoint } from "./index.ts";
 
 const node = (name: string, ip: string, labels = {}) =>
   ({ metadata: { name, labels }, status: { addresses: [{ type: "InternalIP", address: ip }] } }) as unknown as Node;
@@ -61,6 +61,20 @@ ClusterIP 10.96.0.1:80/TCP
   left out    10.244.1.3  it is not ready  EndpointSlice shop/web-ipv4 endpoints[2].conditions.ready
   masquerade  no: pods keep their address  ConfigMap kube-system/kube-proxy clusterCIDR
 `);
+  });
+
+  it("a NodePort at another interface of a node, where nodePortAddresses allow it", () => {
+    const ports = [{ name: "http", port: 80, protocol: "TCP" as const, nodePort: 30080 }];
+    const spec = { type: "NodePort" as const, clusterIP: "10.96.0.1", clusterIPs: ["10.96.0.1"], ports };
+    const interfaces = new Map([["node01", ["127.0.0.1", "::1", "192.168.1.11", "10.244.1.1"]]]);
+    const objects = { ...shop, services: [service("web", spec)], interfaces };
+    expect(asksInterfaces(objects)).toBe(false);
+    expect(() => verdicts(objects, "10.244.1.1:30080")).toThrow("no Service has the address 10.244.1.1 on node01");
+    const proxyConfig = `${base.proxyConfig}nodePortAddresses: [10.244.0.0/16]\n`;
+    expect(asksInterfaces({ proxyConfig })).toBe(true);
+    expect(asksInterfaces({ proxyConfig: `${base.proxyConfig}mode: iptables\n` })).toBe(true);
+    expect(ask({ ...objects, proxyConfig }, "10.244.1.1:30080")).toMatchObject({ node: "node01" });
+    expect(() => verdicts({ ...objects, proxyConfig }, "192.168.1.11:30080")).toThrow("no NodePort answers there");
   });
 
   it("in the userspace mode every endpoint sees the node, and SCTP is refused", () => {

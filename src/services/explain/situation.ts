@@ -1,6 +1,6 @@
 import type { EndpointSlice, Node, Pod, Service } from "#api/index.ts";
 import { errorMessage, PodwireError } from "#base/errors.ts";
-import { formatIp, type Ip, ipEquals, parseIp, tryParseIp } from "#base/ip.ts";
+import { formatIp, type Ip, ipEquals, isLoopback, parseIp, tryParseIp } from "#base/ip.ts";
 import { nearest } from "#base/nearest.ts";
 import type { Origin } from "#base/origin.ts";
 import type { ProxyMode } from "../backends/backend.ts";
@@ -16,6 +16,8 @@ export interface ClusterObjects {
   readonly slices: readonly EndpointSlice[];
   readonly nodes: readonly Node[];
   readonly pods: readonly Pod[];
+  /** Addresses of nodes' interfaces, by node, where they are known; see {@link asksInterfaces}. */
+  readonly interfaces?: ReadonlyMap<string, readonly string[]>;
   /** The KubeProxyConfiguration of the ConfigMap kube-proxy; absent: there is none, and defaults count. */
   readonly proxyConfig?: string;
 }
@@ -52,7 +54,8 @@ const CONTROL_PLANE = "node-role.kubernetes.io/control-plane";
 
 /**
  * The node that is meant, as the model sees it: that whose own address is asked about, else the one that is named, else
- * that of the client, else the control plane's. Of the node's addresses those of its status are known.
+ * that of the client, else the control plane's. Of the node's addresses those of its status are known, and those of its
+ * interfaces where they were asked for.
  * @throws PodwireError "NotFound" with the nearest names, "InvalidConfig" for a client that is elsewhere
  */
 export function situationOf(objects: ClusterObjects, question: Question, viewpoint: Viewpoint): Situation {
@@ -71,12 +74,13 @@ export function situationOf(objects: ClusterObjects, question: Question, viewpoi
   const primary = primaryAddresses(addresses, config.bindAddress);
   const zone = zoneOf(node);
   const cidrs = nodePortCidrs(config, mode);
+  const all = [...primary, LOCALHOST, ...interfacesOf(objects, nodeName)];
   const localhost = mode === "iptables" && config["iptables.localhostNodePorts"];
   return {
     view: {
       name: nodeName,
       addresses: primary,
-      nodePortAddresses: nodePortAddresses({ cidrs, localhost }, { primary, all: [...primary, LOCALHOST] }),
+      nodePortAddresses: nodePortAddresses({ cidrs, localhost }, { primary, all }),
       ...(zone !== undefined && { zone }),
     },
     mode,
@@ -89,7 +93,17 @@ export function situationOf(objects: ClusterObjects, question: Question, viewpoi
   };
 }
 
-function configOf({ proxyConfig }: ClusterObjects): ProxyConfig {
+/** Whether NodePorts may answer at other addresses of a node than its status names, so that its interfaces matter. */
+export function asksInterfaces(objects: Pick<ClusterObjects, "proxyConfig">): boolean {
+  const config = configOf(objects);
+  return nodePortCidrs(config, modeOf(config)).join() !== "primary";
+}
+
+function interfacesOf({ interfaces }: Pick<ClusterObjects, "interfaces">, node: string): Ip[] {
+  return (interfaces?.get(node) ?? []).flatMap((text) => tryParseIp(text) ?? []);
+}
+
+function configOf({ proxyConfig }: Pick<ClusterObjects, "proxyConfig">): ProxyConfig {
   if (proxyConfig === undefined) return settleConfig({ clusterCIDR: "0.0.0.0/0,::/0" });
   try {
     const file = readConfigFile(proxyConfig, "configmap kube-system/kube-proxy config.conf");
@@ -119,14 +133,17 @@ function toldBy({ proxyConfig }: ClusterObjects, config: ProxyConfig, mode: Prox
 }
 
 /** The node that has the address, unless a Service has it as its own. */
-function nodeWithAddress({ nodes, services }: ClusterObjects, ip: Ip | undefined): Node | undefined {
+function nodeWithAddress(objects: ClusterObjects, ip: Ip | undefined): Node | undefined {
   if (!ip) return undefined;
+  const { nodes, services } = objects;
   const text = formatIp(ip);
   const isServices = services.some(
     ({ spec, status }) =>
       spec.externalIPs?.includes(text) || status?.loadBalancer?.ingress?.some((one) => one.ip === text),
   );
-  return isServices ? undefined : nodes.find((node) => factsOf(node).addresses.some((one) => ipEquals(one, ip)));
+  if (isServices || isLoopback(text)) return undefined;
+  const addressesOf = (node: Node) => [...factsOf(node).addresses, ...interfacesOf(objects, node.metadata.name)];
+  return nodes.find((node) => addressesOf(node).some((one) => ipEquals(one, ip)));
 }
 
 function findNode({ nodes }: ClusterObjects, name: string | undefined): Node {

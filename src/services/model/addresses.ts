@@ -21,6 +21,9 @@ export function virtualAddresses(service: Service, node: NodeView): VirtualAddre
   const clusterIps = addresses("ClusterIP", spec.clusterIPs?.length ? spec.clusterIPs : [spec.clusterIP], (i) =>
     spec.clusterIPs?.length ? `spec.clusterIPs[${i}]` : "spec.clusterIP",
   );
+  // Of most Services that is all.
+  if ((spec.type ?? "ClusterIP") === "ClusterIP" && !spec.externalIPs?.length && !service.status?.loadBalancer)
+    return clusterIps;
   const families = new Set(clusterIps.map(({ ip }) => ip.family));
   const external = addresses("ExternalIP", spec.externalIPs ?? [], (i) => `spec.externalIPs[${i}]`);
   const nodePorts = (node.nodePortAddresses ?? node.addresses).map(

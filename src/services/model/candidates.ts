@@ -1,6 +1,5 @@
 import type { Endpoint, EndpointSlice, ServicePort } from "#api/index.ts";
-import { tryParseIp } from "#base/ip.ts";
-import type { Origin } from "#base/origin.ts";
+import { EndpointTarget } from "./endpointTarget.ts";
 import type { NodeView, Target } from "./frontend.ts";
 import { fitsTopology, type Hints, hintsOf, type Topology, topologyOf } from "./hints.ts";
 
@@ -12,6 +11,9 @@ export interface Candidate {
   readonly isServing: boolean;
   readonly isTerminating: boolean;
 }
+
+/** A candidate that was found in a slice. */
+type FoundEndpoint = Candidate & { readonly target: EndpointTarget };
 
 /** What the candidates of a port and family come to on a node. Lists are in the order of addresses and ports. */
 export interface Choice {
@@ -33,17 +35,20 @@ export function slicesOf(slices: readonly EndpointSlice[], family: 4 | 6): Endpo
  * All endpoints of a port in slices of one family, each address and port once: while an endpoint moves from one slice
  * to another, or a pod's address is given on, it may stand in two. The better state counts.
  */
-export function candidatesOf(port: ServicePort, slices: readonly EndpointSlice[], nodeName: string): Candidate[] {
-  const found = new Map<string, Candidate>();
-  for (const slice of slices) {
-    for (const candidate of sliceCandidates(port, slice, nodeName)) {
-      const { ip, port: number } = candidate.target;
-      const key = `${Buffer.from(ip.bytes).toString("latin1")}${number}`;
-      const other = found.get(key);
-      if (!other || rank(candidate) > rank(other)) found.set(key, candidate);
-    }
+export function candidatesOf(port: ServicePort, slices: readonly EndpointSlice[], nodeName: string): FoundEndpoint[] {
+  const found: FoundEndpoint[] = [];
+  for (const slice of slices) addCandidates(found, port, slice, nodeName);
+  // Equals are beside each other then, in the order of slices.
+  found.sort((a, b) => a.target.compare(b.target));
+  let kept = 0;
+  for (const candidate of found) {
+    const other = found[kept - 1];
+    if (other?.target.compare(candidate.target) === 0) {
+      if (rank(candidate) > rank(other)) found[kept - 1] = candidate;
+    } else found[kept++] = candidate;
   }
-  return [...found.values()].sort((a, b) => compareTargets(a.target, b.target));
+  found.length = kept;
+  return found;
 }
 
 /**
@@ -57,14 +62,17 @@ export function chooseTargets(candidates: readonly Candidate[], node: NodeView):
     ready.map(({ hints }) => hints),
     node,
   );
-  const near = ready.filter(({ hints }) => fitsTopology(hints, topology, node));
+  const near = topology.mode === undefined ? ready : ready.filter(({ hints }) => fitsTopology(hints, topology, node));
   const going = candidates.filter(({ isReady, isServing, isTerminating }) => !isReady && isServing && isTerminating);
   const isLocal = ({ target }: Candidate) => target.isLocal;
   const readyHere = ready.filter(isLocal);
+  const cluster = targets(near.length ? near : going);
+  const serving = candidates.filter(({ isServing }) => isServing);
   return {
-    cluster: targets(near.length ? near : going),
+    cluster,
     local: targets(readyHere.length ? readyHere : going.filter(isLocal)),
-    serving: targets(candidates.filter(({ isServing }) => isServing)),
+    // Usually all are chosen: one list is kept for both.
+    serving: serving.length === cluster.length && near === ready ? sameOr(cluster, serving) : targets(serving),
     topology,
   };
 }
@@ -76,17 +84,6 @@ export function portIn(slice: EndpointSlice, port: ServicePort): number | undefi
   return slice.ports?.find((p) => (p.name ?? "") === name && (p.protocol ?? "TCP") === protocol)?.port || undefined;
 }
 
-/** The place of an endpoint. */
-export function endpointOrigin(slice: EndpointSlice, index: number): Origin {
-  const { namespace, name } = slice.metadata;
-  return {
-    kind: "EndpointSlice",
-    ...(namespace !== undefined && { namespace }),
-    name,
-    field: `endpoints[${index}]`,
-  };
-}
-
 /** Absent conditions read as ready and serving (discovery/v1). */
 export function conditionsOf(endpoint: Endpoint): Pick<Candidate, "isReady" | "isServing" | "isTerminating"> {
   const { ready = true, serving = ready, terminating = false } = endpoint.conditions ?? {};
@@ -94,17 +91,13 @@ export function conditionsOf(endpoint: Endpoint): Pick<Candidate, "isReady" | "i
 }
 
 /** Named target ports have their number in the slice: pods of one Service may differ in it. */
-function sliceCandidates(port: ServicePort, slice: EndpointSlice, nodeName: string): Candidate[] {
+function addCandidates(to: FoundEndpoint[], port: ServicePort, slice: EndpointSlice, nodeName: string): void {
   const number = portIn(slice, port);
-  if (number === undefined) return [];
-  return slice.endpoints.flatMap((endpoint, index) => {
-    // Kubernetes puts one address into an endpoint; more would mean the same (discovery/v1).
-    const ip = tryParseIp(endpoint.addresses[0] ?? "");
-    if (!ip) return [];
-    const isLocal = endpoint.nodeName === nodeName;
-    const target = { ip, port: number, isLocal, origin: endpointOrigin(slice, index) };
-    return [{ target, hints: hintsOf(endpoint), ...conditionsOf(endpoint) }];
-  });
+  if (number === undefined) return;
+  for (const [index, endpoint] of slice.endpoints.entries()) {
+    const target = EndpointTarget.of(slice, index, number, nodeName);
+    if (target) to.push({ target, hints: hintsOf(endpoint), ...conditionsOf(endpoint) });
+  }
 }
 
 /** Ready before serving before neither; of equals, one that stays before one that goes. */
@@ -116,7 +109,7 @@ function targets(candidates: readonly Candidate[]): Target[] {
   return candidates.map(({ target }) => target);
 }
 
-/** By address, then port. */
-function compareTargets(a: Target, b: Target): number {
-  return Buffer.compare(a.ip.bytes, b.ip.bytes) || a.port - b.port;
+/** The first list when it is of the same candidates, in the same order. */
+function sameOr(list: Target[], candidates: readonly Candidate[]): Target[] {
+  return candidates.every(({ target }, i) => target === list[i]) ? list : targets(candidates);
 }

@@ -2,15 +2,8 @@ import type { Endpoint, EndpointSlice, Service, ServicePort } from "#api/index.t
 import { tryParseIp } from "#base/ip.ts";
 import type { Origin } from "#base/origin.ts";
 import { type VirtualAddress, virtualAddresses } from "./addresses.ts";
-import {
-  type Candidate,
-  candidatesOf,
-  chooseTargets,
-  conditionsOf,
-  endpointOrigin,
-  portIn,
-  slicesOf,
-} from "./candidates.ts";
+import { type Candidate, candidatesOf, chooseTargets, conditionsOf, portIn, slicesOf } from "./candidates.ts";
+import { endpointOrigin } from "./endpointTarget.ts";
 import { addressKey, type Frontend, type NodeView } from "./frontend.ts";
 import { notProxied, policyOf, serviceFrontends } from "./frontends.ts";
 import { fitsTopology, hintsOf, type Topology } from "./hints.ts";

@@ -7,6 +7,8 @@ export interface Target {
   readonly port: number;
   /** Runs on this node. */
   readonly isLocal: boolean;
+  /** Runs on another node; neither when nobody says where. */
+  readonly isElsewhere?: boolean;
   /** The EndpointSlice and endpoint that it comes from. */
   readonly origin: Origin;
 }

@@ -6,7 +6,8 @@ import { type Choice, candidatesOf, chooseTargets, slicesOf } from "./candidates
 import type { Action, Frontend, FrontendKind, NodeView } from "./frontend.ts";
 import { healthCheckPort } from "./healthCheckPort.ts";
 
-const labels = {
+/** Labels of Services and slices that a proxy looks at. */
+export const proxyLabels = {
   serviceName: "kubernetes.io/service-name",
   otherProxy: "service.kubernetes.io/service-proxy-name",
   headless: "service.kubernetes.io/headless",
@@ -17,7 +18,7 @@ const DEFAULT_AFFINITY_SECONDS = 10_800;
 
 /** `namespace/name` of the Service that a slice belongs to, undefined when it says none. */
 export function serviceOfSlice(slice: EndpointSlice): string | undefined {
-  const name = slice.metadata.labels?.[labels.serviceName];
+  const name = slice.metadata.labels?.[proxyLabels.serviceName];
   return name ? `${slice.metadata.namespace}/${name}` : undefined;
 }
 
@@ -27,8 +28,8 @@ export function notProxied({ spec, metadata }: Service): { reason: string; field
   if (spec.clusterIP === "None") return { reason: "it is headless: DNS gives its endpoints", field: "spec.clusterIP" };
   if (!spec.clusterIP) return { reason: "it has no cluster IP", field: "spec.clusterIP" };
   for (const [label, reason] of [
-    [labels.otherProxy, "it is another proxy's"],
-    [labels.headless, "it is labelled headless"],
+    [proxyLabels.otherProxy, "it is another proxy's"],
+    [proxyLabels.headless, "it is labelled headless"],
   ] as const) {
     if (metadata.labels?.[label] !== undefined) return { reason, field: `metadata.labels["${label}"]` };
   }
@@ -47,13 +48,20 @@ export function isProxied(service: Service): boolean {
 export function serviceFrontends(service: Service, slices: readonly EndpointSlice[], node: NodeView): Frontend[] {
   if (!isProxied(service)) return [];
   const virtual = virtualAddresses(service, node);
-  const byFamily = { 4: slicesOf(slices, 4), 6: slicesOf(slices, 6) };
-  return (service.spec.ports ?? []).flatMap((port, index) => {
+  const frontends: Frontend[] = [];
+  for (const [index, port] of (service.spec.ports ?? []).entries()) {
     const frontend = frontendMaker(service, port, index);
-    const choice = (family: 4 | 6) => chooseTargets(candidatesOf(port, byFamily[family], node.name), node);
-    const choices = { 4: choice(4), 6: choice(6) };
-    return virtual.flatMap((address) => frontend(address, choices[address.ip.family]) ?? []);
-  });
+    const choices = new Map<4 | 6, Choice>();
+    for (const address of virtual) {
+      const { family } = address.ip;
+      const choice =
+        choices.get(family) ?? chooseTargets(candidatesOf(port, slicesOf(slices, family), node.name), node);
+      choices.set(family, choice);
+      const made = frontend(address, choice);
+      if (made) frontends.push(made);
+    }
+  }
+  return frontends;
 }
 
 /** Makes frontends of one port of a Service; they share what they can. */
@@ -71,12 +79,10 @@ function frontendMaker(service: Service, port: ServicePort, index: number) {
     if (number === undefined) return undefined;
     const action = actionOf(service, kind, choice);
     const checked = kind === "ClusterIP" && healthCheckPort(service);
-    return {
-      ...{ kind, ip, port: number, ...common, action },
-      ...(sources && { sources }),
-      ...(checked && { healthCheckNodePort: checked }),
-      serving: choice.serving,
-    };
+    const { serving } = choice;
+    const frontend = { kind, ip, port: number, ...common, action, serving };
+    if (!sources && !checked) return frontend;
+    return { ...frontend, ...(sources && { sources }), ...(checked && { healthCheckNodePort: checked }) };
   };
 }
 

@@ -14,8 +14,11 @@ export interface Topology {
   readonly ignored: readonly string[];
 }
 
+const noHints: Hints = { zones: [], nodes: [] };
+
 /** The hints of an endpoint. */
 export function hintsOf({ hints }: Endpoint): Hints {
+  if (!hints) return noHints;
   return {
     zones: hints?.forZones?.map(({ name }) => name) ?? [],
     nodes: hints?.forNodes?.map(({ name }) => name) ?? [],

@@ -34,7 +34,7 @@ interface Claim {
 export class Holders {
   /** For each address who wants it, sorted by owner: the first has it. */
   readonly #claims = new Map<string, Claim[]>();
-  readonly #wanted = new Map<string, ReadonlyMap<string, Frontend>>();
+  readonly #wanted = new Map<string, readonly Frontend[]>();
 
   /** All Services that want an address. */
   services(): IterableIterator<string> {
@@ -43,8 +43,8 @@ export class Holders {
 
   /** What a Service has. */
   held(service: string): Frontend[] {
-    const wanted = this.#wanted.get(service) ?? new Map<string, Frontend>();
-    return [...wanted].filter(([key]) => this.holder(key) === service).map(([, frontend]) => frontend);
+    const wanted = this.#wanted.get(service) ?? [];
+    return wanted.filter((frontend) => this.holder(addressKey(frontend)) === service);
   }
 
   /** Who has an address. @param key an {@link addressKey} */
@@ -54,18 +54,18 @@ export class Holders {
 
   /** Wants these frontends for a Service, in place of its former ones. Of two with one address the first counts. */
   set(owner: string, frontends: readonly Frontend[]): HoldersUpdate {
-    const before = this.#wanted.get(owner);
+    const before = this.#wanted.get(owner) ?? [];
     const after = new Map<string, Frontend>();
     for (const frontend of frontends) {
       const key = addressKey(frontend);
       if (!after.has(key)) after.set(key, frontend);
     }
-    if (after.size) this.#wanted.set(owner, after);
+    if (after.size) this.#wanted.set(owner, [...after.values()]);
     else this.#wanted.delete(owner);
     const changes = new Map<string, FrontendChange>();
     const losers = new Set<string>();
     const gained = new Map<string, string>();
-    for (const key of before?.keys() ?? []) {
+    for (const key of before.map(addressKey)) {
       if (after.has(key)) continue;
       const [former, next] = this.#claim(key, owner, undefined);
       if (former?.owner !== owner) continue;
@@ -84,6 +84,7 @@ export class Holders {
   /** Those who lose an address, then the owner, then those who get one that the owner has left. */
   #holdings(owner: string, losers: ReadonlySet<string>, gained: ReadonlyMap<string, string>): Holding[] {
     const holding = (service: string): Holding => ({ service, frontends: this.held(service) });
+    if (losers.size + gained.size === 0) return [holding(owner)];
     const first = [...losers].map((service) => ({
       service,
       frontends: this.held(service).filter((frontend) => gained.get(addressKey(frontend)) !== service),
@@ -93,8 +94,18 @@ export class Holders {
 
   /** Sets or removes a claim. @returns who had the address, and who has it now */
   #claim(key: string, owner: string, frontend: Frontend | undefined): [Claim | undefined, Claim | undefined] {
-    const claims = this.#claims.get(key) ?? [];
+    const claims = this.#claims.get(key);
+    if (!claims) {
+      const only = frontend && { owner, frontend };
+      if (only) this.#claims.set(key, [only]);
+      return [undefined, only];
+    }
     const former = claims[0];
+    if (frontend && claims.length === 1 && former?.owner === owner) {
+      const next = { owner, frontend };
+      claims[0] = next;
+      return [former, next];
+    }
     const others = claims.filter((claim) => claim.owner !== owner);
     const position = others.findIndex((claim) => claim.owner > owner);
     if (frontend) others.splice(position < 0 ? others.length : position, 0, { owner, frontend });

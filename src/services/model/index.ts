@@ -7,7 +7,7 @@ export {
   type ServiceExplanation,
 } from "./explain.ts";
 export * from "./frontend.ts";
-export { isProxied, notProxied, serviceFrontends, serviceOfSlice } from "./frontends.ts";
+export { isProxied, notProxied, proxyLabels, serviceFrontends, serviceOfSlice } from "./frontends.ts";
 export { type HealthCheck, healthCheck } from "./healthChecks.ts";
 export { hasHints, type Topology, zoneOf } from "./hints.ts";
 export { type FrontendChange, Holders, type HoldersUpdate, type Holding } from "./holders.ts";

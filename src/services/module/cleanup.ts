@@ -1,6 +1,6 @@
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
-import type { Nftables } from "#kernel/nft/index.ts";
+import { type Nftables, Transaction } from "#kernel/nft/index.ts";
 import type { ProxyMode } from "../backends/index.ts";
 import { ProxyConfigError } from "../config/index.ts";
 import { availableModes, type BackendSettings, backendOf, mayHaveLeft } from "./modes.ts";
@@ -11,7 +11,13 @@ export interface CleanupDeps {
   readonly log: Logger;
 }
 
-/** Removes what other modes left on this node, as well as it can: after ours are there, so that nothing is missed. */
+/** Upstream's table of its nftables mode, in each family. Its iptables mode has the chains that ours has. */
+const UPSTREAM_TABLE = "kube-proxy";
+
+/**
+ * Removes what other modes left on this node, and upstream's own kube-proxy, as well as it can: after ours are there, so
+ * that nothing is missed.
+ */
 export async function cleanOthers(mode: ProxyMode, settings: BackendSettings, deps: CleanupDeps): Promise<void> {
   for (const other of availableModes.filter((name) => name !== mode)) {
     try {
@@ -20,6 +26,23 @@ export async function cleanOthers(mode: ProxyMode, settings: BackendSettings, de
       deps.log.warn("Rules of another mode were not removed", { proxyMode: other, err: errorMessage(error) });
     }
   }
+  try {
+    await cleanUpstream(deps);
+  } catch (error) {
+    deps.log.warn("Rules of upstream's kube-proxy were not removed", { err: errorMessage(error) });
+  }
+}
+
+/** Removes the tables of upstream's nftables mode, and says so. @throws PodwireError, as the driver's */
+export async function cleanUpstream({ nft, log }: CleanupDeps): Promise<void> {
+  const isUpstreams = ({ name, family }: { readonly name: string; readonly family: string }) =>
+    name === UPSTREAM_TABLE && (family === "ip" || family === "ip6");
+  const tables = (await nft.listTables()).filter(isUpstreams);
+  if (tables.length === 0) return;
+  const transaction = new Transaction();
+  for (const table of tables) transaction.deleteTable(table);
+  await nft.commit(transaction);
+  log.info("Rules of upstream's kube-proxy are removed", { tables: tables.map(({ family }) => family) });
 }
 
 async function cleanUpMode(mode: ProxyMode, settings: BackendSettings, deps: CleanupDeps): Promise<void> {
@@ -32,7 +55,7 @@ async function cleanUpMode(mode: ProxyMode, settings: BackendSettings, deps: Cle
 }
 
 /**
- * Removes the rules of every mode.
+ * Removes the rules of every mode, and upstream's.
  * @throws ProxyConfigError that names what stayed
  */
 export async function cleanUpAll(deps: CleanupDeps): Promise<void> {
@@ -53,5 +76,6 @@ export async function cleanUpAll(deps: CleanupDeps): Promise<void> {
       failed.push(`${mode}: ${errorMessage(error)}`);
     }
   }
+  await cleanUpstream(deps).catch((error: unknown) => failed.push(`upstream's nftables: ${errorMessage(error)}`));
   if (failed.length) throw new ProxyConfigError(`encountered an error while tearing down rules: ${failed.join("; ")}`);
 }

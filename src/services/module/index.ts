@@ -10,5 +10,6 @@ export {
   modeSettings,
   nodePortCidrs,
 } from "./modes.ts";
+export { interfaceAddresses } from "./node.ts";
 export { type KubeProxy, type KubeProxyDeps, startKubeProxy } from "./start.ts";
 export { applyConntrackSettings, applyOomScore, conntrackSettings } from "./sysctls.ts";

@@ -24,7 +24,7 @@ import {
   type TrafficSettings,
   userspaceBackend,
 } from "../backends/index.ts";
-import { type ProxyConfig, ProxyConfigError } from "../config/index.ts";
+import { type PortRange, type ProxyConfig, ProxyConfigError } from "../config/index.ts";
 
 /** What backends are made with. */
 export interface BackendDeps {
@@ -43,6 +43,8 @@ export interface BackendSettings extends TrafficSettings {
   readonly syncPeriodMs: number;
   /** Of the userspace mode: after this silence a UDP client is forgotten. */
   readonly udpIdleTimeoutMs: number;
+  /** Of the userspace mode: where its ports are. */
+  readonly ports?: PortRange;
   /** Of the ipvs mode. */
   readonly ipvs?: IpvsSettings;
 }

@@ -6,7 +6,7 @@ import type { Metrics } from "#base/metrics.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
 import type { Nftables } from "#kernel/nft/index.ts";
 import type { ProxyMode } from "../backends/index.ts";
-import type { ProxyConfig } from "../config/index.ts";
+import { type ProxyConfig, parsePortRange } from "../config/index.ts";
 import type { ProxyObserver } from "../observer.ts";
 import { type ServiceProxy, startServiceProxy } from "../proxy.ts";
 import { ProxyHealth, ServiceHealthServers } from "../serving/index.ts";
@@ -68,8 +68,9 @@ export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps
   const nodePortsEverywhere = nodePortCidrs(config, mode).length === 0;
   const ports = { localhostNodePorts, nodePortsEverywhere };
   const periods = { syncPeriodMs, udpIdleTimeoutMs: config.udpIdleTimeout };
-  const ipvs = ipvsSettings(config);
-  const settings = { nodeName, localTraffic: local, ...ports, ...periods, ...masquerade, ipvs };
+  const range = parsePortRange(config.portRange);
+  const ofModes = { ipvs: ipvsSettings(config), ...(range && { ports: range }) };
+  const settings = { nodeName, localTraffic: local, ...ports, ...periods, ...masquerade, ...ofModes };
   if (local.kind === "none") deps.log.warn("Detect-local-mode set to ClusterCIDR, but no cluster CIDR defined");
   const places = new NodePlaces(config, mode, own);
   const health = new ProxyHealth(2 * syncPeriodMs);
@@ -150,6 +151,11 @@ function announce(config: ProxyConfig, mode: ProxyMode, log: Logger): void {
   log.info("Version info", { version: kubernetesVersion });
   if (config.mode === "")
     log.info("No proxy mode is given; upstream's default is iptables, this one's nftables", { proxyMode: mode });
+  // Upstream's words since 1.35 (KEP-5495).
+  if (mode === "ipvs")
+    log.warn(
+      "The ipvs proxier is now deprecated and may be removed in a future release. Please use 'nftables' instead.",
+    );
   if (nodePortCidrs(config, mode).length === 0)
     log.warn("Kube-proxy configuration may be incomplete or incorrect", {
       err: "nodePortAddresses is unset; NodePort connections will be accepted on all local IPs. Consider using `--nodeport-addresses primary`",

@@ -67,7 +67,12 @@ function connect(
       interfaces: [described(bridge), described(port), { ...described(own), sandbox: call.netns }],
       wishes: [
         { rtnl: inside, links: [own.index], addresses: addresses(own.index, ips) },
-        { rtnl: node, links: [port.index, bridge.index], addresses: addresses(bridge.index, gateways) },
+        // A bridge that is operational stays so with one port more.
+        {
+          rtnl: node,
+          links: bridge.operState === "up" ? [port.index] : [port.index, bridge.index],
+          addresses: addresses(bridge.index, gateways),
+        },
       ],
     };
   } catch (error) {

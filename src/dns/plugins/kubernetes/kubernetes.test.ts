@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { FakeApi } from "#api/testing/index.ts";
+import { freePort } from "#base/testing/ports.ts";
 import { eventually, testServers } from "../../testing.ts";
 import { service } from "./testCluster.ts";
 
@@ -55,8 +56,11 @@ describe("X01 the kubernetes plugin at work (part: server)", () => {
     expect(await ask("nope.default.svc.cluster.local A")).toEqual(["NXDOMAIN"]);
   });
 
-  it("keeps serving when the API is away", async () => {
-    const { ask, api, server } = await start(corefile);
+  it("keeps serving when the API is away, and says so in health and metrics", async () => {
+    const port = await freePort();
+    const health = async () => await (await fetch(`http://127.0.0.1:${port}/health`)).text();
+    const { ask, api, server, metrics } = await start(corefile.replace("errors", `health 127.0.0.1:${port}`));
+    expect(await health()).toBe("OK");
     await eventually(() => server.notReady().length === 0);
     api.onRequest = () => {
       throw new Error("away");
@@ -64,6 +68,12 @@ describe("X01 the kubernetes plugin at work (part: server)", () => {
     api.breakWatches();
     expect(await ask("kubernetes.default.svc.cluster.local A")).toHaveLength(2);
     expect(server.notReady()).toEqual([]);
+    await expect.poll(health).toContain("OK\nplugin/kubernetes: watch of services is broken: ");
+    const broken = /podwire_dns_kubernetes_watch_broken\{resource="services"\} (\d)/;
+    expect(broken.exec(metrics.text())?.[1]).toBe("1");
+    api.onRequest = () => {};
+    await expect.poll(health).toBe("OK");
+    expect(broken.exec(metrics.text())?.[1]).toBe("0");
   });
 
   it("ExternalName follows inside, outside and not in circles", async () => {

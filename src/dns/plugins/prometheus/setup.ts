@@ -42,9 +42,8 @@ export const setup: Setup = (directive, { instance, server, zones }) => {
     name: "prometheus",
     hot: "neutral",
     answeredHot: (answers) => {
-      const { zone, plugin } = answers;
+      const { zone, plugin, protocol: proto } = answers;
       const common = { server, zone, view: "" };
-      const proto = "udp";
       for (const { family, type, times } of answers.requests)
         requests.inc({ ...common, proto, family: String(family), type: typeLabel(type) }, times);
       for (const { rcode, times } of answers.responses)

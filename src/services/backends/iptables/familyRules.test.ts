@@ -160,6 +160,21 @@ COMMIT
     ]);
   });
 
+  it("cleanup: chains of upstream's ipvs mode go as well", () => {
+    const text = cleanupText(
+      parseSaved(`*nat
+:KUBE-LOAD-BALANCER - [0:0]
+:KUBE-NODE-PORT - [0:0]
+:KUBE-SERVICES - [0:0]
+:KUBE-MARK-DROP - [0:0]
+-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODE-PORT
+COMMIT
+`),
+    );
+    expect(text.match(/^-X .*/gm)).toEqual(["-X KUBE-LOAD-BALANCER", "-X KUBE-NODE-PORT", "-X KUBE-SERVICES"]);
+  });
+
   const guard = `:KUBE-FIREWALL - [0:0]
 -A INPUT -j KUBE-FIREWALL
 -A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -m comment --comment "block incoming localnet connections" -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP

@@ -56,12 +56,18 @@ export function staleChains(saved: Saved, isWanted: (chain: string) => boolean):
   return stale.filter((chain) => !held.has(chain));
 }
 
+/** Chains of kube-proxy: those that all Services share, and those of upstream's ipvs mode. */
 const fixedNames: Readonly<Record<string, readonly string[]>> = {
   filter: [
     ...["KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-NODEPORTS", "KUBE-FORWARD", "KUBE-PROXY-FIREWALL"],
+    ...["KUBE-NODE-PORT", "KUBE-SOURCE-RANGES-FIREWALL", "KUBE-IPVS-FILTER", "KUBE-IPVS-OUT-FILTER"],
     CANARY,
   ],
-  nat: ["KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-POSTROUTING", "KUBE-MARK-MASQ", CANARY],
+  nat: [
+    ...["KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-POSTROUTING", "KUBE-MARK-MASQ"],
+    ...["KUBE-NODE-PORT", "KUBE-LOAD-BALANCER"],
+    CANARY,
+  ],
   mangle: [CANARY],
 };
 

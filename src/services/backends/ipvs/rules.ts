@@ -11,6 +11,7 @@ import {
   hostU32,
   inSet,
   jump,
+  keyText,
   match,
   networkU16,
   protocols,
@@ -18,9 +19,10 @@ import {
   type Statement,
   type Verdict,
 } from "#kernel/nft/index.ts";
-import { addressKey, type Frontend } from "../../model/index.ts";
+import type { Frontend } from "../../model/index.ts";
 import type { TrafficSettings } from "../backend.ts";
 import {
+  entryComment,
   type FrontendPlan,
   type Gate,
   gateName,
@@ -28,7 +30,6 @@ import {
   type Layout,
   type LayoutConditions,
   layoutRule,
-  type SetName,
   serviceLayout,
   type TableForm,
 } from "../nftables/index.ts";
@@ -101,28 +102,29 @@ function ipvsLayout(family: "ip" | "ip6", settings: TrafficSettings, tableName: 
 }
 
 function planFrontend(layout: Layout, frontend: Frontend, isBound: boolean): FrontendPlan {
-  const { ip, origin, label, action, sources, healthCheckNodePort: healthPort } = frontend;
-  const entry = (data: Verdict): [SetName, FrontendPlan["elements"][0][1]] => [
-    "services",
-    { key: entryKey(frontend), data, comment: label, origin },
-  ];
+  const { ip, origin, action, sources, healthCheckNodePort: healthPort } = frontend;
+  const label = entryComment(frontend);
+  const entry = (key: Uint8Array, verdict: Verdict, comment: string): FrontendPlan => ({
+    ...{ key: keyText(key), verdict, label: comment, origin },
+    ...{ list: "", first: 0, isSticky: false, shared: [] },
+  });
   const shared: FrontendPlan["shared"][0][] = targetsOf(frontend).map((target) => ["hairpin", hairpin(target)]);
   if (isBound) {
     const field = frontend.kind === "ClusterIP" ? "spec.clusterIP" : origin.field;
     const held = { ...origin, ...(field !== undefined && { field }) };
     shared.push(["cluster-ips", { key: ip.bytes, comment: label.replace(/:.*/, ""), origin: held }]);
   }
-  if (isBound && healthPort !== undefined) {
-    const key = entryKey({ ip, protocol: protocols.TCP, port: healthPort });
-    const data: Verdict = { kind: "accept" };
-    shared.push(["services", { key, data, comment: "health checks", origin }]);
-  }
-  const key = addressKey(frontend);
-  if (action.kind === "drop") return { key, elements: [entry({ kind: "drop" })], shared };
+  const health =
+    isBound && healthPort !== undefined
+      ? entry(entryKey({ ip, protocol: protocols.TCP, port: healthPort }), { kind: "accept" }, "health checks")
+      : undefined;
+  const key = entryKey(frontend);
+  const beside = { shared, ...(health && { beside: health }) };
+  if (action.kind === "drop") return { ...entry(key, { kind: "drop" }, label), ...beside };
   const to = action.kind === "reject" ? layout.refuse.name : chainOf(frontend);
   const gate: Gate | undefined = sources && { sources, to };
-  const elements = [entry({ kind: "goto", chain: gate ? gateName(gate) : to })];
-  return { key, ...(gate && { gate }), elements, shared };
+  const verdict: Verdict = { kind: "goto", chain: gate ? gateName(gate) : to };
+  return { ...entry(key, verdict, label), ...beside, ...(gate && { gate }) };
 }
 
 function chainOf({ kind, action }: Frontend): ChainName {

@@ -37,8 +37,10 @@ class NftablesBackend implements ServiceBackend {
   readonly #form: TableForm;
   readonly #tables: Readonly<Record<4 | 6, FamilyTable>>;
   readonly #record: ReturnType<typeof tableMetrics>;
-  /** What each Service has, by the family and key of its address. */
-  readonly #plans = new Map<string, ReadonlyMap<string, FamilyPlan>>();
+  /** What each Service has. */
+  readonly #plans = new Map<string, readonly FamilyPlan[]>();
+  /** Ends the telling of origins. */
+  #ends: readonly (() => void)[] = [];
 
   constructor({ nft, metrics, tableName = SERVICES_TABLE, form = ownForm, ...settings }: NftablesBackendOptions) {
     this.#nft = nft;
@@ -56,26 +58,31 @@ class NftablesBackend implements ServiceBackend {
   setNode(): void {}
 
   setService(service: string, frontends: readonly Frontend[]): void {
-    const before = this.#plans.get(service);
-    const after = new Map<string, FamilyPlan>();
+    const former = this.#plans.get(service);
+    const before = former && new Map(former.map((one) => [one.plan.key, one]));
+    const after: FamilyPlan[] = [];
     for (const frontend of frontends) {
       const { family } = frontend.ip;
-      const table = this.#tables[family];
-      const plan = this.#form.plan(table.layout, frontend);
-      const id = `${family} ${plan.key}`;
-      after.set(id, { family, plan });
-      table.setFrontend(service, plan);
-      const former = before?.get(id);
-      if (former) table.releaseShared(service, former.plan, plan);
+      const plan = this.#form.plan(this.#tables[family].layout, frontend);
+      after.push({ family, plan });
     }
-    for (const [id, { family, plan }] of before ?? []) {
-      if (!after.has(id)) this.#tables[family].removeFrontend(service, plan);
+    after.push(...besides(after));
+    for (const { family, plan } of after) {
+      this.#tables[family].setFrontend(service, plan);
+      const replaced = before?.get(plan.key);
+      if (replaced) this.#tables[family].releaseShared(service, replaced.plan, plan);
+      before?.delete(plan.key);
     }
-    if (after.size) this.#plans.set(service, after);
+    for (const { family, plan } of before?.values() ?? []) this.#tables[family].removeFrontend(service, plan);
+    if (after.length) this.#plans.set(service, after);
     else this.#plans.delete(service);
   }
 
   async readBack(): Promise<void> {
+    if (this.#ends.length === 0) {
+      const tables = Object.values(this.#tables);
+      this.#ends = tables.map((one) => this.#nft.tellOrigins(one.layout.table, (set, key) => one.originOf(set, key)));
+    }
     for (const table of Object.values(this.#tables)) table.adopt(await this.#nft.readTable(table.layout.table));
   }
 
@@ -109,12 +116,27 @@ class NftablesBackend implements ServiceBackend {
     await this.#nft.commit(transaction);
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    for (const end of this.#ends) end();
+  }
 }
 
 interface FamilyPlan {
   readonly family: 4 | 6;
   readonly plan: FrontendPlan;
+}
+
+/** Entries beside those of a Service's frontends, one for each address that none of them has. */
+function besides(plans: readonly FamilyPlan[]): FamilyPlan[] {
+  if (plans.every(({ plan }) => plan.beside === undefined)) return [];
+  const keys = new Set(plans.map(({ plan }) => plan.key));
+  const found: FamilyPlan[] = [];
+  for (const { family, plan } of plans) {
+    if (!plan.beside || keys.has(plan.beside.key)) continue;
+    keys.add(plan.beside.key);
+    found.push({ family, plan: plan.beside });
+  }
+  return found;
 }
 
 function tableMetrics(metrics: Metrics) {

@@ -1,4 +1,5 @@
 import { DeltaTracker, type Pending } from "#base/delta.ts";
+import type { Origin } from "#base/origin.ts";
 import {
   type Element,
   keyText,
@@ -7,52 +8,58 @@ import {
   type TableState,
   type Transaction,
 } from "#kernel/nft/index.ts";
+import { AddressChanges } from "./changes.ts";
 import { Claims } from "./claims.ts";
-import { type Layout, type SetName, setNames } from "./layout.ts";
-import type { FrontendPlan } from "./plan.ts";
-import { renumbered } from "./renumbered.ts";
+import { type Content, type MapName, mapNames } from "./content.ts";
+import type { Layout } from "./layout.ts";
+import type { FrontendPlan, SharedSet } from "./plan.ts";
+import { readContents, type Sizes } from "./readContents.ts";
 import { hasWantedHook, isAsWanted, sameChain } from "./sameness.ts";
+import { slotWidth } from "./slots.ts";
 import { type ChainContent, gateChain, gateName, treatmentChains, treatmentName } from "./treatment.ts";
 
-type Elements = DeltaTracker<string, Element>;
+const sharedSets = ["cluster-ips", "hairpin"] as const satisfies SharedSet[];
 
-/** Sets whose elements are ours to decide; @affinity is filled by the rules. */
-const ownSets = setNames.filter((name) => name !== "affinity");
-/** What entries of @services lead to has to be there before them, and to stay until they are gone. */
-const beforeEntries = ["endpoints", "affinity-ids", "affinity-endpoints", "hairpin"] as const satisfies SetName[];
+/** Elements that several frontends may want: wishes, what counts of them, and what is in the kernel. */
+interface SharedElements {
+  readonly claims: Claims<Element>;
+  readonly tracker: DeltaTracker<string, Element>;
+}
 
 /**
  * The table of one family: what it should hold, what it holds, and the transaction in between.
  *
  * ```
- * frontends ──> elements (shared ones: claims) ──> trackers: one for each set, one for the chains
- *                                                                │ pending
- *                                    kernel <── transaction <────┘
+ * frontends ──> plans by address ───────────── compared with contents by address (AddressChanges)
+ *          └──> shared elements, chains ────── trackers           │
+ *                                    kernel <── transaction <─────┘
  * ```
+ * Endpoints are not elements here but texts, one for each address: see `packTargets`.
  */
 export class FamilyTable {
   readonly layout: Layout;
-  readonly #trackers: ReadonlyMap<SetName, Elements>;
+  readonly #sizes: Sizes;
+  readonly #shared: Readonly<Record<SharedSet, SharedElements>>;
   readonly #chains = new DeltaTracker<string, ChainContent>(sameChain);
   /** How many frontends need the chain. */
   readonly #needed = new Map<string, number>();
   readonly #chainCache = new Map<string, readonly ChainContent[]>();
-  readonly #shared: ReadonlyMap<SetName, Claims<Element>>;
-  /** The plan for each frontend address. */
-  readonly #current = new Map<string, FrontendPlan>();
-  /** Length of a key of @services, with which keys of endpoints begin. */
-  readonly #entryLength: number;
+  /** The plan for each address, and what the kernel holds under it. */
+  readonly #plans = new Map<string, FrontendPlan>();
+  readonly #contents = new Map<string, Content>();
+  /** Addresses whose plan and content may differ. */
+  readonly #touched = new Set<string>();
+  #strays: readonly (readonly [MapName, Element])[] = [];
+  #changes: AddressChanges | undefined;
+  #endpoints = 0;
   #exists = false;
   /** The table in the kernel is of another make: it is replaced as a whole. */
   #isForeign = false;
 
   constructor(layout: Layout) {
     this.layout = layout;
-    this.#entryLength = (layout.family === "ip" ? 4 : 16) + 8;
-    this.#trackers = new Map(setNames.map((name) => [name, new DeltaTracker<string, Element>(sameElement)]));
-    this.#shared = new Map(
-      ownSets.map((name) => [name, new Claims<Element>((key, value) => this.#want(name, key, value))]),
-    );
+    this.#sizes = { entry: (layout.family === "ip" ? 4 : 16) + 8, slot: slotWidth[layout.family] };
+    this.#shared = { "cluster-ips": sharedElements(), hairpin: sharedElements() };
     for (const chain of layout.chains) {
       this.#chains.setDesired(chain.name, { chain, rules: layout.rules.filter((rule) => rule.chain === chain) });
     }
@@ -62,15 +69,15 @@ export class FamilyTable {
   setFrontend(owner: string, plan: FrontendPlan): void {
     this.#setFrontend(plan.key, plan);
     const claimant = `${owner} ${plan.key}`;
-    for (const [set, element] of plan.shared) this.#shared.get(set)?.claim(keyText(element.key), claimant, element);
+    for (const [set, element] of plan.shared) this.#shared[set].claims.claim(keyText(element.key), claimant, element);
   }
 
   /** The Service has no such frontend any more. */
   removeFrontend(owner: string, plan: FrontendPlan): void {
     // It may be another Service's by now.
-    if (this.#current.get(plan.key) === plan) this.#setFrontend(plan.key, undefined);
+    if (this.#plans.get(plan.key) === plan) this.#setFrontend(plan.key, undefined);
     for (const [set, element] of plan.shared)
-      this.#shared.get(set)?.release(keyText(element.key), `${owner} ${plan.key}`);
+      this.#shared[set].claims.release(keyText(element.key), `${owner} ${plan.key}`);
   }
 
   /** Shared elements of the former plan that the new one lacks. Call it after {@link setFrontend}. */
@@ -78,7 +85,7 @@ export class FamilyTable {
     const kept = new Set(plan.shared.map(([set, element]) => `${set} ${keyText(element.key)}`));
     for (const [set, element] of former.shared) {
       const key = keyText(element.key);
-      if (!kept.has(`${set} ${key}`)) this.#shared.get(set)?.release(key, `${owner} ${plan.key}`);
+      if (!kept.has(`${set} ${key}`)) this.#shared[set].claims.release(key, `${owner} ${plan.key}`);
     }
   }
 
@@ -96,12 +103,16 @@ export class FamilyTable {
     this.#chains.replaceActual(
       (known?.chains ?? []).map((chain) => [chain.name, { chain, rules: known?.rules.get(chain.name) ?? [] }] as const),
     );
-    for (const [name, tracker] of this.#trackers) {
-      if (name === "affinity") continue;
-      tracker.replaceActual(
-        (known?.elements.get(name) ?? []).map((element) => [keyText(element.key), element] as const),
-      );
+    for (const name of sharedSets) {
+      const held = known?.elements.get(name) ?? [];
+      this.#shared[name].tracker.replaceActual(held.map((element) => [keyText(element.key), element] as const));
     }
+    const { contents, strays } = known ? readContents(known, this.#sizes) : { contents: new Map(), strays: [] };
+    for (const key of this.#contents.keys()) this.#touched.add(key);
+    this.#contents.clear();
+    for (const [key, content] of contents) this.#contents.set(key, content);
+    for (const key of [...contents.keys(), ...this.#plans.keys()]) this.#touched.add(key);
+    this.#strays = strays;
   }
 
   /**
@@ -118,54 +129,54 @@ export class FamilyTable {
         }),
       );
     }
-    for (const name of ownSets) {
+    for (const name of sharedSets) {
+      const { tracker } = this.#shared[name];
       // Of an empty set nothing stays: at a first sync this is all of them.
-      if (this.#trackers.get(name)?.actual.size === 0) continue;
-      const { same } = this.#pending(name);
+      if (tracker.actual.size === 0) continue;
       nft.adoptElements(
         this.layout.sets[name],
-        same.map(([, element]) => element),
+        tracker.pending().same.map(([, element]) => element),
       );
     }
   }
 
+  /** The origin of an element of the maps, which is its frontend's. */
+  originOf(set: string, key: Uint8Array): Origin | undefined {
+    if (set !== "services" && !mapNames.some((name) => name === set)) return undefined;
+    return this.#plans.get(keyText(key.subarray(0, this.#sizes.entry)))?.origin;
+  }
+
   /** Adds to a transaction what makes the kernel's table the wanted one. Nothing when it is already. */
   plan(transaction: Transaction): void {
-    const { table, sets } = this.layout;
-    const pending = new Map(ownSets.map((name) => [name, this.#pending(name)]));
+    const { sets } = this.layout;
     const chains = this.#chains.pending();
-    if (!this.#exists || this.#isForeign) {
-      transaction.together(() => {
-        transaction.addTable(table);
-        if (this.#isForeign) transaction.deleteTable(table).addTable(table);
-        for (const set of Object.values(sets)) transaction.addSet(set);
-      });
-    }
-    const leavingChains = chains.remove.map(([, { chain }]) => chain);
+    const changes = this.#compare();
+    const clusterIps = this.#shared["cluster-ips"].tracker.pending();
+    const hairpin = this.#shared.hairpin.tracker.pending();
+    const values = (pairs: readonly (readonly [string, Element])[]) => pairs.map(([, element]) => element);
+    this.#planTable(transaction);
     this.#planChains(transaction, chains);
-    for (const name of beforeEntries) this.#planAdditions(transaction, name, pending.get(name));
-    const moved = renumbered(pending, this.#entryLength);
-    for (const { entry, elements } of moved.values()) {
+    // What entries of @services lead to is there before them, and stays until they are gone.
+    for (const name of mapNames) transaction.addElements(sets[name], changes.maps[name].add);
+    transaction.addElements(sets.hairpin, values(hairpin.add));
+    for (const { entry, elements } of changes.moved) {
       transaction.together(() => {
-        for (const [name, element] of elements) transaction.replaceElements(sets[name], [element]);
+        for (const [name, packed] of elements) transaction.replaceElements(sets[name], packed);
         transaction.replaceElements(sets.services, [entry]);
       });
     }
-    for (const name of [...beforeEntries, "services"] as const) {
-      const changed = pending.get(name)?.change.filter(([key]) => !moved.has(key.slice(0, this.#entryLength)));
-      transaction.replaceElements(sets[name], changed?.map(([, element]) => element) ?? []);
-    }
-    this.#planAdditions(transaction, "services", pending.get("services"));
-    this.#planRemovals(transaction, "cluster-ips", pending.get("cluster-ips"));
-    this.#planRemovals(transaction, "services", pending.get("services"));
-    this.#planAdditions(transaction, "cluster-ips", pending.get("cluster-ips"));
-    transaction.replaceElements(
-      sets["cluster-ips"],
-      pending.get("cluster-ips")?.change.map(([, element]) => element) ?? [],
-    );
-    for (const name of beforeEntries) this.#planRemovals(transaction, name, pending.get(name));
-    for (const chain of leavingChains) transaction.flushChain(chain);
-    for (const chain of leavingChains) transaction.deleteChain(chain);
+    for (const name of mapNames) transaction.replaceElements(sets[name], changes.maps[name].change);
+    transaction.replaceElements(sets.hairpin, values(hairpin.change));
+    transaction.replaceElements(sets.services, changes.entries.change);
+    transaction.addElements(sets.services, changes.entries.add);
+    transaction.deleteElements(sets["cluster-ips"], values(clusterIps.remove));
+    transaction.deleteElements(sets.services, changes.entries.remove);
+    transaction.addElements(sets["cluster-ips"], values(clusterIps.add));
+    transaction.replaceElements(sets["cluster-ips"], values(clusterIps.change));
+    for (const name of mapNames) transaction.deleteElements(sets[name], changes.maps[name].remove);
+    transaction.deleteElements(sets.hairpin, values(hairpin.remove));
+    for (const [, { chain }] of chains.remove) transaction.flushChain(chain);
+    for (const [, { chain }] of chains.remove) transaction.deleteChain(chain);
   }
 
   /** The planned transaction is in the kernel. */
@@ -173,16 +184,37 @@ export class FamilyTable {
     this.#exists = true;
     this.#isForeign = false;
     this.#chains.applied();
-    for (const tracker of this.#trackers.values()) tracker.applied();
+    for (const name of sharedSets) this.#shared[name].tracker.applied();
+    for (const [key, content] of this.#changes?.next ?? []) {
+      if (content) this.#contents.set(key, content);
+      else this.#contents.delete(key);
+    }
+    this.#changes = undefined;
+    this.#touched.clear();
+    this.#strays = [];
   }
 
-  /** Number of wanted elements of a set. */
-  size(name: SetName): number {
-    return this.#trackers.get(name)?.desired.size ?? 0;
+  /** Number of wanted elements of a map. */
+  size(name: "services" | "endpoints"): number {
+    return name === "services" ? this.#plans.size : this.#endpoints;
   }
 
-  #pending(name: SetName): Pending<string, Element> {
-    return (this.#trackers.get(name) as Elements).pending();
+  #compare(): AddressChanges {
+    const changes = new AddressChanges(this.#sizes);
+    for (const key of this.#touched) changes.compare(key, this.#contents.get(key), this.#plans.get(key));
+    for (const [name, element] of this.#strays) changes.remove(name, element);
+    this.#changes = changes;
+    return changes;
+  }
+
+  #planTable(transaction: Transaction): void {
+    const { table, sets } = this.layout;
+    if (this.#exists && !this.#isForeign) return;
+    transaction.together(() => {
+      transaction.addTable(table);
+      if (this.#isForeign) transaction.deleteTable(table).addTable(table);
+      for (const set of Object.values(sets)) transaction.addSet(set);
+    });
   }
 
   /**
@@ -200,28 +232,18 @@ export class FamilyTable {
     }
   }
 
-  #planAdditions(transaction: Transaction, name: SetName, pending: Pending<string, Element> | undefined): void {
-    transaction.addElements(this.layout.sets[name], pending?.add.map(([, element]) => element) ?? []);
-  }
-
-  #planRemovals(transaction: Transaction, name: SetName, pending: Pending<string, Element> | undefined): void {
-    transaction.deleteElements(this.layout.sets[name], pending?.remove.map(([, element]) => element) ?? []);
-  }
-
   #setFrontend(key: string, plan: FrontendPlan | undefined): void {
-    const before = this.#current.get(key);
-    if (plan) this.#current.set(key, plan);
-    else this.#current.delete(key);
-    if (before) {
-      const kept = new Set(plan?.elements.map(([set, element]) => `${set} ${keyText(element.key)}`));
-      for (const [set, element] of before.elements) {
-        const text = keyText(element.key);
-        if (!kept.has(`${set} ${text}`)) this.#want(set, text, undefined);
-      }
-    }
-    for (const [set, element] of plan?.elements ?? []) this.#want(set, keyText(element.key), element);
+    const before = this.#plans.get(key);
+    if (plan) this.#plans.set(key, plan);
+    else this.#plans.delete(key);
+    this.#touched.add(key);
+    this.#endpoints += this.#count(plan) - this.#count(before);
     if (plan) this.#needChains(plan, 1);
     if (before) this.#needChains(before, -1);
+  }
+
+  #count(plan: FrontendPlan | undefined): number {
+    return plan && !plan.isSticky ? plan.list.length / this.#sizes.slot : 0;
   }
 
   #chainsFor({ treatment, gate }: FrontendPlan): ChainContent[] {
@@ -236,12 +258,6 @@ export class FamilyTable {
     ];
   }
 
-  #want(set: SetName, key: string, element: Element | undefined): void {
-    const tracker = this.#trackers.get(set) as Elements;
-    if (element) tracker.setDesired(key, element);
-    else tracker.deleteDesired(key);
-  }
-
   /** Chains come with the first frontend that needs them and go with the last. */
   #needChains(plan: FrontendPlan, difference: 1 | -1): void {
     for (const { chain, rules } of this.#chainsFor(plan)) {
@@ -254,4 +270,13 @@ export class FamilyTable {
       } else if (count === 1 && difference === 1) this.#chains.setDesired(chain.name, { chain, rules });
     }
   }
+}
+
+function sharedElements(): SharedElements {
+  const tracker = new DeltaTracker<string, Element>(sameElement);
+  const claims = new Claims<Element>((key, element) => {
+    if (element) tracker.setDesired(key, element);
+    else tracker.deleteDesired(key);
+  });
+  return { claims, tracker };
 }

@@ -9,5 +9,5 @@ export {
   type SetName,
   serviceLayout,
 } from "./layout.ts";
-export { type FrontendPlan, hairpin } from "./plan.ts";
+export { entryComment, type FrontendPlan, hairpin } from "./plan.ts";
 export { type Gate, gateName } from "./treatment.ts";

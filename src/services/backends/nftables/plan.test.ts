@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseCidr, parseIp } from "#base/ip.ts";
-import { FakeNftables, operationText, Transaction } from "#kernel/nft/index.ts";
+import { elementText, FakeNftables, operationText, Transaction } from "#kernel/nft/index.ts";
 import { type Frontend, serviceFrontends } from "../../model/index.ts";
 import { service, slice } from "../../testing/objects.ts";
 import { nftablesBackend } from "./backend.ts";
@@ -75,15 +75,17 @@ describe("V04 Services as nft text (part: nftables)", () => {
 
   it("an endpoint keeps its affinity number whatever else the Service has", () => {
     const web = service("web", { clusterIP: "10.96.0.1", sessionAffinity: "ClientIP" });
-    const layout = serviceLayout("ip", settings);
     const ids = (addresses: string[]) => {
-      const [frontend] = serviceFrontends(web, [slice("web", addresses)], node);
-      if (!frontend) throw new Error("no frontend");
-      const plan = planFrontend(layout, frontend);
+      const frontends = serviceFrontends(web, [slice("web", addresses)], node);
+      const pairs =
+        textOf("ip", frontends)
+          .match(/(?<=add element ip podwire-services affinity-endpoints \{ ).*(?= \})/)?.[0]
+          .split(", ") ?? [];
       return new Map(
-        plan.elements
-          .filter(([set]) => set === "affinity-endpoints")
-          .map(([, { key, data }]) => [String(data), String(key)]),
+        pairs.map((pair) => {
+          const [key = "", endpoint = ""] = pair.split(" : ");
+          return [endpoint, key] as const;
+        }),
       );
     };
     const two = ids(["10.244.1.2", "10.244.1.3"]);
@@ -115,6 +117,76 @@ describe("V04 Services as nft text (part: nftables)", () => {
     ]);
     expect(text).toContain(`203.0.113.2 . tcp . 80 comment "shop/two:http" : goto ${gates?.[0]}`);
     expect(text).toContain(`203.0.113.3 . tcp . 80 comment "shop/none:http" : goto ${gates?.[1]}`);
+  });
+
+  /** A backend in memory with one Service, whose endpoints `put` changes. @returns the text of each commit */
+  const running = async (nft = new FakeNftables()) => {
+    const backend = nftablesBackend({ ...settings, nft });
+    await backend.readBack();
+    const put = async (...endpoints: Parameters<typeof slice>[1]) => {
+      const slices = endpoints.length ? [slice("web", endpoints)] : [];
+      backend.setService("shop/web", serviceFrontends(service("web", { clusterIP: "10.96.0.1" }), slices, node));
+      const before = nft.committed.length;
+      await backend.commit();
+      return nft.committed.slice(before).join("").trim().split("\n");
+    };
+    return { nft, backend, put };
+  };
+  const away = (...addresses: string[]) => addresses.map((address) => ({ address, nodeName: "node02" }));
+
+  it("one endpoint in place of another is one element, wherever it sorts", async () => {
+    const { put } = await running();
+    await put(...away("10.244.2.2", "10.244.2.3", "10.244.2.4"));
+    expect(await put(...away("10.244.2.1", "10.244.2.2", "10.244.2.4"))).toEqual([
+      "delete element ip podwire-services endpoints { 10.96.0.1 . tcp . 80 . 1 }",
+      "add element ip podwire-services endpoints { 10.96.0.1 . tcp . 80 . 1 : 10.244.2.1 . 8080 }",
+    ]);
+  });
+
+  it("another process keeps the numbers that it finds", async () => {
+    const { nft, put } = await running();
+    await put(...away("10.244.2.2", "10.244.2.3"));
+    await put(...away("10.244.2.1", "10.244.2.3"));
+    const second = await running(nft);
+    expect(await second.put(...away("10.244.2.1", "10.244.2.3"))).toEqual([""]);
+    const key = Uint8Array.of(10, 96, 0, 1, 6, 0, 0, 0, 0, 80, 0, 0, 0, 0, 0, 0);
+    expect(nft.origins.element("ip", "podwire-services", "endpoints", key)?.name).toBe("web");
+    await second.backend.close();
+    expect(nft.origins.element("ip", "podwire-services", "endpoints", key)).toBeUndefined();
+  });
+
+  it("puts right single elements that somebody else removed, added or changed", async () => {
+    const { nft, backend, put } = await running();
+    await put(...away("10.244.2.2", "10.244.2.3", "10.244.2.4"));
+    const { layout } = new FamilyTable(serviceLayout("ip", settings));
+    const held = async () => (await nft.readTable(layout.table))?.elements.get("endpoints") ?? [];
+    const text = async () => (await held()).map((element) => elementText(layout.sets.endpoints, element)).sort();
+    const before = await text();
+    const [first, second, third] = await held();
+    if (!first || !second || !third) throw new Error("three elements are missing");
+    const far = Uint8Array.from(first.key).fill(9, -4);
+    await nft.commit(
+      new Transaction()
+        .deleteElements(layout.sets.endpoints, [second])
+        .replaceElements(layout.sets.endpoints, [{ ...third, data: first.data ?? new Uint8Array() }])
+        .addElements(layout.sets.endpoints, [{ ...first, key: far }]),
+    );
+    expect(await text()).not.toEqual(before);
+    await backend.readBack();
+    await backend.commit();
+    expect(await text()).toEqual(before);
+  });
+
+  it("only a pod that may be here can reach itself; by policy Local, any pod", async () => {
+    const { nft, put } = await running();
+    const hairpins = () => nft.committed.join("").match(/(?<=add element ip podwire-services hairpin \{ ).*(?= \})/g);
+    await put(...away("10.244.2.2"));
+    expect(hairpins()).toBeNull();
+    await put("10.244.1.2", { address: "10.244.3.2", nodeName: undefined as unknown as string });
+    expect(hairpins()).toEqual(["10.244.1.2 . 10.244.1.2, 10.244.3.2 . 10.244.3.2"]);
+    const spec = { clusterIP: "10.96.0.1", externalIPs: ["203.0.113.7"], externalTrafficPolicy: "Local" } as const;
+    const frontends = serviceFrontends(service("web", spec), [slice("web", away("10.244.2.2"))], node);
+    expect(textOf("ip", frontends)).toContain("hairpin { 10.244.2.2 . 10.244.2.2 }");
   });
 
   it("an address whose endpoints change places changes with its entry, in one piece; others in many", async () => {

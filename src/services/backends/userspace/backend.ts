@@ -163,7 +163,7 @@ class UserspaceBackend implements ServiceBackend {
 
   /** @throws SysError when the socket cannot be had */
   #servePortal(portal: Portal): void {
-    const { log, netns: place, dialTimeoutsMs, udpIdleTimeoutMs } = this.#options;
+    const { log, netns: place, dialTimeoutsMs, udpIdleTimeoutMs, ports } = this.#options;
     const { key, label, family, protocol } = portal;
     const ip = this.#addresses[family];
     const served = this.#served.get(key);
@@ -178,6 +178,7 @@ class UserspaceBackend implements ServiceBackend {
       ...{ place, address: formatIp(ip), sockets: this.#sockets, complaints: this.#complaints, log },
       ...(dialTimeoutsMs && { dialTimeoutsMs }),
       ...(udpIdleTimeoutMs !== undefined && { udpIdleTimeoutMs }),
+      ...(ports && { ports }),
     });
     this.#served.set(key, { ip, proxy });
     log?.debug("Proxying for service", { service: label, protocol: protocolName(protocol), portNum: proxy.port });

@@ -1,6 +1,8 @@
 import type { Socket } from "node:net";
+import { PodwireError } from "#base/errors.ts";
 import { formatIp } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
+import { isErrno } from "#kernel/ffi/index.ts";
 import type { SocketPlace } from "#kernel/namespaces/index.ts";
 import type { Target } from "../../model/index.ts";
 import type { Complaints } from "./complaints.ts";
@@ -13,6 +15,8 @@ export interface RelaySettings {
   readonly dialTimeoutsMs?: readonly number[];
   /** After this time without a datagram, either way, a UDP client is forgotten, in ms. Default 250, as upstream's. */
   readonly udpIdleTimeoutMs?: number;
+  /** Where proxy ports are. Default: the kernel chooses. */
+  readonly ports?: { readonly first: number; readonly last: number };
 }
 
 /** What proxy ports are made with. */
@@ -33,6 +37,26 @@ export interface ProxyPort {
   update(portal: Portal): void;
   /** Listens no more. TCP connections go on; UDP, which knows no connections, ends. */
   stop(): void;
+}
+
+/**
+ * A listening socket at one of the ports that are allowed, which are tried from a random one on, as upstream's allocator.
+ * @param open makes the socket; 0 is any port
+ * @throws SysError when the socket cannot be had; PodwireError "NoPort" when all ports are taken
+ */
+export function openPort({ ports }: RelaySettings, open: (port: number) => number): number {
+  if (!ports) return open(0);
+  const { first, last } = ports;
+  const count = last - first + 1;
+  const start = Math.floor(Math.random() * count);
+  for (let i = 0; i < count; i++) {
+    try {
+      return open(first + ((start + i) % count));
+    } catch (error) {
+      if (!isErrno(error, "EADDRINUSE")) throw error;
+    }
+  }
+  throw new PodwireError("NoPort", `all ports of portRange ${first}-${last} are taken`);
 }
 
 /** The endpoints of a portal, and whose turn it is. */

@@ -70,6 +70,20 @@ afterEach(() => {
   for (const end of ended.splice(0)) end();
 });
 
+describe("V04 ports of the userspace mode (part: portRange)", () => {
+  it.each(["TCP", "UDP"] as const)("%s: at those that are allowed, and at no other when they are taken", (protocol) => {
+    const { port } = start(portal(protocol, []));
+    // Whoever else is on this machine may have the next ones, but not more than some of them.
+    const ports = { first: port, last: Math.min(port + 50, 65_535) };
+    const next = start(portal(protocol, []), { ports });
+    expect(next.port).toBeGreaterThan(ports.first);
+    expect(next.port).toBeLessThanOrEqual(ports.last);
+    expect(() => start(portal(protocol, []), { ports: { first: port, last: port } })).toThrow(
+      `all ports of portRange ${port}-${port} are taken`,
+    );
+  });
+});
+
 describe("V04 the userspace mode relays TCP (part: a connection)", () => {
   it("what the client ends, the endpoint sees end, and may answer after it", async () => {
     const upper = createServer({ allowHalfOpen: true }, (socket) => {

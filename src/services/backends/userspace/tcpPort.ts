@@ -3,7 +3,7 @@ import { errorMessage } from "#base/errors.ts";
 import { formatIp } from "#base/ip.ts";
 import { connectedTcp, listenTcp, localPort } from "#kernel/namespaces/index.ts";
 import type { Portal } from "./portals.ts";
-import { Balancer, type ProxyPort, type RelayDeps, targetText } from "./proxyPort.ts";
+import { Balancer, openPort, type ProxyPort, type RelayDeps, targetText } from "./proxyPort.ts";
 
 /** Connections of one port of a Service at a time; more are closed at once. Each holds two sockets and their buffers. */
 export const MAX_CONNECTIONS = 4096;
@@ -33,7 +33,7 @@ class TcpPort implements ProxyPort {
     this.#label = portal.label;
     this.#deps = deps;
     this.#balancer = new Balancer(portal, deps);
-    const fd = listenTcp(deps.place, deps.address, 0);
+    const fd = openPort(deps, (port) => listenTcp(deps.place, deps.address, port));
     this.port = localPort(fd);
     // Nothing is read before there is somebody who takes it.
     const alive = { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };

@@ -4,7 +4,7 @@ import { formatIp } from "#base/ip.ts";
 import { localPort, type SocketPlace, udpSocket } from "#kernel/namespaces/index.ts";
 import type { Target } from "../../model/index.ts";
 import type { Portal } from "./portals.ts";
-import { Balancer, type ProxyPort, type RelayDeps, targetText } from "./proxyPort.ts";
+import { Balancer, openPort, type ProxyPort, type RelayDeps, targetText } from "./proxyPort.ts";
 
 /** Clients of one port of a Service at a time; the one that was silent for the longest time makes room. */
 export const MAX_CLIENTS = 4096;
@@ -36,7 +36,7 @@ class UdpPort implements ProxyPort {
     this.#label = portal.label;
     this.#deps = deps;
     this.#balancer = new Balancer(portal, deps);
-    const fd = udpSocket(deps.place, deps.address, 0);
+    const fd = openPort(deps, (port) => udpSocket(deps.place, deps.address, port));
     this.port = localPort(fd);
     this.#socket = createSocket(portal.family === 4 ? "udp4" : "udp6");
     this.#socket.on("message", (data, from) => this.#take(data, from));

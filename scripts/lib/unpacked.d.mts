@@ -1,0 +1,1 @@
+export function unpackedPackages(names: readonly string[]): Promise<string>;

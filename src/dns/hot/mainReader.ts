@@ -1,0 +1,41 @@
+import { maxMessageBytes } from "#wire/dns/index.ts";
+import type { Peer, ReadyAnswers } from "../core/index.ts";
+import { HotCounters, maxZones } from "./counters.ts";
+import type { TableMemory } from "./layout.ts";
+import { tcpLimits, udpLimits } from "./limits.ts";
+import { HotReader } from "./reader.ts";
+
+/**
+ * Reads the table on the thread that writes it, between two writes: for TCP, and for UDP as long as or where there is no
+ * thread for it.
+ */
+export class MainReader implements ReadyAnswers {
+  /** What was answered, by protocol. */
+  readonly counters: readonly HotCounters[];
+  readonly #udp: HotReader;
+  readonly #tcp: HotReader;
+  readonly #memory = new Uint8Array(maxMessageBytes);
+
+  /** @param seed start of the order of shuffled records */
+  constructor(seed: number) {
+    const [udp, tcp] = [HotCounters.forZones(maxZones, "udp"), HotCounters.forZones(maxZones, "tcp")];
+    this.counters = [udp, tcp];
+    this.#udp = new HotReader(udp, seed);
+    this.#tcp = new HotReader(tcp, seed);
+  }
+
+  /** Reads from this memory from now on. */
+  use(memory: TableMemory): void {
+    this.#udp.use(memory);
+    this.#tcp.use(memory);
+  }
+
+  answer(packet: Uint8Array, { protocol, address }: Peer): Uint8Array | undefined {
+    if (packet.length > this.#memory.length) return undefined;
+    this.#memory.set(packet);
+    const [reader, limits] = protocol === "tcp" ? [this.#tcp, tcpLimits] : [this.#udp, udpLimits];
+    const asked = address.includes(":") ? limits.ipv6 : limits.ipv4;
+    const length = reader.answer(this.#memory, 0, packet.length, asked);
+    return length > 0 ? this.#memory.slice(0, length) : undefined;
+  }
+}

@@ -1,0 +1,71 @@
+import type { Element } from "./model.ts";
+
+/**
+ * Elements of one map, their keys and values one after the other in one piece of memory: an object for each of some
+ * 100,000 elements would cost more than the kernel's part of their commit. They have no comments and lives, and their
+ * origins are told by who made them (`Nftables.tellOrigins`).
+ */
+export class PackedElements implements Iterable<Element> {
+  readonly keyLength: number;
+  readonly dataLength: number;
+  #bytes: Buffer;
+  #length = 0;
+
+  /**
+   * @param keyLength,dataLength in bytes, of concatenations: each part padded to 4
+   * @throws RangeError for lengths that are no multiples of 4
+   */
+  constructor(keyLength: number, dataLength: number) {
+    if ((keyLength | dataLength) & 3) throw new RangeError(`elements of ${keyLength} and ${dataLength} bytes`);
+    this.keyLength = keyLength;
+    this.dataLength = dataLength;
+    this.#bytes = Buffer.alloc(4 * this.#stride);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Keys and values; valid until the next {@link add}. */
+  get bytes(): Buffer {
+    return this.#bytes.subarray(0, this.#length * this.#stride);
+  }
+
+  /**
+   * One more, its key made of a beginning and a number in host order.
+   * @param begin,data as `keyText` has them, of the lengths that are due
+   */
+  add(begin: string, number: number, data: string): this {
+    const at = this.#length * this.#stride;
+    if (at === this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes], 2 * at);
+    const bytes = this.#bytes;
+    const end = at + this.keyLength;
+    // Byte by byte: for so few of them a call of what is native costs more.
+    for (let i = 0; i < begin.length; i++) bytes[at + i] = begin.charCodeAt(i);
+    bytes[end - 4] = number;
+    bytes[end - 3] = number >>> 8;
+    bytes[end - 2] = number >>> 16;
+    bytes[end - 1] = number >>> 24;
+    for (let i = 0; i < data.length; i++) bytes[end + i] = data.charCodeAt(i);
+    this.#length++;
+    return this;
+  }
+
+  at(index: number): Element | undefined {
+    if (index < 0 || index >= this.#length) return undefined;
+    const from = index * this.#stride;
+    const end = from + this.keyLength;
+    return { key: this.#bytes.subarray(from, end), data: this.#bytes.subarray(end, end + this.dataLength) };
+  }
+
+  *[Symbol.iterator](): Generator<Element, void, void> {
+    for (let i = 0; i < this.#length; i++) yield this.at(i) as Element;
+  }
+
+  get #stride(): number {
+    return this.keyLength + this.dataLength;
+  }
+}
+
+/** Elements of an operation, in either form. */
+export type ElementList = readonly Element[] | PackedElements;

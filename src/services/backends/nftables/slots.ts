@@ -1,0 +1,97 @@
+import { createHash } from "node:crypto";
+import { formatIp } from "#base/ip.ts";
+import type { Target } from "../../model/index.ts";
+
+/** Bytes of an endpoint in a list: its address and port as map data, each part padded to 4. */
+export const slotWidth = { ip: 8, ip6: 20 } as const;
+
+/**
+ * Endpoints as the text of their map data, one after the other: of 100,000 endpoints the table would else hold as many
+ * objects. A slot of zeros is empty.
+ */
+export function packTargets(targets: readonly Target[], family: "ip" | "ip6"): string {
+  const width = slotWidth[family];
+  const bytes = Buffer.alloc(targets.length * width);
+  let at = 0;
+  for (const { ip, port } of targets) {
+    bytes.set(ip.bytes, at);
+    bytes.writeUInt16BE(port, at + width - 4);
+    at += width;
+  }
+  return bytes.toString("latin1");
+}
+
+/** Slot number `index` of a list; an empty text behind its end. */
+export function slotOf(list: string, index: number, width: number): string {
+  return list.slice(index * width, (index + 1) * width);
+}
+
+/** Whether there is no endpoint in a slot. */
+export function isEmptySlot(slot: string): boolean {
+  return slot === "" || (slot.startsWith("\0") && /^\0*$/.test(slot));
+}
+
+/**
+ * The wanted list in the order that differs least from the one that is held: whoever stays keeps its number, and whoever
+ * comes takes the number of one that goes. So one changed endpoint is one changed element, wherever it sorts.
+ * @param first the first so many of the wanted list stay the first
+ */
+export function keepSlots(held: string, wanted: string, first: number, width: number): string {
+  if (held === wanted || held === "") return wanted;
+  const edge = first * width;
+  return (
+    keepPart(held.slice(0, edge), wanted.slice(0, edge), width) + keepPart(held.slice(edge), wanted.slice(edge), width)
+  );
+}
+
+function keepPart(held: string, wanted: string, width: number): string {
+  const count = wanted.length / width;
+  const left = new Map<string, number>();
+  for (let i = 0; i < count; i++) {
+    const slot = slotOf(wanted, i, width);
+    left.set(slot, (left.get(slot) ?? 0) + 1);
+  }
+  const take = (slot: string): boolean => {
+    const times = left.get(slot) ?? 0;
+    if (times > 0) left.set(slot, times - 1);
+    return times > 0;
+  };
+  const slots: string[] = [];
+  for (let i = 0; i < count; i++) {
+    const slot = slotOf(held, i, width);
+    slots.push(take(slot) ? slot : "");
+  }
+  const rest = [...left].flatMap(([slot, times]) => Array<string>(times).fill(slot));
+  let next = 0;
+  return slots.map((slot) => slot || rest[next++]).join("");
+}
+
+/** Numbers of the endpoints of a list: of each slot, and whose they are. */
+export interface StickyIds {
+  readonly ids: readonly number[];
+  readonly slots: ReadonlyMap<number, string>;
+}
+
+/**
+ * A number for each endpoint which it keeps whatever else the Service has: made of its address and port.
+ * The top bit keeps them apart from any priority that a packet has by itself.
+ */
+export function stickyIds(list: string, width: number): StickyIds {
+  const slots = new Map<number, string>();
+  const ids: number[] = [];
+  for (let i = 0; i < list.length / width; i++) {
+    const slot = slotOf(list, i, width);
+    let id = (createHash("sha256").update(endpointText(slot)).digest().readUInt32LE() | 0x80000000) >>> 0;
+    // Equal numbers for different endpoints of a Service: one in two thousand million.
+    while ((slots.get(id) ?? slot) !== slot) id = ((id + 1) | 0x80000000) >>> 0;
+    slots.set(id, slot);
+    ids.push(id);
+  }
+  return { ids, slots };
+}
+
+function endpointText(slot: string): string {
+  const bytes = Buffer.from(slot, "latin1");
+  const ip = { family: bytes.length === slotWidth.ip ? 4 : 6, bytes: bytes.subarray(0, -4) } as const;
+  return `${formatIp(ip)} ${bytes.readUInt16BE(bytes.length - 4)}`;
+}

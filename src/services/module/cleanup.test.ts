@@ -1,0 +1,27 @@
+import { describe, expect, it } from "vitest";
+import { createLogger } from "#base/log.ts";
+import { FakeNftables, Transaction } from "#kernel/nft/index.ts";
+import { cleanUpstream } from "./cleanup.ts";
+
+describe("V04 what upstream's kube-proxy left (part: tables of its nftables mode)", () => {
+  it("they go, which is said; tables of others with like names stay", async () => {
+    const nft = new FakeNftables();
+    const tables = ["ip kube-proxy", "ip6 kube-proxy", "inet kube-proxy", "ip kube-proxy-extra", "ip podwire-services"];
+    const transaction = new Transaction();
+    for (const text of tables) {
+      const [family, name = ""] = text.split(" ") as ["ip" | "ip6" | "inet", string];
+      transaction.addTable({ family, name });
+    }
+    await nft.commit(transaction);
+    const lines: string[] = [];
+    const log = createLogger("kube-proxy", { write: (line) => lines.push(line) });
+    await cleanUpstream({ nft, log });
+    expect((await nft.listTables()).map(({ family, name }) => `${family} ${name}`).sort()).toEqual([
+      ...["inet kube-proxy", "ip kube-proxy-extra", "ip podwire-services"],
+    ]);
+    expect(lines.join("")).toContain('"Rules of upstream\'s kube-proxy are removed" tables=["ip","ip6"]');
+    lines.length = 0;
+    await cleanUpstream({ nft, log });
+    expect(lines).toEqual([]);
+  });
+});

@@ -1,0 +1,2 @@
+/** Broken packets for tests. */
+export * from "./corpus.ts";
