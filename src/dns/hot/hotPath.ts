@@ -161,7 +161,7 @@ export class HotPath {
     for (const counters of [...this.#reader.counters, ...[...this.#clients.keys()].map((client) => client.counters)]) {
       for (const answers of counters.take(this.#zones)) {
         const site = this.#sites.find(({ zones }) => zones.includes(answers.zone));
-        for (const plugin of site?.plugins ?? []) plugin.answeredHot?.(answers);
+        for (const plugin of site?.plugins ?? []) plugin.answeredHot?.({ ...answers, server: this.server });
       }
     }
   }

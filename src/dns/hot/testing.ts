@@ -49,14 +49,15 @@ const peer = { address: "127.0.0.1", port: 53_000, protocol: "udp" } as const;
 /** Serves an index both ways. */
 export function bothPaths(index: ClusterIndex, options: BothPathsOptions = {}): BothPaths {
   const zones = options.zones ?? ["cluster.local."];
-  const records = new ClusterRecords(index, {
+  const recordOptions = {
     primaryZone: zones[0] ?? ".",
     ttl: 5,
     podMode: "insecure",
     endpointPodNames: false,
     ignoreEmptyService: false,
     ...options,
-  });
+  } as const;
+  const records = new ClusterRecords(index, recordOptions);
   const told: HotAnswers[] = [];
   const counting: Plugin = { name: "counting", hot: "neutral", answeredHot: (answers) => void told.push(answers) };
   let synced = options.synced === undefined;
@@ -82,6 +83,9 @@ export function bothPaths(index: ClusterIndex, options: BothPathsOptions = {}): 
     records,
     source,
     instance: { resolve: () => makeReply("", {}) } as never,
+    options: recordOptions,
+    own: [],
+    search: [],
   });
   const next = () => makeReply("next", { rcode: 5 });
   const plugins = [counting, ...(options.before ?? []), kubernetes];
