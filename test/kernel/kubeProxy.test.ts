@@ -9,7 +9,7 @@ import { startTestServer, type TestServer } from "#apiserver/testing/server.ts";
 import { nodeOptions } from "#base/entry.ts";
 import { connectTcp, inNetns, listenTcp, type Netns } from "#kernel/namespaces/index.ts";
 import { Transaction } from "#kernel/nft/index.ts";
-import { SERVICES_TABLE, USERSPACE_TABLE } from "#services/index.ts";
+import { checkIpvs, IPVS_DEVICE, IPVS_TABLE, SERVICES_TABLE, USERSPACE_TABLE } from "#services/index.ts";
 import { ask, ServicesLab } from "./servicesLab.ts";
 
 const main = join(import.meta.dirname, "../../src/programs/kube-proxy/main.ts");
@@ -87,6 +87,16 @@ function unchunked(text: string): string {
     if (!size) return body;
     body += rest.slice(end + 2, end + 2 + size);
     rest = rest.slice(end + 4 + size);
+  }
+}
+
+/** Skips, with the reason, where the kernel has no IPVS; its long tests run this one where it has. */
+function ifIpvs(): { readonly skip?: true; readonly meta?: { readonly skipReason: string } } {
+  try {
+    checkIpvs("");
+    return {};
+  } catch (error) {
+    return { skip: true, meta: { skipReason: String(error) } };
   }
 }
 
@@ -325,5 +335,33 @@ describe("V04 K02 podwire kube-proxy beside a Kubernetes API (part: the program,
     program = new Program("--config", config, "--hostname-override=node01");
     await eventually(async () => expect(rules()).not.toContain("KUBE-"));
     expect(await ask(lab.pod2, CLUSTER_IP, 80)).toBe("pod1 10.244.1.3");
+  });
+
+  it("V04 mode ipvs: virtual servers move the packets; a wrong scheduler is refused; --cleanup removes them", {
+    ...ifIpvs(),
+    timeout: 120_000,
+  }, async () => {
+    const onNode = <T>(work: () => T): T => inNetns(lab.node, work);
+    const flags = ["--cluster-cidr=10.244.0.0/16", `--kubeconfig=${kubeconfig}`, "--hostname-override=node01"];
+    const refused = new Program("--proxy-mode=ipvs", "--ipvs-scheduler=nosuch", ...flags);
+    expect(await refused.ends()).toBe(1);
+    expect(refused.log).toContain('kube-proxy: can\'t use the IPVS proxier: the kernel has no scheduler "nosuch"');
+    program = new Program("--proxy-mode=ipvs", ...flags);
+    await program.shows(/"SyncProxyRules complete"/);
+    expect(program.log).toMatch(/"Using ipvs Proxier" proxyMode="ipvs"$/m);
+    expect(program.log).toContain("The ipvs proxier is now deprecated");
+    expect(await page(lab.node, "127.0.0.1", METRICS_PORT, "/proxyMode")).toEqual([200, "ipvs"]);
+    const [, metrics] = await page(lab.node, "127.0.0.1", METRICS_PORT, "/metrics");
+    expect(metrics).toMatch(/^kubeproxy_sync_full_proxy_rules_duration_seconds_count\{ip_family="IPv4"\} [1-9]/m);
+    expect(metrics).toMatch(/^podwire_services_ipvs_servers\{kind="virtual"\} [1-9]/m);
+    expect(await ask(lab.pod1, CLUSTER_IP, 80)).toMatch(/^pod[12] 10\.244\.1\./);
+    expect(await tables()).not.toContain(SERVICES_TABLE);
+    program.child.kill("SIGTERM");
+    expect(await program.ends()).toBe(0);
+    expect(await ask(lab.pod1, CLUSTER_IP, 80)).toMatch(/^pod[12] /);
+    expect(await new Program("--cleanup").ends()).toBe(0);
+    expect(await tables()).not.toContain(IPVS_TABLE);
+    expect(onNode(() => readFileSync("/proc/thread-self/net/dev", "utf8"))).not.toContain(IPVS_DEVICE);
+    expect(onNode(() => readFileSync("/proc/thread-self/net/ip_vs", "utf8"))).not.toMatch(/^TCP/m);
   });
 });

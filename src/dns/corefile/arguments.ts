@@ -15,7 +15,7 @@ export function readProperties(directive: Directive, properties: Properties): vo
       const allowed = Object.keys(properties).join(", ");
       throw new CorefileError(
         property.at,
-        `unknown property ${property.name} of ${directive.name}; allowed: ${allowed}`,
+        `unknown property '${property.name}' of ${directive.name}; allowed: ${allowed}`,
       );
     }
     if (property.block)
