@@ -35,6 +35,21 @@ class KeptEndpoint {
   }
 }
 
+function placeOf({ conditions, nodeName, hints }: Endpoint): Place {
+  return { ...(conditions && { conditions }), ...(nodeName && { nodeName }), ...(hints && { hints }) };
+}
+
+function kept(addresses: readonly string[], place: Place): Endpoint {
+  // What is undefined there counts as absent.
+  return new KeptEndpoint(addresses[0] ?? "", place) as Endpoint;
+}
+
+/** A number for conditions, another for each that differ. */
+function stateOf({ ready, serving, terminating }: Endpoint["conditions"] = {}): number {
+  const digit = (value: boolean | undefined) => (value === undefined ? 0 : value ? 1 : 2);
+  return digit(ready) + 3 * digit(serving) + 9 * digit(terminating);
+}
+
 /** What a service proxy keeps of the objects that it watches. */
 export interface Intake {
   service(service: Service): Service;
@@ -47,6 +62,8 @@ export interface Intake {
  */
 export function openIntake(): Intake {
   const remembered = new Map<string, unknown>();
+  /** By the name of the node, then by {@link stateOf}. */
+  const byNode = new Map<string, Place[]>();
   const once = <T>(key: string, value: T): T => {
     const known = remembered.get(key);
     if (known !== undefined) return known as T;
@@ -54,12 +71,19 @@ export function openIntake(): Intake {
     remembered.set(key, value);
     return value;
   };
-  const endpoint = ({ addresses, conditions, nodeName, hints }: Endpoint): Endpoint => {
-    const { ready, serving, terminating } = conditions ?? {};
-    const state = `${ready} ${serving} ${terminating} ${nodeName} ${hints ? JSON.stringify(hints) : ""}`;
-    const place = { ...(conditions && { conditions }), ...(nodeName && { nodeName }), ...(hints && { hints }) };
-    // What is undefined there counts as absent.
-    return new KeptEndpoint(addresses[0] ?? "", once(state, place)) as Endpoint;
+  const endpoint = (whole: Endpoint): Endpoint => {
+    const { addresses, conditions, nodeName = "", hints } = whole;
+    if (hints) {
+      const place = placeOf(whole);
+      return kept(addresses, once(JSON.stringify(place), place));
+    }
+    // There is one of these for each endpoint of the cluster: no text is made to find it.
+    const places = byNode.get(nodeName) ?? [];
+    if (places.length === 0) {
+      if (byNode.size >= MOST_REMEMBERED) byNode.clear();
+      byNode.set(nodeName, places);
+    }
+    return kept(addresses, (places[stateOf(conditions)] ??= placeOf(whole)));
   };
   return {
     service({ metadata, spec: { selector: _, ...spec }, status }) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { eventually } from "#test/support/firstLight.ts";
-import { playground } from "#test/support/playground.ts";
+import { NS, playground } from "#test/support/playground.ts";
 
 const { k, suite } = playground();
 
@@ -134,6 +134,13 @@ describe("U01 V04 L08 a node's modules as pods of kube-system (part: kubectl get
     const answers = () => run("curl -sk -m 5 https://10.96.0.1/version");
     const tables = () => run("nft list tables");
     expect(await tables()).toContain("podwire-services");
+    // A lab's nodes are in a user namespace, where there is no IPVS: what was there goes on.
+    await set("ipvs");
+    await eventually(async () =>
+      expect(await run("cat /var/log/kube-proxy.log")).toMatch(/no effect" err="can't use the IPVS proxier: /),
+    );
+    expect(await tables()).toContain("podwire-services");
+    expect(await answers()).toContain('"gitVersion"');
     await set("iptables");
     await eventually(async () => {
       expect(await run("cat /var/log/kube-proxy.log")).toContain('"Using iptables Proxier" proxyMode="iptables"');
@@ -162,6 +169,37 @@ describe("U01 V04 L08 a node's modules as pods of kube-system (part: kubectl get
       expect(await tables()).not.toContain("podwire-userspace");
     });
     expect(await answers()).toContain('"gitVersion"');
+  });
+
+  it("V02 every type of Service is reached as it promises: ClusterIP, NodePort on every node, LoadBalancer, headless, ExternalName", async () => {
+    const expose = (name: string, flags: string) =>
+      k(`expose deployment web -n ${NS} --name=${name} --port=80 --target-port=8080 ${flags}`);
+    await expose("inside", "--type=ClusterIP");
+    await expose("everywhere", "--type=NodePort");
+    await expose("balanced", "--type=LoadBalancer");
+    await expose("headless", "--cluster-ip=None");
+    await k(`create service externalname elsewhere -n ${NS} --external-name=inside.${NS}.svc.cluster.local`);
+    // Who has load balancers writes their addresses here; until then there is none.
+    expect(await k(`get service balanced -n ${NS} --no-headers`)).toContain("<pending>");
+    const status = { status: { loadBalancer: { ingress: [{ ip: "198.51.100.7" }] } } };
+    await k(`patch service balanced -n ${NS} --subresource=status --type=merge -p ${JSON.stringify(status)}`);
+    const curl = "curl -s -m 5 -o /dev/null -w %{http_code}";
+    const fromPod = (url: string) => suite.kubectl.run(`exec box -n ${NS} -- ${curl} ${url}`.split(" "));
+    const fromMachine = (machine: string, url: string) => suite.cluster.sh(machine, `${curl} ${url}`);
+    const answers = (ask: () => Promise<{ readonly stdout: string }>) =>
+      eventually(async () => expect((await ask()).stdout).toBe("200"));
+    for (const url of ["http://inside", "http://elsewhere", "http://headless:8080", "http://198.51.100.7"])
+      await answers(() => fromPod(url));
+    await answers(() => fromMachine("node01", "http://198.51.100.7"));
+    const port = Number(await k(`get service everywhere -n ${NS} -o jsonpath={.spec.ports[0].nodePort}`));
+    expect([port >= 30_000, port <= 32_767]).toEqual([true, true]);
+    for (const node of ["192.168.1.10", "192.168.1.11", "192.168.1.12"])
+      await answers(() => fromMachine("router", `http://${node}:${port}`));
+    const { items } = await suite.kubectl.json<{ items: Shown[] }>(`get pods -n ${NS} -l app=web`);
+    const names = await k(`exec box -n ${NS} -- nslookup headless.${NS}.svc.cluster.local`);
+    for (const { status } of items) expect(names).toContain(status.podIP);
+    expect(items).toHaveLength(2);
+    await k(`delete service -n ${NS} inside everywhere balanced headless elsewhere`);
   });
 
   it("podwire check counts none of them", async () => {

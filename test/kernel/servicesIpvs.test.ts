@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseIp } from "#base/ip.ts";
 import { openIpvs, type ServerKey } from "#kernel/ipvs/index.ts";
-import { inNetns } from "#kernel/namespaces/index.ts";
+import { inNetns, newNetns } from "#kernel/namespaces/index.ts";
 import { openRtnetlink } from "#kernel/netlink/index.ts";
 import { protocols } from "#kernel/nft/index.ts";
 import {
@@ -16,9 +16,11 @@ import {
   type ServiceBackend,
 } from "#services/index.ts";
 import { service, slice } from "#services/testing/objects.ts";
+import { ipvsCompliance } from "../compliance/ipvs.ts";
 import { labAddresses } from "../compliance/serviceCases.ts";
 import { serviceCompliance } from "../compliance/services.ts";
 import { guestProgram, vitestInGuest } from "../support/guest.ts";
+import { flip } from "../support/serviceFlips.ts";
 import { ask, ServicesLab, traffic } from "./servicesLab.ts";
 
 /** Why this kernel cannot have the mode, in the words that a user gets; undefined when it can. */
@@ -31,6 +33,7 @@ function refusal(): string | undefined {
   }
 }
 
+const isLong = process.env["PODWIRE_LONG"] === "1";
 const IPVSADM = "/usr/sbin/ipvsadm";
 const refused = refusal();
 const guest = guestProgram();
@@ -53,11 +56,20 @@ describe("V04 ipvs where the kernel has none (part: refused at start)", unless(r
     ...options,
     timeout: 380_000,
   }, async () => {
-    const short = process.env["PODWIRE_LONG"] === "1" ? [] : ["-t", "IPv4|mode ipvs: every|V04 ipvs"];
+    const short = isLong ? [] : ["-t", "IPv4|mode ipvs: every|V04 ipvs|IPVS .kernel"];
     const report = await vitestInGuest(guest as string, ["test/kernel/servicesIpvs.test.ts", ...short], 360);
     expect(report.failed).toEqual([]);
     // The table's cases of one family are more.
     expect(report.passed).toBeGreaterThan(150);
+  });
+
+  const inLong = isLong ? options : unless(false, "only in the long tests");
+  it("V04 K02 podwire kube-proxy --proxy-mode ipvs (part: the program, with packets)", {
+    ...inLong,
+    timeout: 380_000,
+  }, async () => {
+    const report = await vitestInGuest(guest as string, ["test/kernel/kubeProxy.test.ts", "-t", "mode ipvs:"], 360);
+    expect(report).toEqual({ passed: 1, failed: [] });
   });
 });
 
@@ -219,6 +231,24 @@ function ipvsTests(): void {
       await expect.poll(bound).toEqual(before);
       expect(await ask(lab.pod1, vip, 80)).toBe(`pod1 ${a.gateway}`);
     });
+  });
+
+  const inLong = unless(isLong, "only in the long tests");
+  it("V04 no flow is lost while endpoints change (part: ipvs)", { ...inLong, timeout: 120_000 }, async () => {
+    const { lost, changes } = await flip({ endpoints: 2, flows: 1000, backend });
+    expect(lost).toEqual([]);
+    expect(changes).toBeGreaterThan(5);
+  });
+
+  ipvsCompliance("kernel", () => {
+    const netns = newNetns();
+    const ipvs = inNetns(netns, openIpvs);
+    // Before there is any address the kernel takes every one for a broadcast address.
+    const rt = inNetns(netns, openRtnetlink);
+    rt.apply([{ op: "set-link", index: 1, up: true }]);
+    rt.close();
+    netns.close();
+    return ipvs;
   });
 
   it("V04 ipvs: a scheduler that the kernel does not have is refused by name", () => {

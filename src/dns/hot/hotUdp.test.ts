@@ -108,6 +108,19 @@ describe("X01 the hot path on a socket (part: thread)", () => {
     expect([logged(), answered(server)]).toEqual([1, before + 1]);
   });
 
+  it("has several sockets and threads with multisocket", async () => {
+    const server = await start(corefile.replace("errors", "multisocket 3"), { hotPathFrom: 0 });
+    await expect.poll(() => server.server.notReady()).toEqual([]);
+    const ask = async () => {
+      // Each question comes from another port, so sooner or later every socket gets one.
+      expect(await server.ask("kubernetes.default.svc.cluster.local A")).toHaveLength(2);
+      return threads(server);
+    };
+    await expect.poll(ask, { interval: 1 }).toBe("3");
+    const other = await import("#kernel/datagrams/index.ts");
+    expect(() => other.openDatagrams("127.0.0.1", server.port, 2)).toThrow("EADDRINUSE");
+  });
+
   it("loses no query while the port changes hands", async () => {
     const server = await start(corefile, { hotPathFrom: 0 });
     await expect.poll(() => server.server.notReady()).toEqual([]);

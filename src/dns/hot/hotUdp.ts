@@ -7,7 +7,7 @@ import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import type * as Datagrams from "#kernel/datagrams/index.ts";
 import type { Answerer } from "../core/index.ts";
-import { type Listener, plainAddress } from "../transport/udp.ts";
+import { type Listener, maxPending, plainAddress } from "../transport/udp.ts";
 import { HotCounters, maxZones } from "./counters.ts";
 import type { HandedOver, HotWorkerData } from "./dnsHot.worker.ts";
 import type { HotPath } from "./hotPath.ts";
@@ -23,8 +23,8 @@ export interface HotUdpDeps {
   readonly datagrams: typeof Datagrams;
   /** Queries a second from which on the thread pays for itself; 0: it is started at once. */
   readonly startAt: number;
-  /** Queries that may wait for the plugins; more are dropped. */
-  readonly maxPending: number;
+  /** Queries that may wait for the plugins; more are dropped. Default: as of a port without a hot path. */
+  readonly maxPending?: number;
 }
 
 /** Over this time the rate of queries is taken, in milliseconds. */
@@ -32,17 +32,32 @@ const windowMs = 200;
 /** A thread that reads tables and answers needs little. */
 const resourceLimits = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 32, stackSizeMb: 1 };
 
+/** What the sockets of a port share. */
+interface Group {
+  readonly deps: HotUdpDeps;
+  /** Threads that run. */
+  threads: number;
+}
+
 /**
  * A UDP port that begins as an ordinary socket of the plugins' thread, and is handed to a thread of its own, on the
  * same kernel socket so that no packet is lost, once queries come so often that it pays.
  * @throws SysError when the port cannot be had
  */
-export function listenHotUdp(host: string, port: number, deps: HotUdpDeps): Promise<Listener> {
-  const [fd = -1] = deps.datagrams.openDatagrams(host, port);
-  return new HotUdp(fd, deps).open();
+export async function listenHotUdp(host: string, port: number, deps: HotUdpDeps): Promise<Listener> {
+  const wanted = deps.answerer.sites.flatMap(({ plugins }) => plugins.map(({ sockets }) => sockets ?? 1));
+  const descriptors = deps.datagrams.openDatagrams(host, port, Math.max(1, ...wanted));
+  const group: Group = { deps, threads: 0 };
+  const sockets = await Promise.all(descriptors.map((fd) => new HotUdp(fd, group).open()));
+  return {
+    port: sockets[0]?.port ?? port,
+    close: async () => void (await Promise.all(sockets.map((socket) => socket.close()))),
+  };
 }
 
-class HotUdp implements Listener {
+/** One socket of the port. */
+class HotUdp {
+  readonly #group: Group;
   readonly #deps: HotUdpDeps;
   readonly #fd: number;
   #port = 0;
@@ -55,16 +70,17 @@ class HotUdp implements Listener {
   #pending = 0;
   #closed = false;
 
-  constructor(fd: number, deps: HotUdpDeps) {
+  constructor(fd: number, group: Group) {
     this.#fd = fd;
-    this.#deps = deps;
+    this.#group = group;
+    this.#deps = group.deps;
   }
 
   get port(): number {
     return this.#port;
   }
 
-  async open(): Promise<Listener> {
+  async open(): Promise<this> {
     await this.#listen();
     return this;
   }
@@ -96,7 +112,7 @@ class HotUdp implements Listener {
   }
 
   #answer(packet: Uint8Array, address: string, port: number, send: (bytes: Uint8Array) => void, done = () => {}): void {
-    if (this.#pending >= this.#deps.maxPending) return done();
+    if (this.#pending >= (this.#deps.maxPending ?? maxPending)) return done();
     const finish = (bytes: Uint8Array | undefined) => {
       if (bytes && !this.#closed) send(bytes);
       done();
@@ -144,15 +160,16 @@ class HotUdp implements Listener {
   async #fallBack(error: unknown): Promise<void> {
     if (this.#closed) return;
     this.#thread = undefined;
-    this.#threads(0);
+    this.#threads(-1);
     this.#deps.log.error("The hot path failed; queries go to the plugins", { error: errorMessage(error) });
     await this.#listen();
   }
 
-  #threads(count: number): void {
+  #threads(more: number): void {
+    this.#group.threads += more;
     this.#deps.metrics
       .gauge("podwire_dns_hot_path_threads", "Threads that answer what is known in advance.")
-      .set(count, { server: this.#deps.hotPath.server });
+      .set(this.#group.threads, { server: this.#deps.hotPath.server });
   }
 
   #takeOver(packets: readonly HandedOver[]): void {
@@ -187,11 +204,8 @@ class Thread {
   }
 
   /** Resolves when the thread waits for go(). */
-  static async start(
-    fd: number,
-    { hotPath, metrics, datagrams, maxPending }: HotUdpDeps,
-    events: ThreadEvents,
-  ): Promise<Thread> {
+  static async start(fd: number, deps: HotUdpDeps, events: ThreadEvents): Promise<Thread> {
+    const { hotPath, metrics, datagrams } = deps;
     const control = new Int32Array(new SharedArrayBuffer(controlBytes));
     const counters = HotCounters.forZones(maxZones);
     const { port1, port2 } = new MessageChannel();
@@ -202,7 +216,7 @@ class Thread {
       counters: counters.memory,
       memory,
       tables: port2,
-      maxPending,
+      maxPending: deps.maxPending ?? maxPending,
     };
     const worker = new Worker(workerFile("dns/hot/dnsHot.worker.ts"), {
       name: "dns",

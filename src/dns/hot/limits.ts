@@ -1,6 +1,6 @@
 import { maxMessageBytes } from "#wire/dns/index.ts";
 import { udpBytes } from "../core/index.ts";
-import type { Asked } from "./reader.ts";
+import type { Asked } from "./question.ts";
 
 const sizes = { smallest: udpBytes.smallest, largest: udpBytes.largest };
 

@@ -1,5 +1,6 @@
 import { ednsUdpBytes } from "../core/index.ts";
-import { entryField, entryFlag, entryKind, hashByte, hashEnd, hashStart, type TableMemory } from "./layout.ts";
+import { entryField, entryFlag, entryKind, hashEnd, type TableMemory } from "./layout.ts";
+import { type Asked, headerBytes, optBytes, optType, QueryReader } from "./question.ts";
 
 /** Results of {@link HotReader.answer} other than a length. */
 export const hotResult = {
@@ -9,32 +10,14 @@ export const hotResult = {
   pass: -1,
 } as const;
 
-/** Who asked, as far as counters care. */
-export interface Asked {
-  /** 1 for IPv4, 2 for IPv6. */
-  readonly family: number;
-  /** Longest answer in bytes where the client offers no size of its own by EDNS. */
-  readonly smallest: number;
-  /** Longest answer in bytes, whatever the client offers. */
-  readonly largest: number;
-}
-
 /** Told of each answer: what was asked, and what came out. */
 export interface HotCounter {
   count(zone: number, family: number, type: number, rcode: number, asked: number, answered: number): void;
 }
 
-const header = 12;
-const maxName = 255;
-const maxLabels = 127;
-/** Types from here on are rare or no types of records. */
-const types = 128;
-/** Bytes of our OPT record. */
-const optBytes = 11;
 /** More records than this are not put in order here. */
 const maxShuffled = 255;
 const nxdomain = 3;
-const optType = 41;
 
 /**
  * Answers packets out of a table, in the packet's own memory. What is answered has the same bytes as the plugins'
@@ -47,20 +30,9 @@ export class HotReader {
   #heap: Uint8Array = new Uint8Array(0);
   #halves: Uint16Array = new Uint16Array(0);
   #words: Int32Array = new Int32Array(0);
-  /** The name in lower case; where its labels begin; the hash of the name from each label on. */
-  readonly #name = new Uint8Array(maxName + 1);
-  readonly #labels = new Uint8Array(maxLabels + 1);
-  readonly #hashes = new Int32Array(maxLabels + 1);
+  readonly #query = new QueryReader();
   readonly #order = new Uint8Array(maxShuffled + 1);
-  #labelCount = 0;
-  #nameLength = 0;
-  /** Where the last capital letter stands, -1 without one. */
-  #lastCapital = -1;
   #random: number;
-  /** Of the packet being answered: bytes of our OPT record, its DO bit, the longest answer. */
-  #opt = 0;
-  #dnssecOk = 0;
-  #limit = 0;
   /** The entry in whose zone the answer counts. */
   #source = 0;
 
@@ -84,97 +56,21 @@ export class HotReader {
    * `asked.largest` bytes. Returns its length, or a hotResult.
    */
   answer(packet: Uint8Array, at: number, length: number, asked: Asked): number {
-    if (length < header || (packet[at + 2] as number) & 0x80) return hotResult.none;
-    // A query with one question, nothing but an OPT record behind it. (Opcode: 0x78; QDCOUNT, ANCOUNT, NSCOUNT.)
-    if ((packet[at + 2] as number) & 0x78) return hotResult.pass;
-    if (packet[at + 4] !== 0 || packet[at + 5] !== 1) return hotResult.pass;
-    for (let i = 6; i < 11; i++) if (packet[at + i] !== 0) return hotResult.pass;
-    const nameAt = at + header;
-    const end = at + length;
-    if (!this.#readName(packet, nameAt, end)) return hotResult.pass;
-    const questionEnd = nameAt + this.#nameLength + 4;
-    const type = ((packet[questionEnd - 4] as number) << 8) | (packet[questionEnd - 3] as number);
-    if (type === 0 || type >= types || packet[questionEnd - 2] !== 0 || packet[questionEnd - 1] !== 1)
-      return hotResult.pass;
-    if (!this.#readOpt(packet, at, questionEnd, end, asked)) return hotResult.pass;
+    if (length < headerBytes || (packet[at + 2] as number) & 0x80) return hotResult.none;
+    if (!this.#query.read(packet, at, length, asked)) return hotResult.pass;
+    const { type } = this.#query;
     const entry = this.#find(0, type);
     this.#source = entry;
-    const written = entry > 0 ? this.#write(packet, at, questionEnd, entry) : this.#deny(packet, at, questionEnd);
+    const written = entry > 0 ? this.#write(packet, at, entry) : this.#deny(packet, at);
     if (written < 0) return hotResult.pass;
     const zone = this.#heap[this.#source + entryField.zone] as number;
     this.#counter.count(zone, asked.family, type, (packet[at + 3] as number) & 15, length, written);
     return written;
   }
 
-  /** Reads the question's name; false when it is none, or does not leave room for type and class. */
-  #readName(packet: Uint8Array, start: number, end: number): boolean {
-    const name = this.#name;
-    let labels = 0;
-    let capital = -1;
-    let at = start;
-    for (;;) {
-      if (at >= end) return false;
-      const length = packet[at] as number;
-      if (length === 0) break;
-      const next = at + 1 + length;
-      // A pointer or an unknown label type has one of the upper two bits; 255 bytes with the root.
-      if (length > 63 || next >= end || next - start > maxName - 1) return false;
-      this.#labels[labels++] = at - start;
-      name[at - start] = length;
-      for (let i = at + 1; i < next; i++) {
-        const byte = packet[i] as number;
-        if (byte >= 0x41 && byte <= 0x5a) {
-          capital = i - start;
-          name[i - start] = byte | 0x20;
-        } else name[i - start] = byte;
-      }
-      at = next;
-    }
-    name[at - start] = 0;
-    this.#labelCount = labels;
-    this.#nameLength = at + 1 - start;
-    this.#lastCapital = capital;
-    if (labels === 0 || at + 5 > end) return false;
-    this.#hashName();
-    return true;
-  }
-
-  /** Hashes from the end, so that each suffix has its hash. */
-  #hashName(): void {
-    const name = this.#name;
-    let hash = hashStart();
-    let label = this.#labelCount - 1;
-    let start = this.#labels[label] as number;
-    for (let i = this.#nameLength - 1; i >= 0; i--) {
-      hash = hashByte(hash, name[i] as number);
-      if (i !== start) continue;
-      this.#hashes[label] = hash;
-      start = this.#labels[--label] as number;
-    }
-  }
-
-  /** Reads what follows the question: nothing, or one OPT record without options. False for anything else. */
-  #readOpt(packet: Uint8Array, at: number, questionEnd: number, end: number, asked: Asked): boolean {
-    this.#opt = 0;
-    this.#dnssecOk = 0;
-    this.#limit = asked.smallest;
-    const count = packet[at + 11] as number;
-    if (count === 0) return questionEnd === end;
-    if (count !== 1 || questionEnd + optBytes !== end) return false;
-    const p = questionEnd;
-    // Owner: the root; type OPT; version 0; no options (RFC 6891 §6.1.2).
-    if (packet[p] !== 0 || packet[p + 1] !== 0 || packet[p + 2] !== optType) return false;
-    if (packet[p + 6] !== 0 || packet[p + 9] !== 0 || packet[p + 10] !== 0) return false;
-    const size = ((packet[p + 3] as number) << 8) | (packet[p + 4] as number);
-    this.#opt = optBytes;
-    this.#dnssecOk = (packet[p + 7] as number) & 0x80;
-    if (size > this.#limit) this.#limit = Math.min(size, asked.largest);
-    return true;
-  }
-
   /** The entry of the name from a label on; 0 without one. Ends, as a table always has empty slots. */
   #find(label: number, type: number): number {
-    const hash = hashEnd(this.#hashes[label] as number, type);
+    const hash = hashEnd(this.#query.hashes[label] as number, type);
     const mask = this.#mask;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const offset = Atomics.load(this.#slots, slot);
@@ -184,35 +80,28 @@ export class HotReader {
   }
 
   #isKey(offset: number, label: number, type: number): boolean {
-    const from = this.#labels[label] as number;
-    const length = this.#nameLength - from;
+    const from = this.#query.labels[label] as number;
+    const length = this.#query.nameLength - from;
     if (this.#halves[(offset + entryField.type) >> 1] !== type) return false;
     if (this.#halves[(offset + entryField.keyLength) >> 1] !== length) return false;
     const key = offset + entryField.key - from;
-    for (let i = from; i < this.#nameLength; i++) if (this.#heap[key + i] !== this.#name[i]) return false;
+    for (let i = from; i < this.#query.nameLength; i++) if (this.#heap[key + i] !== this.#query.name[i]) return false;
     return true;
-  }
-
-  /** The first label of the suffix of that many bytes; -1 when no label begins there. */
-  #labelOf(bytes: number): number {
-    const from = this.#nameLength - bytes;
-    for (let i = this.#labelCount - 1; i >= 0; i--) if (this.#labels[i] === from) return i;
-    return -1;
   }
 
   /**
    * A name that does not exist: seen from the zone's top, a name all of whose children are known lacks this one.
    * @returns the answer's length, -1 when that cannot be said
    */
-  #deny(packet: Uint8Array, at: number, questionEnd: number): number {
+  #deny(packet: Uint8Array, at: number): number {
     let apex = 0;
     let apexLabel = 0;
-    for (let label = this.#labelCount - 1; label >= 0; label--) {
+    for (let label = this.#query.labelCount - 1; label >= 0; label--) {
       const node = this.#find(label, 0);
       if (node === 0) {
         if (apex === 0) continue;
         this.#source = apex;
-        return this.#writeDenial(packet, at, questionEnd, apex, apexLabel, nxdomain);
+        return this.#writeDenial(packet, at, apex, apexLabel, nxdomain);
       }
       const kind = this.#heap[node + entryField.kind];
       if (kind === entryKind.apex) {
@@ -225,22 +114,22 @@ export class HotReader {
   }
 
   /** Writes an entry's answer; returns its length, -1 when the plugins have to. */
-  #write(packet: Uint8Array, at: number, questionEnd: number, entry: number): number {
+  #write(packet: Uint8Array, at: number, entry: number): number {
     const heap = this.#heap;
     if (heap[entry + entryField.kind] === entryKind.nodata) {
-      const label = this.#labelOf(heap[entry + entryField.zoneLength] as number);
+      const label = this.#query.labelOf(heap[entry + entryField.zoneLength] as number);
       const apex = label < 0 ? 0 : this.#find(label, 0);
       if (apex === 0 || heap[apex + entryField.kind] !== entryKind.apex) return -1;
-      return this.#writeDenial(packet, at, questionEnd, apex, label, 0);
+      return this.#writeDenial(packet, at, apex, label, 0);
     }
     const flags = heap[entry + entryField.flags] as number;
-    if (this.#lastCapital >= 0 && !(flags & entryFlag.anyCase)) return -1;
+    if (this.#query.lastCapital >= 0 && !(flags & entryFlag.anyCase)) return -1;
     const half = entry >> 1;
     const halves = this.#halves;
     let answers = halves[half + (entryField.answers >> 1)] as number;
     let bytes = halves[half + (entryField.bodyLength >> 1)] as number;
     const recordSize = halves[half + (entryField.recordSize >> 1)] as number;
-    const room = this.#limit - this.#opt - (questionEnd - at);
+    const room = this.#query.limit - this.#query.opt - (this.#query.end - at);
     let truncated = 0;
     if (bytes > room) {
       if (recordSize === 0 || room < 0) return -1;
@@ -252,41 +141,34 @@ export class HotReader {
     const total = halves[half + (entryField.answers >> 1)] as number;
     if (flags & entryFlag.shuffle && total > 1) {
       if (total > maxShuffled) return -1;
-      this.#copyShuffled(packet, questionEnd, body, recordSize, total, answers);
-    } else copy(heap, body, packet, questionEnd, bytes);
+      this.#copyShuffled(packet, this.#query.end, body, recordSize, total, answers);
+    } else copy(heap, body, packet, this.#query.end, bytes);
     const authorities = halves[half + (entryField.authorities >> 1)] as number;
     const additionals = halves[half + (entryField.additionals >> 1)] as number;
-    return this.#finish(packet, at, questionEnd + bytes, truncated, 0, answers, authorities, additionals);
+    return this.#finish(packet, at, this.#query.end + bytes, truncated, 0, answers, authorities, additionals);
   }
 
   /** NXDOMAIN or NODATA with the zone's SOA record. */
-  #writeDenial(
-    packet: Uint8Array,
-    at: number,
-    questionEnd: number,
-    apex: number,
-    apexLabel: number,
-    rcode: number,
-  ): number {
-    const zoneStart = this.#labels[apexLabel] as number;
+  #writeDenial(packet: Uint8Array, at: number, apex: number, apexLabel: number, rcode: number): number {
+    const zoneStart = this.#query.labels[apexLabel] as number;
     // The SOA's owner points into the question, if it is written there as in the zone.
-    if (this.#lastCapital > zoneStart) return -1;
+    if (this.#query.lastCapital > zoneStart) return -1;
     const heap = this.#heap;
     const half = apex >> 1;
     let from = apex + entryField.key + (this.#halves[half + (entryField.keyLength >> 1)] as number);
     // Body: number of pointers, where each stands in the record, the record.
     const pointers = heap[from++] as number;
     const bytes = (this.#halves[half + (entryField.bodyLength >> 1)] as number) - 1 - pointers;
-    if (questionEnd - at + bytes + this.#opt > this.#limit) return -1;
+    if (this.#query.end - at + bytes + this.#query.opt > this.#query.limit) return -1;
     const record = from + pointers;
-    copy(heap, record, packet, questionEnd, bytes);
-    const target = 0xc000 | (header + zoneStart);
+    copy(heap, record, packet, this.#query.end, bytes);
+    const target = 0xc000 | (headerBytes + zoneStart);
     for (let i = 0; i < pointers; i++) {
-      const place = questionEnd + (heap[from + i] as number);
+      const place = this.#query.end + (heap[from + i] as number);
       packet[place] = target >> 8;
       packet[place + 1] = target & 0xff;
     }
-    return this.#finish(packet, at, questionEnd + bytes, 0, rcode, 0, 1, 0);
+    return this.#finish(packet, at, this.#query.end + bytes, 0, rcode, 0, 1, 0);
   }
 
   /** Copies `wanted` of the records in a random order (Fisher and Yates, as far as it is needed). */
@@ -322,7 +204,7 @@ export class HotReader {
     authorities: number,
     additionals: number,
   ): number {
-    const opt = this.#opt;
+    const opt = this.#query.opt;
     if (opt > 0) {
       packet[end] = 0;
       packet[end + 1] = 0;
@@ -330,7 +212,7 @@ export class HotReader {
       packet[end + 3] = ednsUdpBytes >> 8;
       packet[end + 4] = ednsUdpBytes & 0xff;
       for (let i = 5; i < optBytes; i++) packet[end + i] = 0;
-      packet[end + 7] = this.#dnssecOk;
+      packet[end + 7] = this.#query.dnssecOk;
     }
     const extra = additionals + (opt > 0 ? 1 : 0);
     // QR and AA; RD and CD as asked.

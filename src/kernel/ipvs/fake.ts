@@ -32,9 +32,7 @@ export class FakeIpvs implements Ipvs {
   }
 
   realServers(server: ServerKey): RealServerState[] {
-    const entry = this.#entries.get(serverText(server));
-    if (entry) return [...entry.reals.values()];
-    throw new NetlinkError([{ index: 0, errno: ERRNO.ESRCH, reason: "" }], () => "netlink dump");
+    return [...(this.#entries.get(serverText(server))?.reals.values() ?? [])];
   }
 
   apply(operations: readonly IpvsOperation[]): void {

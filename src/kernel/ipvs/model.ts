@@ -50,7 +50,7 @@ export interface IpvsTimeouts {
 export interface Ipvs {
   /** All virtual servers of addresses; those of firewall marks are left out. @throws NetlinkError */
   servers(): VirtualServer[];
-  /** @throws NetlinkError; its code is ESRCH when there is no such virtual server */
+  /** None when there is no such virtual server. @throws NetlinkError */
   realServers(server: ServerKey): RealServerState[];
   /**
    * Applies the operations in order. A refused one does not stop the others.

@@ -1,5 +1,10 @@
 import type { Element } from "./model.ts";
 
+const NOTHING = Buffer.alloc(0);
+
+/** Room for so many at first. */
+const FIRST = 4;
+
 /**
  * Elements of one map, their keys and values one after the other in one piece of memory: an object for each of some
  * 100,000 elements would cost more than the kernel's part of their commit. They have no comments and lives, and their
@@ -8,7 +13,7 @@ import type { Element } from "./model.ts";
 export class PackedElements implements Iterable<Element> {
   readonly keyLength: number;
   readonly dataLength: number;
-  #bytes: Buffer;
+  #bytes: Buffer = NOTHING;
   #length = 0;
 
   /**
@@ -19,7 +24,6 @@ export class PackedElements implements Iterable<Element> {
     if ((keyLength | dataLength) & 3) throw new RangeError(`elements of ${keyLength} and ${dataLength} bytes`);
     this.keyLength = keyLength;
     this.dataLength = dataLength;
-    this.#bytes = Buffer.alloc(4 * this.#stride);
   }
 
   get length(): number {
@@ -37,7 +41,7 @@ export class PackedElements implements Iterable<Element> {
    */
   add(begin: string, number: number, data: string): this {
     const at = this.#length * this.#stride;
-    if (at === this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes], 2 * at);
+    if (at === this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes], 2 * at || FIRST * this.#stride);
     const bytes = this.#bytes;
     const end = at + this.keyLength;
     // Byte by byte: for so few of them a call of what is native costs more.

@@ -32,7 +32,12 @@ const COMMENT_BYTES = 127;
 export function commentUserdata(comment: string, type: number = UDATA.COMMENT): Buffer {
   const isShort = Buffer.byteLength(comment) <= COMMENT_BYTES;
   const text = isShort ? comment : Buffer.from(comment, "utf8").subarray(0, COMMENT_BYTES).toString("utf8");
-  return item(type, Buffer.from(`${text}\0`, "utf8"));
+  const length = Buffer.byteLength(text) + 1;
+  const bytes = Buffer.alloc(2 + length);
+  bytes[0] = type;
+  bytes[1] = length;
+  bytes.write(text, 2, "utf8");
+  return bytes;
 }
 
 /** The comment in userdata, undefined when it has none. */

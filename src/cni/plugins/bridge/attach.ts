@@ -67,12 +67,8 @@ function connect(
       interfaces: [described(bridge), described(port), { ...described(own), sandbox: call.netns }],
       wishes: [
         { rtnl: inside, links: [own.index], addresses: addresses(own.index, ips) },
-        // A bridge that is operational stays so with one port more.
-        {
-          rtnl: node,
-          links: bridge.operState === "up" ? [port.index] : [port.index, bridge.index],
-          addresses: addresses(bridge.index, gateways),
-        },
+        // The bridge each time: the last of its other ports may go meanwhile, and its carrier with it.
+        { rtnl: node, links: [port.index, bridge.index], addresses: addresses(bridge.index, gateways) },
       ],
     };
   } catch (error) {

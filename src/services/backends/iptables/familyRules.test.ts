@@ -144,6 +144,20 @@ COMMIT
     expect(rules.plan()).toEqual({ text: "", rules: { filter: 0, nat: 0 }, isFull: true });
   });
 
+  it("full sync: what the kubelet has in the chain that both write to stays", () => {
+    const rules = synced();
+    const kubelets = '-m comment --comment "kubernetes firewall" -m mark --mark 0x8000/0x8000 -j DROP';
+    const chain = (...lines: string[]) =>
+      `*filter\n:KUBE-FIREWALL - [0:0]\n${lines.map((line) => `-A KUBE-FIREWALL ${line}\n`).join("")}COMMIT\n`;
+    const written = (saved: string) => {
+      rules.adopt(parseSaved(saved));
+      return [...(rules.plan()?.text ?? "").matchAll(/^-A KUBE-FIREWALL (.*)$/gm)].map(([, rule]) => rule);
+    };
+    const [own = ""] = written("");
+    expect(written(chain(kubelets))).toEqual([kubelets, own]);
+    expect(written(chain(own, kubelets))).toEqual([]);
+  });
+
   it("cleanup: every chain of a proxy and what leads to it; nothing else", () => {
     const text = cleanupText(parseSaved(there));
     expect(text.match(/^-X .*/gm)?.sort()).toEqual([

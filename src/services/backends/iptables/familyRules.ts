@@ -1,6 +1,6 @@
 import type { Frontend, NodeView } from "../../model/index.ts";
-import { CANARY, type FamilyLayout, nodePortRules } from "./layout.ts";
-import { hasChain, missingJumps, type Saved, staleChains } from "./saved.ts";
+import { CANARY, type FamilyLayout, KUBELETS_CHAIN, nodePortRules } from "./layout.ts";
+import { hasChain, missingJumps, type Saved, staleChains, withRules } from "./saved.ts";
 import { type ServicePort, servicePorts } from "./servicePort.ts";
 import {
   type Dispatch,
@@ -121,7 +121,9 @@ export class FamilyRules {
     };
     if (saved) {
       for (const table of ["filter", "nat"] as const) {
-        for (const [chain, rules] of [[CANARY, []] as const, ...this.layout.fixed[table]]) write(table, chain, rules);
+        write(table, CANARY, []);
+        for (const [chain, rules] of this.layout.fixed[table])
+          write(table, chain, chain === KUBELETS_CHAIN ? withRules(saved, table, chain, rules) : rules);
       }
       for (const { table, from, rule } of missingJumps(saved, this.layout.jumps)) tables[table].insert(from, rule);
     }

@@ -50,11 +50,14 @@ const commonJumps: readonly Jump[] = [
   jump("nat", "POSTROUTING", "kubernetes postrouting rules", "KUBE-POSTROUTING"),
 ];
 
+/** In table filter, with one rule that guards 127.0.0.0/8. */
+export const KUBELETS_CHAIN = "KUBE-FIREWALL";
+
 /** The kubelet has the same chain with the same rule: whoever comes second finds it as it should be. */
 const localnetJumps: readonly Jump[] = ["INPUT", "OUTPUT"].map((from) => ({
   table: "filter",
   from,
-  rule: "-j KUBE-FIREWALL",
+  rule: `-j ${KUBELETS_CHAIN}`,
 }));
 
 function jump(table: Jump["table"], from: string, words: string, to: string, condition = ""): Jump {
@@ -111,7 +114,7 @@ function fixedChains(mark: string, hasLocalhostNodePorts: boolean): FixedChains 
           `${words("kubernetes forwarding conntrack rule")} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
         ],
       ],
-      ...(hasLocalhostNodePorts ? [["KUBE-FIREWALL", localnet] as const] : []),
+      ...(hasLocalhostNodePorts ? [[KUBELETS_CHAIN, localnet] as const] : []),
     ],
     nat: [
       [

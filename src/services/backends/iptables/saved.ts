@@ -1,5 +1,5 @@
 import { canonicalRule } from "./canonical.ts";
-import { CANARY, type Jump } from "./layout.ts";
+import { CANARY, type Jump, KUBELETS_CHAIN } from "./layout.ts";
 import { isServiceChain } from "./names.ts";
 
 /** What iptables-save says of a table: its chains with their rules, which are without `-A chain`. */
@@ -34,6 +34,13 @@ export function hasChain(saved: Saved, table: string, chain: string, rules: read
     there?.length === rules.length &&
     there.every((rule, i) => rule === rules[i] || canonicalRule(rule) === canonicalRule(rules[i] ?? ""))
   );
+}
+
+/** What a chain has, with the rules that it lacks after it: for a chain that others write to as well. */
+export function withRules(saved: Saved, table: string, chain: string, rules: readonly string[]): readonly string[] {
+  const there = saved.get(table)?.get(chain) ?? [];
+  const known = new Set(there.map(canonicalRule));
+  return [...there, ...rules.filter((rule) => !known.has(canonicalRule(rule)))];
 }
 
 /** Jumps that are not there. */
@@ -81,7 +88,7 @@ export function cleanupText(saved: Saved): string {
     .map(([table, names]) => {
       const chains = saved.get(table) ?? nothing;
       const goes = new Set([...chains.keys()].filter((chain) => names.includes(chain) || isServiceChain(chain)));
-      if (table === "filter" && !isKubeletHere && holdsOnlyLocalnetRule(chains)) goes.add("KUBE-FIREWALL");
+      if (table === "filter" && !isKubeletHere && holdsOnlyLocalnetRule(chains)) goes.add(KUBELETS_CHAIN);
       if (goes.size === 0) return "";
       const jumps = [...chains].flatMap(([chain, rules]) =>
         goes.has(chain) ? [] : rules.filter((rule) => goes.has(targetOf(rule))).map((rule) => `${chain} ${rule}`),
@@ -99,7 +106,7 @@ export function cleanupText(saved: Saved): string {
 }
 
 function holdsOnlyLocalnetRule(chains: SavedTable): boolean {
-  const own = chains.get("KUBE-FIREWALL") ?? [];
+  const own = chains.get(KUBELETS_CHAIN) ?? [];
   return own.length === 1 && own.every((rule) => rule.includes('"block incoming localnet connections"'));
 }
 

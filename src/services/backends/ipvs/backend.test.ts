@@ -170,7 +170,7 @@ describe("V04 the ipvs mode (part: virtual servers, addresses and rules)", () =>
     ]);
   });
 
-  it("an endpoint with connections that goes gets weight 0, and weight 1 when it comes back; UDP's goes at once", async () => {
+  it("an endpoint with connections that goes gets weight 0, and weight 1 when it comes back; UDP's where it still serves", async () => {
     const { start, ipvs, servers } = machine();
     const backend = start();
     const ports = [
@@ -198,6 +198,14 @@ describe("V04 the ipvs mode (part: virtual servers, addresses and rules)", () =>
     set("10.244.1.2", "10.244.1.3");
     await backend.commit();
     expect(servers()["TCP 10.96.0.1:80"]).toEqual(["10.244.1.2:8080 1", "10.244.1.3:8080 1"]);
+    ipvs.connect(udp, pod(2, 8053), 0, 1);
+    const going = { address: "10.244.1.2", conditions: { ready: false, serving: true, terminating: true } };
+    backend.setService("shop/web", frontends(web, slice("web", [going, "10.244.1.3"], targets)));
+    await backend.commit();
+    expect(servers()["UDP 10.96.0.1:53"]?.sort()).toEqual(["10.244.1.2:8053 0", "10.244.1.3:8053 1"]);
+    set("10.244.1.3");
+    await backend.commit();
+    expect(servers()["UDP 10.96.0.1:53"]).toEqual(["10.244.1.3:8053 1"]);
     await backend.close();
   });
 

@@ -65,7 +65,7 @@ export function checkIpvs(scheduler: string, netns?: Pick<Netns, "fd">): void {
   try {
     if (!(netns ? inNetns(netns, hasConntrack) : hasConntrack())) {
       throw cannot(
-        `there is no sysctl ${CONNTRACK}: the kernel needs CONFIG_IP_VS_NFCT, and a network namespace of the initial user namespace`,
+        `there is no sysctl ${CONNTRACK}: it takes a network namespace of the initial user namespace, which a lab's nodes are not, and a kernel with CONFIG_IP_VS_NFCT`,
       );
     }
     probe(node.ipvs, scheduler || DEFAULT_SCHEDULER);

@@ -16,12 +16,22 @@ import type { Frontend, Target } from "../../model/index.ts";
 export interface WantedServer {
   readonly server: VirtualServer;
   readonly reals: readonly RealServer[];
+  /** Whoever still serves, chosen or not: flows that lead there go on. */
+  readonly serving: readonly Target[];
 }
 
 /** A real server of a virtual server. */
 interface Real {
   readonly server: ServerKey;
   readonly real: RealServer;
+}
+
+/** What a Service wants at an address. */
+interface Wanted {
+  readonly owner: string;
+  /** Keys of {@link ServerTable}'s real servers. */
+  readonly reals: ReadonlySet<string>;
+  readonly serving: readonly Target[];
 }
 
 /**
@@ -37,7 +47,8 @@ export function wantedServer(frontend: Frontend, scheduler: string): WantedServe
     // kube-proxy's FlagSourceHash.
     ...(scheduler === "mh" && { hashesPort: true }),
   };
-  return { server, reals: targetsOf(frontend).map(({ ip, port }) => ({ ip, port, weight: 1 })) };
+  const reals = targetsOf(frontend).map(({ ip, port }) => ({ ip, port, weight: 1 }));
+  return { server, reals, serving: frontend.serving };
 }
 
 /** Endpoints that get new connections of a frontend. */
@@ -50,17 +61,18 @@ export function targetsOf({ action }: Frontend): readonly Target[] {
 /**
  * Virtual servers and their real servers: what there should be, what there is, and the operations in between.
  *
- * A real server that is wanted no more gets weight 0 and stays for as long as it has connections (TCP alone: UDP's and
- * SCTP's move at their next packet, by expire_nodest_conn). Source: kube-proxy's GracefulTerminationManager.
+ * A real server that is wanted no more gets weight 0 and stays for as long as it has connections (kube-proxy's
+ * GracefulTerminationManager). UDP and SCTP know no end of a connection that both sides see: theirs stay only where the
+ * endpoint still serves. Else the real server goes at once, and by expire_nodest_conn they do as well.
  */
 export class ServerTable {
   readonly #servers = new DeltaTracker<string, VirtualServer>(sameServer);
   readonly #reals = new DeltaTracker<string, Real>((a, b) => a.real.weight === b.real.weight);
-  readonly #wanted = new Map<string, { readonly owner: string; readonly reals: ReadonlySet<string> }>();
+  readonly #wanted = new Map<string, Wanted>();
   readonly #draining = new Map<string, Real>();
 
   /** The Service `owner` wants it, in place of what anybody wanted at that address. */
-  setServer(owner: string, { server, reals }: WantedServer): void {
+  setServer(owner: string, { server, reals, serving }: WantedServer): void {
     const key = serverText(server);
     this.#servers.setDesired(key, server);
     const texts = new Set<string>();
@@ -70,7 +82,7 @@ export class ServerTable {
       this.#reals.setDesired(text, { server, real });
     }
     for (const former of this.#wanted.get(key)?.reals ?? []) if (!texts.has(former)) this.#reals.deleteDesired(former);
-    this.#wanted.set(key, { owner, reals: texts });
+    this.#wanted.set(key, { owner, reals: texts, serving });
   }
 
   /** The Service has no such virtual server any more; it may be another's by now. */
@@ -107,11 +119,14 @@ export class ServerTable {
     const reals = this.#reals.pending();
     const leaving = new Set(servers.remove.map(([key]) => key));
     for (const [key, { server }] of this.#draining) if (leaving.has(serverText(server))) this.#draining.delete(key);
+    const ended = [...this.#draining].filter(([, one]) => !this.#mayDrain(one));
+    for (const [key] of ended) this.#draining.delete(key);
     return [
       ...servers.add.map(([, server]) => ({ op: "add-server" as const, server })),
       ...servers.change.map(([, server]) => ({ op: "set-server" as const, server })),
       ...reals.add.map(([key, one]) => ({ op: this.#draining.delete(key) ? "set-real" : "add-real", ...one }) as const),
       ...reals.change.map(([, one]) => ({ op: "set-real" as const, ...one })),
+      ...ended.map(([, one]) => ({ op: "delete-real" as const, ...one })),
       ...this.#removals(
         ipvs,
         reals.remove.filter(([, { server }]) => !leaving.has(serverText(server))).map(([, one]) => one),
@@ -142,10 +157,17 @@ export class ServerTable {
     return { servers: this.#servers.desired.size, reals: this.#reals.desired.size, draining: this.#draining.size };
   }
 
+  /** Whether its connections are let to their end. */
+  #mayDrain({ server, real }: Real): boolean {
+    if (server.protocol === protocols.TCP) return true;
+    const text = realText(real);
+    return this.#wanted.get(serverText(server))?.serving.some((target) => realText(target) === text) ?? false;
+  }
+
   #removals(ipvs: Pick<Ipvs, "realServers">, going: readonly Real[]): IpvsOperation[] {
     const states = cachedStates(ipvs);
     return going.flatMap((one): IpvsOperation[] => {
-      const state = drains(one.server) ? states(one.server).get(realText(one.real)) : undefined;
+      const state = this.#mayDrain(one) ? states(one.server).get(realText(one.real)) : undefined;
       if (!state || !isBusy(state)) return [{ op: "delete-real", ...one }];
       const quiet = { server: one.server, real: { ...one.real, weight: 0 } };
       this.#draining.set(realKey(one.server, one.real), quiet);
@@ -164,11 +186,6 @@ function sameServer(a: VirtualServer, b: VirtualServer): boolean {
     a.persistentSeconds === b.persistentSeconds &&
     Boolean(a.hashesPort) === Boolean(b.hashesPort)
   );
-}
-
-/** Whether connections of its protocol are let to their end. */
-function drains({ protocol }: ServerKey): boolean {
-  return protocol !== protocols.UDP && protocol !== protocols.SCTP;
 }
 
 function isBusy({ activeConnections, inactiveConnections }: RealServerState): boolean {

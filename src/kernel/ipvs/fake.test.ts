@@ -1,0 +1,4 @@
+import { ipvsCompliance } from "#test/compliance/ipvs.ts";
+import { FakeIpvs } from "./fake.ts";
+
+ipvsCompliance("fake", () => new FakeIpvs());
