@@ -4,7 +4,7 @@ import { type Benchmark, type BenchOptions, type BenchOutcome, type BenchResult,
 import { bringUp, end, podwire, status } from "./lib/cluster.ts";
 import { Knocker } from "./lib/knocker.ts";
 import { type ClusterMemory, clusterMemory } from "./lib/memory.ts";
-import { crowdTable, nodeSteps, stepTable } from "./lib/podSteps.ts";
+import { crowdTable, nodeSteps, slowestTable, stepTable } from "./lib/podSteps.ts";
 import { clock, type PodTimes, PodWatch } from "./lib/podWatch.ts";
 import { execMs } from "./lib/remoteExec.ts";
 
@@ -77,12 +77,12 @@ async function single(bench: Bench): Promise<PodTimes[]> {
   return times;
 }
 
-async function twenty(bench: Bench): Promise<number[]> {
-  const all: number[] = [];
+async function twenty(bench: Bench): Promise<PodTimes[]> {
+  const all: PodTimes[] = [];
   for (let i = 0; i < (bench.options.quick ? 2 : 6); i++) {
     const { names, pods } = await swarm(bench, `twenty-${i}`, 20);
     await bench.watch.remove(names);
-    all.push(...pods.map(duration));
+    all.push(...pods);
   }
   return all;
 }
@@ -131,13 +131,14 @@ async function measure(bench: Bench): Promise<BenchOutcome> {
   log(`one pod: ${median(ones.map(duration)).toFixed(1)} ms`);
   const steps = await nodeSteps(bench.name, bench.workers, "one-");
   const twenties = await twenty(bench);
-  log(`20 pods: 99 % after ${quantile(twenties, 0.99).toFixed(1)} ms`);
+  const last = quantile(twenties.map(duration), 0.99);
+  log(`20 pods: 99 % after ${last.toFixed(1)} ms`);
   const ordinary = await crowd(bench, "many", 200, false);
   const light = await crowd(bench, "light", 1000, true);
   return {
     results: [
       ms("one-p50-ms", median(ones.map(duration))),
-      ms("20-p99-ms", quantile(twenties, 0.99)),
+      ms("20-p99-ms", last),
       seconds("200-s", ordinary.ms),
       seconds("light-1000-s", light.ms),
       ms("exec-ms", ordinary.execMs ?? Number.NaN),
@@ -148,6 +149,7 @@ async function measure(bench: Bench): Promise<BenchOutcome> {
     ],
     tables: [
       stepTable(ones, steps),
+      slowestTable("The slowest of 20 pods at once", twenties, duration),
       crowdTable("200 ordinary pods at once", ordinary.pods),
       crowdTable("1,000 light pods at once", light.pods),
       { title: "Memory of an ordinary pod", rows: ordinary.memory.rows },

@@ -15,6 +15,8 @@ export interface DnsProcess {
   readonly port: number;
   /** From the exec until it said that it is ready, in ms. */
   readonly startMs: number;
+  /** From the exec until every Service was in the hot path's table, in ms; ours only. */
+  readonly publishedMs?: number;
   stop(): Promise<void>;
 }
 
@@ -71,7 +73,10 @@ const answers = (port: number, name: string) => async () => {
 };
 
 /** Podwire's server as a cluster's pod runs it. */
-export async function startPodwire(folder: string, api: string, upstream: number): Promise<DnsProcess> {
+export async function startPodwire(
+  folder: string,
+  { api, upstream, services }: { readonly api: string; readonly upstream: number; readonly services: number },
+): Promise<DnsProcess> {
   const program = path.join(distDirectory, "dns.cjs");
   if (!existsSync(program)) throw new Error(`${program} is missing: ./podwire --version builds it`);
   const [port, ready, metrics] = [await freePort(), await freePort(), await freePort()];
@@ -92,16 +97,27 @@ export async function startPodwire(folder: string, api: string, upstream: number
 }
 `,
   );
-  const isReady = () =>
-    new Promise<boolean>((resolve) => {
-      const request = get({ host: "127.0.0.1", port: ready, path: "/ready", agent: false }, (response) => {
-        response.resume();
-        resolve(response.statusCode === 200);
-      });
-      request.on("error", () => resolve(false));
-    });
   const command = [process.execPath, ...nodeOptions, program, "-conf", corefile, "-dns.port", String(port), "-quiet"];
-  return await start(port, command, isReady);
+  const began = performance.now();
+  const server = await start(port, command, async () => (await page(ready, "/ready")) !== undefined);
+  // A Service has three entries at least: its name and both kinds of addresses.
+  const published = /^podwire_dns_hot_path_entries\{.*\} (\d+)$/m;
+  while (Number(published.exec((await page(metrics, "/metrics")) ?? "")?.[1] ?? 0) < 3 * services) await sleep(20);
+  return { ...server, publishedMs: performance.now() - began };
+}
+
+/** A page over HTTP on loopback; undefined for another status than 200, or when nobody answers. */
+function page(port: number, name: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const request = get({ host: "127.0.0.1", port, path: name, agent: false }, (response) => {
+      let text = "";
+      response.on("data", (data: Buffer) => {
+        text += data.toString();
+      });
+      response.on("end", () => resolve(response.statusCode === 200 ? text : undefined));
+    });
+    request.on("error", () => resolve(undefined));
+  });
 }
 
 /** The packages' programs find their libraries beside them. */

@@ -49,16 +49,34 @@ export function stepTable(pods: readonly PodTimes[], steps: NodeSteps): BenchTab
   return { title: "Where the time of one pod goes (median)", rows };
 }
 
+/** Steps of pods' lives as a client sees them, and what they are called. */
+const SEEN: Readonly<Record<string, "written" | "scheduled" | "running" | "answered">> = {
+  "the API server has written it": "written",
+  "it is scheduled": "scheduled",
+  "it is Running": "running",
+  "it has answered": "answered",
+};
+/** So many of the slowest pods are shown. */
+const SLOWEST = 5;
+
+/** The table of those that took longest: after which time each had reached each step. Shows what they waited for. */
+export function slowestTable(
+  title: string,
+  pods: readonly PodTimes[],
+  duration: (times: PodTimes) => number,
+): BenchTable {
+  const slowest = pods.toSorted((a, b) => duration(b) - duration(a)).slice(0, SLOWEST);
+  const rows = Object.entries(SEEN).map(([step, moment]) => {
+    const after = slowest.map(({ created, [moment]: at = Number.NaN }) => `${(at - created).toFixed(0)} ms`);
+    return [step, ...after];
+  });
+  return { title, rows: [["pod", ...slowest.map(({ name }) => name)], ...rows] };
+}
+
 /** The table of a crowd: after which time half of the pods, and all of them, had reached each step. */
 export function crowdTable(title: string, pods: readonly PodTimes[]): BenchTable {
   const began = Math.min(...pods.map(({ created }) => created));
-  const steps: Record<string, "written" | "scheduled" | "running" | "answered"> = {
-    "the API server has written it": "written",
-    "it is scheduled": "scheduled",
-    "it is Running": "running",
-    "it has answered": "answered",
-  };
-  const rows = Object.entries(steps).map(([step, moment]) => {
+  const rows = Object.entries(SEEN).map(([step, moment]) => {
     const times = pods.flatMap(({ [moment]: at }) => (at === undefined ? [] : [at - began]));
     return [step, `half ${median(times).toFixed(0)} ms`, `all ${Math.max(...times).toFixed(0)} ms`];
   });

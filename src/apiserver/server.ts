@@ -1,5 +1,6 @@
 import type { Transport } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
+import { boundBacktracking } from "#base/goRegExp.ts";
 import type { Logger } from "#base/log.ts";
 import { objectChecks } from "./admission/index.ts";
 import { QuotaCounter } from "./admission/quota/count.ts";
@@ -7,7 +8,6 @@ import { QuotaStatus } from "./admission/quota/status.ts";
 import { RoleAggregation } from "./auth/aggregation.ts";
 import { createAuth } from "./auth/create.ts";
 import { bootstrap } from "./bootstrap.ts";
-import { boundBacktracking } from "./custom/regexp.ts";
 import { Registrar } from "./custom/registrar.ts";
 import { EventExpiry } from "./event-expiry.ts";
 import type { User } from "./kinds/definition.ts";

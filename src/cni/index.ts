@@ -27,3 +27,4 @@ export {
   resultJson,
 } from "./result.ts";
 export { type AddOutcome, type Attachment, CniRuntime, type CniRuntimeOptions } from "./runtime/index.ts";
+export { attachmentOf, runTool, TOOL_ACTIONS, type ToolAction, type ToolWish } from "./tool.ts";

@@ -1,6 +1,14 @@
 import type { Logger } from "#base/log.ts";
 import { Rcode, tryParseName } from "#wire/dns/index.ts";
-import { chain, type Instance, makeReply, type Plugin, type SetupContext, type Site } from "./core/index.ts";
+import {
+  chain,
+  type Instance,
+  makeReply,
+  type Plugin,
+  type SetupContext,
+  type Site,
+  type TcpTimeouts,
+} from "./core/index.ts";
 import {
   CorefileError,
   type Directive,
@@ -15,6 +23,9 @@ import { foreignPlugins, type PluginEntry, pluginOrder } from "./plugins/order.t
 /** A server block made ready: its site, and the port that it is served on. */
 export interface ConfiguredSite extends Site {
   readonly port: number;
+  /** Addresses to listen on; "" is all. */
+  readonly addresses: readonly string[];
+  readonly tcpTimeouts: TcpTimeouts;
   /** The directive of each plugin, in the order of `plugins`. */
   readonly directives: readonly Directive[];
 }
@@ -41,21 +52,43 @@ interface Key {
 export async function configure(blocks: readonly ServerBlock[], deps: ConfigurationDeps): Promise<ConfiguredSite[]> {
   const taken = new Map<string, Location>();
   const sites: ConfiguredSite[] = [];
+  const debugging = blocks.some(({ directives }) => directives.some(({ name }) => name === "debug"));
+  const log = debugging ? withDebug(deps.log) : deps.log;
   for (const block of blocks) {
-    const byPort = new Map<number, string[]>();
+    const byPort = new Map<number, Map<string, Token>>();
     for (const token of block.keys) {
       const { zones, port } = readKey(token, deps.defaultPort);
+      const places = byPort.get(port) ?? new Map<string, Token>();
+      byPort.set(port, places);
       for (const zone of zones) {
-        const place = `${zone} on port ${port}`;
-        const before = taken.get(place);
-        if (before) throw new CorefileError(token, `zone ${place} is already defined at ${before.file}:${before.line}`);
-        taken.set(place, token);
+        const before = places.get(zone);
+        if (before) throw definedTwice(zone, `port ${port}`, token, before);
+        places.set(zone, token);
       }
-      byPort.set(port, [...(byPort.get(port) ?? []), ...zones]);
     }
-    for (const [port, zones] of byPort) sites.push(await siteOf(block, zones, port, deps));
+    for (const [port, places] of byPort) {
+      const site = await siteOf(block, [...places.keys()], port, { ...deps, log });
+      for (const address of site.addresses) {
+        for (const [zone, token] of places) {
+          const place = address === "" ? `port ${port}` : `port ${port} of ${address}`;
+          const before = taken.get(`${zone} ${place}`);
+          if (before) throw definedTwice(zone, place, token, before);
+          taken.set(`${zone} ${place}`, token);
+        }
+      }
+      sites.push(site);
+    }
   }
   return sites;
+}
+
+function definedTwice(zone: string, place: string, at: Location, before: Location): CorefileError {
+  return new CorefileError(at, `zone ${zone} on ${place} is already defined at ${before.file}:${before.line}`);
+}
+
+/** A log that writes debug messages too, whatever the program's level is. */
+function withDebug(log: Logger): Logger {
+  return { ...log, debug: log.info, child: (name) => withDebug(log.child(name)) };
 }
 
 /** Reads `[dns://]ZONE[:PORT]` or `:PORT`; the zone may be a network in CIDR form. */
@@ -89,6 +122,7 @@ async function siteOf(
   const server = `dns://:${port}`;
   const plugins: Plugin[] = [];
   const used: Directive[] = [];
+  let { directory } = deps;
   refuseUnknown(block.directives);
   for (const entry of pluginOrder) {
     const directives = block.directives.filter(({ name }) => name === entry.name);
@@ -96,25 +130,36 @@ async function siteOf(
     if (directives.length === 0) continue;
     const { setup } = await entry.load();
     for (const directive of directives) {
-      const { directory, environment, instance, now, log } = deps;
+      const { environment, instance, now, log } = deps;
+      const plugin = setup(directive, {
+        log: log.child(`plugin/${entry.name}`),
+        zones,
+        server,
+        directory,
+        environment,
+        instance,
+        siblings: () => plugins,
+        now,
+      });
+      directory = plugin.directory ?? directory;
+      plugins.push(plugin);
       used.push(directive);
-      plugins.push(
-        setup(directive, {
-          log: log.child(`plugin/${entry.name}`),
-          zones,
-          server,
-          directory,
-          environment,
-          instance,
-          now,
-        }),
-      );
     }
   }
   // As CoreDNS: a name that no plugin wanted is a failure of the configuration. Without any plugin it refuses.
   const answers = plugins.some((plugin) => plugin.handle !== undefined);
   const last = () => makeReply("", { rcode: answers ? Rcode.SERVFAIL : Rcode.REFUSED });
-  return { zones, plugins, directives: used, port, handler: chain(plugins, last) };
+  const addresses = [...new Set(plugins.flatMap((plugin) => plugin.addresses ?? []))];
+  return {
+    zones,
+    plugins,
+    directives: used,
+    port,
+    handler: chain(plugins, last),
+    anyClass: plugins.some((plugin) => plugin.anyClass),
+    addresses: addresses.length > 0 ? addresses : [""],
+    tcpTimeouts: plugins.find((plugin) => plugin.tcpTimeouts)?.tcpTimeouts ?? {},
+  };
 }
 
 function refuseUnknown(directives: readonly Directive[]): void {
@@ -123,7 +168,7 @@ function refuseUnknown(directives: readonly Directive[]): void {
     const allowed = pluginOrder.map((entry) => entry.name).join(", ");
     const what = foreignPlugins.has(name)
       ? `plugin ${name} of CoreDNS is not part of this server`
-      : `unknown plugin ${name}`;
+      : `Unknown directive '${name}'`;
     throw new CorefileError(at, `${what}; allowed: ${allowed}`);
   }
 }

@@ -7,12 +7,12 @@ import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import { type ConfiguredSite, configure } from "./configuration.ts";
-import { Answerer, type Instance, makeReply, type Plugin } from "./core/index.ts";
+import { Answerer, type Instance, makeReply, type Plugin, type TcpTimeouts } from "./core/index.ts";
 import { type Environment, parseCorefile } from "./corefile/index.ts";
 import { HotPath } from "./hot/hotPath.ts";
+import { openPort } from "./ports.ts";
 import { HttpListeners } from "./transport/http.ts";
-import { listenTcp } from "./transport/tcp.ts";
-import { type Listener, listenUdp } from "./transport/udp.ts";
+import type { Listener } from "./transport/udp.ts";
 
 /** How a server is started. */
 export interface ServerOptions {
@@ -51,8 +51,9 @@ interface Running {
   readonly plugins: readonly Plugin[];
 }
 
-/** One port: UDP and TCP with the same answers. */
+/** One address and port: UDP and TCP with the same answers. */
 interface Port {
+  readonly address: string;
   readonly answerer: Answerer;
   readonly hotPath: HotPath;
   readonly listeners: readonly Listener[];
@@ -70,7 +71,8 @@ export class DnsServer {
   readonly #deps: ServerDeps;
   readonly #now: () => number;
   readonly #http = new HttpListeners();
-  readonly #ports = new Map<number, Port>();
+  /** By server name, such as `dns://:53`. */
+  readonly #ports = new Map<string, Port>();
   #running: Running = { text: "", sites: [], plugins: [] };
   #reloading: Promise<void> | undefined;
 
@@ -82,8 +84,7 @@ export class DnsServer {
 
   /** Ports with their DNS listeners open; for a key with port 0 the one that the kernel chose. */
   listening(): { readonly address: string; readonly port: number }[] {
-    const address = this.#options.host ?? "";
-    return [...this.#ports.values()].flatMap(({ listeners }) =>
+    return [...this.#ports.values()].flatMap(({ address, listeners }) =>
       listeners[0] ? [{ address, port: listeners[0].port }] : [],
     );
   }
@@ -155,7 +156,7 @@ export class DnsServer {
     const before = this.#running;
     this.#running = next;
     this.#useSites(next.sites);
-    await this.#closePorts((port) => !next.sites.some((site) => site.port === port));
+    await this.#closePorts((name) => !next.sites.some((site) => this.#namesOf(site).includes(name)));
     await stopAll(before.plugins);
     for (const plugin of next.plugins) plugin.started?.();
     this.#deps.log.info("Reloading complete");
@@ -190,10 +191,7 @@ export class DnsServer {
       corefileText,
       fatal,
       ...(connectApi && { connectApi }),
-      resolve: (request) => {
-        const port = Number(request.server.slice(request.server.lastIndexOf(":") + 1));
-        return this.#ports.get(port)?.answerer.resolve(request) ?? makeReply("", { rcode: 2 });
-      },
+      resolve: (request) => this.#ports.get(request.server)?.answerer.resolve(request) ?? makeReply("", { rcode: 2 }),
       notReady: () => waiting(plugins),
       troubles: () =>
         plugins.flatMap((plugin) => (plugin.troubles?.() ?? []).map((text) => `plugin/${plugin.name}: ${text}`)),
@@ -207,70 +205,56 @@ export class DnsServer {
     return await readFile(this.#options.corefile, "utf8");
   }
 
+  /** Names of the servers that a site is part of, one for each address. */
+  #namesOf({ addresses, port }: ConfiguredSite): string[] {
+    return addresses.map((address) => `dns://${address.includes(":") ? `[${address}]` : address}:${port}`);
+  }
+
   /** Opens the ports that are not open yet; closes those again when one cannot be opened. */
   async #openPorts(sites: readonly ConfiguredSite[]): Promise<void> {
-    const opened = new Set<number>();
+    const opened = new Set<string>();
     try {
-      for (const port of new Set(sites.map((site) => site.port))) {
-        if (this.#ports.has(port)) continue;
-        const hotPath = new HotPath({ log: this.#deps.log, metrics: this.#deps.metrics, server: `dns://:${port}` });
-        const own = sites.filter((site) => site.port === port);
-        const answerer = new Answerer(`dns://:${port}`, own, this.#now, hotPath.answers);
-        opened.add(port);
-        this.#ports.set(port, { answerer, hotPath, listeners: await this.#openPort(port, answerer, hotPath) });
+      for (const site of sites) {
+        for (const [i, name] of this.#namesOf(site).entries()) {
+          if (this.#ports.has(name)) continue;
+          const address = site.addresses[i] || (this.#options.host ?? "");
+          const here = sites.filter((other) => this.#namesOf(other).includes(name));
+          const timeouts = Object.assign({}, ...here.map(({ tcpTimeouts }) => tcpTimeouts)) as TcpTimeouts;
+          const hotPath = new HotPath({ log: this.#deps.log, metrics: this.#deps.metrics, server: name });
+          const answerer = new Answerer(name, here, this.#now, hotPath.answers);
+          opened.add(name);
+          const listeners = await openPort(address, site.port, {
+            answerer,
+            hotPath,
+            timeouts,
+            log: this.#deps.log,
+            metrics: this.#deps.metrics,
+            startAt: this.#options.hotPathFrom ?? hotPathFrom,
+          });
+          this.#ports.set(name, { address, answerer, hotPath, listeners });
+        }
       }
     } catch (error) {
-      await this.#closePorts((port) => opened.has(port));
+      await this.#closePorts((name) => opened.has(name));
       throw error;
     }
   }
 
   #useSites(sites: readonly ConfiguredSite[]): void {
-    for (const [port, { answerer, hotPath }] of this.#ports) {
-      const own = sites.filter((site) => site.port === port);
+    for (const [name, { answerer, hotPath }] of this.#ports) {
+      const own = sites.filter((site) => this.#namesOf(site).includes(name));
       answerer.use(own);
-      hotPath.use(own);
+      // What a plugin publishes is for one port: a block at several addresses is answered by its plugins.
+      hotPath.use(own.some(({ addresses }) => addresses.length > 1) ? [] : own);
     }
   }
 
-  async #closePorts(which: (port: number) => boolean): Promise<void> {
-    for (const [port, { listeners, hotPath }] of this.#ports) {
-      if (!which(port)) continue;
-      this.#ports.delete(port);
+  async #closePorts(which: (name: string) => boolean): Promise<void> {
+    for (const [name, { listeners, hotPath }] of this.#ports) {
+      if (!which(name)) continue;
+      this.#ports.delete(name);
       await Promise.all(listeners.map((listener) => listener.close()));
       hotPath.close();
-    }
-  }
-
-  /** UDP and TCP on the same port; for port 0 UDP chooses, and another is tried when TCP has that one taken. */
-  async #openPort(port: number, answerer: Answerer, hotPath: HotPath): Promise<Listener[]> {
-    const host = this.#options.host ?? "";
-    for (let attempt = 0; ; attempt++) {
-      const udp = await this.#listenUdp(host, port, answerer, hotPath);
-      try {
-        return [udp, await listenTcp(host, udp.port, answerer)];
-      } catch (error) {
-        await udp.close();
-        if (port !== 0 || attempt >= 10) throw error;
-      }
-    }
-  }
-
-  /** The hot path's socket; Node's own where system calls are not to be had, or not wished for. */
-  async #listenUdp(host: string, port: number, answerer: Answerer, hotPath: HotPath): Promise<Listener> {
-    const { log, metrics } = this.#deps;
-    const startAt = this.#options.hotPathFrom ?? hotPathFrom;
-    if (startAt === Number.POSITIVE_INFINITY) return await listenUdp(host, port, answerer);
-    try {
-      const [{ listenHotUdp }, datagrams] = await Promise.all([
-        import("./hot/hotUdp.ts"),
-        import("#kernel/datagrams/index.ts"),
-      ]);
-      return await listenHotUdp(host, port, { answerer, hotPath, log, metrics, datagrams, startAt });
-    } catch (error) {
-      if (error instanceof Error && "syscall" in error && error.syscall === "bind") throw error;
-      log.warn("No hot path: system calls are not to be had", { error: errorMessage(error) });
-      return await listenUdp(host, port, answerer);
     }
   }
 }

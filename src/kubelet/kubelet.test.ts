@@ -261,6 +261,9 @@ describe("K03 the kubelet's flags and configuration (part: reading them)", () =>
     expect(() => read("maxPods: -1")).toThrow(
       "invalid configuration: maxPods (--max-pods) -1 must not be a negative number",
     );
+    expect(() => read("imageGCHighThresholdPercent: 85")).toThrow("only `podwire images prune` removes them");
+    expect(() => read("imageMaximumGCAge: 24h")).toThrow("imageMaximumGCAge: 24h: there is only 0s");
+    expect(() => read("podPidsLimit: many")).toThrow('podPidsLimit: "many": must be an integer');
     expect(() => read("eventBurst: -1")).toThrow(
       "invalid configuration: eventBurst (--event-burst) -1 must not be a negative number",
     );

@@ -20,6 +20,8 @@ export interface AgentOptions {
   readonly clusterDomain: string;
   readonly resolvConf: string;
   readonly maxPods: number;
+  /** Most processes and threads of a pod, where control groups are delegated. Absent: any number. */
+  readonly podPidsLimit?: number;
   /** Default: upstream's. */
   readonly containerLogs?: LogLimits;
   /** Default: upstream's. */
@@ -80,6 +82,10 @@ interface KubeletConfig {
   readonly clusterDomain?: string;
   readonly resolvConf?: string;
   readonly maxPods?: number;
+  readonly podPidsLimit?: number;
+  readonly imageGCHighThresholdPercent?: number;
+  readonly imageGCLowThresholdPercent?: number;
+  readonly imageMaximumGCAge?: string;
   readonly containerLogMaxSize?: string;
   readonly containerLogMaxFiles?: number;
   readonly eventRecordQPS?: number;
@@ -102,6 +108,7 @@ const KEYS = new Set([
   ...["streamingConnectionIdleTimeout", "syncFrequency", "volumeStatsAggPeriod", "failSwapOn", "featureGates"],
   ...["crashLoopBackOff", "serverTLSBootstrap", "readOnlyPort"],
   ...["containerLogMaxSize", "containerLogMaxFiles", "containerLogMaxWorkers", "containerLogMonitorInterval"],
+  ...["podPidsLimit", "imageGCHighThresholdPercent", "imageGCLowThresholdPercent"],
   ...["eventRecordQPS", "eventBurst"],
 ]);
 
@@ -187,6 +194,29 @@ function maxPods({ maxPods: pods = 110 }: KubeletConfig, file: string): number {
   return pods;
 }
 
+/**
+ * Images are never removed by a node: their store is of all clusters of a user, and on a disk of the machine's, whose
+ * filling says nothing about images. 100 is what turns it off in Kubernetes, and what kind sets for the same reason.
+ * @throws AgentConfigError
+ */
+function checkImageGc(config: KubeletConfig, file: string): void {
+  const { imageGCHighThresholdPercent: high = 100, imageMaximumGCAge: age = "0s" } = config;
+  const why = "images of all nodes and clusters are in one store, and only `podwire images prune` removes them";
+  if (high !== 100)
+    throw new AgentConfigError(
+      `${file}: imageGCHighThresholdPercent: ${JSON.stringify(high)}: there is only 100: ${why}`,
+    );
+  if (!/^(0[a-z]*)?$/.test(age))
+    throw new AgentConfigError(`${file}: imageMaximumGCAge: ${age}: there is only 0s: ${why}`);
+}
+
+/** Below 1: any number, as upstream. @throws AgentConfigError */
+function pidsLimit({ podPidsLimit = -1 }: KubeletConfig, file: string): { podPidsLimit?: number } {
+  if (!Number.isInteger(podPidsLimit))
+    throw new AgentConfigError(`${file}: podPidsLimit: ${JSON.stringify(podPidsLimit)}: must be an integer`);
+  return podPidsLimit > 0 ? { podPidsLimit } : {};
+}
+
 /** @throws AgentConfigError */
 function logLimits({ containerLogMaxSize, containerLogMaxFiles }: KubeletConfig, file: string): LogLimits {
   const maxFiles = containerLogMaxFiles ?? defaultLogLimits.maxFiles;
@@ -216,6 +246,7 @@ function eventRate({ eventRecordQPS, eventBurst }: KubeletConfig, file: string):
 export function agentOptions(args: readonly string[]): AgentOptions {
   const flags = parseFlags(args);
   const config = flags.config === undefined ? {} : parseKubeletConfig(readFileSync(flags.config, "utf8"), flags.config);
+  checkImageGc(config, flags.config ?? "");
   const plugin = flags["network-plugin"];
   if (plugin !== undefined && plugin !== "cni")
     throw new AgentConfigError(`--network-plugin=${plugin}: there is only cni`);
@@ -233,6 +264,7 @@ export function agentOptions(args: readonly string[]): AgentOptions {
     clusterDomain: config.clusterDomain ?? "cluster.local",
     resolvConf: config.resolvConf ?? "/etc/resolv.conf",
     maxPods: maxPods(config, flags.config ?? ""),
+    ...pidsLimit(config, flags.config ?? ""),
     containerLogs: logLimits(config, flags.config ?? ""),
     eventRate: eventRate(config, flags.config ?? ""),
     runtime: runtimeOf(flags.runtime),

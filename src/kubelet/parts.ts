@@ -80,7 +80,7 @@ export function makeParts(base: AgentBase): AgentParts {
   const { options, deps } = base;
   const { client, log } = deps;
   const { folders } = options;
-  const cgroups = NodeCgroups.open(CGROUP_ROOT);
+  const cgroups = NodeCgroups.open(CGROUP_ROOT, options.podPidsLimit);
   const runtime = new ProcessRuntime(
     {
       folder: folders.run,

@@ -102,6 +102,43 @@ describe("CNI on a node", () => {
     await eventually(async () => expect(await on("node01", "ls /var/lib/cni/networks/*")).not.toContain(address));
   });
 
+  it("N01 podwire cni does a container runtime's duties by hand: ADD, CHECK, DEL, STATUS, GC", async () => {
+    const cni = (...words: string[]) => suite.cluster.podwire("cni", ...words, "--on", "node01");
+    await on("node01", "ip netns add byhand; ip netns add lost");
+    const added = await cni("add", "byhand");
+    const { cniVersion, ips, interfaces } = JSON.parse(added.stdout) as {
+      cniVersion: string;
+      ips: { address: string; gateway: string }[];
+      interfaces: { name: string; sandbox?: string }[];
+    };
+    expect(cniVersion).toMatch(/^1\./);
+    expect(ips[0]).toMatchObject({ address: expect.stringMatching(/^10\.244\.1\.\d+\/24$/), gateway: "10.244.1.1" });
+    expect(interfaces).toContainEqual(expect.objectContaining({ name: "eth0", sandbox: "/run/netns/byhand" }));
+    const address = ips[0]?.address ?? "";
+    expect(await on("node01", "ip -n byhand -4 -br addr show eth0")).toContain(address);
+    expect(await on("node01", "ip -n byhand route")).toContain("default via 10.244.1.1");
+    for (const words of [["check", "byhand"], ["status"], ["add", "lost", "--ifname", "net1"]])
+      expect((await cni(...words)).code).toBe(0);
+    const held = () => on("node01", "ls /var/lib/cni/networks/*; ls /var/lib/cni/results");
+    // The namespace goes before its DEL: what it held is let go of by a GC, and by that what lives is left alone.
+    await on("node01", "ip netns del lost");
+    expect(await held()).toMatch(/cnitool-\w+-net1/);
+    expect((await cni("gc")).code).toBe(0);
+    expect(await held()).not.toMatch(/-net1/);
+    expect(await held()).toContain(address.split("/")[0]);
+    // What does not fit any more is found, in the plugin's words.
+    await on("node01", "ip -n byhand addr flush dev eth0");
+    const checked = await cni("check", "byhand");
+    expect([checked.code, JSON.parse(checked.stdout)]).toEqual([
+      1,
+      expect.objectContaining({ msg: expect.any(String) }),
+    ]);
+    expect((await cni("del", "byhand")).code).toBe(0);
+    expect(await on("node01", "ip -n byhand -br link")).not.toContain("eth0");
+    await on("node01", "ip netns del byhand");
+    expect(await held()).not.toContain("cnitool");
+  });
+
   it("N02 the executables answer VERSION as any runtime may ask (part: VERSION)", async () => {
     for (const plugin of ["bridge", "host-local", "loopback"]) {
       const answer = JSON.parse(await on("node01", `CNI_COMMAND=VERSION /opt/cni/bin/${plugin} </dev/null`)) as {

@@ -25,6 +25,10 @@ function webImage(page: string, config: Readonly<Record<string, unknown>> = {}):
           { name: "old/.wh..wh..opq" },
           { name: "old/above", content: "a" },
           { name: ".wh.gone" },
+          // An image may say anything of what runtimes mount things on.
+          { name: "proc", type: "2", target: "www" },
+          folder("dev"),
+          { name: "dev/null", type: "2", target: "/proc/sys/kernel/hostname" },
         ],
       },
     ],
@@ -40,6 +44,11 @@ function webImage(page: string, config: Readonly<Record<string, unknown>> = {}):
     },
   );
 }
+
+/** What a container sees of the machine, what it is given, and what it may do. */
+const LOOK = `ls -d /usr /home /root /run 2>/dev/null; [ -L /proc ] || echo proc; [ -c /dev/null -a ! -L /dev/null ] && echo null
+grep -E 'CapBnd|NoNewPrivs|CapEff' /proc/self/status`;
+const SEEN = "proc\nnull\nCapEff:\t0000000000000000\nCapBnd:\t00000000a80425fb\nNoNewPrivs:\t1\n";
 
 const events = async (cluster: TestCluster, pod: string): Promise<string> =>
   cluster.ok(
@@ -189,11 +198,7 @@ describe("U02 images without Docker", skip, () => {
     });
 
     test("a container sees nothing of the machine, and has a container's rights", async () => {
-      const { stdout } = await cluster.inPod(
-        "web",
-        "ls -d /usr /home /root /run 2>/dev/null; grep -E 'CapBnd|NoNewPrivs|CapEff' /proc/self/status",
-      );
-      expect(stdout).toBe("CapEff:\t0000000000000000\nCapBnd:\t00000000a80425fb\nNoNewPrivs:\t1\n");
+      expect((await cluster.inPod("web", LOOK)).stdout).toBe(SEEN);
     });
 
     test("a RuntimeClass has crun run it (part: in the cluster's user namespace)", async ({ skip }) => {
@@ -211,6 +216,7 @@ describe("U02 images without Docker", skip, () => {
         "id; pwd; cat /proc/sys/kernel/hostname; wget -qO- localhost:8080",
       );
       expect(stdout).toBe("uid=101(web) gid=102(web) groups=102(web),200(extra)\n/www\nby-crun\nfrom an image\n");
+      expect((await cluster.inPod("by-crun", LOOK)).stdout).toBe(SEEN);
       const listed = async () => (await cluster.sh("node01", "crun --root /run/podwire/crun list -q | wc -l")).stdout;
       expect(await listed()).toBe("1\n");
       const shown = await cluster.sh("node01", "ps ax -o args= | grep -c '^[^ ]*crun --root=/run/podwire/crun '");

@@ -122,6 +122,40 @@ describe("C03 C04 podwire run", () => {
       expect(await node("grep -c other.test /etc/hosts")).toBe("0\n");
     });
 
+    test("K04 a node's interface has the name ens3 too, its address and the default route; docker0's state", async () => {
+      expect(await node("ip link show ens3")).toMatch(/^\d+: eth0@.*altname ens3/s);
+      expect(await node("ip -4 -br addr")).toMatch(/^eth0\S* +UP +192\.168\.1\.11\/24/m);
+      expect(await node("ip route show default")).toMatch(/^default via 192\.168\.1\.1 dev eth0/);
+      const id = await detached(WEB);
+      expect(await node("ip link show docker0")).toContain("<BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500");
+      await cluster.podwire("stop", "--time", "60", id);
+      // As the notes show it, while no container is on it.
+      const state = "<NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 qdisc noqueue state DOWN";
+      await expect.poll(() => node("ip link show docker0")).toContain(state);
+      expect(await node("ip -4 addr show docker0")).toContain(
+        "inet 172.17.0.1/16 brd 172.17.255.255 scope global docker0",
+      );
+    });
+
+    test("D01 /etc/hosts of a machine and of a pod: edits take effect at once, over a public name too", async () => {
+      const edit = (address: string) =>
+        `echo ${address} www.google.com >> /etc/hosts; getent hosts www.google.com; ping -c1 -W10 www.google.com`;
+      const shows = (address: string) => [
+        expect.stringMatching(new RegExp(`^${address.replaceAll(".", "\\.")} +www\\.google\\.com`)),
+        expect.stringContaining(`PING www.google.com (${address})`),
+      ];
+      await cluster.toolbox("names", "node01");
+      const onNode = await cluster.sh("node01", edit("192.168.1.10"));
+      const inPod = await cluster.inPod("names", edit("192.168.1.11"));
+      for (const [{ code, stdout }, address] of [
+        [onNode, "192.168.1.10"],
+        [inPod, "192.168.1.11"],
+      ] as const)
+        expect([code, stdout, stdout]).toEqual([0, ...shows(address)]);
+      // Each has its own: nobody else hears of it.
+      expect((await cluster.sh("controlplane", "getent hosts www.google.com")).stdout).toBe("");
+    });
+
     test("--explain says the eight steps on standard error", async () => {
       const { stdout, stderr } = await run("--explain", "-p", "8081:80", BOX, "echo", "done");
       expect(stdout).toBe("done\n");

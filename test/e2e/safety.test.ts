@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
   chownSync,
@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { TestCluster } from "../support/cluster.ts";
 import { descendants } from "../support/host.ts";
 import { addSessionKey } from "../support/keyring.ts";
@@ -34,6 +34,16 @@ const WRITABLE = (folder: string): string =>
 /** Settings of /proc/sys that belong to one of a machine's own namespaces (uts, ipc, pid), or to a user's own quota. */
 const OWN_SETTINGS =
   /^\/proc\/sys\/(net\/|user\/|fs\/mqueue\/|kernel\/(hostname|domainname|ns_last_pid|pid_max|msg\w*|sem\w*|shm\w*|auto_msgmni|cap_last_cap)$)/;
+
+/** Whether containers can be started by crun as well. */
+const hasCrun = spawnSync("sh", ["-c", "command -v crun"]).status === 0;
+const noCrun = "no crun on this machine";
+const RUNTIME_CLASS = {
+  apiVersion: "node.k8s.io/v1",
+  kind: "RuntimeClass",
+  metadata: { name: "crun" },
+  handler: "crun",
+};
 
 /** What of this computer must be the same before and after. */
 function hostSettings(): Record<string, string> {
@@ -87,7 +97,14 @@ people.describe("a cluster of %s cannot reach this computer", ["root", "an ordin
       inherited: [leaked],
     });
     await cluster.ready();
-    await Promise.all([cluster.toolbox("box", "node01"), cluster.toolbox("other", "node01")]);
+    const runtimeClass = join(cluster.directory, "class.json");
+    writeFileSync(runtimeClass, JSON.stringify(RUNTIME_CLASS));
+    await cluster.ok("create", "-f", runtimeClass);
+    await Promise.all([
+      cluster.toolbox("box", "node01"),
+      cluster.toolbox("other", "node01"),
+      ...(hasCrun ? [cluster.toolbox("crun", "node01", undefined, { runtimeClassName: "crun" })] : []),
+    ]);
   }, 120_000);
   afterAll(async () => {
     await cluster.stop();
@@ -103,6 +120,7 @@ people.describe("a cluster of %s cannot reach this computer", ["root", "an ordin
   /** Runs a script in a pod or on a node, with its streams apart. */
   const places = {
     pod: (script: string) => cluster.inPod("box", script),
+    "pod by crun": (script: string) => cluster.inPod("crun", script),
     node: (script: string) => cluster.sh("node01", script),
   };
 
@@ -116,7 +134,8 @@ people.describe("a cluster of %s cannot reach this computer", ["root", "an ordin
     expect(inside.filter((pid) => existsSync(`/proc/${pid}/root${secret}`))).toEqual([]);
   });
 
-  describe.each(["pod", "node"] as const)("from a %s", (place) => {
+  describe.each(["pod", "pod by crun", "node"] as const)("from a %s", (place) => {
+    beforeEach(({ skip }) => skip(place === "pod by crun" && !hasCrun, noCrun));
     const sh = (script: string) => places[place](script);
 
     it("reading the user's ~/.ssh fails", async () => {
@@ -163,8 +182,9 @@ people.describe("a cluster of %s cannot reach this computer", ["root", "an ordin
     });
   });
 
-  describe("from a pod alone", () => {
-    const sh = places.pod;
+  describe.each(["pod", "pod by crun"] as const)("from a %s alone", (place) => {
+    beforeEach(({ skip }) => skip(place === "pod by crun" && !hasCrun, noCrun));
+    const sh = places[place];
 
     it("mounting fails, the machine's files are read-only", async () => {
       for (const command of [
@@ -216,7 +236,12 @@ people.describe("a cluster of %s cannot reach this computer", ["root", "an ordin
       expect(stdout.match(/--hostname-override=\w+/g)).toEqual(["--hostname-override=node01"]);
       expect(stdout).not.toContain("engine");
       const roots = await sh("for p in /proc/[0-9]*; do cat $p/root/etc/hostname; done | sort -u");
-      expect(roots.stdout.split("\n").filter(Boolean).sort()).toEqual(["box", "node01", "other"]);
+      expect(roots.stdout.split("\n").filter(Boolean).sort()).toEqual([
+        "box",
+        ...(hasCrun ? ["crun"] : []),
+        "node01",
+        "other",
+      ]);
     });
 
     it("the program of the cluster cannot be changed", async () => {

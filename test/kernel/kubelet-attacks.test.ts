@@ -29,12 +29,12 @@ describe("what a container does cannot reach its node", () => {
       // What starts a command finds itself below /proc/self/fd: here is something else of every such name.
       const trap = `mkdir -p /tmp/p/self/fd /tmp/p/thread-self/fd; printf '#!/bin/sh\\necho caught > /tmp/caught\\n' > /tmp/p/run
       chmod 755 /tmp/p/run; for n in $(seq 3 30); do ln /tmp/p/run /tmp/p/self/fd/$n; ln /tmp/p/run /tmp/p/thread-self/fd/$n; done`;
-      const inside = `mount --bind /tmp/p /proc && touch /tmp/ready && ${FOREVER}`;
+      const inside = `mkdir /tmp/proc && mount --rbind /proc /tmp/proc && mount --bind /tmp/p /proc && touch /tmp/ready && ${FOREVER}`;
       await machine.run(name, toolbox(`${trap}; exec unshare --user --map-root-user --mount sh -c '${inside}'`));
       const run = (script: string) => machine.exec(name, script, { tty });
       await machine.until("the trap", async () => (await run("test -e /tmp/ready")).code === 0);
       expect((await run("test -e /tmp/caught || echo free")).stdout.trim()).toBe("free");
-      const rights = await run("umount /proc; grep CapEff /proc/self/status");
+      const rights = await run("grep CapEff /tmp/proc/self/status");
       expect(rights.stdout.trim()).toBe(`CapEff:\t${DEFAULT_CAPABILITIES}`);
       await machine.delete(name, 0);
     },
@@ -104,10 +104,42 @@ describe("what a container does cannot reach its node", () => {
       expect(machine.list(folder)).toEqual([]);
   });
 
+  it("what takes all memory is ended before the node and its programs", async () => {
+    await machine.run("greedy", toolbox(`cat /proc/self/oom_score_adj > /tmp/score; ${FOREVER}`));
+    // Upstream's kubelet/qos/policy.go: a container that asks for nothing.
+    expect((await machine.exec("greedy", "cat /tmp/score /proc/self/oom_score_adj")).stdout).toBe("1000\n1000\n");
+    await machine.delete("greedy", 0);
+  });
+
+  it("nobody passes for another pod's container before a new agent", async () => {
+    await machine.run("victim", toolbox(`echo victim > /tmp/who; ${FOREVER}`));
+    const id = (await machine.container("victim"))?.containerID?.replace(/^.*:\/\//, "") ?? "";
+    expect(id).toMatch(/^[0-9a-f]{64}$/);
+    // A root of the same name as the victim's, in namespaces of its own; it is the first of its processes, too.
+    const folders = `/run/podwire/containers/${id}`;
+    const forge = `mount -t tmpfs none /run && mkdir -p ${folders}/upper/tmp ${folders}/work ${folders}/root /run/lower/dev
+      for d in usr bin lib lib64 proc sys; do [ -e /$d ] && mkdir -p /run/lower/$d; done
+      mount -t overlay none -o lowerdir=/run/lower,upperdir=${folders}/upper,workdir=${folders}/work,userxattr ${folders}/root
+      for d in usr bin lib lib64 proc; do [ -e /$d ] && mount --rbind /$d ${folders}/root/$d; done
+      echo forged > ${folders}/root/tmp/who; touch /tmp/forged; cd ${folders}/root; mkdir -p old; pivot_root . old
+      exec chroot . sleep 100000`;
+    await machine.run("forger", toolbox(`unshare --user --map-root-user --mount --pid --fork sh -c '${forge}'`));
+    await machine.until("the forgery", async () => (await machine.exec("forger", "test -e /tmp/forged")).code === 0);
+    const claims = `grep -l "upperdir=${folders}/" /proc/[0-9]*/mountinfo | wc -l`;
+    await machine.until("two who claim it", async () => Number(machine.shell(claims)) >= 2);
+    await machine.killAgent();
+    await machine.startAgent();
+    expect((await machine.exec("victim", "cat /tmp/who")).stdout).toBe("victim\n");
+    for (const pod of ["victim", "forger"]) await machine.delete(pod, 0);
+  });
+
   it("nothing is mounted in the place of its root", async () => {
     await machine.create("root", { containers: [withVolume("c", { mountPath: "/" })], volumes: emptyDir });
-    await machine.until("a refusal", async () => machine.events("root").some((text) => text.startsWith("Failed:")));
-    expect((await machine.container("root"))?.ready).toBe(false);
+    await machine.until("a refusal", async () => (await waiting("root"))?.reason === "CreateContainerConfigError");
+    expect((await waiting("root"))?.message).toBe('volume "e" cannot be mounted in the place of the container\'s root');
+    // The image was there before that was found out: upstream tells it so (kuberuntime_container.go, startContainer).
+    const reasons = () => machine.events("root").map((text) => text.split(":")[0]);
+    await expect.poll(reasons).toEqual(["Pulled", "Failed"]);
     await machine.delete("root", 0);
   });
 });

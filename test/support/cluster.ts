@@ -192,9 +192,14 @@ export class TestCluster {
       if (Date.now() > until) throw new Error(`pods are not ready:\n${await this.ok("get", "pods", "-A")}`);
   }
 
-  /** Starts a toolbox pod on a node; resolves when it is ready. */
-  async toolbox(name: string, node: string, command: readonly string[] = ["sleep", "infinity"]): Promise<void> {
-    const pin = JSON.stringify({ apiVersion: "v1", spec: { nodeName: node } });
+  /** Starts a toolbox pod on a node; resolves when it is ready. @param spec more of the pod's */
+  async toolbox(
+    name: string,
+    node: string,
+    command: readonly string[] = ["sleep", "infinity"],
+    spec: object = {},
+  ): Promise<void> {
+    const pin = JSON.stringify({ apiVersion: "v1", spec: { nodeName: node, ...spec } });
     await this.ok("run", name, "--image=podwire/toolbox", `--overrides=${pin}`, "--", ...command);
     await this.ok("wait", "--for=condition=Ready", `pod/${name}`, "--timeout=60s");
   }

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { boundBacktracking, compileRegExp } from "#base/goRegExp.ts";
 import { customTable } from "./columns.ts";
 import { parseJsonPath } from "./jsonpath.ts";
 import type { JsonSchema } from "./model.ts";
 import { applyDefaults } from "./prune.ts";
-import { boundBacktracking, compileRegExp } from "./regexp.ts";
 
 describe("JSONPath (kubernetes.io/docs/reference/kubectl/jsonpath)", () => {
   const object = {

@@ -1,10 +1,10 @@
+import { compileRegExp } from "#base/goRegExp.ts";
 import { equalJson } from "#base/json.ts";
 import { FieldErrors } from "../errors.ts";
 import { isDict } from "../object.ts";
 import { validateListExtensions } from "./list-extensions.ts";
 import type { JsonSchema } from "./model.ts";
 import { propertyOf } from "./prune.ts";
-import { compileRegExp } from "./regexp.ts";
 
 /** Where a schema stands: what may be left out depends on it. */
 type Level = "root" | "item" | "field";

@@ -1,3 +1,4 @@
+import { compileRegExp } from "#base/goRegExp.ts";
 import { equalJson } from "#base/json.ts";
 import { FieldErrors } from "../errors.ts";
 import { type Dict, isDict } from "../object.ts";
@@ -5,7 +6,6 @@ import { inexact } from "../schema/decode.ts";
 import { hasFormat } from "./formats.ts";
 import type { JsonSchema } from "./model.ts";
 import { schemaOf } from "./prune.ts";
-import { compileRegExp } from "./regexp.ts";
 
 /**
  * Validation of values against a schema with the wording of k8s.io/kube-openapi/pkg/validation and of

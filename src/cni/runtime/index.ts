@@ -73,6 +73,11 @@ export class CniRuntime {
     return loadNetwork(this.#options.confDir);
   }
 
+  /** Every attachment that is remembered. */
+  attachments(): readonly Attachment[] {
+    return this.#cache.list();
+  }
+
   /** The network an attachment was made to; undefined for one that is not remembered. */
   attached(
     containerId: string,

@@ -22,6 +22,8 @@ export interface Site {
   readonly zones: readonly string[];
   readonly plugins: readonly Plugin[];
   readonly handler: Handler;
+  /** Queries of other classes than Internet are answered too (chaos, forward), and not refused. */
+  readonly anyClass?: boolean;
 }
 
 /**
@@ -89,7 +91,7 @@ export class Answerer {
     const question = message.questions[0] as NonNullable<(typeof message.questions)[0]>;
     const name = lowerName(question.name);
     const found = this.#siteOf(name);
-    if (!found || question.class !== RecordClass.IN) {
+    if (!found || (question.class !== RecordClass.IN && !found.site.anyClass)) {
       return encode(message, makeReply("", { rcode: Rcode.REFUSED }), peer);
     }
     const request: Request = { message, question, name, peer, server: this.#server, zone: found.zone };
@@ -168,12 +170,13 @@ function unanswerable(message: Message): number | undefined {
 }
 
 function encode(query: Message, reply: Reply, peer: Peer): Uint8Array | undefined {
-  const limit = peer.protocol === "tcp" ? maxMessageBytes : udpLimit(query.edns);
+  const limit =
+    peer.protocol === "tcp" ? maxMessageBytes : Math.min(udpLimit(query.edns), reply.maxUdpBytes ?? udpBytes.largest);
   const edns: Edns | undefined = query.edns && {
     udpSize: ednsUdpBytes,
     version: 0,
     dnssecOk: query.edns.dnssecOk,
-    options: [],
+    options: reply.options ?? [],
   };
   const answer: Message = {
     id: query.id,
@@ -181,7 +184,7 @@ function encode(query: Message, reply: Reply, peer: Peer): Uint8Array | undefine
     opcode: query.opcode,
     authoritative: reply.authoritative,
     truncated: reply.truncated,
-    recursionDesired: query.recursionDesired,
+    recursionDesired: reply.recursionDesired ?? query.recursionDesired,
     recursionAvailable: reply.recursionAvailable,
     authenticData: reply.authenticData,
     checkingDisabled: query.checkingDisabled,

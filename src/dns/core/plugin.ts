@@ -3,7 +3,7 @@ import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import type { ResourceRecord } from "#wire/dns/index.ts";
 import type { Directive, Environment } from "../corefile/index.ts";
-import type { Reply, Request } from "./request.ts";
+import type { Metadata, Reply, Request } from "./request.ts";
 
 /** Answers a request, at once or later. A rejection becomes SERVFAIL. */
 export type Handler = (request: Request) => Reply | Promise<Reply>;
@@ -46,6 +46,8 @@ export type HotRole = "neutral" | "shuffles";
 
 /** What the hot path has answered in one zone of a server block since it was last told. */
 export interface HotAnswers {
+  /** Name of the server, such as `dns://:53`. */
+  readonly server: string;
   readonly zone: string;
   /** The plugin that published the answers. */
   readonly plugin: string;
@@ -90,8 +92,33 @@ export interface Plugin {
   settled?(): Promise<void>;
   /** The time to keep on serving after the wish to end (health's lameduck), in milliseconds. */
   readonly lameduckMs?: number;
+  /** The server block takes queries of other classes than Internet (chaos, forward). */
+  readonly anyClass?: true;
+  /** Directory of the relative file names of the plugins behind it (root). */
+  readonly directory?: string;
+  /** Addresses that the server block is served at instead of all (bind). */
+  readonly addresses?: readonly string[];
+  /** Bounds of TCP connections (timeouts). */
+  readonly tcpTimeouts?: TcpTimeouts;
+  /** What it knows about a request, for the plugin metadata. */
+  metadata?(request: Request): Metadata;
+  /**
+   * Domains, absolute, that the client's resolver will try for a short name, in its order (autopath). Undefined: not
+   * known.
+   */
+  searchPath?(request: Request): readonly string[] | undefined;
   /** Closes what start opened. */
   stop?(): Promise<void>;
+}
+
+/** Times of a TCP connection, milliseconds. */
+export interface TcpTimeouts {
+  /** From the first byte of a query to its last. */
+  readonly readMs?: number;
+  /** For the client to take an answer. */
+  readonly writeMs?: number;
+  /** On which nothing moves. */
+  readonly idleMs?: number;
 }
 
 /** How a request went. */
@@ -154,6 +181,8 @@ export interface SetupContext {
   readonly directory: string;
   readonly environment: Environment;
   readonly instance: Instance;
+  /** All plugins of the server block; complete once they are set up. */
+  siblings(): readonly Plugin[];
   /** Milliseconds, monotonic. */
   now(): number;
 }

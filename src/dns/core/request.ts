@@ -1,11 +1,23 @@
-import { lowerName, type Message, type Question, Rcode, type ResourceRecord } from "#wire/dns/index.ts";
+import {
+  type EdnsOption,
+  lowerName,
+  type Message,
+  type Question,
+  Rcode,
+  type ResourceRecord,
+} from "#wire/dns/index.ts";
 
 /** Who asked, and over what. */
 export interface Peer {
   readonly address: string;
   readonly port: number;
   readonly protocol: "udp" | "tcp";
+  /** This server's address that was asked, where the transport knows it. */
+  readonly local?: string;
 }
+
+/** What plugins know about a request, by label such as `kubernetes/client-namespace`. Values are made when asked for. */
+export type Metadata = ReadonlyMap<string, () => string>;
 
 /** A query on its way through the plugins. */
 export interface Request {
@@ -21,6 +33,8 @@ export interface Request {
   readonly zone: string;
   /** How many aliases were followed to come here; absent for a client's own query. */
   readonly depth?: number;
+  /** Absent without the plugin metadata. */
+  readonly metadata?: Metadata;
 }
 
 /** What the plugins answer: everything of a message that the server cannot fill in by itself. */
@@ -40,6 +54,14 @@ export interface Reply {
   readonly uncached?: boolean;
   /** No answer at all goes out (a plugin that drops). */
   readonly drop?: boolean;
+  /** The rd flag, where it is not the query's (header). */
+  readonly recursionDesired?: boolean;
+  /** Options of the answer's OPT record; without one in the query there is none (nsid). */
+  readonly options?: readonly EdnsOption[];
+  /** Bytes that an answer over UDP has at most, below what the client takes (bufsize). */
+  readonly maxUdpBytes?: number;
+  /** The request's, for plugins that look at answers (log). */
+  readonly metadata?: Metadata;
 }
 
 /** A reply with defaults for what is not given: NOERROR, not authoritative, empty sections. */
@@ -61,6 +83,16 @@ export function makeReply(plugin: string, parts: Partial<Reply> = {}): Reply {
 /** The same request for another question, as when a CNAME's target is looked up. */
 export function withQuestion(request: Request, name: string, type: number): Request {
   const question = { name, type, class: request.question.class };
+  return { ...asking(request, question), depth: (request.depth ?? 0) + 1 };
+}
+
+/** The request with another question in the place of its own. */
+export function asking(request: Request, question: Question): Request {
   const message = { ...request.message, questions: [question] };
-  return { ...request, question, name: lowerName(name), message, depth: (request.depth ?? 0) + 1 };
+  return { ...request, question, name: lowerName(question.name), message };
+}
+
+/** Changes a reply, now or when it is there. */
+export function mapReply(reply: Reply | Promise<Reply>, change: (reply: Reply) => Reply): Reply | Promise<Reply> {
+  return reply instanceof Promise ? reply.then(change) : change(reply);
 }

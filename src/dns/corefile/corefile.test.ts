@@ -122,7 +122,7 @@ describe("X03 the Corefile language (part: arguments)", () => {
   it("says what is allowed", () => {
     expect(() => args(directive("loop 1"), "loop", 0)).toThrow("Corefile:2: loop with 1 argument; expected: loop");
     expect(() => readProperties(directive("health {\n lame 5s\n}"), { lameduck: () => {} })).toThrow(
-      "Corefile:3: unknown property lame of health; allowed: lameduck",
+      "Corefile:3: unknown property 'lame' of health; allowed: lameduck",
     );
   });
   it("reads durations, addresses and zones", () => {

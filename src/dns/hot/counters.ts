@@ -55,7 +55,7 @@ export class HotCounters implements HotCounter {
   }
 
   /** What was counted since the last call, by zone; `zones` by number. */
-  take(zones: readonly { readonly zone: string; readonly plugin: string }[]): HotAnswers[] {
+  take(zones: readonly { readonly zone: string; readonly plugin: string }[]): Omit<HotAnswers, "server">[] {
     const now = this.#numbers.slice(0, 1 + zones.length * stride);
     const since = (index: number) => (now[index] as number) - (this.#seen[index] as number);
     const answers = zones.map((names, zone) => ofZone(names, since, 1 + zone * stride));
@@ -70,7 +70,7 @@ function ofZone(
   names: { readonly zone: string; readonly plugin: string },
   since: (index: number) => number,
   base: number,
-): Omit<HotAnswers, "protocol"> {
+): Omit<HotAnswers, "protocol" | "server"> {
   const counted = (at: number, count: number) =>
     Array.from({ length: count }, (_, i) => ({ i, times: since(base + at + i) })).filter(({ times }) => times > 0);
   const responses = counted(responsesAt, rcodes).map(({ i, times }) => ({ rcode: i, times }));

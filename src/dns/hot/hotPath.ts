@@ -114,7 +114,9 @@ export class HotPath {
     const found = eligibility(site);
     for (const zone of site.zones) this.#enabled.set(found.allowed ? 1 : 0, { server, zone });
     if (!found.allowed) {
-      log.info("Every query goes through the plugins", { server, zones: site.zones.join(), reason: found.reason });
+      // Where nothing could be published anyway, nobody wonders.
+      const say = site.plugins.some(({ publish }) => publish) ? log.info : log.debug;
+      say("Every query goes through the plugins", { server, zones: site.zones.join(), reason: found.reason });
       return [];
     }
     const { publisher, shuffles } = found;
@@ -159,7 +161,7 @@ export class HotPath {
     for (const counters of [...this.#reader.counters, ...[...this.#clients.keys()].map((client) => client.counters)]) {
       for (const answers of counters.take(this.#zones)) {
         const site = this.#sites.find(({ zones }) => zones.includes(answers.zone));
-        for (const plugin of site?.plugins ?? []) plugin.answeredHot?.(answers);
+        for (const plugin of site?.plugins ?? []) plugin.answeredHot?.({ ...answers, server: this.server });
       }
     }
   }

@@ -23,7 +23,8 @@ export interface BothPathsOptions extends Partial<RecordOptions> {
   /** Zones of another server block, in which every name is the address 192.0.2.1. */
   readonly otherZones?: readonly string[];
   readonly serial?: () => number;
-  readonly synced?: () => boolean;
+  /** Resolves when the first state is complete; absent: it is. */
+  readonly synced?: Promise<void>;
 }
 
 /** The same cluster by the plugins and by the hot path, without sockets. */
@@ -48,25 +49,30 @@ const peer = { address: "127.0.0.1", port: 53_000, protocol: "udp" } as const;
 /** Serves an index both ways. */
 export function bothPaths(index: ClusterIndex, options: BothPathsOptions = {}): BothPaths {
   const zones = options.zones ?? ["cluster.local."];
-  const records = new ClusterRecords(index, {
+  const recordOptions = {
     primaryZone: zones[0] ?? ".",
     ttl: 5,
     podMode: "insecure",
     endpointPodNames: false,
     ignoreEmptyService: false,
     ...options,
-  });
+  } as const;
+  const records = new ClusterRecords(index, recordOptions);
   const told: HotAnswers[] = [];
   const counting: Plugin = { name: "counting", hot: "neutral", answeredHot: (answers) => void told.push(answers) };
+  let synced = options.synced === undefined;
+  void options.synced?.then(() => {
+    synced = true;
+  });
   const source = {
     get synced() {
-      return options.synced?.() ?? true;
+      return synced;
     },
     get serial() {
       return options.serial?.() ?? 1000;
     },
     start: async () => {},
-    settled: async () => {},
+    settled: async () => await options.synced,
     stop: async () => {},
     troubles: () => [],
   };
@@ -77,6 +83,9 @@ export function bothPaths(index: ClusterIndex, options: BothPathsOptions = {}): 
     records,
     source,
     instance: { resolve: () => makeReply("", {}) } as never,
+    options: recordOptions,
+    own: [],
+    search: [],
   });
   const next = () => makeReply("next", { rcode: 5 });
   const plugins = [counting, ...(options.before ?? []), kubernetes];

@@ -10,6 +10,8 @@ export interface TcpLimits {
   readonly idleMs: number;
   /** From the first byte of a message to its last. */
   readonly messageMs: number;
+  /** From an answer until the client's side has taken it. Absent: idleMs is the only bound. */
+  readonly writeMs?: number;
   readonly connections: number;
   /** Queries of one connection under way at once; reading pauses beyond. */
   readonly pipelined: number;
@@ -57,6 +59,7 @@ function serve(socket: Socket, answerer: Answerer, limits: TcpLimits): void {
     address: plainAddress(socket.remoteAddress ?? ""),
     port: socket.remotePort ?? 0,
     protocol: "tcp",
+    ...(socket.localAddress !== undefined && { local: plainAddress(socket.localAddress) }),
   };
   const reader = new FrameReader();
   let pending = 0;
@@ -70,7 +73,10 @@ function serve(socket: Socket, answerer: Answerer, limits: TcpLimits): void {
     return full;
   };
   const send = (bytes: Uint8Array | undefined) => {
-    if (bytes && socket.writable) socket.write(frame(bytes));
+    if (!bytes || !socket.writable) return;
+    if (limits.writeMs === undefined) return void socket.write(frame(bytes));
+    const late = setTimeout(() => socket.destroy(), limits.writeMs);
+    socket.write(frame(bytes), () => clearTimeout(late));
   };
   const drain = () => {
     let whole = false;

@@ -72,7 +72,7 @@ export function beginMessage(writer: MessageWriter, type: number, flags: number,
 }
 
 class Encoder implements EncodedTransaction {
-  readonly writer = new MessageWriter(64 * 1024);
+  readonly writer = new MessageWriter();
   readonly messages: EncodedMessage[] = [];
   #index = 0;
   #mayCut = true;

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { CLONE, check, errnoName, libc, O, SysError, syscallNumbers } from "#kernel/ffi/index.ts";
 import { makePrivate, mountHere, type RootPlan } from "#kernel/mounts/index.ts";
+import { joinGroup, mustWait, openGroup, ownGroupSteps, raiseOomScore } from "./belonging.ts";
 import { Gate, HANDED, holdingSteps } from "./gate.ts";
 import { enterRoot, finishRoot, mountProc, PROC_FLAGS } from "./newRoot.ts";
 import { posixSpawn } from "./posixSpawn.ts";
@@ -118,7 +119,7 @@ export class NamespaceSpawner {
     try {
       const oldProc = this.#enter(request);
       pty = request.tty ? openPty() : undefined;
-      const isPlain = oldProc === undefined && !request.user && !request.capabilities && group === undefined;
+      const isPlain = oldProc === undefined && !mustWait(request);
       const spawned = isPlain
         ? this.#startPlain(request, pty)
         : oldProc === undefined
@@ -184,7 +185,8 @@ export class NamespaceSpawner {
     const start: ConfinedStart = { proc: oldProc, stdio: request.stdio, ...terminal };
     return this.#startConfined(request, start, group, (pid, gate) => {
       if (request.create?.root) this.#completeRoot(request.create.root, pid, oldProc, gate);
-      return this.#lastSteps(request, programOrPause(request));
+      const steps = this.#lastSteps(request, programOrPause(request));
+      return group === undefined ? steps : [...ownGroupSteps(), ...steps];
     });
   }
 
@@ -205,6 +207,8 @@ export class NamespaceSpawner {
       check(libc.setns(...home), "setns", "home");
       return this.#startConfined(request, { proc: "/proc", stdio, handed: joined.pidfd }, group, () => [
         { call: "setns", args: [HANDED, CLONE.NEWNS], detail: "join" },
+        // One that has none of its own lives in a namespace that is not ours to enter.
+        { call: "setns", args: [HANDED, CLONE.NEWCGROUP], optional: true },
         { call: "close", args: [HANDED] },
         ...inside,
       ]);
@@ -218,7 +222,7 @@ export class NamespaceSpawner {
    * @param steps makes its surroundings complete; what the runner has to do then
    */
   #startConfined(
-    { argv }: SpawnRequest,
+    { argv, oomScoreAdj }: SpawnRequest,
     start: ConfinedStart,
     group: number | undefined,
     steps: (pid: number, gate: Gate) => Step[],
@@ -232,6 +236,7 @@ export class NamespaceSpawner {
       spawned = this.#start(Gate.path(start.proc), plain, start.terminal, "/", [...gate.descriptors, ...handed]);
       gate.started();
       if (group !== undefined) joinGroup(group, spawned.pid);
+      if (oomScoreAdj !== undefined) raiseOomScore(`${start.proc}/${spawned.pid}/oom_score_adj`, oomScoreAdj);
       const failure = gate.finish(steps(spawned.pid, gate));
       if (failure?.step.call === "execve") tellFailure(argv[0], start, failure);
       else if (failure) throw sysError(failure);
@@ -291,16 +296,6 @@ function tellFailure(name: string, { terminal, stdio }: ConfinedStart, { errno }
   const bytes = Buffer.from(text);
   libc.write(fd, bytes, bytes.length);
   if (terminal !== undefined) libc.close(fd);
-}
-
-function openGroup(folder: string): number {
-  const path = `${folder}/cgroup.procs`;
-  return check(libc.open(path, O.WRONLY | O.CLOEXEC, 0), "open", path);
-}
-
-function joinGroup(group: number, pid: number): void {
-  const text = Buffer.from(String(pid));
-  check(libc.write(group, text, text.length), "write", `cgroup.procs ${pid}`);
 }
 
 /** Ends a process that waits in the runner. */

@@ -36,6 +36,8 @@ export interface SpawnRequest {
   readonly user?: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
   /** Folder of a control group (version 2) that it is in before it runs its program. */
   readonly cgroup?: string;
+  /** How readily the kernel ends it for want of memory (proc(5), oom_score_adj). It is never made less than ours. */
+  readonly oomScoreAdj?: number;
   /**
    * The capabilities to keep ("chown", "net_bind_service", …, as capabilities(7) without CAP_), with no_new_privs set.
    * Absent: everything the caller has.

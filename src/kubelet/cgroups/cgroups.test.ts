@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Container, Pod } from "#api/index.ts";
-import { NodeCgroups } from "./index.ts";
+import { NodeCgroups, oomScoreAdj } from "./index.ts";
 import { containerGroup, cpuMax, cpuWeight, pathOfProcess, podGroup } from "./plan.ts";
 
 const pod = (spec: Partial<Pod["spec"]>): Pod => ({
@@ -52,6 +52,25 @@ describe("what the kernel is told of a pod's resources", () => {
       path: "kubepods/podu1/id",
       settings: { "memory.max": "67108864", "memory.oom.group": "1", "memory.swap.max": "0" },
     });
+  });
+
+  // kubelet/qos/policy_test.go.
+  it.each([
+    ["without requests", {}, 1000],
+    ["that asks for the processor alone", { requests: { cpu: "5m" } }, 999],
+    ["that asks for half of the memory", { requests: { cpu: "5m", memory: "4Gi" } }, 500],
+    ["that asks for all of it", { requests: { memory: "8Gi" } }, 3],
+    ["with guarantees", { limits: { cpu: "1", memory: "1Gi" } }, -997],
+  ])("a container %s is ended for want of memory as upstream says", (_, resources, score) => {
+    const one = container(resources);
+    expect(oomScoreAdj(pod({ containers: [one] }), one, 8 * 2 ** 30)).toBe(score);
+    expect(oomScoreAdj(pod({ containers: [one], priority: 2_000_001_000 }), one, 8 * 2 ** 30)).toBe(-997);
+  });
+
+  it("bounds how many processes a pod has where the node is told to", () => {
+    // kubelet/cm/pod_container_manager_linux.go, EnsureExists; cgroup_manager_linux.go writes it as pids.max.
+    expect(podGroup(pod({ containers: [container()] }), 100).settings).toMatchObject({ "pids.max": "100" });
+    expect(podGroup(pod({ containers: [container()] })).settings).not.toHaveProperty("pids.max");
   });
 
   it("bounds a pod only when each container is bound", () => {

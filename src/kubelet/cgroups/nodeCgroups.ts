@@ -49,17 +49,21 @@ export class NodeCgroups {
   /** What Burstable pods ask of the processor, in thousandths, by uid. */
   readonly #burstable = new Map<string, number>();
 
-  private constructor(root: string, bound: ReadonlySet<BoundResource>) {
+  readonly #pidsLimit: number | undefined;
+
+  private constructor(root: string, bound: ReadonlySet<BoundResource>, pidsLimit: number | undefined) {
     this.#root = root;
     this.bound = bound;
+    this.#pidsLimit = pidsLimit;
   }
 
   /**
    * Takes the group over, and removes what an earlier agent left of containers that have ended.
    * @param root the node's group, such as /sys/fs/cgroup
+   * @param pidsLimit most processes and threads of a pod; absent: any number
    * @returns undefined when this node was given none
    */
-  static open(root: string): NodeCgroups | undefined {
+  static open(root: string, pidsLimit?: number): NodeCgroups | undefined {
     if (!controllersOf(root).some((name) => CONTROLLERS.includes(name))) return undefined;
     try {
       removeGroup(join(root, PODS_GROUP));
@@ -73,12 +77,12 @@ export class NodeCgroups {
     }
     makeGroup(join(root, CLASS_GROUPS.BestEffort), { "cpu.weight": String(cpuWeight(0)) });
     const isBound = (name: BoundResource) => existsSync(join(root, PODS_GROUP, LIMIT_FILES[name]));
-    return new NodeCgroups(root, new Set((["cpu", "memory"] as const).filter(isBound)));
+    return new NodeCgroups(root, new Set((["cpu", "memory"] as const).filter(isBound)), pidsLimit);
   }
 
   /** Makes a pod's group. @throws Error of the kernel's */
   addPod(pod: Pod): void {
-    const { path, settings } = podGroup(pod);
+    const { path, settings } = podGroup(pod, this.#pidsLimit);
     makeGroup(join(this.#root, path), settings);
     enableControllers(join(this.#root, path), CONTROLLERS);
     if (dirname(path) !== CLASS_GROUPS.Burstable) return;

@@ -103,11 +103,12 @@ export function podCpuRequest(pod: Pod): number {
   return podAmounts(pod).cpuRequest;
 }
 
-/** The group of a pod. */
-export function podGroup(pod: Pod): GroupPlan {
+/** The group of a pod. @param pidsLimit most processes and threads in it (podPidsLimit); absent: any number */
+export function podGroup(pod: Pod, pidsLimit?: number): GroupPlan {
   const qos = qosClass(pod);
   const parent = qos === "Guaranteed" ? PODS_GROUP : CLASS_GROUPS[qos];
-  return { path: `${parent}/pod${pod.metadata.uid}`, settings: settingsOf(podAmounts(pod)) };
+  const pids = pidsLimit === undefined ? {} : { "pids.max": String(pidsLimit) };
+  return { path: `${parent}/pod${pod.metadata.uid}`, settings: { ...settingsOf(podAmounts(pod)), ...pids } };
 }
 
 /**

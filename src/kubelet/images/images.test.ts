@@ -45,6 +45,10 @@ describe("the user of an image (image-spec config.md, User)", () => {
     const link = layer("link", {});
     symlinkSync("/etc/passwd", join(link, "etc/passwd"));
     expect(() => imageUser("root", [link])).toThrow("unable to find user root: no matching entries in passwd file");
+    const folder = join(base, "folder");
+    mkdirSync(folder);
+    symlinkSync("/etc", join(folder, "etc"));
+    expect(() => imageUser("root", [low, folder])).toThrow("unable to find user root");
     expect(() => imageUser("web:nobody", [low])).toThrow(
       "unable to find group nobody: no matching entries in group file",
     );

@@ -1,13 +1,16 @@
 import { lstatSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import type { ContainerImage, ImageUser } from "./source.ts";
 
 /** Bytes of a passwd or group file that are looked at. */
 const MAX_FILE = 4 * 1024 * 1024;
 const MAX_ID = 2 ** 31 - 1;
 
-/** A file of the highest layer that has it, or hides it; links are not followed. */
+/** A file in a folder of the highest layer that has it, or hides it; links, the folder's too, are not followed. */
 function textIn(layers: readonly string[], path: string): string {
   for (const layer of layers.toReversed()) {
+    // An absolute one would lead to the node's own.
+    if (lstatSync(layer + dirname(path), { throwIfNoEntry: false })?.isSymbolicLink()) return "";
     const stat = lstatSync(layer + path, { throwIfNoEntry: false });
     if (!stat) continue;
     return stat.isFile() && stat.size <= MAX_FILE ? readFileSync(layer + path, "utf8") : "";

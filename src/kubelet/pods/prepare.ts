@@ -1,5 +1,6 @@
+import { totalmem } from "node:os";
 import type { Container, Pod } from "#api/index.ts";
-import { containerGroup } from "../cgroups/index.ts";
+import { containerGroup, oomScoreAdj } from "../cgroups/index.ts";
 import type { ContainerImage } from "../images/index.ts";
 import { containerLogPath } from "../logs/index.ts";
 import type { ContainerSpec, RunningContainer, RuntimeName } from "../runtime/index.ts";
@@ -140,6 +141,7 @@ export async function prepareContainer(
     stdinOnce: container.stdinOnce ?? false,
     ...(pod.spec.hostIPC ? { sharedMemory: "/dev/shm" } : {}),
     sysctls: ipcSysctls(pod),
+    oomScoreAdj: oomScoreAdj(pod, container, totalmem()),
     ...(deps.cgroups ? { group: containerGroup(pod, container, run.id) } : {}),
     logPath: containerLogPath(deps.logFolders, pod, container.name, run.count),
   };

@@ -5,25 +5,54 @@ import type { Attempt } from "./attempt.ts";
 /** Redirects that are followed (net/http's limit, which upstream keeps). */
 const MAX_REDIRECTS = 10;
 
+/** Bytes of an answer's body that are read (upstream's maxRespBodyLength). */
+const MAX_BODY = 10 * 1024;
+
+/** Go's words for a time-out (net/http). */
+const LATE = {
+  headers: "context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
+  body: "context deadline exceeded (Client.Timeout or context cancellation while reading body)",
+} as const;
+
 interface Answer {
   readonly status: number;
   readonly location?: string;
 }
 
-function ask(url: URL, headers: Readonly<Record<string, string>>, timeoutMs: number): Promise<Answer | "late"> {
+/**
+ * One question, with the body's beginning, which says nothing here: a server that goes on writing is let go.
+ * @returns what was being waited for when the time was over, or the answer
+ */
+function ask(
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  timeoutMs: number,
+): Promise<Answer | "headers" | "body"> {
   return new Promise((resolve, reject) => {
     // A probe asks whether the container answers, not who it is: certificates are not checked (as upstream).
-    const options = { headers, agent: false, timeout: timeoutMs, rejectUnauthorized: false };
+    const options = { headers, agent: false, rejectUnauthorized: false };
+    let waitsFor: "headers" | "body" = "headers";
     const request = (url.protocol === "https:" ? httpsRequest : httpRequest)(url, options, (response) => {
-      response.resume();
+      waitsFor = "body";
       const { statusCode: status = 0, headers: given } = response;
-      resolve({ status, ...(given.location === undefined ? {} : { location: given.location }) });
-      response.on("end", () => request.destroy());
+      const answered = () => {
+        resolve({ status, ...(given.location === undefined ? {} : { location: given.location }) });
+        request.destroy();
+      };
+      let length = 0;
+      response.on("data", (chunk: Buffer) => {
+        length += chunk.length;
+        if (length > MAX_BODY) answered();
+      });
+      response.on("end", answered);
+      response.on("error", reject);
     });
-    request.on("timeout", () => {
-      resolve("late");
+    // For all of it together: one that sends a byte now and then is late as well.
+    const timer = setTimeout(() => {
+      resolve(waitsFor);
       request.destroy();
-    });
+    }, timeoutMs);
+    request.on("close", () => clearTimeout(timer));
     request.on("error", reject);
     request.end();
   });
@@ -43,16 +72,14 @@ export async function httpProbe(
   const end = performance.now() + timeoutMs;
   let url = new URL(first);
   for (let hops = 0; ; hops++) {
-    let answer: Answer | "late";
+    let answer: Awaited<ReturnType<typeof ask>>;
     try {
       answer = await ask(url, headers, Math.max(1, end - performance.now()));
     } catch (error) {
       return { success: false, message: `Get "${first}": ${failed(error)}` };
     }
-    if (answer === "late") {
-      const message = `Get "${first}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)`;
-      return { success: false, message };
-    }
+    if (typeof answer === "string")
+      return { success: false, message: answer === "headers" ? `Get "${first}": ${LATE.headers}` : LATE.body };
     const { status, location } = answer;
     const next = status >= 300 && status < 400 && location !== undefined ? new URL(location, url) : undefined;
     if (next?.hostname !== url.hostname) {

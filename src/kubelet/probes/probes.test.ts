@@ -56,6 +56,14 @@ describe("one attempt", () => {
       response.writeHead(302, { location: to === "out" ? "http://elsewhere.invalid/" : `/${to}` }).end();
       return;
     }
+    if (request.url === "/endless") {
+      const write = () => void response.write("x".repeat(4096), (error) => error ?? setImmediate(write));
+      response.writeHead(200);
+      write();
+      return;
+    }
+    // Its length is promised, and never comes.
+    if (request.url === "/stuck") return void response.writeHead(200, { "content-length": "5" }).write("x");
     response.writeHead(request.url === "/ok" && request.headers["x-token"] === "1" ? 200 : 503).end();
   });
   let port = 0;
@@ -83,6 +91,17 @@ describe("one attempt", () => {
     expect(await of("/to/out")).toBe("");
     expect(await of("/to/bad")).toBe("HTTP probe failed with statuscode: 503");
     expect(await of("/to/to/to/bad")).toBe("HTTP probe failed with statuscode: 503");
+  });
+
+  it("reads no more of an answer than upstream, and for no longer than the time-out in all", async () => {
+    const of = (path: string, timeoutMs: number) => attempt({ httpGet: { path, port } }, target(), timeoutMs);
+    expect(await of("/endless", 20_000)).toEqual({ success: true, message: "" });
+    // net/http's words when Client.Timeout is over after the headers.
+    expect(await of("/stuck", 50)).toEqual({
+      success: false,
+      message: "context deadline exceeded (Client.Timeout or context cancellation while reading body)",
+    });
+    await expect.poll(() => new Promise((resolve) => server.getConnections((_, count) => resolve(count)))).toBe(0);
   });
 
   it("asks by TCP and by a command", async () => {

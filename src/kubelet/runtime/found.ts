@@ -12,6 +12,11 @@ const MOUNT_POINT = 4;
 interface Found {
   readonly pid: number;
   readonly isFirst: boolean;
+  /**
+   * It is in our user namespace, where a container without the right to cannot mount anything: one that has made a
+   * namespace of its own can have a root there that looks like another container's.
+   */
+  readonly isOurs: boolean;
   /** In clock ticks since the machine's start. */
   readonly startTime: number;
 }
@@ -66,10 +71,18 @@ export async function processesOf(folder: string): Promise<{ readonly pid: numbe
 
 function look(pid: number): Found | undefined {
   try {
-    return { pid, isFirst: isFirstProcess(pid), startTime: startTimeOf(pid) };
+    const isOurs = readlinkSync(`/proc/${pid}/ns/user`) === readlinkSync("/proc/self/ns/user");
+    return { pid, isFirst: isFirstProcess(pid), isOurs, startTime: startTimeOf(pid) };
   } catch {
     return undefined;
   }
+}
+
+/** Whether one process is rather a container's main process than another. */
+function isBetter(one: Found, other: Found): boolean {
+  if (one.isOurs !== other.isOurs) return one.isOurs;
+  if (one.isFirst !== other.isFirst) return one.isFirst;
+  return one.startTime < other.startTime;
 }
 
 /**
@@ -85,8 +98,7 @@ export async function mainProcesses(folder: string): Promise<Map<number, string>
     const found = id === undefined ? undefined : look(pid);
     if (id === undefined || !found) continue;
     const known = main.get(id);
-    const isBetter = !known || (found.isFirst && !known.isFirst) || found.startTime < known.startTime;
-    if (isBetter && !known?.isFirst) main.set(id, found);
+    if (!known || isBetter(found, known)) main.set(id, found);
   }
   return new Map([...main].map(([id, { pid }]) => [pid, id]));
 }

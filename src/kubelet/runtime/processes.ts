@@ -131,6 +131,7 @@ export class ProcessRuntime {
       join: [{ pidfd: container.pidfd }],
       tty: request.tty,
       ...(group ? { cgroup: group.folder } : {}),
+      oomScoreAdj: Number(readFileSync(`/proc/${pid}/oom_score_adj`, "latin1")),
       ...(request.user ? { user: request.user } : {}),
       ...(request.capabilities ? { capabilities: request.capabilities } : {}),
       ...(request.mayGainPrivileges ? { mayGainPrivileges: true } : {}),

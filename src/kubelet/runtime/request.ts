@@ -54,6 +54,7 @@ export function containerRequest(
     },
     tty: spec.tty,
     ...(group === undefined ? {} : { cgroup: group }),
+    ...(spec.oomScoreAdj === undefined ? {} : { oomScoreAdj: spec.oomScoreAdj }),
     ...(spec.user ? { user: spec.user } : {}),
     ...(spec.capabilities ? { capabilities: spec.capabilities } : {}),
     ...(spec.mayGainPrivileges ? { mayGainPrivileges: true } : {}),

@@ -44,6 +44,8 @@ export interface ContainerSpec {
   readonly logPath: string;
   /** Its control group; it is made where the node has one. */
   readonly group?: GroupPlan;
+  /** How readily the kernel ends it for want of memory (proc(5), oom_score_adj). Absent: as the agent. */
+  readonly oomScoreAdj?: number;
   /** Folder at /dev/shm; absent: the pod's own. */
   readonly sharedMemory?: string;
   /** Settings of the pod's IPC namespace. */

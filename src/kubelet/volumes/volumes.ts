@@ -63,6 +63,8 @@ export class PodVolumes {
       const path = this.#paths.get(mount.name);
       if (path === undefined)
         throw new VolumeError(`volume "${mount.name}" of pod ${pod.metadata.name} does not exist`);
+      if (normalize(mount.mountPath) === "/")
+        throw new VolumeError(`volume "${mount.name}" cannot be mounted in the place of the container's root`);
       const inside = mount.subPathExpr ? expanded(mount.subPathExpr, env) : mount.subPath;
       const failed = `failed to prepare subPath for volumeMount "${mount.name}" of container "${container.name}"`;
       const volume = pod.spec.volumes?.find(({ name }) => name === mount.name);

@@ -155,6 +155,7 @@ clusterDomain: ${config.clusterDomain}
 containerRuntimeEndpoint: ""
 healthzBindAddress: 127.0.0.1
 healthzPort: 10248
+imageGCHighThresholdPercent: 100
 maxPods: ${config.maxPods}
 port: 10250
 resolvConf: /etc/resolv.conf

@@ -144,7 +144,7 @@ describe("D06 a host made a DNS server with the Corefile of the notes (part: the
     await writeFile(join(here, "Corefile"), ". {\n  hostss\n}\n");
     const [code, text] = await fails();
     expect(code).toBe(1);
-    expect(text).toMatch(/^dns: Corefile:2: unknown plugin hostss; allowed: reload, ready, health/);
+    expect(text).toMatch(/^dns: Corefile:2: Unknown directive 'hostss'; allowed: root, metadata/);
     await rm(here, { recursive: true });
   });
 });

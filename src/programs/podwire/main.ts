@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { nodeOptions, programFile, proxyNodeOptions } from "#base/entry.ts";
 import { PodwireError } from "#base/errors.ts";
 import { checkName, defaults } from "#lab/config/index.ts";
+import { addCni } from "./cniCommands.ts";
 import { addDnsExplain } from "./dnsCommands.ts";
 import { runExec, runShell } from "./enter.ts";
 import { addImages } from "./imageCommands.ts";
@@ -110,6 +111,7 @@ function program(): Command {
       process.exit(await runDoctorCommand(flags));
     });
   addServices(podwire, nameOption);
+  addCni(podwire, nameOption);
   addImages(podwire);
   addRun(podwire, nameOption, integer);
   const dns = podwire

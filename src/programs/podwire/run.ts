@@ -9,7 +9,7 @@ import { ownStreams } from "./foreign.ts";
 import { ask } from "./query.ts";
 
 /** Which machine: a cluster and a node of it. */
-interface Place {
+export interface Place {
   readonly name: string;
   readonly on?: string;
 }
@@ -30,7 +30,7 @@ export interface RunFlags extends Place {
 }
 
 /** The node that is meant: the first worker where none is named. @throws PodwireError "NotRunning", "NotFound" */
-async function nodeOf({ name, on }: Place): Promise<string> {
+export async function nodeOf({ name, on }: Place): Promise<string> {
   const { nodes } = (await ask(name, { command: "status" })) as ClusterStatus;
   const names = nodes.map((node) => node.name);
   if (on !== undefined && !names.includes(on))

@@ -1,6 +1,6 @@
 import { Environment } from "@marcbachmann/cel-js";
+import { compileRegExp } from "#base/goRegExp.ts";
 import { compareQuantities, parseQuantity, type Quantity, scaledQuantity } from "#base/quantity.ts";
-import { compileRegExp } from "../regexp.ts";
 import { registerFormat } from "./format.ts";
 import { registerNetwork } from "./network.ts";
 

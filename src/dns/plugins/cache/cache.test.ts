@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { Metrics } from "#base/metrics.ts";
 import { query } from "#wire/dns/index.ts";
+import { makeReply, type Reply } from "../../core/index.ts";
 import { testServers } from "../../testing.ts";
+import { type CacheOptions, CachePlugin } from "./handler.ts";
 
 const { start, upstream } = testServers();
 
@@ -53,11 +56,10 @@ describe("cache", () => {
     expect(source.asked).toHaveLength(3);
   });
 
-  it("serves stale when the upstream is gone", async () => {
-    let now = 0;
-    const { CachePlugin } = await import("./handler.ts");
-    const { Metrics } = await import("#base/metrics.ts");
-    const { makeReply } = await import("../../core/index.ts");
+  /** A cache over answers made by `answer`, with a clock of its own. */
+  function cacheOf(options: Partial<CacheOptions>) {
+    const clock = { now: 0 };
+    const metrics = new Metrics();
     const bounds = { capacity: 10, maxTtl: 30, minTtl: 5 };
     const cache = new CachePlugin(
       {
@@ -67,32 +69,90 @@ describe("cache", () => {
         servfailSeconds: 5,
         disabledSuccess: [],
         disabledDenial: [],
-        staleMs: 60_000,
+        staleMs: 0,
         staleVerify: false,
-        prefetch: { amount: 0, windowMs: 0, percent: 10 },
+        prefetch: { amount: 0, windowMs: 60_000, percent: 10 },
         keepTtl: false,
+        ...options,
       },
-      "s",
-      new Metrics(),
-      () => now,
+      metrics,
+      () => clock.now,
     );
-    const message = query(1, { name: "a.", type: 1, class: 1 });
-    const request = {
-      message,
-      question: { name: "a.", type: 1, class: 1 },
-      name: "a.",
-      zone: ".",
-      server: "s",
-      peer: { address: "::1", port: 1, protocol: "udp" as const },
+    const ask = async (name: string, answer: () => Reply | Promise<Reply>) => {
+      const question = { name, type: 1, class: 1 };
+      const peer = { address: "::1", port: 1, protocol: "udp" as const };
+      const reply = await cache.handle(
+        { message: query(1, question), question, name, zone: ".", server: "s", peer },
+        answer,
+      );
+      return reply.answers[0]?.ttl ?? `rcode ${reply.rcode}`;
     };
-    const answers = answerA(300)(message).answers;
-    await cache.handle(request, () => makeReply("x", { answers }));
-    now = 10_000;
-    expect((await cache.handle(request, () => makeReply("x"))).answers[0]?.ttl).toBe(20);
-    now = 40_000;
+    const records =
+      (ttl: number, count = 1) =>
+      () =>
+        makeReply("x", {
+          answers: Array.from(
+            { length: count },
+            () => answerA(ttl)(query(1, { name: "a.", type: 1, class: 1 })).answers[0] as never,
+          ),
+        });
+    return { clock, metrics, ask, records };
+  }
+
+  it("bounds the number of answers, and of records in them", async () => {
+    const { ask, records, metrics } = cacheOf({ success: { capacity: 2, maxTtl: 30, minTtl: 5 } });
+    for (const name of ["a.", "b.", "c."]) await ask(name, records(300));
+    expect(await ask("b.", records(7))).toBe(30);
+    expect(await ask("a.", records(7))).toBe(7); // the one stored first made room; now c. goes as well
+    expect(metrics.text()).toContain('coredns_cache_evictions_total{server="s",type="success",zones=".",view=""} 2');
+    await ask("large.", records(300, 16));
+    await ask("small.", records(300));
+    expect(await ask("large.", records(9))).toBe(9);
+  });
+
+  it("serve_stale verify gives the old answer only when there is no new one", async () => {
+    const { ask, records, clock, metrics } = cacheOf({ staleMs: 60_000, staleVerify: true });
+    await ask("a.", records(300));
+    clock.now = 40_000;
+    expect(await ask("a.", () => makeReply("x", { rcode: 2 }))).toBe(0);
+    expect(metrics.text()).toContain('coredns_cache_served_stale_total{server="s",zones=".",view=""} 1');
+    expect(await ask("a.", records(20))).toBe(20);
+  });
+
+  it("prefetches what is wanted often, near its end", async () => {
+    const { ask, records, clock, metrics } = cacheOf({ prefetch: { amount: 2, windowMs: 60_000, percent: 10 } });
+    await ask("a.", records(300));
+    clock.now = 26_000;
+    for (let i = 0; i < 3; i++) await ask("a.", records(300));
+    expect(metrics.text()).not.toContain("coredns_cache_prefetch_total{");
+    clock.now = 28_000;
+    expect(await ask("a.", records(25))).toBe(2);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await ask("a.", records(9))).toBe(25);
+    expect(metrics.text()).toContain('coredns_cache_prefetch_total{server="s",zones=".",view=""} 1');
+  });
+
+  it("servfail for its time, disable, keepttl", async () => {
+    const { ask, records, clock } = cacheOf({ disabledSuccess: ["off."], keepTtl: true });
+    await ask("a.", () => makeReply("x", { rcode: 2 }));
+    expect(await ask("a.", records(300))).toBe("rcode 2");
+    clock.now = 5000;
+    expect(await ask("a.", records(300))).toBe(300);
+    clock.now = 9000;
+    expect(await ask("a.", records(1))).toBe(300);
+    await ask("x.off.", records(300));
+    expect(await ask("x.off.", records(7))).toBe(7);
+  });
+
+  it("serves stale when the upstream is gone", async () => {
+    const { ask, records, clock } = cacheOf({ staleMs: 60_000 });
     const failing = () => Promise.reject(new Error("gone"));
-    expect((await cache.handle(request, failing)).answers[0]?.ttl).toBe(0);
-    now = 100_000;
-    await expect(Promise.resolve(cache.handle(request, failing))).rejects.toThrow("gone");
+    await ask("a.", records(300));
+    clock.now = 10_000;
+    expect(await ask("a.", failing)).toBe(20);
+    clock.now = 40_000;
+    expect(await ask("a.", failing)).toBe(0);
+    clock.now = 100_000;
+    await expect(ask("a.", failing)).rejects.toThrow("gone");
   });
 });

@@ -1,4 +1,4 @@
-import type { Counter, Gauge, Metrics } from "#base/metrics.ts";
+import type { Counter, Gauge, Labels, Metrics } from "#base/metrics.ts";
 import type { Handler, HotAnswers, Plugin, Reply, Request } from "../../core/index.ts";
 import { type Bounds, type Item, inCaseOf, inZones, type Kind, kindOf, recordTtl, Store, withTtl } from "./store.ts";
 
@@ -27,7 +27,8 @@ export class CachePlugin implements Plugin {
   readonly hot = "neutral"; // what a plugin publishes is not kept here
   readonly #options: CacheOptions;
   readonly #now: () => number;
-  readonly #server: string;
+  /** The label `zones` of metrics. */
+  readonly #zones: string;
   readonly #success: Store;
   readonly #denial: Store;
   readonly #refreshing = new Set<string>();
@@ -35,10 +36,13 @@ export class CachePlugin implements Plugin {
   readonly #misses: Counter;
   readonly #requests: Counter;
   readonly #entries: Gauge;
+  readonly #prefetches: Counter;
+  readonly #stales: Counter;
+  readonly #evictions: Counter;
 
-  constructor(options: CacheOptions, server: string, metrics: Metrics, now: () => number) {
+  constructor(options: CacheOptions, metrics: Metrics, now: () => number) {
     this.#options = options;
-    this.#server = server;
+    this.#zones = options.zones.join(",");
     this.#now = now;
     this.#success = new Store(options.success.capacity);
     this.#denial = new Store(options.denial.capacity);
@@ -46,11 +50,21 @@ export class CachePlugin implements Plugin {
     this.#misses = metrics.counter("coredns_cache_misses_total", "The count of cache misses.");
     this.#requests = metrics.counter("coredns_cache_requests_total", "The count of cache requests.");
     this.#entries = metrics.gauge("coredns_cache_entries", "The number of elements in the cache.");
+    this.#prefetches = metrics.counter(
+      "coredns_cache_prefetch_total",
+      "The number of times the cache has prefetched a cached item.",
+    );
+    this.#stales = metrics.counter(
+      "coredns_cache_served_stale_total",
+      "The number of requests served from stale cache entries.",
+    );
+    this.#evictions = metrics.counter("coredns_cache_evictions_total", "The count of cache evictions.");
   }
 
-  /** As if each query had come by. Of several zones, those of the server block's are looked at. */
-  answeredHot({ zone, total }: HotAnswers): void {
-    const labels = { server: this.#server, zones: zone, view: "" };
+  /** As if each query had come by. */
+  answeredHot({ zone, server, total }: HotAnswers): void {
+    if (!inZones(zone, this.#options.zones)) return;
+    const labels = { server, zones: this.#zones, view: "" };
     this.#requests.inc(labels, total);
     this.#misses.inc(labels, total);
   }
@@ -59,7 +73,7 @@ export class CachePlugin implements Plugin {
     if (!inZones(request.name, this.#options.zones)) return next(request);
     const key = keyOf(request);
     const now = this.#now();
-    this.#requests.inc({ server: this.#server, zones: request.zone, view: "" });
+    this.#requests.inc(this.#labels(request));
     const item = this.#success.get(key) ?? this.#denial.get(key);
     const left = item && item.ttl * 1000 - (now - item.storedMs);
     if (item && left !== undefined && left > 0) {
@@ -67,7 +81,7 @@ export class CachePlugin implements Plugin {
       return this.#hit(request, item, Math.ceil(left / 1000));
     }
     if (item && left !== undefined && left > -this.#options.staleMs) return this.#stale(request, next, key, item);
-    this.#misses.inc({ server: this.#server, zones: request.zone, view: "" });
+    this.#misses.inc(this.#labels(request));
     return this.#fresh(request, next, key);
   }
 
@@ -88,15 +102,16 @@ export class CachePlugin implements Plugin {
     const [store, other] = kind === "success" ? [this.#success, this.#denial] : [this.#denial, this.#success];
     // A failure must not push out an answer that could still be served stale.
     if (kind === "servfail" && this.#options.staleMs > 0 && this.#success.get(key)) return reply;
-    store.set(key, { reply: capped, storedMs: this.#now(), ttl, hits: 0, windowEndMs: 0 });
+    const labels = this.#labels(request, kind === "success" ? "success" : "denial");
+    const evicted = store.set(key, { reply: capped, storedMs: this.#now(), ttl, hits: 0, windowEndMs: 0 });
+    if (evicted > 0) this.#evictions.inc(labels, evicted);
     other.delete(key);
-    this.#entries.set(store.size, {
-      server: this.#server,
-      type: kind === "success" ? "success" : "denial",
-      zones: request.zone,
-      view: "",
-    });
+    this.#entries.set(store.size, labels);
     return capped;
+  }
+
+  #labels({ server }: Request, type?: "success" | "denial"): Labels {
+    return { server, ...(type && { type }), zones: this.#zones, view: "" };
   }
 
   #ttl(kind: Kind, reply: Reply): number {
@@ -108,7 +123,7 @@ export class CachePlugin implements Plugin {
 
   #hit(request: Request, item: Item, seconds: number): Reply {
     const type = this.#denial.get(keyOf(request)) === item ? "denial" : "success";
-    this.#hits.inc({ server: this.#server, type, zones: request.zone, view: "" });
+    this.#hits.inc(this.#labels(request, type));
     const timed = this.#options.keepTtl ? item.reply : withTtl(item.reply, seconds);
     // Authoritative, as CoreDNS has it: some clients discard what is not.
     return { ...inCaseOf(timed, request.question.name), authoritative: true, plugin: this.name };
@@ -116,13 +131,17 @@ export class CachePlugin implements Plugin {
 
   /** An answer past its end: given with TTL 0 while a new one is fetched, or only when fetching fails (verify). */
   #stale(request: Request, next: Handler, key: string, item: Item): Reply | Promise<Reply> {
+    const serve = () => {
+      this.#stales.inc(this.#labels(request));
+      return this.#hit(request, item, 0);
+    };
     if (!this.#options.staleVerify) {
       this.#refresh(request, next, key);
-      return this.#hit(request, item, 0);
+      return serve();
     }
     return Promise.resolve(this.#fresh(request, next, key)).then(
-      (reply) => (kindOf(reply) === "servfail" ? this.#hit(request, item, 0) : reply),
-      () => this.#hit(request, item, 0),
+      (reply) => (kindOf(reply) === "servfail" ? serve() : reply),
+      serve,
     );
   }
 
@@ -133,7 +152,10 @@ export class CachePlugin implements Plugin {
     if (now > item.windowEndMs) item.hits = 0;
     item.hits++;
     item.windowEndMs = now + windowMs;
-    if (item.hits >= amount && leftMs <= (item.ttl * 1000 * percent) / 100) this.#refresh(request, next, key);
+    const threshold = Math.ceil((item.ttl * percent) / 100);
+    if (item.hits < amount || Math.ceil(leftMs / 1000) > threshold || this.#refreshing.has(key)) return;
+    this.#prefetches.inc(this.#labels(request));
+    this.#refresh(request, next, key);
   }
 
   /** Fetches anew without anyone waiting; one at a time for each key. */
@@ -148,5 +170,5 @@ export class CachePlugin implements Plugin {
 }
 
 function keyOf({ name, question, message }: Request): string {
-  return `${question.type}/${message.edns?.dnssecOk ? 1 : 0}${message.checkingDisabled ? 1 : 0}/${name}`;
+  return `${question.class}/${question.type}/${message.edns?.dnssecOk ? 1 : 0}${message.checkingDisabled ? 1 : 0}/${name}`;
 }

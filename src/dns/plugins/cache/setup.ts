@@ -22,7 +22,7 @@ const maxDenialTtl = 1800;
 const minTtl = 5;
 
 /** `cache [TTL] [ZONES...] { … }`; TTL is the longest time in seconds that an answer is kept. */
-export const setup: Setup = (directive, { zones, server, instance, now }) => {
+export const setup: Setup = (directive, { zones, instance, now }) => {
   const [first, ...rest] = directive.args;
   const hasTtl = first !== undefined && /^\d+$/.test(first.text);
   const ttl = hasTtl ? integer(first.text, first, "cache TTL", 1, 0x7fffffff) : undefined;
@@ -47,7 +47,9 @@ export const setup: Setup = (directive, { zones, server, instance, now }) => {
     },
     servfail: (property) => {
       const ms = duration(args(property, "servfail DURATION", 1)[0] as string, property.at, "servfail");
-      if (ms > 300_000) throw new CorefileError(property.at, "servfail beyond 5m (RFC 2308 §7)");
+      if (ms > 300_000) {
+        throw new CorefileError(property.at, "caching SERVFAIL responses over 5 minutes is not permitted");
+      }
       options.servfailSeconds = ms / 1000;
     },
     disable: (property) => readDisable(property, options),
@@ -58,7 +60,7 @@ export const setup: Setup = (directive, { zones, server, instance, now }) => {
       options.keepTtl = true;
     },
   });
-  return new CachePlugin(options, server, instance.metrics, now);
+  return new CachePlugin(options, instance.metrics, now);
 };
 
 /** `CAPACITY [TTL [MINTTL]]`. */
@@ -66,7 +68,7 @@ function bounds(property: Directive, defaults: Bounds): Bounds {
   const [size, max, min] = args(property, `${property.name} CAPACITY [TTL] [MINTTL]`, 1, 3);
   const number = (text: string, what: string) => integer(text, property.at, what, 0, 0x7fffffff);
   return {
-    capacity: number(size as string, "capacity"),
+    capacity: integer(size as string, property.at, "capacity", 1, 10_000_000),
     maxTtl: max === undefined ? defaults.maxTtl : number(max, "TTL"),
     minTtl: min === undefined ? defaults.minTtl : number(min, "MINTTL"),
   };
@@ -86,7 +88,10 @@ function readStale(property: Directive, options: Draft<CacheOptions>): void {
   const [time, mode] = args(property, "serve_stale [DURATION] [REFRESH_MODE]", 0, 2);
   options.staleMs = time === undefined ? 3_600_000 : duration(time, property.at, "serve_stale");
   if (mode !== undefined && mode !== "immediate" && mode !== "verify") {
-    throw new CorefileError(property.at, `refresh mode ${mode}; allowed: immediate, verify`);
+    throw new CorefileError(
+      property.at,
+      `invalid value for serve_stale refresh mode: ${mode}; allowed: immediate, verify`,
+    );
   }
   options.staleVerify = mode === "verify";
 }

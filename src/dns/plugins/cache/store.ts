@@ -22,10 +22,17 @@ export interface Bounds {
 /** What becomes of an answer in the cache. */
 export type Kind = "success" | "denial" | "servfail" | "other";
 
-/** Answers by key with a bound on their number: the one stored first makes room. */
+/** Records that an answer has on average at most: large ones count for several. */
+const recordsPerItem = 8;
+
+/**
+ * Answers by key with a bound on their number, and on the records in all of them (eight for each answer): those stored
+ * first make room.
+ */
 export class Store {
   readonly #items = new Map<string, Item>();
   readonly #capacity: number;
+  #records = 0;
 
   constructor(capacity: number) {
     this.#capacity = capacity;
@@ -39,17 +46,30 @@ export class Store {
     return this.#items.get(key);
   }
 
-  set(key: string, item: Item): void {
-    this.#items.delete(key); // so that order is the order of storing
+  /** Returns how many others had to make room. */
+  set(key: string, item: Item): number {
+    this.delete(key); // so that order is the order of storing
     this.#items.set(key, item);
-    if (this.#items.size <= this.#capacity) return;
-    const [oldest] = this.#items.keys();
-    if (oldest !== undefined) this.#items.delete(oldest);
+    this.#records += weight(item);
+    let evicted = 0;
+    for (const oldest of this.#items.keys()) {
+      if (this.#items.size <= this.#capacity && this.#records <= this.#capacity * recordsPerItem) break;
+      this.delete(oldest);
+      evicted++;
+    }
+    return evicted;
   }
 
   delete(key: string): void {
+    const item = this.#items.get(key);
+    if (!item) return;
     this.#items.delete(key);
+    this.#records -= weight(item);
   }
+}
+
+function weight({ reply }: Item): number {
+  return reply.answers.length + reply.authorities.length + reply.additionals.length;
 }
 
 /** Which half of the cache an answer belongs to (RFC 2308); "other" is not kept. */

@@ -20,4 +20,15 @@ describe("errors consolidate", () => {
     consolidator.stop();
     expect(lines[2]).toContain("1 errors like");
   });
+
+  it("writes the first of an interval at once with show_first", () => {
+    const lines: string[] = [];
+    const log = createLogger("errors", { write: (line) => void lines.push(line.replace(/^.*\] /, "").trim()) });
+    const rule = { intervalMs: 5000, pattern: /timeout$/, source: "timeout$", level: "error", showFirst: true };
+    const consolidator = new Consolidator([rule], log);
+    for (let i = 0; i < 3; i++) consolidator.error("i/o timeout", "the line");
+    expect(lines).toEqual(['"the line"']);
+    consolidator.stop();
+    expect(lines[1]).toContain("3 errors like");
+  });
 });

@@ -7,6 +7,8 @@ export interface Consolidation {
   /** The pattern as written. */
   readonly source: string;
   readonly level: string;
+  /** The first of an interval is written at once too. */
+  readonly showFirst?: boolean;
 }
 
 /** Writes errors, those with a consolidation rule as a number per interval. The first matching rule counts. */
@@ -32,6 +34,7 @@ export class Consolidator {
       open.count++;
       return;
     }
+    if (rule.showFirst) this.#log.error(line);
     const timer = setTimeout(() => this.#flush(rule), rule.intervalMs);
     timer.unref();
     this.#open.set(rule, { count: 1, timer });

@@ -1,7 +1,7 @@
 import { errorMessage } from "#base/errors.ts";
 import { typeName } from "#wire/dns/index.ts";
 import type { Setup } from "../../core/index.ts";
-import { args, CorefileError, duration, noBlock, readProperties } from "../../corefile/index.ts";
+import { args, CorefileError, duration, noBlock, readProperties, regexp } from "../../corefile/index.ts";
 import { type Consolidation, Consolidator } from "./consolidator.ts";
 
 /**
@@ -14,21 +14,18 @@ export const setup: Setup = (directive, { log }) => {
   let stacktrace = false;
   readProperties(directive, {
     consolidate: (property) => {
-      const [time, pattern, level] = args(property, "consolidate DURATION REGEXP [LEVEL]", 2, 3) as [
-        string,
-        string,
-        string?,
-      ];
-      if (level !== undefined && !["warning", "error", "info", "debug"].includes(level)) {
-        throw new CorefileError(property.at, `log level ${level}; allowed: warning, error, info, debug`);
+      const [time, pattern, ...more] = args(property, "consolidate DURATION REGEXP [LEVEL] [show_first]", 2, 4);
+      const showFirst = more.includes("show_first");
+      const [level = "error", other] = more.filter((word) => word !== "show_first");
+      if (other !== undefined || !["warning", "error", "info", "debug"].includes(level)) {
+        throw new CorefileError(property.at, `unknown log level argument in consolidate: ${other ?? level}`);
       }
-      const compiled = compile(pattern);
-      if (!compiled) throw new CorefileError(property.at, `${JSON.stringify(pattern)} is no regular expression`);
       rules.push({
-        intervalMs: duration(time, property.at, "consolidate"),
-        pattern: compiled,
-        source: pattern,
-        level: level ?? "error",
+        intervalMs: duration(time as string, property.at, "consolidate"),
+        pattern: regexp(pattern as string, property.at),
+        source: pattern as string,
+        level,
+        showFirst,
       });
     },
     stacktrace: (property) => {
@@ -47,11 +44,3 @@ export const setup: Setup = (directive, { log }) => {
     stop: async () => consolidator.stop(),
   };
 };
-
-function compile(pattern: string): RegExp | undefined {
-  try {
-    return new RegExp(pattern);
-  } catch {
-    return undefined;
-  }
-}

@@ -7,6 +7,8 @@ import { DnsError, decodeMessage, encodeMessage, lowerName, type Message } from 
 export interface Target {
   readonly host: string;
   readonly port: number;
+  /** DNS over TLS, with the name that its certificate has to be of where one is given. */
+  readonly tls?: { readonly servername?: string };
 }
 
 /** `10.0.0.1:53`, `[fd00::1]:53`. */

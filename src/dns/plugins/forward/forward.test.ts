@@ -1,13 +1,18 @@
+import "reflect-metadata";
+import { webcrypto } from "node:crypto";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+import { SubjectAlternativeNameExtension, X509CertificateGenerator } from "@peculiar/x509";
 import { describe, expect, it } from "vitest";
 import { freePort } from "#base/testing/ports.ts";
 import { decodeMessage, encodeMessage } from "#wire/dns/index.ts";
-import { testServers } from "../../testing.ts";
+import { eventually, testServers } from "../../testing.ts";
 import { FrameReader, frame } from "../../transport/frames.ts";
 import { parseResolvConf } from "./targets.ts";
 
-const { start, upstream } = testServers();
+const { start, upstream, temporary } = testServers();
 
 describe("forward", () => {
   it("answers SERVFAIL at once when nobody listens, and errors logs why", async () => {
@@ -73,6 +78,113 @@ describe("forward over TCP", () => {
     expect((await passing.askMessage("a.example A")).truncated).toBe(true);
     const preferring = await start(`.:0 {\n forward . 127.0.0.1:${cut.port} {\n prefer_udp\n }\n}`);
     expect((await preferring.askMessage("a.example A")).rcode).toBe(2); // nobody listens on TCP there
+  });
+});
+
+describe("forward to several", () => {
+  const answering = (rcode: number) => upstream((asked) => ({ ...asked, response: true, rcode }));
+
+  it("sequential asks the first one, round_robin each in turn", async () => {
+    const [a, b] = [await answering(0), await answering(0)];
+    const to = `127.0.0.1:${a.port} 127.0.0.1:${b.port}`;
+    const sequential = await start(`.:0 {\n forward . ${to} {\n  policy sequential\n }\n}`);
+    for (let i = 0; i < 4; i++) await sequential.ask("a.example A");
+    expect([a.asked.length, b.asked.length]).toEqual([4, 0]);
+    const turning = await start(`.:0 {\n forward . ${to} {\n  policy round_robin\n }\n}`);
+    for (let i = 0; i < 4; i++) await turning.ask("a.example A");
+    expect([a.asked.length, b.asked.length]).toEqual([6, 2]);
+  });
+
+  it("failover asks the next one for these rcodes and ends with the last answer; max_connect_attempts ends it sooner", async () => {
+    const [failing, refusing, good] = [await answering(2), await answering(5), await answering(3)];
+    const to = [failing, refusing, good].map(({ port }) => `127.0.0.1:${port}`).join(" ");
+    const text = (more: string) =>
+      `.:0 {\n forward . ${to} {\n  policy sequential\n  failover SERVFAIL REFUSED\n${more} }\n}`;
+    expect((await (await start(text(""))).askMessage("a.example A")).rcode).toBe(3);
+    expect((await (await start(text("  max_connect_attempts 2\n"))).askMessage("a.example A")).rcode).toBe(5);
+  });
+
+  it("next goes to the forward behind it, and is passed over without one", async () => {
+    const [first, second] = [await answering(3), await answering(5)];
+    const block = ` forward . 127.0.0.1:${first.port} {\n  next NXDOMAIN\n }\n`;
+    const two = await start(`.:0 {\n${block} forward . 127.0.0.1:${second.port}\n}`);
+    expect((await two.askMessage("a.example A")).rcode).toBe(5);
+    expect((await (await start(`.:0 {\n${block}}`)).askMessage("a.example A")).rcode).toBe(3);
+  });
+
+  it("next_on_nodata goes on for an empty answer", async () => {
+    const [empty, second] = [await answering(0), await answering(5)];
+    const { askMessage } = await start(
+      `.:0 {\n forward . 127.0.0.1:${empty.port} {\n  next_on_nodata\n }\n forward . 127.0.0.1:${second.port}\n}`,
+    );
+    expect((await askMessage("a.example A")).rcode).toBe(5);
+  });
+
+  it("checks an upstream that failed by its own domain and without recursion, and counts failures", async () => {
+    let silent = true;
+    const sick = await upstream((asked) => (silent ? undefined : { ...asked, response: true }));
+    const { ask, metrics } = await start(
+      `.:0 {\n forward . 127.0.0.1:${sick.port} {\n  health_check 10ms no_rec domain check.example\n  max_fails 1\n  failfast_all_unhealthy_upstreams\n }\n}`,
+    );
+    expect(await ask("a.example A")).toEqual(["SERVFAIL"]);
+    await eventually(() => metrics.text().includes("coredns_proxy_healthcheck_failures_total{"));
+    const probe = sick.asked.find(({ questions }) => questions[0]?.name === "check.example.");
+    expect([probe?.recursionDesired, probe?.questions[0]?.type]).toEqual([false, 2]);
+    expect(await ask("b.example A")).toEqual(["SERVFAIL"]); // at once: nothing is up
+    expect(sick.asked.some(({ questions }) => questions[0]?.name === "b.example.")).toBe(false);
+    silent = false;
+    await eventually(async () => (await ask("c.example A"))[0] === "NOERROR");
+  }, 20_000);
+});
+
+describe("forward over TLS", () => {
+  it("asks with the name that the certificate has to be of, and keeps the connection", async () => {
+    const keys = await webcrypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign", "verify"]);
+    const certificate = await X509CertificateGenerator.createSelfSigned({
+      name: "CN=dns.test",
+      signingAlgorithm: { name: "ECDSA", hash: "SHA-256" },
+      keys,
+      extensions: [new SubjectAlternativeNameExtension([{ type: "dns", value: "dns.test" }])],
+    });
+    const key = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey)).toString("base64");
+    const cert = certificate.toString("pem");
+    let connections = 0;
+    const server = createTlsServer(
+      { cert, key: `-----BEGIN PRIVATE KEY-----\n${key}\n-----END PRIVATE KEY-----\n` },
+      (socket) => {
+        connections++;
+        const reader = new FrameReader();
+        socket.on("error", () => {});
+        socket.on("data", (chunk) => {
+          reader.push(chunk);
+          const packet = reader.next();
+          if (packet) socket.write(frame(encodeMessage({ ...decodeMessage(packet), response: true, rcode: 3 })));
+        });
+      },
+    );
+    server.on("tlsClientError", () => {});
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const directory = await temporary();
+    await writeFile(`${directory}/ca.pem`, cert);
+    const options = { corefile: `${directory}/Corefile` };
+    const { askMessage, metrics } = await start(
+      `.:0 {\n forward . tls://127.0.0.1:${port} {\n  tls ca.pem\n  tls_servername dns.test\n }\n}`,
+      options,
+    );
+    for (let i = 0; i < 3; i++) expect((await askMessage(`a${i}.example A`)).rcode).toBe(3);
+    expect(connections).toBe(1);
+    expect(metrics.text()).toContain(
+      `coredns_proxy_conn_cache_hits_total{proxy_name="forward",to="127.0.0.1:${port}",proto="tcp-tls"} 2`,
+    );
+    const other = await start(
+      `.:0 {\n errors\n forward . tls://127.0.0.1%other.test:${port} {\n  tls ca.pem\n max_fails 0\n }\n}`,
+      options,
+    );
+    expect((await other.askMessage("a.example A")).rcode).toBe(2);
+    expect(other.lines.join("")).toContain("does not match certificate's altnames");
+    server.close();
   });
 });
 

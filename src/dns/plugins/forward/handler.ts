@@ -1,6 +1,7 @@
 import type { Metrics } from "#base/metrics.ts";
 import { isSubdomain, type Message, Rcode, rcodeName } from "#wire/dns/index.ts";
 import { type Handler, makeReply, type Plugin, type Reply, type Request } from "../../core/index.ts";
+import { dnsDurations } from "../prometheus/buckets.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** How queries are spread over upstreams. */
@@ -21,7 +22,16 @@ export interface ForwardOptions {
   readonly failFast: boolean;
   /** Rcodes of an upstream's answer for which the next forward is asked instead. */
   readonly next: ReadonlySet<number>;
+  /** An answer without records of a name that exists goes to the next forward too. */
+  readonly nextOnNodata: boolean;
+  /** Rcodes for which the next upstream is asked. */
+  readonly failover: ReadonlySet<number>;
+  /** Most tries for one query; 0: any number within its time. */
+  readonly maxAttempts: number;
 }
+
+/** Queries under way at once where the Corefile sets no bound: each holds a socket. */
+const maxConcurrentDefault = 4096;
 
 /** For one query with all its tries, and for one try; milliseconds. */
 const deadlineMs = 5000;
@@ -33,20 +43,30 @@ export class ForwardPlugin implements Plugin {
   readonly #options: ForwardOptions;
   readonly #upstreams: readonly Upstream[];
   readonly #metrics: Metrics;
+  /** Whether another forward stands behind this one in the server block. */
+  readonly #hasNext: () => boolean;
+  readonly anyClass = true;
   #concurrent = 0;
   #turn = 0;
 
-  constructor(options: ForwardOptions, upstreams: readonly Upstream[], metrics: Metrics) {
+  constructor(
+    options: ForwardOptions,
+    upstreams: readonly Upstream[],
+    metrics: Metrics,
+    hasNext: (self: ForwardPlugin) => boolean,
+  ) {
     this.#options = options;
+    this.#hasNext = () => hasNext(this);
     this.#upstreams = upstreams;
     this.#metrics = metrics;
   }
 
   handle(request: Request, next: Handler): Reply | Promise<Reply> {
-    const { from, except, maxConcurrent } = this.#options;
+    const { from, except } = this.#options;
+    const maxConcurrent = this.#options.maxConcurrent || maxConcurrentDefault;
     if (!isSubdomain(request.name, from) || except.some((zone) => isSubdomain(request.name, zone)))
       return next(request);
-    if (maxConcurrent > 0 && this.#concurrent >= maxConcurrent) {
+    if (this.#concurrent >= maxConcurrent) {
       this.#metrics
         .counter(
           "coredns_forward_max_concurrent_rejects_total",
@@ -65,25 +85,39 @@ export class ForwardPlugin implements Plugin {
   async #forward(request: Request, next: Handler): Promise<Reply> {
     this.#concurrent++;
     try {
-      const answer = await this.#firstAnswer(request);
-      return this.#options.next.has(answer.rcode) ? await next(request) : replyOf(answer);
+      const { answer, upstream } = await this.#firstAnswer(request);
+      if (this.#passesOn(answer) && this.#hasNext()) return await next(request);
+      const metadata = request.metadata && new Map([["forward/upstream", () => upstream.name]]);
+      return { ...replyOf(answer), ...(metadata && { metadata }) };
     } finally {
       this.#concurrent--;
     }
   }
 
-  async #firstAnswer(request: Request): Promise<Message> {
+  #passesOn({ rcode, answers }: Message): boolean {
+    const nodata = rcode === Rcode.NOERROR && answers.length === 0;
+    return this.#options.next.has(rcode) || (nodata && this.#options.nextOnNodata);
+  }
+
+  async #firstAnswer(request: Request): Promise<{ readonly answer: Message; readonly upstream: Upstream }> {
     const end = Date.now() + deadlineMs;
     let failure: unknown = new Error("no healthy proxies");
-    for (const upstream of this.#candidates()) {
+    let unwanted: { readonly answer: Message; readonly upstream: Upstream } | undefined;
+    const candidates = this.#candidates();
+    for (const upstream of this.#options.maxAttempts > 0
+      ? candidates.slice(0, this.#options.maxAttempts)
+      : candidates) {
       const left = end - Date.now();
       if (left <= 0) break;
       try {
-        return await this.#ask(upstream, request, Math.min(left, tryMs));
+        const answer = await this.#ask(upstream, request, Math.min(left, tryMs));
+        if (!this.#options.failover.has(answer.rcode)) return { answer, upstream };
+        unwanted = { answer, upstream };
       } catch (error) {
         failure = error;
       }
     }
+    if (unwanted) return unwanted;
     throw failure;
   }
 
@@ -96,7 +130,7 @@ export class ForwardPlugin implements Plugin {
       answer = await upstream.exchange(request.message, "tcp", timeoutMs);
     }
     this.#metrics
-      .histogram("coredns_proxy_request_duration_seconds", "Histogram of the time each request took.")
+      .histogram("coredns_proxy_request_duration_seconds", "Histogram of the time each request took.", dnsDurations)
       .observe((Date.now() - begin) / 1000, {
         proxy_name: this.name,
         to: upstream.name,

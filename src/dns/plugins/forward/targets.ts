@@ -8,14 +8,14 @@ import type { Target } from "./exchange.ts";
 const maxTargets = 15;
 
 /**
- * Servers that the words behind a zone name: `ADDRESS[:PORT]`, `dns://ADDRESS[:PORT]`, or a file in the form of
- * resolv.conf. @throws CorefileError for anything else
+ * Servers that the words behind a zone name: `ADDRESS[:PORT]`, `dns://ADDRESS[:PORT]`, `tls://ADDRESS[%NAME][:PORT]`,
+ * or a file in the form of resolv.conf. @throws CorefileError for anything else
  */
 export function readTargets(tokens: readonly Token[], directory: string): Target[] {
   const targets = tokens.flatMap((token) => targetsOf(token, directory));
   const last = tokens.at(-1);
   if (last && targets.length > maxTargets) {
-    throw new CorefileError(last, `${targets.length} upstreams; at most ${maxTargets}`);
+    throw new CorefileError(last, `more than ${maxTargets} TOs configured: ${targets.length}`);
   }
   return targets;
 }
@@ -26,23 +26,32 @@ function targetsOf(token: Token, directory: string): Target[] {
     string | undefined,
     string,
   ];
+  if (scheme === "tls") return [tlsTarget(rest, token)];
   if (scheme !== undefined && scheme !== "dns") {
     throw new CorefileError(
       token,
-      `${scheme}:// upstreams are not supported; expected ADDRESS[:PORT], dns://ADDRESS or a file`,
+      `${scheme}:// upstreams are not there; expected ADDRESS[:PORT], dns://ADDRESS, tls://ADDRESS or a file`,
     );
   }
   const path = resolve(directory, rest);
   if (!isAddress(rest, token) && statSync(path, { throwIfNoEntry: false })?.isFile()) {
     const servers = parseResolvConf(readFileSync(path, "utf8"));
-    if (servers.length === 0) throw new CorefileError(token, `${token.text} names no nameserver`);
+    if (servers.length === 0) throw new CorefileError(token, `no nameservers found in ${token.text}`);
     return servers.map((host) => ({ host, port: 53 }));
   }
   const target = hostPort(rest, token, 53);
   if (isIP(target.host.split("%")[0] as string) === 0) {
-    throw new CorefileError(token, `${JSON.stringify(token.text)} is not an IP address or file`);
+    throw new CorefileError(token, `not an IP address or file: ${JSON.stringify(token.text)}`);
   }
   return [target];
+}
+
+/** `9.9.9.9%dns.quad9.net:853`: a name behind the percent sign, which in an address would be a zone. */
+function tlsTarget(text: string, token: Token): Target {
+  const [, before, servername, after = ""] = /^([^%]*)(?:%([A-Za-z0-9.-]+)(\]?(?::\d+)?))?$/.exec(text) ?? [];
+  const { host, port } = hostPort(`${before ?? text}${after}`, token, 853);
+  if (isIP(host) === 0) throw new CorefileError(token, `not an IP address or file: ${JSON.stringify(token.text)}`);
+  return { host, port, tls: servername === undefined ? {} : { servername } };
 }
 
 function isAddress(text: string, token: Token): boolean {

@@ -4,21 +4,42 @@ import { decodeHeader, encodeMessage, type Message } from "#wire/dns/index.ts";
 import { FrameReader, frame } from "../../transport/frames.ts";
 import { failure, matching, type Target } from "./exchange.ts";
 
+/** Files and names of a connection over TLS. */
+export interface TlsFiles {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly servername?: string;
+}
+
+/** How connections are opened and kept. */
+export interface PoolOptions {
+  /** How long an idle connection is kept, milliseconds. */
+  readonly expireMs: number;
+  /** Most idle connections. */
+  readonly maxIdle: number;
+  /** Texts of the PEM files for TLS; used for targets with TLS alone. */
+  readonly tls: TlsFiles;
+  /** Told whether a kept connection was there to be used. */
+  readonly counted: (kept: boolean) => void;
+}
+
 /** Connections to one upstream, kept open for a while after use; one query at a time on each. */
 export class TcpPool {
   readonly #target: Target;
-  readonly #expireMs: number;
+  readonly #options: PoolOptions;
   readonly #idle: { readonly socket: Socket; readonly timer: NodeJS.Timeout }[] = [];
 
-  constructor(target: Target, expireMs: number) {
+  constructor(target: Target, options: PoolOptions) {
     this.#target = target;
-    this.#expireMs = expireMs;
+    this.#options = options;
   }
 
   /** Asks and resolves with the answer. A kept connection that the other side closed meanwhile is tried anew once. */
   async exchange(query: Message, timeoutMs: number): Promise<Message> {
     const bytes = encodeMessage({ ...query, id: randomInt(0x10000) });
     const kept = this.#take();
+    this.#options.counted(kept !== undefined);
     if (kept) {
       try {
         return await this.#ask(kept, query, bytes, timeoutMs);
@@ -26,8 +47,23 @@ export class TcpPool {
         if (!(error instanceof ClosedError)) throw error;
       }
     }
-    const socket = connect({ host: this.#target.host, port: this.#target.port, noDelay: true });
-    return await this.#ask(socket, query, bytes, timeoutMs);
+    return await this.#ask(await this.#open(), query, bytes, timeoutMs);
+  }
+
+  /** A new connection, still being made: what is written before waits for it. */
+  async #open(): Promise<Socket> {
+    const { host, port, tls } = this.#target;
+    if (!tls) return connect({ host, port, noDelay: true });
+    const { connect: connectTls } = await import("node:tls"); // only forwards over TLS pay for it
+    const { ca, cert, key, servername = tls.servername } = this.#options.tls;
+    return connectTls({
+      host,
+      port,
+      ...(ca !== undefined && { ca }),
+      ...(cert !== undefined && { cert }),
+      ...(key !== undefined && { key }),
+      ...(servername !== undefined && { servername }),
+    });
   }
 
   /** Closes the kept connections. */
@@ -49,7 +85,8 @@ export class TcpPool {
     socket.on("error", () => socket.destroy());
     socket.on("end", () => socket.destroy());
     socket.on("data", () => socket.destroy()); // nothing was asked
-    const timer = setTimeout(() => socket.destroy(), this.#expireMs);
+    if (this.#idle.length >= this.#options.maxIdle) return void socket.destroy();
+    const timer = setTimeout(() => socket.destroy(), this.#options.expireMs);
     timer.unref();
     this.#idle.push({ socket, timer });
   }

@@ -1,6 +1,6 @@
 import { type Message, query, RecordClass, RecordType } from "#wire/dns/index.ts";
 import { exchangeUdp, type Target, targetText } from "./exchange.ts";
-import { TcpPool } from "./tcpPool.ts";
+import { TcpPool, type TlsFiles } from "./tcpPool.ts";
 
 /** How an upstream is asked and judged; times in milliseconds. */
 export interface UpstreamOptions {
@@ -13,7 +13,22 @@ export interface UpstreamOptions {
   /** The name of the check's query. */
   readonly checkDomain: string;
   readonly checkRecursion: boolean;
+  /** Most idle TCP connections; 0: up to the bound of all. */
+  readonly maxIdle: number;
+  /** Texts of PEM files and the name for TLS. */
+  readonly tls: TlsFiles;
 }
+
+/** What an upstream counts. */
+export interface UpstreamCounters {
+  /** A health check failed. */
+  failed(to: string): void;
+  /** A connection was taken from those kept, or newly made. */
+  connection(to: string, protocol: string, kept: boolean): void;
+}
+
+/** Idle connections to one upstream that are kept at most. */
+const maxIdleConnections = 1024;
 
 /** CoreDNS' defaults. */
 export const upstreamDefaults: UpstreamOptions = {
@@ -22,6 +37,8 @@ export const upstreamDefaults: UpstreamOptions = {
   expireMs: 10_000,
   checkDomain: ".",
   checkRecursion: true,
+  maxIdle: 0,
+  tls: {},
 };
 
 /** A check that takes longer than this has failed. */
@@ -33,15 +50,22 @@ export class Upstream {
   readonly name: string;
   readonly #options: UpstreamOptions;
   readonly #tcp: TcpPool;
+  readonly #counters: UpstreamCounters;
   #fails = 0;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(target: Target, options: UpstreamOptions) {
+  constructor(target: Target, options: UpstreamOptions, counters: UpstreamCounters) {
     this.target = target;
     this.name = targetText(target);
     this.#options = options;
-    this.#tcp = new TcpPool(target, options.expireMs);
+    this.#counters = counters;
+    this.#tcp = new TcpPool(target, {
+      expireMs: options.expireMs,
+      maxIdle: options.maxIdle || maxIdleConnections,
+      tls: options.tls,
+      counted: (kept) => counters.connection(this.name, target.tls ? "tcp-tls" : "tcp", kept),
+    });
   }
 
   /** Whether it should not be asked while another one is up. */
@@ -67,7 +91,8 @@ export class Upstream {
   }
 
   #ask(message: Message, protocol: "udp" | "tcp", timeoutMs: number): Promise<Message> {
-    return protocol === "udp" ? exchangeUdp(message, this.target, timeoutMs) : this.#tcp.exchange(message, timeoutMs);
+    const udp = protocol === "udp" && !this.target.tls;
+    return udp ? exchangeUdp(message, this.target, timeoutMs) : this.#tcp.exchange(message, timeoutMs);
   }
 
   /** Begins to check unless a check is under way. */
@@ -84,6 +109,7 @@ export class Upstream {
         this.#timer = undefined;
       } catch {
         this.#fails++;
+        this.#counters.failed(this.name);
         if (!this.#closed) this.#arm(run);
       }
     };

@@ -62,7 +62,7 @@ function readOptions(directive: Directive, { zones, directory }: SetupContext): 
     } else if (property.name === "fallthrough") fallthrough = readFallthrough(property);
     else {
       const allowed = "an address with names, ttl, no_reverse, reload, fallthrough";
-      throw new CorefileError(property.at, `unknown property ${property.name} of hosts; allowed: ${allowed}`);
+      throw new CorefileError(property.at, `unknown property '${property.name}' of hosts; allowed: ${allowed}`);
     }
   }
   return {
@@ -141,6 +141,19 @@ class HostsPlugin implements Plugin {
   }
 
   /** Reads the file when its time or size changed; a missing file is an empty one. */
+  #count(readSeconds: number): void {
+    const { metrics } = this.#context.instance;
+    const sum = (map: ReadonlyMap<string, readonly unknown[]>) =>
+      [...map.values()].reduce((n, list) => n + list.length, 0);
+    const { addresses, names } = this.#table;
+    metrics
+      .gauge("coredns_hosts_entries", "The combined number of entries in hosts and Corefile.")
+      .set(sum(addresses) + sum(names));
+    metrics
+      .gauge("coredns_hosts_reload_timestamp_seconds", "The timestamp of the last reload of hosts file.")
+      .set(readSeconds);
+  }
+
   async #read(): Promise<void> {
     const { file, inline } = this.#options;
     try {
@@ -149,6 +162,7 @@ class HostsPlugin implements Plugin {
       if (version === this.#version) return;
       this.#version = version;
       this.#table = mergeHosts(parseHosts(await readFile(file, "utf8")), inline);
+      this.#count(info.mtimeMs / 1000);
     } catch (error) {
       if (this.#version === "gone") return;
       this.#version = "gone";

@@ -12,6 +12,8 @@ export interface ServiceEntry {
   /** Target of an ExternalName Service, as written. */
   readonly externalName: string;
   readonly publishNotReady: boolean;
+  /** Addresses and host names that reach it from outside: externalIPs, then those of its load balancer. */
+  readonly external: readonly string[];
 }
 
 /** A named port; name and protocol in lower case. */
@@ -55,13 +57,15 @@ const serviceLabel = "kubernetes.io/service-name";
 export class ClusterIndex {
   readonly #services = new Map<string, ServiceEntry>();
   readonly #serviceByAddress = new Multimap();
+  readonly #servicesByExternal = new Multimap();
   readonly #slices = new Map<string, SliceEntry>();
   readonly #slicesOfService = new Multimap();
   readonly #slicesByAddress = new Multimap();
   readonly #servicesOfNamespace = new Multimap();
   readonly #namespaces = new Set<string>();
   readonly #podsByAddress = new Multimap();
-  readonly #pods = new Map<string, readonly string[]>();
+  readonly #podsByIp = new Multimap();
+  readonly #pods = new Map<string, readonly Ip[]>();
   #listener: IndexListener | undefined;
 
   /** From now on this one is told of changes; there is one at a time. */
@@ -85,6 +89,7 @@ export class ClusterIndex {
     this.#services.set(key, entry);
     this.#servicesOfNamespace.add(entry.namespace, key);
     for (const address of entry.addresses) this.#serviceByAddress.add(formatIp(address), key);
+    for (const text of entry.external) this.#servicesByExternal.add(text, key);
     this.#listener?.service(key);
   }
 
@@ -95,6 +100,7 @@ export class ClusterIndex {
     this.#services.delete(key);
     this.#servicesOfNamespace.remove(entry.namespace, key);
     for (const address of entry.addresses) this.#serviceByAddress.remove(formatIp(address), key);
+    for (const text of entry.external) this.#servicesByExternal.remove(text, key);
     this.#listener?.service(key);
   }
 
@@ -135,16 +141,20 @@ export class ClusterIndex {
     if (phase === "Succeeded" || phase === "Failed") return; // its address may belong to another pod by now
     const { podIPs, podIP } = pod.status ?? {};
     const texts = podIPs?.map(({ ip }) => ip) ?? (podIP ? [podIP] : []);
-    const places = texts.flatMap((text) => {
-      const ip = tryParseIp(text ?? "");
-      return ip ? [podPlace(pod.metadata.namespace ?? "", ip)] : [];
-    });
-    this.#pods.set(key, places);
-    for (const place of places) this.#podsByAddress.add(place, key);
+    const ips = texts.flatMap((text) => tryParseIp(text ?? "") ?? []);
+    this.#pods.set(key, ips);
+    for (const ip of ips) {
+      this.#podsByAddress.add(podPlace(pod.metadata.namespace ?? "", ip), key);
+      this.#podsByIp.add(formatIp(ip), key);
+    }
   }
 
   deletePod(key: string): void {
-    for (const place of this.#pods.get(key) ?? []) this.#podsByAddress.remove(place, key);
+    const [namespace] = key.split("/") as [string];
+    for (const ip of this.#pods.get(key) ?? []) {
+      this.#podsByAddress.remove(podPlace(namespace, ip), key);
+      this.#podsByIp.remove(formatIp(ip), key);
+    }
     this.#pods.delete(key);
   }
 
@@ -163,6 +173,19 @@ export class ClusterIndex {
 
   hasPod(namespace: string, address: Ip): boolean {
     return this.#podsByAddress.get(podPlace(namespace, address)).length > 0;
+  }
+
+  /** The pod with this address; undefined for none, and for addresses of the node that several pods share. */
+  podAt(address: Ip): { readonly namespace: string; readonly name: string } | undefined {
+    const [key, ...others] = this.#podsByIp.get(formatIp(address));
+    if (key === undefined || others.length > 0) return undefined;
+    const [namespace, name] = key.split("/") as [string, string];
+    return { namespace, name };
+  }
+
+  /** Services with this external address. */
+  servicesAtExternal(address: Ip): ServiceEntry[] {
+    return this.#servicesByExternal.get(formatIp(address)).flatMap((key) => this.#services.get(key) ?? []);
   }
 
   /** Slices of a Service, in the order of their keys so that answers do not depend on the order of events. */
@@ -224,7 +247,7 @@ function podPlace(namespace: string, address: Ip): string {
   return `${namespace}/${formatIp(address)}`;
 }
 
-function serviceEntry({ metadata, spec }: Service): ServiceEntry {
+function serviceEntry({ metadata, spec, status }: Service): ServiceEntry {
   const texts = spec.clusterIPs ?? (spec.clusterIP ? [spec.clusterIP] : []);
   const external = spec.type === "ExternalName";
   const headless = !external && texts[0] === "None";
@@ -236,6 +259,13 @@ function serviceEntry({ metadata, spec }: Service): ServiceEntry {
     ports: (spec.ports ?? []).map(portEntry),
     externalName: spec.externalName ?? "",
     publishNotReady: spec.publishNotReadyAddresses ?? false,
+    external: [
+      ...(spec.externalIPs ?? []),
+      ...(status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }) => ip || hostname || []),
+    ].map((text) => {
+      const ip = tryParseIp(text);
+      return ip ? formatIp(ip) : text;
+    }),
   };
 }
 

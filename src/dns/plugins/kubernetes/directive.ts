@@ -1,6 +1,14 @@
 import { resolve } from "node:path";
 import { type Fallthrough, noFallthrough, readFallthrough, type SetupContext } from "../../core/index.ts";
-import { args, CorefileError, type Directive, integer, oneArg, readProperties } from "../../corefile/index.ts";
+import {
+  args,
+  CorefileError,
+  type Directive,
+  duration,
+  integer,
+  oneArg,
+  readProperties,
+} from "../../corefile/index.ts";
 import type { PodMode } from "./options.ts";
 
 /** What a kubernetes directive says. */
@@ -39,7 +47,7 @@ export function readOptions(directive: Directive, { log, directory }: SetupConte
     ...idleReaders(log),
   });
   if (options.namespaces && options.namespaceSelector !== undefined) {
-    throw new CorefileError(directive.at, "namespaces and namespace_labels exclude each other");
+    throw new CorefileError(directive.at, "namespaces and namespace_labels cannot both be set");
   }
   return options;
 }
@@ -66,7 +74,9 @@ function answerReaders(options: KubernetesOptions): Readers {
     },
     ignore: (property) => {
       const what = oneArg(property, "ignore empty_service");
-      if (what !== "empty_service") throw new CorefileError(property.at, `ignore ${what}; allowed: empty_service`);
+      if (what !== "empty_service") {
+        throw new CorefileError(property.at, `unable to parse ignore value: '${what}'; allowed: empty_service`);
+      }
       options.ignoreEmptyService = true;
     },
   };
@@ -118,7 +128,12 @@ function idleReaders(log: SetupContext["log"]): Readers {
     log.warn(`${file}:${line}: ${property.name} of kubernetes is deprecated and has no effect`);
   };
   return {
-    startup_timeout: (property) => void args(property, "startup_timeout DURATION", 1),
+    // Names are served from the start, with SERVFAIL for those not seen yet: nothing waits.
+    startup_timeout: (property) =>
+      void duration(oneArg(property, "startup_timeout DURATION"), property.at, "startup_timeout"),
+    multicluster: ({ at }) => {
+      throw new CorefileError(at, "multicluster of kubernetes is not there: no ServiceImport is looked at");
+    },
     apiserver_qps: (property) => void args(property, "apiserver_qps QPS", 1),
     apiserver_burst: (property) => void args(property, "apiserver_burst BURST", 1),
     apiserver_max_inflight: (property) => void args(property, "apiserver_max_inflight MAX", 1),

@@ -1,3 +1,4 @@
+import { type Ip, tryParseIp } from "#base/ip.ts";
 import { isSubdomain, Rcode, RecordType } from "#wire/dns/index.ts";
 import {
   type AnswerSink,
@@ -6,6 +7,7 @@ import {
   type Handler,
   type Instance,
   longestZone,
+  type Metadata,
   makeReply,
   type Plugin,
   type Reply,
@@ -13,7 +15,10 @@ import {
   withQuestion,
 } from "../../core/index.ts";
 import type { ClusterIndex } from "./clusterIndex.ts";
+import { type External, externalHosts, externalServers, externalTargets } from "./external.ts";
+import { clientMetadata, nameMetadata } from "./metadata.ts";
 import { type Answer, type ClusterRecords, isReverseZone } from "./model.ts";
+import type { RecordOptions } from "./options.ts";
 import { ClusterPublisher } from "./publisher.ts";
 import type { ClusterSource } from "./source.ts";
 
@@ -28,6 +33,11 @@ export interface KubernetesParts {
   readonly records: ClusterRecords;
   readonly source: ClusterSource;
   readonly instance: Instance;
+  readonly options: RecordOptions;
+  /** This server's own addresses. */
+  readonly own: readonly Ip[];
+  /** Search domains of this server's own resolv.conf, which a pod's list ends with. */
+  readonly search: readonly string[];
 }
 
 /** Answers names of the cluster from its objects. */
@@ -72,6 +82,45 @@ export class KubernetesPlugin implements Plugin {
 
   async stop(): Promise<void> {
     await this.#parts.source.stop();
+  }
+
+  /** The search list of the pod that asks, as its kubelet wrote it; known with pods verified. */
+  searchPath(request: Request): readonly string[] | undefined {
+    const { zones, options, index, search } = this.#parts;
+    const zone = longestZone(zones, request.name);
+    const client = tryParseIp(request.peer.address.split("%")[0] as string);
+    if (zone === undefined || options.podMode !== "verified" || !client) return undefined;
+    const pod = index.podAt(client);
+    if (!pod) return undefined;
+    const below = zone === "." ? "" : zone;
+    return [`${pod.namespace}.svc.${below}`, `svc.${below}`, zone, ...search];
+  }
+
+  metadata(request: Request): Metadata {
+    const { zones, index } = this.#parts;
+    const zone = longestZone(zones, request.name);
+    const client = tryParseIp(request.peer.address.split("%")[0] as string);
+    return new Map([...clientMetadata(index, client), ...(zone === undefined ? [] : nameMetadata(request.name, zone))]);
+  }
+
+  /** What a name below a zone of k8s_external leads to. */
+  external(name: string, zone: string, headless: boolean): External {
+    return externalTargets(this.#parts.index, this.#parts.options, name, zone, headless);
+  }
+
+  /** `SERVICE.NAMESPACE` of the Services with the external address of a reverse name. */
+  externalHosts(name: string): string[] {
+    return externalHosts(this.#parts.index, this.#parts.options, name);
+  }
+
+  /** Addresses that this server has outside of the cluster. */
+  externalServers(): readonly Ip[] {
+    return externalServers(this.#parts.index, this.#parts.own);
+  }
+
+  /** Seconds since 1970 of the last change. */
+  get serial(): number {
+    return this.#parts.source.serial;
   }
 
   handle(request: Request, next: Handler): Reply | Promise<Reply> {

@@ -1,8 +1,12 @@
 import { describe, expect, it } from "vitest";
+import { Client } from "#api/index.ts";
 import { FakeApi } from "#api/testing/index.ts";
 import { freePort } from "#base/testing/ports.ts";
-import { eventually, testServers } from "../../testing.ts";
-import { service } from "./testCluster.ts";
+import { query } from "#wire/dns/index.ts";
+import { eventually, fillApi, testServers } from "../../testing.ts";
+import { shown, testBlock } from "../testBlock.ts";
+import { ClusterRecords } from "./model.ts";
+import { service, testIndex } from "./testCluster.ts";
 
 const { start, upstream } = testServers();
 
@@ -104,5 +108,69 @@ describe("X01 the kubernetes plugin at work (part: server)", () => {
     ]);
     expect((await ask("ext-loop.default.svc.cluster.local A"))[0]).toBe("NOERROR");
     expect(await ask("ext.default.svc.cluster.local CNAME")).toHaveLength(2);
+  });
+});
+
+describe("X01 which names the kubernetes plugin shows (part: namespaces, namespace_labels, metadata)", () => {
+  const cluster = (options: string, api = new FakeApi()) => {
+    fillApi(api);
+    return testBlock(`. {\n kubernetes cluster.local in-addr.arpa {\n${options} }\n}`, async () => new Client(api));
+  };
+  const started = async (options: string) => {
+    const block = await cluster(options);
+    const plugin = block.plugins[0];
+    await plugin?.start?.();
+    await plugin?.settled?.();
+    return { ...block, plugin };
+  };
+
+  it("namespaces shows these alone", async () => {
+    const { ask, plugin } = await started("namespaces app-space\n");
+    const answers = async (question: string) => shown(await ask(question))?.[0];
+    expect(await answers("wear-service.app-space.svc.cluster.local. A")).toBe("NOERROR");
+    expect(await answers("kubernetes.default.svc.cluster.local. A")).toBe("NXDOMAIN");
+    expect(await answers("default.svc.cluster.local. A")).toBe("NXDOMAIN");
+    expect(await answers("1.0.96.10.in-addr.arpa. PTR")).toBe("NXDOMAIN");
+    await plugin?.stop?.();
+  });
+
+  it("namespaces selected by label that are not known hide their Services, both ways", () => {
+    const index = testIndex();
+    index.deleteNamespace("default");
+    const options = {
+      primaryZone: "cluster.local.",
+      ttl: 5,
+      podMode: "disabled",
+      endpointPodNames: false,
+      ignoreEmptyService: false,
+    } as const;
+    const kind = (labelledNamespaces: boolean, name: string, zone: string, type: number) =>
+      new ClusterRecords(index, { ...options, labelledNamespaces }).lookup(name, name, zone, type).kind;
+    const forward = ["kubernetes.default.svc.cluster.local.", "cluster.local.", 1] as const;
+    const back = ["1.0.96.10.in-addr.arpa.", "in-addr.arpa.", 12] as const;
+    expect([kind(false, ...forward), kind(true, ...forward)]).toEqual(["records", "nxdomain"]);
+    expect([kind(false, ...back), kind(true, ...back)]).toEqual(["records", "nxdomain"]);
+  });
+
+  it("says what it knows of a request", async () => {
+    const { plugin } = await started("pods verified\n");
+    const name = "_http._tcp.hdls.default.svc.cluster.local.";
+    const question = { name, type: 33, class: 1 };
+    const peer = { address: "10.244.2.5", port: 1, protocol: "udp" as const };
+    const request = { message: query(1, question), question, name, peer, server: "dns://:53", zone: "." };
+    const known = Object.fromEntries(
+      [...(plugin?.metadata?.(request) ?? [])].map(([label, value]) => [label, value()]),
+    );
+    expect(known).toEqual({
+      "kubernetes/client-namespace": "default",
+      "kubernetes/client-pod-name": "web",
+      "kubernetes/kind": "svc",
+      "kubernetes/namespace": "default",
+      "kubernetes/service": "hdls",
+      "kubernetes/endpoint": "",
+      "kubernetes/port-name": "http",
+      "kubernetes/protocol": "tcp",
+    });
+    await plugin?.stop?.();
   });
 });

@@ -9,7 +9,7 @@ import {
 } from "#wire/dns/index.ts";
 import type { ClusterIndex, EndpointEntry, PortEntry, ServiceEntry } from "./clusterIndex.ts";
 import { type ClusterName, endpointLabel, parseClusterName } from "./names.ts";
-import { isShown, type RecordOptions } from "./options.ts";
+import { isExposed, isShown, type RecordOptions } from "./options.ts";
 import { hostsAt, nameServers } from "./reverse.ts";
 
 /** Version of the record schema, the text of `dns-version.<zone>` (DNS-based service discovery §2.2). */
@@ -63,7 +63,7 @@ export class ClusterRecords {
 
   /** Whether a namespace's names are answered, if there is such a namespace. */
   shows(namespace: string): boolean {
-    return isShown(this.#options, namespace);
+    return isExposed(this.#options, this.#index, namespace);
   }
 
   /**
@@ -111,7 +111,7 @@ export class ClusterRecords {
 
   #service(owner: string, zone: string, type: number, asked: ClusterName & { kind: "service" }): Answer {
     const service = this.#index.service(asked.namespace, asked.service);
-    if (!service || !isShown(this.#options, asked.namespace)) return nxdomain;
+    if (!service || !isExposed(this.#options, this.#index, asked.namespace)) return nxdomain;
     if (service.kind === "external") return this.#external(owner, type, service, asked);
     const targets = this.#targets(service, zone, asked.endpoint);
     if (targets === undefined) return nxdomain;

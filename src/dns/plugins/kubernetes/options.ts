@@ -14,9 +14,20 @@ export interface RecordOptions {
   readonly ignoreEmptyService: boolean;
   /** Only these namespaces are shown; absent: all. */
   readonly namespaces?: ReadonlySet<string>;
+  /** Namespaces are selected by label: only those that are known are shown. */
+  readonly labelledNamespaces?: boolean;
 }
 
 /** Whether a namespace's names are answered. */
 export function isShown(options: RecordOptions, namespace: string): boolean {
   return options.namespaces?.has(namespace) ?? true;
+}
+
+/** Whether names of Services in a namespace are answered, when namespaces can be selected by label too. */
+export function isExposed(
+  options: RecordOptions,
+  index: { hasNamespace(name: string): boolean },
+  namespace: string,
+): boolean {
+  return isShown(options, namespace) && (!options.labelledNamespaces || index.hasNamespace(namespace));
 }

@@ -11,7 +11,7 @@ export interface PublisherParts {
   readonly zones: readonly string[];
   readonly index: ClusterIndex;
   readonly records: ClusterRecords;
-  readonly source: Pick<ClusterSource, "synced" | "serial">;
+  readonly source: Pick<ClusterSource, "synced" | "serial" | "settled">;
   /** Whether denials of a zone go on to another plugin, so that not all can be published. */
   readonly fallsThrough: (zone: string) => boolean;
 }
@@ -22,7 +22,7 @@ export interface PublisherParts {
  */
 const openAreas = ["pod", "dns", "dns-version", "hostmaster"];
 /** Time in one turn of the event loop, in milliseconds: queries are answered between two turns. */
-const turnMs = 25;
+const turnMs = 50;
 
 /**
  * Publishes the answers of a cluster, Service by Service, as the index changes: addresses, the endpoints and SRV records
@@ -36,7 +36,7 @@ export class ClusterPublisher {
   readonly #services: Set<string>;
   readonly #namespaces: Set<string>;
   #scheduled: NodeJS.Immediate | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
   #serial = -1;
   /** Whether all that is in the index has been published since the first state was complete. */
   #complete = false;
@@ -58,16 +58,22 @@ export class ClusterPublisher {
       },
     });
     this.#schedule();
+    // The first state may be complete without a change that would tell. It fails when the source was stopped.
+    void parts.source.settled().then(
+      () => this.#schedule(),
+      () => {},
+    );
   }
 
   /** Ends publishing; what is published stays. */
   stop(): void {
     this.#parts.index.listen(undefined);
     clearImmediate(this.#scheduled);
-    clearTimeout(this.#timer);
+    this.#stopped = true;
   }
 
   #schedule(): void {
+    if (this.#stopped) return;
     this.#scheduled ??= setImmediate(() => {
       this.#scheduled = undefined;
       this.#pass();
@@ -86,16 +92,7 @@ export class ClusterPublisher {
       this.#sink.put(`service/${key}`, this.#service(key));
     }
     const { source } = this.#parts;
-    if (!source.synced) return this.#look();
-    this.#publishApexes();
-  }
-
-  /** Looks again soon: the first state is complete without a change that would tell. */
-  #look(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#schedule();
-    }, 5).unref();
+    if (source.synced) this.#publishApexes();
   }
 
   /** The zones' tops, with the SOA record of the present serial number; from the first time on, denials are given. */

@@ -1,17 +1,18 @@
 import { formatIp, type Ip } from "#base/ip.ts";
 import type { ClusterIndex, SliceEntry } from "./clusterIndex.ts";
 import { endpointLabel } from "./names.ts";
-import { isShown, type RecordOptions } from "./options.ts";
+import { isExposed, type RecordOptions } from "./options.ts";
 
 /** Names that an address has: the Service with it, else all ready endpoints with it, those of headless Services first. */
 export function hostsAt(index: ClusterIndex, address: Ip, options: RecordOptions): string[] {
   const zone = options.primaryZone === "." ? "" : options.primaryZone;
   const service = index.serviceAt(address);
-  if (service) return isShown(options, service.namespace) ? [`${service.name}.${service.namespace}.svc.${zone}`] : [];
+  if (service)
+    return isExposed(options, index, service.namespace) ? [`${service.name}.${service.namespace}.svc.${zone}`] : [];
   const text = formatIp(address);
   const hosts = index.slicesAt(address).flatMap((slice) => {
     const owner = serviceOf(index, slice);
-    if (!owner || !isShown(options, owner.namespace)) return [];
+    if (!owner || !isExposed(options, index, owner.namespace)) return [];
     return slice.endpoints
       .filter((entry) => formatIp(entry.address) === text && (entry.ready || owner.publishNotReady))
       .map((entry) => ({

@@ -1,9 +1,11 @@
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import type { Client } from "#api/index.ts";
 import { type Ip, tryParseIp } from "#base/ip.ts";
 import type { Setup, SetupContext } from "../../core/index.ts";
 import { CorefileError, zonesOrDefault } from "../../corefile/index.ts";
+import { searchDomains } from "../autopath/setup.ts";
 import { ClusterIndex } from "./clusterIndex.ts";
 import { type KubernetesOptions, readOptions } from "./directive.ts";
 import { KubernetesPlugin } from "./handler.ts";
@@ -23,18 +25,17 @@ export const setup: Setup = (directive, context) => {
   const options = readOptions(directive, context);
   const index = new ClusterIndex();
   const { ttl, podMode, endpointPodNames, ignoreEmptyService, namespaces, labelSelector, namespaceSelector } = options;
-  const records = new ClusterRecords(
-    index,
-    {
-      primaryZone,
-      ttl,
-      podMode,
-      endpointPodNames,
-      ignoreEmptyService,
-      ...(namespaces && { namespaces }),
-    },
-    ownAddresses(),
-  );
+  const own = ownAddresses();
+  const recordOptions = {
+    primaryZone,
+    ttl,
+    podMode,
+    endpointPodNames,
+    ignoreEmptyService,
+    ...(namespaces && { namespaces }),
+    labelledNamespaces: namespaceSelector !== undefined,
+  };
+  const records = new ClusterRecords(index, recordOptions, own);
   const source = new ApiSource(
     {
       connect: () => connect(options, context),
@@ -54,6 +55,9 @@ export const setup: Setup = (directive, context) => {
     records,
     source,
     instance: context.instance,
+    options: recordOptions,
+    own,
+    search: podMode === "verified" ? ownSearchDomains() : [],
   });
 };
 
@@ -76,6 +80,15 @@ async function connect(options: KubernetesOptions, { environment, instance }: Se
     key: key as string,
     ca: ca as string,
   });
+}
+
+/** Search domains of this machine's resolv.conf. */
+function ownSearchDomains(): string[] {
+  try {
+    return searchDomains(readFileSync("/etc/resolv.conf", "utf8"));
+  } catch {
+    return []; // none, and no reason not to serve
+  }
 }
 
 /** This machine's addresses but loopback and link-local ones, for the zone's NS records. */

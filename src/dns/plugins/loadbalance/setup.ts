@@ -4,11 +4,12 @@ import { args, CorefileError, noBlock } from "../../corefile/index.ts";
 
 /** `loadbalance [round_robin]`: puts A, AAAA and MX records of an answer in a new random order each time. */
 export const setup: Setup = (directive) => {
-  const [policy = "round_robin"] = args(directive, "loadbalance [round_robin]", 0, 1);
-  noBlock(directive);
+  const policy = directive.args[0]?.text ?? "round_robin";
   if (policy !== "round_robin") {
     throw new CorefileError(directive.at, `policy ${policy} of loadbalance; allowed: round_robin`);
   }
+  args(directive, "loadbalance [round_robin]", 0, 1);
+  noBlock(directive);
   return {
     name: "loadbalance",
     hot: "shuffles",

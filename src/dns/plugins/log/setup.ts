@@ -1,6 +1,6 @@
 import { className, isSubdomain, Rcode, rcodeName, typeName } from "#wire/dns/index.ts";
 import type { Outcome, Reply, Request, Setup } from "../../core/index.ts";
-import { CorefileError, readProperties, zonesOf } from "../../corefile/index.ts";
+import { CorefileError, duration, oneArg, readProperties, zonesOf } from "../../corefile/index.ts";
 
 /** Kinds of answers that `class` tells apart (CoreDNS' response types, grouped). */
 const classes = ["all", "success", "denial", "error"] as const;
@@ -10,30 +10,34 @@ type AnswerClass = (typeof classes)[number];
 const commonFormat =
   '{remote}:{port} - {>id} "{type} {class} {name} {proto} {size} {>do} {>bufsize}" {rcode} {>rflags} {rsize} {duration}';
 
-/** `log [NAMES…] [FORMAT] { class CLASSES… }`: one line per answered query. */
+/** `log [NAMES…] [FORMAT] { class CLASSES…; minDuration DURATION }`: one line per answered query. */
 export const setup: Setup = (directive, { log }) => {
   const last = directive.args.at(-1)?.text;
   const format = last?.includes("{") ? formatOf(last) : commonFormat;
   const names = last?.includes("{") ? directive.args.slice(0, -1) : directive.args;
   const zones = names.length === 0 ? ["."] : names.flatMap((token) => zonesOf(token.text, token));
-  let wanted: ReadonlySet<AnswerClass> = new Set(["all"]);
+  const wanted = new Set<AnswerClass>();
+  let slowSeconds = Number.POSITIVE_INFINITY;
   readProperties(directive, {
     class: (property) => {
       if (property.args.length === 0)
         throw new CorefileError(property.at, `class of nothing; allowed: ${classes.join(", ")}`);
-      wanted = new Set(
-        property.args.map(({ text, ...at }) => {
-          const known = classes.find((name) => name === text);
-          if (!known) throw new CorefileError(at, `class ${text}; allowed: ${classes.join(", ")}`);
-          return known;
-        }),
-      );
+      for (const { text, ...at } of property.args) {
+        const known = classes.find((name) => name === text);
+        if (!known) throw new CorefileError(at, `invalid Class: ${text}; allowed: ${classes.join(", ")}`);
+        wanted.add(known);
+      }
+    },
+    minDuration: (property) => {
+      const text = oneArg(property, "minDuration DURATION");
+      slowSeconds = duration(text, property.at, "minDuration") / 1000;
     },
   });
+  if (wanted.size === 0) wanted.add("all");
   return {
     name: "log",
     answered: (request, reply, outcome) => {
-      if (!wanted.has("all") && !wanted.has(classOf(reply))) return;
+      if (!wanted.has("all") && !wanted.has(classOf(reply)) && outcome.seconds < slowSeconds) return;
       if (!zones.some((zone) => isSubdomain(request.name, zone))) return;
       log.info(formatLine(format, request, reply, outcome));
     },
@@ -41,7 +45,7 @@ export const setup: Setup = (directive, { log }) => {
 };
 
 function formatOf(text: string): string {
-  return text === "{common}" ? commonFormat : text.replaceAll("{combined}", `${commonFormat} "{>opcode}"`);
+  return text.replaceAll("{common}", commonFormat).replaceAll("{combined}", `${commonFormat} "{>opcode}"`);
 }
 
 function classOf(reply: Reply): AnswerClass {
@@ -52,9 +56,10 @@ function classOf(reply: Reply): AnswerClass {
 /** A log line: `{name}` and its like filled in, unknown ones left as `-` (CoreDNS' replacer). */
 export function formatLine(format: string, request: Request, reply: Reply, outcome: Outcome): string {
   const { question, message, peer } = request;
-  const address = peer.address.includes(":") ? `[${peer.address}]` : peer.address;
+  const bracketed = (address: string) => (address.includes(":") ? `[${address}]` : address);
   const values: Readonly<Record<string, string>> = {
-    remote: address,
+    remote: bracketed(peer.address),
+    ...(peer.local !== undefined && { local: bracketed(peer.local) }),
     port: String(peer.port),
     proto: peer.protocol,
     type: typeName(question.type),
@@ -70,7 +75,8 @@ export function formatLine(format: string, request: Request, reply: Reply, outco
     ">bufsize": String(peer.protocol === "tcp" ? 65535 : Math.max(message.edns?.udpSize ?? 512, 512)),
     ">rflags": flagsOf(request, reply),
   };
-  return format.replaceAll(/\{([^{}]+)\}/g, (_all, key: string) => values[key] ?? "-");
+  const known = (key: string) => (key.startsWith("/") ? reply.metadata?.get(key.slice(1))?.() : values[key]);
+  return format.replaceAll(/\{([^{}]+)\}/g, (_all, key: string) => known(key) || "-");
 }
 
 function flagsOf({ message }: Request, reply: Reply): string {

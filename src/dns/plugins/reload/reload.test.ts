@@ -19,7 +19,7 @@ describe("X04 a changed Corefile takes effect (part: reload)", () => {
     await eventually(async () => (await ask("a.example A"))[1]?.endsWith("10.0.0.2") ?? false);
     await writeFile(corefile, text("10.0.0.3", " nonsense\n"));
     await eventually(() => lines.some((line) => line.includes("Corefile changed but is not used")));
-    expect(lines.join("")).toMatch(/Corefile:7: unknown plugin nonsense; allowed: reload, ready/);
+    expect(lines.join("")).toMatch(/Corefile:7: Unknown directive 'nonsense'; allowed: root, metadata/);
     expect((await ask("a.example A"))[1]).toContain("10.0.0.2");
     expect(await (await fetch(`http://127.0.0.1:${health}/health`)).text()).toBe("OK");
     await writeFile(corefile, `.:${other} {\n hosts {\n 10.0.0.4 a.example\n }\n}\n`);
@@ -34,8 +34,8 @@ describe("X04 a changed Corefile takes effect (part: reload)", () => {
     [".:0 {\n}\n.:0 {\n}", "Corefile:3: zone . on port 0 is already defined at Corefile:1"],
     ["tls://.:0 {\n}", "Corefile:1: serving tls:// is not supported"],
     [".:0 {\n kubernetes {\n  pods maybe\n }\n}", "Corefile:3: pods maybe; allowed: disabled, insecure, verified"],
-    [".:0 {\n forward . nofile\n}", 'Corefile:2: "nofile" is not an IP address or file'],
-    [".:0 {\n forward . tls://1.1.1.1\n}", "Corefile:2: tls:// upstreams are not supported"],
+    [".:0 {\n forward . nofile\n}", 'Corefile:2: not an IP address or file: "nofile"'],
+    [".:0 {\n forward . https://1.1.1.1\n}", "Corefile:2: https:// upstreams are not there"],
     [".:0 {\n cache 30 {\n  success x\n }\n}", 'Corefile:3: capacity "x"; expected a whole number'],
     [".:0 {\n reload 1s\n}", "Corefile:2: reload interval below 2s"],
   ])("refuses %j", async (text, message) => {

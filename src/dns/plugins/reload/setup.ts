@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { watch } from "node:fs/promises";
 import { errorMessage } from "#base/errors.ts";
 import type { Setup } from "../../core/index.ts";
@@ -27,6 +28,14 @@ export const setup: Setup = (directive, { instance, log, directory }) => {
     throw new CorefileError(directive.at, "reload jitter beyond half the interval");
   }
   const stopping = new AbortController();
+  const failures = instance.metrics.counter(
+    "coredns_reload_failed_total",
+    "Counter of the number of failed reload attempts.",
+  );
+  const version = instance.metrics.gauge(
+    "coredns_reload_version_info",
+    "A metric with a constant '1' value labeled by hash, and value which type of hash generated.",
+  );
   let refused: string | undefined;
   let timer: NodeJS.Timeout | undefined;
   const check = async () => {
@@ -36,6 +45,7 @@ export const setup: Setup = (directive, { instance, log, directory }) => {
       await instance.reload();
     } catch (error) {
       refused = text; // say it once
+      failures.inc();
       log.error("Corefile changed but is not used", { error: errorMessage(error) });
     }
   };
@@ -54,6 +64,7 @@ export const setup: Setup = (directive, { instance, log, directory }) => {
   return {
     name: "reload",
     started: () => {
+      version.set(1, { hash: "sha512", value: createHash("sha512").update(instance.corefileText).digest("hex") });
       arm();
       void watchDirectory(directory, stopping.signal, guarded).catch(() => {}); // the interval remains
     },

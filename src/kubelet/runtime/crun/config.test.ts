@@ -87,6 +87,11 @@ describe("the OCI configuration of a container", () => {
     expect(process.noNewPrivileges).toBe(false);
   });
 
+  it("makes a namespace of control groups where the container has one", () => {
+    expect(config().linux.namespaces).not.toContainEqual({ type: "cgroup" });
+    expect(config({ cgroup: "/sys/fs/cgroup/kubepods/podu1/id" }).linux.namespaces).toContainEqual({ type: "cgroup" });
+  });
+
   it("makes namespaces and enters others by path; what is not named is shared with the node", () => {
     const entered = [
       { kind: "net", path: "/proc/1/fd/7" },

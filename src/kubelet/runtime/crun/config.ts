@@ -112,6 +112,8 @@ export function ociConfig(
     linux: {
       namespaces: [
         ...create.namespaces.map((kind) => ({ type: NAMESPACES[kind] })),
+        // The group that it is started in is the root of all that it sees.
+        ...(request.cgroup === undefined ? [] : [{ type: NAMESPACES.cgroup }]),
         ...namespaces.map(({ kind, path }) => ({ type: NAMESPACES[kind], path })),
       ],
       ...(create.sysctls && Object.keys(create.sysctls).length ? { sysctl: create.sysctls } : {}),

@@ -117,6 +117,8 @@ export class CrunSpawner {
       env: { PATH: process.env["PATH"] ?? "" },
       stdio: [stdin, stdout, stderr, pidEnd],
       ...(request.cgroup === undefined ? {} : { cgroup: request.cgroup }),
+      // The container has it from crun, which could not know whether it may be set.
+      ...(request.oomScoreAdj === undefined ? {} : { oomScoreAdj: request.oomScoreAdj }),
       create: {
         namespaces: ["mount"],
         mounts: [NO_CGROUPS, ...parts, ...own.map((m) => ({ ...m, target: root?.directory ?? "" }))],
