@@ -80,11 +80,11 @@ async function measureAll({ quick, log, signal }: BenchOptions): Promise<Outcome
     const events = await mkdtemp(path.join(tmpdir(), "podwire-bench-"));
     try {
       writeEvents(size, events);
-      for (const mode of ["podwire", ...peers] as const) {
-        if (mode !== "podwire" && quick && size === large) continue;
+      for (const mode of ["podwire", "podwire-ebpf", ...peers] as const) {
+        if (!mode.startsWith("podwire") && quick && size === large) continue;
         log(`${services} Services of ${endpoints} endpoints, ${mode} …`);
         const limitMs = quick ? QUICK_LIMIT : LIMIT;
-        const changes = mode === "podwire" ? 50 : 3;
+        const changes = mode.startsWith("podwire") ? 50 : 3;
         try {
           const figures = await measure(worker, { mode, services, endpoints, changes, limitMs, events }, signal);
           outcomes.set(idOf(size, mode), figures);
@@ -109,13 +109,14 @@ function result(
   name: string,
   unit: string,
   value: (figures: ServiceFigures) => number,
+  mode: ServiceMode = "podwire",
 ): BenchResult[] {
-  const own = outcomes.get(idOf(size, "podwire"));
+  const own = outcomes.get(idOf(size, mode));
   if (own === undefined || typeof own === "string") return [];
   const mine: BenchResult = { name, value: value(own), unit, better: "lower" };
-  const others = peers.flatMap((mode) => {
-    const figures = outcomes.get(idOf(size, mode));
-    return figures === undefined || typeof figures === "string" ? [] : [{ mode, value: value(figures) }];
+  const others = peers.flatMap((peer) => {
+    const figures = outcomes.get(idOf(size, peer));
+    return figures === undefined || typeof figures === "string" ? [] : [{ mode: peer, value: value(figures) }];
   });
   const best = others.toSorted((a, b) => a.value - b.value)[0];
   return [best ? compared(mine, best.mode, best.value) : mine];
@@ -153,6 +154,9 @@ function resultsOf(outcomes: Outcomes): BenchResult[] {
     ...[tiny, large].flatMap((size) => of(size, `new-flow-${size.name}-us`, "µs", (f) => f.packets.flow)),
     ...[tiny, large].flatMap((size) => of(size, `connect-${size.name}-us`, "µs", (f) => f.packets.connect)),
     ...[tiny, large].flatMap((size) => of(size, `established-${size.name}-us`, "µs", (f) => f.packets.established)),
+    ...(["flow", "connect", "established"] as const).flatMap((kind) =>
+      result(outcomes, large, `ebpf-${kind}-${large.name}-us`, "µs", (f) => f.packets[kind], "podwire-ebpf"),
+    ),
   ];
 }
 

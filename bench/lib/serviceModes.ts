@@ -2,16 +2,19 @@ import { spawn, spawnSync } from "node:child_process";
 import { Client } from "#api/index.ts";
 import { parseCidr, parseIp } from "#base/ip.ts";
 import { createLogger } from "#base/log.ts";
-import { openNftables } from "#kernel/nft/index.ts";
+import { type Nftables, openNftables } from "#kernel/nft/index.ts";
 import {
+  ebpfBackend,
   type Iptables,
   iptablesBackend,
   nftablesBackend,
+  type ServiceBackend,
   serviceFrontends,
   startServiceProxy,
   type TrafficSettings,
 } from "#services/index.ts";
 import { type NftPort, nftEndpointChange, nftFirstSync } from "./kubeProxyNft.ts";
+import { OwnGroup } from "./ownGroup.ts";
 import {
   addressesOf,
   clusterIpOf,
@@ -30,8 +33,8 @@ import {
   TARGET_PORT,
 } from "./serviceLoad.ts";
 
-/** Podwire's proxy, or the rules of kube-proxy's modes loaded by their programs. */
-export type ServiceMode = "podwire" | "kube-proxy-nftables" | "kube-proxy-iptables";
+/** Podwire's proxy in its modes nftables and ebpf, or the rules of kube-proxy's modes loaded by their programs. */
+export type ServiceMode = "podwire" | "podwire-ebpf" | "kube-proxy-nftables" | "kube-proxy-iptables";
 
 /** Rules that are in effect. */
 export interface ServiceRules {
@@ -70,12 +73,32 @@ const BETWEEN_CHANGES = 15;
 
 /** Puts the load into effect in this network namespace. @throws Error when a program fails or takes too long */
 export function startMode(task: ModeTask): Promise<ServiceRules> {
-  if (task.mode === "podwire") return startPodwire(task);
+  if (task.mode === "podwire") return startPodwire(task, (nft) => nftablesBackend({ ...traffic, nft }));
+  if (task.mode === "podwire-ebpf") return startEbpf(task);
   return task.mode === "kube-proxy-nftables" ? startNft(task) : startIptables(task);
 }
 
+/** This process alone is the node: what it measures is translated, and nothing else of the machine. */
+async function startEbpf(task: ModeTask): Promise<ServiceRules> {
+  const group = OwnGroup.enter();
+  try {
+    const rules = await startPodwire(task, (nft) => ebpfBackend({ ...traffic, nft, group: group.folder }));
+    const stop = async () => {
+      await rules.stop();
+      group.leave();
+    };
+    return { ...rules, stop };
+  } catch (error) {
+    group.leave();
+    throw error;
+  }
+}
+
 /** From the first event that the proxy gets to the commit. */
-async function startPodwire({ events, ...load }: ModeTask): Promise<ServiceRules> {
+async function startPodwire(
+  { events, ...load }: ModeTask,
+  backend: (nft: Nftables) => ServiceBackend,
+): Promise<ServiceRules> {
   const api = new LoadApi(load, events);
   const nft = openNftables();
   /** Of the changes that wait for a commit. */
@@ -85,7 +108,7 @@ async function startPodwire({ events, ...load }: ModeTask): Promise<ServiceRules
     client: new Client(api),
     nodeName: NODE_NAME,
     nodeAddresses: [parseIp(NODE_ADDRESS)],
-    backend: nftablesBackend({ ...traffic, nft }),
+    backend: backend(nft),
     log: createLogger("proxy", { write: (line) => void (/"error"/.test(line) && process.stderr.write(line)) }),
     signal: new AbortController().signal,
     observers: [

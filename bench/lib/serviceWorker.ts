@@ -42,7 +42,7 @@ async function measure(task: ServiceTask): Promise<ServiceFigures> {
   prepareNetwork();
   const residentBefore = proportionalSize(process.pid) / 1000;
   const kernelBefore = kernelMb();
-  const usedCpu = task.mode === "podwire" ? cpuMs : childrenCpuMs;
+  const usedCpu = task.mode.startsWith("podwire") ? cpuMs : childrenCpuMs;
   const cpuBefore = usedCpu(process.pid);
   const rules = await startMode(task);
   const cpu = (usedCpu(process.pid) - cpuBefore) / 1000;

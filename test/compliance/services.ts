@@ -19,6 +19,8 @@ export interface ServiceHarness {
   readonly mode: string;
   /** A backend for the lab's node, fresh at each call, as in a process that has just started. */
   make(lab: ServicesLab, settings?: Partial<TrafficSettings>): ServiceBackend;
+  /** Whether the mode goes by control groups: the lab's node gets one. */
+  readonly isGrouped?: boolean;
   /**
    * What the mode cannot do by its nature: names as in {@link caseNames}, each with the reason. The suite proves that it
    * cannot.
@@ -88,7 +90,7 @@ export function serviceCompliance(harness: ServiceHarness): void {
     let outcomes: Map<string, string>;
     const asked = questions(a, exceptions);
     beforeAll(async () => {
-      lab = await ServicesLab.start();
+      lab = await ServicesLab.start(harness.isGrouped);
       await serve(lab, a);
       for (const [index, one] of serviceCases.entries()) lab.put(...caseObjects(one, index + 1, a));
       await lab.startProxy(harness.make(lab));
@@ -113,7 +115,7 @@ function overTime(harness: ServiceHarness, a: LabAddresses): void {
   let lab: ServicesLab;
   const vip = a.clusterIp(1);
   beforeEach(async () => {
-    lab = await ServicesLab.start();
+    lab = await ServicesLab.start(harness.isGrouped);
     await serve(lab, a);
   });
   afterEach(() => lab.close());

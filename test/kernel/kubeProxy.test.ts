@@ -9,7 +9,17 @@ import { startTestServer, type TestServer } from "#apiserver/testing/server.ts";
 import { nodeOptions } from "#base/entry.ts";
 import { connectTcp, inNetns, listenTcp, type Netns } from "#kernel/namespaces/index.ts";
 import { Transaction } from "#kernel/nft/index.ts";
-import { checkIpvs, IPVS_DEVICE, IPVS_TABLE, SERVICES_TABLE, USERSPACE_TABLE } from "#services/index.ts";
+import {
+  checkIpvs,
+  EBPF_TABLE,
+  hasEbpfPrograms,
+  IPVS_DEVICE,
+  IPVS_TABLE,
+  SERVICES_TABLE,
+  USERSPACE_TABLE,
+} from "#services/index.ts";
+import { TestGroup } from "../support/testGroup.ts";
+import { canUseEbpf } from "./ebpfHarness.ts";
 import { ask, ServicesLab } from "./servicesLab.ts";
 
 const main = join(import.meta.dirname, "../../src/programs/kube-proxy/main.ts");
@@ -26,13 +36,17 @@ const children: ChildProcess[] = [];
 
 /** The program on the node, as it runs on a machine of its own. */
 class Program {
+  /** What programs are started by, and the control group in which. */
+  static wrapper: readonly string[] = [];
+  static group: TestGroup | undefined;
   readonly child: ChildProcess;
   readonly exit: Promise<unknown[]>;
   log = "";
 
   constructor(...args: string[]) {
-    const argv = [...nodeOptions, main, ...args];
-    this.child = inNetns(lab.node, () => spawn(process.execPath, argv, { stdio: ["ignore", "pipe", "pipe"] }));
+    const [command = "", ...argv] = [...Program.wrapper, process.execPath, ...nodeOptions, main, ...args];
+    const start = () => inNetns(lab.node, () => spawn(command, argv, { stdio: ["ignore", "pipe", "pipe"] }));
+    this.child = Program.group ? Program.group.within(start) : start();
     for (const stream of [this.child.stdout, this.child.stderr])
       stream?.on("data", (data) => {
         this.log += String(data);
@@ -283,13 +297,19 @@ describe("V04 K02 podwire kube-proxy beside a Kubernetes API (part: the program,
     expect(program.log).toContain("content of the proxy server's configuration file was updated");
   });
 
-  it("refuses a mode that is not there, and a file that is wrong", { timeout: 30_000 }, async () => {
+  it("refuses a mode that the machine does not let it have, and a file that is wrong", {
+    timeout: 30_000,
+  }, async () => {
+    Program.wrapper = ["unshare", "--user", "--map-root-user"];
     const flags = new Program("--proxy-mode=ebpf", `--kubeconfig=${kubeconfig}`);
+    Program.wrapper = [];
     const wrong = join(api.directory, "wrong.conf");
     writeFileSync(wrong, "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmood: good\n");
     const file = new Program("--config", wrong);
     expect([await flags.ends(), await file.ends()]).toEqual([1, 1]);
-    expect(flags.log).toContain('kube-proxy: mode: "ebpf" is not there; available are nftables');
+    expect(flags.log).toContain(
+      'kube-proxy: mode: "ebpf" is not possible: it loads programs into the kernel, for which this process has to be root of the machine (CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN in the initial user namespace): bpf: EPERM',
+    );
     expect(file.log).toContain(`kube-proxy: ${wrong}:3: unknown field "mood"; allowed are featureGates,`);
   });
 
@@ -316,6 +336,37 @@ describe("V04 K02 podwire kube-proxy beside a Kubernetes API (part: the program,
     expect(await tables()).not.toContain(USERSPACE_TABLE);
     expect(await ask(lab.pod2, CLUSTER_IP, 80, 300)).not.toMatch(/^pod/);
   });
+
+  it.skipIf(!canUseEbpf())(
+    "V04 mode ebpf: sockets of its control groups are translated",
+    { timeout: 60_000 },
+    async () => {
+      const group = new TestGroup();
+      // As a node of several on one machine: the root of control groups is its own.
+      const mounted = 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"';
+      Program.wrapper = ["unshare", "--cgroup", "--mount", "sh", "-c", mounted, "sh"];
+      Program.group = group;
+      lab.pod2.group = group;
+      try {
+        const flags = ["--proxy-mode=ebpf", `--kubeconfig=${kubeconfig}`, "--hostname-override=node01"];
+        program = new Program(...flags, "--cluster-cidr=10.244.0.0/16");
+        await program.shows(/"Using ebpf Proxier" proxyMode="ebpf"/);
+        await eventually(async () => expect(await ask(lab.pod2, CLUSTER_IP, 80)).toBe("pod1 10.244.1.3"));
+        await program.shows("SyncProxyRules complete");
+        program.child.kill("SIGKILL");
+        await program.ends();
+        expect([await tables(), hasEbpfPrograms(() => group.folder)]).toEqual([[EBPF_TABLE, EBPF_TABLE], true]);
+        expect(await ask(lab.pod2, CLUSTER_IP, 80)).toBe("pod1 10.244.1.3");
+        expect(await new Program("--cleanup").ends()).toBe(0);
+        expect([await tables(), hasEbpfPrograms(() => group.folder)]).toEqual([[], false]);
+      } finally {
+        Program.wrapper = [];
+        Program.group = undefined;
+        delete lab.pod2.group;
+        group.close();
+      }
+    },
+  );
 
   it("V04 mode iptables: kube-proxy's chains move the packets; another mode removes them", { timeout: 60_000 }, async ({
     skip,

@@ -139,7 +139,7 @@ describe("what a container does cannot reach its node", () => {
     expect((await waiting("root"))?.message).toBe('volume "e" cannot be mounted in the place of the container\'s root');
     // The image was there before that was found out: upstream tells it so (kuberuntime_container.go, startContainer).
     const reasons = () => machine.events("root").map((text) => text.split(":")[0]);
-    await expect.poll(reasons).toEqual(["Pulled", "Failed"]);
+    await expect.poll(reasons).toEqual(["ImageTemplate", "Pulled", "Failed"]);
     await machine.delete("root", 0);
   });
 });

@@ -6,6 +6,7 @@ import { Client, type EndpointSlice, type Service } from "#api/index.ts";
 import { FakeApi } from "#api/testing/index.ts";
 import { parseCidr, parseIp } from "#base/ip.ts";
 import { createLogger } from "#base/log.ts";
+import type { BpfCall } from "#kernel/bpf/index.ts";
 import { openConntrack } from "#kernel/conntrack/index.ts";
 import {
   connectTcp,
@@ -20,6 +21,7 @@ import {
 import { type Operation, openRtnetlink } from "#kernel/netlink/index.ts";
 import { type Nftables, openNftables } from "#kernel/nft/index.ts";
 import {
+  ebpfBackend,
   nftablesBackend,
   type RelaySettings,
   type ServiceBackend,
@@ -28,6 +30,13 @@ import {
   type TrafficSettings,
   userspaceBackend,
 } from "#services/index.ts";
+import { TestGroup } from "../support/testGroup.ts";
+
+/** A machine of the lab. */
+export interface Place extends Netns {
+  /** The control group that sockets of the machine are made in. Absent: this process's. */
+  group?: TestGroup;
+}
 
 /** How the lab's node tells pods' traffic. */
 export const traffic: TrafficSettings = {
@@ -46,10 +55,10 @@ export const traffic: TrafficSettings = {
  * pod of another node.
  */
 export class ServicesLab {
-  readonly node = newNetns();
-  readonly outside = newNetns();
-  readonly pod1 = newNetns();
-  readonly pod2 = newNetns();
+  readonly node: Place = newNetns();
+  readonly outside: Place = newNetns();
+  readonly pod1: Place = newNetns();
+  readonly pod2: Place = newNetns();
   readonly api = new FakeApi();
   readonly nft: Nftables;
   readonly #conntrack = inNetns(this.node, openConntrack);
@@ -58,9 +67,11 @@ export class ServicesLab {
   nodePortAddresses: readonly string[] | undefined;
   #proxy: ServiceProxy | undefined;
 
-  static async start(): Promise<ServicesLab> {
+  /** @param isGrouped sockets of the node and its pods are made in a control group of the node's */
+  static async start(isGrouped = false): Promise<ServicesLab> {
     await warmThreadPool();
     const lab = new ServicesLab();
+    if (isGrouped) lab.#makeGroup();
     await addressesAnswer(lab.node, ["fd00:10:244:1::1", "fd00:192:168:1::11"]);
     await addressesAnswer(lab.outside, ["fd00:192:168:1::1", "fd00:10:244:2::2"]);
     await addressesAnswer(lab.pod1, ["fd00:10:244:1::2"]);
@@ -90,6 +101,11 @@ export class ServicesLab {
       setSysctls(netns, { "net.ipv6.conf.default.accept_dad": "0" });
     }
     this.#wire();
+  }
+
+  #makeGroup(): void {
+    const group = new TestGroup();
+    for (const place of [this.node, this.pod1, this.pod2]) place.group = group;
   }
 
   /** A driver of its own on the node, as a new agent has. */
@@ -190,6 +206,13 @@ export class ServicesLab {
     return userspaceBackend({ ...traffic, ...patience, ...settings, nft, netns: this.node });
   }
 
+  /** Services translated at the sockets of the node's group; it has to have one. */
+  ebpf(nft: Nftables = this.nft, settings: Partial<TrafficSettings> & { bpf?: BpfCall } = {}): ServiceBackend {
+    const group = this.node.group?.folder;
+    if (group === undefined) throw new Error("the lab has no control group");
+    return ebpfBackend({ ...traffic, ...settings, nft, group });
+  }
+
   /** The node's proxy, running; a second call starts another one, as after a restart. */
   async startProxy(backend: ServiceBackend = this.nftables()): Promise<ServiceProxy> {
     const lines: string[] = [];
@@ -213,12 +236,14 @@ export class ServicesLab {
   }
 
   /** A TCP server that says its name and the client's address, and closes. */
-  async serveTcp(netns: Netns, address: string, port: number, name: string): Promise<void> {
+  async serveTcp(netns: Place, address: string, port: number, name: string): Promise<void> {
     const server: Server = createServer((socket) => {
       socket.on("error", () => {});
       socket.end(`${name} ${socket.remoteAddress}`);
     });
-    await new Promise<void>((done) => server.listen({ fd: listenTcp(netns, address, port) }, done));
+    await new Promise<void>((done) =>
+      server.listen({ fd: inGroup(netns, () => listenTcp(netns, address, port)) }, done),
+    );
     this.#open.push(server);
   }
 
@@ -236,18 +261,20 @@ export class ServicesLab {
   }
 
   /** A TCP server that gives back what it gets. */
-  async serveEcho(netns: Netns, address: string, port: number): Promise<void> {
+  async serveEcho(netns: Place, address: string, port: number): Promise<void> {
     const server: Server = createServer((socket) => {
       socket.on("error", () => {});
       socket.pipe(socket);
     });
-    await new Promise<void>((done) => server.listen({ fd: listenTcp(netns, address, port) }, done));
+    await new Promise<void>((done) =>
+      server.listen({ fd: inGroup(netns, () => listenTcp(netns, address, port)) }, done),
+    );
     this.#open.push(server);
   }
 
   /** A connection that stays: sends a text, and gives what comes back. */
-  async connect(netns: Netns, address: string, port: number): Promise<(text: string) => Promise<string>> {
-    const socket = connectTcp(netns, address, port);
+  async connect(netns: Place, address: string, port: number): Promise<(text: string) => Promise<string>> {
+    const socket = inGroup(netns, () => connectTcp(netns, address, port));
     this.#open.push({ close: () => socket.destroy() });
     const ended = once(socket, "close").then(() => Promise.reject(new Error("the connection is closed")));
     ended.catch(() => {}); // whoever asks is told
@@ -260,20 +287,20 @@ export class ServicesLab {
   }
 
   /** A UDP server that answers with its name and the client's address. */
-  async serveUdp(netns: Netns, address: string, port: number, name: string): Promise<void> {
+  async serveUdp(netns: Place, address: string, port: number, name: string): Promise<void> {
     const socket = await this.#udp(netns, address, port);
     socket.on("message", (_, from) => socket.send(`${name} ${from.address}`, from.port, from.address));
   }
 
-  async #udp(netns: Netns, address: string, port: number): Promise<UdpSocket> {
+  async #udp(netns: Place, address: string, port: number): Promise<UdpSocket> {
     const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
-    await new Promise<void>((done) => socket.bind({ fd: udpSocket(netns, address, port) }, done));
+    await new Promise<void>((done) => socket.bind({ fd: inGroup(netns, () => udpSocket(netns, address, port)) }, done));
     this.#open.push({ close: () => socket.close() });
     return socket;
   }
 
   /** A UDP client with one port, so that all its packets are one flow. */
-  async udpClient(netns: Netns, local: string): Promise<(address: string, port: number) => Promise<string>> {
+  async udpClient(netns: Place, local: string): Promise<(address: string, port: number) => Promise<string>> {
     const socket = await this.#udp(netns, local, 0);
     return (address, port) =>
       new Promise((resolve) => {
@@ -293,6 +320,7 @@ export class ServicesLab {
   async close(): Promise<void> {
     await this.#proxy?.stop();
     for (const open of this.#open) open.close();
+    this.node.group?.close();
     for (const netns of [this.node, this.outside, this.pod1, this.pod2]) netns.close();
   }
 }
@@ -302,10 +330,10 @@ export class ServicesLab {
  * @param waitMs short where no answer is expected, or where it is asked again: a flow that began without a rule
  *   stays without
  */
-export function ask(netns: Netns, address: string, port: number, waitMs = 5000): Promise<string> {
+export function ask(netns: Place, address: string, port: number, waitMs = 5000): Promise<string> {
   return new Promise((resolve) => {
     let text = "";
-    const socket = connectTcp(netns, address, port);
+    const socket = inGroup(netns, () => connectTcp(netns, address, port));
     const timer = setTimeout(() => finish("ETIMEDOUT"), waitMs);
     const finish = (result: string) => {
       clearTimeout(timer);
@@ -321,10 +349,12 @@ export function ask(netns: Netns, address: string, port: number, waitMs = 5000):
 }
 
 /** What a UDP server answers, the errno of a failure (of an ICMP error too), or ETIMEDOUT. */
-export async function askUdp(netns: Netns, address: string, port: number, waitMs = 5000): Promise<string> {
+export async function askUdp(netns: Place, address: string, port: number, waitMs = 5000): Promise<string> {
   const isV6 = address.includes(":");
   const socket = createSocket(isV6 ? "udp6" : "udp4");
-  await new Promise<void>((done) => socket.bind({ fd: udpSocket(netns, isV6 ? "::" : "0.0.0.0", 0) }, done));
+  await new Promise<void>((done) =>
+    socket.bind({ fd: inGroup(netns, () => udpSocket(netns, isV6 ? "::" : "0.0.0.0", 0)) }, done),
+  );
   return new Promise((resolve) => {
     const timer = setTimeout(() => finish("ETIMEDOUT"), waitMs);
     const finish = (result: string) => {
@@ -342,6 +372,11 @@ export async function askUdp(netns: Netns, address: string, port: number, waitMs
       }
     });
   });
+}
+
+/** Makes a socket of a machine: it belongs to the control group that its process is in. */
+function inGroup<T>({ group }: Place, make: () => T): T {
+  return group ? group.within(make) : make();
 }
 
 /** A new IPv6 address is made local by a worker of the kernel, some milliseconds later (RTF_LOCAL is 0x80000000). */

@@ -1,3 +1,4 @@
+import { boundBacktracking, compileRegExp } from "#base/goRegExp.ts";
 import { parseNetwork } from "#base/ip.ts";
 import { lowerName, parseName, reverseZones, tryParseName } from "#wire/dns/index.ts";
 import { CorefileError, type Location } from "./errors.ts";
@@ -120,4 +121,14 @@ export function hostPort(
 /** Canonical lower-case name for text that was checked before. */
 export function canonicalName(text: string): string {
   return lowerName(parseName(text));
+}
+
+/** A regular expression in Go's syntax. Clients choose what it is tried on: it may not backtrack for ever. */
+export function regexp(pattern: string, at: Location): RegExp {
+  boundBacktracking();
+  try {
+    return compileRegExp(pattern);
+  } catch (error) {
+    throw new CorefileError(at, `invalid regex pattern ${JSON.stringify(pattern)}: ${(error as Error).message}`);
+  }
 }

@@ -1,5 +1,5 @@
 import { parseIp } from "#base/ip.ts";
-import { AF, addressOf, check, isErrno, libc, SOCK } from "#kernel/ffi/index.ts";
+import { AF, addressOf, check, isErrno, libc, SOCK, SysError } from "#kernel/ffi/index.ts";
 import type { Envelope } from "./batch.ts";
 
 const SOL_SOCKET = 1;
@@ -65,11 +65,21 @@ function openOne(family: number, address: string, port: number, shared: boolean)
     const time = Buffer.alloc(16); // struct timeval
     time.writeBigInt64LE(BigInt(receiveTimeoutMs * 1000), 8);
     check(libc.setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, time, 16), "setsockopt", "SO_RCVTIMEO");
-    const name = sockaddr(family, address, port);
-    check(libc.bind(fd, name, name.length), "bind", `${address}:${port}`);
+    bindTo(fd, family, address, port);
     return fd;
   } catch (error) {
     libc.close(fd);
+    throw error;
+  }
+}
+
+/** Binds; a failure is told in the words of Node's own sockets, which these stand for. */
+function bindTo(fd: number, family: number, address: string, port: number): void {
+  const name = sockaddr(family, address, port);
+  try {
+    check(libc.bind(fd, name, name.length), "bind");
+  } catch (error) {
+    if (error instanceof SysError) error.message = `bind ${error.code} ${address}:${port}`;
     throw error;
   }
 }

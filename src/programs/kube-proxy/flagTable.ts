@@ -24,7 +24,7 @@ export const sections: Readonly<Record<string, Readonly<Record<string, FieldFlag
   },
   Mode: {
     "proxy-mode": flag(
-      "how packets are moved. Default nftables (upstream: iptables). userspace relays them by this process, as the first kube-proxy did: it is here to learn from.",
+      "how packets are moved. Default nftables (upstream: iptables). userspace relays them by this process, as the first kube-proxy did: it is here to learn from. ebpf translates where sockets connect, and needs root of the machine.",
       "mode",
       "mode",
     ),

@@ -18,6 +18,7 @@ import { showCommandLine } from "#kernel/process/index.ts";
 import {
   applyConntrackSettings,
   applyOomScore,
+  checkConfig,
   cleanUpAll,
   configText,
   type KubeProxy,
@@ -154,6 +155,7 @@ async function main(): Promise<void> {
     return;
   }
   if (flags.cleanup) return await cleanUpAll({ nft: openNftables(), log });
+  checkConfig(config);
   applyConntrackSettings(config, log);
   if (flags.initOnly) return;
   applyOomScore(config, log);

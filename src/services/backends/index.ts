@@ -1,6 +1,14 @@
 /** The ways to put Services into effect: one folder for each mode, all behind one interface. */
 export { type LocalTraffic, type ProxyMode, proxyModes, type ServiceBackend, type TrafficSettings } from "./backend.ts";
 export {
+  checkEbpf,
+  EBPF_TABLE,
+  type EbpfBackendOptions,
+  ebpfBackend,
+  hasEbpfPrograms,
+  translatable,
+} from "./ebpf/index.ts";
+export {
   type Iptables,
   type IptablesBackendOptions,
   type IptablesPlace,

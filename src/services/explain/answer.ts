@@ -1,19 +1,18 @@
 import type { Service } from "#api/index.ts";
 import { cidrContains, formatCidr, formatIp, ipEquals } from "#base/ip.ts";
 import type { Origin } from "#base/origin.ts";
-import { protocols } from "#kernel/nft/index.ts";
 import {
   addressKey,
   type ClientKind,
   type ClientOutcome,
   explainService,
-  type Frontend,
   type FrontendExplanation,
   type FrontendKind,
   type LeftOutReason,
   outcomeFor,
   serviceFrontends,
 } from "../model/index.ts";
+import { inMode, type ModeOutcome } from "./byMode.ts";
 import { type Found, findService, nameOf } from "./find.ts";
 import { parseQuestion } from "./question.ts";
 import { type ClusterObjects, type KnownClient, type Situation, situationOf, type Viewpoint } from "./situation.ts";
@@ -158,7 +157,7 @@ function holder({ objects, situation, found, one }: Asked): string | undefined {
 }
 
 /** What happens, and the field of the Service that says so where it is not the policy's. */
-type Outcome = ClientOutcome & { readonly field?: string; readonly byMode?: true };
+type Outcome = ModeOutcome & { readonly field?: string };
 
 const kinds: readonly ClientKind[] = ["pod", "node", "outside"];
 
@@ -166,7 +165,7 @@ function pathsOf(asked: Asked): ExplainedPath[] {
   const { situation, one } = asked;
   const { action } = one.frontend;
   const clients: readonly (KnownClient | ClientKind)[] = situation.client ? [situation.client] : kinds;
-  const groups = new Map<boolean, { outcome: ClientOutcome; clients: ExplainedClient[] }>();
+  const groups = new Map<boolean, { outcome: Outcome; clients: ExplainedClient[] }>();
   for (const client of clients) {
     const outcome = outcomeOf(asked, client);
     const goesAround =
@@ -189,49 +188,13 @@ function pathsOf(asked: Asked): ExplainedPath[] {
 function outcomeOf({ situation, one }: Asked, client: KnownClient | ClientKind): Outcome {
   const { frontend } = one;
   const kind = typeof client === "string" ? client : client.kind;
-  const inRules = outcomeFor(frontend, kind, situation.tells);
-  const outcome = byMode(situation.mode, inRules, { frontend, kind });
+  const outcome = inMode(outcomeFor(frontend, kind, situation.tells), frontend, kind, situation);
   const { sources } = frontend;
   if (!sources || typeof client === "string") return outcome;
   const address = client.addresses.find(({ family }) => family === frontend.ip.family);
   if (!address || sources.some((cidr) => cidrContains(cidr, address))) return outcome;
   const because = `${formatIp(address)} is not in spec.loadBalancerSourceRanges`;
   return { verdict: "drop", targets: [], masquerade: "hairpin", because, field: "spec.loadBalancerSourceRanges" };
-}
-
-/** A client at an address. */
-interface Meeting {
-  readonly frontend: Frontend;
-  readonly kind: ClientKind;
-}
-
-function byMode(mode: string, outcome: ClientOutcome, meeting: Meeting): Outcome {
-  if (outcome.verdict !== "balance") return outcome;
-  if (mode === "userspace") return relayed(outcome, meeting.frontend);
-  return mode === "ipvs" ? scheduled(outcome, meeting) : outcome;
-}
-
-/**
- * What the ipvs mode makes of it: a virtual server has one list for all clients, and a connection of the node itself has
- * the Service's address as its source, with which nobody elsewhere could answer.
- */
-function scheduled(outcome: ClientOutcome, { frontend: { action }, kind }: Meeting): Outcome {
-  if (kind === "node" && outcome.masquerade !== "always") {
-    const because = "in the ipvs mode the node's source is the Service's address";
-    return { ...outcome, masquerade: "always", because, byMode: true };
-  }
-  if (action.kind !== "balance-local" || action.local.length === 0 || outcome.targets === action.local) return outcome;
-  const because = `${outcome.because}; in the ipvs mode to the endpoints on this node, since there are some`;
-  return { ...outcome, targets: action.local, because, byMode: true };
-}
-
-/** What the userspace mode makes of it: its process is who connects to endpoints. */
-function relayed(outcome: ClientOutcome, { protocol }: Frontend): Outcome {
-  const byMode = true as const;
-  if (protocol !== protocols.SCTP)
-    return { ...outcome, masquerade: "always", because: "a process of the node makes the connection anew", byMode };
-  const because = "SCTP is not supported for user space proxy";
-  return { verdict: "reject", targets: [], masquerade: "hairpin", because, byMode };
 }
 
 function explainClient(asked: Asked, client: KnownClient | ClientKind, outcome: Outcome): ExplainedClient {
@@ -246,8 +209,9 @@ function explainClient(asked: Asked, client: KnownClient | ClientKind, outcome: 
   };
 }
 
-function masqueradeOf(client: KnownClient | ClientKind, { masquerade, targets }: ClientOutcome) {
+function masqueradeOf(client: KnownClient | ClientKind, { masquerade, targets }: ModeOutcome) {
   if (masquerade === "always") return "yes";
+  if (masquerade === "never") return "no";
   if (client === "pod") return targets.length ? "itself" : "no";
   if (typeof client === "string") return "no";
   return targets.some(({ ip }) => client.addresses.some((own) => ipEquals(own, ip))) ? "itself" : "no";

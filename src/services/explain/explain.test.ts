@@ -92,6 +92,25 @@ ClusterIP 10.96.0.1:80/TCP
     );
   });
 
+  it("in the ebpf mode pods and the node keep their address; from outside, and where ranges are asked, rules decide", () => {
+    const proxyConfig = `${base.proxyConfig}mode: ebpf\n`;
+    const inEbpf = (spec: Parameters<typeof service>[1]) =>
+      verdicts({ ...shop, services: [service("web", { ...web.spec, ...spec })], proxyConfig }, "web");
+    const both = "balance 10.244.1.2:8080 10.244.2.2:8080";
+    expect(inEbpf({ externalIPs: ["203.0.113.1"] })).toEqual([
+      `ClusterIP pods of controlplane: ${both} no mode`,
+      `ClusterIP controlplane itself: ${both} no mode`,
+      `ClusterIP elsewhere: ${both} yes clusterCIDR`,
+      `ExternalIP pods of controlplane: ${both} no mode`,
+      `ExternalIP controlplane itself: ${both} no mode`,
+      `ExternalIP elsewhere: ${both} yes spec.externalTrafficPolicy`,
+    ]);
+    const masqueradeAll = `${proxyConfig}nftables:\n  masqueradeAll: true\n`;
+    expect(verdicts({ ...shop, proxyConfig: masqueradeAll }, "web")[0]).toBe(
+      `ClusterIP pods of controlplane: ${both} yes nftables.masqueradeAll`,
+    );
+  });
+
   it("without a client, for every kind of client", () => {
     expect(verdicts(shop, "10.96.0.1:80/tcp")).toEqual([
       "ClusterIP pods of controlplane: balance 10.244.1.2:8080 10.244.2.2:8080 itself clusterCIDR",

@@ -4,7 +4,11 @@ import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import type { Nftables } from "#kernel/nft/index.ts";
 import {
+  checkEbpf,
   checkIpvs,
+  EBPF_TABLE,
+  ebpfBackend,
+  hasEbpfPrograms,
   IPVS_DEVICE,
   IPVS_TABLE,
   type IpvsSettings,
@@ -74,6 +78,11 @@ const modes: { readonly [Name in ProxyMode]?: Mode } = {
   },
   userspace: {
     make: (settings, { nft, log, metrics }) => userspaceBackend({ ...settings, nft, log, ...(metrics && { metrics }) }),
+  },
+  ebpf: {
+    make: (settings, { nft, log, metrics }) => ebpfBackend({ ...settings, nft, log, ...(metrics && { metrics }) }),
+    mayHaveLeft: async (nft) => (await nft.listTables()).some(({ name }) => name === EBPF_TABLE) || hasEbpfPrograms(),
+    check: () => checkEbpf(),
   },
 };
 

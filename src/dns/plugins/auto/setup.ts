@@ -20,10 +20,10 @@ import {
   duration,
   oneArg,
   readProperties,
+  regexp,
   zonesOrDefault,
 } from "../../corefile/index.ts";
 import { asksForTransfer, fileVersion, readZone, type Zone, zoneReply } from "../../zone/index.ts";
-import { compiled } from "../rewrite/names.ts";
 
 interface AutoOptions {
   /** Zones that are served, those of files in other ones are not. */
@@ -48,17 +48,17 @@ function readOptions(directive: Directive, { zones, directory, log }: SetupConte
   let reloadMs = 60_000;
   readProperties(directive, {
     directory: (property) => {
-      const [name, regexp, origin] = args(property, "directory DIR [REGEXP TEMPLATE]", 1, 3) as [
+      const [name, fileNames, origin] = args(property, "directory DIR [REGEXP TEMPLATE]", 1, 3) as [
         string,
         string?,
         string?,
       ];
       where = resolve(directory, name);
       checkDirectory(where, property, log);
-      if (regexp === undefined) return;
+      if (fileNames === undefined) return;
       if (origin === undefined) throw new CorefileError(property.at, "directory with a regexp and no template");
-      if (!/\((?!\?(?!P?<))/.test(regexp)) throw new CorefileError(property.at, "Need at least one sub expression");
-      pattern = compiled(regexp, property.at);
+      if (!/\((?!\?(?!P?<))/.test(fileNames)) throw new CorefileError(property.at, "Need at least one sub expression");
+      pattern = regexp(fileNames, property.at);
       template = origin;
     },
     reload: (property) => {

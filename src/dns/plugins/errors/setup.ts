@@ -1,8 +1,7 @@
 import { errorMessage } from "#base/errors.ts";
 import { typeName } from "#wire/dns/index.ts";
 import type { Setup } from "../../core/index.ts";
-import { args, CorefileError, duration, noBlock, readProperties } from "../../corefile/index.ts";
-import { compiled } from "../rewrite/names.ts";
+import { args, CorefileError, duration, noBlock, readProperties, regexp } from "../../corefile/index.ts";
 import { type Consolidation, Consolidator } from "./consolidator.ts";
 
 /**
@@ -23,7 +22,7 @@ export const setup: Setup = (directive, { log }) => {
       }
       rules.push({
         intervalMs: duration(time as string, property.at, "consolidate"),
-        pattern: compiled(pattern as string, property.at),
+        pattern: regexp(pattern as string, property.at),
         source: pattern as string,
         level,
         showFirst,

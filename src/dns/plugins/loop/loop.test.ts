@@ -12,6 +12,13 @@ describe("loop", () => {
     expect(fatal[0]).toMatch(/^Loop \(127\.0\.0\.1:\d+ -> :\d+\) detected for zone "\."\. Query: "HINFO \d+\.\d+\."$/);
   });
 
+  it("finds its own address with bind", async () => {
+    const port = await freePort();
+    const { fatal } = await start(`.:${port} {\n bind 127.0.0.3\n loop\n forward . 127.0.0.3:${port}\n}`);
+    await eventually(() => fatal.length > 0);
+    expect(fatal[0]).toMatch(/^Loop \(127\.0\.0\.\d:\d+ -> 127\.0\.0\.3:\d+\) detected/);
+  });
+
   it("stays quiet without a loop", async () => {
     const { fatal, ask } = await start(`.:0 {\n loop\n forward . 127.0.0.1:${await freePort()}\n}`);
     await ask("a.example A");

@@ -30,7 +30,7 @@ export const setup: Setup = (directive, { instance, log, zones }) => {
     while (active && !stopping.signal.aborted && Date.now() - begin < giveUpMs) {
       const [target] = instance.listening();
       seen = 0; // an attempt without an answer must not count together with the next
-      if (target && (await ask(probe, target.port, stopping.signal))) break;
+      if (target && (await ask(probe, target, stopping.signal))) break;
       await new Promise<void>((resolve) => {
         timer = setTimeout(resolve, retryMs);
       });
@@ -61,9 +61,13 @@ export const setup: Setup = (directive, { instance, log, zones }) => {
   };
 };
 
-/** Sends the probe to this host's port; true when any answer came back. */
-async function ask(name: string, port: number, signal: AbortSignal): Promise<boolean> {
-  const socket = createSocket("udp4");
+/** Sends the probe to this server; true when any answer came back. */
+async function ask(
+  name: string,
+  { address, port }: { readonly address: string; readonly port: number },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
   const bytes = encodeMessage(query(randomInt(65536), { name, type: RecordType.HINFO, class: RecordClass.IN }));
   try {
     return await new Promise<boolean>((resolve) => {
@@ -72,7 +76,7 @@ async function ask(name: string, port: number, signal: AbortSignal): Promise<boo
       socket.on("error", () => resolve(false));
       signal.addEventListener("abort", () => resolve(false), { once: true });
       setTimeout(() => resolve(false), 5000).unref();
-      socket.send(bytes, port, "127.0.0.1");
+      socket.send(bytes, port, address || "127.0.0.1");
     });
   } finally {
     socket.close();

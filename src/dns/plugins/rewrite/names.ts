@@ -1,6 +1,5 @@
-import { boundBacktracking, compileRegExp } from "#base/goRegExp.ts";
 import { tryParseName } from "#wire/dns/index.ts";
-import { CorefileError, type Location } from "../../corefile/index.ts";
+import { CorefileError, type Location, regexp } from "../../corefile/index.ts";
 
 /** How a rule's FROM is compared with a name. */
 export type Match = "exact" | "prefix" | "suffix" | "substring" | "regex";
@@ -45,7 +44,7 @@ export function nameTest(match: Match, from: string, at: Location): (name: strin
 }
 
 function regexRewriter(from: string, to: string, at: Location): NameRewriter {
-  const pattern = compiled(from, at);
+  const pattern = regexp(from, at);
   const groups = (new RegExp(`${pattern.source}|`, pattern.flags).exec("") as RegExpExecArray).length - 1;
   for (const [, index] of to.matchAll(/\{(\d+)\}/g)) {
     if (Number(index) > groups) {
@@ -61,16 +60,6 @@ function regexRewriter(from: string, to: string, at: Location): NameRewriter {
     const text = to.replaceAll(/\{(\d+)\}/g, (_all, index: string) => found[Number(index)] ?? "");
     return dotted(text);
   };
-}
-
-/** A regular expression in Go's syntax. @throws CorefileError */
-export function compiled(pattern: string, at: Location): RegExp {
-  boundBacktracking(); // clients choose the names that it is tried on
-  try {
-    return compileRegExp(pattern);
-  } catch (error) {
-    throw new CorefileError(at, `invalid regex pattern ${JSON.stringify(pattern)}: ${(error as Error).message}`);
-  }
 }
 
 /** The name when it is one that can stand in a message, else undefined. */

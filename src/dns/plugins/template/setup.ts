@@ -6,10 +6,10 @@ import {
   integer,
   oneArg,
   readProperties,
+  regexp,
   type Token,
   zonesOrDefault,
 } from "../../corefile/index.ts";
-import { compiled } from "../rewrite/names.ts";
 import { GoTemplate, TemplateError, type TemplateFunction } from "./goTemplate.ts";
 import { TemplatePlugin } from "./handler.ts";
 
@@ -66,7 +66,7 @@ function readBlock(directive: Directive, deprecated: (property: Directive) => vo
   let error: { code: number; data: Uint8Array } | undefined;
   let fallthrough: Fallthrough = noFallthrough;
   readProperties(directive, {
-    match: (property) => void patterns.push(...some(property).map((token) => compiled(token.text, token))),
+    match: (property) => void patterns.push(...some(property).map((token) => regexp(token.text, token))),
     answer: (property) => void answer.push(...some(property).map(templateOf)),
     additional: (property) => void additional.push(...some(property).map(templateOf)),
     authority: (property) => void authority.push(...some(property).map(templateOf)),
