@@ -124,7 +124,7 @@ function unproxiedWords(
   const words = `Service ${nameOf(service)} has no rules on any node: ${reason} (${field})`;
   if (service.spec.type === "ExternalName") return `${words}; it is another name of ${service.spec.externalName}`;
   if (service.spec.clusterIP !== "None") return words;
-  const addresses = slices.flatMap(({ endpoints }) => endpoints.map((one) => one.addresses[0] ?? ""));
+  const addresses = slices.flatMap(({ endpoints }) => (endpoints ?? []).map((one) => one.addresses[0] ?? ""));
   const shown = addresses.slice(0, 10).join(", ") + (addresses.length > 10 ? ", …" : "");
   return `${words}; ${addresses.length ? `its endpoints are ${shown}` : "it has no endpoints"}`;
 }

@@ -94,7 +94,7 @@ export function conditionsOf(endpoint: Endpoint): Pick<Candidate, "isReady" | "i
 function addCandidates(to: FoundEndpoint[], port: ServicePort, slice: EndpointSlice, nodeName: string): void {
   const number = portIn(slice, port);
   if (number === undefined) return;
-  for (const [index, endpoint] of slice.endpoints.entries()) {
+  for (const [index, endpoint] of (slice.endpoints ?? []).entries()) {
     const target = EndpointTarget.of(slice, index, number, nodeName);
     if (target) to.push({ target, hints: hintsOf(endpoint), ...conditionsOf(endpoint) });
   }

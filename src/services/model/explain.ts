@@ -93,7 +93,7 @@ function explainFrontend(
     isLocalOnly,
   };
   const leftOut = slices.flatMap((slice) =>
-    slice.endpoints.flatMap((endpoint, index) => judge(slice, endpoint, index, context) ?? []),
+    (slice.endpoints ?? []).flatMap((endpoint, index) => judge(slice, endpoint, index, context) ?? []),
   );
   const address = virtual.find((one) => one.kind === kind && Buffer.compare(one.ip.bytes, ip.bytes) === 0);
   const addressField = kind === "NodePort" ? `${origin.field}.nodePort` : (address?.field ?? "spec.clusterIP");
