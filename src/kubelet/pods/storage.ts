@@ -39,6 +39,16 @@ export class PodStorage {
     this.#events = events;
   }
 
+  /**
+   * {@link setUp} beside the making of the pod's network, unless a volume tells the pod's address.
+   * @param podIPs the pod's addresses, once it has a network
+   */
+  setUpBeside(network: Promise<void>, pod: Pod, podIPs: () => readonly string[]): Promise<void> {
+    const needsAddress = JSON.stringify(pod.spec.volumes ?? []).includes("status.podIP");
+    const setUp = () => this.setUp(pod, podIPs());
+    return needsAddress ? network.then(setUp) : setUp();
+  }
+
   /** Makes the volumes, or makes their contents anew where they are stale. @throws VolumeError */
   async setUp(pod: Pod, podIPs: readonly string[]): Promise<void> {
     if (this.#fresh) return;

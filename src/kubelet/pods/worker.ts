@@ -4,8 +4,6 @@ import { errorMessage } from "#base/errors.ts";
 import { wholeSeconds } from "#base/time.ts";
 import { setupBackoff } from "../backoff.ts";
 import { podLogFolder } from "../logs/index.ts";
-import { omittedFromResolvConf } from "../spec/files.ts";
-import { unsupportedFields, unsupportedMessage } from "../spec/unsupported.ts";
 import type { PodView } from "../status/podStatus.ts";
 import { VolumeError } from "../volumes/index.ts";
 import { PodContainers } from "./containers.ts";
@@ -15,6 +13,7 @@ import type { FirstReports } from "./firstReports.ts";
 import { PodHandler } from "./handler.ts";
 import { PodLightness } from "./light.ts";
 import { PodNamespaces } from "./namespaces.ts";
+import { PodNotices } from "./notices.ts";
 import { Passes } from "./passes.ts";
 import type { PodSetup } from "./prepare.ts";
 import type { PodRecord } from "./record.ts";
@@ -53,13 +52,11 @@ export class PodWorker {
   readonly #namespaces: PodNamespaces;
   readonly #lightness: PodLightness;
   readonly #reports: PodReport;
+  readonly #notices: PodNotices;
   readonly #retries = new Backoff(setupBackoff);
   readonly #startTime: string;
   #pod: Pod;
   #end: End | undefined;
-  /** Fields of the pod's that were said to be without effect. */
-  readonly #said = new Set<string>();
-  #looked: number | Pod | undefined;
   #verdict: PodView["verdict"];
   /** The pod is to be ended for what it has done. */
   #eviction: PodView["verdict"];
@@ -96,7 +93,7 @@ export class PodWorker {
         this.#again();
       },
     );
-    if (record) for (const { field } of unsupportedFields(pod.spec, deps.cgroups?.bound)) this.#said.add(field);
+    this.#notices = new PodNotices(deps, pod, record !== undefined);
     this.#verdict = verdictOf(pod);
   }
 
@@ -200,7 +197,7 @@ export class PodWorker {
     if (this.#isOver()) return this.#release();
     if (this.#isTooLate()) return this.#fail("Normal", DEADLINE_VERDICT);
     if (this.#eviction) return this.#fail("Warning", this.#eviction);
-    this.#tellUnsupported();
+    this.#notices.tellUnsupported(this.#pod);
     const isSetUp = this.#firstReports.begin(this.#passes, () => this.#report());
     try {
       if (await this.#setUp()) await this.#containers.start();
@@ -227,19 +224,6 @@ export class PodWorker {
     await this.#release();
   }
 
-  /** Says once which fields of the pod have no effect here; looks at each generation of its spec once. */
-  #tellUnsupported(): void {
-    const looked = this.#pod.metadata.generation ?? this.#pod;
-    if (looked === this.#looked) return;
-    this.#looked = looked;
-    const fields = unsupportedFields(this.#pod.spec, this.#deps.cgroups?.bound).filter(
-      ({ field }) => !this.#said.has(field),
-    );
-    for (const { field } of fields) this.#said.add(field);
-    const message = unsupportedMessage(fields);
-    if (message !== undefined) this.#event("Warning", "UnsupportedFields", message);
-  }
-
   /** Nothing of the pod is started any more. */
   #isOver(): boolean {
     return this.#verdict !== undefined || this.#containers.isOver;
@@ -252,15 +236,14 @@ export class PodWorker {
       const network = this.#sandbox.setUp(this.#pod);
       if (!isLight) this.#deps.cgroups?.addPod(this.#pod);
       // What has no process looks at no files.
-      const volumes = isLight ? undefined : this.#setUpVolumes(network);
+      const volumes = isLight ? undefined : this.#storage.setUpBeside(network, this.#pod, () => this.#sandbox.ips);
       this.#containers.warmUp();
       const began = performance.now();
       await Promise.all([network, volumes]);
       const ms = Math.round(performance.now() - began);
       if (!this.#containers.hasStarted) {
         this.#deps.log.info("Pod is set up", { pod: this.#name(), ip: this.#sandbox.ips[0], ms });
-        const omitted = isLight ? [] : omittedFromResolvConf(this.#pod, this.#deps.dns);
-        for (const message of omitted) this.#event("Warning", "DNSConfigForming", message);
+        if (!isLight) this.#notices.tellResolver(this.#pod);
       }
       this.#retries.reset();
       return true;
@@ -271,13 +254,6 @@ export class PodWorker {
       this.#again();
       return false;
     }
-  }
-
-  /** Volumes do not need the network, unless one of them tells the pod's address. */
-  #setUpVolumes(network: Promise<void>): Promise<void> {
-    const needsAddress = JSON.stringify(this.#pod.spec.volumes ?? []).includes("status.podIP");
-    const storeVolumes = () => this.#storage.setUp(this.#pod, this.#sandbox.ips);
-    return needsAddress ? network.then(() => storeVolumes()) : storeVolumes();
   }
 
   /** Nothing of it runs any more: the network is given back, logs and status stay. */
