@@ -65,3 +65,8 @@ export class Passes {
     }
   }
 }
+
+/** Waits until all have ended, whatever becomes of them. @throws what the first of them failed with */
+export async function allDone(work: readonly (Promise<void> | undefined)[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === "rejected") throw result.reason;
+}

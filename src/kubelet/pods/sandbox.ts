@@ -9,6 +9,8 @@ export class PodSandbox {
   readonly #hostNetwork: boolean;
   readonly #save: () => void;
   #record: SandboxRecord | undefined;
+  /** The set-up that is under way: a pod that ends, or is looked at again, does not overtake it. */
+  #settingUp: Promise<void> | undefined;
 
   /** @param save writes the pod's record; called before and after what has to be found again */
   constructor(pod: Pod, deps: Pick<PodDeps, "network" | "node">, save: () => void, record?: SandboxRecord) {
@@ -47,9 +49,29 @@ export class PodSandbox {
     return true;
   }
 
-  /** Makes and attaches the namespace, unless that is done. */
+  /** Makes and attaches the namespace, unless that is done or under way. */
   async setUp(pod: Pod): Promise<void> {
     if (this.ready) return;
+    this.#settingUp ??= this.#make(pod).finally(() => {
+      this.#settingUp = undefined;
+    });
+    await this.#settingUp;
+  }
+
+  /** Detaches and removes it, once a set-up that is under way has ended. */
+  async tearDown(pod: Pod): Promise<void> {
+    await this.#settingUp?.catch(() => {
+      // Who asked for it hears of it; what is there of it is removed now.
+    });
+    const record = this.#record;
+    if (!record?.netns) return;
+    await this.#deps.network.tearDown(pod, record);
+    // The addresses stay in the status; without a path there is nothing more to remove.
+    this.#record = { ...record, netns: "" };
+    this.#save();
+  }
+
+  async #make(pod: Pod): Promise<void> {
     const again = this.#record !== undefined;
     const id = this.#record?.id ?? randomBytes(32).toString("hex");
     const record = this.#record ?? { id, netns: this.#deps.network.pathOf(id), ips: [] };
@@ -57,16 +79,6 @@ export class PodSandbox {
     this.#save();
     const ips = await this.#deps.network.setUp(pod, record, again);
     this.#record = { ...record, ips };
-    this.#save();
-  }
-
-  /** Detaches and removes it. */
-  async tearDown(pod: Pod): Promise<void> {
-    const record = this.#record;
-    if (!record?.netns) return;
-    await this.#deps.network.tearDown(pod, record);
-    // The addresses stay in the status; without a path there is nothing more to remove.
-    this.#record = { ...record, netns: "" };
     this.#save();
   }
 }

@@ -166,6 +166,7 @@ export class ContainerUnit {
   /** Lets go of everything without ending the container: the agent stops. */
   detach(): void {
     this.#stopping = true;
+    this.image.giveUp();
     this.#waits.stop();
     this.#health.stop();
   }
@@ -186,6 +187,8 @@ export class ContainerUnit {
       target = setup.namespaces.targetOf(this.container);
       prepared = await prepareContainer(this.#deps, pod, this.container, image, setup, { id, count });
     } catch (error) {
+      // The pod has ended meanwhile; nothing is tried again, and nobody asks why.
+      if (this.image.isGivenUp) return;
       this.#waits.failed(error);
       this.#owner.changed();
       return;

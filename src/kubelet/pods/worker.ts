@@ -7,14 +7,14 @@ import { podLogFolder } from "../logs/index.ts";
 import type { PodView } from "../status/podStatus.ts";
 import { VolumeError } from "../volumes/index.ts";
 import { PodContainers } from "./containers.ts";
-import { DEADLINE_VERDICT, timeLeft, verdictOf } from "./deadline.ts";
+import { DEADLINE_VERDICT, PodDeadline, verdictOf } from "./deadline.ts";
 import type { PodDeps } from "./deps.ts";
 import type { FirstReports } from "./firstReports.ts";
 import { PodHandler } from "./handler.ts";
 import { PodLightness } from "./light.ts";
 import { PodNamespaces } from "./namespaces.ts";
 import { PodNotices } from "./notices.ts";
-import { Passes } from "./passes.ts";
+import { allDone, Passes } from "./passes.ts";
 import type { PodSetup } from "./prepare.ts";
 import type { PodRecord } from "./record.ts";
 import { PodReport } from "./report.ts";
@@ -25,8 +25,6 @@ import type { ContainerUnit } from "./unit.ts";
 /** A pod deleted without a grace period still gets this long (as upstream). */
 const FORCED_GRACE_SECONDS = 1;
 const DEFAULT_GRACE_SECONDS = 30;
-/** Longest wait of a timer in one piece. */
-const MAX_WAIT_MS = 24 * 3600 * 1000;
 
 /** What the workers of a node share beside {@link PodDeps}. */
 export interface SharedByWorkers {
@@ -53,6 +51,7 @@ export class PodWorker {
   readonly #lightness: PodLightness;
   readonly #reports: PodReport;
   readonly #notices: PodNotices;
+  readonly #deadline: PodDeadline;
   readonly #retries = new Backoff(setupBackoff);
   readonly #startTime: string;
   #pod: Pod;
@@ -60,7 +59,6 @@ export class PodWorker {
   #verdict: PodView["verdict"];
   /** The pod is to be ended for what it has done. */
   #eviction: PodView["verdict"];
-  #deadline: NodeJS.Timeout | undefined;
 
   /**
    * @param shared what the workers of a node share: `onGone` is called when a pod has ended and everything of it is
@@ -75,7 +73,7 @@ export class PodWorker {
       onStale: () => this.changed(),
       onFull: (message) => {
         this.#eviction = { phase: "Failed", reason: "Evicted", message };
-        this.changed();
+        this.#hurry();
       },
     });
     this.#lightness = new PodLightness(pod, deps);
@@ -94,6 +92,7 @@ export class PodWorker {
       },
     );
     this.#notices = new PodNotices(deps, pod, record !== undefined);
+    this.#deadline = new PodDeadline(this.#passes, this.#startTime, () => this.#hurry());
     this.#verdict = verdictOf(pod);
   }
 
@@ -162,7 +161,7 @@ export class PodWorker {
     this.#end = { graceSeconds: grace };
     // The pass that ends the pod waits for its containers; a shorter period must reach them now.
     if (isShorter) void this.#containers.stop(grace);
-    else this.changed();
+    else this.#hurry();
   }
 
   /** Marks: a pass is due. */
@@ -195,7 +194,7 @@ export class PodWorker {
   async #pass(): Promise<void> {
     if (this.#end) return this.#finish(this.#end);
     if (this.#isOver()) return this.#release();
-    if (this.#isTooLate()) return this.#fail("Normal", DEADLINE_VERDICT);
+    if (this.#deadline.isOver(this.#pod)) return this.#fail("Normal", DEADLINE_VERDICT);
     if (this.#eviction) return this.#fail("Warning", this.#eviction);
     this.#notices.tellUnsupported(this.#pod);
     const isSetUp = this.#firstReports.begin(this.#passes, () => this.#report());
@@ -208,13 +207,10 @@ export class PodWorker {
     if (this.#isOver()) await this.#release();
   }
 
-  /** The pod's time is over; when it is not yet, another pass is due then. */
-  #isTooLate(): boolean {
-    const left = timeLeft(this.#pod, this.#startTime, Date.now());
-    if (left === undefined || left <= 0) return left !== undefined;
-    this.#passes.cancel(this.#deadline);
-    this.#deadline = this.#passes.later(Math.min(left, MAX_WAIT_MS), () => this.changed());
-    return false;
+  /** Nothing is started any more: the pass that is under way does not wait for images, and the next one ends the pod. */
+  #hurry(): void {
+    for (const { image } of this.#containers.all) image.giveUp();
+    this.changed();
   }
 
   /** Ends the pod's containers for good; its object stays and says why. */
@@ -233,13 +229,13 @@ export class PodWorker {
     try {
       await this.#handler.choose(this.#pod);
       const isLight = await this.#lightness.decide(this.#pod, this.#containers.all);
-      const network = this.#sandbox.setUp(this.#pod);
       if (!isLight) this.#deps.cgroups?.addPod(this.#pod);
+      const network = this.#sandbox.setUp(this.#pod);
       // What has no process looks at no files.
       const volumes = isLight ? undefined : this.#storage.setUpBeside(network, this.#pod, () => this.#sandbox.ips);
       this.#containers.warmUp();
       const began = performance.now();
-      await Promise.all([network, volumes]);
+      await allDone([network, volumes]);
       const ms = Math.round(performance.now() - began);
       if (!this.#containers.hasStarted) {
         this.#deps.log.info("Pod is set up", { pod: this.#name(), ip: this.#sandbox.ips[0], ms });
