@@ -20,19 +20,17 @@ import type { PodRecord } from "./record.ts";
 import { PodReport } from "./report.ts";
 import { PodSandbox } from "./sandbox.ts";
 import { PodStorage } from "./storage.ts";
+import { graceSecondsOf } from "./terminate.ts";
 import type { ContainerUnit } from "./unit.ts";
 
 /** A pod deleted without a grace period still gets this long (as upstream). */
 const FORCED_GRACE_SECONDS = 1;
-const DEFAULT_GRACE_SECONDS = 30;
 
 /** What the workers of a node share beside {@link PodDeps}. */
 export interface SharedByWorkers {
   readonly onGone: (worker: PodWorker) => void;
   readonly firstReports: FirstReports;
 }
-
-type End = { readonly graceSeconds: number };
 
 /**
  * One pod on this node: brings what runs in line with what the API says. Changes only mark; one pass at a time does
@@ -55,7 +53,8 @@ export class PodWorker {
   readonly #retries = new Backoff(setupBackoff);
   readonly #startTime: string;
   #pod: Pod;
-  #end: End | undefined;
+  /** Its end has been asked for; it may take so long, in s. */
+  #end: number | undefined;
   #verdict: PodView["verdict"];
   /** The pod is to be ended for what it has done. */
   #eviction: PodView["verdict"];
@@ -129,16 +128,24 @@ export class PodWorker {
     return this.#reports.last;
   }
 
-  /** Takes over the pod's containers that run already. @param pids process ids by container id */
+  /**
+   * Takes over the pod's containers, whose output is followed again. All else waits for {@link resume} or {@link end}.
+   * @param pids process ids by container id
+   */
   adopt(record: PodRecord, pids: ReadonlyMap<string, number>): void {
+    this.#passes.hold();
     if (record.holder !== undefined) this.#namespaces.adoptHolder(pids.get(record.holder));
-    const ready = new Set(this.#pod.status?.containerStatuses?.filter((s) => s.ready).map((s) => s.name));
-    for (const unit of this.#containers.all) {
-      const kept = record.containers[unit.container.name];
-      if (kept) unit.adopt(kept, pids.get(kept.id), ready.has(unit.container.name));
-    }
+    this.#containers.adopt(record, pids);
     if (this.#sandbox.forgetLost())
       this.#event("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
+  }
+
+  /** The pod is still wanted: it is looked after again. @param pod its newest state */
+  resume(pod: Pod): void {
+    this.#verdict = verdictOf(pod);
+    this.#containers.resume(pod);
+    this.#passes.release();
+    this.update(pod);
   }
 
   /** The API's newest state of the pod. */
@@ -146,19 +153,17 @@ export class PodWorker {
     this.#storage.podChanged(this.#pod, pod);
     this.#pod = pod;
     this.#containers.update(pod);
-    if (pod.metadata.deletionTimestamp !== undefined) {
-      this.end(
-        pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS,
-      );
-    } else this.changed();
+    if (pod.metadata.deletionTimestamp !== undefined) this.end(graceSecondsOf(pod));
+    else this.changed();
   }
 
   /** Ends the pod. A later call may only shorten the grace period. */
   end(graceSeconds: number): void {
     const grace = Math.max(graceSeconds, FORCED_GRACE_SECONDS);
-    if (this.#end && this.#end.graceSeconds <= grace) return;
+    if (this.#end !== undefined && this.#end <= grace) return;
     const isShorter = this.#end !== undefined;
-    this.#end = { graceSeconds: grace };
+    this.#end = grace;
+    this.#passes.release();
     // The pass that ends the pod waits for its containers; a shorter period must reach them now.
     if (isShorter) void this.#containers.stop(grace);
     else this.#hurry();
@@ -192,7 +197,7 @@ export class PodWorker {
   }
 
   async #pass(): Promise<void> {
-    if (this.#end) return this.#finish(this.#end);
+    if (this.#end !== undefined) return this.#finish(this.#end);
     if (this.#isOver()) return this.#release();
     if (this.#deadline.isOver(this.#pod)) return this.#fail("Normal", DEADLINE_VERDICT);
     if (this.#eviction) return this.#fail("Warning", this.#eviction);
@@ -255,8 +260,7 @@ export class PodWorker {
   /** Nothing of it runs any more: the network is given back, logs and status stay. */
   async #release(): Promise<void> {
     this.#storage.release();
-    const grace = this.#pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
-    await this.#containers.stop(grace);
+    await this.#containers.stop(graceSecondsOf(this.#pod));
     await this.#letGo();
   }
 
@@ -268,7 +272,7 @@ export class PodWorker {
     this.#report();
   }
 
-  async #finish({ graceSeconds }: End): Promise<void> {
+  async #finish(graceSeconds: number): Promise<void> {
     this.#storage.release();
     await this.#containers.stop(graceSeconds);
     await this.#letGo();
