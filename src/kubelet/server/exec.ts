@@ -5,9 +5,8 @@ import { ReadStream } from "node:tty";
 import { errorMessage } from "#base/errors.ts";
 import { type Child, makePipe, ProgramError, resizePty } from "#kernel/process/index.ts";
 import { type ContainerUnit, containerSecurity } from "../pods/index.ts";
-import type { ProcessRuntime, RunningContainer } from "../runtime/index.ts";
+import { type ProcessRuntime, type RunningContainer, startFailure } from "../runtime/index.ts";
 import { OutputPump } from "./outputPump.ts";
-import { startFailure } from "./program.ts";
 import type { StreamOptions } from "./requests.ts";
 import { type ClientStreams, writeSlowly } from "./streams.ts";
 
