@@ -216,6 +216,7 @@ function makeMirrors({ options, deps, pods, events }: AgentBase, statuses: PodSt
     events,
     log: deps.log.child("modules"),
     reportStatus: (pod, status) => statuses.report(pod, status),
+    onGone: (uid) => statuses.forget(uid),
   });
 }
 
