@@ -312,7 +312,13 @@ describe("K01 the node's object (part: what it says)", () => {
     const ready = (s: typeof first) => s.conditions?.find((c) => c.type === "Ready");
     expect(ready(first)).toMatchObject({ status: "False", reason: "KubeletNotReady" });
     expect(ready(first)?.message).toContain("cni plugin not initialized");
-    const second = nodeStatus(options, facts, { network: {}, images: [], handlers: ["crun", "podwire"], now: "T2", before: first });
+    const second = nodeStatus(options, facts, {
+      network: {},
+      images: [],
+      handlers: ["crun", "podwire"],
+      now: "T2",
+      before: first,
+    });
     expect(ready(second)).toMatchObject({
       status: "True",
       lastTransitionTime: "T2",

@@ -76,6 +76,8 @@ export const pod = defineKind<Pod>({
   prepareUpdate(object, old) {
     // A pod's status is the kubelet's; a status written before carries on.
     if (object.status && !object.status.qosClass && old.status?.qosClass) object.status.qosClass = old.status.qosClass;
+  },
+  prepareStatus(object) {
     // Go shows a time that is not set.
     const conditions: { lastProbeTime?: unknown }[] = object.status?.conditions ?? [];
     for (const condition of conditions) condition.lastProbeTime ??= null;

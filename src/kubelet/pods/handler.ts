@@ -12,8 +12,7 @@ function supported(handler: string): RuntimeName {
   const refusal = `RuntimeHandler ${JSON.stringify(handler)} not supported`;
   const found = RUNTIMES.find((name) => name === handler);
   if (found === undefined) throw new Error(`${refusal}: handlers of this node are ${RUNTIMES.join(", ")}`);
-  if (!presentHandlers().includes(found))
-    throw new Error(`${refusal}: crun is not on this machine; ${installHint}`);
+  if (!presentHandlers().includes(found)) throw new Error(`${refusal}: crun is not on this machine; ${installHint}`);
   return found;
 }
 
