@@ -19,6 +19,7 @@ const SETUP = `
 mount -t tmpfs run /run && mount -t tmpfs lib /var/lib
 if [ -n "$TOOLS" ]; then mount -t overlay usr -o "lowerdir=$TOOLS/root/usr:/usr" /usr; fi
 mkdir -p /run/test/bin
+if [ -n "$RUN_SIZE" ]; then mkdir -m 700 /run/podwire && mount -t tmpfs -o "mode=700,size=$RUN_SIZE" podwire /run/podwire; fi
 for plugin in "$1"/bin/*; do cp "$plugin" /run/test/bin/; chmod 755 /run/test/bin/*; done
 ip link set lo up && ip link add eth0 type veth peer name eth1 && ip addr add 192.168.1.11/24 dev eth0 && ip link set eth0 up && ip link set eth1 up
 sysctl -qw net.ipv4.ip_forward=1
@@ -51,6 +52,12 @@ export class KubeletMachine {
   #server: Server | undefined;
   #pki: Awaited<ReturnType<typeof makePki>> | undefined;
   output = "";
+  readonly #runSize: string;
+
+  /** @param runSize how much the agent's folder of containers may hold, such as "64m"; "": what the machine's may */
+  constructor(runSize = "") {
+    this.#runSize = runSize;
+  }
 
   async start(): Promise<void> {
     this.#pki = await makePki({ apiNames: [], nodes: [{ name: "node01", addresses: ["192.168.1.11"] }] });
@@ -80,7 +87,7 @@ export class KubeletMachine {
     ];
     this.#machine = spawn("unshare", [...unshare, "sh", "-c", SETUP, "sh", this.folder], {
       stdio: ["ignore", "pipe", "inherit"],
-      env: { ...process.env, TOOLS: process.env["PODWIRE_TOOLS"] ?? "", LD_LIBRARY_PATH: "" },
+      env: { ...process.env, RUN_SIZE: this.#runSize, TOOLS: process.env["PODWIRE_TOOLS"] ?? "", LD_LIBRARY_PATH: "" },
     });
     await once(this.#machine.stdout as NonNullable<ChildProcess["stdout"]>, "data");
     await this.startAgent();
