@@ -32,8 +32,10 @@ describe("K02 kube-proxy's health (part: port 10256)", () => {
         status: {},
       },
     });
-    health.synced();
+    health.syncing();
+    // It came while the first pass ran, which says nothing of it.
     health.queued();
+    health.synced();
     now += 9999;
     expect(health.answer("/healthz").code).toBe(200);
     now += 1;
@@ -49,8 +51,13 @@ describe("K02 kube-proxy's health (part: port 10256)", () => {
       });
     }
     expect(health.healthy).toBe(false);
+    // A pass that has begun and does not succeed changes nothing.
+    health.syncing();
+    expect(health.healthy).toBe(false);
     health.synced();
     expect(health.answer("/livez")).toMatchObject({ code: 200, body: { lastUpdated: "2026-01-01T00:00:10.000Z" } });
+    health.ended();
+    expect(health.answer("/livez").code).toBe(503);
   });
 
   it("a node that goes gets no traffic, and the process lives", () => {
