@@ -1,4 +1,5 @@
 import type { Container, Pod } from "#api/index.ts";
+import { readyContainers } from "../status/podStatus.ts";
 import type { PodDeps } from "./deps.ts";
 import type { RestartPolicy } from "./history.ts";
 import type { UnitPod } from "./owner.ts";
@@ -51,7 +52,7 @@ export class PodContainers {
 
   /** Those that were taken over are probed again; what the pod's status says of them counts until then. */
   resume({ status }: Pod): void {
-    const ready = new Set(status?.containerStatuses?.filter((s) => s.ready).map((s) => s.name));
+    const ready = readyContainers(status);
     for (const unit of this.all) unit.resume(ready.has(unit.container.name));
   }
 

@@ -41,6 +41,7 @@ function restarted(recorded: readonly Pod[]) {
   const deps = {
     runtime: {
       running: async () => new Map(recorded.map(({ metadata }, i) => [2 ** 23 + i, `c-${metadata.uid}`])),
+      end: async () => {},
       folders: async () => [],
       adopt,
       remove: async () => {},
