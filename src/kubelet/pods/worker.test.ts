@@ -72,7 +72,7 @@ describe("a pod whose volume fails while its network is being made", () => {
   function slowNetwork() {
     const calls: string[] = [];
     const made: (() => void)[] = [];
-    const setUp: PodNetwork["setUp"] = async (_, sandbox, again) => {
+    const setUp: PodNetwork["setUp"] = async (_pod, _sandbox, again) => {
       calls.push(again ? "set up again" : "set up");
       await new Promise<void>((resolve) => made.push(resolve));
       calls.push("is set up");
