@@ -25,6 +25,8 @@ import type { ContainerUnit } from "./unit.ts";
 /** A pod deleted without a grace period still gets this long (as upstream). */
 const FORCED_GRACE_SECONDS = 1;
 const DEFAULT_GRACE_SECONDS = 30;
+/** A record that could not be written is tried again so much later. */
+const SAVE_AGAIN_MS = 1000;
 /** Longest wait of a timer in one piece. */
 const MAX_WAIT_MS = 24 * 3600 * 1000;
 
@@ -61,6 +63,8 @@ export class PodWorker {
   /** The pod is to be ended for what it has done. */
   #eviction: PodView["verdict"];
   #deadline: NodeJS.Timeout | undefined;
+  /** When its record is written that could not be. */
+  #saving: NodeJS.Timeout | undefined;
 
   /**
    * @param shared what the workers of a node share: `onGone` is called when a pod has ended and everything of it is
@@ -81,7 +85,7 @@ export class PodWorker {
     this.#lightness = new PodLightness(pod, deps);
     this.#reports = new PodReport(deps);
     this.#startTime = record?.startTime ?? pod.status?.startTime ?? wholeSeconds();
-    this.#sandbox = new PodSandbox(pod, deps, () => this.save(), record?.sandbox);
+    this.#sandbox = new PodSandbox(pod, deps, this, record?.sandbox);
     this.#handler = new PodHandler(deps, record?.runtime);
     const running = (name: string) => this.unit(name)?.running;
     this.#namespaces = new PodNamespaces(pod, deps.runtime, () => this.save(), running, record?.holder);
@@ -190,6 +194,17 @@ export class PodWorker {
       ...(this.#namespaces.holderId === undefined ? {} : { holder: this.#namespaces.holderId }),
       containers,
     });
+  }
+
+  /** As save(); what cannot be written is written later. */
+  note(): void {
+    try {
+      this.save();
+    } catch (error) {
+      this.#deps.log.warn("A pod's record was not written", { pod: this.#name(), error });
+      this.#passes.cancel(this.#saving);
+      this.#saving = this.#passes.later(SAVE_AGAIN_MS, () => this.note());
+    }
   }
 
   async #pass(): Promise<void> {
