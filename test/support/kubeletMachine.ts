@@ -223,7 +223,13 @@ export class KubeletMachine {
   exec(
     pod: string,
     script: string,
-    options: { readonly input?: string; readonly tty?: boolean; readonly container?: string } = {},
+    options: {
+      readonly input?: string;
+      readonly tty?: boolean;
+      readonly container?: string;
+      /** What runs the script; default: the shell. */
+      readonly program?: string;
+    } = {},
   ): Promise<ExecResult> {
     const query = new URLSearchParams({
       output: "1",
@@ -231,7 +237,7 @@ export class KubeletMachine {
       ...(options.tty ? { tty: "1" } : {}),
       ...(options.input === undefined ? {} : { input: "1" }),
     });
-    for (const word of ["sh", "-c", script]) query.append("command", word);
+    for (const word of [options.program ?? "sh", "-c", script]) query.append("command", word);
     const socket = new WebSocket(
       `ws://node/exec/default/${pod}/${options.container ?? "c"}?${query}`,
       ["v5.channel.k8s.io"],

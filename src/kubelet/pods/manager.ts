@@ -161,7 +161,8 @@ export class PodManager {
   #gone(worker: PodWorker): void {
     this.#workers.delete(worker.uid);
     this.#startStatic();
-    if (isStaticPod(worker.pod)) return this.#onGone(worker.uid);
+    // Its mirror pod, whose status it is, is not the manager's.
+    if (isStaticPod(worker.pod)) return;
     void this.#delete(worker.pod).finally(() => this.#onGone(worker.uid));
   }
 

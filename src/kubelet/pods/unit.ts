@@ -64,7 +64,7 @@ export class ContainerUnit {
         this.#reporter.say(this.#health.ready ? "Container is ready" : "Container is not ready");
         owner.changed();
       },
-      onUnhealthy: (kind, message) => this.#reporter.event("Warning", "Unhealthy", `${kind} probe failed: ${message}`),
+      onUnhealthy: (message) => this.#reporter.event("Warning", "Unhealthy", message),
       onDead: (kind) => void this.#killUnhealthy(kind),
     });
   }

@@ -4,7 +4,7 @@ import { errorMessage } from "#base/errors.ts";
 import { wholeSeconds } from "#base/time.ts";
 import { setupBackoff } from "../backoff.ts";
 import { podLogFolder } from "../logs/index.ts";
-import type { PodView } from "../status/podStatus.ts";
+import { type PodView, readyContainers } from "../status/podStatus.ts";
 import { VolumeError } from "../volumes/index.ts";
 import { PodContainers } from "./containers.ts";
 import { DEADLINE_VERDICT, timeLeft, verdictOf } from "./deadline.ts";
@@ -137,7 +137,7 @@ export class PodWorker {
   /** Takes over the pod's containers that run already. @param pids process ids by container id */
   adopt(record: PodRecord, pids: ReadonlyMap<string, number>): void {
     if (record.holder !== undefined) this.#namespaces.adoptHolder(pids.get(record.holder));
-    const ready = new Set(this.#pod.status?.containerStatuses?.filter((s) => s.ready).map((s) => s.name));
+    const ready = readyContainers(this.#pod.status);
     for (const unit of this.#containers.all) {
       const kept = record.containers[unit.container.name];
       if (kept) unit.adopt(kept, pids.get(kept.id), ready.has(unit.container.name));

@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { hasCode } from "#base/errors.ts";
@@ -9,6 +9,7 @@ import { ContainerLog, type LogLimits, recoverLog, type StreamBytes } from "../l
 import { type RunningContainer, runningContainer } from "./container.ts";
 import { CrunSpawner, endContainers, endUnfinished } from "./crun/index.ts";
 import { containerOfProcess, isFirstProcess, mainProcesses } from "./found.ts";
+import { readGiven, writeGiven } from "./given.ts";
 import { ImageLayers } from "./layers.ts";
 import { ContainerOutputs, closeEnds } from "./outputs.ts";
 import { containerRequest, holderRequest } from "./request.ts";
@@ -136,14 +137,15 @@ export class ProcessRuntime {
     return runningContainer(handle, child, log, outputs, isShared, this.#options.cgroups?.groupOf(handle.pid));
   }
 
-  /** Runs a command in a container's namespaces, with its first process's environment and working directory. */
+  /** Runs a command in a container's namespaces, with the environment and working directory that it was given. */
   async exec(container: RunningContainer, request: ExecRequest): Promise<Child> {
-    const { pid } = container.handle;
+    const { id, pid } = container.handle;
+    const { env, cwd } = readGiven(`${this.#containersFolder}/${id}`, pid);
     const group = this.#options.cgroups?.groupOf(pid);
     return this.#spawner.spawn({
       argv: request.argv,
-      env: { ...environmentOf(pid), ...request.env },
-      cwd: readlinkSync(`/proc/${pid}/cwd`),
+      env: { ...env, ...request.env },
+      cwd,
       stdio: request.stdio,
       join: [{ pidfd: container.pidfd }],
       tty: request.tty,
@@ -218,6 +220,7 @@ export class ProcessRuntime {
       mkdirSync(folders.upper + dirname(path), { recursive: true });
       writeFileSync(folders.upper + path, text, { mode: 0o644 });
     }
+    writeGiven(`${this.#containersFolder}/${spec.id}`, spec);
     return folders;
   }
 
@@ -260,13 +263,4 @@ function checkUser({ uid }: { readonly uid: number }): void {
     throw new Error(
       `the image's program wants to run as user ${uid}, whom this cluster does not have: podwire doctor says why`,
     );
-}
-
-/** Environment that a running process was started with. */
-function environmentOf(pid: number): Record<string, string> {
-  const entries = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
-  const pairs = entries
-    .filter((e) => e.includes("="))
-    .map((e) => [e.slice(0, e.indexOf("=")), e.slice(e.indexOf("=") + 1)]);
-  return Object.fromEntries(pairs);
 }
