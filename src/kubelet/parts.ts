@@ -178,7 +178,10 @@ function makeManager(
         nodeResolvConf: readFileSync(options.resolvConf, "utf8"),
       },
       nodeHosts: () => readFileSync("/etc/hosts", "utf8"),
-      services: () => services.synced.then(() => services.list()),
+      services: async (pod) => {
+        if (!isStaticPod(pod)) await services.synced;
+        return services.list();
+      },
       logFolders: logFoldersOf(options),
       podsFolder: `${folders.kubelet}/pods`,
       reportStatus,

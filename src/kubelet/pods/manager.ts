@@ -16,9 +16,8 @@ import { isStaticPod } from "../static/index.ts";
 import type { PodDeps } from "./deps.ts";
 import { FirstReports } from "./firstReports.ts";
 import type { PodRecord } from "./record.ts";
+import { graceSecondsOf } from "./terminate.ts";
 import { PodWorker } from "./worker.ts";
-
-const DEFAULT_GRACE_SECONDS = 30;
 
 /** Phases after which nothing of a pod is started any more. */
 function isFinished(pod: Pod): boolean {
@@ -45,7 +44,7 @@ export class PodManager {
   }
 
   /**
-   * Takes over what an earlier agent left, then follows the API.
+   * Takes over what an earlier agent left, and starts static pods; what becomes of the API's pods waits for the API.
    * Containers without a record, from an agent killed in the middle of a start, are ended.
    * @param pods the informer of this node's pods
    */
@@ -56,15 +55,19 @@ export class PodManager {
     await this.#deps.runtime.end(new Set([...running.values()].filter((id) => !known.has(id))));
     await this.#sweepFolders(known);
     const pids = new Map([...running].map(([pid, id]) => [id, pid]));
-    await pods.synced;
-    const current = new Map([...pods.list(), ...this.#static].map((pod) => [pod.metadata.uid, pod]));
-    for (const record of records) this.#takeOver(record, current.get(record.pod.metadata.uid), pids);
+    const adopted = records.map((record) => this.#adopt(record, pids));
     this.#settle();
-    pods.onChange((change) => this.#onChange(change));
+    const isOwn = ({ pod }: PodWorker) => isStaticPod(pod);
+    settle(adopted.filter(isOwn), this.#static);
     this.#started = true;
-    // Nobody else tells these that they have been taken over.
-    for (const { metadata } of this.#static) this.#workers.get(metadata.uid ?? "")?.changed();
     this.#startStatic();
+    await pods.synced;
+    if (this.#stopped) return;
+    settle(
+      adopted.filter((worker) => !isOwn(worker)),
+      pods.list(),
+    );
+    pods.onChange((change) => this.#onChange(change));
   }
 
   /** The pods of the node's own files, all of them. Those that are not among them any more are ended. */
@@ -72,8 +75,7 @@ export class PodManager {
     const wanted = new Set(pods.map(({ metadata }) => metadata.uid));
     const gone = this.#static.filter(({ metadata }) => !wanted.has(metadata.uid));
     this.#static = pods;
-    for (const { metadata, spec } of gone)
-      this.#workers.get(metadata.uid ?? "")?.end(spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS);
+    for (const pod of gone) this.#workers.get(pod.metadata.uid ?? "")?.end(graceSecondsOf(pod));
     this.#startStatic();
   }
 
@@ -107,11 +109,10 @@ export class PodManager {
     return [...this.#workers.values()].map((w) => ({ ...w.pod, status: w.status }));
   }
 
-  #takeOver(record: PodRecord, current: Pod | undefined, pids: ReadonlyMap<string, number>): void {
-    const worker = this.#add(current ?? record.pod, record);
+  #adopt(record: PodRecord, pids: ReadonlyMap<string, number>): PodWorker {
+    const worker = this.#add(record.pod, record);
     worker.adopt(record, pids);
-    // Deleted while no agent ran.
-    if (!current) worker.end(0);
+    return worker;
   }
 
   async #sweepFolders(known: ReadonlySet<string>): Promise<void> {
@@ -182,5 +183,15 @@ export class PodManager {
         await sleep(backoff.failed(performance.now()), undefined, { ref: false });
       }
     }
+  }
+}
+
+/** Decides about pods that were taken over. @param wanted those that there are; others have gone while no agent ran */
+function settle(adopted: readonly PodWorker[], wanted: readonly Pod[]): void {
+  const byUid = new Map(wanted.map((pod) => [pod.metadata.uid, pod]));
+  for (const worker of adopted) {
+    const pod = byUid.get(worker.uid);
+    if (pod) worker.resume(pod);
+    else worker.end(0);
   }
 }

@@ -10,6 +10,8 @@ export class PodSandbox {
   readonly #hostNetwork: boolean;
   readonly #keeper: Pick<UnitPod, "save" | "note">;
   #record: SandboxRecord | undefined;
+  /** The set-up that is under way: a pod that ends, or is looked at again, does not overtake it. */
+  #settingUp: Promise<void> | undefined;
 
   /** @param keeper writes the pod's record: before and after what has to be found again */
   constructor(
@@ -53,9 +55,29 @@ export class PodSandbox {
     return true;
   }
 
-  /** Makes and attaches the namespace, unless that is done. */
+  /** Makes and attaches the namespace, unless that is done or under way. */
   async setUp(pod: Pod): Promise<void> {
     if (this.ready) return;
+    this.#settingUp ??= this.#make(pod).finally(() => {
+      this.#settingUp = undefined;
+    });
+    await this.#settingUp;
+  }
+
+  /** Detaches and removes it, once a set-up that is under way has ended. */
+  async tearDown(pod: Pod): Promise<void> {
+    await this.#settingUp?.catch(() => {
+      // Who asked for it hears of it; what is there of it is removed now.
+    });
+    const record = this.#record;
+    if (!record?.netns) return;
+    await this.#deps.network.tearDown(pod, record);
+    // The addresses stay in the status; without a path there is nothing more to remove.
+    this.#record = { ...record, netns: "" };
+    this.#keeper.note();
+  }
+
+  async #make(pod: Pod): Promise<void> {
     const again = this.#record !== undefined;
     const id = this.#record?.id ?? randomBytes(32).toString("hex");
     const record = this.#record ?? { id, netns: this.#deps.network.pathOf(id), ips: [] };
@@ -63,16 +85,6 @@ export class PodSandbox {
     this.#keeper.save();
     const ips = await this.#deps.network.setUp(pod, record, again);
     this.#record = { ...record, ips };
-    this.#keeper.note();
-  }
-
-  /** Detaches and removes it. */
-  async tearDown(pod: Pod): Promise<void> {
-    const record = this.#record;
-    if (!record?.netns) return;
-    await this.#deps.network.tearDown(pod, record);
-    // The addresses stay in the status; without a path there is nothing more to remove.
-    this.#record = { ...record, netns: "" };
     this.#keeper.note();
   }
 }

@@ -17,14 +17,13 @@ import { ContainerReporter } from "./reporter.ts";
 import { failedStart, LOST, NEVER, runEnd } from "./runEnd.ts";
 import { serveContainer } from "./serve.ts";
 import { healthTarget } from "./target.ts";
-import { stopSignal, terminate } from "./terminate.ts";
+import { graceSecondsOf, stopSignal, terminate } from "./terminate.ts";
 import { terminationMessage } from "./terminationMessage.ts";
 import { UnitImage } from "./unitImage.ts";
 import { containerView } from "./view.ts";
 import { ContainerWaits } from "./waits.ts";
 
 const SIGKILL = 9;
-const DEFAULT_GRACE_SECONDS = 30;
 
 /** One container of a pod over all its runs. */
 export class ContainerUnit {
@@ -113,8 +112,8 @@ export class ContainerUnit {
     this.#container = container;
   }
 
-  /** Takes over what an earlier agent recorded; `wasReady` is what the API was told last. */
-  adopt(record: ContainerRecord, pid: number | undefined, wasReady: boolean): void {
+  /** Takes over what an earlier agent recorded. */
+  adopt(record: ContainerRecord, pid: number | undefined): void {
     this.#history.adopt(record);
     if (record.ended) return;
     const running = adoptRun(this.#deps, record, pid, this.#owner.pod.metadata.uid ?? "");
@@ -122,7 +121,11 @@ export class ContainerUnit {
     this.#owner.setup.namespaces.add(running);
     this.#follow(running);
     if (record.served) void this.#deps.servers.add(record.served).catch(() => running.kill(SIGKILL));
-    this.#health.begin(this.#target(running), wasReady);
+  }
+
+  /** Probes it, if it was taken over and runs. @param wasReady what the API was told last */
+  resume(wasReady: boolean): void {
+    if (this.#running) this.#health.begin(this.#target(this.#running), wasReady);
   }
 
   /** Starts the container if it is time to; resolves when that is done or has failed. */
@@ -168,6 +171,7 @@ export class ContainerUnit {
   /** Lets go of everything without ending the container: the agent stops. */
   detach(): void {
     this.#stopping = true;
+    this.image.giveUp();
     this.#waits.stop();
     this.#health.stop();
   }
@@ -190,6 +194,8 @@ export class ContainerUnit {
       if (this.#stopping) return;
       this.#history.begin(newRun(this.container, image, prepared));
     } catch (error) {
+      // The pod has ended meanwhile; nothing is tried again, and nobody asks why.
+      if (this.image.isGivenUp) return;
       this.#waits.failed(error);
       this.#owner.changed();
       return;
@@ -277,7 +283,7 @@ export class ContainerUnit {
 
   /** Resolves when the end is recorded. @param graceSeconds default: the pod's */
   async #terminate(running: RunningContainer, graceSeconds?: number): Promise<void> {
-    const grace = graceSeconds ?? this.#owner.pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+    const grace = graceSeconds ?? graceSecondsOf(this.#owner.pod);
     await terminate(this.#target(running), this.#deps.servers, grace, this.#reporter);
     await this.#end;
   }
