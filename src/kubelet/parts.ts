@@ -21,7 +21,7 @@ import { CniPodNetwork, HostPorts, NetworkWatch } from "./network/index.ts";
 import { machineFacts, NodeRegistration, resourcesOf } from "./node/index.ts";
 import { ApiObjects } from "./objects.ts";
 import type { AgentOptions } from "./options.ts";
-import { type PodDeps, PodManager, PodRecords, PodStatuses } from "./pods/index.ts";
+import { type PodDeps, PodManager, PodRecords, PodStatuses, presentHandlers } from "./pods/index.ts";
 import { ProcessRuntime } from "./runtime/index.ts";
 import { KubeletAccess, KubeletServer } from "./server/index.ts";
 import { isStaticPod, ManifestFolder } from "./static/index.ts";
@@ -205,6 +205,7 @@ function makeRegistration({ options, deps }: AgentBase, network: NetworkWatch, i
       facts: machineFacts(),
       network: () => network.state,
       images: () => images.list(),
+      handlers: presentHandlers,
     },
   );
 }
@@ -216,6 +217,7 @@ function makeMirrors({ options, deps, pods, events }: AgentBase, statuses: PodSt
     events,
     log: deps.log.child("modules"),
     reportStatus: (pod, status) => statuses.report(pod, status),
+    onGone: (uid) => statuses.forget(uid),
   });
 }
 

@@ -18,7 +18,6 @@ import { FirstReports } from "./firstReports.ts";
 import type { PodRecord } from "./record.ts";
 import { PodWorker } from "./worker.ts";
 
-const SIGKILL = 9;
 const DEFAULT_GRACE_SECONDS = 30;
 
 /** Phases after which nothing of a pod is started any more. */
@@ -54,13 +53,13 @@ export class PodManager {
     const records = this.#deps.records.load();
     const running = await this.#deps.runtime.running();
     const known = new Set(records.flatMap((r) => [r.holder ?? "", ...Object.values(r.containers).map((c) => c.id)]));
-    for (const [pid, id] of running) if (!known.has(id)) kill(pid);
-    await this.#sweepFolders(known, new Set(running.values()));
+    await this.#deps.runtime.end(new Set([...running.values()].filter((id) => !known.has(id))));
+    await this.#sweepFolders(known);
     const pids = new Map([...running].map(([pid, id]) => [id, pid]));
     await pods.synced;
     const current = new Map([...pods.list(), ...this.#static].map((pod) => [pod.metadata.uid, pod]));
     for (const record of records) this.#takeOver(record, current.get(record.pod.metadata.uid), pids);
-    void this.#deps.servers.settle();
+    this.#settle();
     pods.onChange((change) => this.#onChange(change));
     this.#started = true;
     // Nobody else tells these that they have been taken over.
@@ -115,9 +114,20 @@ export class PodManager {
     if (!current) worker.end(0);
   }
 
-  async #sweepFolders(known: ReadonlySet<string>, running: ReadonlySet<string>): Promise<void> {
-    const stale = (await this.#deps.runtime.folders()).filter((id) => !known.has(id) && !running.has(id));
-    await Promise.all(stale.map((id) => this.#deps.runtime.remove(id)));
+  async #sweepFolders(known: ReadonlySet<string>): Promise<void> {
+    const { runtime, log } = this.#deps;
+    const remove = (id: string) =>
+      runtime.remove(id).catch((error: unknown) => {
+        log.warn("Files of a container that has ended were not deleted", { container: id, error });
+      });
+    await Promise.all((await runtime.folders()).filter((id) => !known.has(id)).map(remove));
+  }
+
+  /** A serving process that has ended serves nothing any more, and the next one is told all that it is to serve. */
+  #settle(): void {
+    this.#deps.servers.settle().catch((error: unknown) => {
+      this.#deps.log.warn("What an earlier agent served may still be served", { error });
+    });
   }
 
   #onChange({ type, object: pod }: Change<Pod>): void {
@@ -151,7 +161,8 @@ export class PodManager {
   #gone(worker: PodWorker): void {
     this.#workers.delete(worker.uid);
     this.#startStatic();
-    if (isStaticPod(worker.pod)) return this.#onGone(worker.uid);
+    // Its mirror pod, whose status it is, is not the manager's.
+    if (isStaticPod(worker.pod)) return;
     void this.#delete(worker.pod).finally(() => this.#onGone(worker.uid));
   }
 
@@ -171,13 +182,5 @@ export class PodManager {
         await sleep(backoff.failed(performance.now()), undefined, { ref: false });
       }
     }
-  }
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, SIGKILL);
-  } catch {
-    // It has ended.
   }
 }

@@ -1,20 +1,26 @@
 import { randomBytes } from "node:crypto";
 import type { Pod } from "#api/index.ts";
 import type { PodDeps } from "./deps.ts";
+import type { UnitPod } from "./owner.ts";
 import type { SandboxRecord } from "./record.ts";
 
 /** The network of one pod: its own namespace, or the node's. */
 export class PodSandbox {
   readonly #deps: Pick<PodDeps, "network" | "node">;
   readonly #hostNetwork: boolean;
-  readonly #save: () => void;
+  readonly #keeper: Pick<UnitPod, "save" | "note">;
   #record: SandboxRecord | undefined;
 
-  /** @param save writes the pod's record; called before and after what has to be found again */
-  constructor(pod: Pod, deps: Pick<PodDeps, "network" | "node">, save: () => void, record?: SandboxRecord) {
+  /** @param keeper writes the pod's record: before and after what has to be found again */
+  constructor(
+    pod: Pod,
+    deps: Pick<PodDeps, "network" | "node">,
+    keeper: Pick<UnitPod, "save" | "note">,
+    record?: SandboxRecord,
+  ) {
     this.#hostNetwork = pod.spec.hostNetwork ?? false;
     this.#deps = deps;
-    this.#save = save;
+    this.#keeper = keeper;
     this.#record = record;
   }
 
@@ -43,7 +49,7 @@ export class PodSandbox {
     const record = this.attached;
     if (!record?.netns || this.#deps.network.isThere(record)) return false;
     this.#record = { ...record, ips: [] };
-    this.#save();
+    this.#keeper.note();
     return true;
   }
 
@@ -54,10 +60,10 @@ export class PodSandbox {
     const id = this.#record?.id ?? randomBytes(32).toString("hex");
     const record = this.#record ?? { id, netns: this.#deps.network.pathOf(id), ips: [] };
     this.#record = record;
-    this.#save();
+    this.#keeper.save();
     const ips = await this.#deps.network.setUp(pod, record, again);
     this.#record = { ...record, ips };
-    this.#save();
+    this.#keeper.note();
   }
 
   /** Detaches and removes it. */
@@ -67,6 +73,6 @@ export class PodSandbox {
     await this.#deps.network.tearDown(pod, record);
     // The addresses stay in the status; without a path there is nothing more to remove.
     this.#record = { ...record, netns: "" };
-    this.#save();
+    this.#keeper.note();
   }
 }

@@ -41,6 +41,8 @@ export class ContainerUnit {
   /** Resolves when the end of the present run is recorded. */
   #end: Promise<void> | undefined;
   #starting: Promise<void> | undefined;
+  /** Why the present run is being ended: its process was there, and what belongs to its start has failed. */
+  #failure: RunEnd | undefined;
   #stopping = false;
   /** Its postStart hook has not ended yet: until then it counts as being created. */
   #isHooked = false;
@@ -51,7 +53,7 @@ export class ContainerUnit {
     this.#container = container;
     this.#deps = deps;
     this.#owner = owner;
-    this.#history = new ContainerHistory(restart, container.restartPolicyRules, () => owner.save());
+    this.#history = new ContainerHistory(restart, container.restartPolicyRules, owner);
     const own = () => this.#container;
     const pod = () => owner.pod;
     this.#reporter = new ContainerReporter(container.name, deps, pod);
@@ -62,7 +64,7 @@ export class ContainerUnit {
         this.#reporter.say(this.#health.ready ? "Container is ready" : "Container is not ready");
         owner.changed();
       },
-      onUnhealthy: (kind, message) => this.#reporter.event("Warning", "Unhealthy", `${kind} probe failed: ${message}`),
+      onUnhealthy: (message) => this.#reporter.event("Warning", "Unhealthy", message),
       onDead: (kind) => void this.#killUnhealthy(kind),
     });
   }
@@ -185,13 +187,13 @@ export class ContainerUnit {
       const { pod, setup } = this.#owner;
       target = setup.namespaces.targetOf(this.container);
       prepared = await prepareContainer(this.#deps, pod, this.container, image, setup, { id, count });
+      if (this.#stopping) return;
+      this.#history.begin(newRun(this.container, image, prepared));
     } catch (error) {
       this.#waits.failed(error);
       this.#owner.changed();
       return;
     }
-    if (this.#stopping) return;
-    this.#history.begin(newRun(this.container, image, prepared));
     await this.#run(prepared, image, target, previousId);
   }
 
@@ -208,9 +210,9 @@ export class ContainerUnit {
       this.#reporter.event("Normal", "Created", "Container created");
       const running = await start(target);
       this.#isReplaced = false;
-      linkLog(this.#deps.logFolders, this.#owner.pod, this.container.name, spec);
       this.#isHooked = this.container.lifecycle?.postStart !== undefined;
       this.#follow(running);
+      linkLog(this.#deps.logFolders, this.#owner.pod, this.container.name, spec);
       if (image.served) {
         const { pod, setup } = this.#owner;
         const run = { id: spec.id, netns: spec.netns, args: servedArgs };
@@ -224,14 +226,22 @@ export class ContainerUnit {
     } catch (error) {
       const { message } = new ContainerStartError(error);
       this.#reporter.event("Warning", "Failed", `Error: ${message}`);
-      this.#ended(failedStart(message), NEVER);
+      await this.#endFailed(failedStart(message));
       this.#waits.show("RunContainerError", message);
     }
     this.#owner.changed();
   }
 
+  async #endFailed(how: RunEnd): Promise<void> {
+    if (!this.#running) return this.#ended(how, NEVER);
+    this.#failure = how;
+    this.#running.kill(SIGKILL);
+    await this.#end;
+  }
+
   #follow(running: RunningContainer): void {
     this.#running = running;
+    this.#failure = undefined;
     running.outputs.onOutput(() => this.#health.hint());
     this.#end = running.exit.then(async (exit) => {
       this.#health.stop();
@@ -244,7 +254,7 @@ export class ContainerUnit {
       // Only now, so that nobody finds a container that has neither a process nor an end.
       this.#running = undefined;
       this.#isHooked = false;
-      this.#ended(runEnd(exit, message));
+      this.#ended(this.#failure ?? runEnd(exit, message));
       this.#owner.changed();
     });
   }

@@ -4,7 +4,7 @@ import { errorMessage } from "#base/errors.ts";
 import { wholeSeconds } from "#base/time.ts";
 import { setupBackoff } from "../backoff.ts";
 import { podLogFolder } from "../logs/index.ts";
-import type { PodView } from "../status/podStatus.ts";
+import { type PodView, readyContainers } from "../status/podStatus.ts";
 import { VolumeError } from "../volumes/index.ts";
 import { PodContainers } from "./containers.ts";
 import { DEADLINE_VERDICT, timeLeft, verdictOf } from "./deadline.ts";
@@ -25,6 +25,8 @@ import type { ContainerUnit } from "./unit.ts";
 /** A pod deleted without a grace period still gets this long (as upstream). */
 const FORCED_GRACE_SECONDS = 1;
 const DEFAULT_GRACE_SECONDS = 30;
+/** A record that could not be written is tried again so much later. */
+const SAVE_AGAIN_MS = 1000;
 /** Longest wait of a timer in one piece. */
 const MAX_WAIT_MS = 24 * 3600 * 1000;
 
@@ -61,6 +63,8 @@ export class PodWorker {
   /** The pod is to be ended for what it has done. */
   #eviction: PodView["verdict"];
   #deadline: NodeJS.Timeout | undefined;
+  /** When its record is written that could not be. */
+  #saving: NodeJS.Timeout | undefined;
 
   /**
    * @param shared what the workers of a node share: `onGone` is called when a pod has ended and everything of it is
@@ -81,7 +85,7 @@ export class PodWorker {
     this.#lightness = new PodLightness(pod, deps);
     this.#reports = new PodReport(deps);
     this.#startTime = record?.startTime ?? pod.status?.startTime ?? wholeSeconds();
-    this.#sandbox = new PodSandbox(pod, deps, () => this.save(), record?.sandbox);
+    this.#sandbox = new PodSandbox(pod, deps, this, record?.sandbox);
     this.#handler = new PodHandler(deps, record?.runtime);
     const running = (name: string) => this.unit(name)?.running;
     this.#namespaces = new PodNamespaces(pod, deps.runtime, () => this.save(), running, record?.holder);
@@ -133,7 +137,7 @@ export class PodWorker {
   /** Takes over the pod's containers that run already. @param pids process ids by container id */
   adopt(record: PodRecord, pids: ReadonlyMap<string, number>): void {
     if (record.holder !== undefined) this.#namespaces.adoptHolder(pids.get(record.holder));
-    const ready = new Set(this.#pod.status?.containerStatuses?.filter((s) => s.ready).map((s) => s.name));
+    const ready = readyContainers(this.#pod.status);
     for (const unit of this.#containers.all) {
       const kept = record.containers[unit.container.name];
       if (kept) unit.adopt(kept, pids.get(kept.id), ready.has(unit.container.name));
@@ -190,6 +194,17 @@ export class PodWorker {
       ...(this.#namespaces.holderId === undefined ? {} : { holder: this.#namespaces.holderId }),
       containers,
     });
+  }
+
+  /** As save(); what cannot be written is written later. */
+  note(): void {
+    try {
+      this.save();
+    } catch (error) {
+      this.#deps.log.warn("A pod's record was not written", { pod: this.#name(), error });
+      this.#passes.cancel(this.#saving);
+      this.#saving = this.#passes.later(SAVE_AGAIN_MS, () => this.note());
+    }
   }
 
   async #pass(): Promise<void> {
