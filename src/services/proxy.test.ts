@@ -1,12 +1,13 @@
+import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { Client, type EndpointSlice, type Service } from "#api/index.ts";
 import { FakeApi } from "#api/testing/index.ts";
 import { parseCidr, parseIp } from "#base/ip.ts";
 import { createLogger } from "#base/log.ts";
 import { elementText, FakeNftables, type Nftables, ruleText, Transaction } from "#kernel/nft/index.ts";
 import { nftablesBackend, SERVICES_TABLE, serviceLayout } from "./backends/index.ts";
-import { type ServiceProxy, startServiceProxy } from "./proxy.ts";
+import { type ServiceProxy, type ServiceProxyOptions, startServiceProxy } from "./proxy.ts";
 import { service, slice } from "./testing/objects.ts";
 
 const collections = { Service: "/api/v1/services", EndpointSlice: "/apis/discovery.k8s.io/v1/endpointslices" } as const;
@@ -14,7 +15,12 @@ const cidrs = [parseCidr("10.244.0.0/16"), parseCidr("fd00:244::/48")];
 const settings = { nodeName: "node01", localTraffic: { kind: "cidrs", cidrs } } as const;
 const running: ServiceProxy[] = [];
 
-function start(api: FakeApi, nft: Nftables, lines: string[] = []): ServiceProxy {
+function start(
+  api: FakeApi,
+  nft: Nftables,
+  lines: string[] = [],
+  options: Partial<ServiceProxyOptions> = {},
+): ServiceProxy {
   const proxy = startServiceProxy({
     client: new Client(api),
     nodeName: "node01",
@@ -23,6 +29,7 @@ function start(api: FakeApi, nft: Nftables, lines: string[] = []): ServiceProxy 
     log: createLogger("proxy", { write: (line) => void lines.push(line) }),
     signal: new AbortController().signal,
     minSyncPeriodMs: 0,
+    ...options,
   });
   running.push(proxy);
   return proxy;
@@ -69,13 +76,74 @@ describe("the service proxy", () => {
     };
     put(api, service("web", { clusterIP: "10.96.0.1" }));
     put(api, slice("web", ["10.244.1.2"]));
-    const proxy = start(api, nft);
-    await new Promise((done) => setTimeout(done, 30));
+    const listed = Promise.withResolvers<void>();
+    const proxy = start(api, nft, [], { observers: [{ queued: (kind) => kind === "service" && listed.resolve() }] });
+    await listed.promise;
+    // Whoever does not wait for the slices goes on within some turns: nothing else is asynchronous here.
+    for (let i = 0; i < 20; i++) await turn();
     expect(nft.committed).toEqual([]);
     gate.resolve();
     await proxy.synced;
     expect(nft.committed).toHaveLength(1);
     expect(nft.committed[0]?.toString()).not.toContain("goto refuse }");
+  });
+
+  describe("V06 periods, by a clock of the test", () => {
+    afterEach(() => void vi.useRealTimers());
+
+    async function clocked(periods: Partial<ServiceProxyOptions>) {
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "performance"] });
+      const api = new FakeApi();
+      const nft = new FakeNftables();
+      put(api, service("web", { clusterIP: "10.96.0.1" }));
+      put(api, slice("web", ["10.244.1.2"]));
+      let syncs = 0;
+      const observer = { synced: () => void syncs++ };
+      const proxy = start(api, nft, [], { observers: [observer], ...periods });
+      await proxy.synced;
+      /** Lets everything run that does not wait for the clock. */
+      const rest = async () => {
+        for (let i = 0; i < 20; i++) await turn();
+      };
+      return { api, nft, proxy, rest, syncs: () => syncs };
+    }
+
+    it("minSyncPeriod: of two changes the first goes at once, the second when it is over", async () => {
+      const { api, nft, rest } = await clocked({ minSyncPeriodMs: 10_000 });
+      await vi.advanceTimersByTimeAsync(10_000);
+      await rest();
+      put(api, slice("web", ["10.244.1.3"]));
+      await rest();
+      expect(nft.committed).toHaveLength(2);
+      put(api, slice("web", ["10.244.1.4"]));
+      await vi.advanceTimersByTimeAsync(9999);
+      await rest();
+      expect(nft.committed).toHaveLength(2);
+      await vi.advanceTimersByTimeAsync(1);
+      await rest();
+      expect(nft.committed).toHaveLength(3);
+      expect((await contents(nft)).join("\n")).toContain("10.244.1.4 . 8080");
+    });
+
+    it("syncPeriod: what is there is read and put right, though nobody told of a change", async () => {
+      const { nft, rest, syncs } = await clocked({ syncPeriodMs: 30_000 });
+      const expected = await contents(nft);
+      const { table } = serviceLayout("ip", settings);
+      vi.spyOn(nft, "readTable");
+      await vi.advanceTimersByTimeAsync(29_999);
+      await rest();
+      expect(nft.readTable).not.toHaveBeenCalled();
+      expect(syncs()).toBe(1);
+      await vi.advanceTimersByTimeAsync(1);
+      await rest();
+      expect(nft.readTable).toHaveBeenCalled();
+      expect(syncs()).toBe(2);
+      expect(nft.committed).toHaveLength(1);
+      await nft.commit(new Transaction().deleteTable(table));
+      await vi.advanceTimersByTimeAsync(30_000);
+      await rest();
+      expect(await contents(nft)).toEqual(expected);
+    });
   });
 
   it("changes only what changed", async () => {

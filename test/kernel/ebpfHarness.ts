@@ -5,17 +5,20 @@ import { checkEbpf, type ServiceBackend, serviceFrontends } from "#services/inde
 import { service, slice } from "#services/testing/objects.ts";
 import type { ServiceHarness } from "../compliance/services.ts";
 
-/** Whether this machine lets the tests load programs. */
-export function canUseEbpf(): boolean {
+/** Skips, with the reason for the counts at the end of a run, where this machine does not let the tests load programs. */
+export function ifEbpf(): { readonly skip?: true; readonly meta?: { readonly skipReason: string } } {
   try {
     checkEbpf();
-    return true;
-  } catch {
-    return false;
+    return {};
+  } catch (error) {
+    return { skip: true, meta: { skipReason: (error as Error).message } };
   }
 }
 
-const own = "the connection is the pod's own to the endpoint: nobody on the way puts the node's address there";
+const own = {
+  reason: "the connection is the pod's own to the endpoint: nobody on the way puts the node's address there",
+  instead: "sees pod1",
+} as const;
 const kept = [
   "ClusterIP, a pod itself",
   "a limited LoadBalancer's NodePort is not limited",

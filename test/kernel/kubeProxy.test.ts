@@ -19,7 +19,7 @@ import {
   USERSPACE_TABLE,
 } from "#services/index.ts";
 import { TestGroup } from "../support/testGroup.ts";
-import { canUseEbpf } from "./ebpfHarness.ts";
+import { ifEbpf } from "./ebpfHarness.ts";
 import { ask, ServicesLab } from "./servicesLab.ts";
 
 const main = join(import.meta.dirname, "../../src/programs/kube-proxy/main.ts");
@@ -337,36 +337,32 @@ describe("V04 K02 podwire kube-proxy beside a Kubernetes API (part: the program,
     expect(await ask(lab.pod2, CLUSTER_IP, 80, 300)).not.toMatch(/^pod/);
   });
 
-  it.skipIf(!canUseEbpf())(
-    "V04 mode ebpf: sockets of its control groups are translated",
-    { timeout: 60_000 },
-    async () => {
-      const group = new TestGroup();
-      // As a node of several on one machine: the root of control groups is its own.
-      const mounted = 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"';
-      Program.wrapper = ["unshare", "--cgroup", "--mount", "sh", "-c", mounted, "sh"];
-      Program.group = group;
-      lab.pod2.group = group;
-      try {
-        const flags = ["--proxy-mode=ebpf", `--kubeconfig=${kubeconfig}`, "--hostname-override=node01"];
-        program = new Program(...flags, "--cluster-cidr=10.244.0.0/16");
-        await program.shows(/"Using ebpf Proxier" proxyMode="ebpf"/);
-        await eventually(async () => expect(await ask(lab.pod2, CLUSTER_IP, 80)).toBe("pod1 10.244.1.3"));
-        await program.shows("SyncProxyRules complete");
-        program.child.kill("SIGKILL");
-        await program.ends();
-        expect([await tables(), hasEbpfPrograms(() => group.folder)]).toEqual([[EBPF_TABLE, EBPF_TABLE], true]);
-        expect(await ask(lab.pod2, CLUSTER_IP, 80)).toBe("pod1 10.244.1.3");
-        expect(await new Program("--cleanup").ends()).toBe(0);
-        expect([await tables(), hasEbpfPrograms(() => group.folder)]).toEqual([[], false]);
-      } finally {
-        Program.wrapper = [];
-        Program.group = undefined;
-        delete lab.pod2.group;
-        group.close();
-      }
-    },
-  );
+  it("V04 mode ebpf: sockets of its control groups are translated", { ...ifEbpf(), timeout: 60_000 }, async () => {
+    const group = new TestGroup();
+    // As a node of several on one machine: the root of control groups is its own.
+    const mounted = 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"';
+    Program.wrapper = ["unshare", "--cgroup", "--mount", "sh", "-c", mounted, "sh"];
+    Program.group = group;
+    lab.pod2.group = group;
+    try {
+      const flags = ["--proxy-mode=ebpf", `--kubeconfig=${kubeconfig}`, "--hostname-override=node01"];
+      program = new Program(...flags, "--cluster-cidr=10.244.0.0/16");
+      await program.shows(/"Using ebpf Proxier" proxyMode="ebpf"/);
+      await eventually(async () => expect(await ask(lab.pod2, CLUSTER_IP, 80)).toBe("pod1 10.244.1.3"));
+      await program.shows("SyncProxyRules complete");
+      program.child.kill("SIGKILL");
+      await program.ends();
+      expect([await tables(), hasEbpfPrograms(() => group.folder)]).toEqual([[EBPF_TABLE, EBPF_TABLE], true]);
+      expect(await ask(lab.pod2, CLUSTER_IP, 80)).toBe("pod1 10.244.1.3");
+      expect(await new Program("--cleanup").ends()).toBe(0);
+      expect([await tables(), hasEbpfPrograms(() => group.folder)]).toEqual([[], false]);
+    } finally {
+      Program.wrapper = [];
+      Program.group = undefined;
+      delete lab.pod2.group;
+      group.close();
+    }
+  });
 
   it("V04 mode iptables: kube-proxy's chains move the packets; another mode removes them", { timeout: 60_000 }, async ({
     skip,

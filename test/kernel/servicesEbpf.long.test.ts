@@ -6,72 +6,69 @@ import type { ServiceBackend } from "#services/index.ts";
 import { service, slice } from "#services/testing/objects.ts";
 import { labAddresses } from "../compliance/serviceCases.ts";
 import type { TestGroup } from "../support/testGroup.ts";
-import { attached, canUseEbpf, commit, hooks } from "./ebpfHarness.ts";
+import { attached, commit, hooks, ifEbpf } from "./ebpfHarness.ts";
 import { ask, askUdp, ServicesLab } from "./servicesLab.ts";
 
-describe.skipIf(!canUseEbpf())(
-  "any call of bpf(2) may fail: Services go on, and the next attempt does what is missing",
-  () => {
-    const [a] = labAddresses;
-    if (!a) throw new Error("there are addresses");
-    const vip = a.clusterIp(1);
-    let lab: ServicesLab;
-    beforeEach(async () => {
-      lab = await ServicesLab.start(true);
-      await lab.serveTcp(lab.pod1, a.pod1, 8080, "pod1");
-      await lab.serveTcp(lab.pod2, a.pod2, 8080, "pod2");
-    });
-    afterEach(() => lab.close());
-    let calls = 0;
-    let failing = 0;
-    const bpf: BpfCall = (command, attributes) => {
-      if (++calls === failing) throw new SysError("bpf", 12, `call ${calls}`);
-      return bpfCall(command, attributes);
-    };
-    const run = async (endpoints: string[], failAt: number, backend = lab.ebpf(undefined, { bpf })) => {
+describe("any call of bpf(2) may fail: Services go on, and the next attempt does what is missing", ifEbpf(), () => {
+  const [a] = labAddresses;
+  if (!a) throw new Error("there are addresses");
+  const vip = a.clusterIp(1);
+  let lab: ServicesLab;
+  beforeEach(async () => {
+    lab = await ServicesLab.start(true);
+    await lab.serveTcp(lab.pod1, a.pod1, 8080, "pod1");
+    await lab.serveTcp(lab.pod2, a.pod2, 8080, "pod2");
+  });
+  afterEach(() => lab.close());
+  let calls = 0;
+  let failing = 0;
+  const bpf: BpfCall = (command, attributes) => {
+    if (++calls === failing) throw new SysError("bpf", 12, `call ${calls}`);
+    return bpfCall(command, attributes);
+  };
+  const run = async (endpoints: string[], failAt: number, backend = lab.ebpf(undefined, { bpf })) => {
+    calls = 0;
+    failing = failAt;
+    await commit(backend, vip, endpoints);
+    return backend;
+  };
+  const end = async (backend: ServiceBackend, isClean: boolean) => {
+    await backend.close();
+    if (isClean) await lab.ebpf().cleanup();
+  };
+
+  it.each([
+    ["of a first start", true],
+    ["of a restart", false],
+  ])(
+    "%s",
+    async (_, isFirst) => {
+      await end(await run([a.pod1], 0), isFirst);
+      const counted = await run([a.pod1], 0);
+      const total = calls;
       calls = 0;
-      failing = failAt;
-      await commit(backend, vip, endpoints);
-      return backend;
-    };
-    const end = async (backend: ServiceBackend, isClean: boolean) => {
-      await backend.close();
-      if (isClean) await lab.ebpf().cleanup();
-    };
+      await counted.readBack();
+      const reading = calls;
+      await end(counted, isFirst);
+      expect(total).toBeGreaterThan(hooks.length * 3);
+      for (let n = 1; n <= total; n++) {
+        const backend = lab.ebpf(undefined, { bpf });
+        await expect(run([a.pod1], n, backend), `call ${n}`).rejects.toThrow(/ENOMEM|the kernel/);
+        // On a first start there is nothing before it is known what is there; then rules come before programs.
+        if (!isFirst || n > reading) expect(await ask(lab.pod2, vip, 80)).toMatch(/^pod1 /);
+        await run([a.pod2], 0, backend);
+        expect(await ask(lab.pod1, vip, 80)).toBe(`pod2 ${a.pod1}`);
+        expect(attached((lab.node.group as TestGroup).folder)).toHaveLength(hooks.length);
+        await end(backend, isFirst);
+        if (!isFirst) await end(await run([a.pod1], 0), false);
+      }
+      expect(openObjects()).toEqual([]);
+    },
+    60_000,
+  );
+});
 
-    it.each([
-      ["of a first start", true],
-      ["of a restart", false],
-    ])(
-      "%s",
-      async (_, isFirst) => {
-        await end(await run([a.pod1], 0), isFirst);
-        const counted = await run([a.pod1], 0);
-        const total = calls;
-        calls = 0;
-        await counted.readBack();
-        const reading = calls;
-        await end(counted, isFirst);
-        expect(total).toBeGreaterThan(hooks.length * 3);
-        for (let n = 1; n <= total; n++) {
-          const backend = lab.ebpf(undefined, { bpf });
-          await expect(run([a.pod1], n, backend), `call ${n}`).rejects.toThrow(/ENOMEM|the kernel/);
-          // On a first start there is nothing before it is known what is there; then rules come before programs.
-          if (!isFirst || n > reading) expect(await ask(lab.pod2, vip, 80)).toMatch(/^pod1 /);
-          await run([a.pod2], 0, backend);
-          expect(await ask(lab.pod1, vip, 80)).toBe(`pod2 ${a.pod1}`);
-          expect(attached((lab.node.group as TestGroup).folder)).toHaveLength(hooks.length);
-          await end(backend, isFirst);
-          if (!isFirst) await end(await run([a.pod1], 0), false);
-        }
-        expect(openObjects()).toEqual([]);
-      },
-      60_000,
-    );
-  },
-);
-
-describe.skipIf(!canUseEbpf())("V04 ClientIP affinity at sockets (part: its end)", () => {
+describe("V04 ClientIP affinity at sockets (part: its end)", ifEbpf(), () => {
   it("after its time a pod is balanced anew", { timeout: 60_000 }, async () => {
     const lab = await ServicesLab.start(true);
     try {
@@ -98,7 +95,7 @@ describe.skipIf(!canUseEbpf())("V04 ClientIP affinity at sockets (part: its end)
 /** Flows of the test of changing endpoints, and how many there are at a time. */
 const [FLOWS, WINDOW] = [6_000, 16];
 
-describe.skipIf(!canUseEbpf())("V04 no flow of a pod is lost while endpoints change (part: ebpf)", () => {
+describe("V04 no flow of a pod is lost while endpoints change (part: ebpf)", ifEbpf(), () => {
   it.each([1, 2, 10])("%i endpoints", { timeout: 1_800_000 }, async (count) => {
     const lab = await ServicesLab.start(true);
     try {

@@ -10,7 +10,7 @@ import { service, slice } from "#services/testing/objects.ts";
 import { labAddresses } from "../compliance/serviceCases.ts";
 import { serviceCompliance } from "../compliance/services.ts";
 import { TestGroup } from "../support/testGroup.ts";
-import { attached, canUseEbpf, commit, ebpfHarness, hooks } from "./ebpfHarness.ts";
+import { attached, commit, ebpfHarness, hooks, ifEbpf } from "./ebpfHarness.ts";
 import { ask, askUdp, type Place, ServicesLab, traffic } from "./servicesLab.ts";
 
 /** A UDP socket that is connected to nobody, as a resolver's: sends, and says who answered from where. */
@@ -28,7 +28,7 @@ async function talker(place: Place, address: string) {
   return { say, close: () => socket.close() };
 }
 
-describe.skipIf(!canUseEbpf())("ebpf", () => {
+describe("ebpf", ifEbpf(), () => {
   serviceCompliance(ebpfHarness);
 
   describe.each(labAddresses)("V04 Services translated at sockets (part: what is its own), $family", (a) => {

@@ -7,7 +7,7 @@ import { checkout, installation } from "../support/installation.ts";
 const SECONDS = 100;
 const guest = guestProgram();
 const programs = join(installation().tools, "usr/sbin");
-const isThere = guest !== undefined && existsSync(join(programs, "iptables-legacy"));
+const hasLegacy = existsSync(join(programs, "iptables-legacy"));
 const names = ["iptables", "ip6tables"].flatMap((name) => ["", "-save", "-restore"].map((kind) => [name, kind]));
 
 /** Its kernel puts tunnel devices into new namespaces, where tests number devices themselves. */
@@ -34,9 +34,12 @@ const expected = Object.fromEntries(
   ),
 );
 
-const skipped = isThere
-  ? {}
-  : { skip: true, meta: { skipReason: "no guest kernel is installed (PODWIRE_TEST_GUEST)" } };
+/** What is missing for it. */
+const missing = [
+  ...(guest === undefined ? ["no guest kernel is installed (PODWIRE_TEST_GUEST)"] : []),
+  ...(hasLegacy ? [] : [`${programs} has no iptables-legacy`]),
+];
+const skipped = missing.length ? { skip: true, meta: { skipReason: missing.join("; ") } } : {};
 
 describe("V02 V04 Services on another kernel (part: SCTP by sockets of the kernel, iptables-legacy)", skipped, () => {
   let outcomes: Record<string, unknown>;

@@ -22,12 +22,15 @@ function random(seed: number): (below: number) => number {
   };
 }
 
-/** Sixty Services of both families, with one to five endpoints, some with affinity, NodePort or traffic policy. */
-function putMany(lab: ServicesLab, endpoints = (n: number) => (n % 5) + 1): void {
+/**
+ * Sixty Services of both families, with one to five endpoints, some with affinity, NodePort or traffic policy.
+ * @param hasStickyV6 whether IPv6 Services have affinity as well
+ */
+function putMany(lab: ServicesLab, hasStickyV6 = true): void {
   for (let n = 0; n < 60; n++) {
     const v6 = n % 3 === 0;
     const name = `svc-${n}`;
-    const addresses = Array.from({ length: endpoints(n) }, (_, i) =>
+    const addresses = Array.from({ length: (n % 5) + 1 }, (_, i) =>
       v6 ? `fd00:10:244:${n}::${i + 2}` : `10.244.${n}.${i + 2}`,
     );
     const object = service(
@@ -36,7 +39,7 @@ function putMany(lab: ServicesLab, endpoints = (n: number) => (n % 5) + 1): void
         clusterIP: v6 ? `fd00:10:96::${(n + 1).toString(16)}` : `10.96.0.${n + 1}`,
         type: n % 2 ? "NodePort" : "ClusterIP",
         ports: [{ name: "http", port: 80, ...(n % 2 && { nodePort: 30000 + n }) }],
-        ...(n % 7 === 0 && { sessionAffinity: "ClientIP" }),
+        ...(n % 7 === 0 && (hasStickyV6 || !v6) && { sessionAffinity: "ClientIP" }),
         ...(n % 5 === 1 && { externalTrafficPolicy: "Local" }),
       },
       { "podwire.dev/source": `examples/many.yaml:${n * 10}` },
@@ -193,13 +196,17 @@ describe("services in the kernel (part: origins, restart, leftovers)", () => {
     await backend.cleanup();
   });
 
-  it("is listed by nft, and read back from that listing", async () => {
-    putMany(lab, (n) => (n % 3 === 0 ? 0 : (n % 5) + 1));
+  // Affinity of IPv6 is left out: `nft -f` of nft 1.0.6 aborts on rules that store elements with IPv6 keys, which it
+  // lists well (netlink_linearize.c, `dreg < ctx->reg_low`).
+  it("is listed by nft, and read back from that listing, but for affinity of IPv6 Services (nft 1.0.6)", async () => {
+    putMany(lab, false);
     await lab.startProxy();
     const run = (command: string, input?: string) =>
       inNetns(lab.node, () => execFileSync("sh", ["-c", command], { encoding: "utf8", ...(input && { input }) }));
     const listing = run("nft list ruleset");
     expect(listing).toContain('10.96.0.2 . tcp . 80 comment "shop/svc-1:http" : goto cluster-2');
+    expect(listing).toContain('fd00:10:96::4 . tcp . 80 comment "shop/svc-3:http" : goto cluster-4');
+    expect(listing).toContain("fd00:10:96::7 . tcp . 80 . 1 : fd00:10:244:6::3 . 8080");
     run("nft flush ruleset && nft -f -", listing);
     expect(run("nft list ruleset")).toBe(listing);
   });

@@ -6,7 +6,10 @@ import { serviceCompliance } from "../compliance/services.ts";
 import { ask, ServicesLab } from "./servicesLab.ts";
 
 /** Whoever is connected to an endpoint is the process: it sees the node's address. */
-const address = "the client's address stays with the process, which makes the connection to the endpoint";
+const address = {
+  reason: "the client's address stays with the process, which makes the connection to the endpoint",
+  instead: "sees the node",
+} as const;
 const local = (kind: string) => [
   `${kind} with externalTrafficPolicy Local, endpoint on this node: pod1`,
   `${kind} with externalTrafficPolicy Local, endpoint on this node: outside`,
@@ -27,9 +30,14 @@ serviceCompliance({
     ...Object.fromEntries(
       withoutAddress.flatMap((name) => ["TCP", "UDP"].map((protocol) => [`${name}, ${protocol}`, address])),
     ),
-    "SCTP: an association's first packet goes to an endpoint's port": "the process relays TCP and UDP",
-    "an established connection goes on while the proxy restarts, and after it":
-      "its two halves are sockets of the process",
+    "SCTP: an association's first packet goes to an endpoint's port": {
+      reason: "the process relays TCP and UDP",
+      instead: "silence",
+    },
+    "an established connection goes on while the proxy restarts, and after it": {
+      reason: "its two halves are sockets of the process",
+      instead: "the connection ends",
+    },
   },
 });
 

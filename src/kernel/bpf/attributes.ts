@@ -33,7 +33,7 @@ const REPLACE = 4;
 /** struct sock_addr's programs (BPF_PROG_TYPE_CGROUP_SOCK_ADDR). */
 const CGROUP_SOCK_ADDR = 18;
 /** Longest name of an object, in bytes, without the end (BPF_OBJ_NAME_LEN). */
-export const NAME_LENGTH = 15;
+const NAME_LENGTH = 15;
 
 /** Where programs of sockets are attached (enum bpf_attach_type). */
 export const HOOK = {

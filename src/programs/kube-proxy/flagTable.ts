@@ -20,7 +20,11 @@ export const sections: Readonly<Record<string, Readonly<Record<string, FieldFlag
     "kube-api-burst": flag("burst of requests", "n", "clientConnection.burst"),
     "kube-api-content-type": flag("content type of requests", "type", "clientConnection.contentType"),
     "kube-api-qps": flag("requests a second", "n", "clientConnection.qps"),
-    "config-sync-period": flag("how often everything is read again", "duration", "configSyncPeriod"),
+    "config-sync-period": flag(
+      "no effect: changes are watched, and nothing is refreshed by the clock",
+      "duration",
+      "configSyncPeriod",
+    ),
   },
   Mode: {
     "proxy-mode": flag(

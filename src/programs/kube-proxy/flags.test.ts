@@ -129,4 +129,15 @@ describe("docs/kube-proxy.md (part: what it lists)", () => {
       expect(page).toContain(note === undefined ? `| \`${path}\` | ` : `| \`${path}\` | ${note} |`);
     }
   });
+
+  it("has the default of every number, time and switch that has an effect", () => {
+    for (const path of fieldPaths) {
+      const { note, type, value } = ruleOf(path) ?? {};
+      if (note !== undefined || !["bool", "int", "number", "duration"].includes(type ?? "")) continue;
+      const row = page.split("\n").find((line) => line.startsWith(`| \`${path}\` | `));
+      const seconds = [`${Number(value) / 1000} s`, `${Number(value)} ms`];
+      const texts = type === "duration" ? seconds : [String(value)];
+      expect(texts.map((text) => `default ${text}`)).toContain(/default -?[\w.]+( m?s\b)?/.exec(row ?? "")?.[0]);
+    }
+  });
 });

@@ -40,7 +40,7 @@ const json = "this client speaks JSON, in which every server answers";
 const unlimited = "this client lists and watches, and has nothing to hold back";
 
 /** Modes by which traffic of the node's pods is told from other traffic (v1alpha1 LocalMode). */
-export const localModes = ["ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"] as const;
+const localModes = ["ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"] as const;
 
 /**
  * Every field of kubeproxy.config.k8s.io/v1alpha1 KubeProxyConfiguration of Kubernetes 1.36, by its path, with

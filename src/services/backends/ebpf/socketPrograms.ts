@@ -25,7 +25,7 @@ import { type MapChanges, type MapContent, stepsOf } from "./translations.ts";
 const hooks = (Object.keys(HOOK) as Hook[]).reverse();
 
 /** Name of a hook's program in the kernel, by which it is found again. */
-export function programName(hook: Hook): string {
+function programName(hook: Hook): string {
   return `pw_${hook}`;
 }
 

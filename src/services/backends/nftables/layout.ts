@@ -38,7 +38,7 @@ const AFFINITY_CLIENTS = 65_535;
 export const SERVICES_TABLE = "podwire-services";
 
 /** The sets of the table. */
-export const setNames = [
+const setNames = [
   "endpoints",
   "affinity-ids",
   "affinity-endpoints",
