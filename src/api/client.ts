@@ -125,14 +125,16 @@ export class Client {
   /**
    * Deletes an object. The body is meta/v1 DeleteOptions: propagationPolicy, gracePeriodSeconds, preconditions.
    * Returns the object when it stays for a while with a deletionTimestamp (grace period, finalizers).
+   * @param signal aborting it rejects with its reason; the server may have deleted the object all the same
    */
   async delete<T extends KubeObject>(
     of: Resource<T>,
     name: string,
     namespace?: string,
     body?: unknown,
+    signal?: AbortSignal,
   ): Promise<T | undefined> {
-    const answer = await this.#json<T>("DELETE", resourcePath(of, namespace, name), body);
+    const answer = await this.#json<T>("DELETE", resourcePath(of, namespace, name), body, signal);
     return answer.metadata?.deletionTimestamp === undefined ? undefined : answer;
   }
 

@@ -4,7 +4,7 @@ export interface ImageSettings {
   readonly strict: boolean;
   /** Registry → places that are asked before it, in this order: `host[:port]`, or an http(s) URL with a path. */
   readonly mirrors: Readonly<Record<string, readonly string[]>>;
-  /** Registries (`host[:port]`) to which plain http is spoken, or whose certificates are not checked. */
+  /** Registries (`host[:port]`) to which plain http is spoken; of a mirror there by https no certificate is checked. */
   readonly insecure: readonly string[];
   /** Template → image names that it stands in for, beside its own. */
   readonly templates: Readonly<Record<string, readonly string[]>>;

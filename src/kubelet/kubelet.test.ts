@@ -306,12 +306,19 @@ describe("K01 the node's object (part: what it says)", () => {
     const first = nodeStatus(options, facts, {
       network: { problem: "Network plugin returns error: cni plugin not initialized" },
       images: [],
+      handlers: ["podwire"],
       now: "T1",
     });
     const ready = (s: typeof first) => s.conditions?.find((c) => c.type === "Ready");
     expect(ready(first)).toMatchObject({ status: "False", reason: "KubeletNotReady" });
     expect(ready(first)?.message).toContain("cni plugin not initialized");
-    const second = nodeStatus(options, facts, { network: {}, images: [], now: "T2", before: first });
+    const second = nodeStatus(options, facts, {
+      network: {},
+      images: [],
+      handlers: ["crun", "podwire"],
+      now: "T2",
+      before: first,
+    });
     expect(ready(second)).toMatchObject({
       status: "True",
       lastTransitionTime: "T2",
@@ -325,7 +332,11 @@ describe("K01 the node's object (part: what it says)", () => {
     expect(second.nodeInfo?.containerRuntimeVersion).toBe("podwire://1");
     expect(second.nodeInfo?.swap).toEqual({ capacity: 4096 });
     expect(second.features).toEqual({ supplementalGroupsPolicy: true });
-    expect(second.runtimeHandlers?.map(({ name }) => name)).toEqual([""]);
+    const handlers = (s: typeof first) => s.runtimeHandlers?.map(({ name }) => name);
+    expect([handlers(first), handlers(second)]).toEqual([
+      ["", "podwire"],
+      ["", "crun", "podwire"],
+    ]);
   });
 });
 

@@ -21,7 +21,7 @@ import { CniPodNetwork, HostPorts, NetworkWatch } from "./network/index.ts";
 import { machineFacts, NodeRegistration, resourcesOf } from "./node/index.ts";
 import { ApiObjects } from "./objects.ts";
 import type { AgentOptions } from "./options.ts";
-import { type PodDeps, PodManager, PodRecords, PodStatuses } from "./pods/index.ts";
+import { type PodDeps, PodManager, PodRecords, PodStatuses, presentHandlers } from "./pods/index.ts";
 import { ProcessRuntime } from "./runtime/index.ts";
 import { KubeletAccess, KubeletServer } from "./server/index.ts";
 import { isStaticPod, ManifestFolder } from "./static/index.ts";
@@ -178,7 +178,10 @@ function makeManager(
         nodeResolvConf: readFileSync(options.resolvConf, "utf8"),
       },
       nodeHosts: () => readFileSync("/etc/hosts", "utf8"),
-      services: () => services.synced.then(() => services.list()),
+      services: async (pod) => {
+        if (!isStaticPod(pod)) await services.synced;
+        return services.list();
+      },
       logFolders: logFoldersOf(options),
       podsFolder: `${folders.kubelet}/pods`,
       reportStatus,
@@ -205,6 +208,7 @@ function makeRegistration({ options, deps }: AgentBase, network: NetworkWatch, i
       facts: machineFacts(),
       network: () => network.state,
       images: () => images.list(),
+      handlers: presentHandlers,
     },
   );
 }
@@ -216,6 +220,7 @@ function makeMirrors({ options, deps, pods, events }: AgentBase, statuses: PodSt
     events,
     log: deps.log.child("modules"),
     reportStatus: (pod, status) => statuses.report(pod, status),
+    onGone: (uid) => statuses.forget(uid),
   });
 }
 

@@ -97,10 +97,12 @@ function refusingOnce(): Iptables {
 describe("V04 kube-proxy's metrics (part: every name of the reference)", () => {
   it("are there under upstream's names, types, labels and words, and no others begin like them", async () => {
     const metrics = new Metrics();
-    const record = proxyMetrics(metrics);
+    const record = proxyMetrics(metrics, Date.now() - 1000);
     record.queued?.("endpoints", Date.now());
+    record.syncing?.();
     for (const isFull of [true, false]) record.synced?.({ durationMs: 1, isFull, services: 1 });
     record.queued?.("endpoints", Date.now());
+    record.syncing?.();
     record.synced?.({ durationMs: 1, isFull: false, services: 1 });
     record.cleaned?.({ 4: 1, 6: 0 }, 1);
     const pages = healthPages(new ProxyHealth(1000), metrics);

@@ -26,6 +26,8 @@ export interface Computed {
 export interface ProxyObserver {
   /** An object changed, and rules are to follow. @param at its last-change-trigger-time, in ms since 1970 */
   queued?(kind: ChangedKind, at?: number): void;
+  /** A pass begins with everything that was queued until now: what comes while it runs is the next one's. */
+  syncing?(): void;
   /** @param service `namespace/name` */
   computed?(service: string, now: Computed): void;
   synced?(sync: Sync): void;

@@ -1,4 +1,5 @@
 import {
+  Backoff,
   type Client,
   delay,
   type EndpointSlice,
@@ -15,21 +16,13 @@ import { Metrics } from "#base/metrics.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
 import type { OriginIndex } from "#kernel/nft/index.ts";
 import type { ServiceBackend } from "./backends/index.ts";
+import { FlowCleaner } from "./flowCleaner.ts";
 import { openIntake } from "./intake.ts";
-import {
-  type Frontend,
-  type FrontendChange,
-  Holders,
-  hasHints,
-  type NodeView,
-  serviceFrontends,
-  serviceOfSlice,
-  zoneOf,
-} from "./model/index.ts";
+import { type Frontend, hasHints, type NodeView, serviceOfSlice, zoneOf } from "./model/index.ts";
 import { type ChangedKind, type ProxyObserver, triggerTime } from "./observer.ts";
 import { proxyMetrics } from "./proxyMetrics.ts";
 import { watchRules } from "./rulesWatch.ts";
-import { cleanStaleFlows, leavesFlows } from "./staleFlows.ts";
+import { WantedFrontends } from "./wantedFrontends.ts";
 
 /** Settings and dependencies of a service proxy. */
 export interface ServiceProxyOptions {
@@ -52,6 +45,8 @@ export interface ServiceProxyOptions {
   readonly syncPeriodMs?: number;
   /** Connection tracking of the node's network namespace: stale UDP connections are removed from it. */
   readonly conntrack?: Conntrack;
+  /** Told when it ends though nobody stopped it: from then on no rule follows the cluster. */
+  readonly ended?: (message: string) => void;
 }
 
 /** A running service proxy. */
@@ -73,8 +68,10 @@ export interface ServiceProxy {
   stop(): Promise<void>;
 }
 
-/** Waiting between failed attempts to change the rules. */
+/** Waiting after the first failed attempt to change the rules, in ms; doubled after each further one. */
 const RETRY_MS = 250;
+/** The longest of these waits where no sync period is given, in ms. */
+const MAX_RETRY_MS = 30_000;
 
 /**
  * Keeps a node's rules as the cluster's Services want them, with kube-proxy's semantics.
@@ -100,15 +97,17 @@ class NodeProxy implements ServiceProxy {
   readonly #observers: readonly ProxyObserver[];
   /** Services whose frontends are to be computed anew. */
   readonly #dirty = new Set<string>();
-  readonly #holders = new Holders();
+  readonly #wanted: WantedFrontends;
   #view: NodeView;
   readonly #running: Promise<void>;
   #wake = Promise.withResolvers<void>();
   #settled = Promise.withResolvers<void>();
   #isSyncing = false;
-  /** What changed since connections were last looked through, by address. */
-  readonly #changes = new Map<string, FrontendChange>();
+  readonly #flows: FlowCleaner;
+  readonly #retries: Backoff;
   #error: string | undefined;
+  /** The last pass succeeded. */
+  #isRight = false;
   /** The kernel's state has to be read before the next change. */
   #isUnknown = true;
   /** How long the last reading of the kernel's state, with its changes, took. */
@@ -119,8 +118,12 @@ class NodeProxy implements ServiceProxy {
     this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
     this.metrics = options.metrics ?? new Metrics();
     this.#backend = options.backend;
+    this.#flows = new FlowCleaner(options);
+    const maxMs = Math.max(options.syncPeriodMs ?? MAX_RETRY_MS, RETRY_MS);
+    this.#retries = new Backoff({ initialMs: RETRY_MS, maxMs, resetMs: Number.POSITIVE_INFINITY });
     this.origins = options.backend.origins;
     this.#observers = [proxyMetrics(this.metrics), ...(options.observers ?? [])];
+    this.#wanted = new WantedFrontends({ ...options, observers: this.#observers });
     const { client, log, nodeName, nodeAddresses: addresses, nodePortAddresses } = options;
     this.#view = { name: nodeName, addresses, ...(nodePortAddresses && { nodePortAddresses }) };
     const deps = { log, signal: this.#signal };
@@ -132,8 +135,9 @@ class NodeProxy implements ServiceProxy {
       this.#touch(keyOf(object));
       this.#queued("service");
     });
-    this.#slices.onChange(({ object, old }) => {
-      this.#queued("endpoints", triggerTime(object));
+    this.#slices.onChange(({ type, object, old }) => {
+      // A slice that goes says when it last changed, which is not why rules change now.
+      this.#queued("endpoints", type === "DELETED" ? undefined : triggerTime(object));
       for (const slice of [object, old]) {
         const service = slice && serviceOfSlice(slice);
         if (service) this.#touch(service);
@@ -157,11 +161,12 @@ class NodeProxy implements ServiceProxy {
   }
 
   status(): { ready: boolean; error?: string } {
-    return { ready: !this.#isUnknown, ...(this.#error === undefined ? {} : { error: this.#error }) };
+    const error = this.#error ?? this.#wanted.problem;
+    return { ready: this.#isRight && !this.#isUnknown, ...(error !== undefined && { error }) };
   }
 
   frontends(): ReadonlyMap<string, readonly Frontend[]> {
-    return new Map([...this.#holders.services()].map((service) => [service, this.#holders.held(service)]));
+    return this.#wanted.all();
   }
 
   setNodeAddresses(addresses: readonly Ip[], nodePortAddresses?: readonly Ip[]): void {
@@ -216,19 +221,16 @@ class NodeProxy implements ServiceProxy {
         this.#settled.resolve();
         this.#settled = Promise.withResolvers();
         if (isDone) {
-          if (isFirst) log.info("Services are in the kernel", { services: [...this.#holders.services()].length });
+          if (isFirst) log.info("Services are in the kernel", { services: this.#wanted.all().size });
           isFirst = false;
           first.resolve();
+          this.#retries.reset();
           await delay(minSyncPeriodMs, this.#signal);
-        } else await delay(RETRY_MS, this.#signal);
+        } else await delay(this.#retries.failed(performance.now()), this.#signal);
         if (this.#dirty.size === 0 && !this.#isUnknown) await this.#wake.promise;
       }
     } catch (error) {
-      if (!this.#signal.aborted) {
-        this.#isUnknown = true;
-        this.#error = errorMessage(error);
-        log.error("The service proxy ended", { error: this.#error });
-      }
+      if (!this.#signal.aborted) this.#died(error);
     } finally {
       this.#signal.removeEventListener("abort", wakeUp);
       endWatching();
@@ -237,69 +239,50 @@ class NodeProxy implements ServiceProxy {
     }
   }
 
+  /** Nothing follows the cluster any more, which whoever started it has to hear. */
+  #died(error: unknown): void {
+    this.#isRight = false;
+    this.#error = errorMessage(error);
+    this.#options.log.error("The service proxy ended", { error: this.#error });
+    this.#stop.abort(error);
+    this.#options.ended?.(this.#error);
+  }
+
   /** One pass: everything that changed since the last one, in one transaction. @returns false when it failed */
   async #sync(slicesOf: (key: string) => EndpointSlice[]): Promise<boolean> {
-    const { log } = this.#options;
     const started = performance.now();
     this.#wake = Promise.withResolvers();
-    for (const key of this.#dirty) this.#compute(key, slicesOf(key));
+    for (const observer of this.#observers) observer.syncing?.();
+    for (const key of this.#dirty)
+      this.#flows.note(this.#wanted.compute(key, this.#services.get(key), slicesOf(key), this.#view));
     const services = this.#dirty.size;
     this.#dirty.clear();
     const isFull = this.#isUnknown;
+    // Before reading: what somebody changes from here on asks for another pass.
+    this.#isUnknown = false;
     try {
       if (isFull) await this.#backend.readBack();
-      this.#isUnknown = false;
       await this.#backend.commit();
       const durationMs = performance.now() - started;
       if (isFull) this.#fullMs = durationMs;
       for (const observer of this.#observers) observer.synced?.({ durationMs, isFull, services });
-      this.#error = undefined;
     } catch (error) {
-      // What is in the kernel now is not certain: read it and do what is missing.
-      this.#isUnknown = true;
-      this.#error = errorMessage(error);
-      log.error("Changing the rules failed", { error: errorMessage(error) });
+      this.#failed(errorMessage(error));
       return false;
     }
-    this.#cleanFlows();
+    this.#error = undefined;
+    this.#isRight = true;
+    const cleaned = this.#flows.clean();
+    if (cleaned) for (const observer of this.#observers) observer.cleaned?.(cleaned.removed, cleaned.durationMs);
     return true;
   }
 
-  #cleanFlows(): void {
-    const { conntrack, log } = this.#options;
-    const started = performance.now();
-    try {
-      const changes = [...this.#changes.values()].map((change) => this.#asOnTheWire(change));
-      const removed = conntrack ? cleanStaleFlows(conntrack, changes) : { 4: 0, 6: 0 };
-      this.#changes.clear();
-      for (const observer of this.#observers) observer.cleaned?.(removed, performance.now() - started);
-    } catch (error) {
-      log.warn("Cleaning up connections failed", { error: errorMessage(error) });
-    }
-  }
-
-  /** A change as flows show it, in modes whose rules lead elsewhere than to endpoints. */
-  #asOnTheWire(change: FrontendChange): FrontendChange {
-    const { after } = change;
-    const serving = after && this.#backend.flowTargets?.(after);
-    // Without what was before, every flow to the address is looked at.
-    return serving ? { after: { ...after, serving } } : change;
-  }
-
-  /** Computes a Service's frontends anew and tells the backend. */
-  #compute(key: string, slices: readonly EndpointSlice[]): void {
-    const service = this.#services.get(key);
-    const frontends = service ? serviceFrontends(service, slices, this.#view) : [];
-    for (const observer of this.#observers)
-      observer.computed?.(key, { ...(service && { service }), slices, frontends });
-    const { holdings, changes } = this.#holders.set(key, frontends);
-    for (const { service: name, frontends } of holdings) this.#backend.setService(name, frontends);
-    for (const [address, change] of changes) {
-      if (!leavesFlows(change)) continue;
-      const { before, after } = change;
-      const first = this.#changes.get(address);
-      const was = first ? first.before : before;
-      this.#changes.set(address, { ...(was && { before: was }), ...(after && { after }) });
-    }
+  /** What is in the kernel now is not certain: the next pass reads it and does what is missing. */
+  #failed(error: string): void {
+    // Once, not with each attempt.
+    if (error !== this.#error) this.#options.log.error("Changing the rules failed", { error });
+    this.#isUnknown = true;
+    this.#isRight = false;
+    this.#error = error;
   }
 }

@@ -65,18 +65,28 @@ const set = (gauge: Gauge, value: number): void => {
   for (const family of FAMILIES) gauge.set(value, { ip_family: family });
 };
 
-/** Writes a service proxy's metrics. Times in s. */
-export function proxyMetrics(metrics: Metrics): ProxyObserver {
+/**
+ * Writes a service proxy's metrics. Times in s.
+ * @param startedAt in ms since 1970: what was triggered before is not this proxy's latency, as upstream's tracker has it
+ */
+export function proxyMetrics(metrics: Metrics, startedAt: number = Date.now()): ProxyObserver {
   const families = proxyFamilies(metrics);
   const pending: Record<ChangedKind, number> = { service: 0, endpoints: 0 };
   const noLocal = noLocalEndpoints(families.noLocal);
   let triggers: number[] = [];
+  /** Of the pass that is under way, and of those before it that failed. */
+  let taken: number[] = [];
   return {
     queued(kind, at) {
       families[kind].total.inc();
       families[kind].pending.set(++pending[kind]);
       set(families.lastQueued, Date.now() / 1000);
-      if (at !== undefined && triggers.length < MAX_TRIGGERS) triggers.push(at);
+      if (at !== undefined && at > startedAt && triggers.length < MAX_TRIGGERS) triggers.push(at);
+    },
+    syncing() {
+      taken = [...taken, ...triggers].slice(0, MAX_TRIGGERS);
+      triggers = [];
+      for (const kind of ["service", "endpoints"] as const) families[kind].pending.set((pending[kind] = 0));
     },
     computed: (service, { frontends }) => noLocal(service, frontends),
     synced({ durationMs, isFull }: Sync) {
@@ -85,10 +95,9 @@ export function proxyMetrics(metrics: Metrics): ProxyObserver {
       observe(isFull ? families.full : families.partial, seconds);
       const now = Date.now();
       // The clock that wrote the trigger may be another machine's.
-      for (const at of triggers) observe(families.programming, Math.max(0, now - at) / 1000);
-      triggers = [];
+      for (const at of taken) observe(families.programming, Math.max(0, now - at) / 1000);
+      taken = [];
       set(families.lastSync, now / 1000);
-      for (const kind of ["service", "endpoints"] as const) families[kind].pending.set((pending[kind] = 0));
     },
     cleaned(flows, durationMs) {
       observe(families.cleaning, durationMs / 1000);

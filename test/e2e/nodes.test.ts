@@ -124,10 +124,14 @@ people.describe("K01 nodes come and go (part: in the cluster of %s)", ["root", "
     expect(added).toMatchObject({ name: "big", addresses: ["192.168.1.12"], ready: true });
   });
 
+  it("a worker has the folder of static pods", async () => {
+    expect(await cluster.sh("node01", "ls -A /etc/kubernetes/manifests")).toMatchObject({ code: 0, stdout: "" });
+  });
+
   it.each([
     [["node", "rm", "nope"], 'no node "nope"; there are controlplane, node01, big'],
     [["node", "rm", "controlplane"], "node controlplane is the control plane"],
-    [["node", "add", "node01"], 'are both named "node01"; node names must be unique'],
+    [["node", "add", "node01"], 'there is a node "node01" already'],
     [["node", "add", "x", "--address", "192.168.1.1"], "address 192.168.1.1 is the router's"],
     [["node", "add", "x", "--address", "10.1.1.1"], "is not in the node network 192.168.1.0/24"],
     [["node", "add", "UP"], 'found "UP"; allowed are lower-case letters'],
@@ -136,5 +140,24 @@ people.describe("K01 nodes come and go (part: in the cluster of %s)", ["root", "
     const { code, stderr } = await cluster.podwire(...command);
     expect([code === 0, stderr]).toEqual([false, expect.stringContaining(message)]);
     expect((await cluster.status()).nodes).toEqual(before);
+  });
+
+  it("without the control plane what needs it is refused at once, and it can be started again", async () => {
+    const stopped = await cluster.podwire("node", "stop", "controlplane");
+    expect(stopped.stdout).toContain("kubectl and the API do not answer until podwire node start controlplane");
+    const before = (await cluster.status()).nodes;
+    for (const command of [
+      ["rm", "node01"],
+      ["add", "late"],
+    ]) {
+      const { code, stderr } = await cluster.podwire("node", ...command);
+      const reason = "the control plane is stopped: podwire node start controlplane";
+      expect([code === 0, stderr]).toEqual([false, expect.stringContaining(reason)]);
+    }
+    expect((await cluster.status()).nodes).toEqual(before);
+    expect((await cluster.podwire("status")).stdout).toMatch(/^controlplane .* stopped$/m);
+    const started = await cluster.podwire("node", "start", "controlplane");
+    expect(started.stdout).toContain("node controlplane started");
+    await eventually(async () => expect(await kubectl.ok("get nodes -o name")).toContain("node/node01"));
   });
 });

@@ -182,7 +182,7 @@ describe("commands without a cluster", () => {
     const { code, stderr } = await podwire("frobnicate");
     expect(code).toBe(2);
     expect(stderr).toBe(
-      "error: unknown command 'frobnicate'\n(commands are up, down, status, kubeconfig, shell, exec, node, check, doctor, services, images, run, ps, stop, dns, kube-apiserver, kube-proxy)\n",
+      "error: unknown command 'frobnicate'\n(commands are up, down, status, kubeconfig, shell, exec, node, check, doctor, services, cni, images, run, ps, stop, dns, kube-apiserver, kube-proxy)\n",
     );
   });
 

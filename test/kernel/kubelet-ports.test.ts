@@ -96,7 +96,7 @@ server.on("stream", (stream) => {
 server.listen(5000);
 process.on("SIGTERM", () => process.exit(0));`;
 
-  it("grpc: ready while it says SERVING", async () => {
+  it("grpc: ready while it says SERVING; exec: an error, not a failure, where the command is missing", async () => {
     const node = "/opt/podwire/bin/node";
     const program = machine.shell(`ls ${node} ${process.execPath} 2>/dev/null | head -1`).trim();
     await machine.run("grpc", {
@@ -106,6 +106,7 @@ process.on("SIGTERM", () => process.exit(0));`;
           image: "podwire/toolbox",
           command: [program, "-e", health],
           readinessProbe: { grpc: { port: 5000 }, periodSeconds: 1, failureThreshold: 1 },
+          livenessProbe: { exec: { command: ["absent"] }, periodSeconds: 1, failureThreshold: 1 },
           volumeMounts: [{ name: "node", mountPath: program, readOnly: true }],
         },
       ],
@@ -116,6 +117,11 @@ process.on("SIGTERM", () => process.exit(0));`;
     await expect
       .poll(() => machine.events("grpc"))
       .toContain('Unhealthy: Readiness probe failed: service unhealthy (responded with "NOT_SERVING")');
+    const start = "Unhealthy: Liveness probe errored and resulted in unknown state: rpc error: code = Unknown desc = ";
+    const why = 'exec: "absent": executable file not found in $PATH: unknown';
+    const events = machine.events("grpc");
+    expect(events.filter((event) => event.startsWith(start) && event.endsWith(why))).not.toEqual([]);
+    expect(events.filter((event) => event.startsWith("Killing"))).toEqual([]);
     await machine.delete("grpc", 1);
   });
 });

@@ -19,6 +19,7 @@ const SETUP = `
 mount -t tmpfs run /run && mount -t tmpfs lib /var/lib
 if [ -n "$TOOLS" ]; then mount -t overlay usr -o "lowerdir=$TOOLS/root/usr:/usr" /usr; fi
 mkdir -p /run/test/bin
+if [ -n "$RUN_SIZE" ]; then mkdir -m 700 /run/podwire && mount -t tmpfs -o "mode=700,size=$RUN_SIZE" podwire /run/podwire; fi
 for plugin in "$1"/bin/*; do cp "$plugin" /run/test/bin/; chmod 755 /run/test/bin/*; done
 ip link set lo up && ip link add eth0 type veth peer name eth1 && ip addr add 192.168.1.11/24 dev eth0 && ip link set eth0 up && ip link set eth1 up
 sysctl -qw net.ipv4.ip_forward=1
@@ -51,6 +52,12 @@ export class KubeletMachine {
   #server: Server | undefined;
   #pki: Awaited<ReturnType<typeof makePki>> | undefined;
   output = "";
+  readonly #runSize: string;
+
+  /** @param runSize how much the agent's folder of containers may hold, such as "64m"; "": what the machine's may */
+  constructor(runSize = "") {
+    this.#runSize = runSize;
+  }
 
   async start(): Promise<void> {
     this.#pki = await makePki({ apiNames: [], nodes: [{ name: "node01", addresses: ["192.168.1.11"] }] });
@@ -80,7 +87,7 @@ export class KubeletMachine {
     ];
     this.#machine = spawn("unshare", [...unshare, "sh", "-c", SETUP, "sh", this.folder], {
       stdio: ["ignore", "pipe", "inherit"],
-      env: { ...process.env, TOOLS: process.env["PODWIRE_TOOLS"] ?? "", LD_LIBRARY_PATH: "" },
+      env: { ...process.env, RUN_SIZE: this.#runSize, TOOLS: process.env["PODWIRE_TOOLS"] ?? "", LD_LIBRARY_PATH: "" },
     });
     await once(this.#machine.stdout as NonNullable<ChildProcess["stdout"]>, "data");
     await this.startAgent();
@@ -216,7 +223,13 @@ export class KubeletMachine {
   exec(
     pod: string,
     script: string,
-    options: { readonly input?: string; readonly tty?: boolean; readonly container?: string } = {},
+    options: {
+      readonly input?: string;
+      readonly tty?: boolean;
+      readonly container?: string;
+      /** What runs the script; default: the shell. */
+      readonly program?: string;
+    } = {},
   ): Promise<ExecResult> {
     const query = new URLSearchParams({
       output: "1",
@@ -224,7 +237,7 @@ export class KubeletMachine {
       ...(options.tty ? { tty: "1" } : {}),
       ...(options.input === undefined ? {} : { input: "1" }),
     });
-    for (const word of ["sh", "-c", script]) query.append("command", word);
+    for (const word of [options.program ?? "sh", "-c", script]) query.append("command", word);
     const socket = new WebSocket(
       `ws://node/exec/default/${pod}/${options.container ?? "c"}?${query}`,
       ["v5.channel.k8s.io"],

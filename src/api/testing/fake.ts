@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { ApiRequest, ApiResponse, Transport } from "../transport.ts";
 import type { KubeObject, ObjectMeta } from "../types.ts";
-import { jsonPatch, mergePatch } from "./patch.ts";
+import { jsonPatch, mergePatch, strategicPatch } from "./patch.ts";
 import {
   answer,
   bodyOf,
@@ -25,7 +25,7 @@ interface DeleteBody {
 }
 
 /**
- * An API server in memory for tests: CRUD with resource versions and conflicts, merge and JSON patches, deletion with
+ * An API server in memory for tests: CRUD with resource versions and conflicts, merge, strategic merge and JSON patches, deletion with
  * finalizers, watches with WatchList and 410. It knows no kinds: nothing is validated or defaulted.
  */
 export class FakeApi implements Transport {
@@ -167,9 +167,10 @@ export class FakeApi implements Transport {
 
   #patch(target: Target, patch: unknown, type: string): unknown {
     const old = this.#existing(target);
+    const merge = type.startsWith("application/strategic") ? strategicPatch : mergePatch;
     const changed = type.startsWith("application/json-patch")
       ? jsonPatch(old, patch as { op: string; path: string; value?: unknown }[])
-      : (mergePatch(old, patch) as FakeObject);
+      : (merge(old, patch) as FakeObject);
     const version = (patch as { metadata?: { resourceVersion?: string } }).metadata?.resourceVersion;
     if (version && version !== old.metadata.resourceVersion)
       return fail(409, "Conflict", "the object has been modified");

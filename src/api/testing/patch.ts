@@ -12,6 +12,34 @@ export function mergePatch(target: unknown, patch: unknown): unknown {
   return result;
 }
 
+/**
+ * A strategic merge patch as far as the product's clients send any: conditions are merged by their type, other lists
+ * replaced. Source: SIG API Machinery's strategic-merge-patch.md.
+ */
+export function strategicPatch(target: unknown, patch: unknown): unknown {
+  if (typeof patch !== "object" || patch === null || Array.isArray(patch)) return withoutDirectives(patch);
+  const base = typeof target === "object" && target !== null && !Array.isArray(target) ? target : {};
+  const result: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete result[key];
+    else if (key === "conditions") result[key] = mergedByType(result[key], value);
+    else result[key] = strategicPatch(result[key], value);
+  }
+  return result;
+}
+
+function mergedByType(target: unknown, patch: unknown): unknown[] {
+  const merged = new Map<unknown, unknown>();
+  for (const one of (target ?? []) as { type: unknown }[]) merged.set(one.type, one);
+  for (const one of patch as { type: unknown }[]) merged.set(one.type, strategicPatch(merged.get(one.type), one));
+  return [...merged.values()];
+}
+
+function withoutDirectives(value: unknown): unknown {
+  if (!Array.isArray(value)) return value;
+  return value.filter((one) => typeof one !== "object" || one === null || !("$patch" in one));
+}
+
 /** RFC 6902: add, replace and remove of object members. */
 export function jsonPatch(
   object: FakeObject,

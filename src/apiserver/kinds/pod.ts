@@ -77,6 +77,11 @@ export const pod = defineKind<Pod>({
     // A pod's status is the kubelet's; a status written before carries on.
     if (object.status && !object.status.qosClass && old.status?.qosClass) object.status.qosClass = old.status.qosClass;
   },
+  prepareStatus(object) {
+    // Go shows a time that is not set.
+    const conditions: { lastProbeTime?: unknown }[] = object.status?.conditions ?? [];
+    for (const condition of conditions) condition.lastProbeTime ??= null;
+  },
   warnings: ({ metadata, spec }, old) =>
     old || !spec
       ? []
@@ -87,9 +92,10 @@ export const pod = defineKind<Pod>({
   validateUpdate: validatePodUpdate,
 });
 
-/** Guaranteed, Burstable or BestEffort by the resources of the containers. */
+/** Guaranteed, Burstable or BestEffort by the resources of the pod, and those of the containers where it has none. */
 export function qosClass(spec: V1PodSpec): string {
-  const resources = [...(spec.containers ?? []), ...(spec.initContainers ?? [])].map((c) => c.resources ?? {});
+  const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
+  const resources = spec.resources ? [spec.resources] : containers.map((c) => c.resources ?? {});
   const counted = (r: Record<string, string> | undefined) =>
     Object.keys(r ?? {}).filter((k) => k === "cpu" || k === "memory");
   if (resources.every((r) => counted(r.requests).length + counted(r.limits).length === 0)) return "BestEffort";

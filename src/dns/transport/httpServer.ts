@@ -29,6 +29,8 @@ export async function openEndpoint(address: string): Promise<Endpoint> {
     // Without a host Node listens on :: for both families, and on 0.0.0.0 where there is no IPv6.
     server.listen({ port: Number(address.slice(colon + 1)), ...(host && { host }) }, () => {
       server.removeListener("error", reject);
+      // Without descriptors (EMFILE) a connection is lost, and no more than that.
+      server.on("error", () => {});
       resolve();
     });
   });

@@ -9,9 +9,13 @@ export class ImageClient {
     this.#socket = socket;
   }
 
-  /** Asks for an image; a pull takes as long as it takes. @throws Error when nobody is there */
-  async pull(request: ImageRequest): Promise<ImageAnswer> {
-    return (await this.#ask("POST", "/v1/pull", JSON.stringify(request))) as ImageAnswer;
+  /**
+   * Asks for an image; a pull takes as long as it takes.
+   * @param signal the image is not wanted any more
+   * @throws Error when nobody is there, or the signal has come
+   */
+  async pull(request: ImageRequest, signal?: AbortSignal): Promise<ImageAnswer> {
+    return (await this.#ask("POST", "/v1/pull", JSON.stringify(request), signal)) as ImageAnswer;
   }
 
   /** What is there. @throws Error when nobody is there */
@@ -19,9 +23,10 @@ export class ImageClient {
     return (await this.#ask("GET", "/v1/state")) as ImagesState;
   }
 
-  async #ask(method: string, path: string, body?: string): Promise<unknown> {
+  async #ask(method: string, path: string, body?: string, signal?: AbortSignal): Promise<unknown> {
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-      const sent = httpRequest({ socketPath: this.#socket, method, path, agent: false }, resolve);
+      const way = { socketPath: this.#socket, method, path, agent: false };
+      const sent = httpRequest({ ...way, ...(signal ? { signal } : {}) }, resolve);
       sent.once("error", reject);
       sent.end(body);
     });

@@ -28,11 +28,19 @@ interface Silence {
   readonly fault: ImageFault;
 }
 
+/** A pull for all who ask for the same. */
+interface UnderWay {
+  readonly answer: Promise<ImageAnswer>;
+  /** How many wait for it. */
+  waiting: number;
+  readonly end: AbortController;
+}
+
 /** Gives images to a cluster's nodes; what several ask for at the same time is fetched once. */
 export class Pulls {
   readonly #deps: PullsDeps;
   readonly #now: () => number;
-  readonly #underWay = new Map<string, Promise<ImageAnswer>>();
+  readonly #underWay = new Map<string, UnderWay>();
   readonly #turns = new Turns(AT_ONCE);
   /** Registries that did not answer. */
   readonly #silent = new Map<string, Silence>();
@@ -52,17 +60,37 @@ export class Pulls {
     return { settings: { strict: settings.strict, templates: settings.templates }, images };
   }
 
-  /** Answers a node. Never throws. */
-  answer(request: ImageRequest): Promise<ImageAnswer> {
+  /**
+   * Answers a node. Never throws.
+   * @param signal the node does not wait any more; a pull that nobody waits for ends
+   */
+  answer(request: ImageRequest, signal?: AbortSignal): Promise<ImageAnswer> {
     const key = JSON.stringify([request.image, request.policy, request.keyring]);
-    const known = this.#underWay.get(key);
-    if (known) return known;
-    const answer = this.#answer(request).finally(() => this.#underWay.delete(key));
-    this.#underWay.set(key, answer);
-    return answer;
+    const pull = this.#underWay.get(key) ?? this.#begin(key, request);
+    pull.waiting++;
+    const leave = () => {
+      pull.waiting--;
+      if (pull.waiting > 0) return;
+      // Whoever asks from now on gets a pull of their own.
+      if (this.#underWay.get(key) === pull) this.#underWay.delete(key);
+      pull.end.abort(new ImageFault("Failed", "context canceled"));
+    };
+    if (signal?.aborted) leave();
+    else signal?.addEventListener("abort", leave, { once: true });
+    return pull.answer;
   }
 
-  async #answer(request: ImageRequest): Promise<ImageAnswer> {
+  #begin(key: string, request: ImageRequest): UnderWay {
+    const end = new AbortController();
+    const answer = this.#answer(request, end.signal).finally(() => {
+      if (this.#underWay.get(key) === pull) this.#underWay.delete(key);
+    });
+    const pull: UnderWay = { answer, waiting: 0, end };
+    this.#underWay.set(key, pull);
+    return pull;
+  }
+
+  async #answer(request: ImageRequest, signal: AbortSignal): Promise<ImageAnswer> {
     let record: ImageRecord | undefined;
     try {
       const reference = parseWithTag(request.image);
@@ -72,8 +100,9 @@ export class Pulls {
         return { ok: false, code: "NotPresent", message: `${formatReference(reference)} is not here`, present: false };
       const asked = this.#now();
       return await this.#turns.take(async () => {
+        signal.throwIfAborted();
         const began = this.#now();
-        const pulled = await this.#pull(reference, request);
+        const pulled = await this.#pull(reference, request, signal);
         const ms = (since: number) => Math.round(this.#now() - since);
         return { ok: true, image: await this.#give(pulled), pulled: { ms: ms(began), withWaitingMs: ms(asked) } };
       });
@@ -90,20 +119,27 @@ export class Pulls {
   }
 
   /** A registry that was silent a moment ago is not waited for: pods would start as slowly as it fails. */
-  #pull({ registry }: Reference, { image, keyring }: ImageRequest): Promise<ImageRecord> {
+  #pull({ registry }: Reference, { image, keyring }: ImageRequest, signal: AbortSignal): Promise<ImageRecord> {
     const silence = this.#silent.get(registry);
     if (silence && this.#now() - silence.since < SILENT_MS) return Promise.reject(silence.fault);
-    return this.#ask(image, keyring, registry);
+    return this.#ask(image, keyring, registry, signal);
   }
 
-  async #ask(image: string, keyring: ImageRequest["keyring"], registry: string): Promise<ImageRecord> {
+  async #ask(
+    image: string,
+    keyring: ImageRequest["keyring"],
+    registry: string,
+    signal: AbortSignal,
+  ): Promise<ImageRecord> {
     const { puller, store, keeper } = this.#deps;
     const to: Bringing = { store, keeper };
     try {
-      const record = await puller.pull(image, keyring, to);
+      const record = await puller.pull(image, keyring, to, signal);
       this.#silent.delete(registry);
       return record;
     } catch (error) {
+      // An end of ours says nothing of the registry.
+      if (signal.aborted) throw error;
       if (isFault(error, "Unreachable")) this.#silent.set(registry, { since: this.#now(), fault: error as ImageFault });
       else this.#silent.delete(registry);
       throw error;

@@ -56,7 +56,9 @@ async function serve(request: IncomingMessage, response: ServerResponse, pulls: 
   const what = `${request.method} ${request.url}`;
   if (what === "GET /v1/state") return send(response, pulls.state());
   if (what !== "POST /v1/pull") throw new Error(`there is GET /v1/state and POST /v1/pull, not ${what}`);
-  return send(response, await pulls.answer(await readRequest(request)));
+  const left = new AbortController();
+  response.once("close", () => left.abort());
+  return send(response, await pulls.answer(await readRequest(request), left.signal));
 }
 
 function send(response: ServerResponse, value: unknown): void {

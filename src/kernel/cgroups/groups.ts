@@ -60,21 +60,25 @@ export function readNumbers(path: string): Map<string, number> {
 /** Removes a group and those in it. @returns false when there are processes in one of them, which stays */
 export function removeGroup(folder: string): boolean {
   if (!existsSync(folder)) return true;
-  const inner = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  const isEmpty = inner.map(({ name }) => removeGroup(join(folder, name))).every(Boolean);
-  if (!isEmpty) return false;
   try {
+    const inner = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    const isEmpty = inner.map(({ name }) => removeGroup(join(folder, name))).every(Boolean);
+    if (!isEmpty) return false;
     rmdirSync(folder);
     return true;
   } catch {
+    // Another one may have removed it in between.
     return !existsSync(folder);
   }
 }
 
 /** Kills what is left in a group (Linux 5.14 and newer) and removes it. @returns false when it could not be removed */
 export async function endGroup(folder: string): Promise<boolean> {
-  const kill = join(folder, "cgroup.kill");
-  if (existsSync(kill)) set(kill, "1");
+  try {
+    set(join(folder, "cgroup.kill"), "1");
+  } catch {
+    // An older kernel, or the group has gone already.
+  }
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     if (removeGroup(folder)) return true;
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));

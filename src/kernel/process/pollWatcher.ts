@@ -4,6 +4,17 @@ import { check, libc, O } from "#kernel/ffi/index.ts";
 const POLLFD_SIZE = 8;
 const POLLIN = 1;
 
+/** One descriptor's watching. Compared by identity: a number may mean another file by the time that it is reported. */
+interface Watch {
+  readonly onReadable: () => boolean;
+  readonly onError: (error: unknown) => void;
+}
+
+/** The fault is of one descriptor's owner, and no reason to end the process. */
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : String(error));
+}
+
 /**
  * Tells when descriptors can be read, without reading them: pidfds, which Node cannot put into its event loop, and
  * pipes, whose data Node's own sockets take out before anybody has it safe.
@@ -12,7 +23,7 @@ const POLLIN = 1;
  * list.
  */
 export class PollWatcher {
-  readonly #watched = new Map<number, () => boolean>();
+  readonly #watched = new Map<number, Watch>();
   readonly #wakeOut: number;
   readonly #wakeIn: number;
   readonly #onProcessExit = (): void => this.#wake();
@@ -31,9 +42,11 @@ export class PollWatcher {
   /**
    * Calls back whenever `fd` can be read or its writers are gone, until `onReadable` gives false.
    * The descriptor stays the caller's.
+   * @param onError told what the call threw, after which there are no more; others are watched as before. Default: a
+   *   warning of the process
    */
-  watch(fd: number, onReadable: () => boolean): void {
-    this.#watched.set(fd, onReadable);
+  watch(fd: number, onReadable: () => boolean, onError: (error: unknown) => void = warn): void {
+    this.#watched.set(fd, { onReadable, onError });
     if (this.#polling) this.#wake();
     else this.#poll();
   }
@@ -63,7 +76,8 @@ export class PollWatcher {
   }
 
   #poll(): void {
-    const fds = [this.#wakeOut, ...this.#watched.keys()];
+    const watched = [...this.#watched];
+    const fds = [this.#wakeOut, ...watched.map(([fd]) => fd)];
     const buffer = Buffer.alloc(fds.length * POLLFD_SIZE);
     for (const [i, fd] of fds.entries()) {
       buffer.writeInt32LE(fd, i * POLLFD_SIZE);
@@ -73,17 +87,24 @@ export class PollWatcher {
     libc.poll.async(buffer, fds.length, -1, () => {
       this.#polling = false;
       this.#drain();
-      for (const [i, fd] of fds.entries()) if (i > 0 && buffer.readInt16LE(i * POLLFD_SIZE + 6)) this.#readable(fd);
+      for (const [i, [fd, watch]] of watched.entries())
+        if (buffer.readInt16LE((i + 1) * POLLFD_SIZE + 6)) this.#readable(fd, watch);
       if (this.#stopped) this.#close();
       else if (this.#watched.size && !this.#polling) this.#poll();
     });
   }
 
-  #readable(fd: number): void {
-    const onReadable = this.#watched.get(fd);
-    if (!onReadable || onReadable()) return;
-    // Unless the number already means another file, which is watched.
-    if (this.#watched.get(fd) === onReadable) this.#watched.delete(fd);
+  #readable(fd: number, watch: Watch): void {
+    const isWatched = () => this.#watched.get(fd) === watch;
+    // Left out since the poll began, and maybe another file of that number is watched now.
+    if (!isWatched()) return;
+    let goesOn = false;
+    try {
+      goesOn = watch.onReadable();
+    } catch (error) {
+      watch.onError(error);
+    }
+    if (!goesOn && isWatched()) this.#watched.delete(fd);
   }
 
   #drain(): void {

@@ -67,6 +67,25 @@ describe("what the kernel is told of a pod's resources", () => {
     expect(oomScoreAdj(pod({ containers: [one], priority: 2_000_001_000 }), one, 8 * 2 ** 30)).toBe(-997);
   });
 
+  // kubelet/qos/policy.go: the rest of a pod's own request in equal parts; a sidecar as the least of the others.
+  it.each([
+    ["what the least of the others asks for", "1Gi", ["2Gi", "6Gi"], {}, 750],
+    ["its own where that is more", "4Gi", ["2Gi", "6Gi"], {}, 500],
+    ["its part of what the pod asks for", "1Gi", ["1Gi"], { requests: { memory: "4Gi" } }, 750],
+  ])("counts for a sidecar %s", (_, own, others, resources, score) => {
+    const side = container({ requests: { memory: own } }, { name: "side", restartPolicy: "Always" });
+    const containers = others.map((memory) => container({ requests: { memory } }));
+    const spec = { initContainers: [side], containers, ...("requests" in resources ? { resources } : {}) };
+    expect(oomScoreAdj(pod(spec), side, 8 * 2 ** 30)).toBe(score);
+  });
+
+  it("puts a pod with resources of its own into the class that they make", () => {
+    const resources = { requests: { cpu: "1", memory: "1Gi" }, limits: { cpu: "1", memory: "1Gi" } };
+    const one = container();
+    expect(podGroup(pod({ containers: [one], resources })).path).toBe("kubepods/podu1");
+    expect(oomScoreAdj(pod({ containers: [one], resources }), one, 8 * 2 ** 30)).toBe(-997);
+  });
+
   it("bounds how many processes a pod has where the node is told to", () => {
     // kubelet/cm/pod_container_manager_linux.go, EnsureExists; cgroup_manager_linux.go writes it as pids.max.
     expect(podGroup(pod({ containers: [container()] }), 100).settings).toMatchObject({ "pids.max": "100" });

@@ -68,11 +68,12 @@ export class ClusterImages implements ImageSource {
   }
 
   async #send(
-    { reference }: ImageWish,
+    { reference, signal }: ImageWish,
     how: { policy: ImageWish["policy"]; keyring?: Awaited<ReturnType<ImageWish["keyring"]>> },
   ) {
     try {
-      return await this.#client.pull({ image: reference, policy: how.policy, keyring: how.keyring ?? { entries: [] } });
+      const keyring = how.keyring ?? { entries: [] };
+      return await this.#client.pull({ image: reference, policy: how.policy, keyring }, signal);
     } catch (error) {
       throw new ImageError("ErrImagePull", `what pulls images for this node does not answer: ${errorMessage(error)}`);
     }

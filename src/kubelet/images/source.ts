@@ -71,6 +71,8 @@ export interface ImageWish {
   readonly keyring: () => Promise<Keyring>;
   /** Hears that a registry is asked. */
   readonly onPulling: () => void;
+  /** The wish is over: nobody waits for the image any more. */
+  readonly signal?: AbortSignal;
 }
 
 /** Where images come from. */

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, ftruncateSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { encodeEntries, type LogStream, logTime } from "./cri.ts";
 import { type StreamBytes, writeLedger } from "./ledger.ts";
@@ -54,17 +54,25 @@ export class ContainerLog {
   /**
    * Writes a piece of output before it returns: a writer killed at any moment leaves whole entries.
    * Ignored after end().
+   * @throws Error ENOSPC when there is no room for all of it; nothing is written then
    */
   write(stream: LogStream, chunk: Buffer): void {
     if (this.#ended || chunk.length === 0) return;
     if (this.#isFull()) this.#rotate();
     const entries = encodeEntries(stream, chunk, logTime(this.#now()));
-    writeSync(this.#fd, entries);
+    this.#append(entries);
     this.#size += entries.length;
     this.#written[stream] += chunk.length;
     if (chunk.at(-1) === NEWLINE) this.#cut.delete(stream);
     else this.#cut.add(stream);
     this.#tell();
+  }
+
+  #append(entries: Buffer): void {
+    const written = writeSync(this.#fd, entries);
+    if (written === entries.length) return;
+    ftruncateSync(this.#fd, this.#size);
+    throw Object.assign(new Error(`ENOSPC: no space left on device, write '${this.path}'`), { code: "ENOSPC" });
   }
 
   /** Closes the file. */

@@ -34,6 +34,8 @@ export interface MirrorDeps {
   readonly events: EventRecorder;
   readonly log: Logger;
   readonly reportStatus: (pod: Pod, status: PodStatus) => void;
+  /** Nobody will report of this mirror pod again. */
+  readonly onGone: (uid: string) => void;
 }
 
 /** Modules are looked at this often (upstream's default period of probes), in ms. */
@@ -153,6 +155,7 @@ export class MirrorPods {
   #onChange({ type, object }: Change<Pod>): void {
     const mirror = this.#mirrors.get(keyOf(object));
     if (!isMirrorPod(object)) return;
+    if (type === "DELETED") this.#deps.onGone(object.metadata.uid ?? "");
     if (mirror) {
       // One that showed something else was replaced, by this node itself.
       if (type === "DELETED") mirror.wasDeleted = showsSame(object, mirror.shown.pod);

@@ -158,8 +158,10 @@ describe("mirror pods", () => {
   let mirrors: MirrorPods;
   let makeMirrors: (module: NodeModule) => void;
   let problem: string | undefined;
+  let gone: string[];
 
   beforeEach(() => {
+    gone = [];
     api = new FakeApi();
     client = new Client(api);
     stop = new AbortController();
@@ -172,7 +174,8 @@ describe("mirror pods", () => {
     const reportStatus: ConstructorParameters<typeof MirrorPods>[2]["reportStatus"] = (pod, status) =>
       statuses.report(pod, status);
     makeMirrors = (shown) => {
-      mirrors = new MirrorPods([shown], node, { client, pods, events, log, reportStatus });
+      const onGone = (uid: string) => gone.push(uid);
+      mirrors = new MirrorPods([shown], node, { client, pods, events, log, reportStatus, onGone });
     };
     makeMirrors(module);
   });
@@ -210,6 +213,7 @@ describe("mirror pods", () => {
       return pod?.metadata.uid === first.metadata.uid ? undefined : pod;
     });
     expect(second.status?.phase).toBe("Running");
+    expect(gone).toEqual([first.metadata.uid]);
     const event = await until(async () =>
       api
         .all<{ metadata: { name: string }; reason: string; message: string }>("/api/v1/events")

@@ -87,6 +87,8 @@ function conditions(network: NetworkState, now: string, since: (type: string, st
 export interface NodeSituation {
   readonly network: NetworkState;
   readonly images: NonNullable<NodeStatus["images"]>;
+  /** Handlers that a RuntimeClass can name here. */
+  readonly handlers: readonly string[];
   /** RFC 3339. */
   readonly now: string;
   /** The status that the API has; unchanged conditions keep their times. */
@@ -110,7 +112,11 @@ export function nodeStatus(options: NodeOptions, facts: MachineFacts, situation:
     conditions: conditions(situation.network, situation.now, since),
     daemonEndpoints: { kubeletEndpoint: { Port: options.port } },
     images: situation.images,
-    runtimeHandlers: [{ name: "", features: { recursiveReadOnlyMounts: false, userNamespaces: false } }],
+    // The one without a name is the default, as containerd has it.
+    runtimeHandlers: ["", ...situation.handlers].map((name) => ({
+      name,
+      features: { recursiveReadOnlyMounts: false, userNamespaces: false },
+    })),
     features: { supplementalGroupsPolicy: true },
     nodeInfo: {
       machineID: facts.machineId,

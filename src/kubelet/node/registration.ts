@@ -29,6 +29,8 @@ export interface RegistrationDeps {
   readonly log: Logger;
   readonly facts: MachineFacts;
   readonly network: () => NetworkState;
+  /** Handlers that a RuntimeClass can name here. */
+  readonly handlers: () => readonly string[];
   readonly images: () => readonly { readonly names: readonly string[]; readonly sizeBytes: number }[];
 }
 
@@ -109,12 +111,13 @@ export class NodeRegistration {
   }
 
   async #writeStatus(): Promise<void> {
-    const { client, facts, network, images } = this.#deps;
+    const { client, facts, network, images, handlers } = this.#deps;
     const state = network();
     const { name } = this.#options;
     const status = nodeStatus(this.#options, facts, {
       network: state,
       images: images(),
+      handlers: handlers(),
       now: wholeSeconds(),
       before: this.#node?.status,
     });

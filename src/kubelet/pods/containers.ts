@@ -1,8 +1,9 @@
 import type { Container, Pod } from "#api/index.ts";
+import { readyContainers } from "../status/podStatus.ts";
 import type { PodDeps } from "./deps.ts";
 import type { RestartPolicy } from "./history.ts";
 import type { UnitPod } from "./owner.ts";
-import type { ContainerRecord } from "./record.ts";
+import type { ContainerRecord, PodRecord } from "./record.ts";
 import { ContainerUnit } from "./unit.ts";
 
 /** Even when the others have taken all of the grace period, sidecars get this long (upstream's least). */
@@ -39,6 +40,20 @@ export class PodContainers {
     for (const container of spec.ephemeralContainers ?? [])
       if (!known.has(container.name))
         this.#ephemerals.push(new ContainerUnit(container, "Never", this.#deps, this.#owner));
+  }
+
+  /** Takes over those that run already. @param pids process ids by container id */
+  adopt({ containers }: PodRecord, pids: ReadonlyMap<string, number>): void {
+    for (const unit of this.all) {
+      const kept = containers[unit.container.name];
+      if (kept) unit.adopt(kept, pids.get(kept.id));
+    }
+  }
+
+  /** Those that were taken over are probed again; what the pod's status says of them counts until then. */
+  resume({ status }: Pod): void {
+    const ready = readyContainers(status);
+    for (const unit of this.all) unit.resume(ready.has(unit.container.name));
   }
 
   /** The pod describes its containers anew. */

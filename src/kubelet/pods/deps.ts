@@ -83,8 +83,8 @@ export interface PodDeps {
   readonly dns: DnsSettings;
   /** Text of the node's /etc/hosts, for pods in its network. */
   readonly nodeHosts: () => string;
-  /** Services for containers' environments, once they have been read. */
-  readonly services: () => Promise<readonly Service[]>;
+  /** Services for the environments of a pod's containers, once they have been read; a static pod waits for nobody. */
+  readonly services: (pod: Pod) => Promise<readonly Service[]>;
   readonly logFolders: LogFolders;
   /** `/var/lib/kubelet/pods` */
   readonly podsFolder: string;

@@ -2,13 +2,17 @@ import type { Pod } from "#api/index.ts";
 import { findCrun, installHint, RUNTIMES, type RuntimeName } from "../runtime/index.ts";
 import type { PodDeps } from "./deps.ts";
 
+/** Handlers of this machine, by name. */
+export function presentHandlers(): RuntimeName[] {
+  return RUNTIMES.filter((name) => name !== "crun" || findCrun() !== undefined).sort();
+}
+
 /** @throws Error in upstream's words, and how it can be mended */
 function supported(handler: string): RuntimeName {
   const refusal = `RuntimeHandler ${JSON.stringify(handler)} not supported`;
   const found = RUNTIMES.find((name) => name === handler);
   if (found === undefined) throw new Error(`${refusal}: handlers of this node are ${RUNTIMES.join(", ")}`);
-  if (found === "crun" && findCrun() === undefined)
-    throw new Error(`${refusal}: crun is not on this machine; ${installHint}`);
+  if (!presentHandlers().includes(found)) throw new Error(`${refusal}: crun is not on this machine; ${installHint}`);
   return found;
 }
 

@@ -1,6 +1,8 @@
+import { randomBytes } from "node:crypto";
 import type { Container, Pod, Probe } from "#api/index.ts";
+import { ProgramError } from "#kernel/process/index.ts";
 import { type ProbeKind, type ProbeResult, Prober, type ProbeTarget } from "../probes/index.ts";
-import type { ProcessRuntime, RunningContainer } from "../runtime/index.ts";
+import { type ProcessRuntime, type RunningContainer, startFailure } from "../runtime/index.ts";
 import { execOutput } from "./hooks.ts";
 import type { ContainerIdentity } from "./security.ts";
 
@@ -8,8 +10,8 @@ import type { ContainerIdentity } from "./security.ts";
 export interface HealthEvents {
   /** `ready` or `started` has changed. */
   readonly onChange: () => void;
-  /** A probe has failed: text for an event. */
-  readonly onUnhealthy: (kind: string, message: string) => void;
+  /** A probe has failed, or could not be made: text for an event. */
+  readonly onUnhealthy: (message: string) => void;
   /** The container must be restarted because of this kind of probe. */
   readonly onDead: (kind: string) => void;
 }
@@ -81,14 +83,21 @@ export class ContainerHealth {
   }
 
   #probe(kind: ProbeKind, probe: Probe, target: HealthTarget, startedMs: number): void {
+    // One for all attempts, so that their events are one that is counted.
+    const execId = randomBytes(32).toString("hex");
     const reached: ProbeTarget = {
       podIP: target.podIP,
       container: target.container,
-      exec: (command, timeoutMs) => execOutput(target, command, timeoutMs),
+      exec: (command, timeoutMs) =>
+        execOutput(target, command, timeoutMs).catch((error: unknown) => {
+          throw error instanceof ProgramError
+            ? new Error(`rpc error: code = Unknown desc = ${startFailure(execId, error.message)}`)
+            : error;
+        }),
     };
     const onResult = (of: ProbeKind, result: ProbeResult) => this.#take(of, result, target, startedMs);
-    const onFailure = (of: ProbeKind, message: string) => this.#events.onUnhealthy(SHOWN[of], message);
-    const prober = new Prober(kind, probe, reached, { onResult, onFailure }, startedMs);
+    const onUnhealthy = (of: ProbeKind, what: string) => this.#events.onUnhealthy(`${SHOWN[of]} ${what}`);
+    const prober = new Prober(kind, probe, reached, { onResult, onUnhealthy }, startedMs);
     this.#probers.push(prober);
     prober.start();
   }

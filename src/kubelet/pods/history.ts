@@ -1,6 +1,7 @@
 import type { Container, ContainerState } from "#api/index.ts";
 import { wholeSeconds } from "#base/time.ts";
 import type { ServedContainer } from "./deps.ts";
+import type { UnitPod } from "./owner.ts";
 import type { ContainerRecord } from "./record.ts";
 import { shownId } from "./view.ts";
 
@@ -18,13 +19,18 @@ export class ContainerHistory {
   readonly #restart: RestartPolicy;
   readonly #rules: NonNullable<Container["restartPolicyRules"]>;
   readonly #save: () => void;
+  readonly #note: () => void;
   #record: ContainerRecord | undefined;
 
-  /** @param rules come before the policy @param save writes the pod's record */
-  constructor(restart: RestartPolicy, rules: Container["restartPolicyRules"], save: () => void) {
+  /**
+   * @param rules come before the policy
+   * @param record of the pod: `save` writes it or throws, `note` writes it when it can be
+   */
+  constructor(restart: RestartPolicy, rules: Container["restartPolicyRules"], record: Pick<UnitPod, "save" | "note">) {
     this.#restart = restart;
     this.#rules = rules ?? [];
-    this.#save = save;
+    this.#save = () => record.save();
+    this.#note = () => record.note();
   }
 
   /** Of the latest run. */
@@ -56,8 +62,9 @@ export class ContainerHistory {
     this.#record = record;
   }
 
-  /** A run begins. */
+  /** A run begins. @throws Error when that cannot be recorded; then none does */
   begin(run: NewRun): void {
+    const before = this.#record;
     const last = this.#record?.ended ?? this.#record?.last;
     this.#record = {
       ...run,
@@ -65,7 +72,12 @@ export class ContainerHistory {
       startedAt: wholeSeconds(),
       ...(last ? { last } : {}),
     };
-    this.#save();
+    try {
+      this.#save();
+    } catch (error) {
+      this.#record = before;
+      throw error;
+    }
   }
 
   /** What the serving process is told of the run. */
@@ -80,6 +92,6 @@ export class ContainerHistory {
     if (!record) return;
     const times = { startedAt: startedAt ?? record.startedAt, finishedAt: wholeSeconds() };
     this.#record = { ...record, ended: { ...how, ...times, containerID: shownId(record.id) } };
-    this.#save();
+    this.#note();
   }
 }

@@ -56,16 +56,25 @@ export async function execOutput(
   }, timeoutMs);
   const { code, signal } = await child.exit;
   clearTimeout(timer);
-  if (timedOut)
+  if (timedOut) {
+    output.drop();
     return {
       exitCode: TIMED_OUT,
       output: `command timed out: "${command.join(" ")}" timed out after ${timeoutMs / 1000}s`,
     };
-  return { exitCode: code ?? 128 + (signal ?? SIGKILL), output: (await output()).trim() };
+  }
+  return { exitCode: code ?? 128 + (signal ?? SIGKILL), output: (await output.text()).trim() };
 }
 
-/** Collects what comes out of a pipe; the function gives it after the writers are gone, or soon after being asked. */
-function gather(fd: number): () => Promise<string> {
+/** What comes out of a pipe. One of the two must be called at the end: either closes it. */
+interface Gathered {
+  /** What has come when the writers are gone, or soon after being asked. */
+  text(): Promise<string>;
+  /** Nobody wants it any more. */
+  drop(): void;
+}
+
+function gather(fd: number): Gathered {
   const socket = new Socket({ fd, readable: true, writable: false });
   const chunks: Buffer[] = [];
   let size = 0;
@@ -75,11 +84,14 @@ function gather(fd: number): () => Promise<string> {
     if (size < MAX_OUTPUT) chunks.push(chunk);
     size += chunk.length;
   });
-  return async () => {
-    // A background process of the command may keep the pipe open.
-    await Promise.race([ended, sleep(100)]);
-    socket.destroy();
-    return Buffer.concat(chunks).subarray(0, MAX_OUTPUT).toString();
+  return {
+    text: async () => {
+      // A background process of the command may keep the pipe open.
+      await Promise.race([ended, sleep(100)]);
+      socket.destroy();
+      return Buffer.concat(chunks).subarray(0, MAX_OUTPUT).toString();
+    },
+    drop: () => void socket.destroy(),
   };
 }
 

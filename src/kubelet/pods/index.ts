@@ -1,5 +1,6 @@
 /** The pods of a node. */
 export type { ObjectReader, PodDeps, PodNetwork, PodServers, ServedContainer } from "./deps.ts";
+export { presentHandlers } from "./handler.ts";
 export { execOutput } from "./hooks.ts";
 export { noProcess } from "./light.ts";
 export { PodManager } from "./manager.ts";

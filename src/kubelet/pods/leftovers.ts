@@ -9,13 +9,15 @@ import { removeMessageFile } from "./terminationMessage.ts";
  * @param run number of the present run
  */
 export function forgetPreviousRun(
-  deps: Pick<PodDeps, "runtime" | "logFolders" | "podsFolder">,
+  deps: Pick<PodDeps, "runtime" | "logFolders" | "podsFolder" | "log">,
   pod: Pod,
   container: Container,
   previousId: string,
   run: number,
 ): void {
-  void deps.runtime.remove(previousId);
+  deps.runtime.remove(previousId).catch((error: unknown) => {
+    deps.log.warn("Files of a container that has ended were not deleted", { container: previousId, error });
+  });
   unlinkLog(deps.logFolders, pod, container.name, previousId);
   removeMessageFile(deps, pod, container, run - 1);
   if (run >= 2) removeLog(containerLogPath(deps.logFolders, pod, container.name, run - 2));

@@ -10,6 +10,8 @@ import type { ContainerUnit } from "./unit.ts";
 /** Set to `"true"`: the pod's containers need no process of their own. */
 export const LIGHT_ANNOTATION = "podwire.dev/light";
 
+const SIGKILL = 9;
+
 function isAsked({ metadata }: Pod): boolean {
   return metadata.annotations?.[LIGHT_ANNOTATION] === "true";
 }
@@ -113,13 +115,29 @@ export function prepareLight(
 
 /** Takes over a container that another agent started. @returns undefined when it is gone */
 export function adoptRun(
-  deps: Pick<PodDeps, "network" | "runtime">,
+  deps: Pick<PodDeps, "network" | "runtime" | "log">,
   record: ContainerRecord,
   pid: number | undefined,
   podUid: string,
 ): RunningContainer | undefined {
   if (record.isLight) return adoptLight(deps, record, podUid);
-  return pid === undefined ? undefined : deps.runtime.adopt({ id: record.id, podUid, pid, logPath: record.logPath });
+  if (pid === undefined) return undefined;
+  try {
+    return deps.runtime.adopt({ id: record.id, podUid, pid, logPath: record.logPath });
+  } catch (error) {
+    // One that nobody follows must not go on: the next run of it would be beside it.
+    deps.log.error("A container could not be taken over and is ended", { container: record.id, error });
+    kill(pid);
+    return undefined;
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, SIGKILL);
+  } catch {
+    // It has ended.
+  }
 }
 
 /** Light ones go with their pod's network. */

@@ -16,10 +16,8 @@ import { isStaticPod } from "../static/index.ts";
 import type { PodDeps } from "./deps.ts";
 import { FirstReports } from "./firstReports.ts";
 import type { PodRecord } from "./record.ts";
+import { graceSecondsOf } from "./terminate.ts";
 import { PodWorker } from "./worker.ts";
-
-const SIGKILL = 9;
-const DEFAULT_GRACE_SECONDS = 30;
 
 /** Phases after which nothing of a pod is started any more. */
 function isFinished(pod: Pod): boolean {
@@ -46,7 +44,7 @@ export class PodManager {
   }
 
   /**
-   * Takes over what an earlier agent left, then follows the API.
+   * Takes over what an earlier agent left, and starts static pods; what becomes of the API's pods waits for the API.
    * Containers without a record, from an agent killed in the middle of a start, are ended.
    * @param pods the informer of this node's pods
    */
@@ -54,18 +52,22 @@ export class PodManager {
     const records = this.#deps.records.load();
     const running = await this.#deps.runtime.running();
     const known = new Set(records.flatMap((r) => [r.holder ?? "", ...Object.values(r.containers).map((c) => c.id)]));
-    for (const [pid, id] of running) if (!known.has(id)) kill(pid);
-    await this.#sweepFolders(known, new Set(running.values()));
+    await this.#deps.runtime.end(new Set([...running.values()].filter((id) => !known.has(id))));
+    await this.#sweepFolders(known);
     const pids = new Map([...running].map(([pid, id]) => [id, pid]));
-    await pods.synced;
-    const current = new Map([...pods.list(), ...this.#static].map((pod) => [pod.metadata.uid, pod]));
-    for (const record of records) this.#takeOver(record, current.get(record.pod.metadata.uid), pids);
-    void this.#deps.servers.settle();
-    pods.onChange((change) => this.#onChange(change));
+    const adopted = records.map((record) => this.#adopt(record, pids));
+    this.#settle();
+    const isOwn = ({ pod }: PodWorker) => isStaticPod(pod);
+    settle(adopted.filter(isOwn), this.#static);
     this.#started = true;
-    // Nobody else tells these that they have been taken over.
-    for (const { metadata } of this.#static) this.#workers.get(metadata.uid ?? "")?.changed();
     this.#startStatic();
+    await pods.synced;
+    if (this.#stopped) return;
+    settle(
+      adopted.filter((worker) => !isOwn(worker)),
+      pods.list(),
+    );
+    pods.onChange((change) => this.#onChange(change));
   }
 
   /** The pods of the node's own files, all of them. Those that are not among them any more are ended. */
@@ -73,8 +75,7 @@ export class PodManager {
     const wanted = new Set(pods.map(({ metadata }) => metadata.uid));
     const gone = this.#static.filter(({ metadata }) => !wanted.has(metadata.uid));
     this.#static = pods;
-    for (const { metadata, spec } of gone)
-      this.#workers.get(metadata.uid ?? "")?.end(spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS);
+    for (const pod of gone) this.#workers.get(pod.metadata.uid ?? "")?.end(graceSecondsOf(pod));
     this.#startStatic();
   }
 
@@ -108,16 +109,26 @@ export class PodManager {
     return [...this.#workers.values()].map((w) => ({ ...w.pod, status: w.status }));
   }
 
-  #takeOver(record: PodRecord, current: Pod | undefined, pids: ReadonlyMap<string, number>): void {
-    const worker = this.#add(current ?? record.pod, record);
+  #adopt(record: PodRecord, pids: ReadonlyMap<string, number>): PodWorker {
+    const worker = this.#add(record.pod, record);
     worker.adopt(record, pids);
-    // Deleted while no agent ran.
-    if (!current) worker.end(0);
+    return worker;
   }
 
-  async #sweepFolders(known: ReadonlySet<string>, running: ReadonlySet<string>): Promise<void> {
-    const stale = (await this.#deps.runtime.folders()).filter((id) => !known.has(id) && !running.has(id));
-    await Promise.all(stale.map((id) => this.#deps.runtime.remove(id)));
+  async #sweepFolders(known: ReadonlySet<string>): Promise<void> {
+    const { runtime, log } = this.#deps;
+    const remove = (id: string) =>
+      runtime.remove(id).catch((error: unknown) => {
+        log.warn("Files of a container that has ended were not deleted", { container: id, error });
+      });
+    await Promise.all((await runtime.folders()).filter((id) => !known.has(id)).map(remove));
+  }
+
+  /** A serving process that has ended serves nothing any more, and the next one is told all that it is to serve. */
+  #settle(): void {
+    this.#deps.servers.settle().catch((error: unknown) => {
+      this.#deps.log.warn("What an earlier agent served may still be served", { error });
+    });
   }
 
   #onChange({ type, object: pod }: Change<Pod>): void {
@@ -151,7 +162,8 @@ export class PodManager {
   #gone(worker: PodWorker): void {
     this.#workers.delete(worker.uid);
     this.#startStatic();
-    if (isStaticPod(worker.pod)) return this.#onGone(worker.uid);
+    // Its mirror pod, whose status it is, is not the manager's.
+    if (isStaticPod(worker.pod)) return;
     void this.#delete(worker.pod).finally(() => this.#onGone(worker.uid));
   }
 
@@ -174,10 +186,12 @@ export class PodManager {
   }
 }
 
-function kill(pid: number): void {
-  try {
-    process.kill(pid, SIGKILL);
-  } catch {
-    // It has ended.
+/** Decides about pods that were taken over. @param wanted those that there are; others have gone while no agent ran */
+function settle(adopted: readonly PodWorker[], wanted: readonly Pod[]): void {
+  const byUid = new Map(wanted.map((pod) => [pod.metadata.uid, pod]));
+  for (const worker of adopted) {
+    const pod = byUid.get(worker.uid);
+    if (pod) worker.resume(pod);
+    else worker.end(0);
   }
 }

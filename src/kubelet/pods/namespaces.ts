@@ -72,7 +72,15 @@ export class PodNamespaces {
 
   /** Takes over the process that holds the namespaces. @param pid undefined when it does not run any more */
   adoptHolder(pid: number | undefined): void {
-    if (pid !== undefined) this.#holder = this.#runtime.adoptHolder(pid);
+    const holder = pid === undefined ? undefined : this.#runtime.adoptHolder(pid);
+    if (holder) this.#keep(holder);
+  }
+
+  #keep(holder: Child): void {
+    this.#holder = holder;
+    void holder.exit.then(() => {
+      if (this.#holder === holder) this.#holder = undefined;
+    });
   }
 
   /** Ends what holds the namespaces; all containers have ended. */
@@ -113,10 +121,7 @@ export class PodNamespaces {
     this.#holderId = id;
     this.#save();
     const holder = await this.#runtime.hold(id, spec, this.#pod.spec.hostIPC ?? false);
-    this.#holder = holder;
-    void holder.exit.then(() => {
-      if (this.#holder === holder) this.#holder = undefined;
-    });
+    this.#keep(holder);
     return holder;
   }
 }

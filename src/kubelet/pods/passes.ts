@@ -9,6 +9,7 @@ export class Passes {
   #running: Promise<void> | undefined;
   #marked = false;
   #ended = false;
+  #isHeld = false;
 
   constructor(pass: () => Promise<void>, onError: (error: unknown) => void) {
     this.#pass = pass;
@@ -18,11 +19,22 @@ export class Passes {
   /** A pass is due. */
   mark(): void {
     this.#marked = true;
-    if (this.#ended) return;
+    if (this.#ended || this.#isHeld) return;
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
       if (this.#marked && !this.#ended) this.mark();
     });
+  }
+
+  /** No pass begins before {@link release}; marks are kept. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** Passes that are due may begin. */
+  release(): void {
+    this.#isHeld = false;
+    if (this.#marked) this.mark();
   }
 
   /** Does something after a time, unless the passes end before. */
@@ -64,4 +76,9 @@ export class Passes {
       }
     }
   }
+}
+
+/** Waits until all have ended, whatever becomes of them. @throws what the first of them failed with */
+export async function allDone(work: readonly (Promise<void> | undefined)[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === "rejected") throw result.reason;
 }

@@ -62,7 +62,7 @@ async function environment(deps: PodDeps, pod: Pod, container: Container, image:
     allocatable: deps.node.allocatable,
     configMap: (name) => deps.objects.configMap(namespace, name),
     secret: (name) => deps.objects.secret(namespace, name),
-    services: await deps.services(),
+    services: await deps.services(pod),
   });
   const hostname = podHostname(pod, deps.node.name, deps.dns.clusterDomain);
   const terminal = container.tty ? { TERM: "xterm" } : {};

@@ -58,12 +58,16 @@ export class PodRecords {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
 
-  /** All records; a file that cannot be read as one is left out and deleted. */
+  /**
+   * All records. A file that cannot be read as one is left out and deleted, and so is what an agent that was killed had
+   * not put in its place yet: the pod's record from before counts.
+   */
   load(): PodRecord[] {
     const found: PodRecord[] = [];
     for (const name of readdirSync(this.#folder)) {
       const path = `${this.#folder}/${name}`;
       try {
+        if (!name.endsWith(".json")) throw new Error("no whole record");
         found.push(JSON.parse(readFileSync(path, "utf8")) as PodRecord);
       } catch {
         rmSync(path, { force: true });

@@ -1,20 +1,28 @@
 import { randomBytes } from "node:crypto";
 import type { Pod } from "#api/index.ts";
 import type { PodDeps } from "./deps.ts";
+import type { UnitPod } from "./owner.ts";
 import type { SandboxRecord } from "./record.ts";
 
 /** The network of one pod: its own namespace, or the node's. */
 export class PodSandbox {
   readonly #deps: Pick<PodDeps, "network" | "node">;
   readonly #hostNetwork: boolean;
-  readonly #save: () => void;
+  readonly #keeper: Pick<UnitPod, "save" | "note">;
   #record: SandboxRecord | undefined;
+  /** The set-up that is under way: a pod that ends, or is looked at again, does not overtake it. */
+  #settingUp: Promise<void> | undefined;
 
-  /** @param save writes the pod's record; called before and after what has to be found again */
-  constructor(pod: Pod, deps: Pick<PodDeps, "network" | "node">, save: () => void, record?: SandboxRecord) {
+  /** @param keeper writes the pod's record: before and after what has to be found again */
+  constructor(
+    pod: Pod,
+    deps: Pick<PodDeps, "network" | "node">,
+    keeper: Pick<UnitPod, "save" | "note">,
+    record?: SandboxRecord,
+  ) {
     this.#hostNetwork = pod.spec.hostNetwork ?? false;
     this.#deps = deps;
-    this.#save = save;
+    this.#keeper = keeper;
     this.#record = record;
   }
 
@@ -43,30 +51,40 @@ export class PodSandbox {
     const record = this.attached;
     if (!record?.netns || this.#deps.network.isThere(record)) return false;
     this.#record = { ...record, ips: [] };
-    this.#save();
+    this.#keeper.note();
     return true;
   }
 
-  /** Makes and attaches the namespace, unless that is done. */
+  /** Makes and attaches the namespace, unless that is done or under way. */
   async setUp(pod: Pod): Promise<void> {
     if (this.ready) return;
-    const again = this.#record !== undefined;
-    const id = this.#record?.id ?? randomBytes(32).toString("hex");
-    const record = this.#record ?? { id, netns: this.#deps.network.pathOf(id), ips: [] };
-    this.#record = record;
-    this.#save();
-    const ips = await this.#deps.network.setUp(pod, record, again);
-    this.#record = { ...record, ips };
-    this.#save();
+    this.#settingUp ??= this.#make(pod).finally(() => {
+      this.#settingUp = undefined;
+    });
+    await this.#settingUp;
   }
 
-  /** Detaches and removes it. */
+  /** Detaches and removes it, once a set-up that is under way has ended. */
   async tearDown(pod: Pod): Promise<void> {
+    await this.#settingUp?.catch(() => {
+      // Who asked for it hears of it; what is there of it is removed now.
+    });
     const record = this.#record;
     if (!record?.netns) return;
     await this.#deps.network.tearDown(pod, record);
     // The addresses stay in the status; without a path there is nothing more to remove.
     this.#record = { ...record, netns: "" };
-    this.#save();
+    this.#keeper.note();
+  }
+
+  async #make(pod: Pod): Promise<void> {
+    const again = this.#record !== undefined;
+    const id = this.#record?.id ?? randomBytes(32).toString("hex");
+    const record = this.#record ?? { id, netns: this.#deps.network.pathOf(id), ips: [] };
+    this.#record = record;
+    this.#keeper.save();
+    const ips = await this.#deps.network.setUp(pod, record, again);
+    this.#record = { ...record, ips };
+    this.#keeper.note();
   }
 }

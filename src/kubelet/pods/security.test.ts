@@ -20,6 +20,20 @@ describe("K03 security contexts (part: capabilities)", () => {
     expect(of({ capabilities: { drop: ["CAP_CHOWN"] } }).capabilities).not.toContain("chown");
     expect(of({ privileged: true }).capabilities).toBeUndefined();
   });
+
+  // linux/capability.h: CAP_LAST_CAP is CAP_CHECKPOINT_RESTORE, 40.
+  it("are all with ALL, without those that are dropped by name", () => {
+    const all = of({ capabilities: { add: ["ALL"] } }).capabilities;
+    expect(all).toHaveLength(41);
+    expect(all).toEqual(expect.arrayContaining(["perfmon", "bpf", "checkpoint_restore", "sys_admin", "chown"]));
+    const less = of({ capabilities: { add: ["ALL"], drop: ["CHOWN"] } }).capabilities;
+    expect(less).toEqual(all?.filter((name) => name !== "chown"));
+    expect(of({ capabilities: { add: ["BPF"], drop: ["ALL", "BPF"] } }).capabilities).toEqual([]);
+  });
+
+  it("have only names that there are", () => {
+    expect(of({ capabilities: { drop: ["ALL"], add: ["NET_ADMINS", "NET_RAW"] } }).capabilities).toEqual(["net_raw"]);
+  });
 });
 
 // Expected values: Kubernetes documentation, "Configure a Security Context for a Pod or Container".

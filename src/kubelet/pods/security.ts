@@ -1,6 +1,7 @@
 import type { Container, Pod, SecurityContext } from "#api/index.ts";
 import { type ContainerImage, namedUser } from "../images/index.ts";
 import { DEFAULT_CAPABILITIES } from "../runtime/index.ts";
+import { capabilityName, EVERY_CAPABILITY } from "../spec/capabilities.ts";
 import { ContainerConfigError } from "../spec/env.ts";
 
 /** As whom a container's first process runs. */
@@ -25,25 +26,16 @@ export interface ContainerSecurity {
   readonly readonlyRoot: boolean;
 }
 
-/** Capabilities added by name that mean every one there is (capabilities(7)). */
-const EVERY = [
-  ...DEFAULT_CAPABILITIES,
-  ...["dac_read_search", "linux_immutable", "net_broadcast", "net_admin", "ipc_lock", "ipc_owner", "sys_module"],
-  ...["sys_rawio", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice", "sys_resource", "sys_time"],
-  ...["sys_tty_config", "lease", "audit_control", "mac_override", "mac_admin", "syslog", "wake_alarm"],
-  ...["block_suspend", "audit_read"],
-];
-
-function named(names: readonly string[] | undefined): string[] {
-  return (names ?? []).map((n) => n.toLowerCase().replace(/^cap_/, ""));
-}
-
+/**
+ * ALL goes first, what is added or dropped by name after it; unknown names do nothing, of which an event tells.
+ * Source: containerd (customopts, WithCapabilities) and runc, which warns of unknown names and goes on.
+ */
 function capabilitiesOf({ add, drop }: NonNullable<SecurityContext["capabilities"]> = {}): string[] {
-  const added = named(add);
-  const dropped = new Set(named(drop));
-  const base = added.includes("all") ? EVERY : DEFAULT_CAPABILITIES;
-  const kept = dropped.has("all") ? [] : base.filter((c) => !dropped.has(c));
-  return [...new Set([...kept, ...added.filter((c) => c !== "all")])];
+  const added = (add ?? []).map(capabilityName);
+  const dropped = new Set((drop ?? []).map(capabilityName));
+  const all = added.includes("all") ? EVERY_CAPABILITY : DEFAULT_CAPABILITIES;
+  const base = dropped.has("all") ? [] : all;
+  return [...new Set([...base, ...added])].filter((name) => EVERY_CAPABILITY.includes(name) && !dropped.has(name));
 }
 
 /** @throws ContainerConfigError when runAsNonRoot forbids the user */

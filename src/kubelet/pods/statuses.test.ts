@@ -50,4 +50,52 @@ describe("K01 pod status (part: what is written)", () => {
     await statuses.flush();
     expect([readyOf(await get()), writes()]).toEqual(["True", 3]);
   });
+
+  it("leaves alone what others have said since it looked", async () => {
+    const { client, statuses, get } = api();
+    await client.create(resources.pods, { metadata: { name: "p", namespace: "default" }, spec: { containers: [] } });
+    const seen = await get();
+    const gate = (status: string) => ({ type: "example.com/gate", status });
+    const say = (status: string) =>
+      client.patch(resources.pods, "p", "default", { status: { conditions: [gate(status)] } }, strategic);
+    const strategic = { type: "strategic", subresource: "status" } as const;
+    await say("True");
+    statuses.report(seen, withReady("False"));
+    await statuses.flush();
+    const old = await get();
+    expect(old.status?.conditions).toMatchObject([gate("True"), { type: "Ready", status: "False" }]);
+    // What it passes on of what the watch has shown is not written back either.
+    await say("False");
+    const status = withReady("True");
+    statuses.report(old, { ...status, conditions: [...(status.conditions ?? []), gate("True") as never] });
+    await statuses.flush();
+    expect((await get()).status?.conditions).toMatchObject([gate("False"), { type: "Ready", status: "True" }]);
+  });
+
+  it("takes back what is so no longer", async () => {
+    const { client, statuses, get } = api();
+    await client.create(resources.pods, { metadata: { name: "p", namespace: "default" }, spec: { containers: [] } });
+    const at = { lastTransitionTime: "2026-01-01T00:00:00Z" };
+    statuses.report(await get(), {
+      phase: "Pending",
+      reason: "Why",
+      message: "because",
+      podIP: "10.0.0.1",
+      podIPs: [{ ip: "10.0.0.1" }, { ip: "fd00::1" }],
+      conditions: [{ type: "Ready", status: "False", reason: "ContainersNotReady", message: "m", ...at }],
+    });
+    await statuses.flush();
+    const now: PodStatus = {
+      phase: "Running",
+      podIP: "10.0.0.2",
+      podIPs: [{ ip: "10.0.0.2" }],
+      conditions: [{ type: "Ready", status: "True", ...at }],
+    };
+    statuses.report(await get(), now);
+    await statuses.flush();
+    expect((await get()).status).toEqual(now);
+    statuses.report(await get(), withReady("True"));
+    await statuses.flush();
+    expect((await get()).status).toEqual(withReady("True"));
+  });
 });

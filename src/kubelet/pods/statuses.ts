@@ -12,9 +12,11 @@ import {
 import { errorMessage } from "#base/errors.ts";
 import { equalJson } from "#base/json.ts";
 import type { Logger } from "#base/log.ts";
+import { ownStatus } from "../status/podStatus.ts";
 
 interface Entry {
   pod: Pod;
+  /** Without conditions of others. */
   wanted: PodStatus;
   /** What the API has, as text. */
   sent: string;
@@ -44,13 +46,14 @@ export class PodStatuses {
   }
 
   /** Sends a status, unless the API is known to have it. */
-  report(pod: Pod, status: PodStatus): void {
+  report(pod: Pod, whole: PodStatus): void {
+    const status = ownStatus(whole);
     const uid = pod.metadata.uid ?? "";
     const known = this.#entries.get(uid);
     const entry = known ?? {
       pod,
       wanted: status,
-      sent: canonical(pod.status),
+      sent: canonical(pod.status && ownStatus(pod.status)),
       sending: false,
       backoff: new Backoff(RETRY),
     };
@@ -96,8 +99,8 @@ export class PodStatuses {
     const status = entry.wanted;
     let wait = 0;
     try {
-      const patch = { metadata: { uid }, status };
-      const options = { type: "merge", subresource: "status" } as const;
+      const patch = { metadata: { uid }, status: patchOf(status) };
+      const options = { type: "strategic", subresource: "status" } as const;
       const written = await this.#client.patch(resources.pods, name, namespace, patch, options);
       entry.version = written.metadata.resourceVersion;
       entry.sent = text;
@@ -124,6 +127,34 @@ export class PodStatuses {
     }, waitMs);
     this.#timers.add(timer);
   }
+}
+
+/** Fields of a status that a pod can lose again; they are said to be absent, for others may have written them. */
+const MAY_GO = {
+  reason: null,
+  message: null,
+  hostIP: null,
+  hostIPs: null,
+  podIP: null,
+  podIPs: null,
+  initContainerStatuses: null,
+  ephemeralContainerStatuses: null,
+};
+
+/**
+ * A strategic merge patch that brings about a status and leaves alone conditions that it does not name. Conditions are
+ * merged field by field, so those that one does not have are named; addresses would be merged with earlier ones.
+ */
+function patchOf(status: PodStatus): Record<string, unknown> {
+  const { conditions, podIPs, hostIPs } = status;
+  const only = (list: readonly unknown[]) => [{ $patch: "replace" }, ...list];
+  return {
+    ...MAY_GO,
+    ...status,
+    ...(conditions ? { conditions: conditions.map((one) => ({ reason: null, message: null, ...one })) } : {}),
+    ...(podIPs ? { podIPs: only(podIPs) } : {}),
+    ...(hostIPs ? { hostIPs: only(hostIPs) } : {}),
+  };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import type { Container } from "#api/index.ts";
+import type { Container, Pod } from "#api/index.ts";
 import type { PodServers } from "./deps.ts";
 import type { HealthTarget } from "./health.ts";
 import { type HookReporter, hookAttempt } from "./hooks.ts";
@@ -7,6 +7,13 @@ import { type HookReporter, hookAttempt } from "./hooks.ts";
 /** First and last real-time signal as programs count them (signal(7); glibc keeps two for itself). */
 const SIGRT = { MIN: 34, MAX: 64 } as const;
 const SIGKILL = 9;
+/** The API server's default of terminationGracePeriodSeconds. */
+const DEFAULT_GRACE_SECONDS = 30;
+
+/** How long a pod's containers may take to end, in s: as its deletion says, else its spec. */
+export function graceSecondsOf({ metadata, spec }: Pick<Pod, "metadata" | "spec">): number {
+  return metadata.deletionGracePeriodSeconds ?? spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+}
 
 /**
  * The signal by which a container is told to end (core/v1 Lifecycle.stopSignal).

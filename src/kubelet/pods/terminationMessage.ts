@@ -1,6 +1,7 @@
 import { chmodSync, closeSync, mkdirSync, openSync, readSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Container, Pod } from "#api/index.ts";
+import { errorMessage } from "#base/errors.ts";
 import { readLog } from "../logs/index.ts";
 import type { VolumeMountPoint } from "../runtime/index.ts";
 import type { PodDeps } from "./deps.ts";
@@ -43,7 +44,7 @@ export function removeMessageFile(
 
 /**
  * What a container that has ended says about it: its file, or with the policy FallbackToLogsOnError, when that is
- * empty and it failed, the end of its log. Undefined when it says nothing.
+ * empty and it failed, the end of its log. Undefined when it says nothing. Never rejects.
  */
 export async function terminationMessage(
   deps: Pick<PodDeps, "podsFolder">,
@@ -61,7 +62,11 @@ export async function terminationMessage(
 async function logEnd(path: string): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   const signal = new AbortController().signal;
-  for await (const chunk of readLog(path, { tailLines: MAX_LOG_LINES }, signal)) chunks.push(chunk);
+  try {
+    for await (const chunk of readLog(path, { tailLines: MAX_LOG_LINES }, signal)) chunks.push(chunk);
+  } catch (error) {
+    return `Error on reading termination message from logs: ${errorMessage(error)}`;
+  }
   return Buffer.concat(chunks).subarray(-MAX_LOG_BYTES).toString() || undefined;
 }
 

@@ -17,14 +17,13 @@ import { ContainerReporter } from "./reporter.ts";
 import { failedStart, LOST, NEVER, runEnd } from "./runEnd.ts";
 import { serveContainer } from "./serve.ts";
 import { healthTarget } from "./target.ts";
-import { stopSignal, terminate } from "./terminate.ts";
+import { graceSecondsOf, stopSignal, terminate } from "./terminate.ts";
 import { terminationMessage } from "./terminationMessage.ts";
 import { UnitImage } from "./unitImage.ts";
 import { containerView } from "./view.ts";
 import { ContainerWaits } from "./waits.ts";
 
 const SIGKILL = 9;
-const DEFAULT_GRACE_SECONDS = 30;
 
 /** One container of a pod over all its runs. */
 export class ContainerUnit {
@@ -41,6 +40,8 @@ export class ContainerUnit {
   /** Resolves when the end of the present run is recorded. */
   #end: Promise<void> | undefined;
   #starting: Promise<void> | undefined;
+  /** Why the present run is being ended: its process was there, and what belongs to its start has failed. */
+  #failure: RunEnd | undefined;
   #stopping = false;
   /** Its postStart hook has not ended yet: until then it counts as being created. */
   #isHooked = false;
@@ -51,7 +52,7 @@ export class ContainerUnit {
     this.#container = container;
     this.#deps = deps;
     this.#owner = owner;
-    this.#history = new ContainerHistory(restart, container.restartPolicyRules, () => owner.save());
+    this.#history = new ContainerHistory(restart, container.restartPolicyRules, owner);
     const own = () => this.#container;
     const pod = () => owner.pod;
     this.#reporter = new ContainerReporter(container.name, deps, pod);
@@ -62,7 +63,7 @@ export class ContainerUnit {
         this.#reporter.say(this.#health.ready ? "Container is ready" : "Container is not ready");
         owner.changed();
       },
-      onUnhealthy: (kind, message) => this.#reporter.event("Warning", "Unhealthy", `${kind} probe failed: ${message}`),
+      onUnhealthy: (message) => this.#reporter.event("Warning", "Unhealthy", message),
       onDead: (kind) => void this.#killUnhealthy(kind),
     });
   }
@@ -111,8 +112,8 @@ export class ContainerUnit {
     this.#container = container;
   }
 
-  /** Takes over what an earlier agent recorded; `wasReady` is what the API was told last. */
-  adopt(record: ContainerRecord, pid: number | undefined, wasReady: boolean): void {
+  /** Takes over what an earlier agent recorded. */
+  adopt(record: ContainerRecord, pid: number | undefined): void {
     this.#history.adopt(record);
     if (record.ended) return;
     const running = adoptRun(this.#deps, record, pid, this.#owner.pod.metadata.uid ?? "");
@@ -120,7 +121,11 @@ export class ContainerUnit {
     this.#owner.setup.namespaces.add(running);
     this.#follow(running);
     if (record.served) void this.#deps.servers.add(record.served).catch(() => running.kill(SIGKILL));
-    this.#health.begin(this.#target(running), wasReady);
+  }
+
+  /** Probes it, if it was taken over and runs. @param wasReady what the API was told last */
+  resume(wasReady: boolean): void {
+    if (this.#running) this.#health.begin(this.#target(this.#running), wasReady);
   }
 
   /** Starts the container if it is time to; resolves when that is done or has failed. */
@@ -166,6 +171,7 @@ export class ContainerUnit {
   /** Lets go of everything without ending the container: the agent stops. */
   detach(): void {
     this.#stopping = true;
+    this.image.giveUp();
     this.#waits.stop();
     this.#health.stop();
   }
@@ -185,13 +191,15 @@ export class ContainerUnit {
       const { pod, setup } = this.#owner;
       target = setup.namespaces.targetOf(this.container);
       prepared = await prepareContainer(this.#deps, pod, this.container, image, setup, { id, count });
+      if (this.#stopping) return;
+      this.#history.begin(newRun(this.container, image, prepared));
     } catch (error) {
+      // The pod has ended meanwhile; nothing is tried again, and nobody asks why.
+      if (this.image.isGivenUp) return;
       this.#waits.failed(error);
       this.#owner.changed();
       return;
     }
-    if (this.#stopping) return;
-    this.#history.begin(newRun(this.container, image, prepared));
     await this.#run(prepared, image, target, previousId);
   }
 
@@ -208,9 +216,9 @@ export class ContainerUnit {
       this.#reporter.event("Normal", "Created", "Container created");
       const running = await start(target);
       this.#isReplaced = false;
-      linkLog(this.#deps.logFolders, this.#owner.pod, this.container.name, spec);
       this.#isHooked = this.container.lifecycle?.postStart !== undefined;
       this.#follow(running);
+      linkLog(this.#deps.logFolders, this.#owner.pod, this.container.name, spec);
       if (image.served) {
         const { pod, setup } = this.#owner;
         const run = { id: spec.id, netns: spec.netns, args: servedArgs };
@@ -224,14 +232,22 @@ export class ContainerUnit {
     } catch (error) {
       const { message } = new ContainerStartError(error);
       this.#reporter.event("Warning", "Failed", `Error: ${message}`);
-      this.#ended(failedStart(message), NEVER);
+      await this.#endFailed(failedStart(message));
       this.#waits.show("RunContainerError", message);
     }
     this.#owner.changed();
   }
 
+  async #endFailed(how: RunEnd): Promise<void> {
+    if (!this.#running) return this.#ended(how, NEVER);
+    this.#failure = how;
+    this.#running.kill(SIGKILL);
+    await this.#end;
+  }
+
   #follow(running: RunningContainer): void {
     this.#running = running;
+    this.#failure = undefined;
     running.outputs.onOutput(() => this.#health.hint());
     this.#end = running.exit.then(async (exit) => {
       this.#health.stop();
@@ -244,7 +260,7 @@ export class ContainerUnit {
       // Only now, so that nobody finds a container that has neither a process nor an end.
       this.#running = undefined;
       this.#isHooked = false;
-      this.#ended(runEnd(exit, message));
+      this.#ended(this.#failure ?? runEnd(exit, message));
       this.#owner.changed();
     });
   }
@@ -267,7 +283,7 @@ export class ContainerUnit {
 
   /** Resolves when the end is recorded. @param graceSeconds default: the pod's */
   async #terminate(running: RunningContainer, graceSeconds?: number): Promise<void> {
-    const grace = graceSeconds ?? this.#owner.pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
+    const grace = graceSeconds ?? graceSecondsOf(this.#owner.pod);
     await terminate(this.#target(running), this.#deps.servers, grace, this.#reporter);
     await this.#end;
   }

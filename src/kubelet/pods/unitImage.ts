@@ -24,6 +24,7 @@ export class UnitImage {
   readonly #deps: Pick<PodDeps, "images" | "objects" | "log">;
   readonly #pod: () => Pod;
   readonly #reporter: ContainerReporter;
+  readonly #end = new AbortController();
   #asked: Promise<ContainerImage> | undefined;
 
   constructor(
@@ -44,6 +45,16 @@ export class UnitImage {
     return this.#asked;
   }
 
+  /** Nobody waits for it any more: the container is not started again. Who waits now gets an error. */
+  giveUp(): void {
+    this.#end.abort(new ImageError("ErrImagePull", "context canceled"));
+  }
+
+  /** It has been given up. */
+  get isGivenUp(): boolean {
+    return this.#end.signal.aborted;
+  }
+
   /** The container names another one. */
   forget(): void {
     this.#asked = undefined;
@@ -59,15 +70,19 @@ export class UnitImage {
   }
 
   async #pull(): Promise<ContainerImage> {
+    this.#end.signal.throwIfAborted();
     const container = this.#container();
     const { image } = container;
     if (!image) throw new ImageError("InvalidImageName", "the container names no image");
-    return this.#deps.images.pull({
+    const { signal } = this.#end;
+    const pulled = this.#deps.images.pull({
       reference: image,
       policy: pullPolicy(container),
       keyring: () => this.#keyring(),
       onPulling: () => this.#reporter.event("Normal", "Pulling", `Pulling image "${image}"`),
+      signal,
     });
+    return unlessAborted(pulled, signal);
   }
 
   /** Credentials of the pod's Secrets; those that are not there or cannot be read are left out (as upstream). */
@@ -90,5 +105,17 @@ export class UnitImage {
       }
     }
     return { entries };
+  }
+}
+
+/** What comes, unless the signal comes first. @throws the signal's reason */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
 }

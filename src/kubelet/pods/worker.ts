@@ -7,34 +7,32 @@ import { podLogFolder } from "../logs/index.ts";
 import type { PodView } from "../status/podStatus.ts";
 import { VolumeError } from "../volumes/index.ts";
 import { PodContainers } from "./containers.ts";
-import { DEADLINE_VERDICT, timeLeft, verdictOf } from "./deadline.ts";
+import { DEADLINE_VERDICT, PodDeadline, verdictOf } from "./deadline.ts";
 import type { PodDeps } from "./deps.ts";
 import type { FirstReports } from "./firstReports.ts";
 import { PodHandler } from "./handler.ts";
 import { PodLightness } from "./light.ts";
 import { PodNamespaces } from "./namespaces.ts";
 import { PodNotices } from "./notices.ts";
-import { Passes } from "./passes.ts";
+import { allDone, Passes } from "./passes.ts";
 import type { PodSetup } from "./prepare.ts";
 import type { PodRecord } from "./record.ts";
 import { PodReport } from "./report.ts";
 import { PodSandbox } from "./sandbox.ts";
 import { PodStorage } from "./storage.ts";
+import { graceSecondsOf } from "./terminate.ts";
 import type { ContainerUnit } from "./unit.ts";
 
 /** A pod deleted without a grace period still gets this long (as upstream). */
 const FORCED_GRACE_SECONDS = 1;
-const DEFAULT_GRACE_SECONDS = 30;
-/** Longest wait of a timer in one piece. */
-const MAX_WAIT_MS = 24 * 3600 * 1000;
+/** A record that could not be written is tried again so much later. */
+const SAVE_AGAIN_MS = 1000;
 
 /** What the workers of a node share beside {@link PodDeps}. */
 export interface SharedByWorkers {
   readonly onGone: (worker: PodWorker) => void;
   readonly firstReports: FirstReports;
 }
-
-type End = { readonly graceSeconds: number };
 
 /**
  * One pod on this node: brings what runs in line with what the API says. Changes only mark; one pass at a time does
@@ -53,14 +51,17 @@ export class PodWorker {
   readonly #lightness: PodLightness;
   readonly #reports: PodReport;
   readonly #notices: PodNotices;
+  readonly #deadline: PodDeadline;
   readonly #retries = new Backoff(setupBackoff);
   readonly #startTime: string;
   #pod: Pod;
-  #end: End | undefined;
+  /** Its end has been asked for; it may take so long, in s. */
+  #end: number | undefined;
   #verdict: PodView["verdict"];
   /** The pod is to be ended for what it has done. */
   #eviction: PodView["verdict"];
-  #deadline: NodeJS.Timeout | undefined;
+  /** When its record is written that could not be. */
+  #saving: NodeJS.Timeout | undefined;
 
   /**
    * @param shared what the workers of a node share: `onGone` is called when a pod has ended and everything of it is
@@ -75,13 +76,13 @@ export class PodWorker {
       onStale: () => this.changed(),
       onFull: (message) => {
         this.#eviction = { phase: "Failed", reason: "Evicted", message };
-        this.changed();
+        this.#hurry();
       },
     });
     this.#lightness = new PodLightness(pod, deps);
     this.#reports = new PodReport(deps);
     this.#startTime = record?.startTime ?? pod.status?.startTime ?? wholeSeconds();
-    this.#sandbox = new PodSandbox(pod, deps, () => this.save(), record?.sandbox);
+    this.#sandbox = new PodSandbox(pod, deps, this, record?.sandbox);
     this.#handler = new PodHandler(deps, record?.runtime);
     const running = (name: string) => this.unit(name)?.running;
     this.#namespaces = new PodNamespaces(pod, deps.runtime, () => this.save(), running, record?.holder);
@@ -94,6 +95,7 @@ export class PodWorker {
       },
     );
     this.#notices = new PodNotices(deps, pod, record !== undefined);
+    this.#deadline = new PodDeadline(this.#passes, this.#startTime, () => this.#hurry());
     this.#verdict = verdictOf(pod);
   }
 
@@ -130,16 +132,24 @@ export class PodWorker {
     return this.#reports.last;
   }
 
-  /** Takes over the pod's containers that run already. @param pids process ids by container id */
+  /**
+   * Takes over the pod's containers, whose output is followed again. All else waits for {@link resume} or {@link end}.
+   * @param pids process ids by container id
+   */
   adopt(record: PodRecord, pids: ReadonlyMap<string, number>): void {
+    this.#passes.hold();
     if (record.holder !== undefined) this.#namespaces.adoptHolder(pids.get(record.holder));
-    const ready = new Set(this.#pod.status?.containerStatuses?.filter((s) => s.ready).map((s) => s.name));
-    for (const unit of this.#containers.all) {
-      const kept = record.containers[unit.container.name];
-      if (kept) unit.adopt(kept, pids.get(kept.id), ready.has(unit.container.name));
-    }
+    this.#containers.adopt(record, pids);
     if (this.#sandbox.forgetLost())
       this.#event("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
+  }
+
+  /** The pod is still wanted: it is looked after again. @param pod its newest state */
+  resume(pod: Pod): void {
+    this.#verdict = verdictOf(pod);
+    this.#containers.resume(pod);
+    this.#passes.release();
+    this.update(pod);
   }
 
   /** The API's newest state of the pod. */
@@ -147,22 +157,20 @@ export class PodWorker {
     this.#storage.podChanged(this.#pod, pod);
     this.#pod = pod;
     this.#containers.update(pod);
-    if (pod.metadata.deletionTimestamp !== undefined) {
-      this.end(
-        pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS,
-      );
-    } else this.changed();
+    if (pod.metadata.deletionTimestamp !== undefined) this.end(graceSecondsOf(pod));
+    else this.changed();
   }
 
   /** Ends the pod. A later call may only shorten the grace period. */
   end(graceSeconds: number): void {
     const grace = Math.max(graceSeconds, FORCED_GRACE_SECONDS);
-    if (this.#end && this.#end.graceSeconds <= grace) return;
+    if (this.#end !== undefined && this.#end <= grace) return;
     const isShorter = this.#end !== undefined;
-    this.#end = { graceSeconds: grace };
+    this.#end = grace;
+    this.#passes.release();
     // The pass that ends the pod waits for its containers; a shorter period must reach them now.
     if (isShorter) void this.#containers.stop(grace);
-    else this.changed();
+    else this.#hurry();
   }
 
   /** Marks: a pass is due. */
@@ -192,10 +200,21 @@ export class PodWorker {
     });
   }
 
+  /** As save(); what cannot be written is written later. */
+  note(): void {
+    try {
+      this.save();
+    } catch (error) {
+      this.#deps.log.warn("A pod's record was not written", { pod: this.#name(), error });
+      this.#passes.cancel(this.#saving);
+      this.#saving = this.#passes.later(SAVE_AGAIN_MS, () => this.note());
+    }
+  }
+
   async #pass(): Promise<void> {
-    if (this.#end) return this.#finish(this.#end);
+    if (this.#end !== undefined) return this.#finish(this.#end);
     if (this.#isOver()) return this.#release();
-    if (this.#isTooLate()) return this.#fail("Normal", DEADLINE_VERDICT);
+    if (this.#deadline.isOver(this.#pod)) return this.#fail("Normal", DEADLINE_VERDICT);
     if (this.#eviction) return this.#fail("Warning", this.#eviction);
     this.#notices.tellUnsupported(this.#pod);
     const isSetUp = this.#firstReports.begin(this.#passes, () => this.#report());
@@ -208,13 +227,10 @@ export class PodWorker {
     if (this.#isOver()) await this.#release();
   }
 
-  /** The pod's time is over; when it is not yet, another pass is due then. */
-  #isTooLate(): boolean {
-    const left = timeLeft(this.#pod, this.#startTime, Date.now());
-    if (left === undefined || left <= 0) return left !== undefined;
-    this.#passes.cancel(this.#deadline);
-    this.#deadline = this.#passes.later(Math.min(left, MAX_WAIT_MS), () => this.changed());
-    return false;
+  /** Nothing is started any more: the pass that is under way does not wait for images, and the next one ends the pod. */
+  #hurry(): void {
+    for (const { image } of this.#containers.all) image.giveUp();
+    this.changed();
   }
 
   /** Ends the pod's containers for good; its object stays and says why. */
@@ -233,13 +249,13 @@ export class PodWorker {
     try {
       await this.#handler.choose(this.#pod);
       const isLight = await this.#lightness.decide(this.#pod, this.#containers.all);
-      const network = this.#sandbox.setUp(this.#pod);
       if (!isLight) this.#deps.cgroups?.addPod(this.#pod);
+      const network = this.#sandbox.setUp(this.#pod);
       // What has no process looks at no files.
       const volumes = isLight ? undefined : this.#storage.setUpBeside(network, this.#pod, () => this.#sandbox.ips);
       this.#containers.warmUp();
       const began = performance.now();
-      await Promise.all([network, volumes]);
+      await allDone([network, volumes]);
       const ms = Math.round(performance.now() - began);
       if (!this.#containers.hasStarted) {
         this.#deps.log.info("Pod is set up", { pod: this.#name(), ip: this.#sandbox.ips[0], ms });
@@ -259,8 +275,7 @@ export class PodWorker {
   /** Nothing of it runs any more: the network is given back, logs and status stay. */
   async #release(): Promise<void> {
     this.#storage.release();
-    const grace = this.#pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
-    await this.#containers.stop(grace);
+    await this.#containers.stop(graceSecondsOf(this.#pod));
     await this.#letGo();
   }
 
@@ -272,7 +287,7 @@ export class PodWorker {
     this.#report();
   }
 
-  async #finish({ graceSeconds }: End): Promise<void> {
+  async #finish(graceSeconds: number): Promise<void> {
     this.#storage.release();
     await this.#containers.stop(graceSeconds);
     await this.#letGo();

@@ -4,10 +4,14 @@ import { errorMessage, hasCode } from "#base/errors.ts";
 import { grpcAttempt } from "./grpc.ts";
 import { httpProbe } from "./http.ts";
 
+const MAX_PORT = 65_535;
+
 /** Outcome of one attempt; the message is what upstream's events say. */
 export interface Attempt {
   readonly success: boolean;
   readonly message: string;
+  /** The attempt itself went wrong, which says nothing about the container: the state that upstream's event names. */
+  readonly errored?: "unknown" | "failure";
 }
 
 /** How attempts reach the container. */
@@ -20,13 +24,15 @@ export interface ProbeTarget {
 
 /**
  * Number of a port that may be a name.
- * @throws Error when no port of the container has the name
+ * @throws Error in upstream's words (those of Go's Atoi) when no port of the container has the name, or is none
  */
 export function portNumber(port: IntOrString, container: Container): number {
-  if (typeof port === "number") return port;
-  const found = container.ports?.find((p) => p.name === port)?.containerPort ?? Number(port);
-  if (!Number.isInteger(found)) throw new Error(`container ${container.name} has no port named "${port}"`);
-  return found;
+  const named = container.ports?.find((p) => p.name === port)?.containerPort;
+  if (named === undefined && !/^[+-]?\d+$/.test(String(port)))
+    throw new Error(`strconv.Atoi: parsing ${JSON.stringify(port)}: invalid syntax`);
+  const number = named ?? Number(port);
+  if (number < 1 || number > MAX_PORT) throw new Error(`invalid port number: ${number}`);
+  return number;
 }
 
 function bracketed(host: string): string {
@@ -84,8 +90,8 @@ export async function attempt(probe: Probe, target: ProbeTarget, timeoutMs: numb
       const { port, service = "" } = probe.grpc;
       return await grpcAttempt(`${bracketed(target.podIP)}:${port}`, service, timeoutMs);
     }
-    return { success: false, message: "missing probe handler" };
+    throw new Error("missing probe handler");
   } catch (error) {
-    return { success: false, message: errorMessage(error) };
+    return { success: false, message: errorMessage(error), errored: "unknown" };
   }
 }

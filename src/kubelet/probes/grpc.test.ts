@@ -14,6 +14,7 @@ function answer(stream: ServerHttp2Stream, request: Buffer): void {
     sick: ["0", "", 2],
     none: ["12", "unknown service grpc.health.v1.Health", 0],
     gone: ["5", "unknown%20service", 0],
+    odd: ["2", "100%", 0],
   }[name] as [string, string, number];
   stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
   stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": code, "grpc-message": message }));
@@ -54,6 +55,7 @@ describe("gRPC probes", () => {
       "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): unknown service grpc.health.v1.Health",
     ],
     ["gone", false, "error: health rpc probe failed: unknown service"],
+    ["odd", false, "error: health rpc probe failed: 100%"],
   ])("of the service %j", async (service, success, message) => {
     expect(await grpcAttempt(address, service, 20_000)).toEqual({ success, message });
   });

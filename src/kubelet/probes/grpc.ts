@@ -34,6 +34,15 @@ interface Answer {
   readonly body: Buffer;
 }
 
+/** Text of a gRPC status; one that is not encoded as it should be is shown as it came. */
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function ask(session: ClientHttp2Session, service: string): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const stream = session.request({
@@ -52,7 +61,7 @@ function ask(session: ClientHttp2Session, service: string): Promise<Answer> {
     });
     stream.on("error", reject);
     stream.on("end", () => {
-      const text = decodeURIComponent(String(told["grpc-message"] ?? ""));
+      const text = percentDecoded(String(told["grpc-message"] ?? ""));
       resolve({ code: String(told["grpc-status"] ?? ""), text, body });
     });
     stream.end(healthRequest(service));

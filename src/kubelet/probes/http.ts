@@ -13,6 +13,8 @@ const LATE = {
   headers: "context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
   body: "context deadline exceeded (Client.Timeout or context cancellation while reading body)",
 } as const;
+/** Go's words for a body that ends before its time (io.ErrUnexpectedEOF). */
+const CUT = "unexpected EOF";
 
 interface Answer {
   readonly status: number;
@@ -21,13 +23,13 @@ interface Answer {
 
 /**
  * One question, with the body's beginning, which says nothing here: a server that goes on writing is let go.
- * @returns what was being waited for when the time was over, or the answer
+ * @returns what was being waited for when the time was over, or that the body broke off, or the answer
  */
 function ask(
   url: URL,
   headers: Readonly<Record<string, string>>,
   timeoutMs: number,
-): Promise<Answer | "headers" | "body"> {
+): Promise<Answer | "headers" | "body" | "cut"> {
   return new Promise((resolve, reject) => {
     // A probe asks whether the container answers, not who it is: certificates are not checked (as upstream).
     const options = { headers, agent: false, rejectUnauthorized: false };
@@ -45,7 +47,7 @@ function ask(
         if (length > MAX_BODY) answered();
       });
       response.on("end", answered);
-      response.on("error", reject);
+      response.on("error", () => resolve("cut"));
     });
     // For all of it together: one that sends a byte now and then is late as well.
     const timer = setTimeout(() => {
@@ -78,8 +80,10 @@ export async function httpProbe(
     } catch (error) {
       return { success: false, message: `Get "${first}": ${failed(error)}` };
     }
+    if (answer === "headers") return { success: false, message: `Get "${first}": ${LATE.headers}` };
+    // Upstream takes what goes wrong after the headers for an error of the probe, not for a failure.
     if (typeof answer === "string")
-      return { success: false, message: answer === "headers" ? `Get "${first}": ${LATE.headers}` : LATE.body };
+      return { success: false, message: answer === "body" ? LATE.body : CUT, errored: "failure" };
     const { status, location } = answer;
     const next = status >= 300 && status < 400 && location !== undefined ? new URL(location, url) : undefined;
     if (next?.hostname !== url.hostname) {

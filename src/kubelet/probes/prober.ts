@@ -1,6 +1,6 @@
 import type { Probe } from "#api/index.ts";
 import { type Attempt, attempt, type ProbeTarget } from "./attempt.ts";
-import { FIRST_RETRY_MS, type ProbeResult, ProbeSchedule } from "./schedule.ts";
+import { type ProbeResult, ProbeSchedule } from "./schedule.ts";
 
 /** Kinds of probes, as their events name them. */
 export type ProbeKind = "readiness" | "liveness" | "startup";
@@ -9,8 +9,8 @@ export type ProbeKind = "readiness" | "liveness" | "startup";
 export interface ProberEvents {
   /** The result has changed. */
   readonly onResult: (kind: ProbeKind, result: ProbeResult, last: Attempt) => void;
-  /** An attempt has failed and counts. */
-  readonly onFailure: (kind: ProbeKind, message: string) => void;
+  /** An attempt has failed and counts, or could not be made. @param what upstream's words, after the probe's kind */
+  readonly onUnhealthy: (kind: ProbeKind, what: string) => void;
 }
 
 /** Runs one probe of one run of a container until it is stopped. */
@@ -22,10 +22,6 @@ export class Prober {
   readonly #schedule: ProbeSchedule;
   readonly #startedMs: number;
   #timer: NodeJS.Timeout | undefined;
-  #lastMs = Number.NEGATIVE_INFINITY;
-  /** An attempt is being made. */
-  #trying = false;
-  #hinted = false;
   #stopped = false;
 
   /** @param startedMs the container's start, on the clock of performance.now() */
@@ -34,27 +30,21 @@ export class Prober {
     this.#probe = probe;
     this.#target = target;
     this.#events = events;
-    this.#schedule = new ProbeSchedule(probe, kind);
     this.#startedMs = startedMs;
+    this.#schedule = new ProbeSchedule(probe, kind, this.#nowMs());
   }
 
   /** Begins after the probe's initial delay. */
   start(): void {
-    const passed = performance.now() - this.#startedMs;
-    this.#wait(Math.max(0, this.#schedule.initialDelayMs - passed));
+    this.#wait();
   }
 
   /**
-   * The container has done something, such as writing to its log. A probe that has never succeeded is tried at once:
+   * The container has done something, such as writing to its log. A probe that has never succeeded is tried soon:
    * a program usually says so when it is up, and the next regular attempt may be far.
    */
   hint(): void {
-    if (this.#stopped || !this.#schedule.takesHints) return;
-    this.#hinted = true;
-    const now = performance.now();
-    if (this.#trying || now - this.#startedMs < this.#schedule.initialDelayMs) return;
-    clearTimeout(this.#timer);
-    this.#wait(Math.max(0, FIRST_RETRY_MS - (now - this.#lastMs)));
+    if (!this.#stopped && this.#schedule.hint(this.#nowMs())) this.#wait();
   }
 
   /** Ends it; no more callbacks come. */
@@ -63,23 +53,42 @@ export class Prober {
     clearTimeout(this.#timer);
   }
 
-  #wait(ms: number): void {
-    this.#timer = setTimeout(() => void this.#run(), ms);
+  /** Time since the container's start. */
+  #nowMs(): number {
+    return performance.now() - this.#startedMs;
+  }
+
+  #wait(): void {
+    clearTimeout(this.#timer);
+    const ms = Math.max(0, Math.ceil(this.#schedule.dueMs - this.#nowMs()));
+    this.#timer = setTimeout(() => {
+      // A timer counts from the beginning of the event loop's turn, so it may be early; such an attempt would not count.
+      if (this.#nowMs() < this.#schedule.dueMs) this.#wait();
+      else void this.#run();
+    }, ms);
   }
 
   async #run(): Promise<void> {
-    const isExtra = this.#hinted;
-    this.#hinted = false;
-    this.#trying = true;
+    this.#schedule.begin(this.#nowMs());
     const last = await attempt(this.#probe, this.#target, this.#schedule.timeoutMs);
-    this.#trying = false;
-    this.#lastMs = performance.now();
     if (this.#stopped) return;
-    const before = this.#schedule.result;
-    const { counted, waitMs } = this.#schedule.record(last.success, this.#lastMs - this.#startedMs, isExtra);
-    if (counted) this.#events.onFailure(this.#kind, last.message);
-    if (this.#schedule.result !== before) this.#events.onResult(this.#kind, this.#schedule.result, last);
+    this.#take(last);
     // The handlers may have stopped this probe.
-    if (!this.#stopped) this.#wait(this.#hinted ? FIRST_RETRY_MS : waitMs);
+    if (!this.#stopped) this.#wait();
+  }
+
+  #take(last: Attempt): void {
+    const { success, errored, message } = last;
+    const before = this.#schedule.result;
+    const isCounted = this.#schedule.record(errored ? "error" : success ? "success" : "failure", this.#nowMs());
+    if (isCounted && !success) {
+      const what = errored ? `errored and resulted in ${errored} state` : "failed";
+      this.#events.onUnhealthy(this.#kind, `probe ${what}: ${message}`);
+    }
+    const { result } = this.#schedule;
+    if (result === before) return;
+    this.#events.onResult(this.#kind, result, last);
+    // The container is ended for it: as upstream, no more attempts are made while it ends.
+    if (result === "failure" && this.#kind !== "readiness") this.stop();
   }
 }

@@ -2,52 +2,6 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { attempt, portNumber } from "./attempt.ts";
-import { ProbeSchedule } from "./schedule.ts";
-
-describe("when probes are made", () => {
-  it("tries a readiness probe after 10, 20, 40 … ms up to its period, without counting", () => {
-    const schedule = new ProbeSchedule({ periodSeconds: 1, failureThreshold: 1 }, "readiness");
-    const waits: number[] = [];
-    for (let at = 0, i = 0; i < 8; i++) {
-      const { waitMs, counted } = schedule.record(false, at);
-      expect(counted).toBe(at >= 1000);
-      waits.push(waitMs);
-      at += waitMs;
-    }
-    expect(waits).toEqual([10, 20, 40, 80, 160, 320, 640, 1000]);
-    expect(schedule.record(true, 2300)).toEqual({ counted: false, waitMs: 1000 });
-    expect(schedule.result).toBe("success");
-  });
-
-  it("does not count an attempt made for a hint, nor wait longer after it", () => {
-    const schedule = new ProbeSchedule({ periodSeconds: 1, failureThreshold: 1 }, "readiness");
-    expect(schedule.takesHints).toBe(true);
-    for (let i = 0; i < 5; i++) expect(schedule.record(false, 2000, true)).toEqual({ counted: false, waitMs: 10 });
-    expect(schedule.record(true, 2000, true).waitMs).toBe(1000);
-    expect(schedule.takesHints).toBe(false);
-    expect(new ProbeSchedule({}, "liveness").takesHints).toBe(false);
-  });
-
-  it("keeps a liveness probe to its period and thresholds", () => {
-    const schedule = new ProbeSchedule({ periodSeconds: 2, failureThreshold: 2 }, "liveness");
-    expect(schedule.record(false, 0)).toEqual({ counted: true, waitMs: 2000 });
-    expect(schedule.result).toBe("unknown");
-    schedule.record(false, 2000);
-    expect(schedule.result).toBe("failure");
-  });
-
-  it("changes a ready container's result only after failureThreshold, and back after successThreshold", () => {
-    const schedule = new ProbeSchedule({ periodSeconds: 1, failureThreshold: 2, successThreshold: 2 }, "readiness");
-    schedule.record(true, 0);
-    expect(schedule.result).toBe("unknown");
-    schedule.record(true, 10);
-    expect(schedule.result).toBe("success");
-    schedule.record(false, 1000);
-    expect(schedule.result).toBe("success");
-    schedule.record(false, 2000);
-    expect(schedule.result).toBe("failure");
-  });
-});
 
 describe("one attempt", () => {
   const server = createServer((request, response) => {
@@ -64,6 +18,10 @@ describe("one attempt", () => {
     }
     // Its length is promised, and never comes.
     if (request.url === "/stuck") return void response.writeHead(200, { "content-length": "5" }).write("x");
+    if (request.url === "/cut") {
+      response.writeHead(200, { "content-length": "5" }).write("x", () => void response.destroy());
+      return;
+    }
     response.writeHead(request.url === "/ok" && request.headers["x-token"] === "1" ? 200 : 503).end();
   });
   let port = 0;
@@ -100,7 +58,9 @@ describe("one attempt", () => {
     expect(await of("/stuck", 50)).toEqual({
       success: false,
       message: "context deadline exceeded (Client.Timeout or context cancellation while reading body)",
+      errored: "failure",
     });
+    expect(await of("/cut", 20_000)).toEqual({ success: false, message: "unexpected EOF", errored: "failure" });
     await expect.poll(() => new Promise((resolve) => server.getConnections((_, count) => resolve(count)))).toBe(0);
   });
 
@@ -114,8 +74,20 @@ describe("one attempt", () => {
     expect(await attempt({ exec: { command: ["false"] } }, target(), 1000)).toEqual({ success: false, message: "no" });
   });
 
-  it("names a port that does not exist", async () => {
-    expect(() => portNumber("nope", { name: "web" })).toThrow('container web has no port named "nope"');
-    expect((await attempt({}, target(), 10)).message).toBe("missing probe handler");
+  // Upstream (pkg/kubelet/prober, pkg/probe/exec) throws away what comes of an attempt that could not be made.
+  it("is an error, not a failure, where it cannot be made", async () => {
+    const error = (message: string) => ({ success: false, message, errored: "unknown" });
+    const exec = () => Promise.reject(new Error("no such command"));
+    const gone = await attempt({ exec: { command: ["gone"] } }, { ...target(), exec }, 10);
+    expect(gone).toEqual(error("no such command"));
+    const unnamed = await attempt({ tcpSocket: { port: "nope" } }, target(), 10);
+    expect(unnamed).toEqual(error('strconv.Atoi: parsing "nope": invalid syntax'));
+    expect(await attempt({ httpGet: { port: 70_000 } }, target(), 10)).toEqual(error("invalid port number: 70000"));
+    expect(await attempt({}, target(), 10)).toEqual(error("missing probe handler"));
+  });
+
+  it("takes a port's number or name", () => {
+    const container = { name: "web", ports: [{ name: "http", containerPort: 8080 }] };
+    expect([80, "81", "http"].map((port) => portNumber(port, container))).toEqual([80, 81, 8080]);
   });
 });

@@ -1,7 +1,8 @@
+import { closeSync } from "node:fs";
 import type { Child, ExitStatus } from "#kernel/process/index.ts";
 import type { ContainerGroup } from "../cgroups/index.ts";
 import type { ContainerLog } from "../logs/index.ts";
-import { killRemaining, mountNamespaceOf } from "./found.ts";
+import { killRemaining, openMountNamespace } from "./found.ts";
 import type { ContainerOutputs } from "./outputs.ts";
 import type { ContainerExit, ContainerHandle } from "./types.ts";
 
@@ -30,6 +31,15 @@ function exitOf({ code, signal }: ExitStatus): ContainerExit {
   return { exitCode: 128 + SIGKILL, unknown: true };
 }
 
+/** What goes wrong after a process's end does not undo it: it is told, and the end is recorded all the same. */
+async function attempt(step: () => Promise<void>): Promise<void> {
+  try {
+    await step();
+  } catch (error) {
+    process.emitWarning(error instanceof Error ? error : String(error));
+  }
+}
+
 /**
  * Puts a process and its outputs together.
  * @param sharesProcesses its end does not end what it has started
@@ -43,12 +53,12 @@ export function runningContainer(
   sharesProcesses: boolean,
   group?: ContainerGroup,
 ): RunningContainer {
-  const mounts = sharesProcesses ? mountNamespaceOf(handle.pid) : undefined;
+  const mounts = sharesProcesses ? openMountNamespace(handle.pid) : undefined;
   const exit = child.exit.then(async (status) => {
-    if (mounts !== undefined) await killRemaining(mounts);
+    if (mounts !== undefined) await attempt(() => killRemaining(mounts).finally(() => closeSync(mounts)));
     const outOfMemory = group?.wasOutOfMemory() ?? false;
-    await group?.end();
-    await outputs.finish();
+    await attempt(async () => group?.end());
+    await attempt(() => outputs.finish());
     return { ...exitOf(status), ...(outOfMemory ? { outOfMemory } : {}) };
   });
   return {

@@ -1,7 +1,10 @@
-import { readFileSync, readlinkSync } from "node:fs";
+import { fstatSync, openSync, readFileSync, readlinkSync, type Stats, statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 
 const SIGKILL = 9;
+const WAIT_MS = 5;
+const MOST_PASSES = 400;
 /** Position of starttime in /proc/PID/stat behind the command's name (proc_pid_stat(5): 22). */
 const START_TIME = 19;
 
@@ -103,22 +106,60 @@ export async function mainProcesses(folder: string): Promise<Map<number, string>
   return new Map([...main].map(([id, { pid }]) => [pid, id]));
 }
 
-/** The mount namespace of a process, as text; undefined when the process has ended already. */
-export function mountNamespaceOf(pid: number): string | undefined {
+/**
+ * Opens the mount namespace of a process. While it is open no other one gets its number, and its mounts stay.
+ * @returns a descriptor, closed by the caller; undefined when the process has ended already
+ */
+export function openMountNamespace(pid: number): number | undefined {
   try {
-    return readlinkSync(`/proc/${pid}/ns/mnt`);
+    return openSync(`/proc/${pid}/ns/mnt`, "r");
   } catch {
     return undefined;
   }
 }
 
-/** Kills what is left in a mount namespace: where processes are shared, no end of a pid namespace does it. */
-export async function killRemaining(mountNamespace: string): Promise<void> {
-  for (const pid of await processIds()) {
+async function processesInMountNamespace({ dev, ino }: Stats): Promise<number[]> {
+  const isIn = (pid: number) => {
+    const own = statSync(`/proc/${pid}/ns/mnt`);
+    return own.dev === dev && own.ino === ino;
+  };
+  return (await processIds()).filter((pid) => {
     try {
-      if (mountNamespaceOf(pid) === mountNamespace) process.kill(pid, SIGKILL);
+      return pid !== process.pid && isIn(pid);
     } catch {
-      // It has ended.
+      // It has ended, or is not ours.
+      return false;
     }
+  });
+}
+
+/**
+ * Kills what is left in a mount namespace: where processes are shared, no end of a pid namespace does it.
+ * @param mountNamespace descriptor
+ */
+export async function killRemaining(mountNamespace: number): Promise<void> {
+  const namespace = fstatSync(mountNamespace);
+  await killUntilNone(() => processesInMountNamespace(namespace));
+}
+
+/**
+ * Kills processes until none is found; a program that starts others while we look is seen the next time round.
+ * @returns those that are left after 2 s, such as processes that wait for a disk
+ */
+export async function killUntilNone(find: () => Promise<readonly number[]>): Promise<readonly number[]> {
+  let found = await find();
+  for (let pass = 0; found.length > 0 && pass < MOST_PASSES; pass++) {
+    for (const pid of found) kill(pid);
+    await sleep(WAIT_MS);
+    found = await find();
+  }
+  return found;
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, SIGKILL);
+  } catch {
+    // It has ended.
   }
 }

@@ -1,6 +1,7 @@
 /** Containers as processes. */
 export type { RunningContainer } from "./container.ts";
 export { findCrun, installHint } from "./crun/index.ts";
+export { startFailure } from "./execFailure.ts";
 export { lightContainer } from "./light.ts";
 export type { OutputListener } from "./outputs.ts";
 export { type ExecRequest, ProcessRuntime, type RuntimeOptions } from "./processes.ts";

@@ -3,6 +3,7 @@ import { Socket } from "node:net";
 import { ReadStream } from "node:tty";
 import { makeFifo, type PollWatcher, Spool } from "#kernel/process/index.ts";
 import type { ContainerLog, LogStream } from "../logs/index.ts";
+import { OutputPump } from "./pump.ts";
 
 /** Gets a container's output while it runs. */
 export type OutputListener = (stream: LogStream, chunk: Buffer) => void;
@@ -52,11 +53,21 @@ export class ContainerOutputs {
    */
   make(input: "none" | "once" | "kept"): ChildEnds {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    const made: number[] = [];
     const open = (name: string) => {
       makeFifo(`${this.#folder}/${name}`);
-      return openSync(`${this.#folder}/${name}`, constants.O_RDWR);
+      const fd = openSync(`${this.#folder}/${name}`, constants.O_RDWR);
+      made.push(fd);
+      return fd;
     };
-    return { stdin: this.#makeInput(input, open), stdout: open("stdout"), stderr: open("stderr") };
+    try {
+      // The input last: of it more is opened here.
+      const [stdout, stderr] = [open("stdout"), open("stderr")];
+      return { stdin: this.#makeInput(input, open), stdout, stderr };
+    } catch (error) {
+      for (const fd of made) closeSync(fd);
+      throw error;
+    }
   }
 
   #makeInput(input: "none" | "once" | "kept", open: (name: string) => number): number | null {
@@ -146,31 +157,13 @@ export class ContainerOutputs {
   #spool(stream: LogStream, logged: number): void {
     const pipe = openSync(`${this.#folder}/${stream}`, constants.O_RDONLY | constants.O_NONBLOCK);
     const spool = new Spool(`${this.#folder}/${stream}.spool`, pipe);
-    let position = logged;
-    const forward = () => {
-      while (position < spool.size) {
-        const chunk = spool.read(position);
-        if (chunk.length === 0) break;
-        this.#take(stream, chunk);
-        position += chunk.length;
-      }
-      spool.free(position);
-    };
-    const ended = Promise.withResolvers<void>();
-    this.#open.add(ended.promise);
+    const pump = new OutputPump(spool, pipe, this.#watcher, logged, (chunk) => this.#take(stream, chunk));
+    this.#open.add(pump.ended);
     this.#closers.push(() => {
-      this.#watcher.unwatch(pipe);
+      pump.stop();
       spool.close();
-      ended.resolve();
     });
-    // What an earlier agent has spooled and not logged.
-    forward();
-    this.#watcher.watch(pipe, () => {
-      const taken = spool.take();
-      forward();
-      if (taken === "end") ended.resolve();
-      return taken !== "end";
-    });
+    pump.start();
   }
 
   #take(stream: LogStream, chunk: Buffer): void {

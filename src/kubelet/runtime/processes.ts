@@ -1,18 +1,22 @@
-import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { dirname } from "node:path";
+import { hasCode } from "#base/errors.ts";
 import { removeTree } from "#kernel/files/index.ts";
 import type { Child, Spawner, SpawnRequest } from "#kernel/process/index.ts";
 import type { NodeCgroups } from "../cgroups/index.ts";
 import { ContainerLog, type LogLimits, recoverLog, type StreamBytes } from "../logs/index.ts";
 import { type RunningContainer, runningContainer } from "./container.ts";
-import { CrunSpawner, endUnfinished } from "./crun/index.ts";
+import { CrunSpawner, endContainers, endUnfinished } from "./crun/index.ts";
 import { containerOfProcess, isFirstProcess, mainProcesses } from "./found.ts";
+import { readGiven, writeGiven } from "./given.ts";
 import { ImageLayers } from "./layers.ts";
 import { ContainerOutputs, closeEnds } from "./outputs.ts";
 import { containerRequest, holderRequest } from "./request.ts";
 import type { RootFolders } from "./rootPlan.ts";
 import type { ContainerHandle, ContainerSpec, SharedNamespaces } from "./types.ts";
+
+const SIGKILL = 9;
 
 /** Where the runtime keeps its things. */
 export interface RuntimeOptions {
@@ -62,29 +66,34 @@ export class ProcessRuntime {
    */
   async start(spec: ContainerSpec, shared: SharedNamespaces = {}): Promise<RunningContainer> {
     if (spec.user && spec.image.layers) checkUser(spec.user);
-    const folders = this.#prepare(spec);
-    const log = this.#openLog(spec.id, spec.logPath);
-    const outputs = new ContainerOutputs(this.#ioFolder(spec.id), log, this.#spawner.poll);
-    if (spec.stdinOnce) outputs.keepEarly();
-    const stdio = spec.tty ? undefined : outputs.make(!spec.stdin ? "none" : spec.stdinOnce ? "once" : "kept");
-    const netns = spec.netns === undefined ? undefined : openSync(spec.netns, "r");
-    const group = spec.group && this.#options.cgroups?.addContainer(spec.group);
+    // Last in, first out.
+    const undo: (() => unknown)[] = [() => this.remove(spec.id)];
+    const used: (() => void)[] = [];
     try {
+      const folders = this.#prepare(spec);
+      const log = this.#openLog(spec.id, spec.logPath);
+      const outputs = new ContainerOutputs(this.#ioFolder(spec.id), log, this.#spawner.poll);
+      undo.unshift(() => outputs.close());
+      if (spec.stdinOnce) outputs.keepEarly();
+      const stdio = spec.tty ? undefined : outputs.make(!spec.stdin ? "none" : spec.stdinOnce ? "once" : "kept");
+      if (stdio) used.push(() => closeEnds(stdio));
+      const netns = spec.netns === undefined ? undefined : openSync(spec.netns, "r");
+      if (netns !== undefined) used.push(() => closeSync(netns));
+      const group = spec.group && this.#options.cgroups?.addContainer(spec.group);
+      undo.unshift(() => group?.end());
       const ends = { stdio, netns, group: group?.folder };
       const request = containerRequest(spec, folders, shared, ends, this.#options.init ?? []);
       const child = await this.#spawn(spec, request);
+      undo.unshift(() => killed(child));
       if (child.pty === undefined) outputs.connect();
       else outputs.connectTerminal(child.pty);
       const handle = { id: spec.id, podUid: spec.podUid, pid: child.pid, logPath: spec.logPath };
       return runningContainer(handle, child, log, outputs, shared.processes !== undefined, group);
     } catch (error) {
-      await group?.end();
-      outputs.close();
-      await this.remove(spec.id);
+      for (const step of undo) await step();
       throw error;
     } finally {
-      if (stdio) closeEnds(stdio);
-      if (netns !== undefined) closeSync(netns);
+      for (const close of used) close();
     }
   }
 
@@ -97,21 +106,30 @@ export class ProcessRuntime {
   /** Starts the process that holds the namespaces of a pod whose containers share their processes. @throws SysError */
   async hold(id: string, spec: Pick<ContainerSpec, "hostname" | "sysctls">, nodeIpc: boolean): Promise<Child> {
     const lower = `${this.#containersFolder}/${id}/lower`;
-    const folders = this.#makeFolders(id, [lower]);
-    mkdirSync(lower);
-    return this.#spawner.spawn(holderRequest(folders, spec.hostname, spec.sysctls, nodeIpc));
+    try {
+      const folders = this.#makeFolders(id, [lower]);
+      mkdirSync(lower);
+      return await this.#spawner.spawn(holderRequest(folders, spec.hostname, spec.sysctls, nodeIpc));
+    } catch (error) {
+      await this.remove(id);
+      throw error;
+    }
   }
 
-  /** Takes over such a process. @throws SysError ESRCH when it has ended */
-  adoptHolder(pid: number): Child {
-    return this.#spawner.adopt(pid);
+  /** Takes over such a process. @returns undefined when it has ended */
+  adoptHolder(pid: number): Child | undefined {
+    return unlessEnded(() => this.#spawner.adopt(pid));
   }
 
   /** Takes over a container that another agent started. @returns undefined when its process is gone */
   adopt(handle: ContainerHandle): RunningContainer | undefined {
     if (containerOfProcess(handle.pid, this.#containersFolder) !== handle.id) return undefined;
-    const isShared = !isFirstProcess(handle.pid);
-    const child = this.#spawner.adopt(handle.pid);
+    const adopted = unlessEnded(() => ({
+      isShared: !isFirstProcess(handle.pid),
+      child: this.#spawner.adopt(handle.pid),
+    }));
+    if (!adopted) return undefined;
+    const { isShared, child } = adopted;
     const logged = recoverLog(handle.logPath, this.#ledger(handle.id));
     const log = this.#openLog(handle.id, handle.logPath, logged);
     const outputs = new ContainerOutputs(this.#ioFolder(handle.id), log, this.#spawner.poll);
@@ -119,14 +137,15 @@ export class ProcessRuntime {
     return runningContainer(handle, child, log, outputs, isShared, this.#options.cgroups?.groupOf(handle.pid));
   }
 
-  /** Runs a command in a container's namespaces, with its first process's environment and working directory. */
+  /** Runs a command in a container's namespaces, with the environment and working directory that it was given. */
   async exec(container: RunningContainer, request: ExecRequest): Promise<Child> {
-    const { pid } = container.handle;
+    const { id, pid } = container.handle;
+    const { env, cwd } = readGiven(`${this.#containersFolder}/${id}`, pid);
     const group = this.#options.cgroups?.groupOf(pid);
     return this.#spawner.spawn({
       argv: request.argv,
-      env: { ...environmentOf(pid), ...request.env },
-      cwd: readlinkSync(`/proc/${pid}/cwd`),
+      env: { ...env, ...request.env },
+      cwd,
       stdio: request.stdio,
       join: [{ pidfd: container.pidfd }],
       tty: request.tty,
@@ -153,6 +172,11 @@ export class ProcessRuntime {
   async running(): Promise<Map<number, string>> {
     await endUnfinished(this.#containersFolder, await this.folders());
     return mainProcesses(this.#containersFolder);
+  }
+
+  /** Kills containers that nobody knows, and all that they have started; waits for that, at most 2 s. */
+  async end(ids: ReadonlySet<string>): Promise<void> {
+    if (ids.size > 0) await endContainers(this.#containersFolder, ids);
   }
 
   /** Ids of containers that have a folder here. */
@@ -196,6 +220,7 @@ export class ProcessRuntime {
       mkdirSync(folders.upper + dirname(path), { recursive: true });
       writeFileSync(folders.upper + path, text, { mode: 0o644 });
     }
+    writeGiven(`${this.#containersFolder}/${spec.id}`, spec);
     return folders;
   }
 
@@ -212,6 +237,21 @@ export class ProcessRuntime {
   }
 }
 
+/** What looks at a process has to say; undefined when the process has ended meanwhile. */
+function unlessEnded<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (hasCode(error, "ESRCH") || hasCode(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+async function killed(child: Child): Promise<void> {
+  child.kill(SIGKILL);
+  await child.exit;
+}
+
 /** @throws Error when this user namespace has no such user: it has one alone where its maker had no subordinate ids */
 function checkUser({ uid }: { readonly uid: number }): void {
   const ranges = readFileSync("/proc/self/uid_map", "utf8").trim().split("\n");
@@ -223,13 +263,4 @@ function checkUser({ uid }: { readonly uid: number }): void {
     throw new Error(
       `the image's program wants to run as user ${uid}, whom this cluster does not have: podwire doctor says why`,
     );
-}
-
-/** Environment that a running process was started with. */
-function environmentOf(pid: number): Record<string, string> {
-  const entries = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
-  const pairs = entries
-    .filter((e) => e.includes("="))
-    .map((e) => [e.slice(0, e.indexOf("=")), e.slice(e.indexOf("=") + 1)]);
-  return Object.fromEntries(pairs);
 }

@@ -3,11 +3,10 @@ import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import { ReadStream } from "node:tty";
 import { errorMessage } from "#base/errors.ts";
-import { type Child, makePipe, ProgramError, resizePty } from "#kernel/process/index.ts";
+import { type Child, makePipe, type PipeEnds, ProgramError, resizePty } from "#kernel/process/index.ts";
 import { type ContainerUnit, containerSecurity } from "../pods/index.ts";
-import type { ProcessRuntime, RunningContainer } from "../runtime/index.ts";
+import { type ProcessRuntime, type RunningContainer, startFailure } from "../runtime/index.ts";
 import { OutputPump } from "./outputPump.ts";
-import { startFailure } from "./program.ts";
 import type { StreamOptions } from "./requests.ts";
 import { type ClientStreams, writeSlowly } from "./streams.ts";
 
@@ -21,6 +20,11 @@ const LINE_END = 4;
 interface CommandStreams {
   readonly stdin?: Socket;
   readonly outputs: readonly (readonly ["stdout" | "stderr", Socket])[];
+}
+
+interface StartedCommand {
+  readonly child: Child;
+  readonly streams: CommandStreams;
 }
 
 /** Runs a command in a container for a client, from start to status. */
@@ -54,7 +58,7 @@ async function start(
   unit: ContainerUnit,
   running: RunningContainer,
   { command, tty, stdin, stdout, stderr }: StreamOptions,
-): Promise<{ child: Child; streams: CommandStreams }> {
+): Promise<StartedCommand> {
   const [program, ...args] = command;
   if (program === undefined) throw new Error("the command is empty");
   const { user, capabilities, mayGainPrivileges } = containerSecurity(unit.container, unit.record?.user);
@@ -70,21 +74,39 @@ async function start(
     const terminal = new ReadStream(child.pty ?? -1);
     return { child, streams: { stdin: terminal, outputs: [["stdout", terminal]] } };
   }
-  const input = stdin ? makePipe() : undefined;
-  const out = stdout ? makePipe() : undefined;
-  const err = stderr ? makePipe() : undefined;
-  const theirs = [input?.read ?? null, out?.write ?? null, err?.write ?? null];
+  return startPiped((stdio) => runtime.exec(running, { ...request, stdio }), { stdin, stdout, stderr });
+}
+
+/** Starts a command whose streams are pipes. None of their ends is left open when it does not start. */
+async function startPiped(
+  exec: (stdio: readonly (number | null)[]) => Promise<Child>,
+  { stdin, stdout, stderr }: Pick<StreamOptions, "stdin" | "stdout" | "stderr">,
+): Promise<StartedCommand> {
+  const open = new Set<number>();
+  const pipe = (isWanted: boolean) => {
+    if (!isWanted) return undefined;
+    const ends = makePipe();
+    open.add(ends.read).add(ends.write);
+    return ends;
+  };
+  // A socket closes its end by itself.
+  const socket = (fd: number, direction: { readable: boolean; writable: boolean }) => {
+    open.delete(fd);
+    return new Socket({ fd, ...direction });
+  };
   try {
-    const child = await runtime.exec(running, { ...request, stdio: theirs });
-    const reader = (fd: number) => new Socket({ fd, readable: true, writable: false });
+    const [input, out, err] = [pipe(stdin), pipe(stdout), pipe(stderr)];
+    const theirs = [input?.read ?? null, out?.write ?? null, err?.write ?? null];
+    const child = await exec(theirs);
+    const reader = ({ read }: PipeEnds) => socket(read, { readable: true, writable: false });
     const outputs = [
-      ...(out ? [["stdout", reader(out.read)] as const] : []),
-      ...(err ? [["stderr", reader(err.read)] as const] : []),
+      ...(out ? [["stdout", reader(out)] as const] : []),
+      ...(err ? [["stderr", reader(err)] as const] : []),
     ];
-    const writer = input ? { stdin: new Socket({ fd: input.write, readable: false, writable: true }) } : {};
+    const writer = input ? { stdin: socket(input.write, { readable: false, writable: true }) } : {};
     return { child, streams: { ...writer, outputs } };
   } finally {
-    for (const fd of theirs) if (fd !== null) closeSync(fd);
+    for (const fd of open) closeSync(fd);
   }
 }
 

@@ -64,6 +64,25 @@ describe("a container's environment", () => {
     });
   });
 
+  // resource.ExtractContainerResourceValue and findContainerInPod: init containers are found by name too.
+  it("takes resources of the container that it names, an init container too", async () => {
+    const from = sources();
+    const init = { name: "init", resources: { limits: { memory: "32Mi" } } };
+    const pod = { ...from.pod, spec: { ...from.pod.spec, initContainers: [init] } };
+    const of = (containerName: string) =>
+      containerEnv(
+        {
+          name: "c",
+          resources: { limits: { memory: "64Mi" } },
+          env: [{ name: "MEM", valueFrom: { resourceFieldRef: { containerName, resource: "limits.memory" } } }],
+        },
+        { ...from, pod },
+      );
+    expect((await of("init"))["MEM"]).toBe("33554432");
+    expect((await of(""))["MEM"]).toBe("67108864");
+    await expect(of("other")).rejects.toThrow("container other not found");
+  });
+
   it("names what is missing", async () => {
     const of = (configMapKeyRef: { name: string; key: string }) =>
       containerEnv({ name: "c", env: [{ name: "A", valueFrom: { configMapKeyRef } }] }, sources());

@@ -104,6 +104,16 @@ export function resourceValue(
   return String((amount + unit - 1n) / unit);
 }
 
+/**
+ * The container that a resourceFieldRef names, init containers among them.
+ * @throws ContainerConfigError in upstream's words when there is none (findContainerInPod)
+ */
+export function namedContainer({ spec }: Pod, name: string): Container {
+  const found = [...spec.containers, ...(spec.initContainers ?? [])].find((c) => c.name === name);
+  if (!found) throw new ContainerConfigError(`container ${name} not found`);
+  return found;
+}
+
 async function keyValue(
   kind: "configmap" | "secret",
   ref: KeySelector,
@@ -132,7 +142,7 @@ async function referenced(variable: EnvVar, container: Container, sources: EnvSo
   if (from?.secretKeyRef) return keyValue("secret", from.secretKeyRef, sources);
   if (from?.resourceFieldRef) {
     const { containerName, resource, divisor } = from.resourceFieldRef;
-    const of = sources.pod.spec.containers.find((c) => c.name === containerName) ?? container;
+    const of = containerName ? namedContainer(sources.pod, containerName) : container;
     return resourceValue(of, resource, divisor, sources.allocatable);
   }
   return undefined;

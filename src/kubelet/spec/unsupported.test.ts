@@ -28,6 +28,10 @@ describe("fields of a pod that its node does not act on", () => {
     [{ resources: { limits: { cpu: "1" } } }, ["resources.limits"]],
     [{ securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true } }, []],
     [{ securityContext: { allowPrivilegeEscalation: true } }, []],
+    [
+      { securityContext: { capabilities: { add: ["NET_ADMIN", "NET_ADMINS"], drop: ["ALL", "CAP_BPF"] } } },
+      ["securityContext.capabilities.add[1]"],
+    ],
     [{ volumeMounts: [{ mountPropagation: "None" }] }, []],
     [{ volumeMounts: [{ mountPropagation: "Bidirectional" }] }, ["volumeMounts[0].mountPropagation"]],
     [{ livenessProbe: { httpGet: {} }, readinessProbe: { grpc: { port: 1 } } }, []],
@@ -50,6 +54,19 @@ describe("fields of a pod that its node does not act on", () => {
     expect(sysctls("kernel.shm_rmid_forced")).toEqual([]);
     expect(sysctls("kernel.shm_rmid_forced", { hostIPC: true })).toHaveLength(1);
     expect(sysctls("kernel.panic")).toHaveLength(1);
+  });
+
+  it("are limits that control groups do not bind, of what a node would bind", () => {
+    const limits = { cpu: "1", "ephemeral-storage": "1Gi", "example.com/card": "1" };
+    const spec = { containers: [{ name: "c", resources: { limits } }] } as unknown as PodSpec;
+    expect(unsupportedFields(spec, new Set(["cpu", "memory"]))).toEqual([
+      {
+        field: "spec.containers[0].resources.limits",
+        why: "this machine's control groups bind only limits of cpu and memory",
+      },
+    ]);
+    const bound = { containers: [{ name: "c", resources: { limits: { cpu: "1", "example.com/card": "1" } } }] };
+    expect(unsupportedFields(bound as unknown as PodSpec, new Set(["cpu", "memory"]))).toEqual([]);
   });
 
   it("become one sentence", () => {

@@ -1,5 +1,6 @@
 import type { PodSpec } from "#api/index.ts";
 import type { BoundResource } from "../cgroups/index.ts";
+import { isUnknownCapability } from "./capabilities.ts";
 
 /** A field of a pod that this node reads past, and what that means. */
 export interface UnsupportedField {
@@ -29,11 +30,14 @@ const isOther =
   (value: unknown) =>
     !values.includes(value);
 
-/** Whether there is a limit that does not bind. What is not bounded by groups does not count where they bind. */
+/** Limits that a node itself would bind; those of other resources are the scheduler's alone. */
+const LIMITED = /^(cpu|memory|ephemeral-storage|hugepages-.*)$/;
+
+/** Whether there is a limit that does not bind. */
 function isLoose(limits: unknown, _: PodSpec, bound: Bound): boolean {
   if (bound.size === 0) return isSet(limits);
   const names = Object.keys((limits as object | undefined) ?? {});
-  return (["cpu", "memory"] as const).some((name) => names.includes(name) && !bound.has(name));
+  return names.some((name) => LIMITED.test(name) && !bound.has(name as BoundResource));
 }
 
 /** Profiles that are no profile ask for nothing. */
@@ -65,6 +69,11 @@ const CONTAINER: readonly Row[] = [
   { path: "securityContext.seccompProfile", why: NO_SECCOMP, when: isProfile },
   { path: "securityContext.appArmorProfile", why: NO_LABELS, when: isProfile },
   { path: "securityContext.seLinuxOptions", why: NO_LABELS },
+  ...["add", "drop"].map((list) => ({
+    path: `securityContext.capabilities.${list}[]`,
+    why: "there is no capability of this name",
+    when: (name: unknown) => isUnknownCapability(String(name)),
+  })),
 ];
 
 /** Fields of a pod, and of each of its containers. What others act on (scheduler, admission) is not here. */

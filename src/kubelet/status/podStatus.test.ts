@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { ContainerState } from "#api/index.ts";
 import { testPod } from "../testing.ts";
 import type { ContainerView } from "./containerStatus.ts";
-import { type PodView, podStatus } from "./podStatus.ts";
+import { type PodView, podStatus, readyContainers } from "./podStatus.ts";
 import { qosClass } from "./qos.ts";
 
 const NOW = "2026-11-21T04:00:00Z";
@@ -98,12 +98,52 @@ describe("K01 pod status (part: phases and conditions)", () => {
     expect(condition(whole, "Initialized")?.lastTransitionTime).toBe(NOW);
   });
 
+  // status/generate.go, GenerateContainersReadyCondition: restartable init containers count, and come first.
+  it.each([
+    [{}, { ready: false }, "Always", "containers with unready status: [side web]"],
+    [{}, {}, "Always", "containers with unready status: [side]"],
+    [{ ready: true }, {}, "Always", undefined],
+    [{}, {}, undefined, undefined],
+  ] as const)("counts sidecars: %j, %j, %s: %s", (side, web, restartPolicy, message) => {
+    const initContainers = [{ name: "side", image: "i", ...(restartPolicy ? { restartPolicy } : {}) }];
+    const state = restartPolicy ? running : ended(0);
+    const containers = { side: container(state, { ready: false, ...side }), web: container(running, web) };
+    const status = podStatus(testPod({ initContainers }), view(containers), NOW);
+    for (const type of ["Ready", "ContainersReady"]) {
+      const { status: is, reason, message: why } = condition(status, type) ?? {};
+      expect([is, reason, why]).toEqual(
+        message ? ["False", "ContainersNotReady", message] : ["True", undefined, undefined],
+      );
+    }
+  });
+
+  it("is initialized only once its sidecars have started (isInitContainerInitialized)", () => {
+    const pod = testPod({ initContainers: [{ name: "side", restartPolicy: "Always" }] });
+    const of = (started: boolean) => podStatus(pod, view({ side: container(running, { started }) }), NOW);
+    expect(condition(of(false), "Initialized")?.message).toBe("containers with incomplete status: [side]");
+    expect(condition(of(true), "Initialized")?.status).toBe("True");
+  });
+
+  it("tells a later agent which containers were ready, sidecars among them", () => {
+    const pod = testPod({ initContainers: [{ name: "side", restartPolicy: "Always" }] });
+    const containers = { side: container(running), web: container(running, { ready: false }) };
+    expect([...readyContainers(podStatus(pod, view(containers), NOW))]).toEqual(["side"]);
+    expect([...readyContainers(undefined)]).toEqual([]);
+  });
+
   it("keeps conditions of others, and waits for readiness gates", () => {
     const gate = { type: "example.com/gate", status: "False" } as const;
     const pod = testPod({ readinessGates: [{ conditionType: gate.type }] }, {}, { conditions: [gate] });
     const status = podStatus(pod, view({ web: container(running) }), NOW);
-    expect(condition(status, "Ready")?.reason).toBe("ReadinessGatesNotReady");
+    expect(condition(status, "Ready")).toMatchObject({
+      reason: "ReadinessGatesNotReady",
+      message: 'the status of pod readiness gate "example.com/gate" is not "True", but False',
+    });
     expect(condition(status, gate.type)).toEqual(gate);
+    const missing = podStatus({ ...pod, status: {} }, view({ web: container(running) }), NOW);
+    expect(condition(missing, "Ready")?.message).toBe(
+      'corresponding condition of pod readiness gate "example.com/gate" does not exist.',
+    );
   });
 
   it("says which generation its conditions speak of (Kubernetes 1.35, PodObservedGenerationTracking)", () => {
@@ -137,5 +177,15 @@ describe("quality of service", () => {
     expect(qosClass(withResources({ limits }))).toBe("Guaranteed");
     expect(qosClass(withResources({ limits, requests: { cpu: "500m", memory: "65536Ki" } }))).toBe("Guaranteed");
     expect(qosClass(withResources({ limits, requests: { cpu: "100m" } }))).toBe("Burstable");
+  });
+
+  // KEP-2837: what the pod says of itself decides, whatever its containers ask for.
+  it.each([
+    [{ limits: { cpu: "1", memory: "1Gi" }, requests: { cpu: "1", memory: "1Gi" } }, {}, "Guaranteed"],
+    [{ limits: { cpu: "1" }, requests: { cpu: "1" } }, {}, "Burstable"],
+    [{ requests: { memory: "1Gi" } }, {}, "Burstable"],
+    [{ requests: { memory: "1Gi" } }, { limits: { cpu: "1", memory: "1Gi" } }, "Burstable"],
+  ])("of a pod with resources %j and a container with %j: %s", (resources, own, expected) => {
+    expect(qosClass(testPod({ resources, containers: [{ name: "a", resources: own }] }))).toBe(expected);
   });
 });

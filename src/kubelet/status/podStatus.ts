@@ -30,13 +30,18 @@ function hasRun({ state, lastState }: ContainerStatus): boolean {
 /** Phase while init containers are not all done; undefined when they are, as they have been when any other has run. */
 function initPhase(pod: Pod, inits: readonly ContainerStatus[], apps: readonly ContainerStatus[]): Phase | undefined {
   if (apps.some(hasRun)) return undefined;
-  if (inits.every((s) => isDone(s) || (s.state?.running !== undefined && isSidecar(pod, s.name)))) return undefined;
+  if (inits.every((s) => isInitialized(pod, s))) return undefined;
   const failed = inits.some((s) => s.state?.terminated && s.state.terminated.exitCode !== 0);
   return failed && pod.spec.restartPolicy === "Never" ? "Failed" : "Pending";
 }
 
 function isSidecar(pod: Pod, name: string): boolean {
   return pod.spec.initContainers?.some((c) => c.name === name && c.restartPolicy === "Always") ?? false;
+}
+
+/** Whether what follows an init container may start (status/generate.go, isInitContainerInitialized). */
+function isInitialized(pod: Pod, status: ContainerStatus): boolean {
+  return isSidecar(pod, status.name) ? status.started === true : isDone(status);
 }
 
 /**
@@ -75,7 +80,7 @@ function initialized(
 ): Draft {
   if (phase === "Succeeded") return { ...met("Initialized"), reason: "PodCompleted" };
   if (apps.some(hasRun)) return met("Initialized");
-  const open = inits.filter((s) => !isDone(s) && !(s.state?.running && isSidecar(pod, s.name))).map((s) => s.name);
+  const open = inits.filter((s) => !isInitialized(pod, s)).map((s) => s.name);
   if (open.length === 0) return met("Initialized");
   return unmet("Initialized", "ContainersNotInitialized", `containers with incomplete status: [${open.join(" ")}]`);
 }
@@ -85,26 +90,45 @@ function initReady(container: Container, status: ContainerStatus): ContainerStat
   return container.restartPolicy === "Always" ? status : { ...status, ready: isDone(status) };
 }
 
-function containersReady(apps: readonly ContainerStatus[], phase: Phase): Draft {
+/** @param lasting statuses of all that is to go on running: sidecars and app containers */
+function containersReady(lasting: readonly ContainerStatus[], phase: Phase): Draft {
   if (phase === "Succeeded") return unmet("ContainersReady", "PodCompleted", "");
   if (phase === "Failed") return unmet("ContainersReady", "PodFailed", "");
-  const open = apps.filter((s) => !s.ready).map((s) => s.name);
+  const open = lasting.filter((s) => !s.ready).map((s) => s.name);
   if (open.length === 0) return met("ContainersReady");
   return unmet("ContainersReady", "ContainersNotReady", `containers with unready status: [${open.join(" ")}]`);
 }
 
+/** What keeps a readiness gate shut; undefined when it is open. */
+function gateProblem(pod: Pod, gate: string): string | undefined {
+  const found = pod.status?.conditions?.find(({ type }) => type === gate);
+  if (!found) return `corresponding condition of pod readiness gate ${JSON.stringify(gate)} does not exist.`;
+  if (found.status === "True") return undefined;
+  return `the status of pod readiness gate ${JSON.stringify(gate)} is not "True", but ${found.status}`;
+}
+
 function podReady(pod: Pod, containers: Draft): Draft {
   if (containers.status !== "True") return { ...containers, type: "Ready" };
-  const gates = pod.spec.readinessGates?.map((g) => g.conditionType) ?? [];
-  const held = (type: string) => pod.status?.conditions?.some((c) => c.type === type && c.status === "True");
-  const open = gates.filter((gate) => !held(gate));
-  if (open.length === 0) return met("Ready");
-  const text = open.map((g) => `corresponding condition of pod readiness gate "${g}" does not exist.`).join(", ");
-  return unmet("Ready", "ReadinessGatesNotReady", text);
+  const problems = (pod.spec.readinessGates ?? []).map(({ conditionType }) => gateProblem(pod, conditionType));
+  const open = problems.filter((problem) => problem !== undefined);
+  return open.length === 0 ? met("Ready") : unmet("Ready", "ReadinessGatesNotReady", open.join(", "));
 }
 
 /** Conditions that the node agent owns; all others on the object are kept as they are. */
 const OWNED = new Set(["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"]);
+
+/** Names of the containers that a status says are ready, sidecars among them. */
+export function readyContainers({ initContainerStatuses, containerStatuses }: PodStatus = {}): Set<string> {
+  const told = [...(initContainerStatuses ?? []), ...(containerStatuses ?? [])];
+  return new Set(told.filter((status) => status.ready).map(({ name }) => name));
+}
+
+/** A pod's status without conditions of others. */
+export function ownStatus(status: PodStatus): PodStatus {
+  const { conditions } = status;
+  if (!conditions || conditions.every(({ type }) => OWNED.has(type))) return status;
+  return { ...status, conditions: conditions.filter(({ type }) => OWNED.has(type)) };
+}
 
 function withTimes(drafts: readonly Draft[], pod: Pod, now: string): Condition[] {
   const before = pod.status?.conditions ?? [];
@@ -129,7 +153,8 @@ export function podStatus(pod: Pod, view: PodView, now: string): PodStatus {
   const apps = pod.spec.containers.map((c) => statusOf(c, hasInits ? "PodInitializing" : "ContainerCreating"));
   const ephemerals = (pod.spec.ephemeralContainers ?? []).map((c) => statusOf(c, "ContainerCreating"));
   const phase = view.verdict?.phase ?? podPhase(pod, inits, apps);
-  const ready = containersReady(apps, phase);
+  const sidecars = inits.filter(({ name }) => isSidecar(pod, name));
+  const ready = containersReady([...sidecars, ...apps], phase);
   const sandbox: Draft = view.sandboxReady
     ? met("PodReadyToStartContainers")
     : { type: "PodReadyToStartContainers", status: "False" };

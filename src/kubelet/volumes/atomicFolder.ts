@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -44,13 +45,20 @@ export function writeAtomically(folder: string, files: VolumeFiles, now: Date): 
     const target = `${folder}/${name}/${path}`;
     mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
     writeFileSync(target, file.data, { mode: file.mode });
+    // The process' umask has taken some of it.
+    chmodSync(target, file.mode);
   }
   mkdirSync(`${folder}/${name}`, { recursive: true, mode: 0o755 });
+  // A writer that was ended in the middle leaves the first and, below, folders of sets that are not shown.
+  rmSync(`${folder}/..data_tmp`, { force: true });
   symlinkSync(name, `${folder}/..data_tmp`);
   renameSync(`${folder}/..data_tmp`, current);
   const names = new Set([...files.keys()].map((path) => path.split("/")[0] ?? ""));
   for (const shown of names)
     if (!existsSync(`${folder}/${shown}`)) symlinkSync(`..data/${shown}`, `${folder}/${shown}`);
-  for (const old of readdirSync(folder)) if (!old.startsWith("..") && !names.has(old)) rmSync(`${folder}/${old}`);
-  if (before !== undefined && before !== name) rmSync(`${folder}/${before}`, { recursive: true, force: true });
+  for (const old of readdirSync(folder)) {
+    if (OWN_NAME.test(old)) {
+      if (old !== name) rmSync(`${folder}/${old}`, { recursive: true, force: true });
+    } else if (!old.startsWith("..") && !names.has(old)) rmSync(`${folder}/${old}`);
+  }
 }

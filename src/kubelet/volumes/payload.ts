@@ -1,6 +1,6 @@
 import type { ConfigMap, KeyToPath, Pod, Secret, Volume, VolumeProjection } from "#api/index.ts";
 import { PodwireError } from "#base/errors.ts";
-import { fieldValue, resourceValue } from "../spec/env.ts";
+import { ContainerConfigError, fieldValue, namedContainer, resourceValue } from "../spec/env.ts";
 
 /** A volume cannot be set up: event FailedMount. */
 export class VolumeError extends PodwireError {
@@ -67,17 +67,21 @@ function addKeys(into: Payload["files"], what: string, data: Data | undefined, s
 
 type DownwardItems = NonNullable<NonNullable<Volume["downwardAPI"]>["items"]>;
 
-function addDownward(into: Payload["files"], items: DownwardItems, sources: VolumeSources, mode: number): void {
-  for (const item of items) {
-    const ref = item.resourceFieldRef;
-    const container = sources.pod.spec.containers.find((c) => c.name === ref?.containerName);
-    const text = item.fieldRef
-      ? fieldValue(item.fieldRef.fieldPath, sources)
-      : ref && container
-        ? resourceValue(container, ref.resource, ref.divisor, sources.allocatable)
-        : "";
-    into.set(item.path, { data: Buffer.from(text), mode: item.mode ?? mode });
+/** @throws VolumeError for a container that the pod does not have, or a field that the API does not name */
+function downwardText({ fieldRef, resourceFieldRef: ref }: DownwardItems[number], sources: VolumeSources): string {
+  try {
+    if (fieldRef) return fieldValue(fieldRef.fieldPath, sources);
+    if (!ref) return "";
+    const container = namedContainer(sources.pod, ref.containerName ?? "");
+    return resourceValue(container, ref.resource, ref.divisor, sources.allocatable);
+  } catch (error) {
+    throw error instanceof ContainerConfigError ? new VolumeError(error.message) : error;
   }
+}
+
+function addDownward(into: Payload["files"], items: DownwardItems, sources: VolumeSources, mode: number): void {
+  for (const item of items)
+    into.set(item.path, { data: Buffer.from(downwardText(item, sources)), mode: item.mode ?? mode });
 }
 
 async function addProjection(

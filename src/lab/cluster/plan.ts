@@ -11,7 +11,7 @@ import type { BootRequest, ProcessSpec } from "#lab/engine/index.ts";
 import { hostsFile, IMAGE_ROOT, interfacesFile, PROGRAM_ROOT, sysctlFile } from "#lab/machine/index.ts";
 import { type ClusterPki, type KeyPair, kubeconfig } from "#lab/pki/index.ts";
 import { clusterTopology, type MachineModel } from "#lab/topology/index.ts";
-import { API_PORT, apiServerFlags, PKI, staticPodFiles } from "./staticPods.ts";
+import { API_PORT, apiServerFlags, MANIFESTS, PKI, staticPodFiles } from "./staticPods.ts";
 
 const NODE = `${PROGRAM_ROOT}/bin/node`;
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/cni/bin";
@@ -108,6 +108,8 @@ function nodeFiles(config: ClusterConfig, pki: ClusterPki, node: NodeConfig): Fi
   const wrapper = (plugin: string): string => `#!/bin/sh\nexec ${NODE} ${PROGRAM_ROOT}/dist/cni.cjs ${plugin} "$@"\n`;
   return {
     [`${PKI}/ca.crt`]: pki.ca,
+    // The node agent watches it, and so sees a manifest at once (kubeadm makes it on every node).
+    [`${MANIFESTS}/`]: "",
     "/etc/kubernetes/kubelet.conf": kubeconfig({
       cluster: config.name,
       user: `system:node:${node.name}`,
@@ -159,7 +161,7 @@ imageGCHighThresholdPercent: 100
 maxPods: ${config.maxPods}
 port: 10250
 resolvConf: /etc/resolv.conf
-staticPodPath: /etc/kubernetes/manifests
+staticPodPath: ${MANIFESTS}
 tlsCertFile: /var/lib/kubelet/pki/kubelet.crt
 tlsPrivateKeyFile: /var/lib/kubelet/pki/kubelet.key
 registerWithTaints: ${JSON.stringify(taintsOf(config, node))}

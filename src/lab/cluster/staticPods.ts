@@ -6,7 +6,8 @@ import { type ClusterConfig, controlPlane } from "#lab/config/index.ts";
 export const API_PORT = 6443;
 /** Folder of the cluster's certificates and keys. */
 export const PKI = "/etc/kubernetes/pki";
-const MANIFESTS = "/etc/kubernetes/manifests";
+/** Folder of a node's static pods. */
+export const MANIFESTS = "/etc/kubernetes/manifests";
 
 /** Flags of the API server and of the controllers that run in the same process, with upstream's names. */
 export function apiServerFlags(config: ClusterConfig): string[] {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type ClusterInput, explainWithFile, parseConfigFile, resolveConfig } from "./index.ts";
+import { type ClusterInput, explainWithFile, parseConfigFile, resolveConfig, withNode } from "./index.ts";
 
 describe("K01 a cluster's configuration (part: what it means)", () => {
   it("has the notes' ranges and names by default", () => {
@@ -143,5 +143,15 @@ describe("a configuration file", () => {
     expect(failure({ podCidr: "10.97.0.0/16" })).toMatch(/^c\.yaml:4: podCidr 10\.97\.0\.0\/16 and serviceCidr /);
     expect(failure({ podCidr: "10.97.0.0/16", serviceCidr: "10.97.0.0/16" })).toMatch(/^podCidr 10\.97\.0\.0\/16 and /);
     expect(failure({ podCidr: "10.1.0.0/16", pods: -1 })).toBe("pods: found -1; allowed is 0 to 1000");
+  });
+});
+
+describe("K01 a node that is added (part: what is refused)", () => {
+  it.each([
+    ["node01", 'there is a node "node01" already'],
+    ["UP", 'node name: found "UP"; allowed are lower-case letters, digits and "-", at most 63'],
+    ["router", 'node name: "router" is the name of the lab\'s router'],
+  ])("%s, in words that name no file", (name, message) => {
+    expect(() => withNode(resolveConfig({}), { name })).toThrow(expect.objectContaining({ message }));
   });
 });

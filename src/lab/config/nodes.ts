@@ -70,6 +70,7 @@ export function withNode(config: ClusterConfig, wish: NodeWish): { config: Clust
   const { nodeCidrs, podCidrs, nodeCidrMaskSizes } = config;
   if (config.nodes.length >= MAX_NODES)
     throw refuse(`nodes: there are ${config.nodes.length}; allowed are at most ${MAX_NODES}`, "nodes");
+  if (wish.name !== undefined) checkNodeName("node name", wish.name);
   const slot = freeSlot(config.nodes);
   const node: NodeConfig = {
     name: wish.name ?? workerName(slot),
@@ -77,6 +78,8 @@ export function withNode(config: ClusterConfig, wish: NodeWish): { config: Clust
     addresses: wish.address?.split(",").map((a) => a.trim()) ?? hostAddresses("nodeCidr", nodeCidrs, FIRST_NODE + slot),
     slot,
   };
+  if (config.nodes.some(({ name }) => name === node.name))
+    throw refuse(`there is a node "${node.name}" already`, "nodes");
   const nodes = [...config.nodes, node];
   checkNodes(nodes, nodeCidrs);
   checkRoom(podCidrs, nodeCidrMaskSizes, nodes.length);

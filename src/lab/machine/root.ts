@@ -66,13 +66,17 @@ export function machineFolders(name: string): MachineFolders {
 
 /**
  * Makes a machine's folders and writes files into them.
- * @param files absolute path inside → content; keys and kubeconfigs get mode 0600, programs 0755, the rest 0644
+ * @param files absolute path inside → content; keys and kubeconfigs get mode 0600, programs 0755, the rest 0644; a path that ends
+ *   with "/" is a folder, without content
  */
 export function prepareFolders(folders: MachineFolders, files: Readonly<Record<string, string>>): void {
   for (const path of [folders.etc, folders.etcWork, ...DIRECTORIES.map((d) => join(folders.root, d))])
     mkdirSync(path, { recursive: true });
   for (const name of ["tmp", "var/tmp"]) chmodSync(join(folders.root, name), 0o1777);
-  for (const [path, content] of Object.entries(files)) writeInside(folders, path, content);
+  for (const [path, content] of Object.entries(files)) {
+    if (path.endsWith("/")) mkdirSync(pathInside(folders, path), { recursive: true });
+    else writeInside(folders, path, content);
+  }
 }
 
 /** Deletes what a machine left on its disk. */

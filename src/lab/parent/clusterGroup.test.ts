@@ -1,8 +1,10 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ClusterGroup, ownGroup } from "./clusterGroup.ts";
+import { ClusterGroup, isAloneInTheWay, newlyEnabled, ownGroup } from "./clusterGroup.ts";
+
+const PARENT = 77;
 
 describe("the control group of this process", () => {
   const mount = (root: string, point: string) =>
@@ -17,19 +19,32 @@ describe("the control group of this process", () => {
     ["0::/\n", "24 18 0:21 / /sys rw - sysfs sysfs rw\n", undefined],
   ])("of %j is found", (cgroup, mounts, folder) => expect(ownGroup(cgroup, mounts)).toBe(folder));
 
-  it("gives none to a cluster where nothing can be bounded, or others are in it", () => {
+  it("gives none to a cluster where nothing can be bounded, or the group is not ours, and leaves nothing", () => {
     const own = mkdtempSync(join(tmpdir(), "pw-own-"));
     try {
       expect(ClusterGroup.take(undefined)).toBeUndefined();
       expect(ClusterGroup.take(own)).toBeUndefined();
       writeFileSync(join(own, "cgroup.controllers"), "cpu memory\n");
-      writeFileSync(join(own, "cgroup.procs"), "1\n");
-      // A write to it fails, as with processes in the group.
-      mkdirSync(join(own, "cgroup.subtree_control"));
-      expect(() => ClusterGroup.take(own)).not.toThrow();
-      expect(readdirSync(own).filter((name) => name.startsWith("podwire-"))).toEqual([]);
+      // It can be read, and written by nobody.
+      symlinkSync("/proc/version", join(own, "cgroup.subtree_control"));
+      expect(ClusterGroup.take(own)).toBeUndefined();
+      expect(readdirSync(own).sort()).toEqual(["cgroup.controllers", "cgroup.subtree_control"]);
     } finally {
       rmSync(own, { recursive: true });
     }
+  });
+
+  it("enables what is offered and was not enabled, by whole names", () => {
+    expect(newlyEnabled(["cpuset", "cpu", "io", "memory", "pids"], "cpuset memory\n")).toEqual(["cpu", "pids"]);
+    expect(newlyEnabled(["cpuset", "memory"], "\n")).toEqual(["memory"]);
+  });
+
+  it.each([
+    ["EBUSY", [PARENT], true],
+    ["EBUSY", [PARENT, 1], false],
+    ["EBUSY", [PARENT, 0], false],
+    ["EACCES", [PARENT], false],
+  ])("is left by this process when it alone is in the way: %s with %j", (code, processes, mayLeave) => {
+    expect(isAloneInTheWay(Object.assign(new Error(code), { code }), processes, PARENT)).toBe(mayLeave);
   });
 });

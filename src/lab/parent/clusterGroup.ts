@@ -1,7 +1,7 @@
 import { chownSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { PodwireError } from "#base/errors.ts";
+import { hasCode, PodwireError } from "#base/errors.ts";
 import { controllersOf, enableControllers, makeGroup, processesIn, removeGroup } from "#kernel/cgroups/index.ts";
 import { planIds, ROOT_LAB_IDS } from "#lab/stage/index.ts";
 
@@ -27,6 +27,16 @@ export function ownGroup(cgroup: string, mounts: string): string | undefined {
   if (path === undefined || root === undefined || point === undefined) return undefined;
   const prefix = root === "/" ? "" : root;
   return path === root || path.startsWith(`${prefix}/`) ? resolve(point, `.${path.slice(prefix.length)}`) : undefined;
+}
+
+/**
+ * What is enabled in a group for a cluster's sake, and disabled at its end.
+ * @param offered controllers of the group
+ * @param before text of its cgroup.subtree_control before (cgroup-v2)
+ */
+export function newlyEnabled(offered: readonly string[], before: string): string[] {
+  const enabled = before.split(/\s+/);
+  return CONTROLLERS.filter((name) => offered.includes(name) && !enabled.includes(name));
 }
 
 /**
@@ -64,7 +74,7 @@ export class ClusterGroup {
       sweep(own);
       makeGroup(folder, {});
       const moved = enableOrLeave(own, folder);
-      const added = CONTROLLERS.filter((name) => controllersOf(own).includes(name) && !before.includes(name));
+      const added = newlyEnabled(controllersOf(own), before);
       makeGroup(join(folder, "lab"), {});
       handOver(folder);
       return new ClusterGroup(own, folder, added, moved);
@@ -124,14 +134,22 @@ function foundGroup(): string | undefined {
   return ownGroup(readFileSync("/proc/self/cgroup", "latin1"), readFileSync("/proc/self/mountinfo", "latin1"));
 }
 
+/**
+ * Whether a group could be divided when one process has left it.
+ * @param error of an attempt to enable controllers
+ * @param processes those in the group; 0 stands for one that is not seen
+ */
+export function isAloneInTheWay(error: unknown, processes: readonly number[], self: number): boolean {
+  return hasCode(error, "EBUSY") && processes.every((pid) => pid === self);
+}
+
 /** @returns whether this process had to leave the group @throws Error EBUSY when others are in it, EACCES */
 function enableOrLeave(own: string, folder: string): boolean {
   try {
     enableControllers(own, CONTROLLERS);
     return false;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EBUSY") throw error;
-    if (processesIn(own).some((pid) => pid !== process.pid)) throw error;
+    if (!isAloneInTheWay(error, processesIn(own), process.pid)) throw error;
   }
   const parent = join(folder, "parent");
   mkdirSync(parent);

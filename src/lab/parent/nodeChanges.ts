@@ -1,7 +1,9 @@
 import { type Client, isNotFound, resources } from "#api/index.ts";
+import { errorMessage, PodwireError } from "#base/errors.ts";
 import { clusterPlan, type PlanOptions } from "#lab/cluster/index.ts";
 import {
   type ClusterConfig,
+  controlPlane,
   type NodeConfig,
   type NodeWish,
   nodeNamed,
@@ -13,9 +15,10 @@ import { type ClusterPki, issueForNode, openAuthority } from "#lab/pki/index.ts"
 import type { EngineLink } from "./engineLink.ts";
 import type { NodeWatch } from "./nodes.ts";
 import { runOnMachine } from "./nsenter.ts";
+import { answered, apiAnswers, withoutApi } from "./presence.ts";
 
-/** How long a change waits for a node to be ready, in ms: shorter than whoever asks waits for the answer. */
-const READY_MS = 8_000;
+/** How long after its request a change waits for a node to be ready, in ms: whoever asks waits a little longer. */
+const READY_MS = 9_000;
 
 /** What can be done to a node of a running cluster, and what it takes. */
 export type NodeRequest =
@@ -25,6 +28,7 @@ export type NodeRequest =
 /** What a change of nodes came to. */
 export interface NodeChanged {
   readonly name: string;
+  readonly role: NodeConfig["role"];
   readonly addresses: readonly string[];
   readonly hostAddress: string;
   /** The node was added or started and says that it is ready. */
@@ -67,19 +71,36 @@ export class NodeChanges {
   }
 
   /**
-   * Makes one change when those before it are done; waits some seconds for a node that starts to be ready.
-   * @throws PodwireError "NotFound", "InvalidConfig", "Stopped", or the engine's
+   * Makes one change when those before it are done; waits some seconds for a node that starts to be ready. Without
+   * the API none is made that needs it, and none waits for it without an end: the next may be the control plane's start.
+   * @throws PodwireError "NotFound", "InvalidConfig", "Stopped", "NoAnswer", or the engine's
    */
   async make(request: NodeRequest): Promise<NodeChanged> {
+    const late = performance.now() + READY_MS;
     const done = this.#queue.then(() => this.#change(request));
     this.#queue = done.catch(() => undefined);
     const { node, startedAt } = await done;
-    const { name, addresses, slot } = node;
-    const ready = startedAt !== undefined && (await this.#deps.nodes.readyWithin(name, startedAt, READY_MS));
-    return { name, addresses, hostAddress: this.#deps.hostAddress(slot), ready };
+    const { name, role, addresses, slot } = node;
+    const ready = startedAt !== undefined && (await this.#readyBy(late, name, startedAt));
+    return { name, role, addresses, hostAddress: this.#deps.hostAddress(slot), ready };
   }
 
-  #change(request: NodeRequest): Promise<Change> {
+  /** Whether a node says that it is ready before `late` (performance.now()); it cannot without a control plane. */
+  async #readyBy(late: number, name: string, startedAt: number): Promise<boolean> {
+    if (withoutApi(this.#config, this.#deps.engine.machines)) return false;
+    const left = Math.max(0, Math.round(late - performance.now()));
+    return await this.#deps.nodes.readyWithin(name, startedAt, left);
+  }
+
+  /** Refuses what cannot be done without the API, before anything has changed. @throws PodwireError */
+  async #needApi(): Promise<void> {
+    const { client, engine } = this.#deps;
+    const refusal = withoutApi(this.#config, engine.machines);
+    if (refusal) throw refusal;
+    await apiAnswers(client, controlPlane(this.#config));
+  }
+
+  async #change(request: NodeRequest): Promise<Change> {
     if (request.action === "add") return this.#add(request);
     const node = nodeNamed(this.#config, request.node);
     switch (request.action) {
@@ -88,13 +109,15 @@ export class NodeChanges {
       case "start":
         return this.#start(node);
       default:
-        return this.#deps.engine.change(node.name, request.action).then(() => ({ node }));
+        await this.#deps.engine.change(node.name, request.action);
+        return { node };
     }
   }
 
   async #add(wish: NodeWish): Promise<Change> {
     const { engine, pki, plan } = this.#deps;
     const { config, node } = withNode(this.#config, wish);
+    await this.#needApi();
     const pair = issueForNode(openAuthority(pki.kept.authority), node);
     const boot = clusterPlan(config, { ...pki, nodes: { ...pki.nodes, [node.name]: pair } }, plan);
     const machine = machinePlans(boot).find(({ model }) => model.name === node.name);
@@ -108,17 +131,27 @@ export class NodeChanges {
   }
 
   async #remove(node: NodeConfig): Promise<Change> {
-    const { engine, client } = this.#deps;
+    const { engine } = this.#deps;
     const config = withoutNode(this.#config, node.name);
+    await this.#needApi();
     // First the machine, so that no agent is left that would register the node again.
     await engine.change(node.name, "remove");
     this.#removed.add(node.name);
     await this.#take(config);
-    await client.delete(resources.nodes, node.name).catch((error: unknown) => {
-      if (!isNotFound(error)) throw error;
-    });
     await this.#introduce(this.#running());
+    await this.#forget(node.name);
     return { node };
+  }
+
+  /** Deletes the Node of a machine that is gone. */
+  async #forget(name: string): Promise<void> {
+    try {
+      await answered((signal) => this.#deps.client.delete(resources.nodes, name, undefined, undefined, signal));
+    } catch (error) {
+      if (isNotFound(error)) return;
+      const message = `node ${name} is removed, though the cluster still lists it (kubectl delete node ${name})`;
+      throw new PodwireError("NoAnswer", `${message}: ${errorMessage(error)}`, {}, error);
+    }
   }
 
   async #start(node: NodeConfig): Promise<Change> {

@@ -58,6 +58,8 @@ describe("the template agnhost (kubernetes/test/images/agnhost/README.md)", () =
     expect(await get(http, "/echo?msg=hello")).toBe("hello");
     expect((await fetch(`http://127.0.0.1:${http}/echo?code=503`)).status).toBe(503);
     expect(await get(http, "/")).toMatch(/^NOW: /);
+    // No URL, which any client can ask for.
+    expect(await get(http, "//")).toBe("404 page not found\n");
     expect(JSON.parse(await get(http, "/shell?shellCommand=echo%20hi"))).toEqual({ output: "hi\n" });
     expect(JSON.parse(await get(http, "/shell?cmd=exit%203"))).toEqual({ output: "", error: "exit status 3" });
     const asked = `/dial?host=127.0.0.1&port=${udp}&protocol=udp&request=hostname&tries=2`;

@@ -39,13 +39,13 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
 /** `agnhost netexec`: a server that says who asks whom. */
 export function netexec(httpPort: number, udpPort: number): void {
   const server = createServer((request, response) => {
-    const url = new URL(request.url ?? "/", "http://localhost");
-    const answer = ANSWERS[url.pathname.toLowerCase()];
+    // Not as a URL: `//` is none, and any client can ask for it.
+    const [path = "", query] = (request.url ?? "/").split("?", 2);
+    const answer = ANSWERS[path.toLowerCase()];
     if (!answer) return void response.writeHead(404).end("404 page not found\n");
     console.log(`${new Date().toISOString()} ${request.method} ${request.url}`);
-    Promise.resolve(answer(url.searchParams, request, response)).catch((error: Error) =>
-      response.writeHead(500).end(error.message),
-    );
+    const answering = async () => answer(new URLSearchParams(query), request, response);
+    answering().catch((error: Error) => response.writeHead(500).end(error.message));
   });
   server.listen(httpPort, "::", () => console.log(`Started HTTP server on port ${httpPort}`));
   const udp = createSocket({ type: "udp6", ipv6Only: false });

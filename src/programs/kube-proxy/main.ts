@@ -66,6 +66,12 @@ function watchFile(path: string, changed: () => void): void {
   follow();
 }
 
+/** Upstream's event for a port that could not be opened; undefined: it has none. */
+function eventReason(message: string): string | undefined {
+  if (message.startsWith("healthz")) return "FailedToStartProxierHealthcheck";
+  return message.startsWith("starting metrics server") ? "FailedToStartMetricServer" : undefined;
+}
+
 /** A started proxy with what has to be let go of after it. */
 class Program {
   readonly #log: Logger;
@@ -99,10 +105,8 @@ class Program {
         conntrack: openConntrack(),
         signal: this.#stop.signal,
         fatal: (message) => {
-          const reason = message.startsWith("healthz")
-            ? "FailedToStartProxierHealthcheck"
-            : "FailedToStartMetricServer";
-          events.event(node, "Warning", reason, message);
+          const reason = eventReason(message);
+          if (reason) events.event(node, "Warning", reason, message);
           void this.end(1, message);
         },
         healthCheckFailed: (service, message) => {

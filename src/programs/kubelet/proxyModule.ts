@@ -8,14 +8,13 @@ import type { Conntrack } from "#kernel/conntrack/index.ts";
 import type { Nftables } from "#kernel/nft/index.ts";
 import { type ProcessRun, processRun } from "#kubelet/index.ts";
 import {
-  checkConfig,
   fieldNotes,
   type GivenConfig,
   type KubeProxy,
   type ProxyConfig,
+  prepareKubeProxy,
   readConfigFile,
   settleConfig,
-  startKubeProxy,
 } from "#services/index.ts";
 
 /** Where kubeadm's clusters have the configuration. */
@@ -113,12 +112,13 @@ export class ProxyModule {
       const { config, notes } = this.#wanted();
       this.#problem = undefined;
       if (JSON.stringify(config) === JSON.stringify(this.#running)) return;
-      checkConfig(config);
       for (const note of notes) log.info("A setting has no effect", { setting: note });
       if (this.#running) log.info("content of the proxy server's configuration was updated: starting anew");
+      // What runs goes on while the next one is made, and for good when that fails.
+      const start = await this.#prepare(config);
       await this.#proxy?.stop();
       this.#running = undefined;
-      this.#proxy = await this.#start(config);
+      this.#proxy = start();
       this.#running = config;
     } catch (error) {
       if (this.#stop.signal.aborted) return;
@@ -138,9 +138,9 @@ export class ProxyModule {
     return { config: settleConfig(given, file.at), notes: fieldNotes(given) };
   }
 
-  #start(config: ProxyConfig): Promise<KubeProxy> {
+  #prepare(config: ProxyConfig): Promise<() => KubeProxy> {
     const { client, nodeName, nft, conntrack, log } = this.#options;
-    return startKubeProxy(config, nodeName, {
+    return prepareKubeProxy(config, nodeName, {
       client,
       log,
       metrics: this.#metrics,
@@ -148,7 +148,7 @@ export class ProxyModule {
       conntrack,
       signal: this.#stop.signal,
       nodeAddresses: this.#addresses,
-      // A port that cannot be had does not end the node's agent.
+      // Neither a port that cannot be had nor the proxy's own end is the end of the node's agent: its status says it.
       fatal: (message) => {
         this.#problem = message;
       },

@@ -36,7 +36,7 @@ async function change(flags: Flags, request: NodeRequest): Promise<void> {
 }
 
 /** What has happened, and what the user may not expect. */
-function words(action: NodeRequest["action"], { name, addresses, hostAddress, ready }: NodeChanged): string {
+function words(action: NodeRequest["action"], { name, role, addresses, hostAddress, ready }: NodeChanged): string {
   const readiness = ready ? "it is ready" : "it is not ready yet (podwire status says why)";
   switch (action) {
     case "add":
@@ -46,8 +46,12 @@ function words(action: NodeRequest["action"], { name, addresses, hostAddress, re
     case "rm":
       return `node ${name} removed, with its disk; its pods are replaced on other nodes`;
     case "stop":
+      if (role === "control-plane")
+        return `node ${name} stopped: kubectl and the API do not answer until podwire node start ${name}; pods of other nodes run on`;
       return `node ${name} stopped; the cluster misses it when its lease has run out (50 s), its pods are evicted 300 s later`;
     case "pause":
+      if (role === "control-plane")
+        return `node ${name} paused: kubectl and the API do not answer until podwire node start ${name} lets its processes go on`;
       return `node ${name} paused: its processes stand still, podwire node start ${name} lets them go on`;
   }
 }

@@ -37,6 +37,11 @@ export async function runStatus(flags: { readonly name: string; readonly json?: 
     process.stdout.write(`${JSON.stringify(status, null, 2)}\n`);
     return;
   }
+  process.stdout.write(statusText(status));
+}
+
+/** What `podwire status` prints: a machine that does not run is told as what it is, whatever the API last heard of it. */
+export function statusText(status: ClusterStatus): string {
   const lines = [
     `${status.name}: ${status.state}`,
     ...status.reasons.map((reason) => `  ! ${reason}`),
@@ -45,7 +50,10 @@ export async function runStatus(flags: { readonly name: string; readonly json?: 
     ...(status.urls.ingress ? [`ingress     ${status.urls.ingress}`] : []),
     "",
     "NODE          ADDRESS        ON THE HOST    STATE",
-    ...status.nodes.map((n) => `${n.name.padEnd(13)} ${n.address.padEnd(14)} ${n.hostAddress.padEnd(14)} ${n.state}`),
+    ...status.nodes.map(
+      ({ name, address, hostAddress, state, machine }) =>
+        `${name.padEnd(13)} ${address.padEnd(14)} ${hostAddress.padEnd(14)} ${machine === "running" ? state : machine}`,
+    ),
     "",
     "PROCESS              MACHINE       STATE       RESTARTS",
     ...status.processes.map(
@@ -53,7 +61,7 @@ export async function runStatus(flags: { readonly name: string; readonly json?: 
         `${p.name.padEnd(20)} ${p.machine.padEnd(13)} ${p.state.padEnd(11)} ${p.restarts}${p.reason ? `  (${p.reason})` : ""}`,
     ),
   ];
-  process.stdout.write(`${lines.join("\n")}\n`);
+  return `${lines.join("\n")}\n`;
 }
 
 /** How long a cluster's process may take to end, in ms; it takes some hundred. */

@@ -14,6 +14,7 @@ export {
   type IptablesPlace,
   type IptablesSettings,
   iptablesBackend,
+  isProxyChain,
   openIptables,
 } from "./iptables/index.ts";
 export {

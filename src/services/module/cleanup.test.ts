@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { createLogger } from "#base/log.ts";
 import { FakeNftables, Transaction } from "#kernel/nft/index.ts";
 import { cleanUpstream } from "./cleanup.ts";
+import { mayHaveLeft } from "./modes.ts";
 
 describe("V04 what upstream's kube-proxy left (part: tables of its nftables mode)", () => {
   it("they go, which is said; tables of others with like names stay", async () => {
@@ -23,5 +24,23 @@ describe("V04 what upstream's kube-proxy left (part: tables of its nftables mode
     lines.length = 0;
     await cleanUpstream({ nft, log });
     expect(lines).toEqual([]);
+  });
+});
+
+describe("V04 whether the iptables mode may have left rules (part: tables of others)", () => {
+  it("a table of that name is none of it, a proxy's chain in it is", async () => {
+    const left = async (...chains: string[]) => {
+      const nft = new FakeNftables();
+      const table = { family: "ip", name: "nat" } as const;
+      const transaction = new Transaction();
+      if (chains.length) transaction.addTable(table);
+      for (const name of chains) transaction.addChain({ table, name });
+      await nft.commit(transaction);
+      return await mayHaveLeft("iptables", nft);
+    };
+    // This machine itself may have tables of the older form.
+    expect(await left("DOCKER", "KUBE-KUBELET-CANARY")).toBe(await left());
+    expect(await left("DOCKER", "KUBE-SERVICES")).toBe(true);
+    expect(await left("KUBE-SVC-AAAAAAAAAAAAAAAA")).toBe(true);
   });
 });

@@ -16,16 +16,23 @@ const UPSTREAM_TABLE = "kube-proxy";
 
 /**
  * Removes what other modes left on this node, and upstream's own kube-proxy, as well as it can: after ours are there, so
- * that nothing is missed.
+ * that nothing is missed. Nothing more is begun after the signal, when another mode's proxy may follow.
+ * @throws the signal's reason
  */
-export async function cleanOthers(mode: ProxyMode, settings: BackendSettings, deps: CleanupDeps): Promise<void> {
+export async function cleanOthers(
+  mode: ProxyMode,
+  settings: BackendSettings,
+  { signal, ...deps }: CleanupDeps & { readonly signal: AbortSignal },
+): Promise<void> {
   for (const other of availableModes.filter((name) => name !== mode)) {
+    signal.throwIfAborted();
     try {
-      if (await mayHaveLeft(other, deps.nft)) await cleanUpMode(other, settings, deps);
+      if ((await mayHaveLeft(other, deps.nft)) && !signal.aborted) await cleanUpMode(other, settings, deps);
     } catch (error) {
       deps.log.warn("Rules of another mode were not removed", { proxyMode: other, err: errorMessage(error) });
     }
   }
+  signal.throwIfAborted();
   try {
     await cleanUpstream(deps);
   } catch (error) {

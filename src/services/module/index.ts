@@ -11,5 +11,5 @@ export {
   nodePortCidrs,
 } from "./modes.ts";
 export { interfaceAddresses } from "./node.ts";
-export { type KubeProxy, type KubeProxyDeps, startKubeProxy } from "./start.ts";
+export { type KubeProxy, type KubeProxyDeps, prepareKubeProxy, startKubeProxy } from "./start.ts";
 export { applyConntrackSettings, applyOomScore, conntrackSettings } from "./sysctls.ts";

@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { type Cidr, parseCidr } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
-import type { Nftables } from "#kernel/nft/index.ts";
+import { sysctlPath } from "#kernel/namespaces/index.ts";
+import type { Nftables, Table } from "#kernel/nft/index.ts";
 import {
   checkEbpf,
   checkIpvs,
@@ -14,6 +15,7 @@ import {
   type IpvsSettings,
   iptablesBackend,
   ipvsBackend,
+  isProxyChain,
   type LocalTraffic,
   nftablesBackend,
   openIptables,
@@ -65,7 +67,10 @@ const modes: { readonly [Name in ProxyMode]?: Mode } = {
   iptables: {
     check: () => void openIptables(),
     make: (settings, { log, metrics }) =>
-      iptablesBackend({ ...settings, iptables: openIptables(), log, ...(metrics && { metrics }) }),
+      iptablesBackend({
+        ...{ ...settings, isTcpLiberal: isTcpLiberal(log), iptables: openIptables(), log },
+        ...(metrics && { metrics }),
+      }),
     mayHaveLeft: hasIptables,
   },
   ipvs: {
@@ -86,11 +91,25 @@ const modes: { readonly [Name in ProxyMode]?: Mode } = {
   },
 };
 
+/** Whether connection tracking of this network namespace takes packets outside of the window; upstream asks it, too. */
+function isTcpLiberal(log: Logger): boolean {
+  const entry = "net/netfilter/nf_conntrack_tcp_be_liberal";
+  try {
+    if (Number(readFileSync(sysctlPath(entry), "utf8")) === 0) return false;
+  } catch {
+    return false; // No connection tracking yet: the kernel's default is not liberal.
+  }
+  log.info("nf_conntrack_tcp_be_liberal set, not installing DROP rules for INVALID packets");
+  return true;
+}
+
 /** iptables' tables have fixed names in nftables; those of its older form are listed by the kernel. */
 async function hasIptables(nft: Nftables): Promise<boolean> {
   const own = new Set(["nat", "filter", "mangle"]);
-  if ((await nft.listTables()).some(({ name, family }) => own.has(name) && (family === "ip" || family === "ip6")))
-    return true;
+  for (const table of await nft.listTables()) {
+    const isOwn = own.has(table.name) && (table.family === "ip" || table.family === "ip6");
+    if (isOwn && (await hasProxyChain(nft, table))) return true;
+  }
   return ["ip_tables_names", "ip6_tables_names"].some((file) => {
     try {
       return readFileSync(`/proc/self/net/${file}`, "utf8") !== "";
@@ -99,6 +118,15 @@ async function hasIptables(nft: Nftables): Promise<boolean> {
       return false;
     }
   });
+}
+
+/** Anybody may have such a table: only chains of a proxy ask for the programs of iptables. */
+async function hasProxyChain(nft: Nftables, table: Table): Promise<boolean> {
+  try {
+    return (await nft.readTable(table))?.chains.some(({ name }) => isProxyChain(name)) ?? false;
+  } catch {
+    return true; // It cannot be read this way: iptables-save can.
+  }
 }
 
 /** Whether a mode may have left rules on this node. */

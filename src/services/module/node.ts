@@ -45,32 +45,28 @@ export async function waitForNode(
     { fieldSelector: `metadata.name=${nodeName}` },
     { log, signal: both },
   );
-  const changed = () => new Promise<void>((resolve) => node.onChange(() => resolve()));
+  let next = Promise.withResolvers<void>();
+  // One listener of each for all turns.
+  node.onChange(() => next.resolve());
+  both.addEventListener("abort", () => next.resolve(), { once: true });
   node.start();
   try {
     const patience = delay(PATIENCE_MS, both);
     let isPatient = true;
     void patience.then(() => (isPatient = false));
     for (;;) {
-      const next = changed();
+      next = Promise.withResolvers();
+      signal.throwIfAborted();
       const facts = factsOf(node.get(nodeName));
       const hasAll = !wantsPodCidrs || facts.podCidrs.length > 0;
       if (hasAll && (facts.addresses.length > 0 || !isPatient)) return facts;
       if (isPatient) log.info("Waiting for the node", { node: nodeName, podCIDRs: wantsPodCidrs });
-      await Promise.race([next, isPatient ? patience : next, aborted(both)]);
-      signal.throwIfAborted();
+      await Promise.race([next.promise, ...(isPatient ? [patience] : [])]);
     }
   } finally {
     done.abort();
     await node.ended();
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
 
 /**

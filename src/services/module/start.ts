@@ -1,11 +1,10 @@
 import { type Client, kubernetesVersion } from "#api/index.ts";
-import { errorMessage } from "#base/errors.ts";
 import { formatIp, type Ip } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
 import type { Nftables } from "#kernel/nft/index.ts";
-import type { ProxyMode } from "../backends/index.ts";
+import type { ProxyMode, ServiceBackend } from "../backends/index.ts";
 import { type ProxyConfig, parsePortRange } from "../config/index.ts";
 import type { ProxyObserver } from "../observer.ts";
 import { type ServiceProxy, startServiceProxy } from "../proxy.ts";
@@ -13,6 +12,7 @@ import { ProxyHealth, ServiceHealthServers } from "../serving/index.ts";
 import { syncLog } from "../syncLog.ts";
 import { cleanOthers } from "./cleanup.ts";
 import {
+  type BackendSettings,
   backendOf,
   checkConfig,
   ipvsSettings,
@@ -36,7 +36,7 @@ export interface KubeProxyDeps {
   readonly signal: AbortSignal;
   /** The node's own addresses. Absent: its object says them, and is waited for. */
   readonly nodeAddresses?: readonly Ip[];
-  /** A failure after which the program cannot go on; the configuration asks for it (bindAddressHardFail). */
+  /** A failure after which the program cannot go on: a port where bindAddressHardFail asks for it, or the proxy's end. */
   readonly fatal: (message: string) => void;
   /** A Service's health check port could not be opened. @param service `namespace/name` */
   readonly healthCheckFailed?: (service: string, message: string) => void;
@@ -52,12 +52,22 @@ export interface KubeProxy {
   stop(): Promise<void>;
 }
 
+/** {@link prepareKubeProxy} and start at once. @throws as that */
+export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps: KubeProxyDeps): Promise<KubeProxy> {
+  return (await prepareKubeProxy(config, nodeName, deps))();
+}
+
 /**
- * Starts what a configuration describes.
+ * Makes what a configuration describes, and touches nothing yet: a former proxy goes on until this one can start.
+ * @returns starts it; call it once
  * @throws ProxyConfigError when it asks for something that is not there; PodwireError when the node lacks what the mode
  * needs; the signal's reason
  */
-export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps: KubeProxyDeps): Promise<KubeProxy> {
+export async function prepareKubeProxy(
+  config: ProxyConfig,
+  nodeName: string,
+  deps: KubeProxyDeps,
+): Promise<() => KubeProxy> {
   checkConfig(config);
   const mode = modeOf(config);
   announce(config, mode, deps.log);
@@ -67,11 +77,33 @@ export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps
   const localhostNodePorts = config["iptables.localhostNodePorts"];
   const nodePortsEverywhere = nodePortCidrs(config, mode).length === 0;
   const ports = { localhostNodePorts, nodePortsEverywhere };
-  const periods = { syncPeriodMs, udpIdleTimeoutMs: config.udpIdleTimeout };
   const range = parsePortRange(config.portRange);
-  const ofModes = { ipvs: ipvsSettings(config), ...(range && { ports: range }) };
-  const settings = { nodeName, localTraffic: local, ...ports, ...periods, ...masquerade, ...ofModes };
+  const ofModes = {
+    udpIdleTimeoutMs: config.udpIdleTimeout,
+    ipvs: ipvsSettings(config),
+    ...(range && { ports: range }),
+  };
+  const settings = { nodeName, localTraffic: local, syncPeriodMs, ...ports, ...masquerade, ...ofModes };
   if (local.kind === "none") deps.log.warn("Detect-local-mode set to ClusterCIDR, but no cluster CIDR defined");
+  const backend = backendOf(mode, settings, deps);
+  return () => run({ config, mode, own, settings, backend, periods: { syncPeriodMs, minSyncPeriodMs } }, deps);
+}
+
+/** What a proxy is made of. */
+interface Prepared {
+  readonly config: ProxyConfig;
+  readonly mode: ProxyMode;
+  readonly own: readonly Ip[];
+  readonly settings: BackendSettings;
+  readonly backend: ServiceBackend;
+  readonly periods: Readonly<Record<"syncPeriodMs" | "minSyncPeriodMs", number>>;
+}
+
+function run({ config, mode, own, settings, backend, periods }: Prepared, deps: KubeProxyDeps): KubeProxy {
+  const end = new AbortController();
+  const signal = AbortSignal.any([deps.signal, end.signal]);
+  const { nodeName } = settings;
+  const { syncPeriodMs } = periods;
   const places = new NodePlaces(config, mode, own);
   const health = new ProxyHealth(2 * syncPeriodMs);
   const services = serviceHealth(config, nodeName, { places, health, deps });
@@ -82,32 +114,30 @@ export async function startKubeProxy(config: ProxyConfig, nodeName: string, deps
   const moves: ProxyObserver = { node: (node) => deps.nodeAddresses ?? follow(factsOf(node).addresses) };
   const proxy = startServiceProxy({
     ...deps,
+    ...periods,
     nodeName,
     nodeAddresses: places.primary,
     nodePortAddresses: places.nodePorts(),
-    backend: backendOf(mode, settings, deps),
+    backend,
     observers: [health, services, syncs.observer, moves],
-    syncPeriodMs,
-    minSyncPeriodMs,
+    ended: (message) => {
+      health.ended();
+      deps.fatal(`the service proxy ended: ${message}`);
+    },
   });
   const looking = setInterval(() => follow(places.own), syncPeriodMs).unref();
   const served = serve(config, mode, { ...deps, health });
-  const synced = proxy.synced.then(async () => {
-    try {
-      await cleanOthers(mode, settings, deps);
-    } catch (error) {
-      deps.log.error("Rules of other modes may be left", { error: errorMessage(error) });
-      throw error;
-    }
-  });
-  synced.catch(() => {}); // nobody has to wait for it; what failed is in the log
+  const synced = proxy.synced.then(() => cleanOthers(mode, settings, { ...deps, signal }));
+  // Nobody has to wait for it; what failed is in the log.
+  const cleaned = synced.catch(() => {});
   return {
     mode,
     synced,
     status: () => proxy.status(),
     async stop() {
       clearInterval(looking);
-      await Promise.all([proxy.stop(), served.stop(), services.stop()]);
+      end.abort(new Error("the service proxy is stopped"));
+      await Promise.all([proxy.stop(), served.stop(), services.stop(), cleaned]);
       syncs.stop();
     },
   };

@@ -26,6 +26,9 @@ export class ProxyHealth implements ProxyObserver {
   readonly #now: () => number;
   #lastUpdated: number | undefined;
   #oldestQueued: number | undefined;
+  /** Since when the pass that is under way, or failed, has had its oldest change. */
+  #oldestTaken: number | undefined;
+  #hasEnded = false;
   #node: Node | undefined;
 
   /** @param timeoutMs how long changes may wait; upstream: twice the sync period */
@@ -38,9 +41,20 @@ export class ProxyHealth implements ProxyObserver {
     this.#oldestQueued ??= this.#now();
   }
 
-  synced(): void {
+  syncing(): void {
+    // A pass without changes puts right what somebody else did; when it fails, that waits.
+    this.#oldestTaken ??= this.#oldestQueued ?? this.#now();
     this.#oldestQueued = undefined;
+  }
+
+  synced(): void {
+    this.#oldestTaken = undefined;
     this.#lastUpdated = this.#now();
+  }
+
+  /** Nothing follows the cluster any more. */
+  ended(): void {
+    this.#hasEnded = true;
   }
 
   node(node: Node | undefined): void {
@@ -55,8 +69,10 @@ export class ProxyHealth implements ProxyObserver {
 
   /** Of the rules, whatever the node. */
   get healthy(): boolean {
-    if (this.#lastUpdated === undefined || this.#oldestQueued === undefined) return true;
-    return this.#now() - this.#oldestQueued < this.#timeoutMs;
+    if (this.#hasEnded) return false;
+    const oldest = this.#oldestTaken ?? this.#oldestQueued;
+    if (this.#lastUpdated === undefined || oldest === undefined) return true;
+    return this.#now() - oldest < this.#timeoutMs;
   }
 
   /** The answer of /healthz, or of /livez, which does not look at the node. */

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { errorMessage } from "#base/errors.ts";
 import { splitBind } from "../config/index.ts";
@@ -20,15 +20,13 @@ export type Answering = (path: string) => Answer | undefined;
 const MAX_CONNECTIONS = 256;
 
 /**
- * A server of plain HTTP that answers GET and HEAD.
+ * A server of plain HTTP that answers GET and HEAD. Nothing that a client sends ends it.
  * @throws the error of listen(2), such as EADDRINUSE
  */
 export async function listen(host: string, port: number, answering: Answering): Promise<Server> {
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
     request.resume();
-    const isRead = request.method === "GET" || request.method === "HEAD";
-    const path = new URL(request.url ?? "/", "http://localhost").pathname;
-    const { code, body, type, headers } = (isRead ? answering(path) : notAllowed) ?? notFound;
+    const { code, body, type, headers } = answerOf(request, answering);
     response.writeHead(code, {
       "content-type": type ?? "text/plain; charset=utf-8",
       "x-content-type-options": "nosniff",
@@ -39,9 +37,30 @@ export async function listen(host: string, port: number, answering: Answering): 
   server.maxConnections = MAX_CONNECTIONS;
   server.listen({ host, port, ipv6Only: host.includes(":") && host !== "::" });
   await once(server, "listening");
+  // Without descriptors (EMFILE) a connection is lost, and no more than that.
+  server.on("error", () => {});
   return server;
 }
 
+/** What a request gets; never throws. */
+function answerOf({ method, url = "/" }: IncomingMessage, answering: Answering): Answer {
+  if (method !== "GET" && method !== "HEAD") return notAllowed;
+  const path = pathOf(url);
+  if (path === undefined) return badRequest;
+  try {
+    return answering(path) ?? notFound;
+  } catch (error) {
+    return { code: 500, body: `${errorMessage(error)}\n` };
+  }
+}
+
+/** The path of a request line's target: its origin form as it stands, or out of its absolute form. */
+function pathOf(target: string): string | undefined {
+  if (target.startsWith("/")) return target.split("?", 1)[0];
+  return URL.canParse(target) ? new URL(target).pathname : undefined;
+}
+
+const badRequest: Answer = { code: 400, body: "400 Bad Request\n" };
 const notFound: Answer = { code: 404, body: "404 page not found\n" };
 const notAllowed: Answer = { code: 405, body: "Method Not Allowed\n" };
 

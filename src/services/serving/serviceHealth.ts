@@ -32,6 +32,8 @@ export class ServiceHealthServers implements ProxyObserver {
   readonly #options: ServiceHealthOptions;
   readonly #opened = new Map<string, Opened>();
   readonly #closing = new Set<Promise<unknown>>();
+  /** Ports that could not be opened, with why: each sync tries again. */
+  readonly #failed = new Map<string, { readonly check: HealthCheck; readonly message: string }>();
 
   constructor(options: ServiceHealthOptions) {
     this.#options = options;
@@ -41,9 +43,14 @@ export class ServiceHealthServers implements ProxyObserver {
     this.set(key, service && healthCheck(service, slices, this.#options.nodeName));
   }
 
+  syncing(): void {
+    for (const [key, { check }] of this.#failed) if (!this.#opened.has(key)) this.#open(key, check);
+  }
+
   /** What a Service's port answers from now on; undefined: it has none. @param key `namespace/name` */
   set(key: string, check: HealthCheck | undefined): void {
     const opened = this.#opened.get(key);
+    if (!check) this.#failed.delete(key);
     if (opened && opened.port === check?.port) opened.check = check;
     else {
       if (opened) this.#close(key, opened);
@@ -53,13 +60,15 @@ export class ServiceHealthServers implements ProxyObserver {
 
   /** Closes all ports and waits. */
   async stop(): Promise<void> {
+    this.#failed.clear();
     for (const [key, opened] of this.#opened) this.#close(key, opened);
     await Promise.all(this.#closing);
   }
 
   #open(key: string, check: HealthCheck): void {
-    const { log, nodeName, addresses, failed } = this.#options;
-    log.info("Opening healthcheck", { service: key, port: check.port });
+    const { log, addresses } = this.#options;
+    if (this.#failed.get(key)?.check.port !== check.port)
+      log.info("Opening healthcheck", { service: key, port: check.port });
     const hosts = addresses().length ? addresses() : EVERYWHERE;
     const opened: Opened = { port: check.port, check, servers: Promise.resolve([]) };
     this.#opened.set(key, opened);
@@ -67,15 +76,31 @@ export class ServiceHealthServers implements ProxyObserver {
     const before = [...this.#closing];
     opened.servers = Promise.all(before)
       .then(() => openAll(hosts, check.port, () => this.#answer(key, opened.check)))
-      .catch((error: unknown) => {
-        const words = errorMessage(error);
-        log.error("Failed to start healthcheck", { node: nodeName, service: key, port: check.port, err: words });
-        const message = `node ${nodeName} failed to start healthcheck ${JSON.stringify(key)} on port ${check.port}: ${words}`;
-        failed(key, message);
-        // The Service's next change tries again.
-        if (this.#opened.get(key) === opened) this.#opened.delete(key);
-        return [];
-      });
+      .then(
+        (servers) => {
+          if (this.#opened.get(key) === opened) this.#failed.delete(key);
+          return servers;
+        },
+        (error: unknown) => {
+          this.#cannotOpen(key, opened, errorMessage(error));
+          return [];
+        },
+      );
+  }
+
+  /** Says so by a line and an event, once for each reason. */
+  #cannotOpen(key: string, opened: Opened, words: string): void {
+    const { log, nodeName, failed } = this.#options;
+    const { check } = opened;
+    const message = `node ${nodeName} failed to start healthcheck ${JSON.stringify(key)} on port ${check.port}: ${words}`;
+    if (this.#failed.get(key)?.message !== message) {
+      log.error("Failed to start healthcheck", { node: nodeName, service: key, port: check.port, err: words });
+      failed(key, message);
+    }
+    // It has been given up, or has another port by now.
+    if (this.#opened.get(key) !== opened) return;
+    this.#opened.delete(key);
+    this.#failed.set(key, { check, message });
   }
 
   #close(key: string, opened: Opened): void {

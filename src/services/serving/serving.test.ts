@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { createServer, type Server } from "node:http";
+import { type AddressInfo, connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Node } from "#api/index.ts";
 import { createLogger } from "#base/log.ts";
@@ -6,6 +8,7 @@ import { Metrics } from "#base/metrics.ts";
 import { freePort } from "#base/testing/ports.ts";
 import { settleConfig } from "../config/index.ts";
 import { healthPages, keepListening, metricsPages, ProxyHealth, ServiceHealthServers } from "./index.ts";
+import { close, listen } from "./listener.ts";
 
 const node = (more: Partial<Node["metadata"]> = {}, spec: Node["spec"] = {}): Node => ({
   metadata: { name: "node01", ...more },
@@ -29,8 +32,10 @@ describe("K02 kube-proxy's health (part: port 10256)", () => {
         status: {},
       },
     });
-    health.synced();
+    health.syncing();
+    // It came while the first pass ran, which says nothing of it.
     health.queued();
+    health.synced();
     now += 9999;
     expect(health.answer("/healthz").code).toBe(200);
     now += 1;
@@ -46,8 +51,13 @@ describe("K02 kube-proxy's health (part: port 10256)", () => {
       });
     }
     expect(health.healthy).toBe(false);
+    // A pass that has begun and does not succeed changes nothing.
+    health.syncing();
+    expect(health.healthy).toBe(false);
     health.synced();
     expect(health.answer("/livez")).toMatchObject({ code: 200, body: { lastUpdated: "2026-01-01T00:00:10.000Z" } });
+    health.ended();
+    expect(health.answer("/livez").code).toBe(503);
   });
 
   it("a node that goes gets no traffic, and the process lives", () => {
@@ -155,10 +165,24 @@ describe("V02 a Service's healthCheckNodePort (part: the port)", () => {
     taken = createServer().listen(port, "127.0.0.1");
     const made = start();
     made.set("shop/web", { port, localEndpoints: 1 });
-    await made.stop();
-    expect(failures.splice(0)).toEqual([
+    await expect.poll(() => failures.length).toBe(1);
+    expect(failures).toEqual([
       expect.stringContaining(`shop/web node node01 failed to start healthcheck "shop/web" on port ${port}: `),
     ]);
+    // The next sync tries again, and says nothing new.
+    made.syncing();
+    taken.close();
+    await once(taken, "close");
+    const answer = async () => {
+      made.syncing();
+      return await fetch(`http://127.0.0.1:${port}/`).then(
+        ({ status }) => status,
+        () => undefined,
+      );
+    };
+    await expect.poll(answer, { timeout: 5000 }).toBe(200);
+    await made.stop();
+    expect(failures.splice(0)).toHaveLength(1);
   });
 });
 
@@ -178,5 +202,40 @@ describe("a port that is taken (part: bindAddressHardFail)", () => {
     });
     other.close();
     expect(messages).toEqual([expect.stringContaining("EADDRINUSE")]);
+  });
+});
+
+describe("K02 a port for probes (part: nothing that is sent to it ends the process)", () => {
+  /** The first line that comes back for a request line. */
+  const ask = async (server: Server, line: string): Promise<string> => {
+    const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
+    socket.end(`${line} HTTP/1.1\r\nHost: node01\r\nConnection: close\r\n\r\n`);
+    let text = "";
+    socket.setEncoding("utf8").on("data", (data: string) => {
+      text += data;
+    });
+    await once(socket, "close");
+    return text.split("\r\n", 1)[0] ?? "";
+  };
+
+  it("targets that are no URL, and pages that throw, get an answer", async () => {
+    const server = await listen("127.0.0.1", 0, (path) => {
+      if (path === "/broken") throw new RangeError("broken");
+      return path === "/livez" ? { code: 200, body: "ok" } : undefined;
+    });
+    try {
+      expect(await ask(server, "GET //")).toBe("HTTP/1.1 404 Not Found");
+      expect(await ask(server, "GET //livez:x")).toBe("HTTP/1.1 404 Not Found");
+      expect(await ask(server, "GET http://[")).toBe("HTTP/1.1 400 Bad Request");
+      expect(await ask(server, "GET http://node01:10256/livez?verbose")).toBe("HTTP/1.1 200 OK");
+      expect(await ask(server, "GET /broken")).toBe("HTTP/1.1 500 Internal Server Error");
+      expect(await ask(server, "POST /livez")).toBe("HTTP/1.1 405 Method Not Allowed");
+      expect(await ask(server, "HEAD /livez?x=//")).toBe("HTTP/1.1 200 OK");
+      // As accept(2) without descriptors: it goes on.
+      server.emit("error", Object.assign(new Error("accept EMFILE"), { code: "EMFILE" }));
+      expect(await ask(server, "GET /livez")).toBe("HTTP/1.1 200 OK");
+    } finally {
+      await close(server);
+    }
   });
 });

@@ -1,4 +1,4 @@
 /** crun as a second container runtime. */
 export { findCrun, installHint } from "./program.ts";
 export { CrunError, CrunSpawner } from "./spawner.ts";
-export { endUnfinished } from "./unfinished.ts";
+export { endContainers, endUnfinished } from "./unfinished.ts";

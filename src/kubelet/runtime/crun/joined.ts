@@ -22,6 +22,8 @@ export interface JoinedNamespaces {
 
 /** The process of a descriptor (pidfd_open(2), proc_pid_fdinfo(5)). @throws SysError ESRCH when it has ended */
 function processOf(pidfd: number): number {
+  // A container that had ended before it could be taken over has no descriptor.
+  if (pidfd < 0) throw new SysError("setns", ESRCH, "join");
   const pid = Number(/^Pid:\s+(-?\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${pidfd}`, "latin1"))?.[1] ?? -1);
   if (pid <= 0) throw new SysError("setns", ESRCH, "join");
   return pid;

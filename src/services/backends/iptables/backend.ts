@@ -47,14 +47,14 @@ class IptablesBackend implements ServiceBackend {
   }
 
   async readBack(): Promise<void> {
-    const saved = await Promise.all(this.#families.map(({ layout }) => this.#options.iptables.save(layout.family)));
+    const saved = await all(this.#families.map(({ layout }) => this.#options.iptables.save(layout.family)));
     for (const [i, family] of this.#families.entries()) family.adopt(parseSaved(saved[i] ?? ""));
   }
 
   async commit(): Promise<void> {
     const { iptables } = this.#options;
     // Both families at once: the programs spend their time waiting for the kernel.
-    await Promise.all(
+    await all(
       this.#families.map(async (family) => {
         const input = family.plan();
         if (!input) return;
@@ -92,7 +92,7 @@ class IptablesBackend implements ServiceBackend {
   async cleanup(): Promise<void> {
     const { iptables } = this.#options;
     this.#isWritten = false;
-    await Promise.all(
+    await all(
       this.#families.map(async ({ layout: { family } }) => {
         const text = cleanupText(parseSaved(await iptables.save(family)));
         if (text) await iptables.restore(family, text);
@@ -119,6 +119,12 @@ class IptablesBackend implements ServiceBackend {
     }
     return undefined;
   }
+}
+
+/** Waits for all, so that no program runs on behind the caller. @throws what the first of them threw */
+async function all<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(work);
+  return await Promise.all(work);
 }
 
 /** Metrics under kube-proxy's names (pkg/proxy/metrics). */

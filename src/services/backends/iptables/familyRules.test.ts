@@ -158,20 +158,33 @@ COMMIT
     expect(written(chain(own, kubelets))).toEqual([]);
   });
 
-  it("cleanup: every chain of a proxy and what leads to it; nothing else", () => {
+  it("cleanup: every chain of a proxy and its own jumps; what others lead to is emptied and stays", () => {
     const text = cleanupText(parseSaved(there));
     expect(text.match(/^-X .*/gm)?.sort()).toEqual([
       "-X KUBE-NODEPORTS",
       "-X KUBE-SEP-BBBBBBBBBBBBBBBB",
-      "-X KUBE-SEP-CCCCCCCCCCCCCCCC",
       "-X KUBE-SERVICES",
       "-X KUBE-SVC-AAAAAAAAAAAAAAAA",
     ]);
     expect(text.match(/^-D .*/gm)).toEqual([
       '-D INPUT -m comment --comment "kubernetes health check service ports" -j KUBE-NODEPORTS',
       '-D PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
-      "-D MINE -p tcp -j KUBE-SEP-CCCCCCCCCCCCCCCC",
     ]);
+    const used = there.replace(
+      "COMMIT\n*nat",
+      "-A INPUT -s 192.0.2.1/32 -j KUBE-NODEPORTS\n-A KUBE-NODEPORTS -j ACCEPT\n$&",
+    );
+    const filter = cleanupText(parseSaved(used)).split("*nat")[0];
+    expect(filter?.split("\n")).toEqual([
+      "*filter",
+      ":KUBE-NODEPORTS - [0:0]",
+      '-D INPUT -m comment --comment "kubernetes health check service ports" -j KUBE-NODEPORTS',
+      ...["COMMIT", ""],
+    ]);
+    // Once that is done, nothing is left to do.
+    const done =
+      "*filter\n:INPUT ACCEPT [0:0]\n:KUBE-NODEPORTS - [0:0]\n-A INPUT -s 192.0.2.1/32 -j KUBE-NODEPORTS\nCOMMIT\n";
+    expect(cleanupText(parseSaved(done))).toBe("");
   });
 
   it("cleanup: chains of upstream's ipvs mode go as well", () => {
@@ -187,6 +200,14 @@ COMMIT
 `),
     );
     expect(text.match(/^-X .*/gm)).toEqual(["-X KUBE-LOAD-BALANCER", "-X KUBE-NODE-PORT", "-X KUBE-SERVICES"]);
+  });
+
+  it("packets outside of the window are dropped, unless connection tracking is liberal (part: tcpBeLiberal)", () => {
+    const forward = (isTcpLiberal: boolean) =>
+      familyLayout(4, { nodeName: "node01", localTraffic: { kind: "none" }, isTcpLiberal }).fixed.filter[0]?.[1];
+    const invalid = "-m conntrack --ctstate INVALID -j DROP";
+    expect(forward(false)?.[0]).toBe(invalid);
+    expect(forward(true)).toEqual(forward(false)?.slice(1));
   });
 
   const guard = `:KUBE-FIREWALL - [0:0]

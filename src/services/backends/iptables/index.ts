@@ -2,3 +2,4 @@
 export { type IptablesBackendOptions, iptablesBackend } from "./backend.ts";
 export type { IptablesSettings } from "./layout.ts";
 export { type Iptables, type IptablesPlace, openIptables } from "./programs.ts";
+export { isProxyChain } from "./saved.ts";

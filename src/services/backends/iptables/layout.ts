@@ -12,6 +12,8 @@ export interface IptablesSettings extends TrafficSettings {
   readonly localhostNodePorts?: boolean;
   /** NodePorts answer at each address of the node's own, as kube-proxy's without nodePortAddresses. Default false. */
   readonly nodePortsEverywhere?: boolean;
+  /** Connection tracking lets packets outside of the window pass: those that it calls invalid are not dropped. Default false. */
+  readonly isTcpLiberal?: boolean;
   /** How often, in ms, it is checked that the rules are still there. Default 30,000. */
   readonly syncPeriodMs?: number;
 }
@@ -60,6 +62,21 @@ const localnetJumps: readonly Jump[] = ["INPUT", "OUTPUT"].map((from) => ({
   rule: `-j ${KUBELETS_CHAIN}`,
 }));
 
+/** What upstream's ipvs mode puts before what is there, and that of its iptables mode in older releases. */
+const upstreamJumps: readonly Jump[] = [
+  ...commonJumps.map(({ rule, ...where }) => ({ ...where, rule: rule.replace(isNew, "") })),
+  jump("filter", "INPUT", portals, "KUBE-SERVICES"),
+  jump("filter", "INPUT", portals, "KUBE-SERVICES", isNew),
+  jump("filter", "INPUT", "kubernetes health check rules", "KUBE-NODE-PORT"),
+  jump("filter", "INPUT", "kube-proxy firewall rules", "KUBE-PROXY-FIREWALL"),
+  jump("filter", "FORWARD", "kube-proxy firewall rules", "KUBE-PROXY-FIREWALL"),
+  jump("filter", "INPUT", "kubernetes ipvs access filter", "KUBE-IPVS-FILTER"),
+  jump("filter", "OUTPUT", "kubernetes ipvs access filter", "KUBE-IPVS-OUT-FILTER"),
+];
+
+/** Every rule of the kernel's chains that a proxy makes, ours or upstream's. */
+export const knownJumps: readonly Jump[] = [...commonJumps, ...localnetJumps, ...upstreamJumps];
+
 function jump(table: Jump["table"], from: string, words: string, to: string, condition = ""): Jump {
   return { table, from, rule: `${condition}-m comment --comment "${words}" -j ${to}` };
 }
@@ -83,7 +100,7 @@ export interface FamilyLayout {
  * @throws RangeError when pods' traffic is told by more than one network of the family: a rule takes one
  */
 export function familyLayout(family: 4 | 6, settings: IptablesSettings): FamilyLayout {
-  const { localhostNodePorts = true, nodePortsEverywhere = false } = settings;
+  const { localhostNodePorts = true, nodePortsEverywhere = false, isTcpLiberal = false } = settings;
   const { masqueradeAll = false, masqueradeBit = MASQUERADE_BIT } = settings;
   const hasLocalhostNodePorts = family === 4 && localhostNodePorts;
   const pods = podMatch(family, settings.localTraffic);
@@ -91,13 +108,13 @@ export function familyLayout(family: 4 | 6, settings: IptablesSettings): FamilyL
     family,
     hasLocalhostNodePorts,
     hasNodePortsEverywhere: nodePortsEverywhere,
-    fixed: fixedChains(`0x${((1 << masqueradeBit) >>> 0).toString(16)}`, hasLocalhostNodePorts),
+    fixed: fixedChains(`0x${((1 << masqueradeBit) >>> 0).toString(16)}`, hasLocalhostNodePorts, isTcpLiberal),
     jumps: hasLocalhostNodePorts ? [...commonJumps, ...localnetJumps] : commonJumps,
     style: { masqueradeAll, ...(pods && { pods }) },
   };
 }
 
-function fixedChains(mark: string, hasLocalhostNodePorts: boolean): FixedChains {
+function fixedChains(mark: string, hasLocalhostNodePorts: boolean, isTcpLiberal: boolean): FixedChains {
   const words = (text: string) => `-m comment --comment "${text}"`;
   // With route_localnet a neighbour could reach what listens on 127.0.0.1 (CVE-2020-8558).
   const localnet = [
@@ -109,7 +126,7 @@ function fixedChains(mark: string, hasLocalhostNodePorts: boolean): FixedChains 
         "KUBE-FORWARD",
         [
           // Such packets would pass untranslated, and the peer would answer them with a reset.
-          "-m conntrack --ctstate INVALID -j DROP",
+          ...(isTcpLiberal ? [] : ["-m conntrack --ctstate INVALID -j DROP"]),
           `${words("kubernetes forwarding rules")} -m mark --mark ${mark}/${mark} -j ACCEPT`,
           `${words("kubernetes forwarding conntrack rule")} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
         ],

@@ -1,5 +1,5 @@
 import { canonicalRule } from "./canonical.ts";
-import { CANARY, type Jump, KUBELETS_CHAIN } from "./layout.ts";
+import { CANARY, type Jump, KUBELETS_CHAIN, knownJumps } from "./layout.ts";
 import { isServiceChain } from "./names.ts";
 
 /** What iptables-save says of a table: its chains with their rules, which are without `-A chain`. */
@@ -78,9 +78,15 @@ const fixedNames: Readonly<Record<string, readonly string[]>> = {
   mangle: [CANARY],
 };
 
+/** Whether a chain is one that a proxy leaves, in whichever table. The kubelet's are none. */
+export function isProxyChain(name: string): boolean {
+  return isServiceChain(name) || Object.values(fixedNames).some((names) => names.includes(name));
+}
+
 /**
- * Text for iptables-restore that removes every chain that a proxy leaves, and every rule that leads to one. The
- * kubelet's chains stay: KUBE-FIREWALL goes only where no kubelet shows.
+ * Text for iptables-restore that removes every chain that a proxy leaves, and its own rules that lead to them. A chain
+ * that somebody else's rule leads to is emptied, and stays with that rule. The kubelet's chains stay: KUBE-FIREWALL goes
+ * only where no kubelet shows.
  */
 export function cleanupText(saved: Saved): string {
   const isKubeletHere = [...saved.values()].some((chains) => chains.has("KUBE-KUBELET-CANARY"));
@@ -89,20 +95,30 @@ export function cleanupText(saved: Saved): string {
       const chains = saved.get(table) ?? nothing;
       const goes = new Set([...chains.keys()].filter((chain) => names.includes(chain) || isServiceChain(chain)));
       if (table === "filter" && !isKubeletHere && holdsOnlyLocalnetRule(chains)) goes.add(KUBELETS_CHAIN);
-      if (goes.size === 0) return "";
-      const jumps = [...chains].flatMap(([chain, rules]) =>
-        goes.has(chain) ? [] : rules.filter((rule) => goes.has(targetOf(rule))).map((rule) => `${chain} ${rule}`),
+      const leading = [...chains].flatMap(([from, rules]) =>
+        goes.has(from)
+          ? []
+          : rules.flatMap((rule) =>
+              goes.has(targetOf(rule)) ? { from, rule, isKnown: isKnown(table, from, rule) } : [],
+            ),
       );
+      const held = new Set(leading.flatMap(({ rule, isKnown }) => (isKnown ? [] : targetOf(rule))));
       const lines = [
-        `*${table}`,
-        ...[...goes].map((chain) => `:${chain} - [0:0]`),
-        ...jumps.map((rule) => `-D ${rule}`),
-        ...[...goes].map((chain) => `-X ${chain}`),
-        "COMMIT",
+        ...[...goes]
+          .filter((chain) => !held.has(chain) || chains.get(chain)?.length)
+          .map((chain) => `:${chain} - [0:0]`),
+        ...leading.filter(({ isKnown }) => isKnown).map(({ from, rule }) => `-D ${from} ${rule}`),
+        ...[...goes].filter((chain) => !held.has(chain)).map((chain) => `-X ${chain}`),
       ];
-      return `${lines.join("\n")}\n`;
+      return lines.length ? `*${table}\n${lines.join("\n")}\nCOMMIT\n` : "";
     })
     .join("");
+}
+
+/** Whether a proxy made a rule of a chain that is not its own. */
+function isKnown(table: string, from: string, rule: string): boolean {
+  const there = canonicalRule(rule);
+  return knownJumps.some((jump) => jump.table === table && jump.from === from && canonicalRule(jump.rule) === there);
 }
 
 function holdsOnlyLocalnetRule(chains: SavedTable): boolean {

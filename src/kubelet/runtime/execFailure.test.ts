@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { startFailure } from "./program.ts";
+import { startFailure } from "./execFailure.ts";
 
 describe("U02 an exec that cannot be started (part: upstream's words)", () => {
   it("says it as containerd and runc do", () => {
