@@ -235,9 +235,9 @@ function ipvsTests(): void {
 
   const inLong = unless(isLong, "only in the long tests");
   it("V04 no flow is lost while endpoints change (part: ipvs)", { ...inLong, timeout: 120_000 }, async () => {
-    const { lost, changes } = await flip({ endpoints: 2, flows: 1000, backend });
+    const { lost, answered } = await flip({ endpoints: 2, flows: 1000, changes: 6, backend });
     expect(lost).toEqual([]);
-    expect(changes).toBeGreaterThan(5);
+    expect(answered).toBeGreaterThan(2);
   });
 
   ipvsCompliance("kernel", () => {

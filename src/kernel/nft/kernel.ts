@@ -44,6 +44,8 @@ export interface NftablesOptions {
    * CAP_NET_ADMIN in the initial namespace). Larger transactions go in several sends.
    */
   readonly maxSendBytes?: number;
+  /** Told after each commit in how many sends it went. */
+  readonly onCommit?: (sends: number) => void;
 }
 
 const DEFAULT_MAX_SEND_BYTES = 400_000;
@@ -56,13 +58,14 @@ const QUIET_BYTES = 65_536;
  * @throws SysError
  */
 export function openNftables(options: NftablesOptions = {}): Nftables {
-  return new KernelNftables(options.maxSendBytes ?? DEFAULT_MAX_SEND_BYTES);
+  return new KernelNftables(options.maxSendBytes ?? DEFAULT_MAX_SEND_BYTES, options.onCommit);
 }
 
 class KernelNftables implements Nftables {
   readonly origins = new OriginRecorder();
   readonly #socket: NetlinkSocket;
   readonly #maxSendBytes: number;
+  readonly #onCommit: ((sends: number) => void) | undefined;
   readonly #watch = new TableWatch({
     generation: () => this.#generation(),
     port: () => this.#port(),
@@ -70,8 +73,9 @@ class KernelNftables implements Nftables {
   /** The commit in progress: commits of several sends give way to the event loop between them, not to each other. */
   #last: Promise<void> = Promise.resolve();
 
-  constructor(maxSendBytes: number) {
+  constructor(maxSendBytes: number, onCommit: ((sends: number) => void) | undefined) {
     this.#maxSendBytes = maxSendBytes;
+    this.#onCommit = onCommit;
     // The kernel grants twice what is asked for (212,992 at most on a stock system), and a send may be that long.
     const sendBuffer = Math.ceil(maxSendBytes / 2) + 4096;
     this.#socket = new NetlinkSocket(NETLINK.NETFILTER, { sendBuffer, receiveBuffer: 4 << 20 });
@@ -172,6 +176,7 @@ class KernelNftables implements Nftables {
         this.#record(transaction, encoded, send, this.#send(transaction, encoded, send, done));
         done++;
       }
+      this.#onCommit?.(done);
     } finally {
       if (isLarge) this.#watch.resume(done);
     }
