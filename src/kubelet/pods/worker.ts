@@ -25,6 +25,8 @@ import type { ContainerUnit } from "./unit.ts";
 
 /** A pod deleted without a grace period still gets this long (as upstream). */
 const FORCED_GRACE_SECONDS = 1;
+/** So long containers have that end because a volume is too large (upstream's immediateEvictionGracePeriodSeconds). */
+const EVICTION_GRACE_SECONDS = 1;
 /** A record that could not be written is tried again so much later. */
 const SAVE_AGAIN_MS = 1000;
 
@@ -215,7 +217,7 @@ export class PodWorker {
     if (this.#end !== undefined) return this.#finish(this.#end);
     if (this.#isOver()) return this.#release();
     if (this.#deadline.isOver(this.#pod)) return this.#fail("Normal", DEADLINE_VERDICT);
-    if (this.#eviction) return this.#fail("Warning", this.#eviction);
+    if (this.#eviction) return this.#fail("Warning", this.#eviction, EVICTION_GRACE_SECONDS);
     this.#notices.tellUnsupported(this.#pod);
     const isSetUp = this.#firstReports.begin(this.#passes, () => this.#report());
     try {
@@ -234,10 +236,10 @@ export class PodWorker {
   }
 
   /** Ends the pod's containers for good; its object stays and says why. */
-  async #fail(type: "Normal" | "Warning", verdict: NonNullable<PodView["verdict"]>): Promise<void> {
+  async #fail(type: "Normal" | "Warning", verdict: NonNullable<PodView["verdict"]>, grace?: number): Promise<void> {
     this.#verdict = verdict;
     this.#event(type, verdict.reason, verdict.message);
-    await this.#release();
+    await this.#release(grace);
   }
 
   /** Nothing of the pod is started any more. */
@@ -273,9 +275,9 @@ export class PodWorker {
   }
 
   /** Nothing of it runs any more: the network is given back, logs and status stay. */
-  async #release(): Promise<void> {
+  async #release(graceSeconds = graceSecondsOf(this.#pod)): Promise<void> {
     this.#storage.release();
-    await this.#containers.stop(graceSecondsOf(this.#pod));
+    await this.#containers.stop(graceSeconds);
     await this.#letGo();
   }
 

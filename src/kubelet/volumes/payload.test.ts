@@ -26,3 +26,27 @@ describe("a volume of the downward API", () => {
     await expect(of("other")).rejects.toThrow("container other not found");
   });
 });
+
+describe("a key that an object does not have", () => {
+  const nothing = () => Promise.reject(new Error("not asked for"));
+  const sources: VolumeSources = {
+    pod: testPod(),
+    podIPs: [],
+    hostIPs: [],
+    allocatable: {},
+    configMap: async (name) => ({ metadata: { name }, data: { there: "x" } }),
+    secret: async (name) => ({ metadata: { name }, data: { there: "eA==" } }),
+    token: nothing,
+  };
+  const items = [{ key: "nokey", path: "x" }];
+
+  // MakePayload of upstream's volume plugins configmap and secret.
+  it("is named as upstream does", async () => {
+    await expect(volumePayload({ name: "v", configMap: { name: "c", items } }, sources)).rejects.toThrow(
+      "references non-existent config key: nokey",
+    );
+    await expect(volumePayload({ name: "v", secret: { secretName: "s", items } }, sources)).rejects.toThrow(
+      "references non-existent secret key: nokey",
+    );
+  });
+});

@@ -52,16 +52,26 @@ interface Keyed {
   readonly optional?: boolean;
 }
 
-function addKeys(into: Payload["files"], what: string, data: Data | undefined, source: Keyed, mode: number): void {
+/** A kind of object whose keys become files: as errors name it, and its keys. */
+const KEYED = { configMap: ["configmap", "config key"], secret: ["secret", "secret key"] } as const;
+
+function addKeys(
+  into: Payload["files"],
+  { kind, name }: { readonly kind: keyof typeof KEYED; readonly name: string },
+  data: Data | undefined,
+  source: Keyed,
+  mode: number,
+): void {
+  const [noun, keyNoun] = KEYED[kind];
   if (!data) {
     if (source.optional) return;
-    throw new VolumeError(`${what} not found`);
+    throw new VolumeError(`${noun} "${name}" not found`);
   }
   const items = source.items ?? Object.keys(data).map((key): KeyToPath => ({ key, path: key }));
   for (const item of items) {
     const bytes = data[item.key];
     if (bytes) into.set(item.path, { data: bytes, mode: item.mode ?? mode });
-    else if (!source.optional) throw new VolumeError(`references non-existent config key: ${item.key}`);
+    else if (!source.optional) throw new VolumeError(`references non-existent ${keyNoun}: ${item.key}`);
   }
 }
 
@@ -93,12 +103,12 @@ async function addProjection(
   if (source.configMap) {
     const name = source.configMap.name ?? "";
     const map = await sources.configMap(name);
-    addKeys(payload.files, `configmap "${name}"`, map && configMapData(map), source.configMap, mode);
+    addKeys(payload.files, { kind: "configMap", name }, map && configMapData(map), source.configMap, mode);
   }
   if (source.secret) {
     const name = source.secret.name ?? "";
     const secret = await sources.secret(name);
-    addKeys(payload.files, `secret "${name}"`, secret && secretData(secret), source.secret, mode);
+    addKeys(payload.files, { kind: "secret", name }, secret && secretData(secret), source.secret, mode);
   }
   if (source.downwardAPI) addDownward(payload.files, source.downwardAPI.items ?? [], sources, mode);
   if (source.serviceAccountToken) {
