@@ -24,7 +24,10 @@ function isBelow(pid: number, ancestor: number): boolean {
   return false;
 }
 
-people.describe("K01 nodes come and go (part: in the cluster of %s)", ["root", "an ordinary user"], (who) => {
+const WHOSE =
+  process.env["PODWIRE_LONG"] === "1" ? (["root", "an ordinary user"] as const) : (["an ordinary user"] as const);
+
+people.describe("K01 nodes come and go (part: in the cluster of %s)", WHOSE, (who) => {
   let staging: Staging;
   let user: User | undefined;
   let cluster: TestCluster;
