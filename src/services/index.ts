@@ -1,6 +1,5 @@
 /** Services: what each virtual address does on a node, and the ways to put that into effect. */
 export * from "./backends/index.ts";
-export { type BridgeFiltering, bridgeFiltering } from "./bridgeFiltering.ts";
 export * from "./config/index.ts";
 export * from "./explain/index.ts";
 export * from "./model/index.ts";

@@ -142,6 +142,7 @@ function handlerOf({ plugins, directives }: ConfiguredSite): Handler {
   const deciding = plugins.flatMap((plugin, index): Plugin[] => {
     const directive = directives[index] as Directive;
     if (WITHOUT_EFFECT.has(directive.name)) return [];
+    if (directive.name === "hosts" && directive.args.length) return [withUnreadFile(plugin, directive)];
     return ELSEWHERE.has(directive.name) ? [askedElsewhere(plugin.name, directive)] : [plugin];
   });
   const answers = plugins.some((plugin) => plugin.handle !== undefined);
@@ -158,10 +159,25 @@ function askedElsewhere(name: string, directive: Directive): Plugin {
   };
 }
 
+/** A hosts plugin whose file lies in the server's pod: what its own entries do not answer is up to that file. */
+function withUnreadFile(plugin: Plugin, directive: Directive): Plugin {
+  const unknown = (): never => {
+    throw new AskedElsewhere(directive);
+  };
+  return {
+    name: plugin.name,
+    handle: async (request, next) => {
+      if (!takes(directive, request.name, request.zone)) return await next(request);
+      const reply = await plugin.handle?.(request, unknown);
+      return reply?.answers.length ? reply : unknown();
+    },
+  };
+}
+
 /** Whether a plugin that asks elsewhere is for a name (lower case). */
 function takes({ name, args, block }: Directive, asked: string, siteZone: string): boolean {
-  // The first word is a zone of forward; a file, then zones, of file; auto has zones alone.
-  const words = name === "file" ? args.slice(1) : name === "auto" ? args : args.slice(0, 1);
+  // The first word is a zone of forward; a file, then zones, of file and hosts; auto has zones alone.
+  const words = name === "file" || name === "hosts" ? args.slice(1) : name === "auto" ? args : args.slice(0, 1);
   const zones = words.length ? words.flatMap((token) => zonesOf(token.text, token)) : [siteZone];
   const except = (block ?? [])
     .filter((property) => property.name === "except")
@@ -172,10 +188,10 @@ function takes({ name, args, block }: Directive, asked: string, siteZone: string
 
 function elsewhere(directive: Directive): ServerAnswer {
   const targets = directive.args.slice(1).map(({ text }) => text);
-  const because =
-    directive.name === "file" || directive.name === "auto"
-      ? `a zone file of the server's decides: ${directive.args[0]?.text ?? "auto"}`
-      : `it is asked of ${targets.map((text) => (isIP(text) ? text : `the servers of ${text}`)).join(", ")}`;
+  const isFile = ["file", "auto", "hosts"].includes(directive.name);
+  const because = isFile
+    ? `a file of the server's decides: ${directive.args[0]?.text ?? "auto"}`
+    : `it is asked of ${targets.map((text) => (isIP(text) ? text : `the servers of ${text}`)).join(", ")}`;
   return { outcome: "unknown", records: [], plugin: directive.name, at: directive.at, because };
 }
 

@@ -116,6 +116,17 @@ cost         4 queries, 2 of them for names that the search list makes up
     expect(corp.lookup?.end).toBe("later");
   });
 
+  it("a hosts file in the server's pod is not known, its entries in the Corefile are", async () => {
+    const corefile =
+      ".:53 {\n hosts /etc/coredns/own example {\n 192.0.2.45 in.example\n fallthrough\n }\n forward . 192.0.2.1\n}\n";
+    await withServer(async (askServer) => {
+      expect(await askServer("", "in.example.", "A")).toMatchObject({ outcome: "records", records: ["192.0.2.45"] });
+      const because = "a file of the server's decides: /etc/coredns/own";
+      expect(await askServer("", "out.example.", "A")).toMatchObject({ outcome: "unknown", plugin: "hosts", because });
+      expect(await askServer("", "else.test.", "A")).toMatchObject({ outcome: "unknown", plugin: "forward" });
+    }, corefile);
+  });
+
   it("D01 D03 /etc/hosts comes first, in the order of nsswitch.conf", async () => {
     const hosts = "10.0.0.5 kubernetes db\n";
     expect(await explain("db", { hosts })).toMatchObject({

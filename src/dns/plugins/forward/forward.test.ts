@@ -2,7 +2,7 @@ import "reflect-metadata";
 import { webcrypto } from "node:crypto";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { SubjectAlternativeNameExtension, X509CertificateGenerator } from "@peculiar/x509";
 import { describe, expect, it } from "vitest";
@@ -49,18 +49,23 @@ describe("forward", () => {
   });
 });
 
+/** Answers NXDOMAIN to each query of a connection. */
+function denyAll(socket: Socket): void {
+  const reader = new FrameReader();
+  socket.on("error", () => {});
+  socket.on("data", (chunk) => {
+    reader.push(chunk);
+    const packet = reader.next();
+    if (packet) socket.write(frame(encodeMessage({ ...decodeMessage(packet), response: true, rcode: 3 })));
+  });
+}
+
 describe("forward over TCP", () => {
   it("uses TCP for clients on TCP and with force_tcp, and keeps the connection", async () => {
     let connections = 0;
     const server = createServer((socket) => {
       connections++;
-      const reader = new FrameReader();
-      socket.on("error", () => {});
-      socket.on("data", (chunk) => {
-        reader.push(chunk);
-        const packet = reader.next();
-        if (packet) socket.write(frame(encodeMessage({ ...decodeMessage(packet), response: true, rcode: 3 })));
-      });
+      denyAll(socket);
     });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
@@ -153,13 +158,7 @@ describe("forward over TLS", () => {
       { cert, key: `-----BEGIN PRIVATE KEY-----\n${key}\n-----END PRIVATE KEY-----\n` },
       (socket) => {
         connections++;
-        const reader = new FrameReader();
-        socket.on("error", () => {});
-        socket.on("data", (chunk) => {
-          reader.push(chunk);
-          const packet = reader.next();
-          if (packet) socket.write(frame(encodeMessage({ ...decodeMessage(packet), response: true, rcode: 3 })));
-        });
+        denyAll(socket);
       },
     );
     server.on("tlsClientError", () => {});
