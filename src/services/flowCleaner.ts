@@ -61,6 +61,6 @@ export class FlowCleaner {
     const { after } = change;
     const serving = after && this.#deps.backend.flowTargets?.(after);
     // Without what was before, every flow to the address is looked at.
-    return serving ? { after: { ...after, serving } } : change;
+    return serving ? { after: { ...after, choice: { serving } } } : change;
   }
 }

@@ -54,8 +54,8 @@ function mayBeStale({ before, after }: FrontendChange): boolean {
   return (then.size === 0 && now.size > 0) || [...then].some((target) => !now.has(target));
 }
 
-function servingTexts({ serving }: Frontend): ReadonlySet<string> {
-  return new Set(serving.map(({ ip, port }) => addressText(ip, port)));
+function servingTexts({ choice }: Frontend): ReadonlySet<string> {
+  return new Set(choice.serving.map(({ ip, port }) => addressText(ip, port)));
 }
 
 function addressText(ip: Ip, port: number): string {
