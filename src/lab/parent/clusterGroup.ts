@@ -5,6 +5,7 @@ import { errorMessage, hasCode, PodwireError } from "#base/errors.ts";
 import { controllersOf, enableControllers, makeGroup, processesIn, removeGroup } from "#kernel/cgroups/index.ts";
 import { machineLeaf } from "#lab/machine/index.ts";
 import { planIds, ROOT_LAB_IDS } from "#lab/stage/index.ts";
+import { confineDevices } from "./devices.ts";
 import { GroupGuard, GUARD } from "./groupGuard.ts";
 
 /** What limits of pods need. */
@@ -108,6 +109,7 @@ export class ClusterGroup {
       try {
         sweep(parent);
         makeGroup(folder, {});
+        confineDevices(folder);
         makeGroup(join(folder, GUARD), {});
         if (guard.pid !== undefined) move(guard.pid, join(folder, GUARD));
         const division = isShared ? { added: [], moved: false } : divide(parent, folder);
@@ -121,7 +123,7 @@ export class ClusterGroup {
         removeGroup(folder);
       }
     }
-    const needs = "it needs control groups of version 2 (cgroup2), in which root may make one";
+    const needs = "it needs control groups of version 2 (cgroup2), in which root may make one with a program (bpf)";
     throw new PodwireError("NoControlGroup", `--privileged is not possible: ${needs}: ${why}`);
   }
 
