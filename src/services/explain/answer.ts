@@ -78,6 +78,8 @@ export interface Answer {
   readonly service: string;
   readonly node: string;
   readonly mode: string;
+  /** Why the node may do something else: its kube-proxy goes on with what it had before. */
+  readonly unsettled?: string;
   /** The client, where one was named. */
   readonly from?: string;
   readonly addresses: readonly ExplainedAddress[];
@@ -106,9 +108,22 @@ export function explainQuestion(objects: ClusterObjects, text: string, viewpoint
     service: nameOf(service),
     node: situation.view.name,
     mode: situation.mode,
+    ...unsettledBy(objects, situation.view.name),
     ...(situation.client && { from: situation.client.words }),
     addresses,
   };
+}
+
+/** A mode that a node cannot have, and rules that cannot be changed, leave what was there. */
+function unsettledBy({ pods }: ClusterObjects, node: string): Pick<Answer, "unsettled"> {
+  const proxy = pods.find(
+    ({ metadata, spec }) =>
+      metadata.namespace === "kube-system" && metadata.labels?.["k8s-app"] === "kube-proxy" && spec?.nodeName === node,
+  );
+  const ready = proxy?.status?.conditions?.find(({ type }) => type === "Ready")?.status;
+  if (proxy === undefined || ready !== "False") return {};
+  const log = `kubectl logs -n kube-system ${proxy.metadata.name} says why`;
+  return { unsettled: `kube-proxy on ${node} is not ready: the node goes on with what it had before; ${log}` };
 }
 
 interface Asked {
