@@ -20,6 +20,7 @@ import { FlowCleaner } from "./flowCleaner.ts";
 import { openIntake } from "./intake.ts";
 import { type Frontend, hasHints, type NodeView, serviceOfSlice, zoneOf } from "./model/index.ts";
 import { type ChangedKind, type ProxyObserver, triggerTime } from "./observer.ts";
+import { putIntoEffect } from "./portions.ts";
 import { proxyMetrics } from "./proxyMetrics.ts";
 import { watchRules } from "./rulesWatch.ts";
 import { WantedFrontends } from "./wantedFrontends.ts";
@@ -248,25 +249,26 @@ class NodeProxy implements ServiceProxy {
     this.#options.ended?.(this.#error);
   }
 
-  /** One pass: everything that changed since the last one, in one transaction. @returns false when it failed */
+  /** One pass: everything that changed since the last one. @returns false when it failed */
   async #sync(slicesOf: (key: string) => EndpointSlice[]): Promise<boolean> {
     const started = performance.now();
     this.#wake = Promise.withResolvers();
     for (const observer of this.#observers) observer.syncing?.();
-    for (const key of this.#dirty)
-      this.#flows.note(this.#wanted.compute(key, this.#services.get(key), slicesOf(key), this.#view));
-    const services = this.#dirty.size;
+    const waiting = new Set(this.#dirty);
+    const services = waiting.size;
     this.#dirty.clear();
     const isFull = this.#isUnknown;
     // Before reading: what somebody changes from here on asks for another pass.
     this.#isUnknown = false;
     try {
-      if (isFull) await this.#backend.readBack();
-      await this.#backend.commit();
+      await putIntoEffect(this.#backend, waiting, isFull, (key) =>
+        this.#flows.note(this.#wanted.compute(key, this.#services.get(key), slicesOf(key), this.#view)),
+      );
       const durationMs = performance.now() - started;
       if (isFull) this.#fullMs = durationMs;
       for (const observer of this.#observers) observer.synced?.({ durationMs, isFull, services });
     } catch (error) {
+      for (const key of waiting) this.#dirty.add(key);
       this.#failed(errorMessage(error));
       return false;
     }

@@ -86,11 +86,16 @@ class NftablesBackend implements ServiceBackend {
     for (const table of Object.values(this.#tables)) table.adopt(await this.#nft.readTable(table.layout.table));
   }
 
+  isEmpty(): boolean {
+    return Object.values(this.#tables).every((table) => table.isEmpty);
+  }
+
   async commit(): Promise<void> {
     const transaction = new Transaction();
     for (const table of Object.values(this.#tables)) {
-      table.adoptOrigins(this.#nft);
-      table.plan(transaction);
+      table.plan(transaction, this.#nft);
+      // The next one is planned from there on; when this one fails, what is there is read first.
+      table.applied();
     }
     try {
       await this.#nft.commit(transaction);
@@ -98,7 +103,6 @@ class NftablesBackend implements ServiceBackend {
       this.#record.failed();
       throw error;
     }
-    for (const table of Object.values(this.#tables)) table.applied();
     this.#record.committed(this.#tables);
   }
 

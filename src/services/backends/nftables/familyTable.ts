@@ -8,8 +8,8 @@ import {
   type TableState,
   type Transaction,
 } from "#kernel/nft/index.ts";
+import { Claims } from "../../model/index.ts";
 import { AddressChanges } from "./changes.ts";
-import { Claims } from "./claims.ts";
 import { type Content, type MapName, mapNames } from "./content.ts";
 import type { Layout } from "./layout.ts";
 import type { FrontendPlan, SharedSet } from "./plan.ts";
@@ -59,34 +59,36 @@ export class FamilyTable {
   constructor(layout: Layout) {
     this.layout = layout;
     this.#sizes = { entry: (layout.family === "ip" ? 4 : 16) + 8, slot: slotWidth[layout.family] };
-    this.#shared = { "cluster-ips": sharedElements(), hairpin: sharedElements() };
+    const elements = (): SharedElements => ({ claims: new Claims(), tracker: new DeltaTracker(sameElement) });
+    this.#shared = { "cluster-ips": elements(), hairpin: elements() };
     for (const chain of layout.chains) {
       this.#chains.setDesired(chain.name, { chain, rules: layout.rules.filter((rule) => rule.chain === chain) });
     }
   }
 
+  /** Whether no address of the kernel's table leads anywhere, and the table is not another's. */
+  get isEmpty(): boolean {
+    return this.#contents.size + this.#strays.length === 0 && !this.#isForeign;
+  }
+
   /** A frontend of the Service `owner`, in place of the one it had at this address. */
   setFrontend(owner: string, plan: FrontendPlan): void {
     this.#setFrontend(plan.key, plan);
-    const claimant = `${owner} ${plan.key}`;
-    for (const [set, element] of plan.shared) this.#shared[set].claims.claim(keyText(element.key), claimant, element);
+    for (const shared of plan.shared) this.#want(shared, `${owner} ${plan.key}`);
   }
 
   /** The Service has no such frontend any more. */
   removeFrontend(owner: string, plan: FrontendPlan): void {
     // It may be another Service's by now.
     if (this.#plans.get(plan.key) === plan) this.#setFrontend(plan.key, undefined);
-    for (const [set, element] of plan.shared)
-      this.#shared[set].claims.release(keyText(element.key), `${owner} ${plan.key}`);
+    for (const shared of plan.shared) this.#want(shared, `${owner} ${plan.key}`, false);
   }
 
   /** Shared elements of the former plan that the new one lacks. Call it after {@link setFrontend}. */
   releaseShared(owner: string, former: FrontendPlan, plan: FrontendPlan): void {
-    const kept = new Set(plan.shared.map(([set, element]) => `${set} ${keyText(element.key)}`));
-    for (const [set, element] of former.shared) {
-      const key = keyText(element.key);
-      if (!kept.has(`${set} ${key}`)) this.#shared[set].claims.release(key, `${owner} ${plan.key}`);
-    }
+    const keyOf = ([set, element]: FrontendPlan["shared"][number]) => `${set} ${keyText(element.key)}`;
+    const kept = new Set(plan.shared.map(keyOf));
+    for (const shared of former.shared) if (!kept.has(keyOf(shared))) this.#want(shared, `${owner} ${plan.key}`, false);
   }
 
   /** Takes the state that a driver read as the truth. */
@@ -115,44 +117,24 @@ export class FamilyTable {
     this.#strays = strays;
   }
 
-  /**
-   * Gives the driver the origins of what is in the kernel and stays. Call it with {@link plan}, before {@link applied}:
-   * a restarted process made nothing itself, and an object may move without its rules changing.
-   */
-  adoptOrigins(nft: Nftables): void {
-    for (const [name, wanted] of this.#chains.pending().same) {
-      const held = this.#chains.actual.get(name)?.rules ?? [];
-      nft.adoptRules(
-        held.map((rule, index) => {
-          const origin = wanted.rules[index]?.origin;
-          return origin ? { ...rule, origin } : rule;
-        }),
-      );
-    }
-    for (const name of sharedSets) {
-      const { tracker } = this.#shared[name];
-      // Of an empty set nothing stays: at a first sync this is all of them.
-      if (tracker.actual.size === 0) continue;
-      nft.adoptElements(
-        this.layout.sets[name],
-        tracker.pending().same.map(([, element]) => element),
-      );
-    }
-  }
-
   /** The origin of an element of the maps, which is its frontend's. */
   originOf(set: string, key: Uint8Array): Origin | undefined {
     if (set !== "services" && !mapNames.some((name) => name === set)) return undefined;
     return this.#plans.get(keyText(key.subarray(0, this.#sizes.entry)))?.origin;
   }
 
-  /** Adds to a transaction what makes the kernel's table the wanted one. Nothing when it is already. */
-  plan(transaction: Transaction): void {
+  /**
+   * Adds to a transaction what makes the kernel's table the wanted one; nothing when it is already.
+   * @param nft is told the origins of what is there and stays: a restarted process made nothing itself, and an object may
+   * move without its rules changing
+   */
+  plan(transaction: Transaction, nft: Nftables): void {
     const { sets } = this.layout;
     const chains = this.#chains.pending();
     const changes = this.#compare();
     const clusterIps = this.#shared["cluster-ips"].tracker.pending();
     const hairpin = this.#shared.hairpin.tracker.pending();
+    this.#adoptOrigins(nft, chains.same, { "cluster-ips": clusterIps.same, hairpin: hairpin.same });
     const values = (pairs: readonly (readonly [string, Element])[]) => pairs.map(([, element]) => element);
     this.#planTable(transaction);
     this.#planChains(transaction, chains);
@@ -179,7 +161,27 @@ export class FamilyTable {
     for (const [, { chain }] of chains.remove) transaction.deleteChain(chain);
   }
 
-  /** The planned transaction is in the kernel. */
+  #adoptOrigins(
+    nft: Nftables,
+    chains: Pending<string, ChainContent>["same"],
+    elements: Readonly<Record<SharedSet, Pending<string, Element>["same"]>>,
+  ): void {
+    for (const [name, wanted] of chains) {
+      const held = this.#chains.actual.get(name)?.rules ?? [];
+      nft.adoptRules(
+        held.map((rule, index) => {
+          const origin = wanted.rules[index]?.origin;
+          return origin ? { ...rule, origin } : rule;
+        }),
+      );
+    }
+    for (const name of sharedSets) {
+      const same = elements[name].map(([, element]) => element);
+      if (same.length) nft.adoptElements(this.layout.sets[name], same);
+    }
+  }
+
+  /** The planned transaction is on its way. When it fails, {@link adopt} comes before the next one. */
   applied(): void {
     this.#exists = true;
     this.#isForeign = false;
@@ -232,6 +234,16 @@ export class FamilyTable {
     }
   }
 
+  /** Of several who want a shared element, one counts. */
+  #want([set, element]: FrontendPlan["shared"][number], claimant: string, isWanted = true): void {
+    const { claims, tracker } = this.#shared[set];
+    const key = keyText(element.key);
+    const [before, after] = claims.set(key, claimant, isWanted ? element : undefined);
+    if (before?.value === after?.value) return;
+    if (after) tracker.setDesired(key, after.value);
+    else tracker.deleteDesired(key);
+  }
+
   #setFrontend(key: string, plan: FrontendPlan | undefined): void {
     const before = this.#plans.get(key);
     if (plan) this.#plans.set(key, plan);
@@ -270,13 +282,4 @@ export class FamilyTable {
       } else if (count === 1 && difference === 1) this.#chains.setDesired(chain.name, { chain, rules });
     }
   }
-}
-
-function sharedElements(): SharedElements {
-  const tracker = new DeltaTracker<string, Element>(sameElement);
-  const claims = new Claims<Element>((key, element) => {
-    if (element) tracker.setDesired(key, element);
-    else tracker.deleteDesired(key);
-  });
-  return { claims, tracker };
 }
