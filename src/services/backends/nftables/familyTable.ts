@@ -53,7 +53,6 @@ export class FamilyTable {
   #changes: AddressChanges | undefined;
   #endpoints = 0;
   #exists = false;
-  /** The table in the kernel is of another make: it is replaced as a whole. */
   #isForeign = false;
 
   constructor(layout: Layout) {
@@ -63,6 +62,11 @@ export class FamilyTable {
     for (const chain of layout.chains) {
       this.#chains.setDesired(chain.name, { chain, rules: layout.rules.filter((rule) => rule.chain === chain) });
     }
+  }
+
+  /** Whether the table in the kernel is of another make, so that the next transaction replaces it as a whole. */
+  get isForeign(): boolean {
+    return this.#isForeign;
   }
 
   /** A frontend of the Service `owner`, in place of the one it had at this address. */
