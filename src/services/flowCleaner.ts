@@ -2,8 +2,8 @@ import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
 import type { ServiceBackend } from "./backends/index.ts";
-import type { FrontendChange } from "./model/index.ts";
-import { cleanStaleFlows, leavesFlows } from "./staleFlows.ts";
+import { addressKey, type Frontend, type FrontendChange, type ServiceAddress } from "./model/index.ts";
+import { cleanStaleFlows, type FlowChange, type FlowPlace, leavesFlows, type ServiceNetworks } from "./staleFlows.ts";
 
 /** What cleaning needs. */
 export interface FlowCleanerDeps {
@@ -11,6 +11,11 @@ export interface FlowCleanerDeps {
   readonly log: Logger;
   /** Absent: no flow is removed. */
   readonly conntrack?: Conntrack;
+}
+
+interface Noted {
+  readonly before?: FlowPlace;
+  readonly after?: Frontend;
 }
 
 /** What was cleaned. */
@@ -24,7 +29,9 @@ export interface Cleaned {
 export class FlowCleaner {
   readonly #deps: FlowCleanerDeps;
   /** What changed since connections were last looked through, by address. */
-  readonly #changes = new Map<string, FrontendChange>();
+  readonly #changes = new Map<string, Noted>();
+  /** What is swept with the next cleaning. */
+  #networks: ServiceNetworks | undefined;
 
   constructor(deps: FlowCleanerDeps) {
     this.#deps = deps;
@@ -41,14 +48,27 @@ export class FlowCleaner {
     }
   }
 
+  /** An address was served by a former process, and no Service has it now. */
+  noteGone(address: ServiceAddress): void {
+    const before = { ...address, serving: [] };
+    const key = addressKey(address);
+    if (leavesFlows({ before }) && !this.#changes.has(key)) this.#changes.set(key, { before });
+  }
+
+  /** With the next cleaning, flows to addresses of these networks that no Service has are removed as well. */
+  sweep(networks: ServiceNetworks): void {
+    this.#networks = networks;
+  }
+
   /** Call it when the rules are there. Never throws. @returns undefined when it failed; the next call tries again */
   clean(): Cleaned | undefined {
     const { conntrack, log } = this.#deps;
     const started = performance.now();
     try {
       const changes = [...this.#changes.values()].map((change) => this.#asOnTheWire(change));
-      const removed = conntrack ? cleanStaleFlows(conntrack, changes) : { 4: 0, 6: 0 };
+      const removed = conntrack ? cleanStaleFlows(conntrack, changes, this.#networks) : { 4: 0, 6: 0 };
       this.#changes.clear();
+      this.#networks = undefined;
       return { removed, durationMs: performance.now() - started };
     } catch (error) {
       log.warn("Cleaning up connections failed", { error: errorMessage(error) });
@@ -57,7 +77,7 @@ export class FlowCleaner {
   }
 
   /** A change as flows show it, in modes whose rules lead elsewhere than to endpoints. */
-  #asOnTheWire(change: FrontendChange): FrontendChange {
+  #asOnTheWire(change: Noted): FlowChange {
     const { after } = change;
     const serving = after && this.#deps.backend.flowTargets?.(after);
     // Without what was before, every flow to the address is looked at.

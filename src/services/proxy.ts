@@ -22,6 +22,7 @@ import { type Frontend, hasHints, type NodeView, serviceOfSlice, zoneOf } from "
 import { type ChangedKind, type ProxyObserver, triggerTime } from "./observer.ts";
 import { proxyMetrics } from "./proxyMetrics.ts";
 import { watchRules } from "./rulesWatch.ts";
+import { serviceNetworks } from "./serviceNetworks.ts";
 import { WantedFrontends } from "./wantedFrontends.ts";
 
 /** Settings and dependencies of a service proxy. */
@@ -212,7 +213,10 @@ class NodeProxy implements ServiceProxy {
     };
     const endWatching = watchRules(this.#backend, { ...this.#options, tookMs: () => this.#fullMs, distrust });
     try {
+      const networks = serviceNetworks(this.#options.client, { log, signal: this.#signal });
       await Promise.all([this.#services.synced, this.#slices.synced, this.#node.synced]);
+      // What a process that is gone led on, nobody else knows of.
+      this.#flows.sweep({ cidrs: await networks, isServed: (address) => this.#wanted.isServed(address) });
       let isFirst = true;
       while (!this.#signal.aborted) {
         this.#isSyncing = true;
@@ -261,7 +265,7 @@ class NodeProxy implements ServiceProxy {
     // Before reading: what somebody changes from here on asks for another pass.
     this.#isUnknown = false;
     try {
-      if (isFull) await this.#backend.readBack();
+      if (isFull) await this.#readBack();
       await this.#backend.commit();
       const durationMs = performance.now() - started;
       if (isFull) this.#fullMs = durationMs;
@@ -275,6 +279,12 @@ class NodeProxy implements ServiceProxy {
     const cleaned = this.#flows.clean();
     if (cleaned) for (const observer of this.#observers) observer.cleaned?.(cleaned.removed, cleaned.durationMs);
     return true;
+  }
+
+  async #readBack(): Promise<void> {
+    await this.#backend.readBack();
+    for (const address of this.#backend.foundAddresses?.() ?? [])
+      if (!this.#wanted.isServed(address)) this.#flows.noteGone(address);
   }
 
   /** What is in the kernel now is not certain: the next pass reads it and does what is missing. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { SERVICES_TABLE } from "#services/index.ts";
-import type { ServicesLab } from "./servicesLab.ts";
 import { flip, remakeTable } from "../support/serviceFlips.ts";
+import type { ServicesLab } from "./servicesLab.ts";
 
 describe("V04 no flow is lost while endpoints change (part: nftables)", () => {
   // That changes really go in several sends is proved in the long tier, with more Services.

@@ -66,8 +66,11 @@ export interface NodeView {
   readonly zone?: string | undefined;
 }
 
+/** An address, protocol and port of a Service. */
+export type ServiceAddress = Pick<Frontend, "ip" | "protocol" | "port">;
+
 /** Identity of a frontend's address, protocol and port; two Services cannot both have it. For Maps, not for people. */
-export function addressKey({ ip, protocol, port }: Pick<Frontend, "ip" | "protocol" | "port">): string {
+export function addressKey({ ip, protocol, port }: ServiceAddress): string {
   const { buffer, byteOffset, byteLength } = ip.bytes;
   return `${Buffer.from(buffer, byteOffset, byteLength).toString("latin1")}/${protocol}/${port}`;
 }

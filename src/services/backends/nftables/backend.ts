@@ -1,6 +1,6 @@
 import { Metrics } from "#base/metrics.ts";
 import { type Nftables, type OriginIndex, Transaction } from "#kernel/nft/index.ts";
-import type { Frontend } from "../../model/index.ts";
+import type { Frontend, ServiceAddress } from "../../model/index.ts";
 import type { ServiceBackend, TrafficSettings } from "../backend.ts";
 import { FamilyTable } from "./familyTable.ts";
 import { type Layout, SERVICES_TABLE, serviceLayout } from "./layout.ts";
@@ -89,6 +89,10 @@ class NftablesBackend implements ServiceBackend {
     }
     for (const table of Object.values(this.#tables)) table.adopt(await this.#nft.readTable(table.layout.table));
     await this.#standIns.look();
+  }
+
+  *foundAddresses(): Iterable<ServiceAddress> {
+    for (const table of Object.values(this.#tables)) yield* table.foundAddresses();
   }
 
   async commit(): Promise<void> {

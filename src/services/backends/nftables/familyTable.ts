@@ -8,12 +8,13 @@ import {
   type TableState,
   type Transaction,
 } from "#kernel/nft/index.ts";
+import type { ServiceAddress } from "../../model/index.ts";
 import { AddressChanges } from "./changes.ts";
 import { Claims } from "./claims.ts";
 import { type Content, type MapName, mapNames } from "./content.ts";
 import type { Layout } from "./layout.ts";
 import type { FrontendPlan, SharedSet } from "./plan.ts";
-import { readContents, type Sizes } from "./readContents.ts";
+import { readContents, type Sizes, serviceAddresses } from "./readContents.ts";
 import { hasWantedHook, isAsWanted, sameChain } from "./sameness.ts";
 import { slotWidth } from "./slots.ts";
 import { type ChainContent, gateChain, gateName, treatmentChains, treatmentName } from "./treatment.ts";
@@ -50,6 +51,8 @@ export class FamilyTable {
   /** Addresses whose plan and content may differ. */
   readonly #touched = new Set<string>();
   #strays: readonly (readonly [MapName, Element])[] = [];
+  /** Keys of @services as they were read last. */
+  #found: readonly Uint8Array[] = [];
   #changes: AddressChanges | undefined;
   #endpoints = 0;
   #exists = false;
@@ -104,6 +107,7 @@ export class FamilyTable {
         this.layout.chains.every((chain) => hasWantedHook(chain, state))
       );
     const known = this.#isForeign ? undefined : state;
+    this.#found = (state?.elements.get("services") ?? []).map(({ key }) => key);
     this.#chains.replaceActual(
       (known?.chains ?? []).map((chain) => [chain.name, { chain, rules: known?.rules.get(chain.name) ?? [] }] as const),
     );
@@ -117,6 +121,11 @@ export class FamilyTable {
     for (const [key, content] of contents) this.#contents.set(key, content);
     for (const key of [...contents.keys(), ...this.#plans.keys()]) this.#touched.add(key);
     this.#strays = strays;
+  }
+
+  /** Addresses in the state that was adopted last. */
+  foundAddresses(): Iterable<ServiceAddress> {
+    return serviceAddresses(this.#found, this.#sizes);
   }
 
   /**
@@ -187,6 +196,7 @@ export class FamilyTable {
   applied(): void {
     this.#exists = true;
     this.#isForeign = false;
+    this.#found = [];
     this.#chains.applied();
     for (const name of sharedSets) this.#shared[name].tracker.applied();
     for (const [key, content] of this.#changes?.next ?? []) {
