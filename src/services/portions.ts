@@ -7,13 +7,13 @@ const PORTION = 500;
  * Computes Services and puts them into effect, all in one commit. Where nothing is there yet they come in portions, so
  * that the kernel works on one while the next is computed.
  * @param waiting keys of the Services; what has been computed is taken out
- * @param isUnknown the kernel's state has to be read before
+ * @param readBack reads what is there, where that is not known
  * @throws what the backend throws; what is left in `waiting` then has not been computed
  */
 export async function putIntoEffect(
   backend: ServiceBackend,
   waiting: Set<string>,
-  isUnknown: boolean,
+  readBack: (() => Promise<void>) | undefined,
   compute: (key: string) => void,
 ): Promise<void> {
   const take = (most: number): void => {
@@ -23,12 +23,12 @@ export async function putIntoEffect(
       compute(key);
     }
   };
-  if (!isUnknown || !backend.isEmpty) {
+  if (!readBack || !backend.isEmpty) {
     take(waiting.size);
-    if (isUnknown) await backend.readBack();
+    await readBack?.();
     return backend.commit();
   }
-  await backend.readBack();
+  await readBack();
   const most = backend.isEmpty() ? PORTION : waiting.size;
   const commits: Promise<void>[] = [];
   do {

@@ -23,6 +23,7 @@ import { type ChangedKind, type ProxyObserver, triggerTime } from "./observer.ts
 import { putIntoEffect } from "./portions.ts";
 import { proxyMetrics } from "./proxyMetrics.ts";
 import { watchRules } from "./rulesWatch.ts";
+import { serviceNetworks } from "./serviceNetworks.ts";
 import { WantedFrontends } from "./wantedFrontends.ts";
 
 /** Settings and dependencies of a service proxy. */
@@ -213,7 +214,10 @@ class NodeProxy implements ServiceProxy {
     };
     const endWatching = watchRules(this.#backend, { ...this.#options, tookMs: () => this.#fullMs, distrust });
     try {
+      const networks = serviceNetworks(this.#options.client, { log, signal: this.#signal });
       await Promise.all([this.#services.synced, this.#slices.synced, this.#node.synced]);
+      // What a process that is gone led on, nobody else knows of.
+      this.#flows.sweep(await networks);
       let isFirst = true;
       while (!this.#signal.aborted) {
         this.#isSyncing = true;
@@ -261,7 +265,11 @@ class NodeProxy implements ServiceProxy {
     // Before reading: what somebody changes from here on asks for another pass.
     this.#isUnknown = false;
     try {
-      await putIntoEffect(this.#backend, waiting, isFull, (key) =>
+      const readBack = async (): Promise<void> => {
+        await this.#backend.readBack();
+        this.#flows.noteFound(this.#backend.foundAddresses?.() ?? []);
+      };
+      await putIntoEffect(this.#backend, waiting, isFull ? readBack : undefined, (key) =>
         this.#flows.note(this.#wanted.compute(key, this.#services.get(key), slicesOf(key), this.#view)),
       );
       const durationMs = performance.now() - started;
@@ -274,7 +282,7 @@ class NodeProxy implements ServiceProxy {
     }
     this.#error = undefined;
     this.#isRight = true;
-    const cleaned = this.#flows.clean();
+    const cleaned = this.#flows.clean((address) => this.#wanted.isServed(address));
     if (cleaned) for (const observer of this.#observers) observer.cleaned?.(cleaned.removed, cleaned.durationMs);
     return true;
   }

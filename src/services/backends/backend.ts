@@ -1,6 +1,6 @@
 import type { Cidr } from "#base/ip.ts";
 import type { OriginIndex } from "#kernel/nft/index.ts";
-import type { Frontend, NodeView, Target } from "../model/index.ts";
+import type { Frontend, NodeView, ServiceAddress, Target } from "../model/index.ts";
 
 /** Ways to move a Service's packets, by the names of kube-proxy's `--proxy-mode`, and ours. */
 export const proxyModes = ["nftables", "iptables", "ipvs", "userspace", "ebpf"] as const;
@@ -56,6 +56,11 @@ export interface ServiceBackend {
    * @throws when it cannot be read; the engine tries again
    */
   readBack(): Promise<void>;
+  /**
+   * Addresses that the last {@link readBack} found served, whether or not a Service has them now: connections may have
+   * been led from them by a process that is gone. Absent: the mode cannot tell.
+   */
+  foundAddresses?(): Iterable<ServiceAddress>;
   /**
    * Makes what is there what is wanted, by changing what differs. Established connections go on; at each instant of it
    * every Service with endpoints has some.

@@ -47,8 +47,13 @@ export class Holders {
   /** What a Service has. */
   held(service: string): readonly Frontend[] {
     const { keys, frontends } = this.#wanted.get(service) ?? nothing;
-    const has = (key: string) => this.#claims.holder(key)?.owner === service;
+    const has = (key: string) => this.holder(key) === service;
     return keys.every(has) ? frontends : frontends.filter((_, i) => has(keys[i] as string));
+  }
+
+  /** Who has an address. @param key an {@link addressKey} */
+  holder(key: string): string | undefined {
+    return this.#claims.holder(key)?.owner;
   }
 
   /** Wants these frontends for a Service, in place of its former ones. Of two with one address the first counts. */

@@ -4,7 +4,7 @@ import type { Logger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
 import type { IpvsOperation, ServerKey, VirtualServer } from "#kernel/ipvs/index.ts";
 import { keyText, type Nftables, type OriginIndex } from "#kernel/nft/index.ts";
-import { addressKey, type Frontend } from "../../model/index.ts";
+import { addressKey, type Frontend, type ServiceAddress } from "../../model/index.ts";
 import type { ServiceBackend, TrafficSettings } from "../backend.ts";
 import { nftablesBackend } from "../nftables/index.ts";
 import { ServiceAddresses } from "./device.ts";
@@ -91,6 +91,10 @@ class IpvsBackend implements ServiceBackend {
     const ours = await this.#ours(node.ipvs.servers());
     this.#servers.adopt(ours.map((server) => [server, node.ipvs.realServers(server)] as const));
     await this.#rules.readBack();
+  }
+
+  foundAddresses(): Iterable<ServiceAddress> {
+    return this.#rules.foundAddresses?.() ?? [];
   }
 
   /**

@@ -1,30 +1,18 @@
 import { DeltaTracker, type Pending } from "#base/delta.ts";
 import type { Origin } from "#base/origin.ts";
-import {
-  type Element,
-  keyText,
-  type Nftables,
-  sameElement,
-  type TableState,
-  type Transaction,
-} from "#kernel/nft/index.ts";
-import { Claims } from "../../model/index.ts";
+import { type Element, keyText, type Nftables, type TableState, type Transaction } from "#kernel/nft/index.ts";
+import type { ServiceAddress } from "../../model/index.ts";
 import { AddressChanges } from "./changes.ts";
 import { type Content, type MapName, mapNames } from "./content.ts";
 import type { Layout } from "./layout.ts";
 import type { FrontendPlan, SharedSet } from "./plan.ts";
-import { readContents, type Sizes } from "./readContents.ts";
+import { readContents, type Sizes, serviceAddresses } from "./readContents.ts";
 import { hasWantedHook, isAsWanted, sameChain } from "./sameness.ts";
+import { SharedElements } from "./sharedElements.ts";
 import { slotWidth } from "./slots.ts";
 import { type ChainContent, gateChain, gateName, treatmentChains, treatmentName } from "./treatment.ts";
 
 const sharedSets = ["cluster-ips", "hairpin"] as const satisfies SharedSet[];
-
-/** Elements that several frontends may want: wishes, what counts of them, and what is in the kernel. */
-interface SharedElements {
-  readonly claims: Claims<Element>;
-  readonly tracker: DeltaTracker<string, Element>;
-}
 
 /**
  * The table of one family: what it should hold, what it holds, and the transaction in between.
@@ -39,7 +27,7 @@ interface SharedElements {
 export class FamilyTable {
   readonly layout: Layout;
   readonly #sizes: Sizes;
-  readonly #shared: Readonly<Record<SharedSet, SharedElements>>;
+  readonly #shared = { "cluster-ips": new SharedElements(), hairpin: new SharedElements() } as const;
   readonly #chains = new DeltaTracker<string, ChainContent>(sameChain);
   /** How many frontends need the chain. */
   readonly #needed = new Map<string, number>();
@@ -50,17 +38,16 @@ export class FamilyTable {
   /** Addresses whose plan and content may differ. */
   readonly #touched = new Set<string>();
   #strays: readonly (readonly [MapName, Element])[] = [];
+  /** Keys of @services as they were read last. */
+  #found: readonly Uint8Array[] = [];
   #changes: AddressChanges | undefined;
   #endpoints = 0;
   #exists = false;
-  /** The table in the kernel is of another make: it is replaced as a whole. */
   #isForeign = false;
 
   constructor(layout: Layout) {
     this.layout = layout;
     this.#sizes = { entry: (layout.family === "ip" ? 4 : 16) + 8, slot: slotWidth[layout.family] };
-    const elements = (): SharedElements => ({ claims: new Claims(), tracker: new DeltaTracker(sameElement) });
-    this.#shared = { "cluster-ips": elements(), hairpin: elements() };
     for (const chain of layout.chains) {
       this.#chains.setDesired(chain.name, { chain, rules: layout.rules.filter((rule) => rule.chain === chain) });
     }
@@ -71,24 +58,31 @@ export class FamilyTable {
     return this.#contents.size + this.#strays.length === 0 && !this.#isForeign;
   }
 
+  /** Whether the table in the kernel is of another make, so that the next transaction replaces it as a whole. */
+  get isForeign(): boolean {
+    return this.#isForeign;
+  }
+
   /** A frontend of the Service `owner`, in place of the one it had at this address. */
   setFrontend(owner: string, plan: FrontendPlan): void {
     this.#setFrontend(plan.key, plan);
-    for (const shared of plan.shared) this.#want(shared, `${owner} ${plan.key}`);
+    for (const [set, element] of plan.shared) this.#shared[set].want(element, `${owner} ${plan.key}`, true);
   }
 
   /** The Service has no such frontend any more. */
   removeFrontend(owner: string, plan: FrontendPlan): void {
     // It may be another Service's by now.
     if (this.#plans.get(plan.key) === plan) this.#setFrontend(plan.key, undefined);
-    for (const shared of plan.shared) this.#want(shared, `${owner} ${plan.key}`, false);
+    for (const [set, element] of plan.shared) this.#shared[set].want(element, `${owner} ${plan.key}`, false);
   }
 
   /** Shared elements of the former plan that the new one lacks. Call it after {@link setFrontend}. */
   releaseShared(owner: string, former: FrontendPlan, plan: FrontendPlan): void {
-    const keyOf = ([set, element]: FrontendPlan["shared"][number]) => `${set} ${keyText(element.key)}`;
-    const kept = new Set(plan.shared.map(keyOf));
-    for (const shared of former.shared) if (!kept.has(keyOf(shared))) this.#want(shared, `${owner} ${plan.key}`, false);
+    const kept = new Set(plan.shared.map(([set, element]) => `${set} ${keyText(element.key)}`));
+    for (const [set, element] of former.shared) {
+      const isKept = kept.has(`${set} ${keyText(element.key)}`);
+      if (!isKept) this.#shared[set].want(element, `${owner} ${plan.key}`, false);
+    }
   }
 
   /** Takes the state that a driver read as the truth. */
@@ -102,19 +96,22 @@ export class FamilyTable {
         this.layout.chains.every((chain) => hasWantedHook(chain, state))
       );
     const known = this.#isForeign ? undefined : state;
+    this.#found = (state?.elements.get("services") ?? []).map(({ key }) => key);
     this.#chains.replaceActual(
       (known?.chains ?? []).map((chain) => [chain.name, { chain, rules: known?.rules.get(chain.name) ?? [] }] as const),
     );
-    for (const name of sharedSets) {
-      const held = known?.elements.get(name) ?? [];
-      this.#shared[name].tracker.replaceActual(held.map((element) => [keyText(element.key), element] as const));
-    }
+    for (const name of sharedSets) this.#shared[name].adopt(known?.elements.get(name) ?? []);
     const { contents, strays } = known ? readContents(known, this.#sizes) : { contents: new Map(), strays: [] };
     for (const key of this.#contents.keys()) this.#touched.add(key);
     this.#contents.clear();
     for (const [key, content] of contents) this.#contents.set(key, content);
     for (const key of [...contents.keys(), ...this.#plans.keys()]) this.#touched.add(key);
     this.#strays = strays;
+  }
+
+  /** Addresses in the state that was adopted last. */
+  foundAddresses(): Iterable<ServiceAddress> {
+    return serviceAddresses(this.#found, this.#sizes);
   }
 
   /** The origin of an element of the maps, which is its frontend's. */
@@ -132,15 +129,14 @@ export class FamilyTable {
     const { sets } = this.layout;
     const chains = this.#chains.pending();
     const changes = this.#compare();
-    const clusterIps = this.#shared["cluster-ips"].tracker.pending();
-    const hairpin = this.#shared.hairpin.tracker.pending();
+    const clusterIps = this.#shared["cluster-ips"].pending();
+    const hairpin = this.#shared.hairpin.pending();
     this.#adoptOrigins(nft, chains.same, { "cluster-ips": clusterIps.same, hairpin: hairpin.same });
-    const values = (pairs: readonly (readonly [string, Element])[]) => pairs.map(([, element]) => element);
     this.#planTable(transaction);
     this.#planChains(transaction, chains);
     // What entries of @services lead to is there before them, and stays until they are gone.
     for (const name of mapNames) transaction.addElements(sets[name], changes.maps[name].add);
-    transaction.addElements(sets.hairpin, values(hairpin.add));
+    transaction.addElements(sets.hairpin, hairpin.add);
     for (const { entry, elements } of changes.moved) {
       transaction.together(() => {
         for (const [name, packed] of elements) transaction.replaceElements(sets[name], packed);
@@ -148,15 +144,15 @@ export class FamilyTable {
       });
     }
     for (const name of mapNames) transaction.replaceElements(sets[name], changes.maps[name].change);
-    transaction.replaceElements(sets.hairpin, values(hairpin.change));
+    transaction.replaceElements(sets.hairpin, hairpin.change);
     transaction.replaceElements(sets.services, changes.entries.change);
     transaction.addElements(sets.services, changes.entries.add);
-    transaction.deleteElements(sets["cluster-ips"], values(clusterIps.remove));
+    transaction.deleteElements(sets["cluster-ips"], clusterIps.remove);
     transaction.deleteElements(sets.services, changes.entries.remove);
-    transaction.addElements(sets["cluster-ips"], values(clusterIps.add));
-    transaction.replaceElements(sets["cluster-ips"], values(clusterIps.change));
+    transaction.addElements(sets["cluster-ips"], clusterIps.add);
+    transaction.replaceElements(sets["cluster-ips"], clusterIps.change);
     for (const name of mapNames) transaction.deleteElements(sets[name], changes.maps[name].remove);
-    transaction.deleteElements(sets.hairpin, values(hairpin.remove));
+    transaction.deleteElements(sets.hairpin, hairpin.remove);
     for (const [, { chain }] of chains.remove) transaction.flushChain(chain);
     for (const [, { chain }] of chains.remove) transaction.deleteChain(chain);
   }
@@ -164,7 +160,7 @@ export class FamilyTable {
   #adoptOrigins(
     nft: Nftables,
     chains: Pending<string, ChainContent>["same"],
-    elements: Readonly<Record<SharedSet, Pending<string, Element>["same"]>>,
+    elements: Readonly<Record<SharedSet, readonly Element[]>>,
   ): void {
     for (const [name, wanted] of chains) {
       const held = this.#chains.actual.get(name)?.rules ?? [];
@@ -175,18 +171,16 @@ export class FamilyTable {
         }),
       );
     }
-    for (const name of sharedSets) {
-      const same = elements[name].map(([, element]) => element);
-      if (same.length) nft.adoptElements(this.layout.sets[name], same);
-    }
+    for (const name of sharedSets) if (elements[name].length) nft.adoptElements(this.layout.sets[name], elements[name]);
   }
 
   /** The planned transaction is on its way. When it fails, {@link adopt} comes before the next one. */
   applied(): void {
     this.#exists = true;
     this.#isForeign = false;
+    this.#found = [];
     this.#chains.applied();
-    for (const name of sharedSets) this.#shared[name].tracker.applied();
+    for (const name of sharedSets) this.#shared[name].applied();
     for (const [key, content] of this.#changes?.next ?? []) {
       if (content) this.#contents.set(key, content);
       else this.#contents.delete(key);
@@ -232,16 +226,6 @@ export class FamilyTable {
         for (const rule of rules) transaction.addRule(rule);
       });
     }
-  }
-
-  /** Of several who want a shared element, one counts. */
-  #want([set, element]: FrontendPlan["shared"][number], claimant: string, isWanted = true): void {
-    const { claims, tracker } = this.#shared[set];
-    const key = keyText(element.key);
-    const [before, after] = claims.set(key, claimant, isWanted ? element : undefined);
-    if (before?.value === after?.value) return;
-    if (after) tracker.setDesired(key, after.value);
-    else tracker.deleteDesired(key);
   }
 
   #setFrontend(key: string, plan: FrontendPlan | undefined): void {
