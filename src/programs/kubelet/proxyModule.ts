@@ -177,6 +177,8 @@ export class ProxyModule {
       fatal: (message) => {
         this.#problem = message;
       },
+      // Upstream's program ends, and its DaemonSet starts it anew.
+      outdated: () => void this.restart(),
     });
   }
 }
