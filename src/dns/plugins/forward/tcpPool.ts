@@ -16,6 +16,8 @@ export interface TlsFiles {
 export interface PoolOptions {
   /** How long an idle connection is kept, milliseconds. */
   readonly expireMs: number;
+  /** How long a connection is used at all; 0: any time. */
+  readonly maxAgeMs: number;
   /** Most idle connections. */
   readonly maxIdle: number;
   /** Texts of the PEM files for TLS; used for targets with TLS alone. */
@@ -30,12 +32,14 @@ export class TcpPool {
   readonly #options: PoolOptions;
   readonly #idle: { readonly socket: Socket; readonly timer: NodeJS.Timeout }[] = [];
 
+  readonly #openedMs = new WeakMap<Socket, number>();
+
   constructor(target: Target, options: PoolOptions) {
     this.#target = target;
     this.#options = options;
   }
 
-  /** Asks and resolves with the answer. A kept connection that the other side closed meanwhile is tried anew once. */
+  /** Asks and resolves with the answer. A kept connection that the other side ended meanwhile is tried anew once. */
   async exchange(query: Message, timeoutMs: number): Promise<Message> {
     const bytes = encodeMessage({ ...query, id: randomInt(0x10000) });
     const kept = this.#take();
@@ -44,10 +48,12 @@ export class TcpPool {
       try {
         return await this.#ask(kept, query, bytes, timeoutMs);
       } catch (error) {
-        if (!(error instanceof ClosedError)) throw error;
+        if (error instanceof LateError) throw error;
       }
     }
-    return await this.#ask(await this.#open(), query, bytes, timeoutMs);
+    const socket = await this.#open();
+    this.#openedMs.set(socket, performance.now());
+    return await this.#ask(socket, query, bytes, timeoutMs);
   }
 
   /** A new connection, still being made: what is written before waits for it. */
@@ -85,8 +91,11 @@ export class TcpPool {
     socket.on("error", () => socket.destroy());
     socket.on("end", () => socket.destroy());
     socket.on("data", () => socket.destroy()); // nothing was asked
-    if (this.#idle.length >= this.#options.maxIdle) return void socket.destroy();
-    const timer = setTimeout(() => socket.destroy(), this.#options.expireMs);
+    const { expireMs, maxAgeMs, maxIdle } = this.#options;
+    const age = performance.now() - (this.#openedMs.get(socket) ?? 0);
+    const keepMs = maxAgeMs > 0 ? Math.min(expireMs, maxAgeMs - age) : expireMs;
+    if (keepMs <= 0 || this.#idle.length >= maxIdle) return void socket.destroy();
+    const timer = setTimeout(() => socket.destroy(), keepMs);
     timer.unref();
     this.#idle.push({ socket, timer });
   }
@@ -103,9 +112,12 @@ export class TcpPool {
         socket.destroy();
         reject(error);
       };
-      const timer = setTimeout(() => fail(failure("tcp", this.#target, "i/o timeout")), timeoutMs);
-      socket.on("error", (error) => fail(failure("tcp", this.#target, error.message)));
-      socket.on("close", () => fail(new ClosedError(failure("tcp", this.#target, "EOF").message)));
+      const timer = setTimeout(
+        () => fail(new LateError(failure("tcp", this.#target, "i/o timeout").message)),
+        timeoutMs,
+      );
+      socket.on("error", (error) => fail(failure("tcp", this.#target, error.message, error)));
+      socket.on("close", () => fail(failure("tcp", this.#target, "EOF")));
       socket.on("data", (chunk) => {
         reader.push(chunk);
         const packet = reader.next();
@@ -121,5 +133,5 @@ export class TcpPool {
   }
 }
 
-/** The other side closed the connection before it answered. */
-class ClosedError extends Error {}
+/** The answer did not come in time. */
+class LateError extends Error {}
