@@ -79,6 +79,11 @@ export class ClusterIndex {
     return [...this.#services.keys()];
   }
 
+  /** Keys of a namespace's Services. */
+  serviceKeysIn(namespace: string): string[] {
+    return this.#servicesOfNamespace.get(namespace);
+  }
+
   namespaceNames(): string[] {
     return [...this.#namespaces];
   }
