@@ -35,6 +35,7 @@ export class ClusterPublisher {
   readonly #sink: AnswerSink;
   readonly #services: Set<string>;
   readonly #namespaces: Set<string>;
+  readonly #endListening: () => void;
   #scheduled: NodeJS.Immediate | undefined;
   #stopped = false;
   #serial = -1;
@@ -46,7 +47,7 @@ export class ClusterPublisher {
     this.#sink = sink;
     this.#services = new Set(parts.index.serviceKeys());
     this.#namespaces = new Set([...parts.index.namespaceNames(), ...[...this.#services].map(namespaceOf)]);
-    parts.index.listen({
+    this.#endListening = parts.index.listen({
       service: (key) => {
         this.#services.add(key);
         this.#namespaces.add(namespaceOf(key));
@@ -70,7 +71,7 @@ export class ClusterPublisher {
 
   /** Ends publishing; what is published stays. */
   stop(): void {
-    this.#parts.index.listen(undefined);
+    this.#endListening();
     clearImmediate(this.#scheduled);
     this.#stopped = true;
   }
