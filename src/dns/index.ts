@@ -4,6 +4,7 @@ export {
   type AskServer,
   ClusterServer,
   type DnsObjects,
+  type DnsQuery,
   type DnsQuestion,
   type DnsTool,
   dnsAnswerText,

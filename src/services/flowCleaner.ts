@@ -50,7 +50,7 @@ export class FlowCleaner {
 
   /** An address was served by a former process, and no Service has it now. */
   noteGone(address: ServiceAddress): void {
-    const before = { ...address, serving: [] };
+    const before = { ...address, choice: { serving: [] } };
     const key = addressKey(address);
     if (leavesFlows({ before }) && !this.#changes.has(key)) this.#changes.set(key, { before });
   }
@@ -81,6 +81,6 @@ export class FlowCleaner {
     const { after } = change;
     const serving = after && this.#deps.backend.flowTargets?.(after);
     // Without what was before, every flow to the address is looked at.
-    return serving ? { after: { ...after, serving } } : change;
+    return serving ? { after: { ...after, choice: { serving } } } : change;
   }
 }

@@ -102,7 +102,7 @@ describe("V04 stale UDP connections", () => {
   it("an address that a former process served: flows that it led on go", () => {
     const conntrack = new FakeConntrack();
     conntrack.add(flow(1, "10.96.0.10", 53, "10.244.1.2"), flow(2, "10.96.0.10", 53, "10.96.0.10"));
-    const before = { ip: parseIp("10.96.0.10"), protocol: 17, port: 53, serving: [] };
+    const before = { ip: parseIp("10.96.0.10"), protocol: 17, port: 53, choice: { serving: [] } };
     expect(cleanStaleFlows(conntrack, [{ before }])).toEqual({ 4: 1, 6: 0 });
     expect(conntrack.list({ family: 4 }).map(({ original }) => original.sourcePort)).toEqual([2]);
   });

@@ -4,7 +4,7 @@ import { protocols } from "#kernel/nft/index.ts";
 import type { Frontend, ServiceAddress } from "./model/index.ts";
 
 /** What flows are compared with: an address, and the endpoints that may have its flows. */
-export type FlowPlace = ServiceAddress & Pick<Frontend, "serving">;
+export type FlowPlace = ServiceAddress & Pick<Frontend, "choice">;
 
 /** What an address was and is for flows. A `FrontendChange` is one. */
 export interface FlowChange {
@@ -87,8 +87,8 @@ function mayBeStale({ before, after }: FlowChange): boolean {
   return (then.size === 0 && now.size > 0) || [...then].some((target) => !now.has(target));
 }
 
-function servingTexts({ serving }: Pick<Frontend, "serving">): ReadonlySet<string> {
-  return new Set(serving.map(({ ip, port }) => addressText(ip, port)));
+function servingTexts({ choice }: Pick<Frontend, "choice">): ReadonlySet<string> {
+  return new Set(choice.serving.map(({ ip, port }) => addressText(ip, port)));
 }
 
 function addressText(ip: Ip, port: number): string {

@@ -167,6 +167,7 @@ describe("D02 resolv.conf (part: limits and defaults)", () => {
       timeoutSeconds: 5,
       attempts: 2,
       rotate: false,
+      options: [],
       ignored: [],
     });
   });

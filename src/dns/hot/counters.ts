@@ -1,4 +1,4 @@
-import type { HotAnswers } from "../core/index.ts";
+import type { CachedAnswer, HotAnswers } from "../core/index.ts";
 import type { HotCounter } from "./reader.ts";
 
 const families = 3;
@@ -10,10 +10,18 @@ const requestsAt = 0;
 const responsesAt = requestsAt + families * types;
 const askedAt = responsesAt + rcodes;
 const answeredAt = askedAt + sizes + 1;
-const stride = answeredAt + sizes + 1;
+const dnssecAt = answeredAt + sizes + 1;
+const stride = dnssecAt + 1;
+
+/** A zone's answers by plugin and kind: they are counted apart. */
+export interface CountedZone {
+  readonly zone: string;
+  readonly plugin: string;
+  readonly cached?: CachedAnswer["kind"];
+}
 
 /** Zones whose answers are counted apart. */
-export const maxZones = 16;
+export const maxZones = 32;
 
 /**
  * Counters of one reader in shared memory: the reader adds, the main thread looks. Numbers of eight bytes are written
@@ -40,12 +48,21 @@ export class HotCounters implements HotCounter {
     return new HotCounters(new SharedArrayBuffer(8 * (1 + count * stride)), protocol);
   }
 
-  count(zone: number, family: number, type: number, rcode: number, asked: number, answered: number): void {
+  count(
+    zone: number,
+    family: number,
+    type: number,
+    rcode: number,
+    dnssecOk: number,
+    asked: number,
+    answered: number,
+  ): void {
     const numbers = this.#numbers;
     const base = 1 + zone * stride;
     add(numbers, base + requestsAt + family * types + type, 1);
     add(numbers, base + responsesAt + rcode, 1);
     add(numbers, base + askedAt + Math.min(asked, sizes), 1);
+    if (dnssecOk !== 0) add(numbers, base + dnssecAt, 1);
     add(numbers, base + answeredAt + Math.min(answered, sizes), 1);
   }
 
@@ -55,7 +72,7 @@ export class HotCounters implements HotCounter {
   }
 
   /** What was counted since the last call, by zone; `zones` by number. */
-  take(zones: readonly { readonly zone: string; readonly plugin: string }[]): Omit<HotAnswers, "server">[] {
+  take(zones: readonly CountedZone[]): Omit<HotAnswers, "server">[] {
     const now = this.#numbers.slice(0, 1 + zones.length * stride);
     const since = (index: number) => (now[index] as number) - (this.#seen[index] as number);
     const answers = zones.map((names, zone) => ofZone(names, since, 1 + zone * stride));
@@ -67,7 +84,7 @@ export class HotCounters implements HotCounter {
 }
 
 function ofZone(
-  names: { readonly zone: string; readonly plugin: string },
+  names: CountedZone,
   since: (index: number) => number,
   base: number,
 ): Omit<HotAnswers, "protocol" | "server"> {
@@ -85,6 +102,7 @@ function ofZone(
     responses,
     requestSizes: bytes(askedAt),
     responseSizes: bytes(answeredAt),
+    dnssecOk: since(base + dnssecAt),
     total: responses.reduce((sum, { times }) => sum + times, 0),
     seconds: 0,
   };

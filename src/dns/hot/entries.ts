@@ -23,9 +23,10 @@ export interface EntryOptions {
 }
 
 const none = new Uint8Array(0);
-const headerBytes = 12;
+/** Bytes of a message's header. */
+export const headerBytes = 12;
 /** A record's fixed part behind its owner: type, class, TTL, length. */
-const recordHead = 10;
+export const recordHead = 10;
 const ownerPointer = 2;
 /** As in the loadbalance plugin. */
 const movable: ReadonlySet<number> = new Set([RecordType.A, RecordType.AAAA, RecordType.MX]);
@@ -52,7 +53,7 @@ export function tableEntry(answer: FixedAnswer, options: EntryOptions): TableEnt
 }
 
 function node(key: Uint8Array, kind: number, { zone }: EntryOptions): TableEntry {
-  const counts = { answers: 0, authorities: 0, additionals: 0, recordSize: 0 };
+  const counts = { answers: 0, authorities: 0, additionals: 0, recordSize: 0, lead: 0 };
   return { key, type: 0, kind, flags: 0, zone, zoneLength: 0, ...counts, body: none };
 }
 

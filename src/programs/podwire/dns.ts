@@ -27,6 +27,7 @@ interface Flags {
   readonly namespace: string;
   readonly from?: string;
   readonly resolver: DnsTool;
+  readonly fail?: boolean;
   readonly resolvConf?: string;
   readonly hosts?: string;
   readonly nsswitch?: string;
@@ -43,6 +44,11 @@ interface ClientFiles {
 
 /** `podwire dns explain NAME` */
 export async function runDnsExplain(what: string, flags: Flags): Promise<void> {
+  if (flags.fail !== undefined && ["glibc", "musl"].includes(flags.resolver))
+    throw new PodwireError(
+      "InvalidConfig",
+      `--fail and --no-fail are nslookup's, host's and dig's; ${flags.resolver} has no such rule`,
+    );
   const lab = await labOf(flags);
   try {
     const client = flags.resolvConf === undefined ? await filesOfPod(required(lab), flags) : {};
@@ -54,7 +60,8 @@ export async function runDnsExplain(what: string, flags: Flags): Promise<void> {
     };
     const nsswitch = flags.nsswitch === undefined ? "" : await readFile(flags.nsswitch, "utf8");
     const servers = new Servers(lab);
-    const question = { name: what, tool: flags.resolver, nsswitch, ...given };
+    const { resolver: tool, fail } = flags;
+    const question = { name: what, tool, nsswitch, ...(fail !== undefined && { fail }), ...given };
     const answer = await explainLookup(question, servers.ask).finally(() => servers.stop());
     process.stdout.write(flags.json ? `${JSON.stringify(answer, null, 2)}\n` : dnsAnswerText(answer));
   } finally {

@@ -141,7 +141,7 @@ function judgeState(
   { node, topology, candidates, isLocalOnly }: Context,
   out: (reason: LeftOutReason, because: string, field: string) => LeftOut,
 ): LeftOut {
-  const { isReady, isServing, isTerminating } = conditionsOf(endpoint);
+  const { isReady, isServing, isTerminating } = conditionsOf(endpoint.conditions);
   if (isLocalOnly && !target.isLocal)
     return out("not-local", `it runs on ${endpoint.nodeName ?? "no node"}, not on ${node.name}`, "nodeName");
   if (!isReady && !(isServing && isTerminating)) {

@@ -35,11 +35,14 @@ export interface Frontend {
   readonly sources?: readonly Cidr[];
   /** Of a ClusterIP: the port at which load balancers ask about the Service (spec.healthCheckNodePort). */
   readonly healthCheckNodePort?: number;
-  /**
-   * Every endpoint that still serves, chosen or not. Connections that lead to one of them go on, as TCP's do, when
-   * policy, hints or readiness change. One list for all frontends of a port and family.
-   */
-  readonly serving: readonly Target[];
+  /** What its endpoints were chosen from: one for all frontends of a port and family. */
+  readonly choice: {
+    /**
+     * Every endpoint that still serves, chosen or not. Connections that lead to one of them go on, as TCP's do, when
+     * policy, hints or readiness change.
+     */
+    readonly serving: readonly Target[];
+  };
 }
 
 /**

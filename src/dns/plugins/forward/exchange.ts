@@ -1,6 +1,7 @@
 import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { isIPv6 } from "node:net";
+import { connectDatagrams } from "#base/datagrams.ts";
 import { DnsError, decodeMessage, encodeMessage, lowerName, type Message } from "#wire/dns/index.ts";
 
 /** An upstream server's address. */
@@ -28,7 +29,10 @@ export async function exchangeUdp(query: Message, target: Target, timeoutMs: num
   const socket = createSocket(isIPv6(target.host.split("%")[0] as string) ? "udp6" : "udp4");
   return await new Promise<Message>((resolve, reject) => {
     let timer: NodeJS.Timeout | undefined;
+    let ended = false;
     const end = (finish: () => void) => {
+      if (ended) return; // a failure to bind is told twice, one to send perhaps after the time is over
+      ended = true;
       clearTimeout(timer);
       socket.removeAllListeners();
       socket.on("error", () => {});
@@ -42,9 +46,10 @@ export async function exchangeUdp(query: Message, target: Target, timeoutMs: num
       const answer = matching(packet, id, query);
       if (answer) end(() => resolve({ ...answer, id: query.id }));
     });
-    socket.connect(target.port, target.host, () => {
-      socket.send(bytes, (error) => error && fail(error));
-    });
+    connectDatagrams(socket, target.port, target.host).then(
+      () => socket.send(bytes, (error) => error && fail(error)),
+      fail, // no route, and the like
+    );
   });
 }
 

@@ -22,6 +22,16 @@ describe("forward", () => {
     expect(lines.join("")).toMatch(/plugin\/errors\].*2 www.example.com. A: .*ECONNREFUSED/);
   });
 
+  it("goes on serving when the kernel does not let it reach an upstream, health checks too", async () => {
+    // EACCES for a broadcast address, ENETUNREACH without a route: both are failures to connect.
+    const { askMessage, lines, metrics } = await start(
+      ".:0 {\n errors\n forward . 255.255.255.255 {\n health_check 10ms\n }\n}",
+    );
+    for (const name of ["a", "b"]) expect((await askMessage(`${name}.example A`)).rcode).toBe(2);
+    expect(lines.join("")).toMatch(/plugin\/errors\].*2 a.example. A: .*connect E(ACCES|NETUNREACH)/);
+    await eventually(() => metrics.text().includes("coredns_proxy_healthcheck_failures_total{"));
+  });
+
   it("takes the next upstream when one fails, passes rcodes on, ignores answers to other questions", async () => {
     const good = await upstream((asked) => ({ ...asked, response: true, rcode: 3, recursionAvailable: true }));
     const { askMessage } = await start(

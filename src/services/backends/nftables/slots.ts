@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { formatIp } from "#base/ip.ts";
-import type { Target } from "../../model/index.ts";
+import type { NumberedTargets, Target } from "../../model/index.ts";
 
 /** Bytes of an endpoint in a list: its address and port as map data, each part padded to 4. */
 export const slotWidth = { ip: 8, ip6: 20 } as const;
@@ -17,6 +17,24 @@ export function packTargets(targets: readonly Target[], family: "ip" | "ip6"): s
     bytes.set(ip.bytes, at);
     bytes.writeUInt16BE(port, at + width - 4);
     at += width;
+  }
+  return bytes.toString("latin1");
+}
+
+/** The same of targets as numbers. */
+export function packNumbered({ addresses, port }: NumberedTargets): string {
+  const bytes = Buffer.allocUnsafe(addresses.length * slotWidth.ip);
+  let at = 0;
+  for (const address of addresses) {
+    // Byte by byte: for so few of them a call of what is native costs more.
+    bytes[at] = address >>> 24;
+    bytes[at + 1] = address >>> 16;
+    bytes[at + 2] = address >>> 8;
+    bytes[at + 3] = address;
+    bytes[at + 4] = port >>> 8;
+    bytes[at + 5] = port;
+    bytes[at + 6] = bytes[at + 7] = 0;
+    at += slotWidth.ip;
   }
   return bytes.toString("latin1");
 }

@@ -91,7 +91,7 @@ class UserspaceBackend implements ServiceBackend {
   }
 
   flowTargets(frontend: Frontend): readonly Target[] {
-    return redirected(frontend, this.#at).serving;
+    return redirected(frontend, this.#at).choice.serving;
   }
 
   readBack(): Promise<void> {
