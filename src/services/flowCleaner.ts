@@ -1,6 +1,8 @@
 import { errorMessage } from "#base/errors.ts";
+import type { Cidr } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
+import { protocols } from "#kernel/nft/index.ts";
 import type { ServiceBackend } from "./backends/index.ts";
 import { addressKey, type Frontend, type FrontendChange, type ServiceAddress } from "./model/index.ts";
 import { cleanStaleFlows, type FlowChange, type FlowPlace, leavesFlows, type ServiceNetworks } from "./staleFlows.ts";
@@ -30,8 +32,10 @@ export class FlowCleaner {
   readonly #deps: FlowCleanerDeps;
   /** What changed since connections were last looked through, by address. */
   readonly #changes = new Map<string, Noted>();
+  /** Addresses that a former process served, as far as is known. */
+  readonly #found = new Map<string, ServiceAddress>();
   /** What is swept with the next cleaning. */
-  #networks: ServiceNetworks | undefined;
+  #networks: readonly Cidr[] = [];
 
   constructor(deps: FlowCleanerDeps) {
     this.#deps = deps;
@@ -48,32 +52,43 @@ export class FlowCleaner {
     }
   }
 
-  /** An address was served by a former process, and no Service has it now. */
-  noteGone(address: ServiceAddress): void {
-    const before = { ...address, choice: { serving: [] } };
-    const key = addressKey(address);
-    if (leavesFlows({ before }) && !this.#changes.has(key)) this.#changes.set(key, { before });
+  /** These addresses were served by a former process, or may have been. A commit that fails may remove them all the same. */
+  noteFound(addresses: Iterable<ServiceAddress>): void {
+    for (const address of addresses)
+      if (address.protocol === protocols.UDP) this.#found.set(addressKey(address), address);
   }
 
   /** With the next cleaning, flows to addresses of these networks that no Service has are removed as well. */
-  sweep(networks: ServiceNetworks): void {
+  sweep(networks: readonly Cidr[]): void {
     this.#networks = networks;
   }
 
-  /** Call it when the rules are there. Never throws. @returns undefined when it failed; the next call tries again */
-  clean(): Cleaned | undefined {
+  /**
+   * Call it when the rules are there. Never throws.
+   * @param isServed whether a Service has an address now
+   * @returns undefined when it failed; the next call tries again
+   */
+  clean(isServed: ServiceNetworks["isServed"]): Cleaned | undefined {
     const { conntrack, log } = this.#deps;
     const started = performance.now();
     try {
+      for (const [key, address] of this.#found) if (!isServed(address)) this.#noteGone(key, address);
+      this.#found.clear();
       const changes = [...this.#changes.values()].map((change) => this.#asOnTheWire(change));
-      const removed = conntrack ? cleanStaleFlows(conntrack, changes, this.#networks) : { 4: 0, 6: 0 };
+      const removed = conntrack
+        ? cleanStaleFlows(conntrack, changes, { cidrs: this.#networks, isServed })
+        : { 4: 0, 6: 0 };
       this.#changes.clear();
-      this.#networks = undefined;
+      this.#networks = [];
       return { removed, durationMs: performance.now() - started };
     } catch (error) {
       log.warn("Cleaning up connections failed", { error: errorMessage(error) });
       return undefined;
     }
+  }
+
+  #noteGone(key: string, address: ServiceAddress): void {
+    if (!this.#changes.has(key)) this.#changes.set(key, { before: { ...address, choice: { serving: [] } } });
   }
 
   /** A change as flows show it, in modes whose rules lead elsewhere than to endpoints. */

@@ -36,12 +36,24 @@ export function cleanStaleFlows(
     const concerned = changes.filter((change) => familyOf(change) === family && mayBeStale(change));
     const isSwept = networks?.cidrs.some(({ ip }) => ip.family === family) ?? false;
     if (concerned.length === 0 && !isSwept) continue;
-    const flows = conntrack.list({ family, protocol: protocols.UDP });
+    const flows = isSwept ? conntrack.list({ family, protocol: protocols.UDP }) : flowsTo(conntrack, family, concerned);
     const stale = new Set(staleFlows(concerned, flows));
     if (networks) for (const flow of flows) if (isUnserved(flow, networks)) stale.add(flow);
     removed[family] = conntrack.delete([...stale]);
   }
   return removed;
+}
+
+/** To so many addresses flows are asked for one by one: the kernel then gives no others, of which there may be very many. */
+const FEW_ADDRESSES = 4;
+
+function flowsTo(conntrack: Conntrack, family: 4 | 6, changes: readonly FlowChange[]): Flow[] {
+  const udp = { family, protocol: protocols.UDP };
+  if (changes.length > FEW_ADDRESSES) return conntrack.list(udp);
+  return changes.flatMap(({ before, after }) => {
+    const place = after ?? before;
+    return place ? conntrack.list({ ...udp, destination: { destination: place.ip, destinationPort: place.port } }) : [];
+  });
 }
 
 /** Whether connections to an address are looked at when it changes: those of UDP alone. */
@@ -87,7 +99,7 @@ function mayBeStale({ before, after }: FlowChange): boolean {
   return (then.size === 0 && now.size > 0) || [...then].some((target) => !now.has(target));
 }
 
-function servingTexts({ choice }: Pick<Frontend, "choice">): ReadonlySet<string> {
+function servingTexts({ choice }: FlowPlace): ReadonlySet<string> {
   return new Set(choice.serving.map(({ ip, port }) => addressText(ip, port)));
 }
 

@@ -9,7 +9,7 @@ import type { ServiceBackend, TrafficSettings } from "../backend.ts";
 import { nftablesBackend } from "../nftables/index.ts";
 import { ServiceAddresses } from "./device.ts";
 import { DEFAULT_SCHEDULER, type IpvsNode, type IpvsSettings, prepareNode } from "./node.ts";
-import { entryKey, ipvsForm } from "./rules.ts";
+import { ipvsForm } from "./rules.ts";
 import { ServerTable, wantedServer } from "./servers.ts";
 
 /** The name of the table, in family ip and in family ip6. */
@@ -172,7 +172,7 @@ class IpvsBackend implements ServiceBackend {
     const isPlain = (server: VirtualServer) => this.#servers.isWanted(server) || this.#addresses.isBound(server.ip);
     const strange = servers.filter((server) => !isPlain(server));
     const entries = strange.length ? await this.#entries() : new Set<string>();
-    return servers.filter((server) => isPlain(server) || entries.has(keyText(entryKey(server))));
+    return servers.filter((server) => isPlain(server) || entries.has(addressKey(server)));
   }
 
   /** Keys of the map `services` as it is in the kernel. */

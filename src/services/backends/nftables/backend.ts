@@ -95,13 +95,20 @@ class NftablesBackend implements ServiceBackend {
     for (const table of Object.values(this.#tables)) yield* table.foundAddresses();
   }
 
+  isEmpty(): boolean {
+    return Object.values(this.#tables).every((table) => table.isEmpty);
+  }
+
   async commit(): Promise<void> {
     try {
-      await this.#replaceForeign();
+      const tables = Object.values(this.#tables);
+      // Else it is planned at once: more Services may come while the kernel is at work.
+      if (tables.some(({ isForeign }) => isForeign)) await this.#replaceForeign();
       const transaction = new Transaction();
-      for (const table of Object.values(this.#tables)) {
-        table.adoptOrigins(this.#nft);
-        table.plan(transaction);
+      for (const table of tables) {
+        table.plan(transaction, this.#nft);
+        // The next one is planned from there on; when this one fails, what is there is read first.
+        table.applied();
       }
       this.#standIns.remove(transaction);
       await this.#nft.commit(transaction);
@@ -109,8 +116,6 @@ class NftablesBackend implements ServiceBackend {
       this.#record.failed();
       throw error;
     }
-    this.#standIns.removed();
-    for (const table of Object.values(this.#tables)) table.applied();
     this.#record.committed(this.#tables);
   }
 

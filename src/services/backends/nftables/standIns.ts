@@ -53,17 +53,13 @@ export class StandIns {
     standIn.adopt(this.#present.has(family) ? await this.#nft.readTable(layout.table) : undefined);
     this.#present = new Set([...this.#present, family]);
     const transaction = new Transaction();
-    standIn.plan(transaction);
+    standIn.plan(transaction, this.#nft);
     await this.#nft.commit(transaction);
   }
 
-  /** Adds their removal to a transaction: at its end. */
+  /** Adds their removal to a transaction: at its end. When it fails, {@link look} finds what is left. */
   remove(transaction: Transaction): void {
     for (const { family, table } of this.#layouts) if (this.#present.has(family)) transaction.deleteTable(table);
-  }
-
-  /** They are gone. */
-  removed(): void {
     this.#present = new Set();
   }
 }
