@@ -4,6 +4,7 @@ import { inNetns } from "#kernel/namespaces/index.ts";
 import { type Nftables, type TableState, Transaction } from "#kernel/nft/index.ts";
 import { SERVICES_TABLE } from "#services/index.ts";
 import { service, slice } from "#services/testing/objects.ts";
+import { remakeTable } from "../support/serviceFlips.ts";
 import { ask, ServicesLab } from "./servicesLab.ts";
 
 const tables = [
@@ -159,6 +160,25 @@ describe("services in the kernel (part: origins, restart, leftovers)", () => {
     lab.put(service("web", { clusterIP: "10.96.0.1" }), slice("web", ["10.244.1.3"]));
     await lab.startProxy();
     expect(await ask(lab.outside, "10.96.0.1", 80)).toBe("pod2 10.244.1.1");
+  });
+
+  it("established connections go on while the table of another version is replaced, as after a crash in between", async () => {
+    await lab.serveEcho(lab.pod2, "10.244.1.3", 8080);
+    lab.put(service("web", { clusterIP: "10.96.0.1" }), slice("web", ["10.244.1.3"]));
+    const first = await lab.startProxy();
+    const echo = await lab.connect(lab.outside, "10.96.0.1", 80);
+    expect(await echo("one")).toBe("one");
+    await first.stop();
+    remakeTable(lab);
+    // What a process left that was killed while it did this.
+    await lab.nft.commit(new Transaction().addTable({ family: "ip", name: `${SERVICES_TABLE}-stand-in` }));
+    expect(await echo("two")).toBe("two");
+    await lab.startProxy(lab.nftables(lab.openNft()));
+    expect(await echo("three")).toBe("three");
+    const another = await lab.connect(lab.outside, "10.96.0.1", 80);
+    expect(await another("four")).toBe("four");
+    const names = (await lab.nft.listTables()).map(({ family, name }) => `${family} ${name}`);
+    expect(names.sort()).toEqual([`ip ${SERVICES_TABLE}`, `ip6 ${SERVICES_TABLE}`]);
   });
 
   it("notices what somebody else removed, and puts it right", async () => {
