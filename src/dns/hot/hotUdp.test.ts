@@ -35,7 +35,10 @@ async function hot(text = corefile, host = "127.0.0.1", file = "Corefile"): Prom
 
 /** The value of a metric's line. */
 function numberOf(server: TestServer, start: string): number {
-  const line = server.metrics.text().split("\n").find((one) => one.startsWith(start));
+  const line = server.metrics
+    .text()
+    .split("\n")
+    .find((one) => one.startsWith(start));
   return Number(line?.slice(start.length));
 }
 

@@ -61,6 +61,11 @@ export class ClusterRecords {
     return this.#options.endpointPodNames;
   }
 
+  /** Whether namespaces are shown by their labels, so that one may come and go with its Services. */
+  get labelledNamespaces(): boolean {
+    return this.#options.labelledNamespaces === true;
+  }
+
   /** Whether a namespace's names are answered, if there is such a namespace. */
   shows(namespace: string): boolean {
     return isExposed(this.#options, this.#index, namespace);
