@@ -80,7 +80,7 @@ export class ClusterIndex {
     return [...this.#services.keys()];
   }
 
-  /** Keys of the Services of a namespace. */
+  /** Keys of a namespace's Services. */
   serviceKeysIn(namespace: string): string[] {
     return this.#servicesOfNamespace.get(namespace);
   }

@@ -1,8 +1,9 @@
+import type { Ip } from "#base/ip.ts";
 import { addressOfReverseName, RecordType } from "#wire/dns/index.ts";
 import { type AnswerSink, type FixedAnswer, makeReply } from "../../core/index.ts";
 import type { ClusterIndex, ServiceEntry } from "./clusterIndex.ts";
 import type { Answer, ClusterRecords } from "./model.ts";
-import { endpointLabel, parseClusterName } from "./names.ts";
+import { parseClusterName } from "./names.ts";
 import type { ClusterSource } from "./source.ts";
 
 /** A question that is answered with records; name and zone in lower case. */
@@ -69,7 +70,7 @@ export class ClusterPublisher {
       },
       namespace: (name) => {
         this.#namespaces.add(name);
-        // It may be shown from now on, or not any more.
+        // Then it hides or shows its Services too.
         if (parts.records.labelledNamespaces)
           for (const key of parts.index.serviceKeysIn(name)) this.#services.add(key);
         this.#schedule();
@@ -179,9 +180,9 @@ export class ClusterPublisher {
   }
 
   #usual(namespace: string, name: string, service: ServiceEntry): FixedAnswer[] {
-    const labels = service.kind === "headless" ? this.#endpoints(namespace, name) : [];
+    const endpoints = service.kind === "headless" ? this.#endpoints(namespace, name) : [];
     const ports = new Set(
-      (labels.length > 0 ? this.#slicePorts(namespace, name) : [])
+      (endpoints.length > 0 ? this.#slicePorts(namespace, name) : [])
         .filter((port) => isLabel(port.name) && isLabel(port.protocol))
         .map((port) => `_${port.name}._${port.protocol}`),
     );
@@ -191,19 +192,22 @@ export class ClusterPublisher {
         { kind: "node", name: base, closed: false },
         ...[RecordType.A, RecordType.AAAA].flatMap((type) => this.#known(base, zone, type)),
         ...[...ports].flatMap((port) => this.#known(`${port}.${base}`, zone, RecordType.SRV)),
-        ...labels.flatMap((label) =>
-          [RecordType.A, RecordType.AAAA].flatMap((type) => this.#known(`${label}.${base}`, zone, type)),
-        ),
+        ...endpoints.flatMap(([label, addresses]) => this.#endpoint(`${label}.${base}`, zone, addresses)),
       ] as const;
     });
   }
 
-  /** Labels of a Service's endpoints, each once. */
-  #endpoints(namespace: string, name: string): string[] {
-    const { index, records } = this.#parts;
-    const entries = index.slices(namespace, name).flatMap(({ endpoints }) => endpoints);
-    const labels = entries.map((entry) => endpointLabel(entry, records.endpointPodNames).toLowerCase());
-    return [...new Set(labels)].filter(isLabel);
+  /** Labels of a Service's endpoints with the addresses behind each. */
+  #endpoints(namespace: string, name: string): (readonly [string, readonly Ip[]])[] {
+    return [...this.#parts.records.endpoints(namespace, name)].filter(([label]) => isLabel(label));
+  }
+
+  #endpoint(name: string, zone: string, addresses: readonly Ip[]): FixedAnswer[] {
+    if (!isPublishable(name)) return [];
+    return [RecordType.A, RecordType.AAAA].map((type) => {
+      const answer = this.#parts.records.addresses(name, type, addresses);
+      return answer.kind === "records" ? fixed(name, type, answer) : { kind: "nodata", name, type, zone };
+    });
   }
 
   #slicePorts(namespace: string, name: string) {
