@@ -7,7 +7,7 @@ import { decodeMessage, encodeMessage, type Message, query, type ResourceRecord 
 import { service } from "../plugins/kubernetes/testCluster.ts";
 import { exchangeBytes, queryBytes, startUpstream, type TestServer, testServers } from "../testing.ts";
 
-const { start, temporary } = testServers();
+const { start, temporary, upstream } = testServers();
 const corefile = `.:0 {
   errors
   kubernetes cluster.local {
@@ -24,6 +24,18 @@ const threads = (server: TestServer) =>
 const answered = (server: TestServer) =>
   Number(/coredns_dns_responses_total\{.*rcode="NOERROR",plugin="kubernetes"\} (\d+)/.exec(server.metrics.text())?.[1]);
 
+const addresses = ["127.0.0.2", "127.0.0.3", "::1"];
+
+/** The address that an answer comes from. */
+async function answeredFrom(port: number, asked: string, question: string): Promise<string> {
+  const client = createSocket(asked.includes(":") ? "udp6" : "udp4");
+  const answer = once(client, "message", { signal: AbortSignal.timeout(10_000) });
+  client.send(queryBytes(question), port, asked);
+  const [, from] = (await answer) as [Uint8Array, { address: string }];
+  client.close();
+  return from.address;
+}
+
 /** A server whose port has been given to its thread. */
 async function hot(text = corefile, host = "127.0.0.1", file = "Corefile"): Promise<TestServer> {
   const server = await start(text, { hotPathFrom: 0, host, corefile: file });
@@ -32,6 +44,18 @@ async function hot(text = corefile, host = "127.0.0.1", file = "Corefile"): Prom
   await expect.poll(() => threads(server)).toBe("1");
   return server;
 }
+
+describe("D06 a DNS server of a machine with several addresses (part: UDP answers)", () => {
+  it("answers from the address that was asked, at once and after it had to ask elsewhere", async () => {
+    const denying = await upstream((asked) => ({ ...asked, response: true, rcode: 3 }));
+    const { port } = await start(
+      `.:0 {\n hosts /nowhere {\n 10.0.0.1 a.example\n fallthrough\n }\n forward . 127.0.0.1:${denying.port}\n}`,
+      { host: "" },
+    );
+    for (const question of ["a.example A", "b.example A"])
+      for (const asked of addresses) expect(await answeredFrom(port, asked, question)).toBe(asked);
+  });
+});
 
 /** The value of a metric's line. */
 function numberOf(server: TestServer, start: string): number {
@@ -92,16 +116,8 @@ describe("X01 the hot path on a socket (part: thread)", () => {
   }
 
   async function addressAsked(server: TestServer): Promise<void> {
-    for (const asked of ["127.0.0.2", "127.0.0.3", "::1"]) {
-      for (const question of ["kubernetes.default.svc.cluster.local A", "dns-version.cluster.local TXT"]) {
-        const client = createSocket(asked.includes(":") ? "udp6" : "udp4");
-        const answer = once(client, "message", { signal: AbortSignal.timeout(10_000) });
-        client.send(queryBytes(question), server.port, asked);
-        const [, from] = (await answer) as [Uint8Array, { address: string }];
-        client.close();
-        expect(from.address).toBe(asked);
-      }
-    }
+    for (const question of ["kubernetes.default.svc.cluster.local A", "dns-version.cluster.local TXT"])
+      for (const asked of addresses) expect(await answeredFrom(server.port, asked, question)).toBe(asked);
   }
 
   /** So many that the table is made anew. */

@@ -1,7 +1,7 @@
 import { DeltaTracker, type Pending } from "#base/delta.ts";
 import { protocols } from "#kernel/nft/index.ts";
 import type { Frontend } from "../../model/index.ts";
-import { arranged } from "./lists.ts";
+import { arranged } from "../arranged.ts";
 import { type Telling, type Translated, translated } from "./plan.ts";
 import { ADDRESS, endpointKey, LIMITS, listOf, MEMBER_KEY, memberKey, memberRecord, serviceRecord } from "./records.ts";
 
