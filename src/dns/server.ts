@@ -148,6 +148,7 @@ export class DnsServer {
   async #reload(): Promise<void> {
     this.#deps.log.info("Reloading");
     const next = await this.#prepare(await this.#readCorefile());
+    for (const plugin of next.plugins) plugin.takeUp?.(this.#running.plugins);
     try {
       await startAll(next.plugins);
       await settled(next.plugins);

@@ -133,6 +133,11 @@ export interface Plugin {
    * known.
    */
   searchPath?(request: Request): readonly string[] | undefined;
+  /**
+   * Takes up what plugins of the former configuration hold and this one needs just as well (a watch and its state), after
+   * a reload and before start. Theirs is stopped later, and must not end what was taken up.
+   */
+  takeUp?(former: readonly Plugin[]): void;
   /** Closes what start opened. */
   stop?(): Promise<void>;
 }

@@ -5,6 +5,7 @@ import type { Client } from "#api/index.ts";
 import { type Ip, tryParseIp } from "#base/ip.ts";
 import type { Setup, SetupContext } from "../../core/index.ts";
 import { CorefileError, zonesOrDefault } from "../../corefile/index.ts";
+import { fileVersion } from "../../zone/index.ts";
 import { searchDomains } from "../autopath/setup.ts";
 import { ClusterIndex } from "./clusterIndex.ts";
 import { type KubernetesOptions, readOptions } from "./directive.ts";
@@ -36,14 +37,14 @@ export const setup: Setup = (directive, context) => {
     labelledNamespaces: namespaceSelector !== undefined,
   };
   const records = new ClusterRecords(index, recordOptions, own);
+  const watched = {
+    pods: podMode === "verified",
+    endpoints: options.endpoints,
+    ...(labelSelector !== undefined && { labelSelector }),
+    ...(namespaceSelector !== undefined && { namespaceSelector }),
+  };
   const source = new ApiSource(
-    {
-      connect: () => connect(options, context),
-      pods: podMode === "verified",
-      endpoints: options.endpoints,
-      ...(labelSelector !== undefined && { labelSelector }),
-      ...(namespaceSelector !== undefined && { namespaceSelector }),
-    },
+    { connect: () => connect(options, context), ...watched },
     index,
     context.log,
     context.instance.metrics,
@@ -54,12 +55,19 @@ export const setup: Setup = (directive, context) => {
     index,
     records,
     source,
+    sourceKey: JSON.stringify([watched, placeOf(options)]),
     instance: context.instance,
     options: recordOptions,
     own,
     search: podMode === "verified" ? ownSearchDomains() : [],
   });
 };
+
+/** Where the API is, and which state of the files that say so: other certificates are another connection. */
+function placeOf({ server, tls, kubeconfig }: KubernetesOptions): unknown {
+  const files = [kubeconfig?.file, tls?.cert, tls?.key, tls?.ca].flatMap((file) => file ?? []);
+  return [server, kubeconfig?.context, files, files.map(fileVersion)];
+}
 
 /** The API as the directive names it; without a word about it, that of the cluster whose pod this is. */
 async function connect(options: KubernetesOptions, { environment, instance }: SetupContext): Promise<Client> {
