@@ -13,8 +13,7 @@ export class Claims<V> {
   readonly #claims = new Map<string, Claim<V> | readonly Claim<V>[]>();
 
   holder(key: string): Claim<V> | undefined {
-    const found = this.#claims.get(key);
-    return found instanceof Array ? found[0] : found;
+    return listOf(this.#claims.get(key))[0];
   }
 
   /**
@@ -25,12 +24,12 @@ export class Claims<V> {
   set(key: string, owner: string, value: V | undefined): [before: Claim<V> | undefined, after: Claim<V> | undefined] {
     const found = this.#claims.get(key);
     const claim = value === undefined ? undefined : { owner, value };
-    if (!(found instanceof Array) && (found === undefined || found.owner === owner)) {
+    if (found === undefined || ("owner" in found && found.owner === owner)) {
       if (claim) this.#claims.set(key, claim);
       else this.#claims.delete(key);
       return [found, claim];
     }
-    const all = found instanceof Array ? found : [found];
+    const all = listOf(found);
     const others = all.filter((one) => one.owner !== owner);
     const position = others.findIndex((one) => one.owner > owner);
     if (claim) others.splice(position < 0 ? others.length : position, 0, claim);
@@ -39,4 +38,9 @@ export class Claims<V> {
     else this.#claims.delete(key);
     return [all[0], first];
   }
+}
+
+function listOf<V>(found: Claim<V> | readonly Claim<V>[] | undefined): readonly Claim<V>[] {
+  if (found === undefined) return [];
+  return "owner" in found ? [found] : found;
 }

@@ -115,10 +115,9 @@ function run({ config, mode, facts, settings, backend, periods }: Prepared, deps
   const health = new ProxyHealth(2 * syncPeriodMs);
   const services = serviceHealth(config, nodeName, { places, health, deps });
   const syncs = syncLog(deps.log);
-  const follow = (addresses: readonly Ip[]): void => {
-    if (places.change(addresses)) proxy.setNodeAddresses(places.primary, places.nodePorts());
-  };
-  const moves: ProxyObserver = { node: (node) => deps.nodeAddresses ?? follow(factsOf(node).addresses) };
+  const addresses = addressWatch(places, syncPeriodMs, deps, () => {
+    proxy.setNodeAddresses(places.primary, places.nodePorts());
+  });
   const proxy = startServiceProxy({
     ...deps,
     ...periods,
@@ -126,13 +125,12 @@ function run({ config, mode, facts, settings, backend, periods }: Prepared, deps
     nodeAddresses: places.primary,
     nodePortAddresses: places.nodePorts(),
     backend,
-    observers: [health, services, syncs.observer, moves, ...podCidrsWatch(config, nodeName, { facts, deps })],
+    observers: [health, services, syncs.observer, addresses, ...podCidrsWatch(config, nodeName, { facts, deps })],
     ended: (message) => {
       health.ended();
       deps.fatal(`the service proxy ended: ${message}`);
     },
   });
-  const looking = setInterval(() => follow(places.own), syncPeriodMs).unref();
   const served = serve(config, mode, { ...deps, health });
   const synced = proxy.synced.then(() => cleanOthers(mode, settings, { ...deps, signal }));
   // Nobody has to wait for it; what failed is in the log.
@@ -142,11 +140,28 @@ function run({ config, mode, facts, settings, backend, periods }: Prepared, deps
     synced,
     status: () => proxy.status(),
     async stop() {
-      clearInterval(looking);
+      addresses.stop();
       end.abort(new Error("the service proxy is stopped"));
       await Promise.all([proxy.stop(), served.stop(), services.stop(), cleaned]);
       syncs.stop();
     },
+  };
+}
+
+/** Follows the node's addresses: by its object, where it is not known otherwise, and by its interfaces. */
+function addressWatch(
+  places: NodePlaces,
+  everyMs: number,
+  { nodeAddresses }: KubeProxyDeps,
+  changed: () => void,
+): ProxyObserver & { stop(): void } {
+  const follow = (addresses: readonly Ip[]): void => {
+    if (places.change(addresses)) changed();
+  };
+  const looking = setInterval(() => follow(places.own), everyMs).unref();
+  return {
+    node: (node) => nodeAddresses ?? follow(factsOf(node).addresses),
+    stop: () => clearInterval(looking),
   };
 }
 
