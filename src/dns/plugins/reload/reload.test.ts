@@ -28,6 +28,17 @@ describe("X04 a changed Corefile takes effect (part: reload)", () => {
     await expect(fetch(`http://127.0.0.1:${health}/health`)).rejects.toThrow();
   });
 
+  it("imported files count too, also below another directory", async () => {
+    const directory = await temporary();
+    const corefile = join(directory, "Corefile");
+    const text = ".:0 {\n root /\n reload 2s 1500ms\n hosts {\n  import more\n }\n}\n";
+    await writeFile(corefile, text);
+    await writeFile(join(directory, "more"), "10.0.0.1 a.example\n");
+    const { ask } = await start(text, { corefile });
+    await writeFile(join(directory, "more"), "10.0.0.2 a.example\n");
+    await eventually(async () => (await ask("a.example A"))[1]?.endsWith("10.0.0.2") ?? false);
+  });
+
   it.each([
     [".:0 {\n dnssec\n}", "Corefile:2: plugin dnssec of CoreDNS is not part of this server"],
     [".:0 {\n cache\n cache\n}", "Corefile:3: cache is already at line 2"],
