@@ -44,7 +44,9 @@ function readItems(source: string, cursor: { at: number }): Item[] {
 
 /** One character, class or escape. */
 function atomAt(rest: string): string {
-  const known = /^(?:\\x[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\[pP]\{[^}]*\}|\\[\s\S]|\[(?:\\[\s\S]|[^\]\\])*\])/.exec(rest);
+  const known = /^(?:\\x[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\[pP]\{[^}]*\}|\\[\s\S]|\[(?:\\[\s\S]|[^\]\\])*\])/.exec(
+    rest,
+  );
   return known?.[0] ?? (rest[0] as string);
 }
 

@@ -28,6 +28,8 @@ export interface ServerOptions {
   readonly corefile: string;
   /** Text to use instead of the file's; the file's name stays for messages and relative names. */
   readonly corefileText?: string;
+  /** The text is all there is: no file is read, also later. */
+  readonly fixedText?: boolean;
   /** For server blocks that name none. Default 53. */
   readonly defaultPort?: number;
   /** Address to listen on. Default: all. */
@@ -114,6 +116,8 @@ export class DnsServer {
     }
     this.#running = next;
     this.#useSites(next.sites);
+    if (next.sites.length === 0)
+      this.#deps.log.warn(`${this.#options.corefile} has no server block: nothing is served`);
     for (const { zones, port } of next.sites) for (const zone of zones) this.#deps.log.info(`Serving ${zone}:${port}`);
     this.#deps.log.info("Running configuration", {
       sha512: createHash("sha512").update(next.text).digest("hex"),
@@ -230,7 +234,8 @@ export class DnsServer {
   }
 
   async #readCorefile(): Promise<string> {
-    return await readFile(this.#options.corefile, "utf8");
+    const { corefile, corefileText, fixedText } = this.#options;
+    return fixedText && corefileText !== undefined ? corefileText : await readFile(corefile, "utf8");
   }
 
   /** Names of the servers that a site is part of, one for each address. */

@@ -29,7 +29,8 @@ export function zoneReply(
 ): Reply | Promise<Reply> {
   const { question, message, name } = request;
   const answer = zone.lookup(question.name, question.type, message.edns?.dnssecOk ?? false);
-  if (answer.rcode === Rcode.NXDOMAIN && answer.answers.length === 0 && fallsThrough(fallthrough, name)) return next(request);
+  if (answer.rcode === Rcode.NXDOMAIN && answer.answers.length === 0 && fallsThrough(fallthrough, name))
+    return next(request);
   const reply = replyOf(plugin, answer);
   if (answer.outside === undefined || (request.depth ?? 0) >= maxDepth) return reply;
   return Promise.resolve(instance.resolve(withQuestion(request, answer.outside, question.type))).then((found) =>

@@ -23,7 +23,11 @@ describe("file and auto", () => {
       "www.other.test. 60 IN A 192.0.2.80",
     ]);
     const dead = await askMessage("dead.example.org A");
-    expect([dead.rcode, dead.answers.length, dead.authorities.map(({ name }) => name)]).toEqual([3, 1, ["other.test."]]);
+    expect([dead.rcode, dead.answers.length, dead.authorities.map(({ name }) => name)]).toEqual([
+      3,
+      1,
+      ["other.test."],
+    ]);
     expect((await askMessage("example.org AXFR", "tcp")).rcode).toBe(5);
     expect(await ask("a.elsewhere A")).toEqual(["SERVFAIL"]);
     await writeFile(`${directory}/db.example.org`, zone(1, "192.0.2.9"));
