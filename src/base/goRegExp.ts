@@ -1,4 +1,3 @@
-import { setFlagsFromString } from "node:v8";
 import { withoutLargeCounts } from "./regExpCounts.ts";
 
 /**
@@ -7,7 +6,8 @@ import { withoutLargeCounts } from "./regExpCounts.ts";
  * classes (`\pL`): patterns with these still backtrack as long as it takes.
  */
 export function boundBacktracking(): void {
-  setFlagsFromString("--enable-experimental-regexp-engine-on-excessive-backtracks");
+  // Loaded when it is wanted: it is 5 ms of a start.
+  process.getBuiltinModule("node:v8").setFlagsFromString("--enable-experimental-regexp-engine-on-excessive-backtracks");
 }
 
 const posixClasses: Readonly<Record<string, string>> = {

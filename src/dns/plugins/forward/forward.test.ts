@@ -33,6 +33,15 @@ describe("forward", () => {
     await eventually(() => metrics.text().includes("coredns_proxy_healthcheck_failures_total{"));
   });
 
+  it("goes on serving when it cannot reach one over TCP", async () => {
+    // connect(2) of a broadcast address fails at once: ENETUNREACH.
+    const { askMessage, lines } = await start(
+      ".:0 {\n errors\n forward . 255.255.255.255 {\n force_tcp\n max_fails 0\n max_connect_attempts 1\n }\n}",
+    );
+    for (const name of ["a", "b"]) expect((await askMessage(`${name}.example A`)).rcode).toBe(2);
+    expect(lines.join("")).toMatch(/plugin\/errors\].*2 a.example. A: .*connect ENETUNREACH/);
+  });
+
   it("takes the next upstream when one fails, passes rcodes on, ignores answers to other questions", async () => {
     const good = await upstream((asked) => ({ ...asked, response: true, rcode: 3, recursionAvailable: true }));
     const { askMessage } = await start(

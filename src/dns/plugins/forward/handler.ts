@@ -83,6 +83,7 @@ export class ForwardPlugin implements Plugin {
   handle(request: Request, next: Handler): Reply | Promise<Reply> {
     const maxConcurrent = this.#options.maxConcurrent || maxConcurrentDefault;
     if (!this.#takes(request.name)) return next(request);
+    if (request.peer.busy) return makeReply(this.name, { drop: true });
     if (this.#concurrent >= maxConcurrent) {
       this.#metrics
         .counter(

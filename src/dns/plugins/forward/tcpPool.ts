@@ -51,15 +51,21 @@ export class TcpPool {
         if (error instanceof LateError) throw error;
       }
     }
-    const socket = await this.#open();
+    const opening = this.#open();
+    // Not awaited without need: a connect(2) that fails at once is told before, to nobody, which would end the process.
+    const socket = opening instanceof Promise ? await opening : opening;
     this.#openedMs.set(socket, performance.now());
     return await this.#ask(socket, query, bytes, timeoutMs);
   }
 
   /** A new connection, still being made: what is written before waits for it. */
-  async #open(): Promise<Socket> {
+  #open(): Socket | Promise<Socket> {
     const { host, port, tls } = this.#target;
-    if (!tls) return connect({ host, port, noDelay: true });
+    return tls ? this.#openTls(tls) : connect({ host, port, noDelay: true });
+  }
+
+  async #openTls(tls: NonNullable<Target["tls"]>): Promise<Socket> {
+    const { host, port } = this.#target;
     const { connect: connectTls } = await import("node:tls"); // only forwards over TLS pay for it
     const { ca, cert, key, servername = tls.servername } = this.#options.tls;
     return connectTls({
@@ -80,8 +86,9 @@ export class TcpPool {
   #take(): Socket | undefined {
     for (let entry = this.#idle.pop(); entry; entry = this.#idle.pop()) {
       clearTimeout(entry.timer);
+      if (entry.socket.destroyed) continue; // and may still be about to tell its error
       entry.socket.removeAllListeners();
-      if (!entry.socket.destroyed) return entry.socket;
+      return entry.socket;
     }
     return undefined;
   }

@@ -3,7 +3,7 @@ import type { Logger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
 import { type BpfCall, bpfCall, createMap } from "#kernel/bpf/index.ts";
 import type { Nftables, OriginIndex } from "#kernel/nft/index.ts";
-import type { Frontend, NodeView } from "../../model/index.ts";
+import type { Frontend, NodeView, ServiceAddress } from "../../model/index.ts";
 import type { ServiceBackend, TrafficSettings } from "../backend.ts";
 import { nftablesBackend } from "../nftables/index.ts";
 import { nodeGroup } from "./group.ts";
@@ -44,7 +44,8 @@ export function ebpfBackend(options: EbpfBackendOptions): ServiceBackend {
  */
 export function checkEbpf(group: () => string = nodeGroup, bpf: BpfCall = bpfCall): void {
   const needs = "it loads programs into the kernel, for which this process has to be root of the machine";
-  const capabilities = "CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN in the initial user namespace";
+  const capabilities =
+    "CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN in the initial user namespace; a lab's nodes have them with podwire up --privileged";
   try {
     const spec = { name: "pw_probe", type: "hash", keySize: 4, valueSize: 4, maxEntries: 1 } as const;
     createMap(bpf, spec).close();
@@ -97,6 +98,10 @@ class EbpfBackend implements ServiceBackend {
   async readBack(): Promise<void> {
     await this.#rules.readBack();
     this.#translations.adopt(this.#programs.read());
+  }
+
+  foundAddresses(): Iterable<ServiceAddress> {
+    return this.#rules.foundAddresses?.() ?? [];
   }
 
   /** The rules first: they serve whatever the programs do not translate yet. */
