@@ -26,7 +26,11 @@ export async function runDns(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const log = createLogger("dns", flags.quiet ? { level: "warn" } : {});
-  return await serve(flags, log);
+  try {
+    return await serve(flags, log);
+  } finally {
+    if (flags.pidfile !== undefined) await rm(flags.pidfile, { force: true });
+  }
 }
 
 function shown(what: NonNullable<DnsFlags["show"]>): string {
@@ -55,7 +59,6 @@ async function serve(flags: DnsFlags, log: Logger): Promise<number> {
   }
   const code = await Promise.race([untilSignal(server, log), failed.promise]);
   await server.stop(true);
-  if (flags.pidfile !== undefined) await rm(flags.pidfile, { force: true });
   return code;
 }
 
