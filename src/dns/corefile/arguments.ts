@@ -118,6 +118,13 @@ export function hostPort(
   };
 }
 
+/** Where to listen: `host:port` or `:port`. */
+export function listenAddress(text: string, at: Location): { readonly host: string; readonly port: number } {
+  const { host, port } = hostPort(text, at, -1);
+  if (port < 0) throw new CorefileError(at, `address ${text}: missing port in address; expected [ADDRESS]:PORT`);
+  return { host, port };
+}
+
 /** Canonical lower-case name for text that was checked before. */
 export function canonicalName(text: string): string {
   return lowerName(parseName(text));

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import type { Client } from "#api/index.ts";
+import { errorMessage } from "#base/errors.ts";
 import { type Ip, tryParseIp } from "#base/ip.ts";
 import type { Setup, SetupContext } from "../../core/index.ts";
 import { CorefileError, zonesOrDefault } from "../../corefile/index.ts";
@@ -76,7 +77,13 @@ async function connect(options: KubernetesOptions, { environment, instance }: Se
   const api = await import("#api/index.ts");
   const client = (config: Parameters<typeof api.http2Transport>[0]) =>
     new api.Client(api.http2Transport(config), { userAgent: "podwire-dns" });
-  if (options.kubeconfig) return client(await api.loadKubeconfig(options.kubeconfig.file, options.kubeconfig.context));
+  if (options.kubeconfig) {
+    const { file, context, at } = options.kubeconfig;
+    const config = await api.loadKubeconfig(file, context).catch((error: unknown) => {
+      throw new CorefileError(at, `kubeconfig: ${errorMessage(error)}`);
+    });
+    return client(config);
+  }
   if (options.server === undefined) return client(api.inClusterConfig(environment));
   if (!options.tls) return client({ server: options.server });
   const [cert, key, ca] = await Promise.all(
