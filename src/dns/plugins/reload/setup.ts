@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { watch } from "node:fs/promises";
 import { errorMessage } from "#base/errors.ts";
 import type { Setup } from "../../core/index.ts";
-import { args, CorefileError, duration, noBlock } from "../../corefile/index.ts";
+import { args, CorefileError, duration, longestMs, noBlock } from "../../corefile/index.ts";
 
 /** Shortest times that CoreDNS allows. */
 const minIntervalMs = 2000;
@@ -53,7 +53,7 @@ export const setup: Setup = (directive, { instance, log, corefileDirectory }) =>
         guarded();
         arm();
       },
-      intervalMs + Math.random() * jitterMs,
+      Math.min(intervalMs + Math.random() * jitterMs, longestMs),
     );
     timer.unref();
   };
