@@ -43,8 +43,8 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const ask = async (server: string, name: string, type: string) => {
-  const { outcome, address } = answerFor(name, type, server);
-  return { outcome, records: address === undefined ? [] : [address] } as ServerAnswer;
+  const { address, ...said } = answerFor(name, type, server);
+  return { ...said, records: address === undefined ? [] : [address] } satisfies ServerAnswer;
 };
 
 /** The explainer's list as it is sent: glibc asks all servers again, BIND's tools one server. */

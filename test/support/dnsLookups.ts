@@ -13,9 +13,10 @@ import {
   Rcode,
   RecordClass,
   RecordType,
+  type ResourceRecord,
   typeName,
 } from "#wire/dns/index.ts";
-import { answerFor, type LookupCase, lookupCases, SERVERS, type SeenQuery } from "./lookupCases.ts";
+import { answerFor, type LookupCase, lookupCases, type SaidAnswer, SERVERS, type SeenQuery } from "./lookupCases.ts";
 
 /*
  * Runs lookups by real resolvers, and writes what name servers saw of each, as JSON: in network and mount namespaces of
@@ -111,17 +112,23 @@ function decoded(packet: Uint8Array): Message | undefined {
   }
 }
 
-function replyTo(message: Message, { outcome, address = "" }: ReturnType<typeof answerFor>): Uint8Array {
+function replyTo(message: Message, { outcome, address, alias }: SaidAnswer): Uint8Array {
   const { edns: _, ...plain } = message;
   const name = message.questions[0]?.name ?? ".";
-  const data = { kind: "address" as const, address: Uint8Array.from(address.split(".").map(Number)) };
-  const record = { name, type: RecordType.A, class: RecordClass.IN, ttl: 30, data };
+  const common = { class: RecordClass.IN, ttl: 30 };
+  const answers: ResourceRecord[] = [];
+  if (alias !== undefined)
+    answers.push({ name, type: RecordType.CNAME, ...common, data: { kind: "name", target: alias } });
+  if (address !== undefined) {
+    const data = { kind: "address" as const, address: Uint8Array.from(address.split(".").map(Number)) };
+    answers.push({ name: alias ?? name, type: RecordType.A, ...common, data });
+  }
   return encodeMessage({
     ...plain,
     response: true,
     recursionAvailable: true,
     rcode: RCODES[outcome] ?? Rcode.NOERROR,
-    answers: outcome === "records" ? [record] : [],
+    answers,
     authorities: [],
     additionals: [],
   });

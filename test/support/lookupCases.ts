@@ -15,7 +15,15 @@ export const CLOSED = "127.0.0.9";
 export interface SaidAnswer {
   readonly outcome: "records" | "nodata" | "nxdomain" | "servfail" | "refused" | "silent" | "unreachable";
   readonly address?: string;
+  /** The name that the asked one is an alias of. */
+  readonly alias?: string;
 }
+
+/** Aliases; the server that is asked for the second one could not say what is behind it. */
+const ALIASES: Readonly<Record<string, string>> = {
+  "alias.shop.test.": "web.shop.test.",
+  "lost.shop.test.": "gone.elsewhere.",
+};
 
 /** Names that all servers know alike. */
 const ADDRESSES: Readonly<Record<string, string>> = {
@@ -45,8 +53,11 @@ export function answerFor(name: string, type: string, server: string): SaidAnswe
   const full = name.toLowerCase();
   if (full === "only.shop.test.") return { outcome: "nodata" };
   const trouble = TROUBLES[full];
-  const outcome = trouble?.[SERVERS.findIndex((one) => one === server)] ?? trouble?.at(-1) ?? "ok";
+  const outcome = trouble?.[SERVERS.indexOf(server as (typeof SERVERS)[number])] ?? trouble?.at(-1) ?? "ok";
   if (outcome !== "ok") return { outcome };
+  const alias = ALIASES[full];
+  if (alias !== undefined)
+    return { ...(ADDRESSES[alias] ? answerFor(alias, type, server) : { outcome: "nodata" }), alias };
   const address = trouble ? "192.0.2.13" : ADDRESSES[full];
   if (address === undefined) return { outcome: "nxdomain" };
   return type === "A" ? { outcome: "records", address } : { outcome: "nodata" };
@@ -97,6 +108,10 @@ const situations: readonly (readonly [name: string, resolvConf: string])[] = [
   ["nowhere", `search shop.test . test\n${servers(1)}options ndots:5 timeout:2\n`],
   ["nowhere", `${search}${servers(1)}options no-tld-query\n`],
   [LONG, `search ${LONG_DOMAIN} test\n${servers(1)}options ndots:5\n`],
+  // Aliases.
+  ["alias", `${search}${servers(1)}options ndots:5\n`],
+  ["lost", `${search}${servers(1)}options ndots:5\n`],
+  ["lost.shop.test", servers(1)],
   // Servers in their order, and what they say.
   ["web", `${search}${servers(2, 1)}options ndots:5\n`],
   ["web", `${search}${servers(1, 2, 3)}nameserver ${CLOSED}\n`],

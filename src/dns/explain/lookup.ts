@@ -13,8 +13,10 @@ export type Outcome = "records" | "nodata" | "nxdomain" | "servfail" | "refused"
 /** What a server says to a question, and what makes it say so. */
 export interface ServerAnswer {
   readonly outcome: Outcome;
-  /** Data of the records asked for, such as `10.96.0.10`; names of aliases that led there have an arrow. */
+  /** Data of the records asked for, such as `10.96.0.10`. */
   readonly records: readonly string[];
+  /** The name that the answer says the asked one is an alias of, in the end. */
+  readonly alias?: string;
   /** Seconds. */
   readonly ttl?: number;
   /** The plugin that decides. */
@@ -114,7 +116,9 @@ function lastOf(queries: readonly Query[]): Query[] {
 /** Whether a lookup ends with a name that has no address, without a look at the next one. */
 function stops(asked: readonly Query[], tool: Tool): boolean {
   // res_nsearch() gives up where nobody listens at all (ECONNREFUSED).
-  if (tool === "glibc") return asked.length > 0 && asked.every(({ outcome }) => outcome === "unreachable");
+  // An alias is an answer, also when nothing is behind it.
+  if (tool === "glibc")
+    return asked.every(({ outcome }) => outcome === "unreachable") || lastOf(asked).some(({ alias }) => alias);
   // name_from_dns() and BIND's tools go on after NXDOMAIN alone.
   return lastOf(asked).some(({ outcome }) => outcome !== "nxdomain" && outcome !== "unknown");
 }

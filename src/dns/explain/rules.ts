@@ -17,7 +17,9 @@ export function ruleOf({ nameservers, options }: ResolverSettings, tool: Tool, f
     case "musl":
       return "all servers at once; the first answer that is no failure counts";
     default:
-      return `${fail ? "SERVFAIL ends it" : "the next server after SERVFAIL"} (${switches(tool, fail)}), or after the time-out; REFUSED ends it`;
+      return fail
+        ? `the next server after the time-out; SERVFAIL (${switches(tool, fail)}) and REFUSED end it`
+        : `the next server after SERVFAIL (${switches(tool, fail)}) or the time-out; REFUSED ends it`;
   }
 }
 

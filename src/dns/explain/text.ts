@@ -65,7 +65,8 @@ function alike(rows: readonly string[][]): string[][] {
   return [...found.values()];
 }
 
-function answerWords({ outcome, records, ttl }: Query): string {
+function answerWords({ outcome, records, ttl, alias }: Query): string {
+  if (outcome === "nodata" && alias !== undefined) return `alias of ${alias}`;
   const words = {
     records: `${records.slice(0, 4).join(" ")}${records.length > 4 ? ` and ${records.length - 4} more` : ""}, ttl ${ttl}`,
     nodata: "exists, no such record",

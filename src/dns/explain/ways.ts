@@ -112,21 +112,30 @@ async function askServersAtOnce(candidate: Candidate, rules: Rules): Promise<Que
 
 /**
  * BIND's tools: one type after the other, the next of a name that is there alone; the next server after SERVFAIL unless
- * told to fail. A silent server is asked again, once for each try that is left: the ones after it get one each.
+ * told to fail. A silent server is asked again, once for each try that is left: the ones after it get one each. nslookup
+ * and host follow an alias themselves: further types are asked of the name behind it.
  */
 async function askTypesInTurn(candidate: Candidate, rules: Rules): Promise<Query[]> {
+  const [first, ...further] = TYPES[rules.tool];
+  const queries = await askServersFor(first as QueryType, candidate, rules);
+  const last = queries.at(-1);
+  if (!["records", "nodata", "unknown"].includes(last?.outcome ?? "")) return queries;
+  const { domain } = candidate;
+  const behind = { name: last?.alias ?? candidate.name, ...(domain !== undefined && { domain }) };
+  for (const type of further) queries.push(...(await askServersFor(type, behind, rules)));
+  return queries;
+}
+
+async function askServersFor(type: QueryType, candidate: Candidate, rules: Rules): Promise<Query[]> {
   const { nameservers, attempts, timeoutSeconds } = rules.settings;
   const queries: Query[] = [];
-  for (const type of TYPES[rules.tool]) {
-    let tries = attempts;
-    for (const server of nameservers) {
-      const query = await askOne(candidate, server, type, rules);
-      const isSilent = query.outcome === "silent";
-      queries.push(isSilent ? { ...query, times: tries, waitSeconds: tries * timeoutSeconds } : query);
-      if (isSilent) tries = 1;
-      else if (query.outcome === "servfail" ? rules.stopsAtServfail : query.outcome !== "unreachable") break;
-    }
-    if (!["records", "nodata", "unknown"].includes(queries.at(-1)?.outcome ?? "")) break;
+  let tries = attempts;
+  for (const server of nameservers) {
+    const query = await askOne(candidate, server, type, rules);
+    const isSilent = query.outcome === "silent";
+    queries.push(isSilent ? { ...query, times: tries, waitSeconds: tries * timeoutSeconds } : query);
+    if (isSilent) tries = 1;
+    else if (query.outcome === "servfail" ? rules.stopsAtServfail : query.outcome !== "unreachable") break;
   }
   return queries;
 }

@@ -1,7 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { nodeOptions, programFile, proxyNodeOptions } from "#base/entry.ts";
 import { PodwireError } from "#base/errors.ts";
-import { checkName, defaults } from "#lab/config/index.ts";
+import { checkName, defaults, labProxyModes } from "#lab/config/index.ts";
 import { addCni } from "./cniCommands.ts";
 import { addDnsExplain } from "./dnsCommands.ts";
 import { runExec, runShell } from "./enter.ts";
@@ -61,6 +61,15 @@ function program(): Command {
         "podwire",
         "crun",
       ]),
+    )
+    .option(
+      "--privileged",
+      "as root only, without a user namespace: for the modes ebpf and ipvs of Services and limits of pods",
+    )
+    .addOption(
+      new Option("--proxy-mode <mode>", "how nodes put Services into effect (ConfigMap kube-proxy)").choices(
+        labProxyModes,
+      ),
     )
     .option("--api-port <port>", "port of the API server, at the cluster's own 127.x.y.1", integer)
     .option("--ingress-port <port>", "port of the ingress on 127.0.0.1", integer)

@@ -1,5 +1,5 @@
 import { type Client, kubernetesVersion } from "#api/index.ts";
-import { formatIp, type Ip } from "#base/ip.ts";
+import { cidrContains, formatIp, type Ip, parseCidr, parseIp } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
@@ -25,6 +25,8 @@ import {
 import { factsOf, type NodeFacts, waitForNode } from "./node.ts";
 import { NodePlaces } from "./places.ts";
 import { serve } from "./serve.ts";
+
+const LOCALHOST = parseIp("127.0.0.1");
 
 /** What a kube-proxy needs. */
 export interface KubeProxyDeps {
@@ -225,6 +227,13 @@ function announce(config: ProxyConfig, mode: ProxyMode, log: Logger): void {
     log.warn(
       "The ipvs proxier is now deprecated and may be removed in a future release. Please use 'nftables' instead.",
     );
+  if (
+    mode !== "iptables" &&
+    config.nodePortAddresses.some((text) => text !== "primary" && cidrContains(parseCidr(text), LOCALHOST))
+  )
+    log.error("--nodeport-addresses includes localhost but localhost NodePorts are not supported", {
+      address: formatIp(LOCALHOST),
+    });
   if (nodePortCidrs(config, mode).length === 0)
     log.warn("Kube-proxy configuration may be incomplete or incorrect", {
       err: "nodePortAddresses is unset; NodePort connections will be accepted on all local IPs. Consider using `--nodeport-addresses primary`",

@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { isIPv6 } from "node:net";
 import { connectDatagrams } from "#base/datagrams.ts";
+import { hasCode } from "#base/errors.ts";
 import { DnsError, decodeMessage, encodeMessage, lowerName, type Message } from "#wire/dns/index.ts";
 
 /** An upstream server's address. */
@@ -39,7 +40,7 @@ export async function exchangeUdp(query: Message, target: Target, timeoutMs: num
       socket.close();
       finish();
     };
-    const fail = (error: Error) => end(() => reject(failure("udp", target, error.message)));
+    const fail = (error: Error) => end(() => reject(failure("udp", target, error.message, error)));
     timer = setTimeout(() => fail(new Error("i/o timeout")), timeoutMs);
     socket.on("error", fail);
     socket.on("message", (packet) => {
@@ -54,8 +55,14 @@ export async function exchangeUdp(query: Message, target: Target, timeoutMs: num
 }
 
 /** The error of an exchange in CoreDNS' words. */
-export function failure(protocol: "udp" | "tcp", target: Target, reason: string): Error {
-  return new Error(`read ${protocol} ->${targetText(target)}: ${reason}`);
+export function failure(protocol: "udp" | "tcp", target: Target, reason: string, cause?: Error): Error {
+  return new Error(`read ${protocol} ->${targetText(target)}: ${reason}`, { cause });
+}
+
+/** Whether an exchange failed for want of this machine's own means: files, memory. */
+export function isOwnTrouble(error: unknown): boolean {
+  const { cause } = error as Error;
+  return ["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"].some((code) => hasCode(cause, code));
 }
 
 /** The message when it answers this query with this id; undefined for anything else. */

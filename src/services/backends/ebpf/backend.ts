@@ -44,7 +44,8 @@ export function ebpfBackend(options: EbpfBackendOptions): ServiceBackend {
  */
 export function checkEbpf(group: () => string = nodeGroup, bpf: BpfCall = bpfCall): void {
   const needs = "it loads programs into the kernel, for which this process has to be root of the machine";
-  const capabilities = "CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN in the initial user namespace";
+  const capabilities =
+    "CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN in the initial user namespace; a lab's nodes have them with podwire up --privileged";
   try {
     const spec = { name: "pw_probe", type: "hash", keySize: 4, valueSize: 4, maxEntries: 1 } as const;
     createMap(bpf, spec).close();
