@@ -59,7 +59,10 @@ describe("D06 a DNS server of a machine with several addresses (part: UDP answer
 
 /** The value of a metric's line. */
 function numberOf(server: TestServer, start: string): number {
-  const line = server.metrics.text().split("\n").find((one) => one.startsWith(start));
+  const line = server.metrics
+    .text()
+    .split("\n")
+    .find((one) => one.startsWith(start));
   return Number(line?.slice(start.length));
 }
 
