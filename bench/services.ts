@@ -169,13 +169,15 @@ function resultsOf(outcomes: Outcomes): BenchResult[] {
   ];
 }
 
+const residentOf = (figures: ServiceFigures): number => figures.resident;
+
 /** What is compared: of which figures, in which unit, with so many decimals. */
 const measures: readonly (readonly [string, string, number, (figures: ServiceFigures) => number])[] = [
   ["first sync", "s", 2, (f) => f.firstSync],
   ["its CPU", "s", 2, (f) => f.cpu],
   ["one endpoint", "ms", 2, (f) => median(f.changes)],
   ["its CPU", "ms", 1, (f) => f.changeCpu],
-  ["memory of the process", "MB", 0, (f) => f.resident],
+  ["memory of the process", "MB", 0, residentOf],
   ["memory of the kernel", "MB", 0, (f) => f.kernel],
   ["new UDP flow", "µs", 1, (f) => f.packets.flow],
   ["the same to the endpoint", "µs", 1, (f) => f.direct.flow],
@@ -197,8 +199,8 @@ function rowsOf(outcomes: Outcomes): string[][] {
       const mine = typeof own === "object" ? of(own) : Number.NaN;
       const cells = figures.map((one, i) => {
         const value = typeof one === "object" ? of(one) : Number.NaN;
-        // What was not measured has come as null.
-        if (!Number.isFinite(value)) return "–";
+        // What was not measured has come as null; programs of the peers keep nothing, and what loads them is no proxy.
+        if (!Number.isFinite(value) || (of === residentOf && modes[i]?.startsWith("kube-proxy"))) return "–";
         return `${value.toFixed(digits)} ${unit}${i === 0 ? "" : ` (${ratioText(value / mine)})`}`;
       });
       return [load, name, ...cells];
