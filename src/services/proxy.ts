@@ -116,9 +116,9 @@ class NodeProxy implements ServiceProxy {
   #fullMs = 0;
 
   constructor(options: ServiceProxyOptions) {
-    this.#options = options;
-    this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
     this.metrics = options.metrics ?? new Metrics();
+    this.#options = { ...options, metrics: this.metrics };
+    this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
     this.#backend = options.backend;
     this.#flows = new FlowCleaner(options);
     const maxMs = Math.max(options.syncPeriodMs ?? MAX_RETRY_MS, RETRY_MS);
@@ -212,12 +212,7 @@ class NodeProxy implements ServiceProxy {
       this.#isUnknown = true;
       this.#wake.resolve();
     };
-    const endWatching = watchRules(this.#backend, {
-      ...this.#options,
-      metrics: this.metrics,
-      tookMs: () => this.#fullMs,
-      distrust,
-    });
+    const endWatching = watchRules(this.#backend, { ...this.#options, tookMs: () => this.#fullMs, distrust });
     try {
       const networks = serviceNetworks(this.#options.client, { log, signal: this.#signal });
       await Promise.all([this.#services.synced, this.#slices.synced, this.#node.synced]);

@@ -91,6 +91,7 @@ const step: fc.Arbitrary<Step> = fc
     type: fc.constantFrom(1, 1, 1, 1, 1, 1, ...types),
     flags: fc.record({
       recursionDesired: fc.boolean(),
+      authenticData: fc.boolean(),
       checkingDisabled: fc.integer({ max: 9, min: 0 }).map((i) => i > 8),
     }),
     edns: fc.option(fc.record({ udpSize: fc.constantFrom(512, 1232), dnssecOk: fc.constantFrom(false, false, true) })),

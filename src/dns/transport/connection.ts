@@ -10,7 +10,15 @@ const lengthBytes = 2;
 /** Room for the answers to what has come in one piece; more are written before the others are made. */
 const batchBytes = 2 * (lengthBytes + maxMessageBytes);
 
-/** Memory in which answers are joined; connections of one listener share it, as none keeps anything there. */
+/** What the connections of a listener share. */
+export interface Shared {
+  /** Memory in which answers are joined; none keeps anything there. */
+  readonly joined: Uint8Array;
+  /** Bytes of answers that clients have not taken yet. */
+  unsent: number;
+}
+
+/** Memory for {@link Shared.joined}. */
 export function answerMemory(): Uint8Array {
   return new Uint8Array(batchBytes);
 }
@@ -27,16 +35,20 @@ export class Connection {
   readonly #reader = new FrameReader();
   /** Answers that are joined, and how many bytes there are. */
   readonly #joined: Uint8Array;
+  readonly #shared: Shared;
   #bytes = 0;
+  /** What the shared count of unsent bytes has of this connection. */
+  #unsent = 0;
   #pending = 0;
   #ended = false;
   #deadline: NodeJS.Timeout | undefined;
 
-  constructor(socket: Socket, answerer: Answerer, limits: TcpLimits, joined: Uint8Array) {
+  constructor(socket: Socket, answerer: Answerer, limits: TcpLimits, shared: Shared) {
     this.#socket = socket;
     this.#answerer = answerer;
     this.#limits = limits;
-    this.#joined = joined;
+    this.#joined = shared.joined;
+    this.#shared = shared;
     this.#peer = {
       address: plainAddress(socket.remoteAddress ?? ""),
       port: socket.remotePort ?? 0,
@@ -45,7 +57,10 @@ export class Connection {
     };
     socket.setTimeout(limits.idleMs, () => socket.destroy());
     socket.on("error", () => socket.destroy());
-    socket.on("close", () => clearTimeout(this.#deadline));
+    socket.on("close", () => {
+      clearTimeout(this.#deadline);
+      this.#countUnsent(0);
+    });
     socket.on("drain", () => this.#goOn());
     socket.on("data", (chunk) => {
       this.#reader.push(chunk);
@@ -59,7 +74,7 @@ export class Connection {
 
   /** Stops reading while too much is under way; ends what the client has ended. Returns whether it is too much. */
   #pace(): boolean {
-    const full = this.#pending >= this.#limits.pipelined || this.#socket.writableLength > this.#limits.unsentBytes;
+    const full = this.#hasEnough();
     if (full) this.#socket.pause();
     else this.#socket.resume();
     if (this.#ended && this.#pending === 0) this.#socket.end();
@@ -86,7 +101,21 @@ export class Connection {
 
   #full(): boolean {
     if (this.#bytes + lengthBytes + maxMessageBytes > this.#joined.length) this.#write();
-    return this.#pending >= this.#limits.pipelined || this.#socket.writableLength > this.#limits.unsentBytes;
+    return this.#hasEnough();
+  }
+
+  /** Whether so much is under way that no more is taken: by itself, or by its share when all together have too much. */
+  #hasEnough(): boolean {
+    const { pipelined, unsentBytes, allUnsentBytes, connections } = this.#limits;
+    const unsent = this.#socket.destroyed ? 0 : this.#socket.writableLength + this.#bytes;
+    this.#countUnsent(unsent);
+    if (this.#pending >= pipelined || unsent > unsentBytes) return true;
+    return this.#shared.unsent > allUnsentBytes && unsent > allUnsentBytes / connections;
+  }
+
+  #countUnsent(unsent: number): void {
+    this.#shared.unsent += unsent - this.#unsent;
+    this.#unsent = unsent;
   }
 
   #answer(packet: Uint8Array): void {

@@ -1,7 +1,8 @@
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server } from "node:net";
 import { hasCode } from "#base/errors.ts";
 import type { Answerer } from "../core/index.ts";
-import { answerMemory, Connection } from "./connection.ts";
+import { Clients } from "./clients.ts";
+import { answerMemory, Connection, type Shared } from "./connection.ts";
 import type { Listener } from "./udp.ts";
 
 /** Bounds that keep one client from harming others (RFC 7766 §6). Times in milliseconds. */
@@ -12,11 +13,14 @@ export interface TcpLimits {
   readonly messageMs: number;
   /** From an answer until the client's side has taken it. Absent: idleMs is the only bound. */
   readonly writeMs?: number;
+  /** On all of a listener; a further client takes the place of the one with most. */
   readonly connections: number;
   /** Queries of one connection under way at once; reading pauses beyond. */
   readonly pipelined: number;
   /** Answers not yet taken by the client; reading pauses beyond. */
   readonly unsentBytes: number;
+  /** The same of all clients; beyond it reading pauses for those that have more than an equal share of it. */
+  readonly allUnsentBytes: number;
 }
 
 /** CoreDNS' idle time of 10 s; the others suit a cluster. */
@@ -26,6 +30,7 @@ export const tcpLimits: TcpLimits = {
   connections: 1024,
   pipelined: 64,
   unsentBytes: 1 << 20,
+  allUnsentBytes: 32 << 20,
 };
 
 /**
@@ -34,14 +39,12 @@ export const tcpLimits: TcpLimits = {
  * @throws the bind error (EADDRINUSE, EACCES)
  */
 export async function listenTcp(host: string, port: number, answerer: Answerer, limits = tcpLimits): Promise<Listener> {
-  const sockets = new Set<Socket>();
-  const joined = answerMemory();
+  const clients = new Clients(limits.connections);
+  const shared: Shared = { joined: answerMemory(), unsent: 0 };
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
-    new Connection(socket, answerer, limits, joined);
+    if (clients.add(socket)) new Connection(socket, answerer, limits, shared);
+    else socket.destroy();
   });
-  server.maxConnections = limits.connections;
   await listen(server, host, port);
   server.on("error", () => {}); // accept errors such as EMFILE; the next connection may succeed
   const address = server.address();
@@ -50,7 +53,7 @@ export async function listenTcp(host: string, port: number, answerer: Answerer, 
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
+        clients.close();
       }),
   };
 }

@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { nodeOptions, programFile, proxyNodeOptions } from "#base/entry.ts";
 import { PodwireError } from "#base/errors.ts";
+import { version } from "#base/version.ts";
 import { checkName, defaults, labProxyModes } from "#lab/config/index.ts";
 import { addCni } from "./cniCommands.ts";
 import { addDnsExplain } from "./dnsCommands.ts";
@@ -32,7 +33,7 @@ const nameOption = (): Option =>
 function program(): Command {
   const podwire = new Command("podwire")
     .description("The network of a Kubernetes cluster on one Linux machine: real packets, every hop explained.")
-    .version("0.1.0")
+    .version(version)
     .enablePositionalOptions()
     .exitOverride();
   podwire

@@ -195,7 +195,6 @@ export class CachePlugin implements Plugin {
     const freshMs = amount > 0 ? leftMs - this.#prefetchMs(item) : leftMs;
     if (this.#sinks.size === 0 || item.published || question.class !== RecordClass.IN) return;
     if (freshMs <= 0 || item.hits < amount) return;
-    if (item.reply.authenticData && !message.edns?.dnssecOk) return; // not for everybody: see wantsAd
     item.published = true;
     const answer = {
       ...{ name, type: question.type, dnssecOk: message.edns?.dnssecOk ?? false },

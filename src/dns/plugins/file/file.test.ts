@@ -8,7 +8,7 @@ describe("file and auto", () => {
   it("file answers from a master file and takes a new serial", async () => {
     const directory = await temporary();
     const zone = (serial: number, address: string) =>
-      `$TTL 60\n@ SOA ns host ${serial} 2 3 4 5\n@ NS ns\nns A ${address}\nout CNAME www.other.test.\n`;
+      `$TTL 60\n@ SOA ns host ${serial} 2 3 4 5\n@ NS ns\nns A ${address}\nout CNAME www.other.test.\ndead CNAME no.other.test.\n`;
     await writeFile(`${directory}/db.example.org`, zone(1, "192.0.2.1"));
     await writeFile(`${directory}/db.other.test`, "$TTL 60\n@ SOA ns host 1 2 3 4 5\nwww A 192.0.2.80\n");
     const { ask, lines, askMessage } = await start(
@@ -21,6 +21,12 @@ describe("file and auto", () => {
       "NOERROR",
       "out.example.org. 60 IN CNAME www.other.test.",
       "www.other.test. 60 IN A 192.0.2.80",
+    ]);
+    const dead = await askMessage("dead.example.org A");
+    expect([dead.rcode, dead.answers.length, dead.authorities.map(({ name }) => name)]).toEqual([
+      3,
+      1,
+      ["other.test."],
     ]);
     expect((await askMessage("example.org AXFR", "tcp")).rcode).toBe(5);
     expect(await ask("a.elsewhere A")).toEqual(["SERVFAIL"]);

@@ -81,7 +81,7 @@ export class ClusterRecords {
         return type === RecordType.TXT ? this.#records(owner, type, [{ kind: "text", strings }]) : nodata;
       }
       case "server":
-        return parsed.full ? this.addresses(owner, type, this.#own) : nodata;
+        return parsed.full ? this.addresses(owner, type, this.#serverAddresses(zone)) : nodata;
       case "area":
         return nodata;
       case "namespace":
@@ -243,6 +243,10 @@ export class ClusterRecords {
     };
   }
 
+  #serverAddresses(zone: string): Ip[] {
+    return uniqueAddresses(nameServers(this.#index, this.#own, zone));
+  }
+
   #reverse(owner: string, name: string, zone: string, type: number): Answer {
     if (name === zone) return this.#apex(owner, zone, type);
     const address = addressOfReverseName(name);
@@ -296,6 +300,6 @@ export function isReverseZone(zone: string): boolean {
   return /(^|\.)(in-addr|ip6)\.arpa\.$/.test(zone);
 }
 
-function uniqueAddresses(targets: readonly Target[]): Ip[] {
+function uniqueAddresses(targets: readonly Pick<Target, "address">[]): Ip[] {
   return [...new Map(targets.map(({ address }) => [formatIp(address), address])).values()];
 }
