@@ -12,12 +12,16 @@ import { ensureBundles } from "./lib/bundle.mjs";
 import { ensureModules, findNode } from "./lib/modules.mjs";
 import { dist, distNode, root } from "./lib/paths.mjs";
 import { Refusal, runMain } from "./lib/say.mjs";
-import { ensureTools, toolsDirectory } from "./lib/tools.mjs";
+import { ensureTools, noteName, toolsDirectory } from "./lib/tools.mjs";
 
-async function prepare(install) {
+/** Commands that serve on this machine alone; the `podwire` script has the same list. */
+const withoutTools = new Set(["dns", "kube-proxy", "kube-apiserver"]);
+
+async function prepare({ install, tools }) {
   await ensureModules();
   await ensureBundles();
-  await ensureTools({ install });
+  if (tools) await ensureTools({ install });
+  else noteName();
 }
 
 /** Runs a program in our place: same streams, same signals, same end. */
@@ -40,7 +44,8 @@ function replaceBy(node, argv) {
 await runMain(async () => {
   const [program, ...args] = process.argv.slice(2);
   if (program === undefined) throw new Refusal("which program? (node scripts/launch.mjs PROGRAM ARGS…)");
-  await prepare(!args.includes("--no-install"));
+  const tools = !args.includes("--no-tools") && !(program === "podwire" && withoutTools.has(args[0]));
+  await prepare({ install: !args.includes("--no-install"), tools });
   if (program === "--prepare") return 0;
   if (program === "bench") return replaceBy(findNode(), [path.join(root, "bench", "run.ts"), ...args]);
   const file = path.join(dist, `${program}.cjs`);

@@ -50,6 +50,16 @@ describe("the podwire script", () => {
     expect(builtAt()).toBe(before);
   });
 
+  it("goes on where there is no place for the machines' tools, and fetches none for what serves on this machine", () => {
+    const env = { ...process.env, XDG_CACHE_HOME: "/dev/null" };
+    const { code, out, err } = run(["hello"], { env });
+    expect([code, out]).toEqual([0, expect.stringContaining("first hello")]);
+    expect(err).toMatch(/^podwire: no place for the machines' tools: ENOTDIR: /);
+    const traced = spawnSync("sh", ["-x", path.join(checkout, "podwire"), "dns"], { encoding: "utf8", env });
+    expect([traced.status, traced.stdout]).toEqual([0, expect.stringContaining("first dns")]);
+    expect(traced.stderr).not.toContain("--prepare"); // nothing is missing for it
+  });
+
   it("is found through links, from any folder", () => {
     const link = path.join(checkout, "link");
     fs.symlinkSync("podwire", link);

@@ -169,7 +169,7 @@ async function fill(folder) {
 }
 
 /** Notes the folder's name beside the bundles, where the `podwire` script looks. */
-function noteName() {
+export function noteName() {
   const file = path.join(dist, "tools-name");
   try {
     if (fs.existsSync(file) && fs.readFileSync(file, "utf8").trim() === toolsName()) return;
@@ -178,6 +178,9 @@ function noteName() {
     // A checkout of somebody else: the script then takes the slower way.
   }
 }
+
+/** Codes of a cache folder that cannot be made or written. */
+const withoutPlace = new Set(["EACCES", "EPERM", "EROFS", "ENOENT", "ENOTDIR", "ENOSPC"]);
 
 /**
  * Fills the tools folder when it is missing or stale. Without a network or apt this is no failure as long as the host
@@ -192,15 +195,14 @@ export async function ensureTools({ install = true } = {}) {
     if (missing()) say(`${install ? "no apt here" : "--no-install"}: machines will lack ${missing()}`);
     return folder;
   }
-  await withLock(`${folder}.lock`, async () => {
-    if (isFresh(folder)) return;
-    try {
-      await fill(folder);
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      say(error.message);
-      if (missing()) say(`machines will lack ${missing()}; mend it by: node scripts/setup.mjs`);
-    }
-  });
+  try {
+    await withLock(`${folder}.lock`, async () => {
+      if (!isFresh(folder)) await fill(folder);
+    });
+  } catch (error) {
+    if (!(error instanceof Refusal) && !withoutPlace.has(error.code)) throw error;
+    say(error instanceof Refusal ? error.message : `no place for the machines' tools: ${error.message}`);
+    if (missing()) say(`machines will lack ${missing()}; mend it by: node scripts/setup.mjs`);
+  }
   return folder;
 }

@@ -1,12 +1,13 @@
-import { setFlagsFromString } from "node:v8";
+import { withoutLargeCounts } from "./regExpCounts.ts";
 
 /**
  * Makes V8 go over to its linear engine where a pattern backtracks too much, so that a pattern from a definition and
  * a value from a client do not hold up the server. It holds for the whole process. The engine does not know Unicode
- * classes, lookarounds and counts beyond 16 (`{0,61}`): patterns with these still backtrack as long as it takes.
+ * classes (`\pL`): patterns with these still backtrack as long as it takes.
  */
 export function boundBacktracking(): void {
-  setFlagsFromString("--enable-experimental-regexp-engine-on-excessive-backtracks");
+  // Loaded when it is wanted: it is 5 ms of a start.
+  process.getBuiltinModule("node:v8").setFlagsFromString("--enable-experimental-regexp-engine-on-excessive-backtracks");
 }
 
 const posixClasses: Readonly<Record<string, string>> = {
@@ -38,7 +39,7 @@ export function compileRegExp(pattern: string): RegExp {
     flags = [...new Set(lead[1] as string)].join("");
     rest = rest.slice(lead[0].length);
   }
-  const source = translate(rest, flags.includes("m"));
+  const source = withoutLargeCounts(translate(rest, flags.includes("m")));
   // Unicode classes need the flag, which the linear engine does not have.
   if (/\\[pP]\{/.test(source)) flags += "u";
   return new RegExp(source, flags);

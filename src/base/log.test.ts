@@ -16,6 +16,14 @@ describe("log", () => {
       'E1121 03:51:00.123000 kubelet] "It broke" error="two\\nlines" list=["a"]\n',
     ]);
   });
+
+  it("writes lines of another form as they are, but for control characters", () => {
+    const lines: string[] = [];
+    const log = createLogger("dns", { write: (line) => lines.push(line) });
+    log.line('[INFO] "A IN x."\n\u001b[31m');
+    createLogger("dns", { write: (line) => lines.push(line), level: "warn" }).line("unseen");
+    expect(lines).toEqual(['[INFO] "A IN x."\\u000a\\u001b[31m\n']);
+  });
 });
 
 describe("errors", () => {

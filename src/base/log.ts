@@ -9,6 +9,8 @@ export interface Logger {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
+  /** A line in a form of its own that others read, at the level of info. Control characters are escaped. */
+  line(text: string): void;
   /** A log whose name is `this/name`. */
   child(name: string): Logger;
 }
@@ -44,8 +46,17 @@ export function createLogger(name: string, options: LogOptions = {}): Logger {
     info: (message, fields) => entry("info", message, fields),
     warn: (message, fields) => entry("warn", message, fields),
     error: (message, fields) => entry("error", message, fields),
+    line: (text) => {
+      if (levels.info >= lowest) write(`${text.replaceAll(controls, escaped)}\n`);
+    },
     child: (child) => createLogger(`${name}/${child}`, options),
   };
+}
+
+const controls = /[\p{Cc}\u2028\u2029]/gu;
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
 /** `MMDD hh:mm:ss.uuuuuu` in UTC. */

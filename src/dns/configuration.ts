@@ -7,6 +7,7 @@ import {
   type Plugin,
   type SetupContext,
   type Site,
+  serverName,
   type TcpTimeouts,
 } from "./core/index.ts";
 import {
@@ -119,7 +120,7 @@ async function siteOf(
   port: number,
   deps: ConfigurationDeps,
 ): Promise<ConfiguredSite> {
-  const server = `dns://:${port}`;
+  const server = serverName("", port);
   const plugins: Plugin[] = [];
   const used: Directive[] = [];
   let { directory } = deps;
@@ -136,6 +137,8 @@ async function siteOf(
         zones,
         server,
         directory,
+        corefileDirectory: deps.directory,
+        servers: () => addressesOf(plugins).map((address) => serverName(address, port)),
         environment,
         instance,
         siblings: () => plugins,
@@ -149,7 +152,6 @@ async function siteOf(
   // As CoreDNS: a name that no plugin wanted is a failure of the configuration. Without any plugin it refuses.
   const answers = plugins.some((plugin) => plugin.handle !== undefined);
   const last = () => makeReply("", { rcode: answers ? Rcode.SERVFAIL : Rcode.REFUSED });
-  const addresses = [...new Set(plugins.flatMap((plugin) => plugin.addresses ?? []))];
   return {
     zones,
     plugins,
@@ -157,9 +159,15 @@ async function siteOf(
     port,
     handler: chain(plugins, last),
     anyClass: plugins.some((plugin) => plugin.anyClass),
-    addresses: addresses.length > 0 ? addresses : [""],
+    addresses: addressesOf(plugins),
     tcpTimeouts: plugins.find((plugin) => plugin.tcpTimeouts)?.tcpTimeouts ?? {},
   };
+}
+
+/** Addresses to listen on; "" is all. */
+function addressesOf(plugins: readonly Plugin[]): readonly string[] {
+  const addresses = [...new Set(plugins.flatMap((plugin) => plugin.addresses ?? []))];
+  return addresses.length > 0 ? addresses : [""];
 }
 
 function refuseUnknown(directives: readonly Directive[]): void {

@@ -7,8 +7,16 @@ import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import { type ConfiguredSite, configure } from "./configuration.ts";
-import { Answerer, type Instance, makeReply, type Plugin, type TcpTimeouts } from "./core/index.ts";
-import { type Environment, parseCorefile } from "./corefile/index.ts";
+import {
+  Answerer,
+  type Instance,
+  type Listening,
+  makeReply,
+  type Plugin,
+  serverName,
+  type TcpTimeouts,
+} from "./core/index.ts";
+import { type Environment, parseCorefile, type ServerBlock } from "./corefile/index.ts";
 import { HotPath } from "./hot/hotPath.ts";
 import { openPort } from "./ports.ts";
 import { HttpListeners } from "./transport/http.ts";
@@ -20,6 +28,8 @@ export interface ServerOptions {
   readonly corefile: string;
   /** Text to use instead of the file's; the file's name stays for messages and relative names. */
   readonly corefileText?: string;
+  /** The text is all there is: no file is read, also later. */
+  readonly fixedText?: boolean;
   /** For server blocks that name none. Default 53. */
   readonly defaultPort?: number;
   /** Address to listen on. Default: all. */
@@ -62,6 +72,9 @@ interface Port {
 /** Below this rate a thread would cost more than it saves (some 8 MB). */
 const hotPathFrom = 500;
 
+/** Addresses of a server block up to which each has a hot path. */
+const maxHotAddresses = 4;
+
 /** Longest wait of a reload for plugins that have to catch up, milliseconds (CoreDNS' start-up time-out). */
 const settleMs = 5000;
 
@@ -83,9 +96,9 @@ export class DnsServer {
   }
 
   /** Ports with their DNS listeners open; for a key with port 0 the one that the kernel chose. */
-  listening(): { readonly address: string; readonly port: number }[] {
-    return [...this.#ports.values()].flatMap(({ address, listeners }) =>
-      listeners[0] ? [{ address, port: listeners[0].port }] : [],
+  listening(): Listening[] {
+    return [...this.#ports].flatMap(([server, { address, listeners }]) =>
+      listeners[0] ? [{ server, address, port: listeners[0].port }] : [],
     );
   }
 
@@ -106,6 +119,8 @@ export class DnsServer {
     }
     this.#running = next;
     this.#useSites(next.sites);
+    if (next.sites.length === 0)
+      this.#deps.log.warn(`${this.#options.corefile} has no server block: nothing is served`);
     for (const { zones, port } of next.sites) for (const zone of zones) this.#deps.log.info(`Serving ${zone}:${port}`);
     this.#deps.log.info("Running configuration", {
       sha512: createHash("sha512").update(next.text).digest("hex"),
@@ -145,6 +160,7 @@ export class DnsServer {
   async #reload(): Promise<void> {
     this.#deps.log.info("Reloading");
     const next = await this.#prepare(await this.#readCorefile());
+    for (const plugin of next.plugins) plugin.takeUp?.(this.#running.plugins);
     try {
       await startAll(next.plugins);
       await settled(next.plugins);
@@ -163,23 +179,43 @@ export class DnsServer {
   }
 
   async #prepare(text: string): Promise<Running> {
-    const file = resolve(this.#options.corefile);
     const { log, environment } = this.#deps;
     const plugins: Plugin[] = [];
-    const blocks = parseCorefile(this.#options.corefile, text, {
-      environment,
-      readImport: (pattern) => readImports(dirname(file), pattern),
-    });
+    const { blocks, content } = this.#parse(text);
     const sites = await configure(blocks, {
       log,
       defaultPort: this.#options.defaultPort ?? 53,
-      directory: dirname(file),
+      directory: dirname(resolve(this.#options.corefile)),
       environment,
-      instance: this.#instance(text, plugins),
+      instance: this.#instance(content, plugins),
       now: this.#now,
     });
     plugins.push(...sites.flatMap((site) => site.plugins));
     return { text, sites, plugins };
+  }
+
+  /** The server blocks of a Corefile, and everything that was read for them: its text and those of imported files. */
+  #parse(text: string): { readonly blocks: ServerBlock[]; readonly content: string } {
+    const { corefile } = this.#options;
+    const texts = [text];
+    const blocks = parseCorefile(corefile, text, {
+      environment: this.#deps.environment,
+      readImport: (pattern) => {
+        const files = readImports(dirname(resolve(corefile)), pattern);
+        texts.push(...files.map((file) => file.text));
+        return files;
+      },
+    });
+    return { blocks, content: texts.join("\0") };
+  }
+
+  async #readContent(): Promise<string> {
+    const text = await this.#readCorefile();
+    try {
+      return this.#parse(text).content;
+    } catch {
+      return text; // it changed, and the reload will say what is wrong with it
+    }
   }
 
   /** @param plugins those of this Corefile, filled in once they are set up */
@@ -195,19 +231,20 @@ export class DnsServer {
       notReady: () => waiting(plugins),
       troubles: () =>
         plugins.flatMap((plugin) => (plugin.troubles?.() ?? []).map((text) => `plugin/${plugin.name}: ${text}`)),
-      readCorefile: () => this.#readCorefile(),
+      readCorefile: () => this.#readContent(),
       reload: () => this.reload(),
       listening: () => this.listening(),
     };
   }
 
   async #readCorefile(): Promise<string> {
-    return await readFile(this.#options.corefile, "utf8");
+    const { corefile, corefileText, fixedText } = this.#options;
+    return fixedText && corefileText !== undefined ? corefileText : await readFile(corefile, "utf8");
   }
 
   /** Names of the servers that a site is part of, one for each address. */
   #namesOf({ addresses, port }: ConfiguredSite): string[] {
-    return addresses.map((address) => `dns://${address.includes(":") ? `[${address}]` : address}:${port}`);
+    return addresses.map((address) => serverName(address, port));
   }
 
   /** Opens the ports that are not open yet; closes those again when one cannot be opened. */
@@ -244,8 +281,8 @@ export class DnsServer {
     for (const [name, { answerer, hotPath }] of this.#ports) {
       const own = sites.filter((site) => this.#namesOf(site).includes(name));
       answerer.use(own);
-      // What a plugin publishes is for one port: a block at several addresses is answered by its plugins.
-      hotPath.use(own.some(({ addresses }) => addresses.length > 1) ? [] : own);
+      // Each address has a table of its own: a block at many is answered by its plugins.
+      hotPath.use(own.some(({ addresses }) => addresses.length > maxHotAddresses) ? [] : own);
     }
   }
 

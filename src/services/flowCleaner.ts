@@ -1,9 +1,11 @@
 import { errorMessage } from "#base/errors.ts";
+import type { Cidr } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
+import { protocols } from "#kernel/nft/index.ts";
 import type { ServiceBackend } from "./backends/index.ts";
-import type { FrontendChange } from "./model/index.ts";
-import { cleanStaleFlows, leavesFlows } from "./staleFlows.ts";
+import { addressKey, type Frontend, type FrontendChange, type ServiceAddress } from "./model/index.ts";
+import { cleanStaleFlows, type FlowChange, type FlowPlace, leavesFlows, type ServiceNetworks } from "./staleFlows.ts";
 
 /** What cleaning needs. */
 export interface FlowCleanerDeps {
@@ -11,6 +13,11 @@ export interface FlowCleanerDeps {
   readonly log: Logger;
   /** Absent: no flow is removed. */
   readonly conntrack?: Conntrack;
+}
+
+interface Noted {
+  readonly before?: FlowPlace;
+  readonly after?: Frontend;
 }
 
 /** What was cleaned. */
@@ -24,7 +31,11 @@ export interface Cleaned {
 export class FlowCleaner {
   readonly #deps: FlowCleanerDeps;
   /** What changed since connections were last looked through, by address. */
-  readonly #changes = new Map<string, FrontendChange>();
+  readonly #changes = new Map<string, Noted>();
+  /** Addresses that a former process served, as far as is known. */
+  readonly #found = new Map<string, ServiceAddress>();
+  /** What is swept with the next cleaning. */
+  #networks: readonly Cidr[] = [];
 
   constructor(deps: FlowCleanerDeps) {
     this.#deps = deps;
@@ -41,14 +52,34 @@ export class FlowCleaner {
     }
   }
 
-  /** Call it when the rules are there. Never throws. @returns undefined when it failed; the next call tries again */
-  clean(): Cleaned | undefined {
+  /** These addresses were served by a former process, or may have been. A commit that fails may remove them all the same. */
+  noteFound(addresses: Iterable<ServiceAddress>): void {
+    for (const address of addresses)
+      if (address.protocol === protocols.UDP) this.#found.set(addressKey(address), address);
+  }
+
+  /** With the next cleaning, flows to addresses of these networks that no Service has are removed as well. */
+  sweep(networks: readonly Cidr[]): void {
+    this.#networks = networks;
+  }
+
+  /**
+   * Call it when the rules are there. Never throws.
+   * @param isServed whether a Service has an address now
+   * @returns undefined when it failed; the next call tries again
+   */
+  clean(isServed: ServiceNetworks["isServed"]): Cleaned | undefined {
     const { conntrack, log } = this.#deps;
     const started = performance.now();
     try {
+      for (const [key, address] of this.#found) if (!isServed(address)) this.#noteGone(key, address);
+      this.#found.clear();
       const changes = [...this.#changes.values()].map((change) => this.#asOnTheWire(change));
-      const removed = conntrack ? cleanStaleFlows(conntrack, changes) : { 4: 0, 6: 0 };
+      const removed = conntrack
+        ? cleanStaleFlows(conntrack, changes, { cidrs: this.#networks, isServed })
+        : { 4: 0, 6: 0 };
       this.#changes.clear();
+      this.#networks = [];
       return { removed, durationMs: performance.now() - started };
     } catch (error) {
       log.warn("Cleaning up connections failed", { error: errorMessage(error) });
@@ -56,8 +87,12 @@ export class FlowCleaner {
     }
   }
 
+  #noteGone(key: string, address: ServiceAddress): void {
+    if (!this.#changes.has(key)) this.#changes.set(key, { before: { ...address, choice: { serving: [] } } });
+  }
+
   /** A change as flows show it, in modes whose rules lead elsewhere than to endpoints. */
-  #asOnTheWire(change: FrontendChange): FrontendChange {
+  #asOnTheWire(change: Noted): FlowChange {
     const { after } = change;
     const serving = after && this.#deps.backend.flowTargets?.(after);
     // Without what was before, every flow to the address is looked at.

@@ -308,7 +308,7 @@ describe("V04 K02 podwire kube-proxy beside a Kubernetes API (part: the program,
     const file = new Program("--config", wrong);
     expect([await flags.ends(), await file.ends()]).toEqual([1, 1]);
     expect(flags.log).toContain(
-      'kube-proxy: mode: "ebpf" is not possible: it loads programs into the kernel, for which this process has to be root of the machine (CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN in the initial user namespace): bpf: EPERM',
+      `kube-proxy: mode: "ebpf" is not possible: it loads programs into the kernel, for which this process has to be root of the machine (CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN in the initial user namespace; a lab's nodes have them with podwire up --privileged): bpf: EPERM`,
     );
     expect(file.log).toContain(`kube-proxy: ${wrong}:3: unknown field "mood"; allowed are featureGates,`);
   });

@@ -133,6 +133,11 @@ export interface Plugin {
    * known.
    */
   searchPath?(request: Request): readonly string[] | undefined;
+  /**
+   * Takes up what plugins of the former configuration hold and this one needs just as well (a watch and its state), after
+   * a reload and before start. Theirs is stopped later, and must not end what was taken up.
+   */
+  takeUp?(former: readonly Plugin[]): void;
   /** Closes what start opened. */
   stop?(): Promise<void>;
 }
@@ -172,6 +177,16 @@ export interface HttpAnswer {
   readonly contentType?: string;
 }
 
+/** A port that DNS is served on. */
+export interface Listening {
+  /** The server's name, such as `dns://:53`. */
+  readonly server: string;
+  /** "" for all addresses. */
+  readonly address: string;
+  /** The kernel's choice where the Corefile says 0. */
+  readonly port: number;
+}
+
 /** What all plugins of a running configuration share. */
 export interface Instance {
   readonly metrics: Metrics;
@@ -182,9 +197,9 @@ export interface Instance {
   notReady(): string[];
   /** What plugins say is wrong with them. */
   troubles(): string[];
-  /** Text of the Corefile in use. */
+  /** Text of the Corefile in use, and behind it those of the files that it imports. */
   readonly corefileText: string;
-  /** Reads the Corefile again; its present text and its modification time. */
+  /** Reads them again. */
   readCorefile(): Promise<string>;
   /** Changes over to the Corefile's present content; rejects and keeps the old one when it is not valid. */
   reload(): Promise<void>;
@@ -193,7 +208,7 @@ export interface Instance {
   /** Reaches the cluster's API where a directive does not say how. Absent: as a pod does. */
   readonly connectApi?: () => Promise<Client>;
   /** Ports that DNS is served on, known once listeners are open. */
-  listening(): readonly { readonly address: string; readonly port: number }[];
+  listening(): readonly Listening[];
 }
 
 /** What a plugin's setup gets beside its directive. */
@@ -205,12 +220,21 @@ export interface SetupContext {
   readonly server: string;
   /** Directory that file names are relative to. */
   readonly directory: string;
+  /** Directory of the Corefile. */
+  readonly corefileDirectory: string;
+  /** Names of the servers that the block is part of, one for each address; known once all its plugins are set up. */
+  servers(): readonly string[];
   readonly environment: Environment;
   readonly instance: Instance;
   /** All plugins of the server block; complete once they are set up. */
   siblings(): readonly Plugin[];
   /** Milliseconds, monotonic. */
   now(): number;
+}
+
+/** The name of the server at an address ("": all) and port: `dns://:53`, `dns://[::1]:53`. */
+export function serverName(address: string, port: number): string {
+  return `dns://${address.includes(":") ? `[${address}]` : address}:${port}`;
 }
 
 /** Makes a plugin from its directive; throws CorefileError for one that is wrong. */

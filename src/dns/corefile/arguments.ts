@@ -64,16 +64,22 @@ const unitMs: Readonly<Record<string, number>> = {
   h: 3_600_000,
 };
 
-/** Milliseconds of a duration as Go writes it: `5s`, `1m30s`, `500ms`, `0`. `plain`: what a bare number counts in. */
+/** A timer of Node that is longer (some 25 days) fires at once, and an interval again and again. */
+export const longestMs = 2 ** 31 - 1;
+
+/**
+ * Milliseconds of a duration as Go writes it: `5s`, `1m30s`, `500ms`, `0`; what is longer than a timer can be is as long as
+ * it can be. `plain`: what a bare number counts in.
+ */
 export function duration(text: string, at: Location, what: string, plain?: "s"): number {
   if (text === "0") return 0;
-  if (plain && /^\d+$/.test(text)) return Number(text) * 1000;
+  if (plain && /^\d+$/.test(text)) return Math.min(Number(text) * 1000, longestMs);
   if (/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(text)) {
     let total = 0;
     for (const [, value, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)) {
       total += Number(value) * (unitMs[unit as string] as number);
     }
-    return total;
+    return Math.min(total, longestMs);
   }
   throw new CorefileError(at, `${what} ${JSON.stringify(text)}; expected a duration such as 5s or 1m30s`);
 }
@@ -116,6 +122,13 @@ export function hostPort(
     host: bracketed ?? host ?? "",
     port: port === undefined ? defaultPort : integer(port, at, "port", 0, 65535),
   };
+}
+
+/** Where to listen: `host:port` or `:port`. */
+export function listenAddress(text: string, at: Location): { readonly host: string; readonly port: number } {
+  const { host, port } = hostPort(text, at, -1);
+  if (port < 0) throw new CorefileError(at, `address ${text}: missing port in address; expected [ADDRESS]:PORT`);
+  return { host, port };
 }
 
 /** Canonical lower-case name for text that was checked before. */

@@ -129,6 +129,8 @@ describe("X03 the Corefile language (part: arguments)", () => {
     expect(["5s", "1m30s", "500ms", "0", "1.5h"].map((text) => duration(text, at, "x"))).toEqual([
       5000, 90_000, 500, 0, 5_400_000,
     ]);
+    // Such a timer would fire at once: 30 days are more than 2 ** 31 - 1 ms (the documentation of setTimeout).
+    expect(duration("720h", at, "x")).toBe(2 ** 31 - 1);
     for (const bad of ["5", "s", "", "-5s", "5 s"]) expect(() => duration(bad, at, "x")).toThrow(CorefileError);
     expect(hostPort(":9153", at, 1)).toEqual({ host: "", port: 9153 });
     expect(hostPort("[fd00::1]:5", at, 1)).toEqual({ host: "fd00::1", port: 5 });

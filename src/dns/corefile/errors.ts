@@ -4,6 +4,8 @@ import { PodwireError } from "#base/errors.ts";
 export interface Location {
   readonly file: string;
   readonly line: number;
+  /** Environment variables that are named there and not set. */
+  readonly unset?: readonly string[];
 }
 
 /** A Corefile that cannot be used; the message begins with `file:line:` and says what is allowed. */
@@ -11,7 +13,9 @@ export class CorefileError extends PodwireError {
   readonly at: Location;
 
   constructor(at: Location, message: string) {
-    super("InvalidCorefile", `${at.file}:${at.line}: ${message}`, { file: at.file, line: at.line });
+    const { file, line, unset = [] } = at;
+    const why = unset.length > 0 ? ` (not set: ${unset.map((name) => `{$${name}}`).join(", ")})` : "";
+    super("InvalidCorefile", `${file}:${line}: ${message}${why}`, { file, line });
     this.name = "CorefileError";
     this.at = at;
   }

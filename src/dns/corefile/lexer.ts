@@ -29,12 +29,12 @@ export function tokenize(file: string, text: string, environment: Environment): 
       at = end < 0 ? text.length : end;
     } else if (char === '"') {
       const { value, end } = quotedWord(text, at, { file, line });
-      tokens.push({ file, line, text: expand(value, environment), quoted: true });
+      tokens.push({ file, line, ...expanded(value, environment), quoted: true });
       line += text.slice(at, end).split("\n").length - 1;
       at = end;
     } else {
       const word = /^\S+/.exec(text.slice(at))?.[0] as string;
-      tokens.push({ file, line, text: expand(word, environment), quoted: false });
+      tokens.push({ file, line, ...expanded(word, environment), quoted: false });
       at += word.length;
     }
   }
@@ -53,9 +53,14 @@ function quotedWord(text: string, start: number, at: Location): { readonly value
   throw new CorefileError(at, "the quotes opened here do not end");
 }
 
-function expand(word: string, environment: Environment): string {
-  if (!word.includes("{")) return word;
-  return word.replaceAll(/\{\$([^{}]+)\}|\{%([^{}%]+)%\}/g, (_all, unix?: string, windows?: string) => {
-    return environment[unix ?? windows ?? ""] ?? "";
+function expanded(word: string, environment: Environment): Pick<Token, "text" | "unset"> {
+  if (!word.includes("{")) return { text: word };
+  const unset: string[] = [];
+  const text = word.replaceAll(/\{\$([^{}]+)\}|\{%([^{}%]+)%\}/g, (_all, unix?: string, windows?: string) => {
+    const name = unix ?? windows ?? "";
+    const value = environment[name];
+    if (value === undefined) unset.push(name);
+    return value ?? "";
   });
+  return unset.length > 0 ? { text, unset } : { text };
 }

@@ -59,7 +59,7 @@ class Parser {
       const body = tokens.slice((header.open ?? at + header.keys.length - 1) + 1, end);
       const snippet = /^\((.+)\)$/.exec(first.text)?.[1];
       if (snippet !== undefined && header.keys.length === 1) this.#snippets.set(snippet, body);
-      else blocks.push({ keys: header.keys, directives: this.#directives(body, 0), at: locationOf(first) });
+      else blocks.push({ keys: header.keys, directives: this.#directives(body, 0), at: locationOf([first]) });
       at = end + 1;
     }
     return blocks;
@@ -80,7 +80,7 @@ class Parser {
       const args = line.slice(1, opens ? -1 : undefined);
       const stray = args.find((token) => isBrace(token, "{") || isBrace(token, "}"));
       if (stray) throw new CorefileError(stray, `${stray.text} within a line; { ends its line and } stands on its own`);
-      const head = { name: first.text, args, at: locationOf(first) };
+      const head = { name: first.text, args, at: locationOf(line) };
       if (!opens) {
         directives.push(head);
         at += line.length;
@@ -176,6 +176,9 @@ function isBrace(token: Token, brace: "{" | "}"): boolean {
   return token.text === brace && !token.quoted;
 }
 
-function locationOf(token: Token): Location {
-  return { file: token.file, line: token.line };
+/** Where words of one line stand. */
+function locationOf(words: readonly Token[]): Location {
+  const { file, line } = words[0] as Token;
+  const unset = words.flatMap((token) => token.unset ?? []);
+  return { file, line, ...(unset.length > 0 && { unset }) };
 }

@@ -91,6 +91,7 @@ const step: fc.Arbitrary<Step> = fc
     type: fc.constantFrom(1, 1, 1, 1, 1, 1, ...types),
     flags: fc.record({
       recursionDesired: fc.boolean(),
+      authenticData: fc.boolean(),
       checkingDisabled: fc.integer({ max: 9, min: 0 }).map((i) => i > 8),
     }),
     edns: fc.option(fc.record({ udpSize: fc.constantFrom(512, 1232), dnssecOk: fc.constantFrom(false, false, true) })),
@@ -184,7 +185,7 @@ describe("X01 cached answers on the hot path (part: the same bytes, the same met
       }),
       { seed: 2308, numRuns: Number(process.env["PODWIRE_LONG"] ?? 0) ? 300 : 5 },
     );
-    expect(hot).toBeGreaterThan(10); // of 300
+    expect(hot).toBeGreaterThan(5); // of 300
   });
 
   it("are forgotten with the Corefile that they came by, and not given where a plugin has to see each query", async () => {

@@ -1,6 +1,6 @@
 import { encodeMessage, query, RecordClass, RecordType, type ResourceRecord } from "#wire/dns/index.ts";
 import type { CachedAnswer, Reply } from "../core/index.ts";
-import { type EntryOptions, headerBytes, recordHead, wireName } from "./entries.ts";
+import { type EntryOptions, fitting, headerBytes, recordHead, wireName } from "./entries.ts";
 import { cachedField, cachedType, entryFlag, entryKind } from "./layout.ts";
 import { maxShuffled } from "./shuffle.ts";
 import type { TableEntry } from "./table.ts";
@@ -28,6 +28,10 @@ interface Records {
  * @param now the present time of the clock that readers go by, ms
  */
 export function cachedEntry(answer: CachedAnswer, options: EntryOptions, now: number): TableEntry | undefined {
+  return fitting(() => madeOf(answer, options, now));
+}
+
+function madeOf(answer: CachedAnswer, options: EntryOptions, now: number): TableEntry | undefined {
   const { name, type, reply } = answer;
   if (type >= types || reply.rcode > 15 || reply.truncated || reply.drop) return undefined;
   if (reply.recursionDesired !== undefined || reply.options || reply.maxUdpBytes !== undefined) return undefined;

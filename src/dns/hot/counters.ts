@@ -73,39 +73,47 @@ export class HotCounters implements HotCounter {
 
   /** What was counted since the last call, by zone; `zones` by number. */
   take(zones: readonly CountedZone[]): Omit<HotAnswers, "server">[] {
-    const now = this.#numbers.slice(0, 1 + zones.length * stride);
-    const since = (index: number) => (now[index] as number) - (this.#seen[index] as number);
-    const answers = zones.map((names, zone) => ofZone(names, since, 1 + zone * stride));
+    const spent = (this.#numbers[0] as number) - (this.#seen[0] as number);
+    this.#seen[0] = this.#numbers[0] as number;
+    const answers = zones.flatMap((names, zone) => this.#ofZone(names, 1 + zone * stride) ?? []);
     const all = answers.reduce((sum, { total }) => sum + total, 0);
-    const seconds = all === 0 ? 0 : since(0) / 1000 / all;
-    this.#seen.set(now);
-    return answers.filter(({ total }) => total > 0).map((answer) => ({ ...answer, protocol: this.#protocol, seconds }));
+    const seconds = all === 0 ? 0 : spent / 1000 / all;
+    return answers.map((answer) => ({ ...answer, protocol: this.#protocol, seconds }));
   }
-}
 
-function ofZone(
-  names: CountedZone,
-  since: (index: number) => number,
-  base: number,
-): Omit<HotAnswers, "protocol" | "server"> {
-  const counted = (at: number, count: number) =>
-    Array.from({ length: count }, (_, i) => ({ i, times: since(base + at + i) })).filter(({ times }) => times > 0);
-  const responses = counted(responsesAt, rcodes).map(({ i, times }) => ({ rcode: i, times }));
-  const bytes = (at: number) => counted(at, sizes + 1).map(({ i, times }) => ({ bytes: i, times }));
-  return {
-    ...names,
-    requests: counted(requestsAt, families * types).map(({ i, times }) => ({
-      family: Math.floor(i / types),
-      type: i % types,
-      times,
-    })),
-    responses,
-    requestSizes: bytes(askedAt),
-    responseSizes: bytes(answeredAt),
-    dnssecOk: since(base + dnssecAt),
-    total: responses.reduce((sum, { times }) => sum + times, 0),
-    seconds: 0,
-  };
+  /** What a zone has more than the last time; undefined when nothing. */
+  #ofZone(names: CountedZone, base: number): Omit<HotAnswers, "protocol" | "server"> | undefined {
+    const responses = this.#more(base + responsesAt, rcodes).map(([rcode, times]) => ({ rcode, times }));
+    if (responses.length === 0) return undefined;
+    const bytes = (at: number) => this.#more(base + at, sizes + 1).map(([size, times]) => ({ bytes: size, times }));
+    return {
+      ...names,
+      requests: this.#more(base + requestsAt, families * types).map(([i, times]) => ({
+        family: Math.floor(i / types),
+        type: i % types,
+        times,
+      })),
+      responses,
+      requestSizes: bytes(askedAt),
+      responseSizes: bytes(answeredAt),
+      dnssecOk: this.#more(base + dnssecAt, 1)[0]?.[1] ?? 0,
+      total: responses.reduce((sum, { times }) => sum + times, 0),
+      seconds: 0,
+    };
+  }
+
+  /** Which of `count` numbers have grown, and by how much; the next time from there on. */
+  #more(from: number, count: number): [number, number][] {
+    const [numbers, seen] = [this.#numbers, this.#seen];
+    const grown: [number, number][] = [];
+    for (let i = 0; i < count; i++) {
+      const now = numbers[from + i] as number;
+      if (now === seen[from + i]) continue;
+      grown.push([i, now - (seen[from + i] as number)]);
+      seen[from + i] = now;
+    }
+    return grown;
+  }
 }
 
 function add(numbers: Float64Array, index: number, by: number): void {

@@ -87,8 +87,7 @@ function handOver(batch: DatagramBatch, passed: readonly number[], words: Int32A
   if (taken.length === 0) return;
   Atomics.add(words, controlWord.pending, taken.length);
   const packets = taken.map((i): HandedOver => {
-    const at = batch.at(i);
-    return { envelope: batch.envelope(i), packet: batch.bytes.slice(at, at + batch.lengthOf(i)) };
+    return { envelope: batch.envelope(i), packet: batch.packet(i) };
   });
   parentPort?.postMessage(packets);
 }

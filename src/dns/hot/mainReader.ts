@@ -33,13 +33,17 @@ export class MainReader implements ReadyAnswers {
     this.#tcp.use(fixed, cached);
   }
 
-  answer(packet: Uint8Array, { protocol, address }: Peer): Uint8Array | undefined {
+  answer(packet: Uint8Array, peer: Peer): Uint8Array | undefined {
     if (packet.length > this.#memory.length) return undefined;
-    this.#memory.set(packet);
+    const length = this.write(packet, peer, this.#memory, 0);
+    return length > 0 ? this.#memory.slice(0, length) : undefined;
+  }
+
+  write(packet: Uint8Array, { protocol, address }: Peer, to: Uint8Array, at: number): number {
+    to.set(packet, at);
     const [reader, limits] = protocol === "tcp" ? [this.#tcp, tcpLimits] : [this.#udp, udpLimits];
     reader.now = this.#clock();
     const asked = address.includes(":") ? limits.ipv6 : limits.ipv4;
-    const length = reader.answer(this.#memory, 0, packet.length, asked);
-    return length > 0 ? this.#memory.slice(0, length) : undefined;
+    return Math.max(0, reader.answer(to, at, packet.length, asked));
   }
 }

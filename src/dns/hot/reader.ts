@@ -156,7 +156,8 @@ export class HotReader {
   #writeCached(packet: Uint8Array, at: number): number {
     const view = this.#cached;
     const query = this.#query;
-    const checkingDisabled = ((packet[at + 3] as number) & 0x10) !== 0;
+    const asked = packet[at + 3] as number;
+    const checkingDisabled = (asked & 0x10) !== 0;
     const entry = view.find(query, 0, cachedType(query.type, query.dnssecOk !== 0, checkingDisabled));
     if (entry === 0) return -1;
     const flags = view.heap[entry + entryField.flags] as number;
@@ -179,7 +180,9 @@ export class HotReader {
     const answers = view.half(entry, entryField.answers);
     const authorities = view.half(entry, entryField.authorities);
     const additionals = view.half(entry, entryField.additionals);
-    const header = view.heap[body + cachedField.header] as number;
+    // AD is for those who ask for it, by DO or AD (RFC 6840 §5.7, 5.8).
+    const unasked = query.dnssecOk !== 0 || asked & 0x20 ? 0 : 0x20;
+    const header = (view.heap[body + cachedField.header] as number) & ~unasked;
     return this.#finish(packet, at, query.end + bytes, 0, header, answers, authorities, additionals);
   }
 

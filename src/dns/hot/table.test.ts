@@ -73,6 +73,18 @@ describe("the table of ready answers", () => {
     expect([table.size, look(reader, "n1.example")]).toEqual([0, "nothing"]);
   });
 
+  it("takes no more memory for names that come and go, of whatever size", () => {
+    const table = new AnswerTable();
+    const kept = 100;
+    for (let i = 0; i < 20_000; i++) {
+      table.put(`${i}`, [entry(`${"n".repeat(1 + ((i * 7) % 60))}.x${i}.example.`, 1, 1 + ((i * 11) % 13))]);
+      table.put(`${i - kept}`, []);
+    }
+    expect(table.size).toBe(kept);
+    // A hundred entries have 350 bytes each at most; a new heap has room for three times as many.
+    expect(table.bytes).toBeLessThan(2 * 3 * kept * 350 + 64 * 1024);
+  });
+
   it("leaves alone what a reader may still be reading, until it has been between two batches", () => {
     const control = new Int32Array(new SharedArrayBuffer(controlBytes));
     const table = new AnswerTable();

@@ -1,14 +1,25 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { Duplex } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeMessage, encodeMessage, query } from "#wire/dns/index.ts";
 import { Answerer, makeReply } from "../core/index.ts";
 import { askTcpMany, exchangeBytes, queryBytes, testServers } from "../testing.ts";
+import { answerMemory, Connection } from "./connection.ts";
 import { FrameReader, frame } from "./frames.ts";
-import { listenTcp } from "./tcp.ts";
+import { listenTcp, tcpLimits } from "./tcp.ts";
 
 const { start } = testServers();
+
+/** A client's end that takes nothing. */
+class StuckSocket extends Duplex {
+  override _read(): void {}
+  override _write(): void {}
+  setTimeout(): this {
+    return this;
+  }
+}
 
 describe("transport", () => {
   it("answers the longest zone, refuses others, and what is no query", async () => {
@@ -59,7 +70,14 @@ describe("transport", () => {
 
 describe("TCP limits", () => {
   const answerer = () => new Answerer("dns://:0", [], () => 0);
-  const limits = { idleMs: 60, messageMs: 100, connections: 2, pipelined: 4, unsentBytes: 1 << 20 };
+  const limits = {
+    idleMs: 60,
+    messageMs: 100,
+    connections: 2,
+    pipelined: 4,
+    unsentBytes: 1 << 20,
+    allUnsentBytes: 1 << 22,
+  };
   const closes = (socket: Socket) =>
     new Promise<void>((resolve) => {
       // What the server has not read when it closes makes its end a reset.
@@ -77,6 +95,55 @@ describe("TCP limits", () => {
     await closes(dripping);
     clearInterval(timer);
     await listener.close();
+  });
+
+  it("of connections make room for a client that has fewer, and not for the one that has most", async () => {
+    const listener = await listenTcp("127.0.0.1", 0, answerer(), { ...limits, idleMs: 60_000, connections: 3 });
+    const open = async (localAddress: string) => {
+      const socket = connect({ port: listener.port, host: "127.0.0.1", localAddress });
+      const closed = closes(socket);
+      await once(socket, "connect");
+      return { socket, closed };
+    };
+    /** Resolves with an answer's rcode, once the server has taken the connection in. */
+    const asks = async ({ socket }: { socket: Socket }) => {
+      const data = once(socket, "data");
+      socket.write(frame(queryBytes("a.example A")));
+      return decodeMessage(((await data) as [Uint8Array])[0].subarray(2)).rcode;
+    };
+    const greedy = [await open("127.0.0.1"), await open("127.0.0.1"), await open("127.0.0.1")] as const;
+    for (const one of greedy) expect(await asks(one)).toBe(5);
+    await (await open("127.0.0.1")).closed;
+    const other = await open("127.0.0.2");
+    expect(await asks(other)).toBe(5);
+    await greedy[0].closed;
+    for (const one of [greedy[1], greedy[2], other]) expect(await asks(one)).toBe(5);
+    await listener.close();
+  });
+
+  it("of unsent answers count all clients together, and stop only those that have more than their share", () => {
+    const data = { kind: "text", strings: Array.from({ length: 40 }, () => new Uint8Array(250)) } as const;
+    const record = { name: "a.example.", type: 16, class: 1, ttl: 1, data };
+    const handler = () => makeReply("wide", { answers: [record] });
+    const wide = new Answerer("dns://:0", [{ zones: ["."], plugins: [], handler }], () => 0);
+    const bounds = { ...tcpLimits, unsentBytes: 1 << 20, allUnsentBytes: 1 << 19, connections: 16 };
+    const shared = { joined: answerMemory(), unsent: 0 };
+    const clients = Array.from({ length: 16 }, () => {
+      const socket = new StuckSocket();
+      new Connection(socket as unknown as Socket, wide, bounds, shared);
+      return socket;
+    });
+    const held = () => clients.reduce((sum, { writableLength }) => sum + writableLength, 0);
+    const many = Buffer.concat(Array.from({ length: 200 }, (_, i) => frame(queryBytes("a.example TXT", i))));
+    for (const socket of clients.slice(0, 15)) socket.emit("data", many);
+    // Without a bound for all each would hold one megabyte. Beyond the bound each has its share and one answer.
+    expect(held()).toBeLessThan((1 << 19) + 16 * ((1 << 15) + 10_300));
+    expect(shared.unsent).toBe(held());
+    expect(clients[14]?.isPaused()).toBe(true);
+    clients[15]?.emit("data", frame(queryBytes("a.example TXT", 1)));
+    expect([clients[15]?.writableLength, clients[15]?.isPaused()]).toEqual([expect.closeTo(10_200, -3), false]);
+    for (const socket of clients) socket.emit("close");
+    expect(shared.unsent).toBe(0);
   });
 
   it("answers what was asked before the client closed its side", async () => {

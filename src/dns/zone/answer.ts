@@ -29,13 +29,20 @@ export function zoneReply(
 ): Reply | Promise<Reply> {
   const { question, message, name } = request;
   const answer = zone.lookup(question.name, question.type, message.edns?.dnssecOk ?? false);
-  if (answer.rcode === Rcode.NXDOMAIN && fallsThrough(fallthrough, name)) return next(request);
+  if (answer.rcode === Rcode.NXDOMAIN && answer.answers.length === 0 && fallsThrough(fallthrough, name))
+    return next(request);
   const reply = replyOf(plugin, answer);
   if (answer.outside === undefined || (request.depth ?? 0) >= maxDepth) return reply;
-  return Promise.resolve(instance.resolve(withQuestion(request, answer.outside, question.type))).then((found) => ({
-    ...reply,
-    answers: [...reply.answers, ...found.answers],
-  }));
+  return Promise.resolve(instance.resolve(withQuestion(request, answer.outside, question.type))).then((found) =>
+    behindAlias(reply, found),
+  );
+}
+
+/** The rcode is that of the last name (RFC 6604 §3); one that this server does not know at all is no failure. */
+function behindAlias(reply: Reply, { rcode, answers, authorities }: Reply): Reply {
+  const joined = { ...reply, answers: [...reply.answers, ...answers] };
+  if (rcode === Rcode.NXDOMAIN) return { ...joined, rcode, authorities };
+  return rcode === Rcode.SERVFAIL ? { ...joined, rcode } : joined;
 }
 
 function replyOf(plugin: string, { rcode, authoritative, answers, authorities, additionals }: ZoneAnswer): Reply {

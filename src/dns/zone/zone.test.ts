@@ -132,7 +132,7 @@ _s._tcp SRV 0 0 80 www
     ["chain.example CNAME", ["NOERROR aa", "chain.example. CNAME alias.example.", "|", ns, "|"]],
     ["alias.example AAAA", ["NOERROR aa", "alias.example. CNAME www.example.", "|", soa, "|"]],
     ["out.example A", ["NOERROR aa", "out.example. CNAME www.other.test.", "|", ns, "|", "→ www.other.test."]],
-    ["dead.example A", ["NOERROR aa", "dead.example. CNAME nothing.example.", "|", soa, "|"]],
+    ["dead.example A", ["NXDOMAIN aa", "dead.example. CNAME nothing.example.", "|", soa, "|"]],
     ["down.example A", ["NOERROR aa", "down.example. CNAME www.sub.example.", ...referral]],
     [
       "a.old.example A",
@@ -173,7 +173,7 @@ _s._tcp SRV 0 0 80 www
   });
 
   it("ends a circle of aliases, and a name that a DNAME makes too long (RFC 6672 §2.2)", () => {
-    expect(ask(zone, "loop.example A")[0]).toBe("NOERROR aa");
+    expect(ask(zone, "loop.example A")).toEqual(["NOERROR aa", "loop.example. CNAME loop.example.", "|", ns, "|"]);
     const long = zoneOf(
       "t.",
       `@ 5 SOA a b 1 2 3 4 5\nd 5 DNAME ${"x".repeat(60)}.${"x".repeat(60)}.${"x".repeat(60)}.\n`,
@@ -226,8 +226,9 @@ describe("zones: properties", () => {
         const zone = zoneOf("example.", apex + text);
         const answer = zone.lookup(asked, type);
         const exists = asked === "example." || list.some(([owner]) => owner === asked || owner.endsWith(`.${asked}`));
-        if (exists) expect(answer.rcode).not.toBe(3);
-        if (answer.rcode === 3) expect([answer.answers.length, answer.authorities[0]?.type]).toEqual([0, 6]);
+        const aliases = answer.answers.every(({ type: found }) => found === 5 || found === 39);
+        if (exists && answer.answers.length === 0) expect(answer.rcode).not.toBe(3);
+        if (answer.rcode === 3) expect([aliases, answer.authorities[0]?.type]).toEqual([true, 6]);
         if (!answer.authoritative) expect(answer.authorities.every(({ type: found }) => found === 2)).toBe(true);
         const own = answer.answers.filter(({ type: found }) => found !== 39);
         if (own[0]) expect(own[0].name).toBe(asked);

@@ -85,22 +85,19 @@ export class Zone {
     const chain: ResourceRecord[] = [];
     let name = lowerName(owner);
     let shown = owner;
+    const seen = new Set([name]);
     for (let hops = 0; ; hops++) {
       const found = this.#one(shown, name, type, dnssecOk);
       if (found.alias === undefined || type === RecordType.CNAME) return joined(chain, found.answer);
       chain.push(...found.answer.answers);
       const target = found.alias;
       const lower = lowerName(target);
-      if (hops >= maxAliases || !isSubdomain(lower, this.origin)) return this.#left(chain, target, hops);
+      if (seen.has(lower) || hops >= maxAliases) return this.#positive(chain);
+      if (!isSubdomain(lower, this.origin)) return { ...this.#positive(chain), outside: target };
+      seen.add(lower);
       shown = target;
       name = lower;
     }
-  }
-
-  /** An alias chain that goes on outside, or for too long. */
-  #left(chain: readonly ResourceRecord[], target: string, hops: number): ZoneAnswer {
-    const answer = this.#positive(chain);
-    return hops >= maxAliases ? answer : { ...answer, outside: target };
   }
 
   /** One step: the answer for a name, with the name that it is an alias of. */
@@ -224,10 +221,10 @@ export class Zone {
   }
 }
 
-/** Aliases that led to an answer stand before it; an error behind an alias is told as none (RFC 1034 §4.3.2, 3c). */
+/** Aliases that led to an answer stand before it; the rcode is that of the last name (RFC 6604 §3). */
 function joined(chain: readonly ResourceRecord[], answer: ZoneAnswer): ZoneAnswer {
   if (chain.length === 0) return answer;
-  return { ...answer, rcode: Rcode.NOERROR, authoritative: true, answers: [...chain, ...answer.answers] };
+  return { ...answer, authoritative: true, answers: [...chain, ...answer.answers] };
 }
 
 function addRecord(nodes: Map<string, Map<number, ResourceRecord[]>>, name: string, record: ResourceRecord): void {

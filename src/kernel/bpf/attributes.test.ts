@@ -49,6 +49,12 @@ describe("arguments of bpf(2)", () => {
     expect(words(logged)).toMatchObject({ 24: 1, 28: 400, 32: 300, 68: 30 });
   });
 
+  it("a program that is asked about devices: BPF_PROG_TYPE_CGROUP_DEVICE, BPF_CGROUP_DEVICE", () => {
+    const program = { name: "pw", hook: "device", instructions: 3, code: 100n, license: 200n } as const;
+    expect(words(programLoad(program))).toMatchObject({ 0: 15, 68: 6 });
+    expect(words(attachment(5, "device", 6))).toEqual({ 0: 5, 4: 6, 8: 6, 12: 2 });
+  });
+
   it("attaching beside others, in place of one, and taking off", () => {
     // BPF_F_ALLOW_MULTI is 2, BPF_F_REPLACE 4, BPF_CGROUP_UDP6_RECVMSG 20.
     expect(words(attachment(5, "recvmsg6", 6))).toEqual({ 0: 5, 4: 6, 8: 20, 12: 2 });

@@ -32,6 +32,8 @@ const ALLOW_MULTI = 2;
 const REPLACE = 4;
 /** struct sock_addr's programs (BPF_PROG_TYPE_CGROUP_SOCK_ADDR). */
 const CGROUP_SOCK_ADDR = 18;
+/** struct bpf_cgroup_dev_ctx's (BPF_PROG_TYPE_CGROUP_DEVICE). */
+const CGROUP_DEVICE = 15;
 /** Longest name of an object, in bytes, without the end (BPF_OBJ_NAME_LEN). */
 const NAME_LENGTH = 15;
 
@@ -47,6 +49,10 @@ export const HOOK = {
   getpeername6: 30,
 } as const;
 export type Hook = keyof typeof HOOK;
+
+/** Every hook of a control group: those of sockets, and the one that is asked when a device is opened or made. */
+const ALL_HOOKS = { ...HOOK, device: 6 } as const;
+export type GroupHook = keyof typeof ALL_HOOKS;
 
 /** A map to be made. */
 export interface MapSpec {
@@ -115,17 +121,17 @@ export function batch(
   return bytes;
 }
 
-/** BPF_PROG_LOAD of a program for a hook of sockets. */
+/** BPF_PROG_LOAD of a program for a hook. */
 export function programLoad(program: {
   readonly name: string;
-  readonly hook: Hook;
+  readonly hook: GroupHook;
   readonly instructions: number;
   readonly code: bigint;
   readonly license: bigint;
   readonly log?: { readonly address: bigint; readonly length: number };
 }): Buffer {
   const bytes = attributes(72);
-  bytes.writeUInt32LE(CGROUP_SOCK_ADDR, 0);
+  bytes.writeUInt32LE(program.hook === "device" ? CGROUP_DEVICE : CGROUP_SOCK_ADDR, 0);
   bytes.writeUInt32LE(program.instructions, 4);
   bytes.writeBigUInt64LE(program.code, 8);
   bytes.writeBigUInt64LE(program.license, 16);
@@ -135,23 +141,23 @@ export function programLoad(program: {
     bytes.writeBigUInt64LE(program.log.address, 32);
   }
   name(bytes, 48, program.name);
-  bytes.writeUInt32LE(HOOK[program.hook], 68);
+  bytes.writeUInt32LE(ALL_HOOKS[program.hook], 68);
   return bytes;
 }
 
 /** BPF_PROG_ATTACH and _DETACH. @param replaced the program whose place it takes */
-export function attachment(group: number, hook: Hook, program: number, replaced?: number): Buffer {
+export function attachment(group: number, hook: GroupHook, program: number, replaced?: number): Buffer {
   const bytes = attributes(20);
   bytes.writeUInt32LE(group, 0);
   bytes.writeUInt32LE(program, 4);
-  bytes.writeUInt32LE(HOOK[hook], 8);
+  bytes.writeUInt32LE(ALL_HOOKS[hook], 8);
   bytes.writeUInt32LE(replaced === undefined ? ALLOW_MULTI : ALLOW_MULTI | REPLACE, 12);
   bytes.writeUInt32LE(replaced ?? 0, 16);
   return bytes;
 }
 
 /** BPF_PROG_DETACH: the kernel wants no flags here. */
-export function detachment(group: number, hook: Hook, program: number): Buffer {
+export function detachment(group: number, hook: GroupHook, program: number): Buffer {
   const bytes = attachment(group, hook, program);
   bytes.writeUInt32LE(0, 12);
   return bytes;
@@ -161,10 +167,10 @@ export function detachment(group: number, hook: Hook, program: number): Buffer {
 export const QUERY_COUNT = 24;
 
 /** BPF_PROG_QUERY: programs attached to a group itself. */
-export function query(group: number, hook: Hook, ids: bigint, count: number): Buffer {
+export function query(group: number, hook: GroupHook, ids: bigint, count: number): Buffer {
   const bytes = attributes(32);
   bytes.writeUInt32LE(group, 0);
-  bytes.writeUInt32LE(HOOK[hook], 4);
+  bytes.writeUInt32LE(ALL_HOOKS[hook], 4);
   bytes.writeBigUInt64LE(ids, 16);
   bytes.writeUInt32LE(count, QUERY_COUNT);
   return bytes;

@@ -6,7 +6,7 @@ import {
   byId,
   COMMAND,
   detachment,
-  type Hook,
+  type GroupHook,
   info,
   type ProgramInfo,
   programInfo,
@@ -35,14 +35,14 @@ function held(fd: number): BpfProgram {
 }
 
 /**
- * Loads a program of a socket hook.
+ * Loads a program of a hook.
  * @param code by `assemble`
  * @throws SysError EPERM without CAP_BPF and CAP_NET_ADMIN in the initial user namespace; PodwireError `BpfRejected` with
  *   what the verifier says
  */
 export function loadProgram(
   call: BpfCall,
-  program: { readonly name: string; readonly hook: Hook; readonly code: Buffer },
+  program: { readonly name: string; readonly hook: GroupHook; readonly code: Buffer },
 ): BpfProgram {
   const { name, hook, code } = program;
   const license = Buffer.from("Apache-2.0\0");
@@ -83,7 +83,7 @@ export function describeProgram(
 }
 
 /** Ids of the programs attached to a group itself. @param group descriptor of its folder @throws SysError */
-export function attachedPrograms(call: BpfCall, group: number, hook: Hook): number[] {
+export function attachedPrograms(call: BpfCall, group: number, hook: GroupHook): number[] {
   const ids = Buffer.alloc(MOST * 4);
   const attributes = query(group, hook, addressOf(ids), MOST);
   call(COMMAND.query, attributes);
@@ -99,7 +99,7 @@ export function attachedPrograms(call: BpfCall, group: number, hook: Hook): numb
 export function attachProgram(
   call: BpfCall,
   group: number,
-  hook: Hook,
+  hook: GroupHook,
   program: BpfProgram,
   replaced?: BpfProgram,
 ): void {
@@ -107,7 +107,7 @@ export function attachProgram(
 }
 
 /** Takes a program off a group. @throws SysError ENOENT when it is not there */
-export function detachProgram(call: BpfCall, group: number, hook: Hook, program: BpfProgram): void {
+export function detachProgram(call: BpfCall, group: number, hook: GroupHook, program: BpfProgram): void {
   call(COMMAND.programDetach, detachment(group, hook, program.fd));
 }
 

@@ -53,6 +53,8 @@ export interface RootPlan {
   readonly maskedPaths?: readonly string[];
   /** Made read-only once /proc is mounted. */
   readonly readonlyPaths?: readonly string[];
+  /** Parts of those that stay writable. */
+  readonly writablePaths?: readonly string[];
   /** `/` itself becomes read-only when all is in place; the mounts in it keep their own mode. */
   readonly readonlyRoot?: boolean;
 }

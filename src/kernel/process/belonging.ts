@@ -27,9 +27,12 @@ export function joinGroup(group: number, pid: number): void {
   check(libc.write(group, text, text.length), "write", `cgroup.procs ${pid}`);
 }
 
-/** A process sees the group that it is in as the root of all groups, read-only, as with every runtime. */
-export function ownGroupSteps(): Step[] {
-  const flags = PROC_FLAGS | MS.RDONLY;
+/**
+ * A process sees the group that it is in as the root of all groups; read-only, as with every runtime, unless it is to
+ * divide it.
+ */
+export function ownGroupSteps({ divides = false } = {}): Step[] {
+  const flags = divides ? PROC_FLAGS : PROC_FLAGS | MS.RDONLY;
   return [
     { call: "unshare", args: [CLONE.NEWCGROUP], detail: "cgroup" },
     // An image without /sys has no place for it.

@@ -115,7 +115,7 @@ export class NamespaceSpawner {
     ownFileSystemState();
     let pty: Pty | undefined;
     // Opened at home: where the process will live, the group is out of sight.
-    const group = request.cgroup === undefined ? undefined : openGroup(request.cgroup);
+    const group = openGroups(request);
     try {
       const oldProc = this.#enter(request);
       pty = request.tty ? openPty() : undefined;
@@ -131,7 +131,7 @@ export class NamespaceSpawner {
       throw error;
     } finally {
       this.#goHome();
-      if (group !== undefined) libc.close(group);
+      for (const fd of Object.values(group ?? {})) libc.close(fd);
     }
   }
 
@@ -180,13 +180,13 @@ export class NamespaceSpawner {
   }
 
   /** Starts a process in a root that was just made. @param oldProc where our /proc is in it */
-  #startInRoot(request: SpawnRequest, pty: Pty | undefined, oldProc: string, group?: number): Spawned {
+  #startInRoot(request: SpawnRequest, pty: Pty | undefined, oldProc: string, group?: Groups): Spawned {
     const terminal = pty && { terminal: pty.slavePath };
     const start: ConfinedStart = { proc: oldProc, stdio: request.stdio, ...terminal };
     return this.#startConfined(request, start, group, (pid, gate) => {
       if (request.create?.root) this.#completeRoot(request.create.root, pid, oldProc, gate);
       const steps = this.#lastSteps(request, programOrPause(request));
-      return group === undefined ? steps : [...ownGroupSteps(), ...steps];
+      return group === undefined || group.root !== undefined ? steps : [...ownGroupSteps(), ...steps];
     });
   }
 
@@ -194,7 +194,7 @@ export class NamespaceSpawner {
    * Starts a process in a root that is there. Who lives in another's may have put anything anywhere, over /proc too: the
    * runner is started at home, where it is ours for sure, and enters their mounts by itself.
    */
-  #startBeside(request: SpawnRequest, pty: Pty | undefined, group?: number): Spawned {
+  #startBeside(request: SpawnRequest, pty: Pty | undefined, group?: Groups): Spawned {
     const program = programOrPause(request);
     const steps = this.#lastSteps(request, program);
     const joined = request.join?.findLast(({ namespaces }) => namespaces?.includes("mount") ?? true);
@@ -224,7 +224,7 @@ export class NamespaceSpawner {
   #startConfined(
     { argv, oomScoreAdj }: SpawnRequest,
     start: ConfinedStart,
-    group: number | undefined,
+    group: Groups | undefined,
     steps: (pid: number, gate: Gate) => Step[],
   ): Spawned {
     this.#runner ??= openRunner();
@@ -235,7 +235,7 @@ export class NamespaceSpawner {
       const plain = { argv: [argv[0]] as [string], env: {}, stdio: start.stdio };
       spawned = this.#start(Gate.path(start.proc), plain, start.terminal, "/", [...gate.descriptors, ...handed]);
       gate.started();
-      if (group !== undefined) joinGroup(group, spawned.pid);
+      if (group !== undefined) joinGroups(group, spawned.pid, gate);
       if (oomScoreAdj !== undefined) raiseOomScore(`${start.proc}/${spawned.pid}/oom_score_adj`, oomScoreAdj);
       const failure = gate.finish(steps(spawned.pid, gate));
       if (failure?.step.call === "execve") tellFailure(argv[0], start, failure);
@@ -296,6 +296,28 @@ function tellFailure(name: string, { terminal, stdio }: ConfinedStart, { errno }
   const bytes = Buffer.from(text);
   libc.write(fd, bytes, bytes.length);
   if (terminal !== undefined) libc.close(fd);
+}
+
+/** Descriptors of control groups for joinGroup(): that of a process, and the one above it that it sees as the highest. */
+interface Groups {
+  readonly leaf: number;
+  readonly root?: number;
+}
+
+function openGroups({ cgroup, cgroupRoot }: SpawnRequest): Groups | undefined {
+  if (cgroup === undefined) return undefined;
+  const leaf = openGroup(cgroup);
+  return cgroupRoot === undefined ? { leaf } : { leaf, root: openGroup(cgroupRoot) };
+}
+
+/** The highest that a process sees is the group that it is in when it gets a namespace of groups (cgroup_namespaces(7)). */
+function joinGroups({ leaf, root }: Groups, pid: number, gate: Gate): void {
+  if (root !== undefined) {
+    joinGroup(root, pid);
+    const failure = gate.advance(ownGroupSteps({ divides: true }));
+    if (failure) throw sysError(failure);
+  }
+  joinGroup(leaf, pid);
 }
 
 /** Ends a process that waits in the runner. */

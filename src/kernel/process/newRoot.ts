@@ -67,12 +67,15 @@ function hide(root: RootPlan, oldProc: string): void {
   } finally {
     closeSync(held);
   }
-  for (const path of root.readonlyPaths ?? []) {
-    tryMount(() => {
-      mount(path, path, null, MS.BIND | MS.REC, null);
-      mount(null, path, null, MS.BIND | MS.REMOUNT | MS.RDONLY | PROC_FLAGS, null);
-    }, path);
-  }
+  for (const path of root.readonlyPaths ?? []) tryMount(() => cover(path, MS.RDONLY), path);
+  // Bound from what is read-only by now, and made writable again: their own mount is the one that was just made.
+  for (const path of root.writablePaths ?? []) tryMount(() => cover(path, 0), path);
+}
+
+/** Covers a path by itself, with other flags. */
+function cover(path: string, flags: number): void {
+  mount(path, path, null, MS.BIND | MS.REC, null);
+  mount(null, path, null, MS.BIND | MS.REMOUNT | flags | PROC_FLAGS, null);
 }
 
 /** A path that this kernel does not have needs no hiding; a directory is covered by an empty one. */

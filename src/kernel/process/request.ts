@@ -36,6 +36,11 @@ export interface SpawnRequest {
   readonly user?: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
   /** Folder of a control group (version 2) that it is in before it runs its program. */
   readonly cgroup?: string;
+  /**
+   * With `cgroup` and a new root: the folder above it that is the highest of all groups it sees, on /sys/fs/cgroup, for
+   * it to divide. Absent: `cgroup` itself is, read-only.
+   */
+  readonly cgroupRoot?: string;
   /** How readily the kernel ends it for want of memory (proc(5), oom_score_adj). It is never made less than ours. */
   readonly oomScoreAdj?: number;
   /**

@@ -77,6 +77,7 @@ export function clusterPlan(config: ClusterConfig, pki: ClusterPki, options: Pla
     processes: [apiServerProcess(config, options), ...config.nodes.map((node) => kubeletProcess(node, config))],
     resolver: routerAddresses(config),
     ...(options.cgroup === undefined ? {} : { cgroup: options.cgroup }),
+    ...(config.privileged ? { privileged: true } : {}),
     ...(config.outside
       ? { outside: { inside: { own: config.nodeCidrs, others: [...config.podCidrs, ...config.serviceCidrs] } } }
       : {}),

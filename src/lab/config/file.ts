@@ -2,10 +2,10 @@ import { isMap, isScalar, LineCounter, type Node, type Pair, parseDocument, type
 import { PodwireError } from "#base/errors.ts";
 import { refuse } from "./checks.ts";
 import { checkImages } from "./images.ts";
-import type { ClusterInput } from "./model.ts";
+import { type ClusterInput, labProxyModes } from "./model.ts";
 
 /** Keys of a configuration file and the type of each. */
-const KEYS: Readonly<Record<string, "string" | "number" | "nodes" | "images" | readonly string[]>> = {
+const KEYS: Readonly<Record<string, "string" | "number" | "boolean" | "nodes" | "images" | readonly string[]>> = {
   name: "string",
   nodes: "nodes",
   podCidr: "string",
@@ -20,6 +20,8 @@ const KEYS: Readonly<Record<string, "string" | "number" | "nodes" | "images" | r
   outside: ["on", "off"],
   pods: "number",
   runtime: ["podwire", "crun"],
+  privileged: "boolean",
+  proxyMode: labProxyModes,
   images: "images",
   apiPort: "number",
   ingressPort: "number",

@@ -10,6 +10,8 @@ export {
   dnsServiceAddress,
   type ImageInput,
   imageSettings,
+  type LabProxyMode,
+  labProxyModes,
   type NodeConfig,
   type NodeRole,
   resolveConfig,

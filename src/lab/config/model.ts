@@ -10,6 +10,10 @@ export type NodeRole = "control-plane" | "worker";
 /** A program that starts containers; the value of a kubelet's `--runtime`. */
 export type ContainerRuntime = "podwire" | "crun";
 
+/** A mode of the nodes' kube-proxy. */
+export type LabProxyMode = (typeof labProxyModes)[number];
+export const labProxyModes = ["nftables", "iptables", "ipvs", "userspace", "ebpf"] as const;
+
 /** One node as a cluster's configuration names it. */
 export interface NodeConfig {
   readonly name: string;
@@ -40,6 +44,10 @@ export interface ClusterConfig {
   readonly pods: number;
   /** What starts the containers of pods that name no RuntimeClass. */
   readonly runtime: ContainerRuntime;
+  /** Without a user namespace: root on its nodes is root of the machine. */
+  readonly privileged: boolean;
+  /** How the nodes put Services into effect, as the ConfigMap kube-proxy has it; empty: the default. */
+  readonly proxyMode: string;
   /** Where images come from. */
   readonly images: ImageSettings;
   /** Ports on the host that were asked for; absent = any free one. */
@@ -63,6 +71,8 @@ export interface ClusterInput {
   readonly outside?: "on" | "off";
   readonly pods?: number;
   readonly runtime?: ContainerRuntime;
+  readonly privileged?: boolean;
+  readonly proxyMode?: LabProxyMode;
   readonly images?: ImageInput;
   readonly apiPort?: number;
   readonly ingressPort?: number;
@@ -133,6 +143,13 @@ export function resolveConfig(input: ClusterInput): ClusterConfig {
   checkMaxPods(input.maxPods, podCidrs, nodeCidrMaskSizes);
   const ingress = input.ingress ?? "nginx";
   const pods = input.pods ?? 0;
+  const privileged = input.privileged ?? false;
+  if (input.proxyMode === "ebpf" && !privileged)
+    throw refuse(
+      "proxyMode ebpf needs a privileged cluster (as root, flag --privileged): its programs are loaded into the kernel by root of the machine alone",
+      "proxyMode",
+      "privileged",
+    );
   const clusterDomain = input.clusterDomain ?? defaults.clusterDomain;
   checkDomain(clusterDomain);
   checkPort("apiPort", input.apiPort);
@@ -159,6 +176,8 @@ export function resolveConfig(input: ClusterInput): ClusterConfig {
     outside: input.outside === "on",
     pods,
     runtime: input.runtime ?? "podwire",
+    privileged,
+    proxyMode: input.proxyMode ?? "",
     images: imageSettings(input.images),
     ...(input.apiPort === undefined ? {} : { apiPort: input.apiPort }),
     ...(input.ingressPort === undefined ? {} : { ingressPort: input.ingressPort }),

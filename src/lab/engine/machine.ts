@@ -7,6 +7,7 @@ import type { Child, Spawner } from "#kernel/process/index.ts";
 import {
   type MachineFolders,
   machineFolders,
+  machineLeaf,
   machineRoot,
   pathInside,
   prepareFolders,
@@ -94,8 +95,10 @@ export class Machine {
   }
 
   #startInit(network: MachineNetwork): Promise<Child> {
-    const { stateMount, cgroup } = this.plan;
+    const { cgroup } = this.plan;
     if (cgroup !== undefined) this.#renewGroup(cgroup);
+    const leaf = this.#leaf();
+    if (leaf !== undefined) makeGroup(leaf, {});
     return this.#around.spawner.spawn({
       // Reaps what is orphaned inside; its child only keeps it busy.
       argv: ["/usr/bin/tini", "-s", "--", "/usr/bin/sleep", "infinity"],
@@ -106,9 +109,16 @@ export class Machine {
         namespaces: ["mount", "uts", "ipc", "pid", ...(cgroup === undefined ? (["cgroup"] as const) : [])],
         netns: network.netns.fd,
         hostname: this.name,
-        root: machineRoot(this.#folders, stateMount, cgroup),
+        root: machineRoot(this.#folders, this.plan),
       },
+      ...(cgroup === undefined || leaf === undefined ? {} : { cgroup: leaf, cgroupRoot: cgroup }),
     });
+  }
+
+  /** The group of its processes, where its own group is the highest that they see. */
+  #leaf(): string | undefined {
+    const { cgroup, privileged = false } = this.plan;
+    return privileged && cgroup !== undefined ? machineLeaf(cgroup) : undefined;
   }
 
   /** What an earlier run left has no processes any more. */
@@ -121,9 +131,11 @@ export class Machine {
     const { init, listeners, processes } = this.#power();
     const log = pathInside(this.#folders, spec.log);
     mkdirSync(dirname(log), { recursive: true });
+    const leaf = this.#leaf();
     const supervised = new Supervised(spec, {
       spawner: this.#around.spawner,
       pidfd: init.pidfd,
+      ...(leaf === undefined ? {} : { cgroup: leaf }),
       log,
       descriptors: spec.descriptors.map(
         (id) => listeners.get(id.slice(this.name.length + 1)) ?? this.#around.hostListener(id),

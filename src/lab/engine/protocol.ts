@@ -34,6 +34,8 @@ export interface BootRequest {
   readonly resolver: readonly string[];
   /** Folder of a control group in which each machine gets one; absent: machines have none. */
   readonly cgroup?: string;
+  /** The lab is in no user namespace. */
+  readonly privileged?: boolean;
   /** The router carries connections outside; absent: what is outside cannot be reached. */
   readonly outside?: OutsidePlan;
 }
@@ -54,6 +56,8 @@ export interface MachinePlan {
   readonly stateMount?: string;
   /** Folder of the control group that it gets for its own. */
   readonly cgroup?: string;
+  /** What it can change of the kernel is only what belongs to its own namespaces. */
+  readonly privileged?: boolean;
 }
 
 /**
@@ -66,6 +70,7 @@ export function machinePlans({
   processes,
   stateMounts,
   cgroup,
+  privileged,
 }: BootRequest): MachinePlan[] {
   const rank = ({ name }: MachineModel): number => processes.findIndex((spec) => spec.machine === name);
   return topology.machines
@@ -79,6 +84,7 @@ export function machinePlans({
         processes: processes.filter((p) => p.machine === model.name),
         ...(stateMount === undefined ? {} : { stateMount }),
         ...(cgroup === undefined ? {} : { cgroup: `${cgroup}/${model.name}` }),
+        ...(privileged === undefined ? {} : { privileged }),
       };
     });
 }

@@ -13,6 +13,8 @@ export interface Surroundings {
   readonly spawner: Spawner;
   /** pidfd of the init of the machine to run in. */
   readonly pidfd: number;
+  /** Folder of the control group to be in; absent: the engine's. */
+  readonly cgroup?: string;
   /** The log file as we see it. */
   readonly log: string;
   /** Descriptors it gets as 3, 4, …. */
@@ -63,6 +65,7 @@ export class Supervised {
         env: spec.env,
         stdio: [null, log, log, ...around.descriptors],
         join: [{ pidfd: around.pidfd }],
+        ...(around.cgroup === undefined ? {} : { cgroup: around.cgroup }),
       });
       this.#child = child;
       const since = performance.now();

@@ -5,6 +5,7 @@ export {
   labPaths,
   type MachineFolders,
   machineFolders,
+  machineLeaf,
   machineRoot,
   PROGRAM_ROOT,
   pathInside,

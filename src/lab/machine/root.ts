@@ -58,6 +58,15 @@ export interface MachineFolders {
   readonly etcWork: string;
 }
 
+/**
+ * The group of what runs on a machine beside pods, where the machine's own group is the root of all that it sees: one
+ * that is divided has no processes itself (cgroup-v2).
+ * @param cgroup the machine's own group
+ */
+export function machineLeaf(cgroup: string): string {
+  return join(cgroup, "system");
+}
+
 /** The folders of machine `name`. */
 export function machineFolders(name: string): MachineFolders {
   const base = join(labPaths.machines, name);
@@ -98,12 +107,32 @@ export function pathInside(folders: MachineFolders, path: string): string {
   return path.startsWith("/etc/") ? join(folders.etc, path.slice("/etc/".length)) : join(folders.root, path);
 }
 
-/**
- * The root file system of a machine.
- * @param stateMount where the folder that outlives the lab's processes is mounted, if at all
- * @param cgroup folder of the control group that is the machine's own, if it has one
- */
-export function machineRoot(folders: MachineFolders, stateMount?: string, cgroup?: string): RootPlan {
+/** What a machine's root depends on. */
+export interface MachineSettings {
+  /** Where the folder that outlives the lab's processes is mounted, if at all. */
+  readonly stateMount?: string;
+  /** Folder of the control group that is the machine's own, if it has one. */
+  readonly cgroup?: string;
+  /**
+   * Its root is root of the computer: what does not belong to its own namespaces is shown read-only, and control groups
+   * are mounted by its first process.
+   */
+  readonly privileged?: boolean;
+}
+
+/** The kernel's own files for all of the computer. */
+const OF_THE_COMPUTER = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", "/sys"];
+/** What of them belongs to a machine's namespaces (network_namespaces(7), ipc_namespaces(7), uts_namespaces(7)). */
+const OF_THE_MACHINE = [
+  ...["net", "fs/mqueue", "kernel/domainname", "kernel/hostname", "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni"],
+  ...["kernel/sem", "kernel/shmall", "kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced"],
+].map((name) => `/proc/sys/${name}`);
+
+/** The root file system of a machine. */
+export function machineRoot(
+  folders: MachineFolders,
+  { stateMount, cgroup, privileged = false }: MachineSettings,
+): RootPlan {
   const devices = DEVICES.map((name): Mount => ({ target: `/dev/${name}`, type: "bind", source: `/dev/${name}` }));
   // Shared by all machines. An overlay without an upper layer stays read-only whatever a machine's root does to the
   // mount; a bind mount could be made writable again.
@@ -125,10 +154,7 @@ export function machineRoot(folders: MachineFolders, stateMount?: string, cgroup
       },
       { target: "/proc", type: "proc" },
       { target: "/sys", type: "sysfs", nosuid: true, nodev: true, noexec: true },
-      // `ip netns exec` unmounts /sys and mounts it anew, which a user namespace may only while another full view of
-      // sysfs is there (fs/namespace.c, mount_too_revealing).
-      { target: "/run/podwire/sys", type: "sysfs", nosuid: true, nodev: true, noexec: true },
-      groups(cgroup),
+      ...(privileged ? [] : [sysfsForExec, groups(cgroup)]),
       { target: "/dev", type: "tmpfs", options: "mode=755,size=64k", nosuid: true },
       ...devices,
       { target: "/dev/net/tun", type: "bind", source: "/dev/net/tun", optional: true },
@@ -144,6 +170,7 @@ export function machineRoot(folders: MachineFolders, stateMount?: string, cgroup
         ? []
         : [{ target: stateMount, type: "bind", source: labPaths.state, nosuid: true, nodev: true } as const]),
     ],
+    ...(privileged ? { readonlyPaths: OF_THE_COMPUTER, writablePaths: OF_THE_MACHINE } : {}),
     symlinks: {
       ...rootLinks(),
       "/dev/ptmx": "pts/ptmx",
@@ -156,6 +183,12 @@ export function machineRoot(folders: MachineFolders, stateMount?: string, cgroup
     },
   };
 }
+
+/**
+ * `ip netns exec` unmounts /sys and mounts it anew, which a user namespace may only while another full view of sysfs is
+ * there (fs/namespace.c, mount_too_revealing).
+ */
+const sysfsForExec: Mount = { target: "/run/podwire/sys", type: "sysfs", nosuid: true, nodev: true, noexec: true };
 
 function groups(cgroup: string | undefined): Mount {
   const flags = { nosuid: true, nodev: true, noexec: true, optional: true } as const;

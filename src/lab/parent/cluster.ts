@@ -86,14 +86,14 @@ export class Cluster extends EventEmitter<Events> {
     const ingress = config.ingress === "none" ? undefined : await listenLocal(config.ingressPort, "--ingress-port");
     this.#ingressPort = (ingress?.address() as AddressInfo | undefined)?.port;
     await this.#serve(state);
-    this.#group = ClusterGroup.take();
+    this.#group = config.privileged ? await ClusterGroup.takePrivileged() : ClusterGroup.take();
     this.#images = await ImageSupply.start(config.name, state.path, installation, config.images);
     const [engine, pki] = await Promise.all([
       EngineLink.start(
         { ...installation, state: kept?.directory.disk ?? state.disk, images: this.#images.folders },
         "engine.cjs",
         join(state.path, "engine.log"),
-        this.#group,
+        { group: this.#group, privileged: config.privileged },
       ),
       makePki({ apiNames: apiServerNames(config, `${range.prefix}.1`), nodes: config.nodes }, kept?.keys()),
     ]);
@@ -215,7 +215,9 @@ export class Cluster extends EventEmitter<Events> {
 
   /** What of this computer makes the cluster poorer than it could be; a sentence each. */
   get shortcomings(): readonly string[] {
-    return this.#engine?.ids.kind === "single"
+    const { kind } = this.#engine?.ids ?? {};
+    if (kind === "machine") return ["privileged: root on a node is root of this machine (docs/services.md)"];
+    return kind === "single"
       ? ["this user has no subordinate ids: in pods, chown and servers that change their user fail (podwire doctor)"]
       : [];
   }
@@ -254,7 +256,9 @@ export class Cluster extends EventEmitter<Events> {
         return null;
       case "enter": {
         const engine = this.#made(this.#engine);
-        return { lab: engine.initPid(), machine: initOf(engine, request.machine) };
+        const place = { lab: engine.initPid(), machine: initOf(engine, request.machine) };
+        const cgroup = this.#config.privileged && this.#group?.leafOf(request.machine);
+        return { ...place, ...(cgroup ? { cgroup } : {}) };
       }
       case "node":
         return this.#made(this.#changes).make(request.request);

@@ -1,9 +1,12 @@
 import { chownSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { hasCode, PodwireError } from "#base/errors.ts";
+import { errorMessage, hasCode, PodwireError } from "#base/errors.ts";
 import { controllersOf, enableControllers, makeGroup, processesIn, removeGroup } from "#kernel/cgroups/index.ts";
+import { machineLeaf } from "#lab/machine/index.ts";
 import { planIds, ROOT_LAB_IDS } from "#lab/stage/index.ts";
+import { confineDevices } from "./devices.ts";
+import { GroupGuard, GUARD } from "./groupGuard.ts";
 
 /** What limits of pods need. */
 const CONTROLLERS = ["cpu", "memory", "pids"];
@@ -21,12 +24,18 @@ const PAUSE_MS = 20;
  */
 export function ownGroup(cgroup: string, mounts: string): string | undefined {
   const path = /^0::(\/.*)$/m.exec(cgroup)?.[1];
-  const fields = mounts.split("\n").map((line) => line.split(" "));
-  const mount = fields.find((words) => words[words.indexOf("-") + 1] === "cgroup2");
-  const [root, point] = [mount?.[3], mount?.[4]];
+  const { root, point } = hierarchy(mounts) ?? {};
   if (path === undefined || root === undefined || point === undefined) return undefined;
   const prefix = root === "/" ? "" : root;
   return path === root || path.startsWith(`${prefix}/`) ? resolve(point, `.${path.slice(prefix.length)}`) : undefined;
+}
+
+/** Where groups of version 2 are mounted, and which group is shown there. */
+function hierarchy(mounts: string): { readonly root: string; readonly point: string } | undefined {
+  const fields = mounts.split("\n").map((line) => line.split(" "));
+  const mount = fields.find((words) => words[words.indexOf("-") + 1] === "cgroup2");
+  const [root, point] = [mount?.[3], mount?.[4]];
+  return root === undefined || point === undefined ? undefined : { root, point };
 }
 
 /**
@@ -45,6 +54,7 @@ export function newlyEnabled(offered: readonly string[], before: string): string
  *
  *     own group ── podwire-PID ─┬─ lab       the engine, what runs on machines beside pods
  *                               ├─ parent    this process, when it had to leave its group
+ *                               ├─ podwire-guard  of a privileged cluster: see GroupGuard
  *                               └─ node01 …  made by the engine, each the node's own
  */
 export class ClusterGroup {
@@ -53,12 +63,14 @@ export class ClusterGroup {
   /** What was enabled for it in its parent. */
   readonly #added: readonly string[];
   readonly #moved: boolean;
+  readonly #guard: GroupGuard | undefined;
 
-  private constructor(own: string, folder: string, added: readonly string[], moved: boolean) {
+  private constructor(own: string, folder: string, { added, moved }: Division, guard?: GroupGuard) {
     this.#own = own;
     this.folder = folder;
     this.#added = added;
     this.#moved = moved;
+    this.#guard = guard;
   }
 
   /**
@@ -70,19 +82,49 @@ export class ClusterGroup {
     if (own === undefined || !controllersOf(own).some((name) => CONTROLLERS.includes(name))) return undefined;
     const folder = join(own, `podwire-${process.pid}`);
     try {
-      const before = readFileSync(join(own, "cgroup.subtree_control"), "latin1");
       sweep(own);
       makeGroup(folder, {});
-      const moved = enableOrLeave(own, folder);
-      const added = newlyEnabled(controllersOf(own), before);
+      const division = divide(own, folder);
       makeGroup(join(folder, "lab"), {});
       handOver(folder);
-      return new ClusterGroup(own, folder, added, moved);
+      return new ClusterGroup(own, folder, division);
     } catch {
       // Not ours, or others are in it.
       removeGroup(folder);
       return undefined;
     }
+  }
+
+  /**
+   * Makes the group of a privileged cluster, which always has one, and which a guard removes when this process is
+   * killed. Limits bind where groups can be divided: below the own group, else below the highest one.
+   * @param places of groups, in which it may be made; default: the own and the highest
+   * @throws PodwireError "NoControlGroup"
+   */
+  static async takePrivileged(places = foundPlaces()): Promise<ClusterGroup> {
+    let why = "there are none";
+    for (const { parent, isShared } of places) {
+      const folder = join(parent, `podwire-${process.pid}`);
+      const guard = GroupGuard.start(folder, parent);
+      try {
+        sweep(parent);
+        makeGroup(folder, {});
+        confineDevices(folder);
+        makeGroup(join(folder, GUARD), {});
+        if (guard.pid !== undefined) move(guard.pid, join(folder, GUARD));
+        const division = isShared ? { added: [], moved: false } : divide(parent, folder);
+        guard.note(division.added);
+        makeGroup(join(folder, "lab"), {});
+        return new ClusterGroup(parent, folder, division, guard);
+      } catch (error) {
+        why = errorMessage(error);
+        await guard.dismiss();
+        removeGroup(join(folder, GUARD));
+        removeGroup(folder);
+      }
+    }
+    const needs = "it needs control groups of version 2 (cgroup2), in which root may make one with a program (bpf)";
+    throw new PodwireError("NoControlGroup", `--privileged is not possible: ${needs}: ${why}`);
   }
 
   /**
@@ -110,8 +152,14 @@ export class ClusterGroup {
     }
   }
 
+  /** The group of what runs on a machine beside pods, in a privileged cluster. */
+  leafOf(machine: string): string {
+    return machineLeaf(join(this.folder, machine));
+  }
+
   /** Removes it; the lab has ended. */
   async release(): Promise<void> {
+    await this.#guard?.dismiss();
     const inner = () => readdirSync(this.folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
     const others = () => inner().filter(({ name }) => name !== "parent");
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -132,6 +180,51 @@ export class ClusterGroup {
 
 function foundGroup(): string | undefined {
   return ownGroup(readFileSync("/proc/self/cgroup", "latin1"), readFileSync("/proc/self/mountinfo", "latin1"));
+}
+
+/** A group in which a cluster's can be made. */
+export interface GroupPlace {
+  readonly parent: string;
+  /** Others are in it, or it is the highest: nothing is enabled in it, nobody leaves it. */
+  readonly isShared: boolean;
+}
+
+/**
+ * Where root can make a cluster's group, the best first: where limits bind.
+ * @param own the group that this process is in
+ * @param top the highest group that is seen
+ * @param enabled text of the highest group's cgroup.subtree_control
+ * @param offered controllers of the own group
+ */
+export function groupPlaces(own: string, top: string, enabled: string, offered: readonly string[]): GroupPlace[] {
+  const isBounded = CONTROLLERS.some((name) => enabled.split(/\s+/).includes(name));
+  return [
+    ...(own !== top && CONTROLLERS.some((name) => offered.includes(name)) ? [{ parent: own, isShared: false }] : []),
+    ...(isBounded ? [{ parent: top, isShared: true }] : []),
+    { parent: own, isShared: true },
+  ];
+}
+
+function foundPlaces(): GroupPlace[] {
+  const own = foundGroup();
+  const top = hierarchy(readFileSync("/proc/self/mountinfo", "latin1"))?.point;
+  if (own === undefined || top === undefined) return [];
+  return groupPlaces(own, top, readFileSync(join(top, "cgroup.subtree_control"), "latin1"), controllersOf(own));
+}
+
+/** What was changed in a group for the sake of one in it. */
+interface Division {
+  /** What was enabled. */
+  readonly added: readonly string[];
+  /** This process had to leave it. */
+  readonly moved: boolean;
+}
+
+/** @throws Error EBUSY when others are in it, EACCES */
+function divide(own: string, folder: string): Division {
+  const before = readFileSync(join(own, "cgroup.subtree_control"), "latin1");
+  const moved = enableOrLeave(own, folder);
+  return { added: newlyEnabled(controllersOf(own), before), moved };
 }
 
 /**

@@ -110,14 +110,14 @@ export class EngineLink extends EventEmitter<Events> {
   /**
    * Starts the engine in namespaces of its own.
    * @param log file that takes its output: refusals and last words, since the engine has no log of its own
-   * @param group control group that all of it is in
+   * @param options `group`: control group that all of it is in; `privileged`: without a user namespace
    * @throws PodwireError with the refusing program's own words
    */
   static async start(
     sources: StageSources,
     engineFile: string,
     log: string,
-    group?: ClusterGroup,
+    { group, privileged = false }: { readonly group?: ClusterGroup | undefined; readonly privileged?: boolean } = {},
   ): Promise<EngineLink> {
     const init = labInit(sources.tools);
     const fd = openSync(log, "a", 0o600);
@@ -127,7 +127,7 @@ export class EngineLink extends EventEmitter<Events> {
         init,
         [`${LAB_ROOT}/node`, ...nodeOptions, `${LAB_ROOT}/dist/${engineFile}`],
         fd,
-        group?.folder,
+        { privileged, ...(group ? { cgroup: group.folder } : {}) },
       );
       await group?.settle(child.pid as number);
       return new EngineLink(child, ids, log);

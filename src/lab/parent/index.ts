@@ -4,6 +4,6 @@ export { askControl, type ControlRequest } from "./control.ts";
 export { KeptState } from "./kept.ts";
 export { Lab } from "./lab.ts";
 export type { NodeChanged, NodeRequest } from "./nodeChanges.ts";
-export { type CommandResult, machineCommand } from "./nsenter.ts";
+export { type CommandResult, type MachinePlace, machineCommand } from "./nsenter.ts";
 export type { ClusterOptions, Installation } from "./options.ts";
 export type { ClusterStatus } from "./status.ts";

@@ -1,6 +1,8 @@
 import { execFile } from "node:child_process";
+import { readlinkSync } from "node:fs";
 import { userInfo } from "node:os";
 import { PodwireError } from "#base/errors.ts";
+import { WITHOUT_MACHINE_RIGHTS } from "#lab/stage/index.ts";
 import type { EngineLink } from "./engineLink.ts";
 
 /**
@@ -18,22 +20,34 @@ function nsenterArguments(pid: number, cgroup: boolean, user?: number): [string,
 
 /**
  * What runs a command on a machine, before the command itself. It may do there what root may, except reboot(2), which
- * would end the machine and the lab with it.
- * @param lab pid of the lab's init as the host sees it
- * @param machine pid of the machine's init as the lab sees it
+ * would end the machine and the lab with it, and what acts on the whole computer.
  * @param user uid of the caller
  */
-export function machineCommand(lab: number, machine: number, user: number): [string, ...string[]] {
+export function machineCommand(place: MachinePlace, user: number): [string, ...string[]] {
+  const { lab, machine, cgroup: group } = place;
   // The lab of an ordinary user has none of its own (lab/stage, Bounds).
   const cgroup = user === 0;
-  return [
-    ...nsenterArguments(lab, cgroup, user),
-    ...nsenterArguments(machine, cgroup),
-    "setpriv",
-    "--inh-caps=-sys_boot",
-    "--bounding-set=-sys_boot",
-    "--",
-  ];
+  const outer = nsenterArguments(lab, cgroup, user === 0 && isOfOurs(lab) ? undefined : user);
+  const [program, ...rest] = [...outer, ...nsenterArguments(machine, cgroup), ...WITHOUT_MACHINE_RIGHTS];
+  return group === undefined ? [program, ...rest] : ["/bin/sh", "-c", JOIN_SCRIPT, "sh", group, program, ...rest];
+}
+
+/** Where a machine is entered. */
+export interface MachinePlace {
+  /** Pid of the lab's init as the host sees it. */
+  readonly lab: number;
+  /** Pid of the machine's init as the lab sees it. */
+  readonly machine: number;
+  /** Folder of the control group that the machine's processes are in, in a privileged cluster. */
+  readonly cgroup?: string;
+}
+
+/** Joins a control group first, as the machine's own processes have. Where there is none any more, the machine is gone. */
+const JOIN_SCRIPT = 'echo $$ >"$1/cgroup.procs" || exit 125; shift; exec "$@"';
+
+/** Whether a process is in our user namespace: there is none to enter then. */
+function isOfOurs(pid: number): boolean {
+  return readlinkSync(`/proc/${pid}/ns/user`) === readlinkSync("/proc/self/ns/user");
 }
 
 /** What a command on a machine printed and how it ended. */
@@ -53,7 +67,7 @@ export function initOf({ machines }: EngineLink, name: string): number {
 
 /** Runs a command on a machine, for 30 s at most. @throws PodwireError "NotFound", "Stopped" */
 export function runOnMachine(engine: EngineLink, machine: string, command: readonly string[]): Promise<CommandResult> {
-  const enter = machineCommand(engine.initPid(), initOf(engine, machine), userInfo().uid);
+  const enter = machineCommand({ lab: engine.initPid(), machine: initOf(engine, machine) }, userInfo().uid);
   const [program, ...args] = [...enter, ...command] as [string, ...string[]];
   return new Promise((resolve) => {
     execFile(program, args, { cwd: "/", timeout: 30_000, maxBuffer: 16 << 20 }, (error, stdout, stderr) => {

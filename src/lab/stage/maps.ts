@@ -14,8 +14,11 @@ export type IdMap = readonly (readonly [inside: number, outside: number, count: 
 
 /** How ids of the lab map to ids of the machine. */
 export interface IdPlan {
-  /** `root`: written by root. `subid`: by newuidmap and newgidmap. `single`: only our own id is mapped. */
-  readonly kind: "root" | "subid" | "single";
+  /**
+   * `root`: written by root. `subid`: by newuidmap and newgidmap. `single`: only our own id is mapped. `machine`: there
+   * is no user namespace, ids are those of the machine.
+   */
+  readonly kind: "root" | "subid" | "single" | "machine";
   readonly uid: IdMap;
   readonly gid: IdMap;
 }
@@ -44,8 +47,12 @@ function readOptional(path: string): string {
 /** Where Debian and its kin install the set-uid helpers of the package uidmap. */
 const HELPERS = ["/usr/bin/newuidmap", "/usr/bin/newgidmap"];
 
-/** Chooses the id maps for the user that runs this process. */
-export function planIds(): IdPlan {
+/**
+ * Chooses the id maps for the user that runs this process.
+ * @param privileged no user namespace is wanted; only root may do without
+ */
+export function planIds(privileged = false): IdPlan {
+  if (privileged) return { kind: "machine", uid: [], gid: [] };
   const hasTools = HELPERS.every((path) => existsSync(path));
   const { uid, gid, username } = userInfo();
   if (uid === 0) {

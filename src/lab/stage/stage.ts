@@ -37,8 +37,10 @@ export interface StageSources {
  * all mounts, since each start of it costs a millisecond.
  * The lab's files do not depend on who starts it: their umask may keep everything from the lab's own ids.
  * Arguments: program, node, tools, state, layers, socket, owner, then the command.
+ * @param shown how images are: in a user's lab the layers are read-only already, and flags of such a mount must not be
+ *   named anew
  */
-const SETUP = `set -e
+const setup = (shown: "bind" | "bind,ro"): string => `set -e
 umask 022
 program=$1 node=$2 tools=$3 state=$4 layers=$5 socket=$6 owner=$7; shift 7
 lab=/run${LAB_ROOT}
@@ -53,17 +55,15 @@ ln -s "$state" $lab/from-state
 ln -s "\${tools:-$lab/empty}" $lab/from-tools
 ln -s "\${layers:-$lab/empty}" $lab/from-layers
 ln -s "\${socket:-$lab/empty}" $lab/from-socket
-over= shown=bind
-# In a user's lab the layers are read-only already, and flags of such a mount must not be named anew.
-[ "$owner" = 0 ] || shown=bind,ro
+over=
 [ -z "$tools" ] || over=$lab/from-tools/usr:
 cat > $lab/fstab <<END
 overlay $lab/bin overlay ro,lowerdir=$lab/from-node:$lab/empty
 $lab/bin/\${node##*/} $lab/node none bind
 $lab/from-state $lab/state none bind
 $lab/from-tools $lab/tools none bind
-$lab/from-layers $lab/images/layers none $shown
-$lab/from-socket $lab/images/socket none $shown
+$lab/from-layers $lab/images/layers none ${shown}
+$lab/from-socket $lab/images/socket none ${shown}
 overlay $lab/usr overlay ro,lowerdir=$over/usr:$lab/empty
 $lab/usr /run/usr none bind
 /etc /run/etc none rbind
@@ -83,8 +83,24 @@ umount -l /old
 rmdir /old
 `;
 /** Root gives up its ids for those of the lab, for good. */
-const SETUP_AS_ROOT = `${SETUP}exec setpriv --reuid "$owner" --regid "$owner" --clear-groups -- "$@"`;
-const SETUP_AS_USER = `${SETUP}exec "$@"`;
+const SETUP_AS_ROOT = `${setup("bind,ro")}exec setpriv --reuid "$owner" --regid "$owner" --clear-groups -- "$@"`;
+const SETUP_AS_USER = `${setup("bind")}exec "$@"`;
+
+/**
+ * Capabilities that act on the whole machine and that no network needs: whoever is root in a lab without a user
+ * namespace lacks them, as every root of another lab does.
+ */
+const KEPT_BACK = ["sys_boot", "sys_module", "sys_rawio", "sys_time", "mknod", "syslog", "mac_admin", "mac_override"]
+  .concat(["audit_control", "audit_read", "wake_alarm", "block_suspend", "linux_immutable"])
+  .map((name) => `-${name}`)
+  .join();
+
+/** What starts a command of a lab without those capabilities, before the command itself. */
+export const WITHOUT_MACHINE_RIGHTS = ["setpriv", `--inh-caps=${KEPT_BACK}`, `--bounding-set=${KEPT_BACK}`, "--"];
+
+/** /etc is read in the lab's own namespaces, to be copied; nobody there is to write to it. */
+const SETUP_PRIVILEGED = `${setup("bind,ro")}mount -o remount,bind,ro /etc
+exec "$@"`;
 
 /** The first process of the lab. */
 const INIT = "/usr/bin/tini";
@@ -153,7 +169,8 @@ const NAMESPACES = [
  * When the returned process or this one dies, by SIGKILL too, the kernel ends everything inside.
  * @param init path of tini, or of another reaping init that takes `-- program args`
  * @param command absolute program and arguments, as paths inside
- * @param cgroup folder of a control group that all of it is in
+ * @param options `cgroup`: folder of a control group that all of it is in; `privileged`: without a user namespace, which
+ *   takes root
  * @throws PodwireError when namespaces or id maps are refused
  */
 export async function enterStage(
@@ -161,11 +178,11 @@ export async function enterStage(
   init: string,
   command: readonly string[],
   log: number | "inherit",
-  cgroup?: string,
+  { cgroup, privileged = false }: { readonly cgroup?: string; readonly privileged?: boolean } = {},
 ): Promise<{ child: ChildProcess; ids: IdPlan }> {
-  const ids = planIds();
+  const ids = planIds(privileged);
   const inner = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", ...NAMESPACES];
-  const stage = ids.kind === "root" ? rootArgv(sources, inner) : userArgv(sources, inner);
+  const stage = stageArgv(ids, sources, inner);
   const argv = cgroup === undefined ? stage : ["/bin/sh", "-c", JOIN_SCRIPT, "sh", `${cgroup}/cgroup.procs`, ...stage];
   keepDescriptors();
   const child = spawn(argv[0] as string, [...argv.slice(1), init, "--", ...command], {
@@ -174,8 +191,8 @@ export async function enterStage(
   });
   const gate = child.stdio[4] as Socket;
   await gateOpened(child, gate);
-  await writeIdMaps(child.pid as number, ids);
-  if (ids.kind !== "root") {
+  if (ids.kind !== "machine") await writeIdMaps(child.pid as number, ids);
+  if (ids.kind === "subid" || ids.kind === "single") {
     const bounds = await Bounds.set(child.pid as number);
     const opened = gateOpened(child, gate);
     gate.write("\n");
@@ -194,6 +211,19 @@ function nodeEnvironment(): Record<string, string> {
 /** Arguments of the set-up's script. */
 function setupWords({ program, node, tools, state, images }: StageSources, owner: string): string[] {
   return [program, node, tools, state, images?.layers ?? "", images?.socket ?? "", owner];
+}
+
+function stageArgv(ids: IdPlan, sources: StageSources, inner: readonly string[]): string[] {
+  if (ids.kind === "machine") return privilegedArgv(sources, inner);
+  return ids.kind === "root" ? rootArgv(sources, inner) : userArgv(sources, inner);
+}
+
+/** Every namespace but a user namespace. Its root is the machine's, though not on the machine's files. */
+function privilegedArgv(sources: StageSources, inner: readonly string[]): string[] {
+  const script = ["/bin/sh", "-c", SETUP_PRIVILEGED, "sh", ...setupWords(sources, "0")];
+  const gate = ["/bin/sh", "-c", LAST_MAP_SCRIPT, "sh"];
+  const own = ["unshare", "--mount", "--propagation", "private", "--"];
+  return [...own, ...script, ...gate, ...WITHOUT_MACHINE_RIGHTS, ...inner, "--cgroup", "--"];
 }
 
 function rootArgv(sources: StageSources, inner: readonly string[]): string[] {

@@ -129,6 +129,29 @@ describe("D06 a host made a DNS server with the Corefile of the notes (part: the
     await rm(here, { recursive: true });
   });
 
+  it("reads standard input, passes over SIGHUP, and takes its pid file away", async () => {
+    const here = await mkdtemp(join(tmpdir(), "podwire-dns-"));
+    const [port, health] = await freePorts(2);
+    const pidfile = join(here, "pid");
+    const argv = [main, "-conf", "stdin", "-pidfile", pidfile];
+    const program = spawn(process.execPath, argv, { cwd: here, stdio: ["pipe", "ignore", "pipe"] });
+    let said = "";
+    program.stderr?.on("data", (data) => {
+      said += String(data);
+    });
+    program.stdin?.end(`.:${port} {\n reload 2s\n health 127.0.0.1:${health}\n whoami\n}\n`);
+    await eventually(async () => (await status(health as number, "/health")) === 200);
+    expect(await readFile(pidfile, "utf8")).toBe(`${program.pid}\n`);
+    program.kill("SIGHUP");
+    program.kill("SIGUSR1");
+    await eventually(() => said.includes("Reloading complete"));
+    const ended = once(program, "exit");
+    program.kill("SIGQUIT");
+    expect(await ended).toEqual([0, null]);
+    await expect(readFile(pidfile)).rejects.toThrow("ENOENT");
+    await rm(here, { recursive: true });
+  });
+
   it("says what is missing, or wrong, and where", async () => {
     const here = await mkdtemp(join(tmpdir(), "podwire-dns-"));
     const fails = async () => {

@@ -1,4 +1,6 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { version } from "#base/version.ts";
 import { FlagError, parseDnsFlags } from "./flags.ts";
 
 describe("D06 podwire dns (part: flags)", () => {
@@ -11,6 +13,7 @@ describe("D06 podwire dns (part: flags)", () => {
       quiet: true,
     });
     expect(parseDnsFlags(["-p", "5353"])).toMatchObject({ port: 5353 });
+    expect(JSON.parse(readFileSync("package.json", "utf8"))).toMatchObject({ version });
     expect(parseDnsFlags(["-plugins"]).show).toBe("plugins");
   });
   it.each([[["-conf"]], [["-dns.port", "99999"]], [["-nope"]], [["Corefile"]]])("refuses %j", (argv) => {

@@ -16,12 +16,14 @@ export const dnsUsage = `Usage: podwire dns [-conf FILE] [-dns.port N]
 
 Serves DNS as a Corefile says.
 
-  -conf FILE      the Corefile (default ./Corefile)
+  -conf FILE      the Corefile (default ./Corefile); stdin reads it from standard input
   -dns.port N     port for server blocks that name none (default 53); also -p
   -quiet          do not log the start
-  -pidfile FILE   write the process id to this file
+  -pidfile FILE   write the process id to this file, which is removed at the end
   -plugins        list the plugins and end
   -version        print the version and end
+
+SIGTERM ends it after health's lameduck time, SIGINT and SIGQUIT at once; SIGUSR1 reads the Corefile again.
 
 \`podwire dns explain NAME\` says what a lookup in a pod sends, who answers, and why; see its --help.
 `;

@@ -1,13 +1,16 @@
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
+import { text } from "node:stream/consumers";
 import { errorMessage, hasCode } from "#base/errors.ts";
 import { createLogger, type Logger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
-import { DnsServer, pluginOrder } from "#dns/index.ts";
+import { version } from "#base/version.ts";
+import { DnsServer, pluginOrder, type ServerOptions } from "#dns/index.ts";
 import { type DnsFlags, dnsUsage, FlagError, parseDnsFlags } from "./flags.ts";
 
 /**
  * The DNS server as a program: `podwire dns`, or `/coredns` in a pod. SIGTERM and SIGINT end it (after the lameduck
- * time; a second one at once), SIGUSR1 reads the Corefile again. Resolves with the exit code.
+ * time; a second one at once), SIGQUIT at once, SIGUSR1 reads the Corefile again, SIGHUP is passed over, as in CoreDNS.
+ * Resolves with the exit code.
  */
 export async function runDns(argv: readonly string[]): Promise<number> {
   let flags: DnsFlags;
@@ -23,19 +26,23 @@ export async function runDns(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const log = createLogger("dns", flags.quiet ? { level: "warn" } : {});
-  return await serve(flags, log);
+  try {
+    return await serve(flags, log);
+  } finally {
+    if (flags.pidfile !== undefined) await rm(flags.pidfile, { force: true });
+  }
 }
 
 function shown(what: NonNullable<DnsFlags["show"]>): string {
   if (what === "help") return dnsUsage;
-  if (what === "version") return "Podwire DNS\n";
+  if (what === "version") return `Podwire-${version}\nlinux/${process.arch}, node ${process.versions.node}\n`;
   return `Server types:\n  dns\n\nPlugins, in the order that a request passes them:\n${pluginOrder.map(({ name }) => `  ${name}\n`).join("")}`;
 }
 
 async function serve(flags: DnsFlags, log: Logger): Promise<number> {
   const failed = Promise.withResolvers<number>();
   const server = new DnsServer(
-    { corefile: flags.corefile, defaultPort: flags.port },
+    { corefile: flags.corefile, defaultPort: flags.port, ...(await inputOf(flags)) },
     {
       log,
       metrics: new Metrics(),
@@ -55,6 +62,11 @@ async function serve(flags: DnsFlags, log: Logger): Promise<number> {
   return code;
 }
 
+/** With `-conf stdin` all of standard input. */
+async function inputOf({ corefile }: DnsFlags): Promise<Pick<ServerOptions, "corefileText" | "fixedText">> {
+  return corefile === "stdin" ? { corefileText: await text(process.stdin), fixedText: true } : {};
+}
+
 /** Why the server does not start, and what to do about it. */
 function startError(error: unknown, flags: DnsFlags): string {
   if (hasCode(error, "ENOENT") && (error as NodeJS.ErrnoException).path === flags.corefile)
@@ -72,13 +84,15 @@ function untilSignal(server: DnsServer, log: Logger): Promise<number> {
     const end = (signal: NodeJS.Signals) => {
       log.info(`${signal}: ${ending ? "Ending at once" : "Shutting down"}`);
       // CoreDNS takes its time on SIGTERM, none on Ctrl-C.
-      const atOnce = ending || signal === "SIGINT";
+      const atOnce = ending || signal !== "SIGTERM";
       ending = true;
       if (atOnce) resolve(0);
       else void server.stop().then(() => resolve(0));
     };
     process.on("SIGTERM", end);
     process.on("SIGINT", end);
+    process.on("SIGQUIT", end);
+    process.on("SIGHUP", () => {}); // a terminal that goes away is no reason to end
     process.on("SIGUSR1", () => {
       void server.reload().catch((error: unknown) => log.error("Reload failed", { error: errorMessage(error) }));
     });

@@ -17,6 +17,7 @@ Exit code: 0 with an answer, whatever it is, 1 when there is no such pod, 2 for 
 export function addDnsExplain(dns: Command, nameOption: () => Option): void {
   const explain = dns
     .command("explain <name>")
+    .helpOption("-h, --help", "display help for command")
     .description("say what a lookup of a name sends, who answers, and why")
     .addOption(nameOption())
     .option("--from <pod>", "who looks it up: a pod, or namespace/pod")

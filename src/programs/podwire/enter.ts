@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { userInfo } from "node:os";
 import { PodwireError } from "#base/errors.ts";
 import { keepDescriptors, leaveSessionKeyring } from "#kernel/process/index.ts";
-import { type ClusterStatus, machineCommand } from "#lab/parent/index.ts";
+import { type ClusterStatus, type MachinePlace, machineCommand } from "#lab/parent/index.ts";
 import { ownStreams, runForeign } from "./foreign.ts";
 import { ask } from "./query.ts";
 
@@ -14,7 +14,7 @@ export async function commandOn(
   machine: string,
   command: readonly string[],
 ): Promise<[string, ...string[]]> {
-  const { lab, machine: init } = (await ask(name, { command: "enter", machine })) as { lab: number; machine: number };
+  const place = (await ask(name, { command: "enter", machine })) as MachinePlace;
   const term = process.env["TERM"];
   const env = [
     "env",
@@ -26,7 +26,7 @@ export async function commandOn(
     "LANG=C.UTF-8",
     "KUBECONFIG=/etc/kubernetes/admin.conf",
   ];
-  return [...machineCommand(lab, init, userInfo().uid), ...env, ...command];
+  return [...machineCommand(place, userInfo().uid), ...env, ...command];
 }
 
 /**

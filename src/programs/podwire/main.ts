@@ -1,7 +1,8 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { nodeOptions, programFile, proxyNodeOptions } from "#base/entry.ts";
 import { PodwireError } from "#base/errors.ts";
-import { checkName, defaults } from "#lab/config/index.ts";
+import { version } from "#base/version.ts";
+import { checkName, defaults, labProxyModes } from "#lab/config/index.ts";
 import { addCni } from "./cniCommands.ts";
 import { addDnsExplain } from "./dnsCommands.ts";
 import { runExec, runShell } from "./enter.ts";
@@ -32,7 +33,7 @@ const nameOption = (): Option =>
 function program(): Command {
   const podwire = new Command("podwire")
     .description("The network of a Kubernetes cluster on one Linux machine: real packets, every hop explained.")
-    .version("0.1.0")
+    .version(version)
     .enablePositionalOptions()
     .exitOverride();
   podwire
@@ -61,6 +62,15 @@ function program(): Command {
         "podwire",
         "crun",
       ]),
+    )
+    .option(
+      "--privileged",
+      "as root only, without a user namespace: for the modes ebpf and ipvs of Services and limits of pods",
+    )
+    .addOption(
+      new Option("--proxy-mode <mode>", "how nodes put Services into effect (ConfigMap kube-proxy)").choices(
+        labProxyModes,
+      ),
     )
     .option("--api-port <port>", "port of the API server, at the cluster's own 127.x.y.1", integer)
     .option("--ingress-port <port>", "port of the ingress on 127.0.0.1", integer)

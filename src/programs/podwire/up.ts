@@ -1,10 +1,12 @@
 import { readFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { PodwireError } from "#base/errors.ts";
 import { endWithParent, findProgram } from "#kernel/process/index.ts";
 import {
   type ClusterConfig,
   type ClusterInput,
   explainWithFile,
+  type LabProxyMode,
   parseConfigFile,
   resolveConfig,
 } from "#lab/config/index.ts";
@@ -30,6 +32,8 @@ export interface UpFlags {
   readonly outside?: "on" | "off";
   readonly pods?: number;
   readonly runtime?: "podwire" | "crun";
+  readonly privileged?: boolean;
+  readonly proxyMode?: LabProxyMode;
   readonly apiPort?: number;
   readonly ingressPort?: number;
   readonly dataDir?: string;
@@ -80,6 +84,22 @@ function checkRuntime({ runtime }: ClusterConfig): void {
   }
 }
 
+/**
+ * A user namespace is what keeps a cluster's root from being the machine's: only root itself can do without.
+ * @throws PodwireError "NotRoot"
+ */
+function checkPrivileged({ privileged }: ClusterConfig): void {
+  if (!privileged) return;
+  const instead = "run it by sudo, or leave --privileged out";
+  const refused = (why: string) =>
+    new PodwireError("NotRoot", `--privileged needs root of this machine: ${why}; ${instead}`);
+  const { uid, username } = userInfo();
+  if (uid !== 0) throw refused(`this user is ${username}`);
+  // All ids, each to itself: the initial user namespace (user_namespaces(7)).
+  if (!/^\s*0\s+0\s+4294967295\s*$/.test(readFileSync("/proc/self/uid_map", "latin1")))
+    throw refused("root here is that of a user namespace");
+}
+
 /** The moment from which durations count, on performance.now()'s clock: the launcher's start when it told. */
 function startOfCommand(): number {
   const told = Number(process.env["PODWIRE_STARTED_AT"]);
@@ -98,6 +118,7 @@ function followNpm(): void {
 /** Brings a cluster up, stays until a signal, takes it down. @returns the exit code */
 export async function runUp(flags: UpFlags): Promise<number> {
   const { config, kept } = readConfig(flags);
+  checkPrivileged(config);
   checkRuntime(config);
   const startedAt = startOfCommand();
   const cluster = new Cluster({ config, installation: installation(), startedAt, ...(kept ? { kept } : {}) });

@@ -78,6 +78,8 @@ export interface Answer {
   readonly service: string;
   readonly node: string;
   readonly mode: string;
+  /** Why the node may do something else: its kube-proxy goes on with what it had before. */
+  readonly unsettled?: string;
   /** The client, where one was named. */
   readonly from?: string;
   readonly addresses: readonly ExplainedAddress[];
@@ -106,9 +108,22 @@ export function explainQuestion(objects: ClusterObjects, text: string, viewpoint
     service: nameOf(service),
     node: situation.view.name,
     mode: situation.mode,
+    ...unsettledBy(objects, situation.view.name),
     ...(situation.client && { from: situation.client.words }),
     addresses,
   };
+}
+
+/** A mode that a node cannot have, and rules that cannot be changed, leave what was there. */
+function unsettledBy({ pods }: ClusterObjects, node: string): Pick<Answer, "unsettled"> {
+  const proxy = pods.find(
+    ({ metadata, spec }) =>
+      metadata.namespace === "kube-system" && metadata.labels?.["k8s-app"] === "kube-proxy" && spec?.nodeName === node,
+  );
+  const ready = proxy?.status?.conditions?.find(({ type }) => type === "Ready")?.status;
+  if (proxy === undefined || ready !== "False") return {};
+  const log = `kubectl logs -n kube-system ${proxy.metadata.name} says why`;
+  return { unsettled: `kube-proxy on ${node} is not ready: the node goes on with what it had before; ${log}` };
 }
 
 interface Asked {
@@ -221,10 +236,17 @@ function masqueradeOf(client: KnownClient | ClientKind, { masquerade, targets }:
 function reasonOf({ found, situation, one }: Asked, { verdict, field, byMode }: Outcome): Origin {
   const { kind } = one.frontend;
   if (byMode) return situation.toldBy.mode;
-  if (verdict === "reject") return fieldOf(found.service, "spec.selector");
+  if (verdict === "reject") return fieldOf(found.service, refusedBy(one));
   if (field !== undefined) return fieldOf(found.service, field);
   if (verdict === "drop" || kind !== "ClusterIP") return fieldOf(found.service, one.policy.field);
   return situation.tells.masqueradeAll ? situation.toldBy.masqueradeAll : situation.toldBy.pods;
+}
+
+/** The field by which a Service has no endpoints: those that its selector finds may lack the port. */
+function refusedBy({ frontend, leftOut }: FrontendExplanation): string {
+  const [port] = /^spec\.ports\[\d+\]/.exec(frontend.origin.field ?? "") ?? [];
+  const lackPort = leftOut.length > 0 && leftOut.every(({ reason }) => reason === "other-port");
+  return lackPort && port !== undefined ? `${port}.targetPort` : "spec.selector";
 }
 
 /** The node of an endpoint. */

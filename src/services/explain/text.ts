@@ -7,9 +7,10 @@ const SHOWN = 20;
 const LABEL = 12;
 
 /** An answer for people: for each address what is decided, step by step, with the object and field that decide it. */
-export function answerText({ service, node, mode, from, addresses }: Answer): string {
+export function answerText({ service, node, mode, from, unsettled, addresses }: Answer): string {
   const head = `Service ${service} on ${node}, mode ${mode}${from === undefined ? "" : `, from ${from}`}`;
-  return `${[head, ...addresses.map(addressLines).map((lines) => ["", ...lines].join("\n"))].join("\n")}\n`;
+  const lines = unsettled === undefined ? [head] : [head, `! ${unsettled}`];
+  return `${[...lines, ...addresses.map(addressLines).map((lines) => ["", ...lines].join("\n"))].join("\n")}\n`;
 }
 
 function addressLines(one: ExplainedAddress): string[] {

@@ -69,8 +69,14 @@ export interface NodeView {
   readonly zone?: string | undefined;
 }
 
-/** Identity of a frontend's address, protocol and port; two Services cannot both have it. For Maps, not for people. */
-export function addressKey({ ip, protocol, port }: Pick<Frontend, "ip" | "protocol" | "port">): string {
-  const { buffer, byteOffset, byteLength } = ip.bytes;
-  return `${Buffer.from(buffer, byteOffset, byteLength).toString("latin1")}/${protocol}/${port}`;
+/** An address, protocol and port of a Service. */
+export type ServiceAddress = Pick<Frontend, "ip" | "protocol" | "port">;
+
+/**
+ * Identity of a frontend's address, protocol and port; two Services cannot both have it. For Maps, not for people: a
+ * character is a byte, each part has four or sixteen. So it is the key of a concatenation in nftables too.
+ */
+export function addressKey({ ip, protocol, port }: ServiceAddress): string {
+  // There are some for each Service: no Buffer is made for them.
+  return String.fromCharCode(...ip.bytes, protocol, 0, 0, 0, port >> 8, port & 255, 0, 0);
 }

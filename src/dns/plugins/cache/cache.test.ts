@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { Metrics } from "#base/metrics.ts";
-import { query } from "#wire/dns/index.ts";
+import { decodeMessage, encodeMessage, type Message, query } from "#wire/dns/index.ts";
 import { makeReply, type Reply } from "../../core/index.ts";
-import { testServers } from "../../testing.ts";
+import { exchangeBytes, testServers } from "../../testing.ts";
 import { type CacheOptions, CachePlugin } from "./handler.ts";
 
 const { start, upstream } = testServers();
@@ -29,6 +29,22 @@ describe("cache", () => {
     expect(await ask("A.EXAMPLE A")).toEqual(["NOERROR", "A.EXAMPLE. 30 IN A 1.2.3.4"]);
     expect(source.asked).toHaveLength(1);
     expect(metrics.text()).toContain('coredns_cache_hits_total{server="dns://:0",type="success",zones=".",view=""} 1');
+  });
+
+  it("says AD only to those who ask by AD or DO", async () => {
+    const source = await upstream((asked) => ({ ...answerA(300)(asked), authenticData: true }));
+    const { port } = await start(`.:0 {\n forward . 127.0.0.1:${source.port}\n cache 30\n}`);
+    const question = { name: "a.example.", type: 1, class: 1 };
+    const edns = { udpSize: 1232, version: 0, dnssecOk: true, options: [] };
+    const said = async (asked: Message) => {
+      const bytes = await exchangeBytes(port, encodeMessage(asked));
+      return bytes && decodeMessage(bytes).authenticData;
+    };
+    const withAd = { ...query(1, question), authenticData: true };
+    for (const asked of [withAd, withAd]) expect(await said(asked)).toBe(true);
+    expect(await said(query(1, question))).toBe(false);
+    for (let i = 0; i < 2; i++) expect(await said(query(1, question, edns))).toBe(true);
+    expect(source.asked).toHaveLength(2);
   });
 
   it("keeps denials by their SOA record, not failures to reach the upstream", async () => {

@@ -113,11 +113,12 @@ export class CachePlugin implements Plugin {
     const disabled = kind === "success" ? this.#options.disabledSuccess : this.#options.disabledDenial;
     if (ttl <= 0 || inZones(request.name, disabled)) return reply;
     const capped = this.#options.keepTtl || kind === "servfail" ? reply : withTtl(reply, ttl);
+    const { options: _hopByHop, ...kept } = capped; // an OPT record is for whom it was sent to (RFC 6891 §6.2.1)
     const [store, other] = kind === "success" ? [this.#success, this.#denial] : [this.#denial, this.#success];
     // A failure must not push out an answer that could still be served stale.
     if (kind === "servfail" && this.#options.staleMs > 0 && this.#success.get(key)) return reply;
     const labels = this.#labels(request, kind === "success" ? "success" : "denial");
-    const fresh = { reply: capped, storedMs: this.#now(), ttl, hits: 0, windowEndMs: 0, published: false };
+    const fresh = { reply: kept, storedMs: this.#now(), ttl, hits: 0, windowEndMs: 0, published: false };
     const evicted = store.set(key, fresh);
     if (evicted > 0) this.#evictions.inc(labels, evicted);
     other.delete(key);
@@ -141,7 +142,8 @@ export class CachePlugin implements Plugin {
     this.#hits.inc(this.#labels(request, type));
     const timed = this.#options.keepTtl ? item.reply : withTtl(item.reply, seconds);
     // Authoritative, as CoreDNS has it: some clients discard what is not.
-    return { ...inCaseOf(timed, request.question.name), authoritative: true, plugin: this.name };
+    const shown = inCaseOf(timed, request.question.name);
+    return { ...shown, authoritative: true, authenticData: shown.authenticData && wantsAd(request), plugin: this.name };
   }
 
   /** An answer past its end: given with TTL 0 while a new one is fetched, or only when fetching fails (verify). */
@@ -233,4 +235,9 @@ export class CachePlugin implements Plugin {
 
 function keyOf({ name, question, message }: Request): string {
   return `${question.class}/${question.type}/${message.edns?.dnssecOk ? 1 : 0}${message.checkingDisabled ? 1 : 0}/${name}`;
+}
+
+/** AD says nothing to clients that did not ask for it by DO or AD (RFC 6840 §5.7, 5.8). */
+function wantsAd({ message }: Request): boolean {
+  return message.authenticData || (message.edns?.dnssecOk ?? false);
 }

@@ -1,5 +1,5 @@
 import type { Setup } from "../../core/index.ts";
-import { args, CorefileError, duration, hostPort, oneArg, readProperties } from "../../corefile/index.ts";
+import { args, CorefileError, duration, listenAddress, oneArg, readProperties } from "../../corefile/index.ts";
 
 /**
  * `health [ADDRESS] { lameduck DURATION }`: /health on :8080 says OK while the process lives. With lameduck the server
@@ -7,7 +7,7 @@ import { args, CorefileError, duration, hostPort, oneArg, readProperties } from 
  */
 export const setup: Setup = (directive, { instance, log }) => {
   const [address = ":8080"] = args(directive, "health [ADDRESS]", 0, 1);
-  const { host, port } = hostPort(address, directive.at, 8080);
+  const { host, port } = listenAddress(address, directive.at);
   let lameduckMs = 0;
   readProperties(directive, {
     lameduck: (property) => {

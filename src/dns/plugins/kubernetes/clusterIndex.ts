@@ -1,5 +1,6 @@
 import type { EndpointPort, EndpointSlice, Namespace, Pod, Service, ServicePort } from "#api/index.ts";
 import { formatIp, type Ip, tryParseIp } from "#base/ip.ts";
+import { Multimap } from "./multimap.ts";
 
 /** A Service as far as DNS cares. */
 export interface ServiceEntry {
@@ -66,16 +67,22 @@ export class ClusterIndex {
   readonly #podsByAddress = new Multimap();
   readonly #podsByIp = new Multimap();
   readonly #pods = new Map<string, readonly Ip[]>();
-  #listener: IndexListener | undefined;
+  readonly #listeners = new Set<IndexListener>();
 
-  /** From now on this one is told of changes; there is one at a time. */
-  listen(listener: IndexListener | undefined): void {
-    this.#listener = listener;
+  /** From now on this one is told of changes. Returns the end of it. */
+  listen(listener: IndexListener): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** Keys of all Services, `namespace/name`. */
   serviceKeys(): string[] {
     return [...this.#services.keys()];
+  }
+
+  /** Keys of a namespace's Services. */
+  serviceKeysIn(namespace: string): string[] {
+    return this.#servicesOfNamespace.get(namespace);
   }
 
   namespaceNames(): string[] {
@@ -90,7 +97,7 @@ export class ClusterIndex {
     this.#servicesOfNamespace.add(entry.namespace, key);
     for (const address of entry.addresses) this.#serviceByAddress.add(formatIp(address), key);
     for (const text of entry.external) this.#servicesByExternal.add(text, key);
-    this.#listener?.service(key);
+    this.#tellService(key, entry);
   }
 
   /** @param key `namespace/name` */
@@ -101,7 +108,7 @@ export class ClusterIndex {
     this.#servicesOfNamespace.remove(entry.namespace, key);
     for (const address of entry.addresses) this.#serviceByAddress.remove(formatIp(address), key);
     for (const text of entry.external) this.#servicesByExternal.remove(text, key);
-    this.#listener?.service(key);
+    this.#tellService(key, entry);
   }
 
   setSlice(slice: EndpointSlice): void {
@@ -112,7 +119,7 @@ export class ClusterIndex {
     this.#slices.set(key, entry);
     this.#slicesOfService.add(entry.service, key);
     for (const { address } of entry.endpoints) this.#slicesByAddress.add(formatIp(address), key);
-    this.#listener?.service(entry.service);
+    this.#tell((one) => one.service(entry.service));
   }
 
   deleteSlice(key: string): void {
@@ -121,17 +128,17 @@ export class ClusterIndex {
     this.#slices.delete(key);
     this.#slicesOfService.remove(entry.service, key);
     for (const { address } of entry.endpoints) this.#slicesByAddress.remove(formatIp(address), key);
-    this.#listener?.service(entry.service);
+    this.#tell((one) => one.service(entry.service));
   }
 
   setNamespace(namespace: Namespace): void {
     this.#namespaces.add(namespace.metadata.name);
-    this.#listener?.namespace(namespace.metadata.name);
+    this.#tell((one) => one.namespace(namespace.metadata.name));
   }
 
   deleteNamespace(name: string): void {
     this.#namespaces.delete(name);
-    this.#listener?.namespace(name);
+    this.#tell((one) => one.namespace(name));
   }
 
   setPod(pod: Pod): void {
@@ -204,33 +211,18 @@ export class ClusterIndex {
     return this.#entries(this.#slicesByAddress.get(formatIp(address)));
   }
 
+  /** Others with an address of the Service may have its name from now on, or not any more. */
+  #tellService(key: string, { addresses }: ServiceEntry): void {
+    const others = addresses.flatMap((address) => this.#serviceByAddress.get(formatIp(address)));
+    for (const other of new Set([key, ...others])) this.#tell((one) => one.service(other));
+  }
+
+  #tell(what: (listener: IndexListener) => void): void {
+    for (const listener of this.#listeners) what(listener);
+  }
+
   #entries(keys: readonly string[]): SliceEntry[] {
     return keys.flatMap((key) => this.#slices.get(key) ?? []);
-  }
-}
-
-/** Sets of strings by string. */
-class Multimap {
-  readonly #sets = new Map<string, Set<string>>();
-
-  add(key: string, value: string): void {
-    const set = this.#sets.get(key);
-    if (set) set.add(value);
-    else this.#sets.set(key, new Set([value]));
-  }
-
-  remove(key: string, value: string): void {
-    const set = this.#sets.get(key);
-    if (set?.delete(value) && set.size === 0) this.#sets.delete(key);
-  }
-
-  has(key: string): boolean {
-    return this.#sets.has(key);
-  }
-
-  /** Sorted. */
-  get(key: string): string[] {
-    return [...(this.#sets.get(key) ?? [])].sort();
   }
 }
 

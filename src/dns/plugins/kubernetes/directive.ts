@@ -24,7 +24,7 @@ export interface KubernetesOptions {
   fallthrough: Fallthrough;
   server?: string;
   tls?: { readonly cert: string; readonly key: string; readonly ca: string };
-  kubeconfig?: { readonly file: string; readonly context?: string };
+  kubeconfig?: { readonly file: string; readonly context?: string; readonly at: Directive["at"] };
 }
 
 /** Readers of properties by name. */
@@ -115,6 +115,7 @@ function apiReaders(options: KubernetesOptions, directory: string): Readers {
       const [file, name] = args(property, "kubeconfig KUBECONFIG [CONTEXT]", 1, 2) as [string, string?];
       options.kubeconfig = {
         file: resolve(directory, file),
+        at: property.at,
         ...(name !== undefined && { context: name }),
       };
     },

@@ -17,7 +17,7 @@ import {
 import type { ClusterIndex } from "./clusterIndex.ts";
 import { type External, externalHosts, externalServers, externalTargets } from "./external.ts";
 import { clientMetadata, nameMetadata } from "./metadata.ts";
-import { type Answer, type ClusterRecords, isReverseZone } from "./model.ts";
+import { type Answer, ClusterRecords, isReverseZone } from "./model.ts";
 import type { RecordOptions } from "./options.ts";
 import { ClusterPublisher } from "./publisher.ts";
 import type { ClusterSource } from "./source.ts";
@@ -32,6 +32,8 @@ export interface KubernetesParts {
   readonly index: ClusterIndex;
   readonly records: ClusterRecords;
   readonly source: ClusterSource;
+  /** What the source watches and where: plugins with the same can share one. Absent: none can. */
+  readonly sourceKey?: string;
   readonly instance: Instance;
   readonly options: RecordOptions;
   /** This server's own addresses. */
@@ -43,10 +45,24 @@ export interface KubernetesParts {
 /** Answers names of the cluster from its objects. */
 export class KubernetesPlugin implements Plugin {
   readonly name = "kubernetes";
-  readonly #parts: KubernetesParts;
+  #parts: KubernetesParts;
+  /** One for each port. */
+  readonly #publishers = new Set<ClusterPublisher>();
 
   constructor(parts: KubernetesParts) {
     this.#parts = parts;
+  }
+
+  /** The watches go on with all that they know: the API may be away just now. */
+  takeUp(former: readonly Plugin[]): void {
+    const key = this.#parts.sourceKey;
+    for (const plugin of former) {
+      if (key === undefined || !(plugin instanceof KubernetesPlugin) || plugin.#parts.sourceKey !== key) continue;
+      const { index, source } = plugin.#parts;
+      const { options, own } = this.#parts;
+      this.#parts = { ...this.#parts, index, source, records: new ClusterRecords(index, options, own) };
+      return;
+    }
   }
 
   async start(): Promise<void> {
@@ -73,7 +89,11 @@ export class KubernetesPlugin implements Plugin {
       },
       sink,
     );
-    return () => publisher.stop();
+    this.#publishers.add(publisher);
+    return () => {
+      publisher.stop();
+      this.#publishers.delete(publisher);
+    };
   }
 
   async settled(): Promise<void> {
@@ -131,6 +151,8 @@ export class KubernetesPlugin implements Plugin {
     const answer = records.lookup(question.name, name, zone, question.type);
     if (answer.kind === "alias") return this.#follow(request, answer);
     if (answer.kind === "records") {
+      if (question.type === RecordType.SRV || question.type === RecordType.PTR)
+        for (const publisher of this.#publishers) publisher.want({ name, zone, type: question.type });
       const answers = question.type === RecordType.SOA ? [records.soa(question.name, source.serial)] : answer.records;
       return this.#reply({ answers, additionals: answer.additionals ?? [] });
     }

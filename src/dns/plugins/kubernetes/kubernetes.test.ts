@@ -1,3 +1,5 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Client } from "#api/index.ts";
 import { FakeApi } from "#api/testing/index.ts";
@@ -8,7 +10,7 @@ import { shown, testBlock } from "../testBlock.ts";
 import { ClusterRecords } from "./model.ts";
 import { service, testIndex } from "./testCluster.ts";
 
-const { start, upstream } = testServers();
+const { start, temporary, upstream } = testServers();
 
 describe("X01 the kubernetes plugin at work (part: server)", () => {
   const corefile = `.:0 {
@@ -63,7 +65,9 @@ describe("X01 the kubernetes plugin at work (part: server)", () => {
   it("keeps serving when the API is away, and says so in health and metrics", async () => {
     const port = await freePort();
     const health = async () => await (await fetch(`http://127.0.0.1:${port}/health`)).text();
-    const { ask, api, server, metrics } = await start(corefile.replace("errors", `health 127.0.0.1:${port}`));
+    const path = join(await temporary(), "Corefile");
+    const text = corefile.replace("errors", `health 127.0.0.1:${port}`);
+    const { ask, api, server, metrics } = await start(text, { corefile: path });
     expect(await health()).toBe("OK");
     await eventually(() => server.notReady().length === 0);
     api.onRequest = () => {
@@ -75,9 +79,17 @@ describe("X01 the kubernetes plugin at work (part: server)", () => {
     await expect.poll(health).toContain("OK\nplugin/kubernetes: watch of services is broken: ");
     const broken = /podwire_dns_kubernetes_watch_broken\{resource="services"\} (\d)/;
     expect(broken.exec(metrics.text())?.[1]).toBe("1");
+    // A new Corefile goes on with what is known, and with the watches.
+    await writeFile(path, text.replace("pods insecure", "pods insecure\n ttl 7"));
+    await server.reload();
+    const known = ["NOERROR", "kubernetes.default.svc.cluster.local. 7 IN A 10.96.0.1"];
+    expect(await ask("kubernetes.default.svc.cluster.local A")).toEqual(known);
+    expect(server.notReady()).toEqual([]);
     api.onRequest = () => {};
     await expect.poll(health).toBe("OK");
     expect(broken.exec(metrics.text())?.[1]).toBe("0");
+    api.put("/api/v1/services", service("late", { clusterIP: "10.96.0.77" }));
+    await expect.poll(() => ask("late.default.svc.cluster.local A")).toHaveLength(2);
   });
 
   it("ExternalName follows inside, outside and not in circles", async () => {

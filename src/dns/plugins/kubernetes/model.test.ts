@@ -117,7 +117,7 @@ describe("X01 DNS-based service discovery 1.1.0 (part: every record of the speci
       ],
     ],
     ["cluster.local A", ["nodata"]],
-    ["ns.dns.cluster.local A", ["ns.dns.cluster.local. 5 IN A 10.244.0.2"]],
+    ["ns.dns.cluster.local A", ["ns.dns.cluster.local. 5 IN A 10.96.0.10"]],
     ["dns.cluster.local A", ["nodata"]],
   ])("%s", (question, expected) => {
     expect(ask(question).sort()).toEqual([...expected].sort());

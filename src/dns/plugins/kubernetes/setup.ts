@@ -2,9 +2,11 @@ import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import type { Client } from "#api/index.ts";
+import { errorMessage } from "#base/errors.ts";
 import { type Ip, tryParseIp } from "#base/ip.ts";
 import type { Setup, SetupContext } from "../../core/index.ts";
 import { CorefileError, zonesOrDefault } from "../../corefile/index.ts";
+import { fileVersion } from "../../zone/index.ts";
 import { searchDomains } from "../autopath/setup.ts";
 import { ClusterIndex } from "./clusterIndex.ts";
 import { type KubernetesOptions, readOptions } from "./directive.ts";
@@ -36,14 +38,14 @@ export const setup: Setup = (directive, context) => {
     labelledNamespaces: namespaceSelector !== undefined,
   };
   const records = new ClusterRecords(index, recordOptions, own);
+  const watched = {
+    pods: podMode === "verified",
+    endpoints: options.endpoints,
+    ...(labelSelector !== undefined && { labelSelector }),
+    ...(namespaceSelector !== undefined && { namespaceSelector }),
+  };
   const source = new ApiSource(
-    {
-      connect: () => connect(options, context),
-      pods: podMode === "verified",
-      endpoints: options.endpoints,
-      ...(labelSelector !== undefined && { labelSelector }),
-      ...(namespaceSelector !== undefined && { namespaceSelector }),
-    },
+    { connect: () => connect(options, context), ...watched },
     index,
     context.log,
     context.instance.metrics,
@@ -54,12 +56,19 @@ export const setup: Setup = (directive, context) => {
     index,
     records,
     source,
+    sourceKey: JSON.stringify([watched, placeOf(options)]),
     instance: context.instance,
     options: recordOptions,
     own,
     search: podMode === "verified" ? ownSearchDomains() : [],
   });
 };
+
+/** Where the API is, and which state of the files that say so: other certificates are another connection. */
+function placeOf({ server, tls, kubeconfig }: KubernetesOptions): unknown {
+  const files = [kubeconfig?.file, tls?.cert, tls?.key, tls?.ca].flatMap((file) => file ?? []);
+  return [server, kubeconfig?.context, files, files.map(fileVersion)];
+}
 
 /** The API as the directive names it; without a word about it, that of the cluster whose pod this is. */
 async function connect(options: KubernetesOptions, { environment, instance }: SetupContext): Promise<Client> {
@@ -68,7 +77,13 @@ async function connect(options: KubernetesOptions, { environment, instance }: Se
   const api = await import("#api/index.ts");
   const client = (config: Parameters<typeof api.http2Transport>[0]) =>
     new api.Client(api.http2Transport(config), { userAgent: "podwire-dns" });
-  if (options.kubeconfig) return client(await api.loadKubeconfig(options.kubeconfig.file, options.kubeconfig.context));
+  if (options.kubeconfig) {
+    const { file, context, at } = options.kubeconfig;
+    const config = await api.loadKubeconfig(file, context).catch((error: unknown) => {
+      throw new CorefileError(at, `kubeconfig: ${errorMessage(error)}`);
+    });
+    return client(config);
+  }
   if (options.server === undefined) return client(api.inClusterConfig(environment));
   if (!options.tls) return client({ server: options.server });
   const [cert, key, ca] = await Promise.all(

@@ -5,7 +5,10 @@ import { type ClusterIndex, keyOf } from "./clusterIndex.ts";
 
 /** Keeps a ClusterIndex up to date. */
 export interface ClusterSource {
-  /** Begins; does not wait for the first state. Rejects when there is no cluster to ask. */
+  /**
+   * Begins, the first time; does not wait for the first state. Rejects when there is no cluster to ask. Each start has its
+   * stop, the last of which ends it.
+   */
   start(): Promise<void>;
   /** Whether the first state is complete. It stays so when the connection breaks: the last state is served on. */
   readonly synced: boolean;
@@ -44,6 +47,7 @@ export class ApiSource implements ClusterSource {
   readonly #stopping = new AbortController();
   readonly #syncing = Promise.withResolvers<void>();
   #client: Client | undefined;
+  #users = 0;
   #synced = false;
   #serial = Math.floor(Date.now() / 1000);
 
@@ -79,6 +83,7 @@ export class ApiSource implements ClusterSource {
   }
 
   async start(): Promise<void> {
+    if (this.#users++ > 0) return;
     this.#endCollecting = this.#metrics.onCollect(() => {
       for (const [resource, error] of this.#health) this.#broken.set(error() === undefined ? 0 : 1, { resource });
     });
@@ -131,6 +136,7 @@ export class ApiSource implements ClusterSource {
   }
 
   async stop(): Promise<void> {
+    if (--this.#users > 0) return;
     this.#stopping.abort(new Error("stopped"));
     this.#endCollecting?.();
     await this.#client?.transport.close();

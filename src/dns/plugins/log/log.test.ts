@@ -11,7 +11,7 @@ describe("metadata and log", () => {
       `.:0 {\n metadata\n log . "{name} {/forward/upstream} {/no/such}"\n forward . 127.0.0.1:${source.port}\n}`,
     );
     await ask("a.example A");
-    await eventually(() => lines.join("").includes(`"a.example. 127.0.0.1:${source.port} -"`));
+    await eventually(() => lines.join("").includes(`[INFO] a.example. 127.0.0.1:${source.port} -\n`));
   });
 });
 
@@ -42,11 +42,8 @@ describe("log", () => {
   it("the common and the combined format", async () => {
     const { ask, lines } = await testBlock('. {\n log . "{combined} {local} {unknown}"\n whoami\n}');
     await ask("a. A", { edns: edns(1232) });
-    expect(lines[0]).toContain(
-      JSON.stringify('192.0.2.9:4000 - 7 "A IN a. udp 30 false 1232" NOERROR qr,aa,rd 65 0.000000000s "0" - -').slice(
-        0,
-        60,
-      ),
+    expect(lines[0]).toMatch(
+      /^\[INFO\] 192\.0\.2\.9:4000 - 7 "A IN a\. udp 30 false 1232" NOERROR qr,aa,rd \d+ 0\.000000000s "0" - -\n$/,
     );
     expect(await refusal(". {\n log {\n  class some\n }\n}")).toContain("Corefile:3: invalid Class: some");
   });

@@ -39,7 +39,7 @@ export const setup: Setup = (directive, { log }) => {
     answered: (request, reply, outcome) => {
       if (!wanted.has("all") && !wanted.has(classOf(reply)) && outcome.seconds < slowSeconds) return;
       if (!zones.some((zone) => isSubdomain(request.name, zone))) return;
-      log.info(formatLine(format, request, reply, outcome));
+      log.line(`[INFO] ${formatLine(format, request, reply, outcome)}`); // in CoreDNS' form, for those who search it
     },
   };
 };

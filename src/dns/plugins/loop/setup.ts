@@ -11,11 +11,11 @@ const retryMs = 500;
 const giveUpMs = 30_000;
 
 /**
- * `loop`: asks the server itself once at the start for a random name (HINFO) that only the next server can answer. If
+ * `loop`: asks the block's own server once at the start for a random name (HINFO) that only the next server can answer. If
  * that query comes in a second time, some server it was forwarded to sends it back, and the program ends with an error
  * instead of turning in circles. After the test the plugin does nothing.
  */
-export const setup: Setup = (directive, { instance, log, zones }) => {
+export const setup: Setup = (directive, { instance, log, zones, servers }) => {
   args(directive, "loop", 0);
   noBlock(directive);
   const zone = zones[0] ?? ".";
@@ -28,7 +28,8 @@ export const setup: Setup = (directive, { instance, log, zones }) => {
   const test = async () => {
     const begin = Date.now();
     while (active && !stopping.signal.aborted && Date.now() - begin < giveUpMs) {
-      const [target] = instance.listening();
+      const [own] = servers();
+      const target = instance.listening().find(({ server }) => server === own);
       seen = 0; // an attempt without an answer must not count together with the next
       if (target && (await ask(probe, target, stopping.signal))) break;
       await new Promise<void>((resolve) => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { freePorts } from "#base/testing/ports.ts";
 import { testServers } from "../../testing.ts";
+import { refusal } from "../testBlock.ts";
 
 const { start } = testServers();
 
@@ -19,6 +20,9 @@ describe("health, ready, prometheus, log", () => {
     expect(await get(ready, "/ready")).toEqual([200, "OK"]);
     expect((await get(ready, "/other"))[0]).toBe(404);
     const [, text] = await get(metrics, "/metrics");
+    for (const name of ["log", "prometheus", "hosts"])
+      expect(text).toContain(`coredns_plugin_enabled{server="dns://:0",zone=".",view="",name="${name}"} 1`);
+    expect(text).not.toContain('name="health"');
     expect(text).toContain(
       'coredns_dns_requests_total{server="dns://:0",zone=".",view="",proto="udp",family="1",type="A"} 1',
     );
@@ -26,7 +30,22 @@ describe("health, ready, prometheus, log", () => {
       'coredns_dns_responses_total{server="dns://:0",zone=".",view="",rcode="NOERROR",plugin="hosts"} 1',
     );
     expect(lines.join("")).toMatch(
-      /127\.0\.0\.1:\d+ - 4711 .*A IN a\.example\. udp 27 false 512.*NOERROR qr,aa,rd 43 0\.\d+s/,
+      /^\[INFO\] 127\.0\.0\.1:\d+ - 4711 "A IN a\.example\. udp 27 false 512" NOERROR qr,aa,rd 43 0\.\d+s$/m,
+    );
+  });
+
+  it("names the plugins of each address that a block is served at", async () => {
+    const [metrics] = await freePorts(1);
+    const running = await start(`.:0 {\n bind 127.0.0.2 127.0.0.3\n errors\n prometheus 127.0.0.1:${metrics}\n}`);
+    for (const host of ["127.0.0.2", "127.0.0.3"])
+      expect(running.metrics.text()).toContain(
+        `coredns_plugin_enabled{server="dns://${host}:0",zone=".",view="",name="errors"} 1`,
+      );
+  });
+
+  it.each(["prometheus", "health", "ready"])("%s without a port is refused", async (plugin) => {
+    expect(await refusal(`. {\n ${plugin} localhost\n}`)).toBe(
+      "Corefile:2: address localhost: missing port in address; expected [ADDRESS]:PORT",
     );
   });
 });

@@ -1,6 +1,6 @@
 import { rcodeName, typeName } from "#wire/dns/index.ts";
 import type { Setup } from "../../core/index.ts";
-import { args, hostPort, noBlock } from "../../corefile/index.ts";
+import { args, listenAddress, noBlock } from "../../corefile/index.ts";
 import { dnsDurations } from "./buckets.ts";
 
 const dnsSizes = [0, 100, 200, 300, 400, 511, 1023, 2047, 4095, 8291, 16_000, 32_000, 48_000, 64_000];
@@ -10,11 +10,14 @@ const labelled = new Set(
   "AAAA A CNAME DNSKEY DS HTTPS MX NSEC3 NSEC NS PTR RRSIG SOA SRV TXT ANY AXFR IXFR".split(" "),
 );
 
+/** Plugins that are no handlers in CoreDNS and have no label. */
+const noHandlers = new Set(["root", "bind", "debug", "health", "multisocket", "ready", "reload", "timeouts"]);
+
 /** `prometheus [ADDRESS]`: metrics under CoreDNS' names at /metrics, on localhost:9153 by default. */
-export const setup: Setup = (directive, { instance, server, zones, siblings }) => {
+export const setup: Setup = (directive, { instance, servers, zones, siblings }) => {
   noBlock(directive);
   const [address = "localhost:9153"] = args(directive, "prometheus [ADDRESS]", 0, 1);
-  const { host, port } = hostPort(address, directive.at, 9153);
+  const { host, port } = listenAddress(address, directive.at);
   const { metrics } = instance;
   const requests = metrics.counter(
     "coredns_dns_requests_total",
@@ -77,8 +80,9 @@ export const setup: Setup = (directive, { instance, server, zones, siblings }) =
         "coredns_plugin_enabled",
         "A metric that indicates whether a plugin is enabled on per server and zone basis.",
       );
-      const names = siblings().flatMap(({ name, handle }) => (handle || name === "prometheus" ? name : []));
-      for (const zone of zones) for (const name of names) enabled.set(1, { server, zone, view: "", name });
+      const names = siblings().flatMap(({ name }) => (noHandlers.has(name) ? [] : name));
+      for (const server of servers())
+        for (const zone of zones) for (const name of names) enabled.set(1, { server, zone, view: "", name });
       remove = await instance.http.serve(`${host}:${port}`, "/metrics", () => ({
         status: 200,
         body: metrics.text(),

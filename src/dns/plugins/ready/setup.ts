@@ -1,5 +1,5 @@
 import type { Setup } from "../../core/index.ts";
-import { args, CorefileError, hostPort, oneArg, readProperties } from "../../corefile/index.ts";
+import { args, CorefileError, listenAddress, oneArg, readProperties } from "../../corefile/index.ts";
 
 /**
  * `ready [ADDRESS] { monitor until-ready|continuously }`: /ready on :8181 answers 200 once every plugin that has to
@@ -8,7 +8,7 @@ import { args, CorefileError, hostPort, oneArg, readProperties } from "../../cor
  */
 export const setup: Setup = (directive, { instance }) => {
   const [address = ":8181"] = args(directive, "ready [ADDRESS]", 0, 1);
-  const { host, port } = hostPort(address, directive.at, 8181);
+  const { host, port } = listenAddress(address, directive.at);
   let continuously = false;
   readProperties(directive, {
     monitor: (property) => {

@@ -28,12 +28,31 @@ describe("X04 a changed Corefile takes effect (part: reload)", () => {
     await expect(fetch(`http://127.0.0.1:${health}/health`)).rejects.toThrow();
   });
 
+  it("says that a Corefile without server blocks serves nothing", async () => {
+    const { lines } = await start("# nothing\n");
+    expect(lines.join("")).toContain("Corefile has no server block: nothing is served");
+  });
+
+  it("imported files count too, also below another directory", async () => {
+    const directory = await temporary();
+    const corefile = join(directory, "Corefile");
+    const text = ".:0 {\n root /\n reload 2s 1500ms\n hosts {\n  import more\n }\n}\n";
+    await writeFile(corefile, text);
+    await writeFile(join(directory, "more"), "10.0.0.1 a.example\n");
+    const { ask } = await start(text, { corefile });
+    await writeFile(join(directory, "more"), "10.0.0.2 a.example\n");
+    await eventually(async () => (await ask("a.example A"))[1]?.endsWith("10.0.0.2") ?? false);
+  });
+
   it.each([
     [".:0 {\n dnssec\n}", "Corefile:2: plugin dnssec of CoreDNS is not part of this server"],
     [".:0 {\n cache\n cache\n}", "Corefile:3: cache is already at line 2"],
     [".:0 {\n}\n.:0 {\n}", "Corefile:3: zone . on port 0 is already defined at Corefile:1"],
     ["tls://.:0 {\n}", "Corefile:1: serving tls:// is not supported"],
     [".:0 {\n kubernetes {\n  pods maybe\n }\n}", "Corefile:3: pods maybe; allowed: disabled, insecure, verified"],
+    [".:0 {\n forward . {$NO_SUCH}\n}", 'Corefile:2: not an IP address or file: "" (not set: {$NO_SUCH})'],
+    [".:0 {\n cache {$NONE} {\n  success {$NO_SUCH}\n }\n}", "(not set: {$NO_SUCH})"],
+    [".:0 {\n kubernetes cluster.local {\n  kubeconfig /no/such\n }\n}", "Corefile:3: kubeconfig: ENOENT"],
     [".:0 {\n forward . nofile\n}", 'Corefile:2: not an IP address or file: "nofile"'],
     [".:0 {\n forward . https://1.1.1.1\n}", "Corefile:2: https:// upstreams are not there"],
     [".:0 {\n cache 30 {\n  success x\n }\n}", 'Corefile:3: capacity "x"; expected a whole number'],

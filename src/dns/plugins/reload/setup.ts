@@ -2,31 +2,27 @@ import { createHash } from "node:crypto";
 import { watch } from "node:fs/promises";
 import { errorMessage } from "#base/errors.ts";
 import type { Setup } from "../../core/index.ts";
-import { args, CorefileError, duration, noBlock } from "../../corefile/index.ts";
+import { args, CorefileError, duration, longestMs, noBlock } from "../../corefile/index.ts";
 
 /** Shortest times that CoreDNS allows. */
 const minIntervalMs = 2000;
 const minJitterMs = 1000;
 
 /**
- * `reload [INTERVAL] [JITTER]`: changes over to the Corefile's new content soon after it was written. The content is
- * compared every INTERVAL (30 s) plus a random part of JITTER (15 s), as a ConfigMap volume swaps links below the file;
+ * `reload [INTERVAL] [JITTER]`: changes over to the Corefile's new content soon after it was written. The content, that of
+ * imported files included, is compared every INTERVAL (30 s) plus a random part of JITTER (15 s, at most half the interval), as a ConfigMap volume swaps links below the file;
  * a watch on the directory makes it immediate where the kernel reports the change. A wrong Corefile is logged and the
  * running one kept.
  */
-export const setup: Setup = (directive, { instance, log, directory }) => {
+export const setup: Setup = (directive, { instance, log, corefileDirectory }) => {
   noBlock(directive);
   const [intervalText, jitterText] = args(directive, "reload [INTERVAL] [JITTER]", 0, 2);
   if (intervalText === "off") return { name: "reload" };
   const intervalMs = intervalText === undefined ? 30_000 : duration(intervalText, directive.at, "reload interval");
-  const jitterMs =
-    jitterText === undefined ? Math.min(15_000, intervalMs / 2) : duration(jitterText, directive.at, "reload jitter");
+  const wishedMs = jitterText === undefined ? 15_000 : duration(jitterText, directive.at, "reload jitter");
   if (intervalMs < minIntervalMs) throw new CorefileError(directive.at, "reload interval below 2s");
-  if (jitterText !== undefined && jitterMs < minJitterMs)
-    throw new CorefileError(directive.at, "reload jitter below 1s");
-  if (jitterMs > intervalMs / 2 && jitterText !== undefined) {
-    throw new CorefileError(directive.at, "reload jitter beyond half the interval");
-  }
+  if (wishedMs < minJitterMs) throw new CorefileError(directive.at, "reload jitter below 1s");
+  const jitterMs = Math.min(wishedMs, intervalMs / 2);
   const stopping = new AbortController();
   const failures = instance.metrics.counter(
     "coredns_reload_failed_total",
@@ -57,7 +53,7 @@ export const setup: Setup = (directive, { instance, log, directory }) => {
         guarded();
         arm();
       },
-      intervalMs + Math.random() * jitterMs,
+      Math.min(intervalMs + Math.random() * jitterMs, longestMs),
     );
     timer.unref();
   };
@@ -66,7 +62,7 @@ export const setup: Setup = (directive, { instance, log, directory }) => {
     started: () => {
       version.set(1, { hash: "sha512", value: createHash("sha512").update(instance.corefileText).digest("hex") });
       arm();
-      void watchDirectory(directory, stopping.signal, guarded).catch(() => {}); // the interval remains
+      void watchDirectory(corefileDirectory, stopping.signal, guarded).catch(() => {}); // the interval remains
     },
     stop: async () => {
       stopping.abort();

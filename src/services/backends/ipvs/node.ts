@@ -33,6 +33,8 @@ export interface IpvsSettings {
 /** A virtual server that upstream's probe makes: TEST-NET-2 (RFC 5737), where nobody is. */
 const PROBE = { ip: parseIp("198.51.100.0"), protocol: protocols.TCP, port: 20_000 } as const;
 
+const IN_A_LAB = "a lab's nodes are in it with podwire up --privileged";
+
 const CONNTRACK = "net/ipv4/vs/conntrack";
 
 /**
@@ -65,7 +67,7 @@ export function checkIpvs(scheduler: string, netns?: Pick<Netns, "fd">): void {
   try {
     if (!(netns ? inNetns(netns, hasConntrack) : hasConntrack())) {
       throw cannot(
-        `there is no sysctl ${CONNTRACK}: it takes a network namespace of the initial user namespace, which a lab's nodes are not, and a kernel with CONFIG_IP_VS_NFCT`,
+        `there is no sysctl ${CONNTRACK}: it takes a kernel with CONFIG_IP_VS_NFCT, and before Linux 6.10 a network namespace of the initial user namespace; ${IN_A_LAB}`,
       );
     }
     probe(node.ipvs, scheduler || DEFAULT_SCHEDULER);
@@ -115,7 +117,8 @@ function reasonOf(error: unknown, scheduler: string): string {
   const code = error instanceof NetlinkError ? error.code : "";
   if (code === "ENOENT")
     return `the kernel has no scheduler ${JSON.stringify(scheduler)}: load the module ip_vs_${scheduler}, or set ipvs.scheduler to another`;
-  if (code === "EPERM") return "IPVS is root's in the initial user namespace, and this process is not: EPERM";
+  if (code === "EPERM")
+    return `IPVS is root's in the initial user namespace, in which this process is not; ${IN_A_LAB}: EPERM`;
   return errorMessage(error);
 }
 

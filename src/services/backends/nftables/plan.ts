@@ -1,12 +1,12 @@
-import { concat, type Element, keyText, networkU16, type Verdict } from "#kernel/nft/index.ts";
-import { type Frontend, numberedOf, type Target } from "../../model/index.ts";
+import { concat, type Element, type Verdict } from "#kernel/nft/index.ts";
+import { addressKey, type Frontend, numberedOf, type Target } from "../../model/index.ts";
 import type { Layout, SetName } from "./layout.ts";
 import { packNumbered, packTargets } from "./slots.ts";
 import { type Gate, gateName, type Treatment, treatmentName } from "./treatment.ts";
 
 /** What a frontend wants in the kernel. */
 export interface FrontendPlan {
-  /** The key of its entry in @services as text ({@link keyText}): keys of its endpoints begin with it. */
+  /** The key of its entry in @services as text ({@link addressKey}): keys of its endpoints begin with it. */
   readonly key: string;
   /** The port of the Service. */
   readonly origin: Frontend["origin"];
@@ -40,8 +40,8 @@ const COMMENT_BYTES = 127;
 
 /** The map elements of one frontend in its family's table. Pure. */
 export function planFrontend(layout: Layout, frontend: Frontend): FrontendPlan {
-  const { ip, protocol, port, origin, action, affinitySeconds, kind } = frontend;
-  const key = keyText(concat(ip.bytes, Uint8Array.of(protocol), networkU16(port)));
+  const { ip, origin, action, affinitySeconds, kind } = frontend;
+  const key = addressKey(frontend);
   const label = entryComment(frontend);
   const shared: [SharedSet, Element][] = [];
   if (kind === "ClusterIP") {

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { formatIp } from "#base/ip.ts";
 import type { NumberedTargets, Target } from "../../model/index.ts";
+import { arranged } from "../arranged.ts";
 
 /** Bytes of an endpoint in a list: its address and port as map data, each part padded to 4. */
 export const slotWidth = { ip: 8, ip6: 20 } as const;
@@ -63,25 +64,11 @@ export function keepSlots(held: string, wanted: string, first: number, width: nu
 }
 
 function keepPart(held: string, wanted: string, width: number): string {
-  const count = wanted.length / width;
-  const left = new Map<string, number>();
-  for (let i = 0; i < count; i++) {
-    const slot = slotOf(wanted, i, width);
-    left.set(slot, (left.get(slot) ?? 0) + 1);
-  }
-  const take = (slot: string): boolean => {
-    const times = left.get(slot) ?? 0;
-    if (times > 0) left.set(slot, times - 1);
-    return times > 0;
-  };
-  const slots: string[] = [];
-  for (let i = 0; i < count; i++) {
-    const slot = slotOf(held, i, width);
-    slots.push(take(slot) ? slot : "");
-  }
-  const rest = [...left].flatMap(([slot, times]) => Array<string>(times).fill(slot));
-  let next = 0;
-  return slots.map((slot) => slot || rest[next++]).join("");
+  return arranged(slotsOf(held, width), slotsOf(wanted, width)).join("");
+}
+
+function slotsOf(list: string, width: number): string[] {
+  return Array.from({ length: list.length / width }, (_, i) => slotOf(list, i, width));
 }
 
 /** Numbers of the endpoints of a list: of each slot, and whose they are. */
