@@ -13,6 +13,8 @@ export const aloneFiles = [
   "launcherEnding",
   "nodeLoss.long",
   "otherKernel",
+  "privileged",
+  "privileged.long",
   "safety",
   "streamFlow.long",
   "surroundings",

@@ -105,13 +105,13 @@ export class ClusterGroup {
     let why = "there are none";
     for (const { parent, isShared } of places) {
       const folder = join(parent, `podwire-${process.pid}`);
-      const guard = GroupGuard.start(folder, parent);
+      const guard = new GroupGuard(folder, parent);
       try {
         sweep(parent);
         makeGroup(folder, {});
         confineDevices(folder);
         makeGroup(join(folder, GUARD), {});
-        if (guard.pid !== undefined) move(guard.pid, join(folder, GUARD));
+        guard.settle();
         const division = isShared ? { added: [], moved: false } : divide(parent, folder);
         guard.note(division.added);
         makeGroup(join(folder, "lab"), {});
