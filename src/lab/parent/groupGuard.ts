@@ -24,12 +24,13 @@ left=500
 while [ $left -gt 0 ] && [ -d "$group" ]; do
   find "$group" -mindepth 1 -depth -type d ! -name ${GUARD} -delete
   set -- "$group"/*/
-  if [ "$*" = "$group/${GUARD}/" ]; then
+  case $* in "$group/${GUARD}/" | "$group/*/")
     for name in cpu memory pids; do echo "-$name" >"$group/cgroup.subtree_control"; done
     [ -z "$undo" ] || echo "$undo" >"$parent/cgroup.subtree_control"
     echo $$ >"$parent/cgroup.procs"
-    rmdir "$group/${GUARD}" "$group"
-  fi
+    rmdir "$group/${GUARD}"
+    rmdir "$group" ;;
+  esac
   left=$((left - 1))
   sleep 0.02
 done 2>/dev/null
