@@ -124,7 +124,8 @@ export class LoadApi implements Transport {
   }
 
   async request({ path, signal }: ApiRequest): Promise<ApiResponse> {
-    return { status: 200, headers: { "content-type": "application/json" }, body: this.#events(path, signal) };
+    const body = path.includes("watch=true") ? this.#events(path, signal) : nothing();
+    return { status: 200, headers: { "content-type": "application/json" }, body };
   }
 
   async close(): Promise<void> {}
@@ -160,6 +161,11 @@ export class LoadApi implements Transport {
       await Promise.race(isSlices ? [stopped.promise, this.#wake.promise] : [stopped.promise]);
     }
   }
+}
+
+/** The answer to a list of what the load has nothing of. */
+async function* nothing(): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(JSON.stringify({ metadata: { resourceVersion: "1" }, items: [] }));
 }
 
 function event(type: string, object: object): string {

@@ -14,7 +14,7 @@ export function wordDistance(a: string, b: string): number {
 
 /** The names that somebody may have meant: the nearest ones first, those that are too far left out. */
 export function nearest(word: string, names: readonly string[], count = 3): string[] {
-  const limit = Math.max(2, Math.ceil(word.length / 2));
+  const limit = word.length < 4 ? 1 : Math.max(2, Math.floor(word.length / 3));
   return names
     .map((name) => ({ name, far: name.includes(word) ? 1 : wordDistance(word, name) }))
     .filter(({ far }) => far <= limit)

@@ -2,8 +2,10 @@
 export { CorefileError, parseCorefile } from "./corefile/index.ts";
 export {
   type AskServer,
+  beyond,
   ClusterServer,
   type DnsObjects,
+  type DnsQuery,
   type DnsQuestion,
   type DnsTool,
   dnsAnswerText,
@@ -12,7 +14,7 @@ export {
   type NameServer,
   nameServerAt,
   parseResolverSettings,
-  reasonOf,
+  reasoned,
   type ServerAnswer,
 } from "./explain/index.ts";
 export { pluginOrder } from "./plugins/order.ts";

@@ -4,7 +4,7 @@ import type { Metrics } from "#base/metrics.ts";
 import type { Answerer, TcpTimeouts } from "./core/index.ts";
 import type { HotPath } from "./hot/hotPath.ts";
 import { listenTcp, type TcpLimits, tcpLimits } from "./transport/tcp.ts";
-import { type Listener, listenUdp } from "./transport/udp.ts";
+import { droppedCounter, type Listener, listenUdp } from "./transport/udp.ts";
 
 /** What a port is opened with. */
 export interface PortParts {
@@ -46,7 +46,8 @@ function limitsOf({ readMs, writeMs, idleMs }: TcpTimeouts): TcpLimits {
 /** The hot path's socket; Node's own where system calls are not to be had, or not wished for. */
 async function openUdp(host: string, port: number, parts: PortParts): Promise<Listener> {
   const { answerer, hotPath, log, metrics, startAt } = parts;
-  if (startAt === Number.POSITIVE_INFINITY) return await listenUdp(host, port, answerer);
+  const dropped = () => droppedCounter(metrics).inc();
+  if (startAt === Number.POSITIVE_INFINITY) return await listenUdp(host, port, answerer, dropped);
   try {
     const [{ listenHotUdp }, datagrams] = await Promise.all([
       import("./hot/hotUdp.ts"),
@@ -56,6 +57,6 @@ async function openUdp(host: string, port: number, parts: PortParts): Promise<Li
   } catch (error) {
     if (error instanceof Error && "syscall" in error && error.syscall === "bind") throw error;
     log.warn("No hot path: system calls are not to be had", { error: errorMessage(error) });
-    return await listenUdp(host, port, answerer);
+    return await listenUdp(host, port, answerer, dropped);
   }
 }

@@ -62,6 +62,9 @@ interface Port {
 /** Below this rate a thread would cost more than it saves (some 8 MB). */
 const hotPathFrom = 500;
 
+/** Addresses of a server block up to which each has a hot path. */
+const maxHotAddresses = 4;
+
 /** Longest wait of a reload for plugins that have to catch up, milliseconds (CoreDNS' start-up time-out). */
 const settleMs = 5000;
 
@@ -244,8 +247,8 @@ export class DnsServer {
     for (const [name, { answerer, hotPath }] of this.#ports) {
       const own = sites.filter((site) => this.#namesOf(site).includes(name));
       answerer.use(own);
-      // What a plugin publishes is for one port: a block at several addresses is answered by its plugins.
-      hotPath.use(own.some(({ addresses }) => addresses.length > 1) ? [] : own);
+      // Each address has a table of its own: a block at many is answered by its plugins.
+      hotPath.use(own.some(({ addresses }) => addresses.length > maxHotAddresses) ? [] : own);
     }
   }
 

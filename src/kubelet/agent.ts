@@ -27,8 +27,8 @@ export interface AgentDeps {
   readonly metrics?: Metrics;
   /** What the node's kernel holds and why, for who asks the agent's server. */
   readonly origins?: (pods: readonly Pod[]) => Promise<unknown>;
-  /** Addresses of the node's interfaces, for who asks the agent's server. */
-  readonly addresses?: () => readonly string[];
+  /** What the node's service proxy goes by, for who asks the agent's server. */
+  readonly serviceProxy?: () => unknown;
   /** What this process does for the node besides pods; shown as mirror pods. */
   readonly modules?: readonly NodeModule[];
   /** Default: templates over the machine's files. */

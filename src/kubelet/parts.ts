@@ -240,7 +240,7 @@ function makeServer(
     readonly problem: () => string | undefined;
   },
 ): KubeletServer {
-  const { origins, addresses } = deps;
+  const { origins, serviceProxy } = deps;
   const access = new KubeletAccess({ nodeName: options.nodeName, apiServer: API_SERVER }, deps.client);
   return new KubeletServer(serverOptions(options), {
     access,
@@ -254,7 +254,7 @@ function makeServer(
       parts.cgroups?.usageOf(pid),
     ),
     problem: parts.problem,
-    ...(addresses && { addresses }),
+    ...(serviceProxy && { serviceProxy }),
     ...(origins ? { origins: () => origins(pods.list().filter((pod) => !isMirrorPod(pod))) } : {}),
     log: deps.log,
   });

@@ -1,9 +1,10 @@
 import { errorMessage } from "#base/errors.ts";
+import type { Cidr } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
 import type { ServiceBackend } from "./backends/index.ts";
-import type { FrontendChange } from "./model/index.ts";
-import { cleanStaleFlows, leavesFlows } from "./staleFlows.ts";
+import { addressKey, type Frontend, type FrontendChange, type ServiceAddress } from "./model/index.ts";
+import { cleanStaleFlows, type FlowChange, type FlowPlace, leavesFlows, type ServiceNetworks } from "./staleFlows.ts";
 
 /** What cleaning needs. */
 export interface FlowCleanerDeps {
@@ -11,6 +12,11 @@ export interface FlowCleanerDeps {
   readonly log: Logger;
   /** Absent: no flow is removed. */
   readonly conntrack?: Conntrack;
+}
+
+interface Noted {
+  readonly before?: FlowPlace;
+  readonly after?: Frontend;
 }
 
 /** What was cleaned. */
@@ -24,7 +30,11 @@ export interface Cleaned {
 export class FlowCleaner {
   readonly #deps: FlowCleanerDeps;
   /** What changed since connections were last looked through, by address. */
-  readonly #changes = new Map<string, FrontendChange>();
+  readonly #changes = new Map<string, Noted>();
+  /** Addresses that a former process served, as far as is known. */
+  #found: readonly ServiceAddress[] = [];
+  /** What is swept with the next cleaning. */
+  #networks: readonly Cidr[] = [];
 
   constructor(deps: FlowCleanerDeps) {
     this.#deps = deps;
@@ -41,14 +51,33 @@ export class FlowCleaner {
     }
   }
 
-  /** Call it when the rules are there. Never throws. @returns undefined when it failed; the next call tries again */
-  clean(): Cleaned | undefined {
+  /** These addresses were served by a former process, or may have been. */
+  noteFound(addresses: Iterable<ServiceAddress>): void {
+    this.#found = [...addresses];
+  }
+
+  /** With the next cleaning, flows to addresses of these networks that no Service has are removed as well. */
+  sweep(networks: readonly Cidr[]): void {
+    this.#networks = networks;
+  }
+
+  /**
+   * Call it when the rules are there. Never throws.
+   * @param isServed whether a Service has an address now
+   * @returns undefined when it failed; the next call tries again
+   */
+  clean(isServed: ServiceNetworks["isServed"]): Cleaned | undefined {
     const { conntrack, log } = this.#deps;
     const started = performance.now();
     try {
+      for (const address of this.#found) if (!isServed(address)) this.#noteGone(address);
+      this.#found = [];
       const changes = [...this.#changes.values()].map((change) => this.#asOnTheWire(change));
-      const removed = conntrack ? cleanStaleFlows(conntrack, changes) : { 4: 0, 6: 0 };
+      const removed = conntrack
+        ? cleanStaleFlows(conntrack, changes, { cidrs: this.#networks, isServed })
+        : { 4: 0, 6: 0 };
       this.#changes.clear();
+      this.#networks = [];
       return { removed, durationMs: performance.now() - started };
     } catch (error) {
       log.warn("Cleaning up connections failed", { error: errorMessage(error) });
@@ -56,11 +85,17 @@ export class FlowCleaner {
     }
   }
 
+  #noteGone(address: ServiceAddress): void {
+    const before = { ...address, choice: { serving: [] } };
+    const key = addressKey(address);
+    if (leavesFlows({ before }) && !this.#changes.has(key)) this.#changes.set(key, { before });
+  }
+
   /** A change as flows show it, in modes whose rules lead elsewhere than to endpoints. */
-  #asOnTheWire(change: FrontendChange): FrontendChange {
+  #asOnTheWire(change: Noted): FlowChange {
     const { after } = change;
     const serving = after && this.#deps.backend.flowTargets?.(after);
     // Without what was before, every flow to the address is looked at.
-    return serving ? { after: { ...after, serving } } : change;
+    return serving ? { after: { ...after, choice: { serving } } } : change;
   }
 }

@@ -41,10 +41,10 @@ describe("what the proxy keeps of objects (part: memory)", () => {
     const frontends = serviceFrontends(balanced, slices, node);
     expect(frontends.length).toBeGreaterThan(2);
     const plain = (of: typeof frontends) =>
-      of.map(({ action, serving, ...rest }) => ({
+      of.map(({ action, choice, ...rest }) => ({
         ...rest,
         action: "targets" in action ? action.targets.map(({ ip, port, origin }) => ({ ip, port, origin })) : action,
-        serving: serving.map(({ ip, isLocal }) => ({ ip, isLocal })),
+        serving: choice.serving.map(({ ip, isLocal }) => ({ ip, isLocal })),
       }));
     expect(plain(serviceFrontends(kept, keptSlices, node))).toEqual(plain(frontends));
     expect(healthCheck(kept, keptSlices, "node01")).toEqual(healthCheck(balanced, slices, "node01"));

@@ -1,47 +1,13 @@
 import { type Endpoint, type EndpointSlice, type ObjectMeta, type Service, SOURCE_ANNOTATION } from "#api/index.ts";
-import { proxyLabels } from "./model/index.ts";
+import { ip4Number } from "#base/ip.ts";
+import { KeptSlice, type Place, proxyLabels } from "./model/index.ts";
 import { TRIGGER_TIME } from "./observer.ts";
 
 /** So many different places of endpoints and lists of ports are remembered at most. */
 const MOST_REMEMBERED = 20_000;
 
-/** What endpoints have in common with others. */
-type Place = Pick<Endpoint, "conditions" | "nodeName" | "hints">;
-
-/** An endpoint in two words of memory: its address, and all else, which is shared. */
-class KeptEndpoint {
-  readonly #address: string;
-  readonly #place: Place;
-
-  constructor(address: string, place: Place) {
-    this.#address = address;
-    this.#place = place;
-  }
-
-  get addresses(): readonly string[] {
-    return [this.#address];
-  }
-
-  get conditions(): Place["conditions"] {
-    return this.#place.conditions;
-  }
-
-  get nodeName(): Place["nodeName"] {
-    return this.#place.nodeName;
-  }
-
-  get hints(): Place["hints"] {
-    return this.#place.hints;
-  }
-}
-
 function placeOf({ conditions, nodeName, hints }: Endpoint): Place {
   return { ...(conditions && { conditions }), ...(nodeName && { nodeName }), ...(hints && { hints }) };
-}
-
-function kept(addresses: readonly string[], place: Place): Endpoint {
-  // What is undefined there counts as absent.
-  return new KeptEndpoint(addresses[0] ?? "", place) as Endpoint;
 }
 
 /** A number for conditions, another for each that differ. */
@@ -71,19 +37,19 @@ export function openIntake(): Intake {
     remembered.set(key, value);
     return value;
   };
-  const endpoint = (whole: Endpoint): Endpoint => {
-    const { addresses, conditions, nodeName = "", hints } = whole;
+  const place = (endpoint: Endpoint): Place => {
+    const { conditions, nodeName = "", hints } = endpoint;
     if (hints) {
-      const place = placeOf(whole);
-      return kept(addresses, once(JSON.stringify(place), place));
+      const made = placeOf(endpoint);
+      return once(JSON.stringify(made), made);
     }
     // There is one of these for each endpoint of the cluster: no text is made to find it.
-    const places = byNode.get(nodeName) ?? [];
-    if (places.length === 0) {
+    let places = byNode.get(nodeName);
+    if (!places) {
       if (byNode.size >= MOST_REMEMBERED) byNode.clear();
-      byNode.set(nodeName, places);
+      byNode.set(nodeName, (places = []));
     }
-    return kept(addresses, (places[stateOf(conditions)] ??= placeOf(whole)));
+    return (places[stateOf(conditions)] ??= placeOf(endpoint));
   };
   return {
     service({ metadata, spec: { selector: _, ...spec }, status }) {
@@ -94,16 +60,28 @@ export function openIntake(): Intake {
         ...(loadBalancer?.ingress && { status: { loadBalancer } }),
       };
     },
-    slice({ metadata, addressType, ports, endpoints }) {
-      return {
-        metadata: trimmed(metadata, [proxyLabels.serviceName], [TRIGGER_TIME]),
-        addressType,
-        ...(ports && { ports: once(`ports ${JSON.stringify(ports)}`, ports) }),
-        // A slice without endpoints has null there on the wire.
-        endpoints: (endpoints ?? []).map(endpoint),
-      };
+    slice({ metadata, addressType, ports: all, endpoints }) {
+      const kept = trimmed(metadata, [proxyLabels.serviceName], [TRIGGER_TIME]);
+      const ports = all && once(`ports ${JSON.stringify(all)}`, all);
+      // A slice without endpoints has null there on the wire.
+      const found = endpoints ?? [];
+      const numbers = addressType === "IPv4" ? numbersOf(found) : undefined;
+      if (numbers) return new KeptSlice(kept, ports ?? [], numbers, found.map(place));
+      const one = (endpoint: Endpoint) => ({ addresses: endpoint.addresses.slice(0, 1), ...place(endpoint) });
+      return { metadata: kept, addressType, ...(ports && { ports }), endpoints: found.map(one) };
     },
   };
+}
+
+/** The endpoints' addresses as numbers; undefined when one of them is none of IPv4. */
+function numbersOf(endpoints: readonly Endpoint[]): number[] | undefined {
+  const numbers: number[] = [];
+  for (const { addresses } of endpoints) {
+    const number = ip4Number(addresses[0] ?? "");
+    if (number === undefined) return undefined;
+    numbers.push(number | 0);
+  }
+  return numbers;
 }
 
 function trimmed(

@@ -3,8 +3,9 @@ import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Client, type EndpointSlice, type Service } from "#api/index.ts";
 import { FakeApi } from "#api/testing/index.ts";
-import { parseCidr, parseIp } from "#base/ip.ts";
+import { type Ip, parseCidr, parseIp } from "#base/ip.ts";
 import { createLogger } from "#base/log.ts";
+import { FakeConntrack } from "#kernel/conntrack/index.ts";
 import { elementText, FakeNftables, type Nftables, ruleText, Transaction } from "#kernel/nft/index.ts";
 import { nftablesBackend, SERVICES_TABLE, serviceLayout } from "./backends/index.ts";
 import { type ServiceProxy, type ServiceProxyOptions, startServiceProxy } from "./proxy.ts";
@@ -238,6 +239,37 @@ describe("the service proxy", () => {
     await proxy.settled();
     expect(lines.join("")).not.toContain("Somebody else");
   });
+
+  it.each(["the table that a former process left", "ServiceCIDRs"])(
+    "UDP flows of a Service that went while no proxy ran are removed: known by %s",
+    async (by) => {
+      const nft = new FakeNftables();
+      const ports = [{ name: "dns", port: 53, protocol: "UDP" as const }];
+      const dns = service("dns", { clusterIP: "10.96.0.10", ports });
+      const before = new FakeApi();
+      put(before, dns);
+      put(before, slice("dns", ["10.244.1.2"], [{ name: "dns", port: 53, protocol: "UDP" }]));
+      const conntrack = new FakeConntrack();
+      const [pod, vip, client] = ["10.244.1.2", "10.96.0.10", "10.244.1.9"].map(parseIp) as [Ip, Ip, Ip];
+      const flow = {
+        original: { protocol: 17, source: client, sourcePort: 5353, destination: vip, destinationPort: 53 },
+        reply: { protocol: 17, source: pod, sourcePort: 53, destination: client, destinationPort: 5353 },
+      };
+      conntrack.add(flow);
+      const former = start(before, nft, [], { conntrack });
+      await former.synced;
+      await former.stop();
+      expect(conntrack.list({ family: 4 })).toEqual([flow]);
+      const api = new FakeApi();
+      if (by === "ServiceCIDRs") {
+        const cidr = { metadata: { name: "kubernetes" }, spec: { cidrs: ["10.96.0.0/12"] } };
+        api.put("/apis/networking.k8s.io/v1/servicecidrs", cidr);
+        await nft.commit(new Transaction().deleteTable({ family: "ip", name: SERVICES_TABLE }));
+      }
+      await start(api, nft, [], { conntrack }).synced;
+      expect(conntrack.list({ family: 4 })).toEqual([]);
+    },
+  );
 
   it("ends in the same rules by every path", async () => {
     const names = ["a", "b", "c"];

@@ -20,8 +20,10 @@ import { FlowCleaner } from "./flowCleaner.ts";
 import { openIntake } from "./intake.ts";
 import { type Frontend, hasHints, type NodeView, serviceOfSlice, zoneOf } from "./model/index.ts";
 import { type ChangedKind, type ProxyObserver, triggerTime } from "./observer.ts";
+import { putIntoEffect } from "./portions.ts";
 import { proxyMetrics } from "./proxyMetrics.ts";
 import { watchRules } from "./rulesWatch.ts";
+import { serviceNetworks } from "./serviceNetworks.ts";
 import { WantedFrontends } from "./wantedFrontends.ts";
 
 /** Settings and dependencies of a service proxy. */
@@ -212,7 +214,10 @@ class NodeProxy implements ServiceProxy {
     };
     const endWatching = watchRules(this.#backend, { ...this.#options, tookMs: () => this.#fullMs, distrust });
     try {
+      const networks = serviceNetworks(this.#options.client, { log, signal: this.#signal });
       await Promise.all([this.#services.synced, this.#slices.synced, this.#node.synced]);
+      // What a process that is gone led on, nobody else knows of.
+      this.#flows.sweep(await networks);
       let isFirst = true;
       while (!this.#signal.aborted) {
         this.#isSyncing = true;
@@ -248,31 +253,36 @@ class NodeProxy implements ServiceProxy {
     this.#options.ended?.(this.#error);
   }
 
-  /** One pass: everything that changed since the last one, in one transaction. @returns false when it failed */
+  /** One pass: everything that changed since the last one. @returns false when it failed */
   async #sync(slicesOf: (key: string) => EndpointSlice[]): Promise<boolean> {
     const started = performance.now();
     this.#wake = Promise.withResolvers();
     for (const observer of this.#observers) observer.syncing?.();
-    for (const key of this.#dirty)
-      this.#flows.note(this.#wanted.compute(key, this.#services.get(key), slicesOf(key), this.#view));
-    const services = this.#dirty.size;
+    const waiting = new Set(this.#dirty);
+    const services = waiting.size;
     this.#dirty.clear();
     const isFull = this.#isUnknown;
     // Before reading: what somebody changes from here on asks for another pass.
     this.#isUnknown = false;
     try {
-      if (isFull) await this.#backend.readBack();
-      await this.#backend.commit();
+      const readBack = async (): Promise<void> => {
+        await this.#backend.readBack();
+        this.#flows.noteFound(this.#backend.foundAddresses?.() ?? []);
+      };
+      await putIntoEffect(this.#backend, waiting, isFull ? readBack : undefined, (key) =>
+        this.#flows.note(this.#wanted.compute(key, this.#services.get(key), slicesOf(key), this.#view)),
+      );
       const durationMs = performance.now() - started;
       if (isFull) this.#fullMs = durationMs;
       for (const observer of this.#observers) observer.synced?.({ durationMs, isFull, services });
     } catch (error) {
+      for (const key of waiting) this.#dirty.add(key);
       this.#failed(errorMessage(error));
       return false;
     }
     this.#error = undefined;
     this.#isRight = true;
-    const cleaned = this.#flows.clean();
+    const cleaned = this.#flows.clean((address) => this.#wanted.isServed(address));
     if (cleaned) for (const observer of this.#observers) observer.cleaned?.(cleaned.removed, cleaned.durationMs);
     return true;
   }

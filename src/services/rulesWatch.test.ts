@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createLogger } from "#base/log.ts";
+import { Metrics } from "#base/metrics.ts";
 import type { ServiceBackend } from "./backends/index.ts";
 import { watchRules } from "./rulesWatch.ts";
 
@@ -25,8 +26,9 @@ describe("V06 watching the rules (part: when they are read again)", () => {
     const lines: string[] = [];
     const log = createLogger("proxy", { write: (line) => void lines.push(line) });
     const period = syncPeriodMs === undefined ? {} : { syncPeriodMs };
-    const end = watchRules(backend, { log, ...period, tookMs: () => tookMs, distrust });
-    return { distrust, listeners, lines, end };
+    const metrics = new Metrics();
+    const end = watchRules(backend, { log, ...period, metrics, tookMs: () => tookMs, distrust });
+    return { distrust, listeners, lines, metrics, end };
   }
 
   it("reads them each syncPeriod, and not before", () => {
@@ -58,11 +60,44 @@ describe("V06 watching the rules (part: when they are read again)", () => {
     vi.advanceTimersByTime(3_600_000);
     expect(distrust).not.toHaveBeenCalled();
     for (const listener of listeners) listener("ip podwire-services");
+    vi.advanceTimersByTime(0);
     expect(distrust).toHaveBeenCalledTimes(1);
     expect(lines.join("")).toMatch(
       /^W.*"Somebody else changed the rules; putting them right" what="ip podwire-services"/,
     );
     end();
     expect(listeners.size).toBe(0);
+  });
+
+  it("somebody who changes them over and over is followed less and less often, at least each 30 s; after calm at once", () => {
+    const { distrust, listeners, lines, metrics, end } = watch({});
+    const change = () => {
+      for (const listener of listeners) listener("ip podwire-services");
+    };
+    // Ten times a second for five minutes.
+    for (let i = 0; i < 3000; i++) {
+      change();
+      vi.advanceTimersByTime(100);
+    }
+    // At once, after 1, 2, 4, 8 and 16 s, and then each 30 s.
+    const times = 6 + Math.floor((300 - 31) / 30);
+    expect(distrust.mock.calls.length).toBeGreaterThanOrEqual(times - 1);
+    expect(distrust.mock.calls.length).toBeLessThanOrEqual(times + 1);
+    expect(lines.length).toBeLessThanOrEqual(times + 2);
+    expect(lines[1]).toMatch(
+      /^W.*"Somebody else keeps changing the rules; waiting before they are put right" what="ip podwire-services" after="1s"/,
+    );
+    const text = metrics.text();
+    expect(text).toMatch(/^podwire_services_foreign_changes_total 3000$/m);
+    expect(text).toMatch(/^podwire_services_foreign_changes_held_back_total \d+$/m);
+    vi.advanceTimersByTime(120_000);
+    distrust.mockClear();
+    change();
+    vi.advanceTimersByTime(0);
+    expect(distrust).toHaveBeenCalledTimes(1);
+    change();
+    end();
+    vi.advanceTimersByTime(120_000);
+    expect(distrust).toHaveBeenCalledTimes(1);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Service } from "#api/index.ts";
-import { formatIp, parseIp } from "#base/ip.ts";
+import { formatIp, type Ip, parseCidr, parseIp } from "#base/ip.ts";
 import { FakeConntrack, type Flow } from "#kernel/conntrack/index.ts";
 import { type Frontend, type FrontendChange, serviceFrontends } from "./model/index.ts";
 import { cleanStaleFlows } from "./staleFlows.ts";
@@ -99,6 +99,28 @@ describe.each(places)("V04 stale UDP connections at %s:%i", (address, port) => {
 });
 
 describe("V04 stale UDP connections", () => {
+  it("an address that a former process served: flows that it led on go", () => {
+    const conntrack = new FakeConntrack();
+    conntrack.add(flow(1, "10.96.0.10", 53, "10.244.1.2"), flow(2, "10.96.0.10", 53, "10.96.0.10"));
+    const before = { ip: parseIp("10.96.0.10"), protocol: 17, port: 53, choice: { serving: [] } };
+    expect(cleanStaleFlows(conntrack, [{ before }])).toEqual({ 4: 1, 6: 0 });
+    expect(conntrack.list({ family: 4 }).map(({ original }) => original.sourcePort)).toEqual([2]);
+  });
+
+  it("in networks of Services, flows that were led on from an address that no Service has go", () => {
+    const conntrack = new FakeConntrack();
+    conntrack.add(
+      flow(1, "10.96.0.10", 53, "10.244.1.2"),
+      flow(2, "10.96.0.11", 53, "10.244.1.2"),
+      flow(3, "10.96.0.12", 53, "10.96.0.12"),
+      flow(4, "192.0.2.1", 53, "10.244.1.2"),
+    );
+    const isServed = ({ ip }: { readonly ip: Ip }) => formatIp(ip) === "10.96.0.10";
+    const cidrs = [parseCidr("10.96.0.0/16"), parseCidr("fd00:96::/108")];
+    expect(cleanStaleFlows(conntrack, [], { cidrs, isServed })).toEqual({ 4: 1, 6: 0 });
+    expect(conntrack.list({ family: 4 }).map(({ original }) => original.sourcePort)).toEqual([1, 3, 4]);
+  });
+
   it("connections of other protocols are left alone", () => {
     const tcp = service("web", { clusterIP: "10.96.0.10", ports: [{ name: "dns", port: 53, protocol: "TCP" }] });
     const conntrack = new FakeConntrack();

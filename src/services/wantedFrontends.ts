@@ -2,7 +2,15 @@ import type { EndpointSlice, Service } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import type { ServiceBackend } from "./backends/index.ts";
-import { type Frontend, type FrontendChange, Holders, type NodeView, serviceFrontends } from "./model/index.ts";
+import {
+  addressKey,
+  type Frontend,
+  type FrontendChange,
+  Holders,
+  type NodeView,
+  type ServiceAddress,
+  serviceFrontends,
+} from "./model/index.ts";
 import type { ProxyObserver } from "./observer.ts";
 
 /** Who is told what Services do. */
@@ -29,6 +37,11 @@ export class WantedFrontends {
   /** By `namespace/name`. */
   all(): ReadonlyMap<string, readonly Frontend[]> {
     return new Map([...this.#holders.services()].map((service) => [service, this.#holders.held(service)]));
+  }
+
+  /** Whether a Service has the address. */
+  isServed(address: ServiceAddress): boolean {
+    return this.#holders.holder(addressKey(address)) !== undefined;
   }
 
   /** A Service that is not as its object wants it; undefined when all are. */

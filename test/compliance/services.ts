@@ -210,13 +210,13 @@ function overTime(harness: ServiceHarness, a: LabAddresses): void {
     for (let i = 0; i < 8; i++) expect(await who()).toBe(rest);
   });
 
-  it("UDP: a client that keeps its port follows the Service: endpoint gone, none, the first, Service gone and back", async () => {
+  it("UDP: a client that keeps its port follows the Service: endpoint gone, none, the first, Service gone and back, and gone while no proxy ran", async () => {
     const ports = [{ name: "dns", port: 53, protocol: "UDP" as const, nodePort: 30053 }];
     const dns = service("dns", { clusterIP: vip, type: "NodePort", ports, externalIPs: [a.external(1)] });
     const endpoints = (address: string, ready = true) =>
       slice("dns", [{ address, conditions: { ready } }], [{ name: "dns", protocol: "UDP", port: targetPort }]);
     lab.put(dns, endpoints(a.pod1));
-    await lab.startProxy(harness.make(lab));
+    const proxy = await lab.startProxy(harness.make(lab));
     const client = await lab.udpClient(lab.outside, a.outside);
     const places = [
       [vip, 53],
@@ -239,6 +239,10 @@ function overTime(harness: ServiceHarness, a: LabAddresses): void {
     await expect.poll(everywhere, { timeout: 4000 }).toBe("no");
     lab.put(dns);
     await expect.poll(everywhere, { timeout: 4000 }).toBe("pod1");
+    await proxy.stop();
+    await lab.delete(dns);
+    await lab.startProxy(harness.make(lab));
+    expect(await everywhere()).toBe("no");
   });
 
   const exceptions = harness.exceptions ?? {};

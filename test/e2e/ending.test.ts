@@ -15,6 +15,9 @@ const ENDINGS: readonly (readonly [ending: Ending, code: number | null, short: r
   ["SIGKILL", null, ["root", "an ordinary user"]],
 ];
 
+/** A cluster of which each part is there, but the shop and its ingress. */
+const SMALL = LONG ? [] : ["--nodes", "2", "--example", "none", "--ingress", "none"];
+
 /** Processes without which a cluster cannot go on, by their place below `podwire up`. */
 const VICTIMS = ["the first process of the namespaces", "the lab's init", "the engine"] as const;
 
@@ -32,8 +35,8 @@ people.describe("a cluster of %s ends", ["root", "an ordinary user"], (who) => {
     staging.remove();
   });
 
-  const start = async (): Promise<WatchedCluster> => {
-    cluster = new WatchedCluster({ staging, ...(user ? { user } : {}) });
+  const start = async (flags: readonly string[] = SMALL): Promise<WatchedCluster> => {
+    cluster = new WatchedCluster({ staging, flags, ...(user ? { user } : {}) });
     await cluster.ready();
     return cluster;
   };
@@ -42,7 +45,7 @@ people.describe("a cluster of %s ends", ["root", "an ordinary user"], (who) => {
 
   const endings = ENDINGS.filter(([, , short]) => LONG || short.includes(who));
   it.each(endings)("by %s, without leaving anything", async (ending, code) => {
-    const { process } = await start();
+    const { process } = await start(ending === "SIGKILL" ? [] : SMALL);
     expect(processesOf([cluster.directory]).length).toBeGreaterThan(1);
     await cluster.end(ending);
     expect(process.exitCode).toBe(code);
@@ -54,8 +57,8 @@ people.describe("a cluster of %s ends", ["root", "an ordinary user"], (who) => {
   it.each(steps)(
     "by Ctrl-C after the step `%s` of its start, without a word and without leaving anything",
     async (step) => {
-      // Of many nodes each step lasts long enough to be met.
-      cluster = new WatchedCluster({ staging, flags: ["--nodes", "16"], ...(user ? { user } : {}) });
+      // Of some nodes each step lasts long enough to be met.
+      cluster = new WatchedCluster({ staging, flags: ["--nodes", LONG ? "16" : "6"], ...(user ? { user } : {}) });
       const { process } = cluster;
       const ended = new Promise<number | null>((resolve) => process.once("exit", resolve));
       await new Promise<void>((resolve) => {

@@ -9,7 +9,7 @@ import { shellLayer } from "#test/support/images/shell.ts";
 import { makeStaging, type Staging } from "#test/support/staging.ts";
 import { clusterStage } from "#test/support/transcript/clusterStage.ts";
 import { pagesOf, playPage } from "#test/support/transcript/suite.ts";
-import { people, type User } from "#test/support/user.ts";
+import { inFull, people, type User } from "#test/support/user.ts";
 
 /** A web server that is told apart from anything of this machine: its own shell, user, page and signal. */
 function webImage(page: string, config: Readonly<Record<string, unknown>> = {}): BuiltImage {
@@ -225,92 +225,96 @@ describe("U02 images without Docker", skip, () => {
       await expect.poll(listed, { timeout: 30_000 }).toBe("0\n");
     });
 
-    test("credentials come from imagePullSecrets, and from the service account's", async () => {
-      const image = `${locked.host}/web:1`;
-      await cluster.ok("run", "nobody", `--image=${image}`);
-      expect(await waiting("nobody", "ErrImagePull")).toContain(
-        "pull access denied, repository does not exist or may require authorization",
-      );
-      const secret = (name: string, password: string) =>
-        cluster.ok(
-          "create",
-          "secret",
-          "docker-registry",
-          name,
-          `--docker-server=${locked.host}`,
-          "--docker-username=user",
-          `--docker-password=${password}`,
+    if (inFull(who))
+      test("credentials come from imagePullSecrets, and from the service account's", async () => {
+        const image = `${locked.host}/web:1`;
+        await cluster.ok("run", "nobody", `--image=${image}`);
+        expect(await waiting("nobody", "ErrImagePull")).toContain(
+          "pull access denied, repository does not exist or may require authorization",
         );
-      await secret("right", "secret");
-      await secret("wrong", "guess");
-      const withSecrets = (names: string[]) =>
-        `--overrides=${JSON.stringify({ apiVersion: "v1", spec: { imagePullSecrets: names.map((name) => ({ name })) } })}`;
-      await cluster.ok("run", "private", `--image=${image}`, withSecrets(["wrong", "right"]));
-      await ready("private");
-      await cluster.ok("run", "guessing", `--image=${locked.host}/web:2`, withSecrets(["wrong"]));
-      expect(await waiting("guessing", "ErrImagePull")).toContain("pull access denied");
-      await cluster.ok("create", "serviceaccount", "puller");
-      await cluster.ok("patch", "serviceaccount", "puller", "-p", '{"imagePullSecrets":[{"name":"right"}]}');
-      const account = '--overrides={"apiVersion":"v1","spec":{"serviceAccountName":"puller"}}';
-      await cluster.ok("run", "account", `--image=${image}`, "--image-pull-policy=Always", account);
-      await ready("account");
-    });
+        const secret = (name: string, password: string) =>
+          cluster.ok(
+            "create",
+            "secret",
+            "docker-registry",
+            name,
+            `--docker-server=${locked.host}`,
+            "--docker-username=user",
+            `--docker-password=${password}`,
+          );
+        await secret("right", "secret");
+        await secret("wrong", "guess");
+        const withSecrets = (names: string[]) =>
+          `--overrides=${JSON.stringify({ apiVersion: "v1", spec: { imagePullSecrets: names.map((name) => ({ name })) } })}`;
+        await cluster.ok("run", "private", `--image=${image}`, withSecrets(["wrong", "right"]));
+        await ready("private");
+        await cluster.ok("run", "guessing", `--image=${locked.host}/web:2`, withSecrets(["wrong"]));
+        expect(await waiting("guessing", "ErrImagePull")).toContain("pull access denied");
+        await cluster.ok("create", "serviceaccount", "puller");
+        await cluster.ok("patch", "serviceaccount", "puller", "-p", '{"imagePullSecrets":[{"name":"right"}]}');
+        const account = '--overrides={"apiVersion":"v1","spec":{"serviceAccountName":"puller"}}';
+        await cluster.ok("run", "account", `--image=${image}`, "--image-pull-policy=Always", account);
+        await ready("account");
+      });
 
-    test("what cannot be had says why, in the kubelet's words", async () => {
-      const nope = `${registry.host}/nope:1`;
-      await cluster.ok("run", "nope", `--image=${nope}`);
-      const failure = `rpc error: code = NotFound desc = failed to pull and unpack image "${nope}": failed to resolve reference "${nope}": ${nope}: not found`;
-      expect(await waiting("nope", "ErrImagePull")).toBe(failure);
-      expect(await waiting("nope", "ImagePullBackOff")).toBe(
-        `Back-off pulling image "${nope}": ErrImagePull: ${failure}`,
-      );
-      await expect.poll(() => events(cluster, "nope")).toContain("Error: ImagePullBackOff");
-      const told = await events(cluster, "nope");
-      for (const line of [
-        `Pulling image "${nope}"`,
-        `Failed to pull image "${nope}": ${failure}`,
-        "Error: ErrImagePull",
-        `Back-off pulling image "${nope}"`,
-      ])
-        expect(told).toContain(line);
-      await cluster.ok("run", "gone", "--image=127.0.0.1:1/app:1");
-      expect(await waiting("gone", "ErrImagePull")).toContain("dial tcp 127.0.0.1:1: connect: connection refused");
-      await cluster.ok("run", "evil", `--image=${registry.host}/evil:1`);
-      expect(await waiting("evil", "ErrImagePull")).toContain(
-        'archive entry "../../evil": "../../evil" leads out of the root by ".."',
-      );
-      await cluster.ok("run", "never", "--image=localhost/never:1", "--image-pull-policy=Never");
-      expect(await waiting("never", "ErrImageNeverPull")).toBe(
-        'Container image "localhost/never:1" is not present with pull policy of Never',
-      );
-    });
+    if (inFull(who))
+      test("what cannot be had says why, in the kubelet's words", async () => {
+        const nope = `${registry.host}/nope:1`;
+        await cluster.ok("run", "nope", `--image=${nope}`);
+        const failure = `rpc error: code = NotFound desc = failed to pull and unpack image "${nope}": failed to resolve reference "${nope}": ${nope}: not found`;
+        expect(await waiting("nope", "ErrImagePull")).toBe(failure);
+        expect(await waiting("nope", "ImagePullBackOff")).toBe(
+          `Back-off pulling image "${nope}": ErrImagePull: ${failure}`,
+        );
+        await expect.poll(() => events(cluster, "nope")).toContain("Error: ImagePullBackOff");
+        const told = await events(cluster, "nope");
+        for (const line of [
+          `Pulling image "${nope}"`,
+          `Failed to pull image "${nope}": ${failure}`,
+          "Error: ErrImagePull",
+          `Back-off pulling image "${nope}"`,
+        ])
+          expect(told).toContain(line);
+        await cluster.ok("run", "gone", "--image=127.0.0.1:1/app:1");
+        expect(await waiting("gone", "ErrImagePull")).toContain("dial tcp 127.0.0.1:1: connect: connection refused");
+        await cluster.ok("run", "evil", `--image=${registry.host}/evil:1`);
+        expect(await waiting("evil", "ErrImagePull")).toContain(
+          'archive entry "../../evil": "../../evil" leads out of the root by ".."',
+        );
+        await cluster.ok("run", "never", "--image=localhost/never:1", "--image-pull-policy=Never");
+        expect(await waiting("never", "ErrImageNeverPull")).toBe(
+          'Container image "localhost/never:1" is not present with pull policy of Never',
+        );
+      });
 
-    test("strict: no template stands in, and the pod says so", async () => {
-      await cluster.ok("run", "strict", "--image=registry.invalid/web:1");
-      const message = await waiting("strict", "ErrImagePull");
-      expect(message).toContain('failed to do request: Get "https://registry.invalid/v2/web/manifests/1"');
-      expect(message).toContain('(the template nginx is turned off by "images: strict")');
-    });
+    if (inFull(who))
+      test("strict: no template stands in, and the pod says so", async () => {
+        await cluster.ok("run", "strict", "--image=registry.invalid/web:1");
+        const message = await waiting("strict", "ErrImagePull");
+        expect(message).toContain('failed to do request: Get "https://registry.invalid/v2/web/manifests/1"');
+        expect(message).toContain('(the template nginx is turned off by "images: strict")');
+      });
 
-    test("a program that is not in the image is an error of the start", async () => {
-      await cluster.ok(
-        "run",
-        "command",
-        `--image=${registry.host}/web:1`,
-        "--restart=Never",
-        "--command",
-        "--",
-        "nothere",
-      );
-      await expect
-        .poll(
-          () => cluster.ok("get", "pod", "command", "-o", "jsonpath={.status.containerStatuses[0].state.terminated}"),
-          { timeout: 60_000 },
-        )
-        .toContain('exec: \\"nothere\\": executable file not found in $PATH');
-    });
+    if (inFull(who))
+      test("a program that is not in the image is an error of the start", async () => {
+        await cluster.ok(
+          "run",
+          "command",
+          `--image=${registry.host}/web:1`,
+          "--restart=Never",
+          "--command",
+          "--",
+          "nothere",
+        );
+        await expect
+          .poll(
+            () => cluster.ok("get", "pod", "command", "-o", "jsonpath={.status.containerStatuses[0].state.terminated}"),
+            { timeout: 60_000 },
+          )
+          .toContain('exec: \\"nothere\\": executable file not found in $PATH');
+      });
 
-    for (const page of pagesOf("images"))
+    for (const page of inFull(who) ? pagesOf("images") : [])
       describe(`${page.name}: ${page.title}`, () =>
         playPage(page, async () => {
           const { kubeconfig } = await cluster.status();

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { ProxyFacts } from "#services/index.ts";
 import { eventually } from "#test/support/firstLight.ts";
 import { NS, playground } from "#test/support/playground.ts";
 
@@ -141,6 +142,8 @@ describe("U01 V04 L08 a node's modules as pods of kube-system (part: kubectl get
     );
     expect(await tables()).toContain("podwire-services");
     expect(await answers()).toContain('"gitVersion"');
+    const explained = await suite.cluster.podwire("services", "explain", "--node", "node01", "kubernetes");
+    expect(explained.stderr).toContain("goes on in the mode nftables");
     await set("iptables");
     await eventually(async () => {
       expect(await run("cat /var/log/kube-proxy.log")).toContain('"Using iptables Proxier" proxyMode="iptables"');
@@ -150,7 +153,8 @@ describe("U01 V04 L08 a node's modules as pods of kube-system (part: kubectl get
     expect(await answers()).toContain('"gitVersion"');
     // There NodePorts answer at every address of the node, which explain asks the node for.
     await k("create service nodeport hello --tcp=80 --node-port=30999");
-    const addresses = JSON.parse(await k("get --raw /api/v1/nodes/node01/proxy/podwire/addresses")) as string[];
+    const facts = JSON.parse(await k("get --raw /api/v1/nodes/node01/proxy/podwire/service-proxy")) as ProxyFacts;
+    const { addresses } = facts;
     expect(addresses).toContain("192.168.1.11");
     const bridge = addresses.find((address) => address.startsWith("10.244.") && address.endsWith(".1"));
     const { stdout } = await suite.cluster.podwire("services", "explain", `${bridge}:30999`);

@@ -53,8 +53,8 @@ ${JSON.stringify(podList())}
 END
 api() { kubectl --kubeconfig "$(podwire kubeconfig)" "$@"; }
 api apply -f /tmp/pods.json
-api wait --for=jsonpath='{.status.phase}'=Failed pod/greedy --timeout=60s
-api wait --for=condition=Ready pod/calm --timeout=60s
+api wait --for=jsonpath='{.status.phase}'=Failed pod/greedy --timeout=120s
+api wait --for=condition=Ready pod/calm --timeout=120s
 echo "== greedy"; api get pod greedy -o 'jsonpath={.status.containerStatuses[0].state.terminated}'; echo
 echo "== told"; api get events -o 'jsonpath={range .items[?(@.reason=="UnsupportedFields")]}{.message} {end}'; echo
 echo "== joined"; api exec calm -- cat /proc/self/cgroup /sys/fs/cgroup/memory.max

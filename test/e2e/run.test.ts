@@ -6,7 +6,7 @@ import { type Result, TestCluster } from "#test/support/cluster.ts";
 import { buildImage, folder, writeLayout } from "#test/support/images/build.ts";
 import { shellLayer } from "#test/support/images/shell.ts";
 import { makeStaging, type Staging } from "#test/support/staging.ts";
-import { people, type User } from "#test/support/user.ts";
+import { inFull, people, type User } from "#test/support/user.ts";
 
 const BOX = "podwire/toolbox";
 const WEB = "filed.test/web:1";
@@ -114,110 +114,120 @@ describe("C03 C04 podwire run", () => {
       expect([outside.code, outside.stderr]).toEqual([0, ""]);
     });
 
-    test("D01 /etc/hosts of a container is its own, and edits take effect (part: containers of podwire run)", async () => {
-      const script = "echo 192.168.1.10 other.test >> /etc/hosts; getent hosts other.test; ping -c1 -W10 other.test";
-      const { code, stdout } = await run(BOX, "sh", "-c", script);
-      expect(stdout).toMatch(/^192\.168\.1\.10 +other\.test/);
-      expect(code).toBe(0);
-      expect(await node("grep -c other.test /etc/hosts")).toBe("0\n");
-    });
+    if (inFull(who))
+      test("D01 /etc/hosts of a container is its own, and edits take effect (part: containers of podwire run)", async () => {
+        const script = "echo 192.168.1.10 other.test >> /etc/hosts; getent hosts other.test; ping -c1 -W10 other.test";
+        const { code, stdout } = await run(BOX, "sh", "-c", script);
+        expect(stdout).toMatch(/^192\.168\.1\.10 +other\.test/);
+        expect(code).toBe(0);
+        expect(await node("grep -c other.test /etc/hosts")).toBe("0\n");
+      });
 
-    test("K04 a node's interface has the name ens3 too, its address and the default route; docker0's state", async () => {
-      expect(await node("ip link show ens3")).toMatch(/^\d+: eth0@.*altname ens3/s);
-      expect(await node("ip -4 -br addr")).toMatch(/^eth0\S* +UP +192\.168\.1\.11\/24/m);
-      expect(await node("ip route show default")).toMatch(/^default via 192\.168\.1\.1 dev eth0/);
-      const id = await detached(WEB);
-      expect(await node("ip link show docker0")).toContain("<BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500");
-      await cluster.podwire("stop", "--time", "60", id);
-      // As the notes show it, while no container is on it.
-      const state = "<NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 qdisc noqueue state DOWN";
-      await expect.poll(() => node("ip link show docker0")).toContain(state);
-      expect(await node("ip -4 addr show docker0")).toContain(
-        "inet 172.17.0.1/16 brd 172.17.255.255 scope global docker0",
-      );
-    });
+    if (inFull(who))
+      test("K04 a node's interface has the name ens3 too, its address and the default route; docker0's state", async () => {
+        expect(await node("ip link show ens3")).toMatch(/^\d+: eth0@.*altname ens3/s);
+        expect(await node("ip -4 -br addr")).toMatch(/^eth0\S* +UP +192\.168\.1\.11\/24/m);
+        expect(await node("ip route show default")).toMatch(/^default via 192\.168\.1\.1 dev eth0/);
+        const id = await detached(WEB);
+        expect(await node("ip link show docker0")).toContain("<BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500");
+        await cluster.podwire("stop", "--time", "60", id);
+        // As the notes show it, while no container is on it.
+        const state = "<NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 qdisc noqueue state DOWN";
+        await expect.poll(() => node("ip link show docker0")).toContain(state);
+        expect(await node("ip -4 addr show docker0")).toContain(
+          "inet 172.17.0.1/16 brd 172.17.255.255 scope global docker0",
+        );
+      });
 
-    test("D01 /etc/hosts of a machine and of a pod: edits take effect at once, over a public name too", async () => {
-      const edit = (address: string) =>
-        `echo ${address} www.google.com >> /etc/hosts; getent hosts www.google.com; ping -c1 -W10 www.google.com`;
-      const shows = (address: string) => [
-        expect.stringMatching(new RegExp(`^${address.replaceAll(".", "\\.")} +www\\.google\\.com`)),
-        expect.stringContaining(`PING www.google.com (${address})`),
-      ];
-      await cluster.toolbox("names", "node01");
-      const onNode = await cluster.sh("node01", edit("192.168.1.10"));
-      const inPod = await cluster.inPod("names", edit("192.168.1.11"));
-      for (const [{ code, stdout }, address] of [
-        [onNode, "192.168.1.10"],
-        [inPod, "192.168.1.11"],
-      ] as const)
-        expect([code, stdout, stdout]).toEqual([0, ...shows(address)]);
-      // Each has its own: nobody else hears of it.
-      expect((await cluster.sh("controlplane", "getent hosts www.google.com")).stdout).toBe("");
-    });
+    if (inFull(who))
+      test("D01 /etc/hosts of a machine and of a pod: edits take effect at once, over a public name too", async () => {
+        const edit = (address: string) =>
+          `echo ${address} www.google.com >> /etc/hosts; getent hosts www.google.com; ping -c1 -W10 www.google.com`;
+        const shows = (address: string) => [
+          expect.stringMatching(new RegExp(`^${address.replaceAll(".", "\\.")} +www\\.google\\.com`)),
+          expect.stringContaining(`PING www.google.com (${address})`),
+        ];
+        await cluster.toolbox("names", "node01");
+        const onNode = await cluster.sh("node01", edit("192.168.1.10"));
+        const inPod = await cluster.inPod("names", edit("192.168.1.11"));
+        for (const [{ code, stdout }, address] of [
+          [onNode, "192.168.1.10"],
+          [inPod, "192.168.1.11"],
+        ] as const)
+          expect([code, stdout, stdout]).toEqual([0, ...shows(address)]);
+        // Each has its own: nobody else hears of it.
+        expect((await cluster.sh("controlplane", "getent hosts www.google.com")).stdout).toBe("");
+      });
 
-    test("--explain says the eight steps on standard error", async () => {
-      const { stdout, stderr } = await run("--explain", "-p", "8081:80", BOX, "echo", "done");
-      expect(stdout).toBe("done\n");
-      expect([...stderr.matchAll(/^# (\d)\. /gm)].map((match) => match[1]).join("")).toBe("12345678");
-      expect(stderr).toMatch(/^ip link add veth[0-9a-f]{7} type veth peer name veth[0-9a-f]{7}$/m);
-      expect(stderr).toMatch(/^iptables .* -A DOCKER ! -i docker0 .* --dport 8081 -j DNAT --to-destination 172/m);
-    });
+    if (inFull(who))
+      test("--explain says the eight steps on standard error", async () => {
+        const { stdout, stderr } = await run("--explain", "-p", "8081:80", BOX, "echo", "done");
+        expect(stdout).toBe("done\n");
+        expect([...stderr.matchAll(/^# (\d)\. /gm)].map((match) => match[1]).join("")).toBe("12345678");
+        expect(stderr).toMatch(/^ip link add veth[0-9a-f]{7} type veth peer name veth[0-9a-f]{7}$/m);
+        expect(stderr).toMatch(/^iptables .* -A DOCKER ! -i docker0 .* --dport 8081 -j DNAT --to-destination 172/m);
+      });
 
-    test("exit codes are the command's, or 125, 126 and 127 as Docker has them", async () => {
-      expect((await run(BOX, "sh", "-c", "exit 7")).code).toBe(7);
-      expect((await run(BOX, "sh", "-c", "sh -c 'kill -9 $$'; exit $?")).code).toBe(137);
-      expect((await run(BOX, "nothere")).code).toBe(127);
-      expect((await run(BOX, "/etc/passwd")).code).toBe(126);
-      const image = (...command: string[]) => run("--user", "0", WEB, ...command);
-      expect((await image("exit 5")).code).toBe(5);
-      for (const [args, message] of [
-        [["--network", "overlay", BOX], "Allowed choices are bridge, host, none"],
-        [["-p", "80", BOX], "wanted [IP:]HOST:CONTAINER[/udp]"],
-        [["--on", "node09", BOX], "podwire: no node node09; there are controlplane, node01"],
-        [["-u", "nobodyatall", BOX, "id"], "unable to find user nobodyatall: no matching entries in passwd file"],
-        [["podwire/echo"], "podwire/echo is answered for by the node's serving process, in pods alone"],
-        [["-it", BOX, "sh"], "the input device is not a TTY"],
-        [["-w", "here", BOX, "pwd"], "the working directory 'here' is invalid"],
-        [["--name", "nothere", BOX], 'no cluster "nothere" is running'],
-      ] as const) {
-        const { code, stderr } = await run(...args);
-        expect([code, stderr]).toEqual([125, expect.stringContaining(message)]);
-      }
-      expect(await left()).toBe("");
-    });
+    if (inFull(who))
+      test("exit codes are the command's, or 125, 126 and 127 as Docker has them", async () => {
+        expect((await run(BOX, "sh", "-c", "exit 7")).code).toBe(7);
+        expect((await run(BOX, "sh", "-c", "sh -c 'kill -9 $$'; exit $?")).code).toBe(137);
+        expect((await run(BOX, "nothere")).code).toBe(127);
+        expect((await run(BOX, "/etc/passwd")).code).toBe(126);
+        const image = (...command: string[]) => run("--user", "0", WEB, ...command);
+        expect((await image("exit 5")).code).toBe(5);
+        for (const [args, message] of [
+          [["--network", "overlay", BOX], "Allowed choices are bridge, host, none"],
+          [["-p", "80", BOX], "wanted [IP:]HOST:CONTAINER[/udp]"],
+          [["--on", "node09", BOX], "podwire: no node node09; there are controlplane, node01"],
+          [["-u", "nobodyatall", BOX, "id"], "unable to find user nobodyatall: no matching entries in passwd file"],
+          [["podwire/echo"], "podwire/echo is answered for by the node's serving process, in pods alone"],
+          [["-it", BOX, "sh"], "the input device is not a TTY"],
+          [["-w", "here", BOX, "pwd"], "the working directory 'here' is invalid"],
+          [["--name", "nothere", BOX], 'no cluster "nothere" is running'],
+        ] as const) {
+          const { code, stderr } = await run(...args);
+          expect([code, stderr]).toEqual([125, expect.stringContaining(message)]);
+        }
+        expect(await left()).toBe("");
+      });
 
-    test("variables, folder, user, host name and standard input are as asked for", async () => {
-      const script = 'id -u; pwd; cat /etc/hostname; echo "$A $B $GREETING"; cat';
-      const flags = ["-i", "-e", "A=1", "-e", "B=x y", "-w", "/tmp", "-u", "web", "--hostname", "box"];
-      const words = ["run", ...flags, WEB, script];
-      const input = "typed\n";
-      const { stdout, code } = await cluster.podwireWith(input, ...words);
-      expect([code, stdout]).toEqual([0, "101\n/tmp\nbox\n1 x y hello\ntyped\n"]);
-      // Without -i there is no input, whatever is on ours.
-      expect((await cluster.podwireWith(input, "run", BOX, "cat")).stdout).toBe("");
-      // No terminal of ours is needed for one of its own.
-      expect((await run("-t", BOX, "sh", "-c", "test -t 0 && test -t 1 && echo terminal")).stdout).toBe("terminal\r\n");
-      expect((await run("-u", "12345:54321", BOX, "id", "-g")).stdout).toBe("54321\n");
-    });
+    if (inFull(who))
+      test("variables, folder, user, host name and standard input are as asked for", async () => {
+        const script = 'id -u; pwd; cat /etc/hostname; echo "$A $B $GREETING"; cat';
+        const flags = ["-i", "-e", "A=1", "-e", "B=x y", "-w", "/tmp", "-u", "web", "--hostname", "box"];
+        const words = ["run", ...flags, WEB, script];
+        const input = "typed\n";
+        const { stdout, code } = await cluster.podwireWith(input, ...words);
+        expect([code, stdout]).toEqual([0, "101\n/tmp\nbox\n1 x y hello\ntyped\n"]);
+        // Without -i there is no input, whatever is on ours.
+        expect((await cluster.podwireWith(input, "run", BOX, "cat")).stdout).toBe("");
+        // No terminal of ours is needed for one of its own.
+        expect((await run("-t", BOX, "sh", "-c", "test -t 0 && test -t 1 && echo terminal")).stdout).toBe(
+          "terminal\r\n",
+        );
+        expect((await run("-u", "12345:54321", BOX, "id", "-g")).stdout).toBe("54321\n");
+      });
 
-    test("signals are passed on, and the command decides", async () => {
-      const script = 'trap "sleep 0.5; exit 9" TERM; echo ready; while :; do sleep 0.1; done';
-      const { child, output } = cluster.start("run", BOX, "sh", "-c", script);
-      await expect.poll(output, { timeout: 60_000 }).toBe("ready\n");
-      child.kill("SIGTERM");
-      await once(child, "exit");
-      expect([child.exitCode, child.signalCode]).toEqual([9, null]);
-      expect(await left()).toBe("");
-    });
+    if (inFull(who))
+      test("signals are passed on, and the command decides", async () => {
+        const script = 'trap "sleep 0.5; exit 9" TERM; echo ready; while :; do sleep 0.1; done';
+        const { child, output } = cluster.start("run", BOX, "sh", "-c", script);
+        await expect.poll(output, { timeout: 60_000 }).toBe("ready\n");
+        child.kill("SIGTERM");
+        await once(child, "exit");
+        expect([child.exitCode, child.signalCode]).toEqual([9, null]);
+        expect(await left()).toBe("");
+      });
 
-    test("-it is a terminal, as large as ours", async () => {
-      const script =
-        'until [ "$(stty size)" = "33 77" ]; do sleep 0.1; done; stty size; read line; echo got $line; exit 3';
-      const { code, stdout } = await cluster.onTerminal("typed\r", "run", "-it", BOX, "sh", "-c", script);
-      expect(stdout.replaceAll("\r", "")).toMatch(/33 77\n[\s\S]*got typed\n$/);
-      expect(code).toBe(3);
-    });
+    if (inFull(who))
+      test("-it is a terminal, as large as ours", async () => {
+        const script =
+          'until [ "$(stty size)" = "33 77" ]; do sleep 0.1; done; stty size; read line; echo got $line; exit 3';
+        const { code, stdout } = await cluster.onTerminal("typed\r", "run", "-it", BOX, "sh", "-c", script);
+        expect(stdout.replaceAll("\r", "")).toMatch(/33 77\n[\s\S]*got typed\n$/);
+        expect(code).toBe(3);
+      });
 
     test("what a killed keeper left is gone with the next command, and pods are not disturbed", async () => {
       await cluster.toolbox("pod", "node01");

@@ -30,7 +30,7 @@ const READ_KEY = (id: string): string =>
   `perl -e '$text = " " x 64; print syscall(${process.arch === "arm64" ? 219 : 250}, 11, 0x${id}, $text, 64)'`;
 /** Prints every file of a folder of settings that can be opened for writing; opening alone changes nothing. */
 const WRITABLE = (folder: string): string =>
-  `find ${folder} -type f | while read -r f; do (: >> "$f") 2>/dev/null && echo "$f"; done; true`;
+  `find ${folder} -type f | while read -r f; do { true >> "$f"; } 2>/dev/null && echo "$f"; done; true`;
 /** Settings of /proc/sys that belong to one of a machine's own namespaces (uts, ipc, pid), or to a user's own quota. */
 const OWN_SETTINGS =
   /^\/proc\/sys\/(net\/|user\/|fs\/mqueue\/|kernel\/(hostname|domainname|ns_last_pid|pid_max|msg\w*|sem\w*|shm\w*|auto_msgmni|cap_last_cap)$)/;

@@ -191,7 +191,7 @@ describe("U01 workloads by kubectl on a cluster (part: drain and disruption budg
       await k(`create pdb guard -n ${NS} --selector=app=web --min-available=2`);
       await eventually(async () => expect(await k(`get pdb guard -n ${NS}`)).toMatch(/\nguard +2 +N\/A +0 +\S+\n$/));
       const all = `drain ${node} --ignore-daemonsets --force --delete-emptydir-data --grace-period=1`;
-      const blocked = await suite.kubectl.fails(`${all} --timeout=8s`);
+      const blocked = await suite.kubectl.fails(`${all} --timeout=4s`);
       const pod = (
         await k(
           `get pods -n ${NS} -l app=web --field-selector=spec.nodeName=${node} -o jsonpath={.items[0].metadata.name}`,

@@ -84,7 +84,7 @@ describe("ebpf", ifEbpf(), () => {
       // Fewer than 12 of 60 for one of them has a probability of less than one in a million.
       for (const name of ["pod1", "pod2"]) expect(answers.filter((one) => one === name).length).toBeGreaterThan(11);
       lab.put(slice("web", [a.pod2]));
-      await expect.poll(() => proxy.frontends().get("shop/web")?.[0]?.serving.length).toBe(1);
+      await expect.poll(() => proxy.frontends().get("shop/web")?.[0]?.choice.serving.length).toBe(1);
       await proxy.settled();
       for (let n = 0; n < 8; n++) expect(await who(lab.pod1)).toBe("pod2");
       lab.put(slice("web", [{ address: a.pod2, conditions: { ready: false } }]));
@@ -113,7 +113,7 @@ describe("ebpf", ifEbpf(), () => {
       await settled(1);
       expect(await socket.say(a.clusterIp(2), 53)).toBe(first);
       lab.put(slice("dns", [a[rest]], targets));
-      await expect.poll(() => proxy.frontends().get("shop/dns")?.[0]?.serving.length).toBe(1);
+      await expect.poll(() => proxy.frontends().get("shop/dns")?.[0]?.choice.serving.length).toBe(1);
       await proxy.settled();
       expect(await socket.say(a.clusterIp(2), 53)).toBe(`${rest} as ${a.clusterIp(2)} 53`);
       // What is sent to a pod itself comes back from that.

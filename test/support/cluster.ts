@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { askControl, type ClusterStatus } from "#lab/parent/index.ts";
+import { askControl, type ClusterStatus, type ControlRequest } from "#lab/parent/index.ts";
 import { Following } from "./following.ts";
 import { makeStrictImages, type StrictImages, strictImages } from "./images/strict.ts";
 import type { Staging } from "./staging.ts";
@@ -38,6 +38,7 @@ export class TestCluster {
   readonly directory: string;
   readonly process: ChildProcess;
   readonly #strict: StrictImages | undefined;
+  #kubeconfig: string | undefined;
   output = "";
 
   constructor(options: TestClusterOptions) {
@@ -206,25 +207,32 @@ export class TestCluster {
 
   /** Sends a signal to a process of the lab, by the name that `status` gives it. */
   async signal(process: string, signal: number): Promise<void> {
-    const { kubeconfig } = await this.status();
-    await askControl(join(dirname(kubeconfig), "control.sock"), { command: "signal", process, signal });
+    await this.#ask({ command: "signal", process, signal });
   }
 
   /** Process ids of the lab's init, as the host sees it, and of a machine's, as the lab sees it. */
   async enter(machine: string): Promise<{ readonly lab: number; readonly machine: number }> {
-    const { kubeconfig } = await this.status();
-    const answer = await askControl(join(dirname(kubeconfig), "control.sock"), { command: "enter", machine });
-    return answer as { readonly lab: number; readonly machine: number };
+    return (await this.#ask({ command: "enter", machine })) as { readonly lab: number; readonly machine: number };
   }
 
-  /** `status --json` */
+  /** What `status --json` prints, asked for as that command does; the command itself is run once, to find the cluster. */
   async status(): Promise<ClusterStatus> {
-    return JSON.parse((await this.podwire("status", "--json")).stdout) as ClusterStatus;
+    return (await this.#ask({ command: "status" })) as ClusterStatus;
+  }
+
+  async #ask(request: ControlRequest): Promise<unknown> {
+    return askControl(join(dirname(await this.kubeconfig()), "control.sock"), request);
+  }
+
+  /** Path of its kubeconfig, which does not change: asked for once. */
+  async kubeconfig(): Promise<string> {
+    this.#kubeconfig ??= (JSON.parse((await this.podwire("status", "--json")).stdout) as ClusterStatus).kubeconfig;
+    return this.#kubeconfig;
   }
 
   /** The machine's kubectl with nothing but this cluster's kubeconfig. */
   async kubectl(...args: string[]): Promise<Result> {
-    const { kubeconfig } = await this.status();
+    const kubeconfig = await this.kubeconfig();
     return run(process.env["PODWIRE_TEST_KUBECTL"] ?? "kubectl", args, {
       env: { PATH: process.env["PATH"] ?? "", HOME: this.directory, KUBECONFIG: kubeconfig },
     });

@@ -1,4 +1,7 @@
-/** The text of the wrapper that a node has in /opt/cni/bin for one of Podwire's plugins. */
+import { installation } from "./installation.ts";
+
+/** The text of the wrapper that a node has in /opt/cni/bin for one of Podwire's plugins: the bundle, as on a node. */
 export function wrapper(type: string): string {
-  return `#!/bin/sh\nexec ${process.execPath} ${import.meta.dirname}/../../src/programs/cni/main.ts ${type} "$@"\n`;
+  const { node, program } = installation();
+  return `#!/bin/sh\nexec ${node} ${program}/cni.cjs ${type} "$@"\n`;
 }

@@ -35,7 +35,7 @@ export async function eventually<T>(attempt: () => Promise<T>, timeoutMs = 30_00
       return await attempt();
     } catch (error) {
       if (Date.now() > until) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
 }

@@ -19,7 +19,7 @@ export interface HostState {
 const VOLATILE =
   /random\/|fs\/quota\/|\/(file-nr|inode-nr|inode-state|dentry-state|ns_last_pid|nr|aio-nr|nf_conntrack_count|keys_nr|nr_\w+|cdrom\/info|poweroff_cmd|perf_event_max_sample_rate|perf_cpu_time_max_percent|sched_domain.*|timer_migration|tainted|last_\w+|epoch)$/;
 /** Folders that this run's own tests make in /tmp. */
-const TESTS_OWN = /^(podwire-(staging|node|checkout)-|pw-|vitest|node-compile-cache)/;
+const TESTS_OWN = /^(podwire-(staging|node|checkout|page|data|outside)-|pwk?-|vitest|node-compile-cache)/;
 
 function lines(path: string): string[] {
   try {

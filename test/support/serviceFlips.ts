@@ -1,9 +1,10 @@
+import { execFileSync } from "node:child_process";
 import { createSocket, type Socket } from "node:dgram";
 import { formatIp, ipAdd, parseIp } from "#base/ip.ts";
 import { inNetns, type Netns, setSysctls, udpSocket } from "#kernel/namespaces/index.ts";
 import { openRtnetlink } from "#kernel/netlink/index.ts";
 import { openNftables } from "#kernel/nft/index.ts";
-import type { ServiceBackend } from "#services/index.ts";
+import { SERVICES_TABLE, type ServiceBackend } from "#services/index.ts";
 import { service, slice } from "#services/testing/objects.ts";
 import { ServicesLab } from "../kernel/servicesLab.ts";
 
@@ -23,6 +24,10 @@ export interface Flips {
   readonly maxSendBytes?: number;
   /** Makes the node's backend. Default: that of nftables. */
   readonly backend?: (lab: ServicesLab) => ServiceBackend;
+  /** What happens on the node while no proxy runs. */
+  readonly meanwhile?: (lab: ServicesLab) => Promise<void>;
+  /** What is looked at in the end. */
+  readonly after?: (lab: ServicesLab) => Promise<void>;
 }
 
 const vip = "10.96.0.1";
@@ -68,6 +73,7 @@ export async function flip(flips: Flips): Promise<{ lost: string[]; answered: nu
         await proxy.settled();
         if (changes === 20) {
           await proxy.stop();
+          await flips.meanwhile?.(lab);
           put(++changes);
           proxy = await start();
         }
@@ -78,10 +84,24 @@ export async function flip(flips: Flips): Promise<{ lost: string[]; answered: nu
     const answers = await sendFlows(lab.outside, to, (number) => number < flows || changes < least);
     isDone = true;
     await changing;
+    await flips.after?.(lab);
     return { ...answers, sends };
   } finally {
     await lab.close();
   }
+}
+
+/**
+ * Gives the node's table the form that another version might have had: a set of another type. By nft, in one
+ * transaction, with everything that is in it.
+ */
+export function remakeTable(lab: ServicesLab): void {
+  const nft = (args: string[], input?: string) =>
+    inNetns(lab.node, () => execFileSync("nft", args, { encoding: "utf8", ...(input !== undefined && { input }) }));
+  const table = `ip ${SERVICES_TABLE}`;
+  const listing = nft(["list", "table", ...table.split(" ")]);
+  const other = listing.replace(/(set hairpin \{\n\s*type [^\n]*\n)/, "$1flags timeout\n");
+  nft(["-f", "-"], `delete table ${table}\n${other}`);
 }
 
 /** Source addresses for all flows; and connections are forgotten soon, or their table would be full. */

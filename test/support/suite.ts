@@ -18,8 +18,7 @@ export function clusterSuite(flags: readonly string[]): ClusterSuite {
     parts.cluster = new TestCluster({ staging: parts.staging, flags });
     await parts.cluster.ready();
     await parts.cluster.podsReady();
-    const { kubeconfig } = await parts.cluster.status();
-    parts.kubectl = new Kubectl(kubeconfig, join(parts.cluster.directory, "home"));
+    parts.kubectl = new Kubectl(await parts.cluster.kubeconfig(), join(parts.cluster.directory, "home"));
   }, 120_000);
   afterAll(async () => {
     await parts.cluster?.stop();

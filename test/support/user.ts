@@ -52,6 +52,12 @@ function makeUser(options: { readonly subids: boolean }): User {
 /** As whom a suite runs. */
 export type Who = "root" | "an ordinary user" | "a user without subordinate ids";
 
+/**
+ * Whether a suite has the tests that come out the same whoever runs the cluster: in `npm test` the ordinary user's has
+ * them, in the long tests each has.
+ */
+export const inFull = (who: Who): boolean => process.env["PODWIRE_LONG"] === "1" || who === "an ordinary user";
+
 /** Why a suite cannot run as somebody here; undefined when it can. Only root becomes another user. */
 function unableAs(who: Who): string | undefined {
   if (process.getuid?.() === 0 || who === "an ordinary user") return undefined;

@@ -1,5 +1,6 @@
 /** A process with nothing but an API server, for tests that kill it: `node process.ts DIRECTORY`; prints its port. */
 import { readFileSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { join } from "node:path";
 import { createLogger } from "#base/log.ts";
 import { createApiServer } from "../server.ts";
@@ -20,4 +21,6 @@ const server = createApiServer(
   { log: createLogger("kube-apiserver") },
 );
 await server.start();
+// It never ends by itself, and the next one starts sooner for what Node keeps of its sources.
+flushCompileCache();
 process.stdout.write(`${server.address?.port}\n`);

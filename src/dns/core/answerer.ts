@@ -36,6 +36,11 @@ export const udpBytes = { smallest: 512, largest: 4096 } as const;
 export interface ReadyAnswers {
   /** The plugins' answer to a packet, without them; undefined when they have to be asked. */
   answer(packet: Uint8Array, peer: Peer): Uint8Array | undefined;
+  /**
+   * The same, written to memory from a place on, with room for a message of any size. Returns its length; 0: the
+   * plugins have to be asked, and the memory may have changed.
+   */
+  write(packet: Uint8Array, peer: Peer, to: Uint8Array, at: number): number;
 }
 
 /** What we offer in our own OPT: fits every path without fragments (DNS flag day 2020). */
@@ -70,6 +75,11 @@ export class Answerer {
 
   get sites(): readonly Site[] {
     return this.#sites;
+  }
+
+  /** The answer, if it is known in advance, as ReadyAnswers.write; 0 when it is not. */
+  ready(packet: Uint8Array, peer: Peer, to: Uint8Array, at: number): number {
+    return this.#ready?.write(packet, peer, to, at) ?? 0;
   }
 
   /** The bytes to send back; undefined when nothing shall be sent. Never rejects. */

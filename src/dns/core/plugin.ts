@@ -30,10 +30,32 @@ export type FixedAnswer =
   | { readonly kind: "node"; readonly name: string; readonly closed: boolean }
   | { readonly kind: "apex"; readonly name: string; readonly soa: ResourceRecord; readonly closed: boolean };
 
+/** An answer that a cache gives for a while, with this name (absolute, in lower case) and type of the class Internet. */
+export interface CachedAnswer {
+  readonly name: string;
+  readonly type: number;
+  /** The flags of the questions that it is for. */
+  readonly dnssecOk: boolean;
+  readonly checkingDisabled: boolean;
+  /** Given with AA, and with the time that is left as the TTL of every record unless `keepTtl`. */
+  readonly reply: Reply;
+  readonly keepTtl: boolean;
+  readonly kind: "success" | "denial";
+  /** The end of its time; after how long the plugin has to see every query again, at most as long; ms from now on. */
+  readonly leftMs: number;
+  readonly freshMs: number;
+  /** The plugin has to see the query that comes this long after the one before; 0: it does not matter. */
+  readonly idleMs: number;
+}
+
 /** Where a plugin publishes answers for which no plugin has to be asked (the hot path). */
 export interface AnswerSink {
   /** Replaces everything that the owner has published. */
   put(owner: string, answers: readonly FixedAnswer[]): void;
+  /** Replaces the owner's answer; undefined takes it away. */
+  keep(owner: string, answer: CachedAnswer | undefined): void;
+  /** Milliseconds since the owner's answer with an idle time was given last, or kept; infinite when there is none. */
+  sinceUse(owner: string): number;
 }
 
 /**
@@ -58,7 +80,11 @@ export interface HotAnswers {
   /** By bytes on the wire. */
   readonly requestSizes: readonly { readonly bytes: number; readonly times: number }[];
   readonly responseSizes: readonly { readonly bytes: number; readonly times: number }[];
+  /** Requests with the DO bit. */
+  readonly dnssecOk: number;
   readonly total: number;
+  /** Of a cache's answers: what they are. */
+  readonly cached?: CachedAnswer["kind"];
   /** Seconds that one answer took, on the average. */
   readonly seconds: number;
 }

@@ -12,6 +12,8 @@ export interface Peer {
   readonly address: string;
   readonly port: number;
   readonly protocol: "udp" | "tcp";
+  /** So many queries of the port wait already that this one must not: who would have it wait drops it. */
+  readonly busy?: boolean;
   /** This server's address that was asked, where the transport knows it. */
   readonly local?: string;
 }

@@ -2,14 +2,17 @@ import { formatIp } from "#base/ip.ts";
 import type { Origin } from "#base/origin.ts";
 import { labelsOf, lowerName, tryParseName } from "#wire/dns/index.ts";
 import { parseHosts } from "../plugins/hosts/hostsFile.ts";
-import { type AskServer, type Lookup, lookUp } from "./lookup.ts";
+import { type AskServer, failsByItself, type Lookup, lookUp } from "./lookup.ts";
 import { type NameSource, parseHostSources } from "./nsswitch.ts";
 import { parseResolverSettings, type ResolverSettings, type Tool } from "./resolvConf.ts";
+import { ruleOf } from "./rules.ts";
 
 /** What is asked about, and how it is looked up. */
 export interface DnsQuestion {
   readonly name: string;
   readonly tool: Tool;
+  /** Whether nslookup, host or dig end with SERVFAIL, where that is not as they do by themselves. */
+  readonly fail?: boolean;
   /** Who asks, in words. */
   readonly from: string;
   /** Text of the client's /etc/resolv.conf, and what says so. */
@@ -46,7 +49,8 @@ export interface DnsAnswer {
   readonly name: string;
   readonly tool: Tool;
   readonly from: string;
-  readonly resolver: ResolverSettings & { readonly origin?: Origin };
+  /** What resolv.conf says; `rule`, in words: which server is asked when, where there are several. */
+  readonly resolver: ResolverSettings & { readonly rule?: string; readonly origin?: Origin };
   readonly sources: readonly SourceStep[];
   /** Absent where a source before DNS ended the lookup. */
   readonly lookup?: Lookup;
@@ -55,15 +59,16 @@ export interface DnsAnswer {
 
 /** Answers `podwire dns explain`: no packet is sent by it. @param ask what each server would say */
 export async function explainLookup(question: DnsQuestion, ask: AskServer): Promise<DnsAnswer> {
-  const { name, tool, from, resolvConf, resolvConfOrigin: origin } = question;
+  const { name, tool, from, resolvConf, resolvConfOrigin: origin, fail = failsByItself(tool) } = question;
   const settings = parseResolverSettings(resolvConf, tool);
+  const rule = ruleOf(settings, tool, fail);
   const { steps, asksDns } = beforeDns(question);
-  const lookup = asksDns ? await lookUp(name, settings, tool, ask) : undefined;
+  const lookup = asksDns ? await lookUp(name, settings, tool, ask, { fail }) : undefined;
   return {
     name,
     tool,
     from,
-    resolver: { ...settings, ...(origin && { origin }) },
+    resolver: { ...settings, ...(rule !== undefined && { rule }), ...(origin && { origin }) },
     sources: steps,
     ...(lookup && { lookup }),
     cost: costOf(name, settings, lookup),
@@ -128,12 +133,12 @@ function costOf(name: string, settings: ResolverSettings, lookup: Lookup | undef
   const vain = queries.filter((query) => query.domain !== undefined && query.name !== last);
   const inVain = sum(vain.map(({ times }) => times));
   const advice = inVain > 0 ? adviceOf(name, settings, lookup) : undefined;
-  return { queries: sent, inVain, waitSeconds: sum(silences(queries)), ...(advice !== undefined && { advice }) };
-}
-
-/** Both families wait at the same time for the same server. */
-function silences(queries: Lookup["queries"]): number[] {
-  return [...new Map(queries.map((query) => [`${query.name} ${query.server}`, query.waitSeconds])).values()];
+  return {
+    queries: sent,
+    inVain,
+    waitSeconds: sum(queries.map((query) => query.waitSeconds)),
+    ...(advice !== undefined && { advice }),
+  };
 }
 
 /** What saves the queries for names of the search list that are not there. */

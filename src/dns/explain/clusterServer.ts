@@ -108,9 +108,11 @@ export class ClusterServer {
     const records = reply.answers.filter(({ type }) => type !== RecordType.CNAME);
     const directive = this.#directiveOf(reply.plugin, name);
     const ttl = Math.min(...reply.answers.map((record) => record.ttl));
+    const alias = reply.answers.flatMap(({ data }) => (data.kind === "name" ? [data.target] : [])).at(-1);
     return {
       outcome: outcomeOf(reply, records.length > 0),
       records: records.map(dataText),
+      ...(alias !== undefined && { alias }),
       ...(reply.answers.length > 0 && { ttl }),
       ...(reply.plugin !== "" && { plugin: reply.plugin }),
       ...(directive && { at: directive.at }),

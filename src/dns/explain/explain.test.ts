@@ -5,7 +5,7 @@ import { clusterObjects } from "../plugins/kubernetes/testCluster.ts";
 import { fillApi } from "../testing.ts";
 import { type DnsQuestion, explainLookup } from "./answer.ts";
 import { ClusterServer } from "./clusterServer.ts";
-import { type AskServer, reasonOf, type ServerAnswer } from "./index.ts";
+import { type AskServer, reasoned, type ServerAnswer } from "./index.ts";
 import { parseHostSources } from "./nsswitch.ts";
 import { parseResolverSettings } from "./resolvConf.ts";
 import { nameServerAt } from "./servers.ts";
@@ -31,7 +31,7 @@ const OBJECTS = clusterObjects();
 const RESOLV =
   "search default.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n";
 
-async function withServer<T>(work: (ask: AskServer) => Promise<T>, corefile = COREFILE): Promise<T> {
+async function withServer<T>(work: (ask: AskServer) => Promise<T>, corefile = COREFILE, outside = true): Promise<T> {
   const api = new FakeApi();
   fillApi(api);
   const server = await ClusterServer.start("Corefile", corefile, async () => new Client(api, { userAgent: "test" }));
@@ -39,8 +39,7 @@ async function withServer<T>(work: (ask: AskServer) => Promise<T>, corefile = CO
   try {
     return await work(async (_, name, type) => {
       const answer = await server.ask(name, type);
-      const reason = answer.plugin === "kubernetes" ? reasonOf(OBJECTS, zones, name.toLowerCase(), type, answer) : {};
-      return { ...answer, ...reason };
+      return reasoned(answer, { name: name.toLowerCase(), type, objects: OBJECTS, zones, outside });
     });
   } finally {
     await server.stop();
@@ -71,7 +70,7 @@ asked        wear-service.app-space.default.svc.cluster.local.  A, AAAA  10.96.0
              wear-service.app-space.svc.cluster.local.          A        10.96.0.10  10.96.7.7, ttl 30       kubernetes (Corefile:3)  Service app-space/wear-service spec.clusterIPs[0]
              wear-service.app-space.svc.cluster.local.          AAAA     10.96.0.10  exists, no such record  kubernetes (Corefile:3)  Service app-space/wear-service has no IPv6 address
 
-result       10.96.7.7, as wear-service.app-space.svc.cluster.local.
+result       10.96.7.7, as wear-service.app-space.svc.cluster.local., from 10.96.0.10
 cost         4 queries, 2 of them for names that the search list makes up
              wear-service.app-space.svc.cluster.local. would be found by the first query
 `);
@@ -92,6 +91,52 @@ cost         4 queries, 2 of them for names that the search list makes up
     ],
   ])("why %s is not there", async (name, because) => {
     expect((await reasons(name))?.[0]?.[2]).toBe(because);
+  });
+
+  it("upstream: outside is off, or asked elsewhere; an alias of such a name is an answer and ends the lookup", async () => {
+    const off = (ask: AskServer) => ask("10.96.0.10", "www.example.com.", "A");
+    const servers = "it is asked of the servers of /etc/resolv.conf";
+    expect(await withServer(off, COREFILE, false)).toMatchObject({
+      outcome: "servfail",
+      plugin: "forward",
+      because: `${servers}; outside is off (podwire up --outside on)`,
+    });
+    const question = { name: "ext", tool: "glibc", from: "x", resolvConf: RESOLV, hosts: "" } as const;
+    const who = "Service default/ext is an alias of www.example.com";
+    const alias = await withServer((ask) => explainLookup(question, ask), COREFILE, false);
+    expect(alias.lookup).toMatchObject({ end: "nodata", queries: [{ outcome: "nodata" }, { type: "AAAA" }] });
+    expect(alias.lookup?.queries).toHaveLength(2);
+    expect(alias.lookup?.queries[0]).toMatchObject({
+      alias: "www.example.com.",
+      origin: { kind: "Service", name: "ext", field: "spec.externalName" },
+      because: `${who}: ${servers}; outside is off (podwire up --outside on)`,
+    });
+    const asked = (await explain("ext")).lookup;
+    expect([asked?.end, asked?.queries.length]).toEqual(["unknown", 2]);
+    expect(asked?.queries[0]).toMatchObject({ outcome: "unknown", because: `${who}: ${servers}` });
+    expect((await explain("ext-in")).lookup).toMatchObject({ end: "found", addresses: ["10.96.0.1"] });
+  });
+
+  it("a Service without endpoints has an address all the same, and it is said that nothing is behind it", async () => {
+    expect((await explain("dual")).lookup?.queries[0]).toMatchObject({
+      records: ["10.96.3.3"],
+      origin: { name: "dual", field: "spec.clusterIPs[0]" },
+      because: "Service default/dual is there, but it has no endpoints: connections are refused",
+    });
+    expect((await explain("wear-service.app-space")).lookup?.queries.at(-2)).not.toHaveProperty("because");
+  });
+
+  it("a search list that is too long: musl's, and one that makes names too long for DNS", async () => {
+    const long = `search ${Array.from({ length: 20 }, (_, i) => `domain-${i}.example`).join(" ")}\nnameserver 10.96.0.10\n`;
+    const musl = await explain("kubernetes", { tool: "musl", resolvConf: long });
+    expect(dnsAnswerText(musl)).toMatch(/ignored +the search list: musl passes over one of more than 255 characters/);
+    const labels = (letters: string) => [...letters].map((letter) => letter.repeat(60)).join(".");
+    const resolvConf = `search ${labels("de")} test\nnameserver 10.96.0.10\n`;
+    const { lookup } = await explain(labels("abc"), { resolvConf });
+    expect(lookup?.leftOut).toEqual([
+      `search domain ${labels("de")}: with it the name is longer than the 255 bytes of DNS, and glibc leaves those after it as well`,
+    ]);
+    expect(lookup?.queries.map(({ name }) => name)).toEqual([`${labels("abc")}.`, `${labels("abc")}.`]);
   });
 
   it("a name beyond the cluster: what the search list costs, and who is asked in the end", async () => {
@@ -167,6 +212,7 @@ describe("D02 resolv.conf (part: limits and defaults)", () => {
       timeoutSeconds: 5,
       attempts: 2,
       rotate: false,
+      options: [],
       ignored: [],
     });
   });
@@ -211,6 +257,75 @@ describe("D02 resolv.conf (part: limits and defaults)", () => {
     const answer = await explainLookup({ ...question, tool: "glibc", resolvConf }, silent);
     expect(answer.cost).toMatchObject({ queries: 8, waitSeconds: 12 });
     expect(answer.lookup?.end).toBe("later");
+  });
+
+  it.each<[DnsQuestion["tool"], string, number]>([
+    // glibc: the doubled time of each server by its place, shared by all (send_dg): 5 + 10/3 + 20/3, twice.
+    ["glibc", "", 28],
+    ["glibc", "options timeout:1 attempts:1\n", 3],
+    // Over TCP it takes as long as the kernel tries to connect.
+    ["glibc", "options use-vc\n", 3 * 127],
+    // musl: one time-out for all servers and attempts.
+    ["musl", "", 5],
+    ["musl", "options timeout:3 attempts:4\n", 3],
+    // BIND's: all tries at the first server, one at each of the others.
+    ["nslookup", "", (3 + 1 + 1) * 5],
+    ["dig", "options timeout:2 attempts:4\n", (4 + 1 + 1) * 2],
+    ["host", "options attempts:4\n", (2 + 1 + 1) * 5],
+  ])("three silent servers make %s wait, with %j", async (tool, options, seconds) => {
+    const silent: AskServer = async () => ({ outcome: "silent", records: [] });
+    const resolvConf = `${[1, 2, 3].map((n) => `nameserver 192.0.2.${n}\n`).join("")}${options}`;
+    const answer = await explainLookup({ name: "www.example.com.", tool, from: "x", resolvConf, hosts: "" }, silent);
+    expect(answer.cost.waitSeconds).toBe(seconds);
+  });
+
+  it("options that have no effect are said, and misspelt ones", () => {
+    const text = "options rotate use-vc ndot:3 edns0 attempts:4\n";
+    expect(parseResolverSettings(text, "glibc")).toMatchObject({
+      options: ["rotate", "use-vc"],
+      attempts: 4,
+      ignored: ["ndot: no option that resolv.conf(5) has"],
+    });
+    expect(parseResolverSettings(text, "host").ignored).toEqual([
+      "ndot: no option that resolv.conf(5) has",
+      "rotate: host begins with the first server",
+      "use-vc: host does not know it",
+      "attempts: host asks a silent server twice",
+    ]);
+  });
+
+  it("nslookup's own rule is told apart: the next server after SERVFAIL, unless it is to fail", async () => {
+    const broken: AskServer = async (server) =>
+      server === "192.0.2.1"
+        ? { outcome: "servfail", records: [] }
+        : { outcome: "records", records: ["192.0.2.9"], ttl: 1 };
+    const resolvConf = "nameserver 192.0.2.1\nnameserver 192.0.2.2\n";
+    const look = (tool: DnsQuestion["tool"], fail?: boolean) =>
+      explainLookup(
+        { name: "a.b.", tool, from: "x", resolvConf, hosts: "", ...(fail !== undefined && { fail }) },
+        broken,
+      );
+    const rule = async (tool: DnsQuestion["tool"], fail?: boolean) => {
+      const { resolver, lookup } = await look(tool, fail);
+      return [resolver.rule, lookup?.end, lookup?.server];
+    };
+    expect(await rule("nslookup")).toEqual([
+      "the next server after SERVFAIL (nofail; nslookup -fail ends there) or the time-out; REFUSED ends it",
+      "found",
+      "192.0.2.2",
+    ]);
+    expect(await rule("nslookup", true)).toEqual([
+      "the next server after the time-out; SERVFAIL (fail; nofail is its default) and REFUSED end it",
+      "later",
+      undefined,
+    ]);
+    expect((await rule("dig")).slice(1)).toEqual(["later", undefined]);
+    expect((await rule("dig", false)).slice(1)).toEqual(["found", "192.0.2.2"]);
+    expect(await rule("glibc")).toEqual([
+      "the next server after SERVFAIL, REFUSED or the time-out; then all again, as often as attempts says",
+      "found",
+      "192.0.2.2",
+    ]);
   });
 });
 

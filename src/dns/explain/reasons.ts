@@ -2,9 +2,11 @@ import type { EndpointSlice, Namespace, Pod, Service } from "#api/index.ts";
 import { formatIp } from "#base/ip.ts";
 import { nearest } from "#base/nearest.ts";
 import type { Origin } from "#base/origin.ts";
-import { isSubdomain } from "#wire/dns/index.ts";
+import { isSubdomain, tryParseName } from "#wire/dns/index.ts";
 import { type ClusterName, parseClusterName } from "../plugins/kubernetes/names.ts";
 import type { ServerAnswer } from "./lookup.ts";
+
+type Endpoint = NonNullable<EndpointSlice["endpoints"]>[number];
 
 /** What of a cluster is looked at. */
 export interface ClusterObjects {
@@ -34,7 +36,7 @@ export function reasonOf(
   type: string,
   { outcome }: ServerAnswer,
 ): Reason {
-  const zone = zones.filter((one) => isSubdomain(name, one)).sort((a, b) => b.length - a.length)[0];
+  const zone = zoneOf(zones, name);
   if (zone === undefined) return {};
   const parsed = parseClusterName(name, zone);
   if (parsed.kind === "service") return serviceReason(objects, parsed, type, outcome);
@@ -43,6 +45,26 @@ export function reasonOf(
   if (outcome !== "nxdomain") return {};
   const forms = `SERVICE.NAMESPACE.svc.${zone.slice(0, -1)}, 10-244-1-2.NAMESPACE.pod.${zone.slice(0, -1)}`;
   return { because: `no name of this form is in ${zone.slice(0, -1)}; there are ${forms}` };
+}
+
+/** The name that a Service of type ExternalName stands for; none for other names. @param name absolute, lower case */
+export function aliasOf(
+  { services }: ClusterObjects,
+  zones: readonly string[],
+  name: string,
+): { readonly target: string; readonly origin: Origin & { readonly namespace: string } } | undefined {
+  const zone = zoneOf(zones, name);
+  const parsed = zone === undefined ? undefined : parseClusterName(name, zone);
+  if (parsed?.kind !== "service") return undefined;
+  const { namespace, service } = parsed;
+  const found = services.find(({ metadata }) => metadata.name === service && metadata.namespace === namespace);
+  const target = found?.spec.type === "ExternalName" ? tryParseName(found.spec.externalName ?? "") : undefined;
+  if (target === undefined) return undefined;
+  return { target, origin: { kind: "Service", namespace, name: service, field: "spec.externalName" } };
+}
+
+function zoneOf(zones: readonly string[], name: string): string | undefined {
+  return zones.filter((one) => isSubdomain(name, one)).sort((a, b) => b.length - a.length)[0];
 }
 
 function missingNamespace({ namespaces }: ClusterObjects, wanted: string): Reason | undefined {
@@ -71,10 +93,20 @@ function serviceReason(
     const because = `Service ${namespace}/${name} has no ${family} address`;
     return { origin: origin("spec.ipFamilies"), because };
   }
-  if (outcome === "records") return { origin: origin(addressField(service, type)) };
+  if (outcome === "records")
+    return { origin: origin(addressField(service, type)), ...withoutEndpoints(objects, service) };
   if (asked.endpoint === undefined && asked.port === undefined) return { origin: origin("spec") };
   const what = asked.port === undefined ? `endpoint ${asked.endpoint}` : `port ${asked.port}/${asked.protocol}`;
   return { origin: origin("spec"), because: `Service ${namespace}/${name} has no ${what}` };
+}
+
+/** What is wrong with an address that is answered all the same: nothing is behind it. */
+function withoutEndpoints({ slices }: ClusterObjects, { metadata }: Service): { readonly because?: string } {
+  const { namespace, name } = metadata;
+  const all = endpointsOf(slices, namespace ?? "", name);
+  if (all.some(isReady)) return {};
+  const has = all.length ? `of its ${all.length} endpoints none is ready` : "it has no endpoints";
+  return { because: `Service ${namespace}/${name} is there, but ${has}: connections are refused` };
 }
 
 function addressField({ spec }: Service, type: string): string {
@@ -106,10 +138,7 @@ function headlessReason(
   type: string,
   outcome: ServerAnswer["outcome"],
 ): Reason {
-  const own = slices.filter(
-    ({ metadata }) =>
-      metadata.namespace === namespace && metadata.labels?.["kubernetes.io/service-name"] === service.metadata.name,
-  );
+  const own = slicesOf(slices, namespace, service.metadata.name);
   const who = `Service ${namespace}/${name} is headless`;
   const family = type === "AAAA" ? "IPv6" : "IPv4";
   const fitting = own.find(({ addressType }) => addressType === family) ?? own[0];
@@ -120,11 +149,27 @@ function headlessReason(
   const origin: Origin = { kind: "Service", namespace, name, field: "spec.selector" };
   if (outcome === "nodata") return { origin, because: `${who} and has no ${family} endpoints` };
   const all = own.flatMap(({ endpoints }) => endpoints ?? []);
-  const ready = all.filter(({ conditions }) => conditions?.ready ?? true);
+  const ready = all.filter(isReady);
   if (endpoint !== undefined && ready.length)
     return { origin, because: `${who}; no ready endpoint is named ${endpoint}` };
   if (all.length === 0) return { origin, because: `${who} and has no endpoints: no pod is selected` };
   return { origin, because: `${who}, and of its ${all.length} endpoints none is ready` };
+}
+
+function slicesOf(slices: readonly EndpointSlice[], namespace: string, service: string): EndpointSlice[] {
+  return slices.filter(
+    ({ metadata }) => metadata.namespace === namespace && metadata.labels?.["kubernetes.io/service-name"] === service,
+  );
+}
+
+/** Endpoints of a Service. */
+export function endpointsOf(slices: readonly EndpointSlice[], namespace: string, service: string): Endpoint[] {
+  return slicesOf(slices, namespace, service).flatMap(({ endpoints }) => endpoints ?? []);
+}
+
+/** Whether an endpoint is used: what says nothing is ready. */
+export function isReady({ conditions }: Endpoint): boolean {
+  return conditions?.ready ?? true;
 }
 
 function podReason(

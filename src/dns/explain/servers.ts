@@ -1,6 +1,6 @@
 import type { Pod, Service } from "#api/index.ts";
 import type { Origin } from "#base/origin.ts";
-import type { ClusterObjects } from "./reasons.ts";
+import { type ClusterObjects, endpointsOf, isReady } from "./reasons.ts";
 
 /** What an address that is named as a name server is. */
 export type NameServer =
@@ -15,12 +15,8 @@ export function nameServerAt(address: string, objects: ClusterObjects): NameServ
   const service = objects.services.find(({ spec }) => (spec.clusterIPs ?? [spec.clusterIP]).includes(address));
   if (!service) return { kind: "elsewhere", because: `${address} is no server of this cluster` };
   const { namespace = "default", name } = service.metadata;
-  const endpoints = objects.slices
-    .filter(
-      ({ metadata }) => metadata.namespace === namespace && metadata.labels?.["kubernetes.io/service-name"] === name,
-    )
-    .flatMap((slice) => slice.endpoints ?? []);
-  const ready = endpoints.filter(({ conditions }) => conditions?.ready ?? true);
+  const endpoints = endpointsOf(objects.slices, namespace, name);
+  const ready = endpoints.filter(isReady);
   if (ready.length === 0) {
     const because = `Service ${namespace}/${name} has ${endpoints.length ? "no ready endpoint" : "no endpoints"}: packets are refused`;
     return { kind: "refuses", because, origin: { kind: "Service", namespace, name, field: "spec.selector" } };

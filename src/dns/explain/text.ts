@@ -10,6 +10,7 @@ const SHOWN = 60;
 /** An answer for people: what is sent, to whom, and what makes each answer. */
 export function dnsAnswerText(answer: DnsAnswer): string {
   const { name, tool, from, sources, lookup, cost } = answer;
+  const asked = lookup ? queryLines(lookup.queries) : [];
   const lines = [
     `${name}, looked up by ${tool} in ${from}`,
     "",
@@ -17,7 +18,7 @@ export function dnsAnswerText(answer: DnsAnswer): string {
     ...table(sources.map(({ source, addresses, because }) => [source, addresses.join(", ") || "nothing", because])).map(
       (line, index) => labelled(index ? "" : "before DNS", line),
     ),
-    ...(lookup ? ["", ...queryLines(lookup.queries)] : []),
+    ...(asked.length ? ["", ...asked] : []),
     "",
     labelled("result", resultText(answer)),
     ...costLines(cost),
@@ -29,20 +30,16 @@ function labelled(label: string, text: string): string {
   return `${label.padEnd(LABEL)}${text}`.trimEnd();
 }
 
-function resolverLines({ resolver }: DnsAnswer): string[] {
-  const { nameservers, search, ndots, timeoutSeconds, attempts, rotate, ignored, origin } = resolver;
-  const options = [
-    `ndots:${ndots}`,
-    `timeout:${timeoutSeconds}`,
-    `attempts:${attempts}`,
-    ...(rotate ? ["rotate (each lookup begins with the next server)"] : []),
-  ];
+function resolverLines({ resolver, lookup }: DnsAnswer): string[] {
+  const { nameservers, search, ndots, timeoutSeconds, attempts, options, ignored, rule, origin } = resolver;
+  const numbers = [`ndots:${ndots}`, `timeout:${timeoutSeconds}`, `attempts:${attempts}`];
   return [
     labelled("resolv.conf", origin ? originText(origin) : "as given"),
     labelled("  search", search.join(" ") || "none"),
     labelled("  servers", nameservers.join(", ")),
-    labelled("  options", options.join(" ")),
-    ...ignored.map((one, index) => labelled(index ? "" : "  ignored", one)),
+    labelled("  options", [...numbers, ...options].join(" ")),
+    ...(rule === undefined ? [] : [labelled("  rule", rule)]),
+    ...[...ignored, ...(lookup?.leftOut ?? [])].map((one, index) => labelled(index ? "" : "  ignored", one)),
   ];
 }
 
@@ -53,7 +50,7 @@ function queryLines(queries: readonly Query[]): string[] {
 }
 
 function restOf(query: Query): string[] {
-  const server = `${query.server}${query.times > 1 ? ` ×${query.times}` : ""}`;
+  const server = `${query.server}${query.protocol === "tcp" ? " tcp" : ""}${query.times > 1 ? ` ×${query.times}` : ""}`;
   return [server, answerWords(query), reasonWords(query)];
 }
 
@@ -68,7 +65,8 @@ function alike(rows: readonly string[][]): string[][] {
   return [...found.values()];
 }
 
-function answerWords({ outcome, records, ttl }: Query): string {
+function answerWords({ outcome, records, ttl, alias }: Query): string {
+  if (outcome === "nodata" && alias !== undefined) return `alias of ${alias}`;
   const words = {
     records: `${records.slice(0, 4).join(" ")}${records.length > 4 ? ` and ${records.length - 4} more` : ""}, ttl ${ttl}`,
     nodata: "exists, no such record",
@@ -98,7 +96,7 @@ function resultText({ sources, lookup, name }: DnsAnswer): string {
 function lookupText(lookup: Lookup, name: string): string {
   switch (lookup.end) {
     case "found":
-      return `${lookup.addresses.join(", ")}, as ${lookup.name}`;
+      return `${lookup.addresses.join(", ")}, as ${lookup.name}, from ${lookup.server}`;
     case "nodata":
       return "the name exists, but has no address";
     case "not-found":

@@ -1,4 +1,4 @@
-import type { HotAnswers } from "../core/index.ts";
+import type { CachedAnswer, HotAnswers } from "../core/index.ts";
 import type { HotCounter } from "./reader.ts";
 
 const families = 3;
@@ -10,10 +10,18 @@ const requestsAt = 0;
 const responsesAt = requestsAt + families * types;
 const askedAt = responsesAt + rcodes;
 const answeredAt = askedAt + sizes + 1;
-const stride = answeredAt + sizes + 1;
+const dnssecAt = answeredAt + sizes + 1;
+const stride = dnssecAt + 1;
+
+/** A zone's answers by plugin and kind: they are counted apart. */
+export interface CountedZone {
+  readonly zone: string;
+  readonly plugin: string;
+  readonly cached?: CachedAnswer["kind"];
+}
 
 /** Zones whose answers are counted apart. */
-export const maxZones = 16;
+export const maxZones = 32;
 
 /**
  * Counters of one reader in shared memory: the reader adds, the main thread looks. Numbers of eight bytes are written
@@ -40,12 +48,21 @@ export class HotCounters implements HotCounter {
     return new HotCounters(new SharedArrayBuffer(8 * (1 + count * stride)), protocol);
   }
 
-  count(zone: number, family: number, type: number, rcode: number, asked: number, answered: number): void {
+  count(
+    zone: number,
+    family: number,
+    type: number,
+    rcode: number,
+    dnssecOk: number,
+    asked: number,
+    answered: number,
+  ): void {
     const numbers = this.#numbers;
     const base = 1 + zone * stride;
     add(numbers, base + requestsAt + family * types + type, 1);
     add(numbers, base + responsesAt + rcode, 1);
     add(numbers, base + askedAt + Math.min(asked, sizes), 1);
+    if (dnssecOk !== 0) add(numbers, base + dnssecAt, 1);
     add(numbers, base + answeredAt + Math.min(answered, sizes), 1);
   }
 
@@ -55,39 +72,48 @@ export class HotCounters implements HotCounter {
   }
 
   /** What was counted since the last call, by zone; `zones` by number. */
-  take(zones: readonly { readonly zone: string; readonly plugin: string }[]): Omit<HotAnswers, "server">[] {
-    const now = this.#numbers.slice(0, 1 + zones.length * stride);
-    const since = (index: number) => (now[index] as number) - (this.#seen[index] as number);
-    const answers = zones.map((names, zone) => ofZone(names, since, 1 + zone * stride));
+  take(zones: readonly CountedZone[]): Omit<HotAnswers, "server">[] {
+    const spent = (this.#numbers[0] as number) - (this.#seen[0] as number);
+    this.#seen[0] = this.#numbers[0] as number;
+    const answers = zones.flatMap((names, zone) => this.#ofZone(names, 1 + zone * stride) ?? []);
     const all = answers.reduce((sum, { total }) => sum + total, 0);
-    const seconds = all === 0 ? 0 : since(0) / 1000 / all;
-    this.#seen.set(now);
-    return answers.filter(({ total }) => total > 0).map((answer) => ({ ...answer, protocol: this.#protocol, seconds }));
+    const seconds = all === 0 ? 0 : spent / 1000 / all;
+    return answers.map((answer) => ({ ...answer, protocol: this.#protocol, seconds }));
   }
-}
 
-function ofZone(
-  names: { readonly zone: string; readonly plugin: string },
-  since: (index: number) => number,
-  base: number,
-): Omit<HotAnswers, "protocol" | "server"> {
-  const counted = (at: number, count: number) =>
-    Array.from({ length: count }, (_, i) => ({ i, times: since(base + at + i) })).filter(({ times }) => times > 0);
-  const responses = counted(responsesAt, rcodes).map(({ i, times }) => ({ rcode: i, times }));
-  const bytes = (at: number) => counted(at, sizes + 1).map(({ i, times }) => ({ bytes: i, times }));
-  return {
-    ...names,
-    requests: counted(requestsAt, families * types).map(({ i, times }) => ({
-      family: Math.floor(i / types),
-      type: i % types,
-      times,
-    })),
-    responses,
-    requestSizes: bytes(askedAt),
-    responseSizes: bytes(answeredAt),
-    total: responses.reduce((sum, { times }) => sum + times, 0),
-    seconds: 0,
-  };
+  /** What a zone has more than the last time; undefined when nothing. */
+  #ofZone(names: CountedZone, base: number): Omit<HotAnswers, "protocol" | "server"> | undefined {
+    const responses = this.#more(base + responsesAt, rcodes).map(([rcode, times]) => ({ rcode, times }));
+    if (responses.length === 0) return undefined;
+    const bytes = (at: number) => this.#more(base + at, sizes + 1).map(([size, times]) => ({ bytes: size, times }));
+    return {
+      ...names,
+      requests: this.#more(base + requestsAt, families * types).map(([i, times]) => ({
+        family: Math.floor(i / types),
+        type: i % types,
+        times,
+      })),
+      responses,
+      requestSizes: bytes(askedAt),
+      responseSizes: bytes(answeredAt),
+      dnssecOk: this.#more(base + dnssecAt, 1)[0]?.[1] ?? 0,
+      total: responses.reduce((sum, { times }) => sum + times, 0),
+      seconds: 0,
+    };
+  }
+
+  /** Which of `count` numbers have grown, and by how much; the next time from there on. */
+  #more(from: number, count: number): [number, number][] {
+    const [numbers, seen] = [this.#numbers, this.#seen];
+    const grown: [number, number][] = [];
+    for (let i = 0; i < count; i++) {
+      const now = numbers[from + i] as number;
+      if (now === seen[from + i]) continue;
+      grown.push([i, now - (seen[from + i] as number)]);
+      seen[from + i] = now;
+    }
+    return grown;
+  }
 }
 
 function add(numbers: Float64Array, index: number, by: number): void {

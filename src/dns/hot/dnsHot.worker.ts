@@ -1,8 +1,9 @@
 import { randomInt } from "node:crypto";
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { DatagramBatch, type Envelope } from "#kernel/datagrams/index.ts";
+import { sharedClock } from "./clock.ts";
 import { HotCounters } from "./counters.ts";
-import { controlWord, type TableMemory } from "./layout.ts";
+import { controlWord, type HotMemory } from "./layout.ts";
 import { udpLimits } from "./limits.ts";
 import { HotReader } from "./reader.ts";
 
@@ -11,8 +12,8 @@ export interface HotWorkerData {
   readonly fd: number;
   readonly control: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
-  readonly memory: TableMemory;
-  /** Brings later tables (TableMemory). */
+  readonly memory: HotMemory;
+  /** Brings later tables (HotMemory). */
   readonly tables: MessagePort;
   /** Packets that may wait for the plugins. */
   readonly maxPending: number;
@@ -33,7 +34,8 @@ function serve(): void {
   const words = new Int32Array(control);
   const counters = new HotCounters(counted);
   const reader = new HotReader(counters, randomInt(1, 2 ** 31));
-  reader.use(memory);
+  reader.use(memory.fixed, memory.cached);
+  const clock = sharedClock();
   const batch = new DatagramBatch(fd);
   parentPort?.postMessage("ready");
   Atomics.wait(words, controlWord.go, 0);
@@ -41,7 +43,8 @@ function serve(): void {
   while (Atomics.load(words, controlWord.stop) === 0) {
     const count = batch.receive();
     if (count === 0) continue;
-    const began = performance.now();
+    const began = clock();
+    reader.now = began;
     Atomics.add(words, controlWord.epoch, 1);
     const newest = Atomics.load(words, controlWord.tables);
     if (newest !== known) {
@@ -51,7 +54,7 @@ function serve(): void {
     const passed = answerAll(batch, reader, count);
     Atomics.add(words, controlWord.epoch, 1);
     batch.send(count);
-    counters.spent(performance.now() - began);
+    counters.spent(clock() - began);
     if (passed.length > 0) handOver(batch, passed, words, maxPending);
   }
 }
@@ -70,8 +73,10 @@ function answerAll(batch: DatagramBatch, reader: HotReader, count: number): numb
 
 /** The newest of the tables that have come. */
 function takeTables(reader: HotReader, tables: MessagePort): void {
-  for (let got = receiveMessageOnPort(tables); got; got = receiveMessageOnPort(tables))
-    reader.use(got.message as TableMemory);
+  for (let got = receiveMessageOnPort(tables); got; got = receiveMessageOnPort(tables)) {
+    const { fixed, cached } = got.message as HotMemory;
+    reader.use(fixed, cached);
+  }
 }
 
 /** Gives packets to the plugins' thread, up to the bound; the others are lost, as a full socket buffer loses them. */
@@ -82,8 +87,7 @@ function handOver(batch: DatagramBatch, passed: readonly number[], words: Int32A
   if (taken.length === 0) return;
   Atomics.add(words, controlWord.pending, taken.length);
   const packets = taken.map((i): HandedOver => {
-    const at = batch.at(i);
-    return { envelope: batch.envelope(i), packet: batch.bytes.slice(at, at + batch.lengthOf(i)) };
+    return { envelope: batch.envelope(i), packet: batch.packet(i) };
   });
   parentPort?.postMessage(packets);
 }

@@ -23,15 +23,36 @@ export interface EntryOptions {
 }
 
 const none = new Uint8Array(0);
-const headerBytes = 12;
+/** Bytes of a message's header. */
+export const headerBytes = 12;
 /** A record's fixed part behind its owner: type, class, TTL, length. */
-const recordHead = 10;
+export const recordHead = 10;
 const ownerPointer = 2;
+/** With the longest name of a question before it a body makes a whole message. */
+const maxBodyBytes = 0xffff - maxNameBytes - headerBytes - 4;
 /** As in the loadbalance plugin. */
 const movable: ReadonlySet<number> = new Set([RecordType.A, RecordType.AAAA, RecordType.MX]);
 
-/** Makes entries of what plugins publish. */
+/** Makes an entry of what a plugin publishes; undefined for what is left to the plugin. */
 export function tableEntry(answer: FixedAnswer, options: EntryOptions): TableEntry | undefined {
+  return fitting(() => madeOf(answer, options));
+}
+
+/**
+ * The entry that is made, where it has room: in a message (also what encoding it says), and in the table's field for its
+ * length. Undefined for what has none: a plugin cuts its answer, or says SERVFAIL.
+ */
+export function fitting(make: () => TableEntry | undefined): TableEntry | undefined {
+  try {
+    const entry = make();
+    return entry && entry.body.length <= maxBodyBytes ? entry : undefined;
+  } catch (error) {
+    if (error instanceof DnsError) return undefined;
+    throw error;
+  }
+}
+
+function madeOf(answer: FixedAnswer, options: EntryOptions): TableEntry | undefined {
   const key = wireName(answer.name);
   switch (answer.kind) {
     case "addresses":
@@ -52,7 +73,7 @@ export function tableEntry(answer: FixedAnswer, options: EntryOptions): TableEnt
 }
 
 function node(key: Uint8Array, kind: number, { zone }: EntryOptions): TableEntry {
-  const counts = { answers: 0, authorities: 0, additionals: 0, recordSize: 0 };
+  const counts = { answers: 0, authorities: 0, additionals: 0, recordSize: 0, lead: 0 };
   return { key, type: 0, kind, flags: 0, zone, zoneLength: 0, ...counts, body: none };
 }
 
@@ -91,7 +112,6 @@ function reply(
 ): TableEntry | undefined {
   if (options.shuffles && (hasOrder(made.answers) || hasOrder(made.additionals))) return undefined;
   const body = bodyOf(name, type, made);
-  if (body.length > 0xffff - maxNameBytes) return undefined;
   return {
     ...node(key, entryKind.answer, options),
     type,

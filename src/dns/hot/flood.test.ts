@@ -6,7 +6,7 @@ import { createLogger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
 import * as datagrams from "#kernel/datagrams/index.ts";
 import { decodeMessage } from "#wire/dns/index.ts";
-import { Answerer, makeReply, type Plugin, type Reply, type Site } from "../core/index.ts";
+import { Answerer, makeReply, type Plugin, type Reply, type Request, type Site } from "../core/index.ts";
 import { queryBytes } from "../testing.ts";
 import { FrameReader, frame } from "../transport/frames.ts";
 import { listenTcp, tcpLimits } from "../transport/tcp.ts";
@@ -21,7 +21,10 @@ const address = {
   addresses: [Uint8Array.of(10, 0, 0, 1)],
 } as const;
 
-/** A server block with one name in the table, and a plugin that does not answer others before it is told. */
+/**
+ * A server block with one name in the table, and a plugin that knows one name more and does not answer others before it
+ * is told.
+ */
 function slowSite() {
   const waiting: ((reply: Reply) => void)[] = [];
   const plugin: Plugin = {
@@ -31,13 +34,19 @@ function slowSite() {
       return () => {};
     },
   };
-  const handler = () => new Promise<Reply>((resolve) => void waiting.push(resolve));
+  const handler = ({ name, peer }: Request) => {
+    if (name === "known.example.") return makeReply("slow");
+    return peer.busy ? makeReply("slow", { drop: true }) : new Promise<Reply>((resolve) => void waiting.push(resolve));
+  };
   const site: Site = { zones: ["."], plugins: [plugin], handler };
   return { site, waiting };
 }
 
 describe("floods", () => {
-  it("beyond what the plugins can take are dropped and counted, and the hot path goes on", async () => {
+  it.each([
+    ["with a thread", 0],
+    ["without", 1e9],
+  ])("beyond what may wait are dropped and counted, and what is known is answered: %s", async (_, startAt) => {
     const { site, waiting } = slowSite();
     const metrics = new Metrics();
     const hotPath = new HotPath({ log: createLogger("dns", { write: () => {} }), metrics, server: "dns://:0" });
@@ -45,7 +54,7 @@ describe("floods", () => {
     const answerer = new Answerer("dns://:0", [site], () => 0, hotPath.answers);
     const log = createLogger("dns", { write: () => {} });
     const maxPending = 50;
-    const deps = { answerer, hotPath, log, metrics, datagrams, startAt: 0, maxPending };
+    const deps = { answerer, hotPath, log, metrics, datagrams, startAt, maxPending };
     const listener = await listenHotUdp("127.0.0.1", 0, deps);
     const client = createSocket("udp4");
     client.bind(0, "127.0.0.1");
@@ -54,8 +63,8 @@ describe("floods", () => {
     client.on("message", (packet) => void ids.push(decodeMessage(packet).id));
     const send = (question: string, id: number) => client.send(queryBytes(question, id), listener.port, "127.0.0.1");
     const threads = () => metrics.text().includes('podwire_dns_hot_path_threads{server="dns://:0"} 1');
-    send("ready.example A", 1);
-    await expect.poll(threads).toBe(true);
+    if (startAt === 0) send("ready.example A", 1);
+    await expect.poll(threads).toBe(startAt === 0);
     const dropped = () => Number(/podwire_dns_dropped_total (\d+)/.exec(metrics.text())?.[1] ?? 0);
     const flood = () => {
       for (let i = 0; i < 100; i++) send(`name-${i}.example A`, 1000);
@@ -64,7 +73,9 @@ describe("floods", () => {
     await expect.poll(flood).toBeGreaterThan(500);
     expect(waiting.length).toBeLessThanOrEqual(maxPending);
     send("ready.example A", 2);
+    send("known.example A", 4);
     await expect.poll(() => ids).toContain(2);
+    await expect.poll(() => ids).toContain(4);
     // What was taken is answered, and then there is room again.
     for (const resolve of waiting.splice(0)) resolve(makeReply("slow", { rcode: 3 }));
     await expect.poll(() => ids.filter((id) => id === 1000).length).toBeGreaterThan(0);

@@ -107,6 +107,7 @@ function fill(index: ClusterIndex, { namespaces, services, slices }: World): voi
 const variants: Record<string, BothPathsOptions> = {
   plain: {},
   "other TTL, endpoints by pod, empty Services ignored": { ttl: 30, endpointPodNames: true, ignoreEmptyService: true },
+  "namespaces by label": { labelledNamespaces: true },
   "namespaces a and web": { namespaces: new Set(["a", "web"]), podMode: "disabled" },
   fallthrough: { fallthrough: ["cluster.local."] },
   "another server block within the zone": { otherZones: ["web.svc.cluster.local.", "other.local."] },
@@ -187,6 +188,43 @@ describe("X01 the hot path gives the plugins' answers (part: the same bytes)", (
       const [cut, whole] = [paths.hot(asked(size)), paths.plugins(asked(size))] as [Uint8Array, Uint8Array];
       expect([decodeMessage(cut).truncated, cut.length]).toEqual([true, whole.length]);
     }
+    paths.hotPath.close();
+  });
+
+  it.each([
+    // The answer fits no message; a length of two bytes does not tell the body's; the SRV records fit no message.
+    ["addresses of 4,100 endpoints", 4100, [], "wide", 1],
+    ["SRV records of 800 endpoints", 800, [{ name: "http", port: 80 }], "_http._tcp.wide", 33],
+  ] as const)("leaves to the plugins what is too large for the table: %s", async (_, count, ports, prefix, type) => {
+    const index = testIndex();
+    const addresses = Array.from({ length: count }, (_one, i) => `10.244.${16 + (i >> 8)}.${i & 255}`);
+    index.setService(service("wide", { clusterIP: "None", ports: [] }));
+    index.setSlice(slice("wide", addresses, ports));
+    const paths = bothPaths(index);
+    await paths.settled();
+    const packet = encodeMessage(query(7, { name: `${prefix}.default.svc.cluster.local.`, type, class: 1 }));
+    expect(paths.hot(packet)).toBe("pass");
+    expect(decodeMessage(paths.plugins(packet) as Uint8Array).truncated).toBe(true);
+    // The others are published all the same.
+    const other = encodeMessage(query(7, { name: "kubernetes.default.svc.cluster.local.", type: 1, class: 1 }));
+    expect(paths.hot(other)).toEqual(paths.plugins(other));
+    paths.hotPath.close();
+  });
+
+  it("shows and hides the Services of a namespace as its labels come and go", async () => {
+    const index = new ClusterIndex();
+    index.setService(service("web", { clusterIP: "10.96.0.9" }, "team"));
+    const paths = bothPaths(index, { labelledNamespaces: true });
+    const packet = encodeMessage(query(7, { name: "web.team.svc.cluster.local.", type: 1, class: 1 }));
+    const rcodes = async () => {
+      await paths.settled();
+      return [paths.hot(packet), paths.plugins(packet)].map((bytes) => decodeMessage(bytes as Uint8Array).rcode);
+    };
+    expect(await rcodes()).toEqual([3, 3]);
+    index.setNamespace(namespace("team"));
+    expect(await rcodes()).toEqual([0, 0]);
+    index.deleteNamespace("team");
+    expect(await rcodes()).toEqual([3, 3]);
     paths.hotPath.close();
   });
 

@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { decodeMessage, encodeMessage, query } from "#wire/dns/index.ts";
+import { decodeMessage, encodeMessage, type Message, query, type ResourceRecord } from "#wire/dns/index.ts";
 import { service } from "../plugins/kubernetes/testCluster.ts";
-import { exchangeBytes, queryBytes, type TestServer, testServers } from "../testing.ts";
+import { exchangeBytes, queryBytes, startUpstream, type TestServer, testServers } from "../testing.ts";
 
-const { start, temporary } = testServers();
+const { start, temporary, upstream } = testServers();
 const corefile = `.:0 {
   errors
   kubernetes cluster.local {
@@ -24,6 +24,18 @@ const threads = (server: TestServer) =>
 const answered = (server: TestServer) =>
   Number(/coredns_dns_responses_total\{.*rcode="NOERROR",plugin="kubernetes"\} (\d+)/.exec(server.metrics.text())?.[1]);
 
+const addresses = ["127.0.0.2", "127.0.0.3", "::1"];
+
+/** The address that an answer comes from. */
+async function answeredFrom(port: number, asked: string, question: string): Promise<string> {
+  const client = createSocket(asked.includes(":") ? "udp6" : "udp4");
+  const answer = once(client, "message", { signal: AbortSignal.timeout(10_000) });
+  client.send(queryBytes(question), port, asked);
+  const [, from] = (await answer) as [Uint8Array, { address: string }];
+  client.close();
+  return from.address;
+}
+
 /** A server whose port has been given to its thread. */
 async function hot(text = corefile, host = "127.0.0.1", file = "Corefile"): Promise<TestServer> {
   const server = await start(text, { hotPathFrom: 0, host, corefile: file });
@@ -31,6 +43,43 @@ async function hot(text = corefile, host = "127.0.0.1", file = "Corefile"): Prom
   await server.ask("kubernetes.default.svc.cluster.local A");
   await expect.poll(() => threads(server)).toBe("1");
   return server;
+}
+
+describe("D06 a DNS server of a machine with several addresses (part: UDP answers)", () => {
+  it("answers from the address that was asked, at once and after it had to ask elsewhere", async () => {
+    const denying = await upstream((asked) => ({ ...asked, response: true, rcode: 3 }));
+    const { port } = await start(
+      `.:0 {\n hosts /nowhere {\n 10.0.0.1 a.example\n fallthrough\n }\n forward . 127.0.0.1:${denying.port}\n}`,
+      { host: "" },
+    );
+    for (const question of ["a.example A", "b.example A"])
+      for (const asked of addresses) expect(await answeredFrom(port, asked, question)).toBe(asked);
+  });
+});
+
+/** The value of a metric's line. */
+function numberOf(server: TestServer, start: string): number {
+  const line = server.metrics
+    .text()
+    .split("\n")
+    .find((one) => one.startsWith(start));
+  return Number(line?.slice(start.length));
+}
+
+/** Asks a server at an address. */
+async function exchangeAt(address: string, port: number, question: string): Promise<Uint8Array> {
+  const client = createSocket("udp4");
+  const answer = once(client, "message", { signal: AbortSignal.timeout(10_000) });
+  client.send(queryBytes(question), port, address);
+  const [bytes] = (await answer) as [Uint8Array];
+  client.close();
+  return bytes;
+}
+
+/** 192.0.2.7 for every name. */
+function outside({ questions }: Message): ResourceRecord[] {
+  const data = { kind: "address", address: Uint8Array.of(192, 0, 2, 7) } as const;
+  return questions.map((question) => ({ ...question, ttl: 300, data }));
 }
 
 describe("X01 the hot path on a socket (part: thread)", () => {
@@ -67,16 +116,8 @@ describe("X01 the hot path on a socket (part: thread)", () => {
   }
 
   async function addressAsked(server: TestServer): Promise<void> {
-    for (const asked of ["127.0.0.2", "127.0.0.3", "::1"]) {
-      for (const question of ["kubernetes.default.svc.cluster.local A", "dns-version.cluster.local TXT"]) {
-        const client = createSocket(asked.includes(":") ? "udp6" : "udp4");
-        const answer = once(client, "message", { signal: AbortSignal.timeout(10_000) });
-        client.send(queryBytes(question), server.port, asked);
-        const [, from] = (await answer) as [Uint8Array, { address: string }];
-        client.close();
-        expect(from.address).toBe(asked);
-      }
-    }
+    for (const question of ["kubernetes.default.svc.cluster.local A", "dns-version.cluster.local TXT"])
+      for (const asked of addresses) expect(await answeredFrom(server.port, asked, question)).toBe(asked);
   }
 
   /** So many that the table is made anew. */
@@ -119,6 +160,38 @@ describe("X01 the hot path on a socket (part: thread)", () => {
     await expect.poll(ask, { interval: 1 }).toBe("3");
     const other = await import("#kernel/datagrams/index.ts");
     expect(() => other.openDatagrams("127.0.0.1", server.port, 2)).toThrow(`bind EADDRINUSE 127.0.0.1:${server.port}`);
+  });
+
+  it("has a table for each address of a block that is bound to several", async () => {
+    const server = await start(corefile.replace("errors", "bind 127.0.0.1 127.0.0.3"), { hotPathFrom: 0, host: "" });
+    server.api.put("/api/v1/services", service("both", { clusterIP: "10.96.77.7" }));
+    await expect.poll(() => server.server.notReady()).toEqual([]);
+    for (const address of ["127.0.0.1", "127.0.0.3"]) {
+      const { port } = server.server.listening().find((one) => one.address === address) as { port: number };
+      const running = `podwire_dns_hot_path_threads{server="dns://${address}:0"} 1`;
+      const answer = async () => decodeMessage(await exchangeAt(address, port, "both.default.svc.cluster.local A"));
+      await expect.poll(async () => (await answer()).answers).toHaveLength(1);
+      await expect.poll(() => server.metrics.text()).toContain(running);
+      const counted = `coredns_dns_responses_total{server="dns://${address}:0",zone=".",view="",rcode="NOERROR",plugin="kubernetes"}`;
+      const before = numberOf(server, counted);
+      for (let i = 0; i < 5; i++) expect((await answer()).answers).toHaveLength(1);
+      expect(numberOf(server, counted)).toBe(before + 5);
+    }
+  });
+
+  it("answers names outside that the cache has, and counts them as its hits", async () => {
+    const upstream = await startUpstream((asked) => ({ ...asked, response: true, answers: outside(asked) }));
+    const text = corefile.replace("loop", `forward . 127.0.0.1:${upstream.port}`);
+    const server = await hot(text);
+    const hits = 'coredns_cache_hits_total{server="dns://:0",type="success",zones=".",view=""}';
+    for (let i = 1; i <= 10; i++) {
+      const [rcode, record] = await server.ask("www.example.com A");
+      expect([rcode, record?.replace(/ \d+ IN/, " IN")]).toEqual(["NOERROR", "www.example.com. IN A 192.0.2.7"]);
+    }
+    expect([upstream.asked.length, numberOf(server, hits)]).toEqual([1, 9]);
+    const kept = /podwire_dns_hot_path_entries\{[^}]*\} (\d+)/;
+    expect(Number(kept.exec(server.metrics.text())?.[1])).toBeGreaterThan(0);
+    await upstream.close();
   });
 
   it("loses no query while the port changes hands", async () => {

@@ -1,4 +1,3 @@
-import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { workerFile } from "#base/entry.ts";
@@ -7,7 +6,7 @@ import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import type * as Datagrams from "#kernel/datagrams/index.ts";
 import type { Answerer } from "../core/index.ts";
-import { type Listener, maxPending, plainAddress } from "../transport/udp.ts";
+import { droppedCounter, type Listener, maxPending, UdpQueries } from "../transport/udp.ts";
 import { HotCounters, maxZones } from "./counters.ts";
 import type { HandedOver, HotWorkerData } from "./dnsHot.worker.ts";
 import type { HotPath } from "./hotPath.ts";
@@ -27,6 +26,8 @@ export interface HotUdpDeps {
   readonly maxPending?: number;
 }
 
+/** Between a failure to receive and the next attempt, in milliseconds. */
+const pauseMs = 1000;
 /** Over this time the rate of queries is taken, in milliseconds. */
 const windowMs = 200;
 /** A thread that reads tables and answers needs little. */
@@ -40,17 +41,18 @@ interface Group {
 }
 
 /**
- * A UDP port that begins as an ordinary socket of the plugins' thread, and is handed to a thread of its own, on the
- * same kernel socket so that no packet is lost, once queries come so often that it pays.
+ * A UDP port whose packets the plugins' thread takes at first, and from the same kernel socket, so that none is lost, a
+ * thread of its own, once queries come so often that it pays. Answers go out from the address that was asked.
  * @throws SysError when the port cannot be had
  */
 export async function listenHotUdp(host: string, port: number, deps: HotUdpDeps): Promise<Listener> {
   const wanted = deps.answerer.sites.flatMap(({ plugins }) => plugins.map(({ sockets }) => sockets ?? 1));
   const descriptors = deps.datagrams.openDatagrams(host, port, Math.max(1, ...wanted));
   const group: Group = { deps, threads: 0 };
-  const sockets = await Promise.all(descriptors.map((fd) => new HotUdp(fd, group).open()));
+  const sockets = descriptors.map((fd) => new HotUdp(fd, group));
+  for (const socket of sockets) socket.listen();
   return {
-    port: sockets[0]?.port ?? port,
+    port: deps.datagrams.portOf(descriptors[0] as number),
     close: async () => void (await Promise.all(sockets.map((socket) => socket.close()))),
   };
 }
@@ -60,68 +62,64 @@ class HotUdp {
   readonly #group: Group;
   readonly #deps: HotUdpDeps;
   readonly #fd: number;
-  #port = 0;
-  #socket: Socket | undefined;
+  readonly #queries: UdpQueries;
+  #endListening = () => {};
   #thread: Thread | undefined;
   #starting: Promise<void> | undefined;
   /** Queries of the present window, and when it began. */
-  #queries = 0;
+  #count = 0;
   #windowBegan = 0;
-  #pending = 0;
   #closed = false;
 
   constructor(fd: number, group: Group) {
     this.#fd = fd;
     this.#group = group;
     this.#deps = group.deps;
-  }
-
-  get port(): number {
-    return this.#port;
-  }
-
-  async open(): Promise<this> {
-    await this.#listen();
-    return this;
+    const { answerer, metrics, maxPending: most } = group.deps;
+    this.#queries = new UdpQueries(answerer, () => droppedCounter(metrics).inc(), most);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     await this.#starting;
-    await Promise.all([closeSocket(this.#socket), this.#thread?.stop()]);
+    this.#endListening();
+    await this.#thread?.stop();
     this.#deps.datagrams.closeDatagrams(this.#fd);
   }
 
-  /** Receives on the plugins' thread, by a second descriptor of the socket. */
-  async #listen(): Promise<void> {
-    const socket = createSocket({ type: this.#deps.datagrams.isV6(this.#fd) ? "udp6" : "udp4" });
-    socket.on("error", () => {}); // ICMP errors of earlier answers
-    socket.on("message", (packet, from) => {
-      this.#countRate();
-      if (from.port === 0) return;
-      const address = plainAddress(from.address);
-      this.#answer(packet, address, from.port, (bytes) =>
-        this.#deps.datagrams.sendTo(this.#fd, address, from.port, bytes),
-      );
-    });
-    const listening = once(socket, "listening");
-    socket.bind({ fd: this.#deps.datagrams.duplicate(this.#fd) });
-    await listening;
-    this.#port = socket.address().port;
-    this.#socket = socket;
+  /** Receives on the plugins' thread. */
+  listen(): void {
+    const { datagrams } = this.#deps;
+    const batch = new datagrams.DatagramBatch(this.#fd);
+    this.#endListening = datagrams.onReadable(this.#fd, () => this.#receive(batch));
   }
 
-  #answer(packet: Uint8Array, address: string, port: number, send: (bytes: Uint8Array) => void, done = () => {}): void {
-    if (this.#pending >= (this.#deps.maxPending ?? maxPending)) return done();
-    const finish = (bytes: Uint8Array | undefined) => {
-      if (bytes && !this.#closed) send(bytes);
-      done();
-    };
-    const answer = this.#deps.answerer.answer(packet, { address, port, protocol: "udp" });
-    if (!(answer instanceof Promise)) return finish(answer);
-    this.#pending++;
-    void answer.then(finish).finally(() => {
-      this.#pending--;
+  #receive(batch: Datagrams.DatagramBatch): void {
+    for (let i = 0, count = this.#receiveInto(batch); i < count; i++) {
+      this.#countRate();
+      this.#answer({ envelope: batch.envelope(i), packet: batch.packet(i) });
+    }
+  }
+
+  /** Packets that have come; none, and a pause, for a failure of the kernel that is not expected to pass. */
+  #receiveInto(batch: Datagrams.DatagramBatch): number {
+    try {
+      return batch.receiveNow();
+    } catch (error) {
+      this.#deps.log.error("Queries cannot be received", { error: errorMessage(error) });
+      this.#endListening();
+      const again = setTimeout(() => this.listen(), pauseMs);
+      this.#endListening = () => clearTimeout(again);
+      return 0;
+    }
+  }
+
+  #answer({ envelope, packet }: HandedOver): void {
+    const { datagrams } = this.#deps;
+    const peer = datagrams.peerOf(envelope);
+    if (peer.port === 0) return;
+    this.#queries.answer(packet, peer, (bytes) => {
+      if (!this.#closed) datagrams.reply(this.#fd, envelope, bytes);
     });
   }
 
@@ -129,9 +127,9 @@ class HotUdp {
     const now = performance.now();
     if (now - this.#windowBegan > windowMs) {
       this.#windowBegan = now;
-      this.#queries = 0;
+      this.#count = 0;
     }
-    if (++this.#queries >= (this.#deps.startAt * windowMs) / 1000) this.#maybeStart();
+    if (++this.#count >= (this.#deps.startAt * windowMs) / 1000) this.#maybeStart();
   }
 
   #maybeStart(): void {
@@ -145,11 +143,10 @@ class HotUdp {
   async #start(): Promise<void> {
     const thread = await Thread.start(this.#fd, this.#deps, {
       handedOver: (packets) => this.#takeOver(packets),
-      failed: (error) => void this.#fallBack(error),
+      failed: (error) => this.#fallBack(error),
     });
     if (this.#closed) return await thread.stop();
-    await closeSocket(this.#socket);
-    this.#socket = undefined;
+    this.#endListening();
     this.#thread = thread;
     this.#deps.datagrams.setBlocking(this.#fd);
     thread.go();
@@ -157,12 +154,13 @@ class HotUdp {
   }
 
   /** The thread ended by itself: the socket goes back to the plugins' thread, for good. */
-  async #fallBack(error: unknown): Promise<void> {
+  #fallBack(error: unknown): void {
     if (this.#closed) return;
     this.#thread = undefined;
     this.#threads(-1);
+    this.#endListening();
     this.#deps.log.error("The hot path failed; queries go to the plugins", { error: errorMessage(error) });
-    await this.#listen();
+    this.listen();
   }
 
   #threads(more: number): void {
@@ -173,12 +171,9 @@ class HotUdp {
   }
 
   #takeOver(packets: readonly HandedOver[]): void {
-    const { datagrams } = this.#deps;
-    for (const { envelope, packet } of packets) {
-      const { address, port } = datagrams.peerOf(envelope);
-      const done = () => this.#thread?.taken();
-      if (port === 0) done();
-      else this.#answer(packet, address, port, (bytes) => datagrams.reply(this.#fd, envelope, bytes), done);
+    for (const packet of packets) {
+      this.#thread?.taken();
+      this.#answer(packet);
     }
   }
 }
@@ -258,7 +253,7 @@ class Thread {
     Atomics.notify(this.#control, controlWord.go);
   }
 
-  /** A packet that was handed over is answered. */
+  /** A packet that was handed over has come. */
   taken(): void {
     Atomics.sub(this.#control, controlWord.pending, 1);
   }
@@ -274,10 +269,7 @@ class Thread {
 
 /** Makes the thread's count of lost packets a metric. Returns the end of it. */
 function countDropped(metrics: Metrics, control: Int32Array): () => void {
-  const dropped = metrics.counter(
-    "podwire_dns_dropped_total",
-    "Counter of queries that were dropped because too many waited for their answers.",
-  );
+  const dropped = droppedCounter(metrics);
   let seen = 0;
   const collect = () => {
     const now = Atomics.load(control, controlWord.dropped);
@@ -289,8 +281,4 @@ function countDropped(metrics: Metrics, control: Int32Array): () => void {
     collect();
     end();
   };
-}
-
-function closeSocket(socket: Socket | undefined): Promise<void> {
-  return socket ? new Promise((resolve) => socket.close(() => resolve())) : Promise.resolve();
 }

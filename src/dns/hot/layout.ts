@@ -35,6 +35,8 @@ export const entryField = {
   additionals: 18,
   /** u16: bytes of each record when all are alike, else 0. */
   recordSize: 20,
+  /** u16: bytes of the body's records before those that are alike. */
+  lead: 22,
   /** u32: who published it. */
   owner: 24,
   /** u32: bytes taken from the heap. */
@@ -67,10 +69,42 @@ export const entryFlag = {
   closed: 4,
 } as const;
 
+/**
+ * What the body of a cached answer begins with, not aligned: times in ms of the clock that all threads share, then what
+ * its records need. Behind the places stand the records.
+ */
+export const cachedField = {
+  /** f64: the end of its time, to which the TTL counts down. */
+  expires: 0,
+  /** f64: from then on the plugins have to see each query. */
+  until: 8,
+  /** f64: when it was given last, which readers write where `idle` is not 0. */
+  used: 16,
+  /** f64: not given for longer than this, the plugins have to see the next query; 0: it does not matter. */
+  idle: 24,
+  /** u8: the answer's fourth byte (RA, AD, RCODE), without the query's CD. */
+  header: 32,
+  /** u8: how many places there are. */
+  count: 33,
+  /** u16 each: where in the records a TTL stands. */
+  places: 34,
+} as const;
+
+/** The type under which the answer to such a question is kept: DO and CD belong to the question. */
+export function cachedType(type: number, dnssecOk: boolean, checkingDisabled: boolean): number {
+  return type | 0x8000 | (dnssecOk ? 0x4000 : 0) | (checkingDisabled ? 0x2000 : 0);
+}
+
 /** A table as a reader sees it. */
 export interface TableMemory {
   readonly slots: SharedArrayBuffer;
   readonly heap: SharedArrayBuffer;
+}
+
+/** Both tables: what plugins know for certain, and what a cache has for a while. */
+export interface HotMemory {
+  readonly fixed: TableMemory;
+  readonly cached: TableMemory;
 }
 
 /** Words (Int32) of a reader's control block. */

@@ -1,7 +1,7 @@
 import { maxMessageBytes } from "#wire/dns/index.ts";
 import type { Peer, ReadyAnswers } from "../core/index.ts";
 import { HotCounters, maxZones } from "./counters.ts";
-import type { TableMemory } from "./layout.ts";
+import type { HotMemory } from "./layout.ts";
 import { tcpLimits, udpLimits } from "./limits.ts";
 import { HotReader } from "./reader.ts";
 
@@ -16,8 +16,11 @@ export class MainReader implements ReadyAnswers {
   readonly #tcp: HotReader;
   readonly #memory = new Uint8Array(maxMessageBytes);
 
-  /** @param seed start of the order of shuffled records */
-  constructor(seed: number) {
+  readonly #clock: () => number;
+
+  /** @param seed start of the order of shuffled records; `clock` that of the tables */
+  constructor(seed: number, clock: () => number) {
+    this.#clock = clock;
     const [udp, tcp] = [HotCounters.forZones(maxZones, "udp"), HotCounters.forZones(maxZones, "tcp")];
     this.counters = [udp, tcp];
     this.#udp = new HotReader(udp, seed);
@@ -25,17 +28,22 @@ export class MainReader implements ReadyAnswers {
   }
 
   /** Reads from this memory from now on. */
-  use(memory: TableMemory): void {
-    this.#udp.use(memory);
-    this.#tcp.use(memory);
+  use({ fixed, cached }: HotMemory): void {
+    this.#udp.use(fixed, cached);
+    this.#tcp.use(fixed, cached);
   }
 
-  answer(packet: Uint8Array, { protocol, address }: Peer): Uint8Array | undefined {
+  answer(packet: Uint8Array, peer: Peer): Uint8Array | undefined {
     if (packet.length > this.#memory.length) return undefined;
-    this.#memory.set(packet);
-    const [reader, limits] = protocol === "tcp" ? [this.#tcp, tcpLimits] : [this.#udp, udpLimits];
-    const asked = address.includes(":") ? limits.ipv6 : limits.ipv4;
-    const length = reader.answer(this.#memory, 0, packet.length, asked);
+    const length = this.write(packet, peer, this.#memory, 0);
     return length > 0 ? this.#memory.slice(0, length) : undefined;
+  }
+
+  write(packet: Uint8Array, { protocol, address }: Peer, to: Uint8Array, at: number): number {
+    to.set(packet, at);
+    const [reader, limits] = protocol === "tcp" ? [this.#tcp, tcpLimits] : [this.#udp, udpLimits];
+    reader.now = this.#clock();
+    const asked = address.includes(":") ? limits.ipv6 : limits.ipv4;
+    return Math.max(0, reader.answer(to, at, packet.length, asked));
   }
 }

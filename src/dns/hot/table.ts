@@ -13,6 +13,7 @@ export interface TableEntry {
   readonly authorities: number;
   readonly additionals: number;
   readonly recordSize: number;
+  readonly lead: number;
   readonly body: Uint8Array;
 }
 
@@ -111,6 +112,14 @@ export class AnswerTable {
     this.#ownerById.delete(record.id);
   }
 
+  /** The body of an owner's only entry, as it is now; undefined without one. */
+  bodyOf(owner: string): DataView | undefined {
+    const [offset] = this.#owners.get(owner)?.offsets ?? [];
+    if (offset === undefined) return undefined;
+    const at = offset + entryField.key + this.#u16(offset + entryField.keyLength);
+    return new DataView(this.#heap.buffer, at, this.#u16(offset + entryField.bodyLength));
+  }
+
   #newOwner(owner: string): { readonly id: number; offsets: number[] } {
     const record = { id: this.#nextOwner++, offsets: [] };
     this.#owners.set(owner, record);
@@ -153,6 +162,7 @@ export class AnswerTable {
       this.#u16(offset + entryField.authorities) === entry.authorities &&
       this.#u16(offset + entryField.additionals) === entry.additionals &&
       this.#u16(offset + entryField.recordSize) === entry.recordSize &&
+      this.#u16(offset + entryField.lead) === entry.lead &&
       this.#u16(offset + entryField.bodyLength) === entry.body.length &&
       equal(this.#heap, offset + entryField.key + entry.key.length, entry.body)
     );
@@ -193,6 +203,7 @@ export class AnswerTable {
     view.setUint16(offset + entryField.authorities, entry.authorities, true);
     view.setUint16(offset + entryField.additionals, entry.additionals, true);
     view.setUint16(offset + entryField.recordSize, entry.recordSize, true);
+    view.setUint16(offset + entryField.lead, entry.lead, true);
     view.setUint32(offset + entryField.owner, owner, true);
     view.setUint32(offset + entryField.size, size, true);
     this.#heap.set(entry.key, offset + entryField.key);

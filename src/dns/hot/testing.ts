@@ -2,14 +2,14 @@ import { createLogger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
 import { DnsError, decodeMessage } from "#wire/dns/index.ts";
 import type { Mutations } from "#wire/dns/testing/index.ts";
-import { Answerer, type HotAnswers, makeReply, noFallthrough, type Plugin, type Site } from "../core/index.ts";
+import { Answerer, chain, type HotAnswers, makeReply, noFallthrough, type Plugin, type Site } from "../core/index.ts";
 import type { ClusterIndex } from "../plugins/kubernetes/clusterIndex.ts";
 import { KubernetesPlugin } from "../plugins/kubernetes/handler.ts";
 import { ClusterRecords } from "../plugins/kubernetes/model.ts";
 import type { RecordOptions } from "../plugins/kubernetes/options.ts";
 import { HotCounters, maxZones } from "./counters.ts";
 import { HotPath } from "./hotPath.ts";
-import { controlBytes, type TableMemory } from "./layout.ts";
+import { controlBytes, type HotMemory } from "./layout.ts";
 import { udpLimits } from "./limits.ts";
 import { HotReader, hotResult } from "./reader.ts";
 
@@ -45,6 +45,15 @@ const slotBytes = 4096;
 /** A byte that no packet has in all places. */
 const guard = 0xee;
 const peer = { address: "127.0.0.1", port: 53_000, protocol: "udp" } as const;
+
+/** What a test may want to see or set. */
+interface PathsParts {
+  /** What plugins were told is put here. */
+  readonly told?: HotAnswers[];
+  /** Milliseconds of the tables' clock. Default: it stands still. */
+  readonly clock?: () => number;
+  readonly metrics?: Metrics;
+}
 
 /** Serves an index both ways. */
 export function bothPaths(index: ClusterIndex, options: BothPathsOptions = {}): BothPaths {
@@ -89,26 +98,29 @@ export function bothPaths(index: ClusterIndex, options: BothPathsOptions = {}): 
   });
   const next = () => makeReply("next", { rcode: 5 });
   const plugins = [counting, ...(options.before ?? []), kubernetes];
-  const handler = plugins.reduceRight<Site["handler"]>(
-    (after, plugin) => (request) => plugin.handle?.(request, after) ?? after(request),
-    next,
-  );
-  const sites: Site[] = [{ zones: ["."], plugins, handler }];
+  const sites: Site[] = [{ zones: ["."], plugins, handler: chain(plugins, next) }];
   if (options.otherZones) {
     const other = () => makeReply("other", { rcode: 0, authoritative: true });
     sites.push({ zones: options.otherZones, plugins: [], handler: other });
   }
+  return pathsOf(sites, { told });
+}
+
+/** Serves server blocks both ways. */
+export function pathsOf(sites: readonly Site[], parts: PathsParts = {}): BothPaths {
+  const { told = [], clock = () => 0, metrics = new Metrics() } = parts;
   const log: string[] = [];
   const hotPath = new HotPath({
     log: createLogger("dns", { write: (line) => void log.push(line) }),
-    metrics: new Metrics(),
+    metrics,
     server: "dns://:53",
+    clock,
   });
   hotPath.use(sites);
-  const answerer = new Answerer("dns://:53", sites, () => 0);
+  const answerer = new Answerer("dns://:53", sites, clock);
   const counters = HotCounters.forZones(maxZones);
   const reader = new HotReader(counters, 4711);
-  const use = (memory: TableMemory) => reader.use(memory);
+  const use = ({ fixed, cached }: HotMemory) => reader.use(fixed, cached);
   hotPath.join({ control: new Int32Array(new SharedArrayBuffer(controlBytes)), counters, use });
   // Where a packet stands in the middle of a batch's memory, whose other parts must stay as they are.
   const memory = new Uint8Array(3 * slotBytes).fill(guard);
@@ -123,6 +135,7 @@ export function bothPaths(index: ClusterIndex, options: BothPathsOptions = {}): 
     },
     hot: (packet) => {
       memory.set(packet, slotBytes);
+      reader.now = clock();
       const length = reader.answer(memory, slotBytes, packet.length, udpLimits.ipv4);
       const end = slotBytes + Math.max(packet.length, length);
       const answer = memory.slice(slotBytes, slotBytes + Math.max(length, 0));

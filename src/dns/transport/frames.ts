@@ -9,7 +9,9 @@ export function frame(message: Uint8Array): Uint8Array {
 
 /** Cuts a TCP stream into messages, whatever pieces it comes in. */
 export class FrameReader {
+  /** What has not been taken yet begins at `#at` of the first one. */
   #chunks: Uint8Array[] = [];
+  #at = 0;
   #length = 0;
 
   push(chunk: Uint8Array): void {
@@ -27,18 +29,27 @@ export class FrameReader {
   next(): Uint8Array | undefined {
     const size = this.#size();
     if (size === undefined || this.#length < size + 2) return undefined;
-    const all = this.#chunks.length === 1 ? (this.#chunks[0] as Uint8Array) : Buffer.concat(this.#chunks);
-    const message = all.subarray(2, size + 2);
-    const rest = all.subarray(size + 2);
-    this.#chunks = rest.length > 0 ? [rest] : [];
-    this.#length = rest.length;
+    if ((this.#chunks[0] as Uint8Array).length - this.#at < size + 2) this.#joinChunks();
+    const first = this.#chunks[0] as Uint8Array;
+    const message = first.subarray(this.#at + 2, this.#at + 2 + size);
+    this.#at += size + 2;
+    this.#length -= size + 2;
+    if (this.#at === first.length) {
+      this.#chunks.shift();
+      this.#at = 0;
+    }
     return message;
+  }
+
+  #joinChunks(): void {
+    this.#chunks = [Buffer.concat(this.#chunks).subarray(this.#at)];
+    this.#at = 0;
   }
 
   #size(): number | undefined {
     if (this.#length < 2) return undefined;
     const first = this.#chunks[0] as Uint8Array;
-    const low = first.length > 1 ? first[1] : this.#chunks[1]?.[0];
-    return ((first[0] as number) << 8) | (low as number);
+    const low = first.length > this.#at + 1 ? first[this.#at + 1] : this.#chunks[1]?.[0];
+    return ((first[this.#at] as number) << 8) | (low as number);
   }
 }

@@ -1,8 +1,8 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { hasCode } from "#base/errors.ts";
-import type { Answerer, Peer } from "../core/index.ts";
-import { FrameReader, frame } from "./frames.ts";
-import { type Listener, plainAddress } from "./udp.ts";
+import type { Answerer } from "../core/index.ts";
+import { answerMemory, Connection } from "./connection.ts";
+import type { Listener } from "./udp.ts";
 
 /** Bounds that keep one client from harming others (RFC 7766 §6). Times in milliseconds. */
 export interface TcpLimits {
@@ -35,10 +35,11 @@ export const tcpLimits: TcpLimits = {
  */
 export async function listenTcp(host: string, port: number, answerer: Answerer, limits = tcpLimits): Promise<Listener> {
   const sockets = new Set<Socket>();
+  const joined = answerMemory();
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
-    serve(socket, answerer, limits);
+    new Connection(socket, answerer, limits, joined);
   });
   server.maxConnections = limits.connections;
   await listen(server, host, port);
@@ -52,69 +53,6 @@ export async function listenTcp(host: string, port: number, answerer: Answerer, 
         for (const socket of sockets) socket.destroy();
       }),
   };
-}
-
-function serve(socket: Socket, answerer: Answerer, limits: TcpLimits): void {
-  const peer: Peer = {
-    address: plainAddress(socket.remoteAddress ?? ""),
-    port: socket.remotePort ?? 0,
-    protocol: "tcp",
-    ...(socket.localAddress !== undefined && { local: plainAddress(socket.localAddress) }),
-  };
-  const reader = new FrameReader();
-  let pending = 0;
-  let ended = false;
-  let deadline: NodeJS.Timeout | undefined;
-  const pace = () => {
-    const full = pending >= limits.pipelined || socket.writableLength > limits.unsentBytes;
-    if (full) socket.pause();
-    else socket.resume();
-    if (ended && pending === 0) socket.end();
-    return full;
-  };
-  const send = (bytes: Uint8Array | undefined) => {
-    if (!bytes || !socket.writable) return;
-    if (limits.writeMs === undefined) return void socket.write(frame(bytes));
-    const late = setTimeout(() => socket.destroy(), limits.writeMs);
-    socket.write(frame(bytes), () => clearTimeout(late));
-  };
-  const drain = () => {
-    let whole = false;
-    for (let packet = reader.next(); packet; packet = reader.next()) {
-      whole = true;
-      const answer = answerer.answer(packet, peer);
-      if (!(answer instanceof Promise)) {
-        send(answer);
-      } else {
-        pending++;
-        void answer.then(send).finally(() => {
-          pending--;
-          if (!pace()) drain();
-        });
-      }
-      if (pace()) break;
-    }
-    if (whole || !reader.partial) {
-      clearTimeout(deadline);
-      deadline = undefined;
-    }
-    // Measured from a message's first byte, so that a client dripping bytes does not keep its place.
-    if (reader.partial) deadline ??= setTimeout(() => socket.destroy(), limits.messageMs);
-  };
-  socket.setTimeout(limits.idleMs, () => socket.destroy());
-  socket.on("error", () => socket.destroy());
-  socket.on("close", () => clearTimeout(deadline));
-  socket.on("drain", () => {
-    if (!pace()) drain();
-  });
-  socket.on("data", (chunk) => {
-    reader.push(chunk);
-    drain();
-  });
-  socket.on("end", () => {
-    ended = true;
-    pace();
-  });
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {

@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from "node:dgram";
 import { hasCode } from "#base/errors.ts";
+import type { Counter, Metrics } from "#base/metrics.ts";
 import type { Answerer } from "../core/index.ts";
 
 /** A listener of one transport. */
@@ -11,28 +12,61 @@ export interface Listener {
 /** Queries waiting for a slow answer (an upstream's); more are dropped, as a full socket buffer would. */
 export const maxPending = 4096;
 
+/** Counts the queries that there was no room for. */
+export function droppedCounter(metrics: Metrics): Counter {
+  return metrics.counter(
+    "podwire_dns_dropped_total",
+    "Counter of queries that were dropped because too many waited for their answers.",
+  );
+}
+
+/** Answers the queries of a UDP socket: those whose answer is known at once however many wait for theirs. */
+export class UdpQueries {
+  readonly #answerer: Answerer;
+  readonly #dropped: () => void;
+  readonly #most: number;
+  #waiting = 0;
+
+  /** @param dropped told of each query that there was no room for; `most` that may wait */
+  constructor(answerer: Answerer, dropped: () => void, most = maxPending) {
+    this.#answerer = answerer;
+    this.#dropped = dropped;
+    this.#most = most;
+  }
+
+  /** Answers a packet by `send`, now or later. */
+  answer(packet: Uint8Array, from: { address: string; port: number }, send: (bytes: Uint8Array) => void): void {
+    const busy = this.#waiting >= this.#most;
+    const { address, port } = from;
+    const answer = this.#answerer.answer(packet, { address, port, protocol: "udp", busy });
+    if (answer instanceof Promise) {
+      this.#waiting++;
+      void answer
+        .then((bytes) => bytes && send(bytes))
+        .finally(() => {
+          this.#waiting--;
+        });
+    } else if (answer) send(answer);
+    else if (busy) this.#dropped();
+  }
+}
+
 /**
- * Serves DNS over UDP on all addresses of `host` (empty: every address, IPv6 and IPv4 on one socket).
+ * Serves DNS over UDP on all addresses of `host` (empty: every address, IPv6 and IPv4 on one socket). Answers go out
+ * from the address that the routes say, which on a machine with several need not be the one that was asked.
+ * @param dropped told of each query that there was no room for
  * @throws the bind error (EADDRINUSE, EACCES)
  */
-export async function listenUdp(host: string, port: number, answerer: Answerer): Promise<Listener> {
+export async function listenUdp(host: string, port: number, answerer: Answerer, dropped = () => {}): Promise<Listener> {
   const socket = await bound(host, port);
-  let pending = 0;
+  const queries = new UdpQueries(answerer, dropped);
   let closed = false;
-  const send = (bytes: Uint8Array | undefined, address: string, to: number) => {
-    // An error here is the client's: gone, or an address without a route. UDP has nobody to tell.
-    if (bytes && !closed) socket.send(bytes, to, address, () => {});
-  };
-  socket.on("message", (packet, from) => {
-    if (pending >= maxPending || from.port === 0) return;
-    const answer = answerer.answer(packet, { address: plainAddress(from.address), port: from.port, protocol: "udp" });
-    if (!(answer instanceof Promise)) return send(answer, from.address, from.port);
-    pending++;
-    void answer
-      .then((bytes) => send(bytes, from.address, from.port))
-      .finally(() => {
-        pending--;
-      });
+  socket.on("message", (packet, { address, port: from }) => {
+    if (from === 0) return;
+    queries.answer(packet, { address: plainAddress(address), port: from }, (bytes) => {
+      // An error here is the client's: gone, or an address without a route. UDP has nobody to tell.
+      if (!closed) socket.send(bytes, from, address, () => {});
+    });
   });
   socket.on("error", () => {}); // ICMP errors of earlier answers
   return {

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, type Stats, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Logger } from "#base/log.ts";
 import { parseZoneFile } from "#wire/zone/index.ts";
@@ -31,8 +31,17 @@ function readText(path: string): string {
   return readFileSync(path, "utf8");
 }
 
-/** What tells whether a file was changed: its time, size and place. "" while it cannot be read. */
+/** What tells whether a file was changed: its time, size and place. "" while it cannot be looked at. */
 export function fileVersion(path: string): string {
-  const stats = statSync(path, { throwIfNoEntry: false });
+  const stats = statsOf(path);
   return stats ? `${stats.mtimeMs} ${stats.size} ${stats.ino}` : "";
+}
+
+/** What is at a path; undefined for nothing, and for what cannot be looked at: a link to itself, a closed folder. */
+export function statsOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
 }

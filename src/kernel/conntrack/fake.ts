@@ -1,4 +1,4 @@
-import { type Conntrack, type Flow, type FlowFilter, tupleText } from "./flow.ts";
+import { type Conntrack, type Flow, type FlowFilter, leadsTo, tupleText } from "./flow.ts";
 
 /** Connection tracking in memory. */
 export class FakeConntrack implements Conntrack {
@@ -9,9 +9,12 @@ export class FakeConntrack implements Conntrack {
     this.#flows.push(...flows);
   }
 
-  list({ family, protocol }: FlowFilter): Flow[] {
+  list({ family, protocol, destination }: FlowFilter): Flow[] {
     return this.#flows.filter(
-      ({ original }) => original.source.family === family && (protocol === undefined || original.protocol === protocol),
+      ({ original }) =>
+        original.source.family === family &&
+        (protocol === undefined || original.protocol === protocol) &&
+        (destination === undefined || leadsTo(original, destination)),
     );
   }
 

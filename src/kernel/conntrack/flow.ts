@@ -21,6 +21,8 @@ export interface FlowFilter {
   readonly family: 4 | 6;
   /** IANA number; absent: all protocols. */
   readonly protocol?: number;
+  /** Of a protocol with ports: only those whose original direction leads there. */
+  readonly destination?: Pick<Tuple, "destination" | "destinationPort">;
 }
 
 /** Connection tracking of one network namespace: the kernel's, or a fake. */
@@ -40,4 +42,12 @@ export interface Conntrack {
 /** `10.244.1.2:53210 → 10.96.0.10:53/17`, a tuple's identity. */
 export function tupleText({ source, destination, protocol, sourcePort, destinationPort }: Tuple): string {
   return `${formatIp(source)}:${sourcePort} → ${formatIp(destination)}:${destinationPort}/${protocol}`;
+}
+
+/** Whether a tuple has this destination. */
+export function leadsTo(
+  tuple: Tuple,
+  { destination, destinationPort }: NonNullable<FlowFilter["destination"]>,
+): boolean {
+  return tuple.destinationPort === destinationPort && Buffer.compare(tuple.destination.bytes, destination.bytes) === 0;
 }

@@ -10,7 +10,7 @@ import {
   NLM_F,
   parseAttributes,
 } from "#kernel/netlink/index.ts";
-import type { Conntrack, Flow, FlowFilter, Tuple } from "./flow.ts";
+import { type Conntrack, type Flow, type FlowFilter, leadsTo, type Tuple } from "./flow.ts";
 
 /** Message types: NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_* (include/uapi/linux/netfilter/nfnetlink_conntrack.h). */
 const MSG = { GET: 0x101, DELETE: 0x102 } as const;
@@ -20,8 +20,8 @@ const CTA_TUPLE = { IP: 1, PROTO: 2 } as const;
 const CTA_IP = { V4_SRC: 1, V4_DST: 2, V6_SRC: 3, V6_DST: 4 } as const;
 const CTA_PROTO = { NUM: 1, SRC_PORT: 2, DST_PORT: 3 } as const;
 const CTA_FILTER = { ORIG_FLAGS: 1, REPLY_FLAGS: 2 } as const;
-/** Bit of a filter's flags: compare the protocol (CTA_FILTER_F_CTA_PROTO_NUM). */
-const FILTER_PROTO_NUM = 1 << 3;
+/** Bits of a filter's flags: what is compared (CTA_FILTER_F_CTA_*). */
+const FILTER = { IP_DST: 1 << 1, PROTO_NUM: 1 << 3, PROTO_DST_PORT: 1 << 5 } as const;
 
 const FAMILY = { 4: 2, 6: 10 } as const;
 const HEADER_BYTES = 4;
@@ -40,11 +40,14 @@ export function openConntrack(): Conntrack {
 class KernelConntrack implements Conntrack {
   readonly #socket = new NetlinkSocket(NETLINK.NETFILTER);
 
-  list({ family, protocol }: FlowFilter): Flow[] {
+  list({ family, protocol, destination }: FlowFilter): Flow[] {
     const writer = begin(new MessageWriter(256), MSG.GET, NLM_F.DUMP, family);
-    if (protocol !== undefined) writeFilter(writer, protocol);
+    if (protocol !== undefined) writeFilter(writer, family, protocol, destination);
     const flows = this.#socket.dump(writer.end()).map(readFlow);
-    return flows.filter((flow) => flow !== undefined);
+    // A kernel without filters gives all of them.
+    return flows.filter(
+      (flow) => flow !== undefined && (!destination || leadsTo(flow.original, destination)),
+    ) as Flow[];
   }
 
   delete(flows: readonly Flow[]): number {
@@ -76,12 +79,25 @@ function begin(writer: MessageWriter, type: number, flags: number, family: 4 | 6
 }
 
 /** The kernel leaves out other protocols (Linux 5.8 and newer). */
-function writeFilter(writer: MessageWriter, protocol: number): void {
+function writeFilter(
+  writer: MessageWriter,
+  family: 4 | 6,
+  protocol: number,
+  destination: FlowFilter["destination"],
+): void {
   writer.nest(CTA.TUPLE_ORIG, () => {
-    writer.nest(CTA_TUPLE.PROTO, () => writer.attributeU8(CTA_PROTO.NUM, protocol));
+    if (destination)
+      writer.nest(CTA_TUPLE.IP, () =>
+        writer.attribute(family === 4 ? CTA_IP.V4_DST : CTA_IP.V6_DST, destination.destination.bytes),
+      );
+    writer.nest(CTA_TUPLE.PROTO, () => {
+      writer.attributeU8(CTA_PROTO.NUM, protocol);
+      if (destination) writer.attributeU16be(CTA_PROTO.DST_PORT, destination.destinationPort);
+    });
   });
+  const flags = FILTER.PROTO_NUM | (destination ? FILTER.IP_DST | FILTER.PROTO_DST_PORT : 0);
   writer.nest(CTA.FILTER, () => {
-    writer.attributeU32(CTA_FILTER.ORIG_FLAGS, FILTER_PROTO_NUM).attributeU32(CTA_FILTER.REPLY_FLAGS, 0);
+    writer.attributeU32(CTA_FILTER.ORIG_FLAGS, flags).attributeU32(CTA_FILTER.REPLY_FLAGS, 0);
   });
 }
 

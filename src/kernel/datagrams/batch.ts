@@ -12,6 +12,7 @@ const nameBytes = 28;
 const nameRoom = 32;
 /** A control message with in6_pktinfo has 36 bytes, one with in_pktinfo 28; padded to 8. */
 const controlRoom = 64;
+const MSG_DONTWAIT = 0x40;
 const MSG_WAITFORONE = 0x10000;
 /** Failures to receive after which the next attempt may succeed; the first is the time-out. */
 const passing = ["EAGAIN", "EINTR", "ECONNREFUSED", "ENOBUFS", "ENOMEM"];
@@ -75,6 +76,15 @@ export class DatagramBatch {
    * @throws SysError for what will not be better the next time
    */
   receive(): number {
+    return this.#take(MSG_WAITFORONE);
+  }
+
+  /** The same without waiting. */
+  receiveNow(): number {
+    return this.#take(MSG_DONTWAIT);
+  }
+
+  #take(flags: number): number {
     const words = this.#words;
     // What the last call has written; the other headers are as they were.
     for (let i = 0; i < this.#written; i++) {
@@ -83,7 +93,7 @@ export class DatagramBatch {
       words[header + word.controlLength] = controlRoom;
     }
     try {
-      this.#written = check(libc.recvmmsg(this.#fd, this.#receivedAddress, this.#count, MSG_WAITFORONE, 0), "recvmmsg");
+      this.#written = check(libc.recvmmsg(this.#fd, this.#receivedAddress, this.#count, flags, 0), "recvmmsg");
       return this.#written;
     } catch (error) {
       if (passing.some((code) => isErrno(error, code))) return 0;
@@ -94,6 +104,11 @@ export class DatagramBatch {
   /** Where packet i begins. */
   at(i: number): number {
     return this.#layout.packets + i * slotBytes;
+  }
+
+  /** A copy of packet i. */
+  packet(i: number): Uint8Array {
+    return this.bytes.slice(this.at(i), this.at(i) + this.lengthOf(i));
   }
 
   /** Bytes of packet i; a longer one was cut at slotBytes. */

@@ -90,44 +90,26 @@ function option(fd: number, level: number, name: number, value: number): void {
   check(libc.setsockopt(fd, level, name, bytes, 4), "setsockopt", `${level}/${name}`);
 }
 
-/** struct sockaddr_in or sockaddr_in6; an IPv4 address on a socket of IPv6 as ::ffff:a.b.c.d. */
+/** struct sockaddr_in or sockaddr_in6. */
 function sockaddr(family: number, address: string, port: number): Buffer {
-  const ip = parseIp(address);
+  const { bytes: ip } = parseIp(address);
   const bytes = Buffer.alloc(family === AF.INET ? 16 : 28);
   bytes.writeUInt16LE(family, 0);
   bytes.writeUInt16BE(port, 2);
-  if (family === AF.INET) bytes.set(ip.bytes, 4);
-  else if (ip.family === 6) bytes.set(ip.bytes, 8);
-  else {
-    bytes.fill(0xff, 18, 20);
-    bytes.set(ip.bytes, 20);
-  }
+  bytes.set(ip, family === AF.INET ? 4 : 8);
   return bytes;
 }
 
-function nameOf(fd: number): Buffer {
+/** The port that a socket is bound to. */
+export function portOf(fd: number): number {
   const name = Buffer.alloc(28);
   const length = Buffer.alloc(4);
   length.writeUInt32LE(28);
   check(libc.getsockname(fd, name, length), "getsockname");
-  return name;
+  return name.readUInt16BE(2);
 }
 
-function portOf(fd: number): number {
-  return nameOf(fd).readUInt16BE(2);
-}
-
-/** Whether the socket is one of IPv6, or of both families. */
-export function isV6(fd: number): boolean {
-  return nameOf(fd).readUInt16LE(0) === AF.INET6;
-}
-
-/** A second descriptor of the socket. */
-export function duplicate(fd: number): number {
-  return check(libc.dup(fd), "dup");
-}
-
-/** Makes calls on the socket (all its descriptors) wait, as recvmmsg is meant to. */
+/** Makes calls on the socket wait, as recvmmsg of a thread is meant to. */
 export function setBlocking(fd: number): void {
   const flags = check(libc.fcntl(fd, F_GETFL, 0), "fcntl");
   check(libc.fcntl(fd, F_SETFL, flags & ~SOCK.NONBLOCK), "fcntl");
@@ -158,10 +140,4 @@ export function reply(fd: number, envelope: Envelope, answer: Uint8Array): void 
   if (controlLength > 0) header.writeBigUInt64LE(base + 40n, 32);
   header.writeBigUInt64LE(BigInt(controlLength), 40);
   libc.sendmsg(fd, header, MSG_DONTWAIT);
-}
-
-/** Sends to an address; lost when it cannot go at once. */
-export function sendTo(fd: number, address: string, port: number, bytes: Uint8Array): void {
-  const name = sockaddr(nameOf(fd).readUInt16LE(0), address, port);
-  libc.sendto(fd, bytes, bytes.length, MSG_DONTWAIT, name, name.length);
 }

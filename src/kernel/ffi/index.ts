@@ -2,3 +2,4 @@
 export { AF, CLONE, O, SOCK, syscallNumbers } from "./constants.ts";
 export { check, errnoName, isErrno, lastErrno, SysError } from "./errors.ts";
 export { addressOf, libc } from "./libc.ts";
+export { onReadable } from "./readable.ts";

@@ -25,7 +25,8 @@ export interface NetlinkSocketOptions {
 /**
  * A netlink socket in the network namespace that was current when it was made.
  *
- * All calls are synchronous: the kernel does the work inside send() and has queued every answer when send() returns.
+ * All calls but one are synchronous: the kernel does the work inside send() and has queued every answer when send()
+ * returns.
  */
 export class NetlinkSocket {
   readonly fd: number;
@@ -76,6 +77,27 @@ export class NetlinkSocket {
    */
   request(writer: MessageWriter): NetlinkMessage[] {
     this.#send(writer);
+    return this.#answers();
+  }
+
+  /**
+   * As request(), while the kernel works in another thread: for what takes it long. Until then the socket must be used
+   * for nothing else.
+   * @throws NetlinkError, SysError
+   */
+  async requestAside(writer: MessageWriter): Promise<NetlinkMessage[]> {
+    const bytes = writer.bytes();
+    const sent = await new Promise<number>((resolve, reject) => {
+      libc.send.async(this.fd, bytes, bytes.length, 0, (error: unknown, result: number | bigint) =>
+        error ? reject(error) : resolve(Number(result)),
+      );
+    });
+    // Why it was refused is known in that thread alone: it is refused here again.
+    if (sent < 0) this.#send(writer);
+    return this.#answers();
+  }
+
+  #answers(): NetlinkMessage[] {
     const answers: NetlinkMessage[] = [];
     for (const message of this.#drain()) {
       const failure = message.type === NLMSG.ERROR ? parseFailure(message) : undefined;

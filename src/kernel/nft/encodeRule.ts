@@ -1,23 +1,15 @@
 import type { MessageWriter } from "#kernel/netlink/index.ts";
 import {
-  BITWISE,
   CMP,
   COUNTER,
-  CT,
   DATA,
   DYNSET,
-  EXPR,
-  FIB,
   IMMEDIATE,
-  LIST_ELEM,
   LOG,
-  LOOKUP,
   MASQ,
   META,
   NAT,
   NAT_RANGE,
-  NUMGEN,
-  PAYLOAD,
   REDIR,
   REG,
   REJECT,
@@ -25,14 +17,12 @@ import {
   VERDICT,
   VERDICT_CODES,
 } from "./constants.ts";
-import { hostU32, networkU16, padded } from "./dataTypes.ts";
-import type { Field } from "./fields.ts";
+import { networkU16 } from "./dataTypes.ts";
+import { ExpressionWriter } from "./encodeExpression.ts";
 import {
   comparisons,
-  type Expression,
   type Family,
   familyNumbers,
-  type MetaOrCt,
   type NatTarget,
   type RejectWith,
   type Statement,
@@ -40,12 +30,7 @@ import {
   type Verdict,
 } from "./model.ts";
 
-const BASES = { link: 0, network: 1, transport: 2 } as const;
-
-/**
- * Writes a rule's statements as the kernel's expressions. Every statement computes in registers from the first one
- * on: keys and values first, what is made of them behind. A key fills one 4-byte register per four bytes.
- */
+/** Writes a rule's statements as the kernel's expressions ({@link ExpressionWriter}). */
 export function writeStatements(writer: MessageWriter, family: Family, statements: readonly Statement[]): void {
   const encoder = new RuleEncoder(writer, family);
   for (const statement of statements) encoder.statement(statement);
@@ -61,10 +46,12 @@ export function writeVerdict(writer: MessageWriter, verdict: Verdict): void {
 
 class RuleEncoder {
   readonly #w: MessageWriter;
+  readonly #e: ExpressionWriter;
   readonly #family: Family;
 
   constructor(writer: MessageWriter, family: Family) {
     this.#w = writer;
+    this.#e = new ExpressionWriter(writer);
     this.#family = family;
   }
 
@@ -73,52 +60,52 @@ class RuleEncoder {
       case "match":
         return this.#match(s);
       case "lookup":
-        this.#key(s.key);
-        return this.#lookup(s.set, undefined, s.negate);
+        this.#e.key(s.key);
+        return this.#e.lookup(s.set, undefined, s.negate);
       case "vmap":
-        this.#key(s.key);
-        return this.#lookup(s.map, REG.VERDICT);
+        this.#e.key(s.key);
+        return this.#e.lookup(s.map, REG.VERDICT);
       case "assign":
-        this.#value(s.value);
-        return this.#store(s.field);
+        this.#e.value(s.value);
+        return this.#e.store(s.field);
       case "setOperation":
         return this.#setOperation(s);
       case "nat":
         return this.#nat(s.type, s.family, s.to);
       case "masquerade":
-        return this.#expr("masq", {
+        return this.#e.expr("masq", {
           [MASQ.FLAGS]: s.fullyRandom ? NAT_RANGE.RANDOM_FULLY : undefined,
         });
       case "redirect":
-        this.#immediate(REG.FIRST, networkU16(s.port));
-        return this.#expr("redir", {
+        this.#e.immediate(REG.FIRST, networkU16(s.port));
+        return this.#e.expr("redir", {
           [REDIR.PROTO_MIN]: REG.FIRST,
           [REDIR.FLAGS]: NAT_RANGE.PROTO_SPECIFIED,
         });
       case "tproxy":
-        this.#immediate(REG.FIRST, networkU16(s.port));
-        return this.#expr("tproxy", {
+        this.#e.immediate(REG.FIRST, networkU16(s.port));
+        return this.#e.expr("tproxy", {
           [TPROXY.FAMILY]: familyNumbers[s.family],
           [TPROXY.REG_PORT]: REG.FIRST,
         });
       case "reject":
         return this.#reject(s.with);
       case "verdict":
-        return this.#expr("immediate", { [IMMEDIATE.DREG]: REG.VERDICT }, () =>
+        return this.#e.expr("immediate", { [IMMEDIATE.DREG]: REG.VERDICT }, () =>
           this.#w.nest(IMMEDIATE.DATA, () => writeVerdict(this.#w, s.verdict)),
         );
       case "counter":
-        return this.#expr("counter", {}, () => {
+        return this.#e.expr("counter", {}, () => {
           this.#w.attributeU64be(COUNTER.BYTES, s.bytes ?? 0n).attributeU64be(COUNTER.PACKETS, s.packets ?? 0n);
         });
       case "log":
-        return this.#expr("log", {}, () => {
+        return this.#e.expr("log", {}, () => {
           if (s.group !== undefined) this.#w.attributeU16be(LOG.GROUP, s.group);
           if (s.prefix !== undefined) this.#w.attributeText(LOG.PREFIX, s.prefix);
         });
       case "trace":
-        this.#immediate(REG.FIRST, Uint8Array.of(1));
-        return this.#expr("meta", {
+        this.#e.immediate(REG.FIRST, Uint8Array.of(1));
+        return this.#e.expr("meta", {
           [META.KEY]: META.KEY_NFTRACE,
           [META.SREG]: REG.FIRST,
         });
@@ -126,17 +113,17 @@ class RuleEncoder {
   }
 
   #match({ field, operator, value, mask }: Extract<Statement, { kind: "match" }>): void {
-    this.#load(field, REG.FIRST);
-    if (mask) this.#bitwise(mask, new Uint8Array(mask.length));
-    this.#expr("cmp", { [CMP.SREG]: REG.FIRST, [CMP.OP]: comparisons.indexOf(operator) }, () =>
+    this.#e.load(field, REG.FIRST);
+    if (mask) this.#e.bitwise(mask, new Uint8Array(mask.length));
+    this.#e.expr("cmp", { [CMP.SREG]: REG.FIRST, [CMP.OP]: comparisons.indexOf(operator) }, () =>
       this.#w.nest(CMP.DATA, () => this.#w.attribute(DATA.VALUE, value)),
     );
   }
 
   #setOperation(s: Extract<Statement, { kind: "setOperation" }>): void {
-    const next = this.#key(s.key);
-    if (s.data) this.#load(s.data, next);
-    this.#expr(
+    const next = this.#e.key(s.key);
+    if (s.data) this.#e.load(s.data, next);
+    this.#e.expr(
       "dynset",
       {
         [DYNSET.OP]: setOperations.indexOf(s.operation),
@@ -154,14 +141,14 @@ class RuleEncoder {
     const port = REG.FIRST + (family === "ip" ? 1 : 4);
     let hasPort: boolean;
     if (to.kind === "map") {
-      this.#value(to);
+      this.#e.value(to);
       hasPort = to.types.length > 1;
     } else {
-      this.#immediate(REG.FIRST, to.address);
+      this.#e.immediate(REG.FIRST, to.address);
       hasPort = to.port !== undefined;
-      if (to.port !== undefined) this.#immediate(port, networkU16(to.port));
+      if (to.port !== undefined) this.#e.immediate(port, networkU16(to.port));
     }
-    this.#expr("nat", {
+    this.#e.expr("nat", {
       [NAT.TYPE]: NAT[type === "dnat" ? "DNAT" : "SNAT"],
       [NAT.FAMILY]: familyNumbers[family],
       [NAT.ADDR_MIN]: REG.FIRST,
@@ -171,122 +158,10 @@ class RuleEncoder {
   }
 
   #reject(reject: RejectWith | undefined): void {
-    if (reject?.kind === "tcp reset") return this.#expr("reject", { [REJECT.TYPE]: REJECT.TCP_RST });
+    if (reject?.kind === "tcp reset") return this.#e.expr("reject", { [REJECT.TYPE]: REJECT.TCP_RST });
     const type = this.#family === "ip" || this.#family === "ip6" ? REJECT.ICMP : REJECT.ICMPX;
     const code = rejectCode(this.#family, reject?.code ?? 1);
-    this.#expr("reject", { [REJECT.TYPE]: type }, () => this.#w.attributeU8(REJECT.CODE, code));
-  }
-
-  /** Computes a value into the first register. */
-  #value(value: Expression): void {
-    switch (value.kind) {
-      case "map":
-        this.#key(value.key);
-        return this.#lookup(value.map, REG.FIRST);
-      case "constant":
-        return this.#immediate(REG.FIRST, value.bytes);
-      case "bits":
-        this.#load(value.field, REG.FIRST);
-        return this.#bitwise(hostU32(value.mask), hostU32(value.flip));
-      default:
-        return this.#load(value, REG.FIRST);
-    }
-  }
-
-  /** Loads a concatenation from the first register on; returns the register after it. */
-  #key(key: readonly Field[]): number {
-    let register: number = REG.FIRST;
-    for (const field of key) {
-      this.#load(field, register);
-      register += padded(field.type.length) / 4;
-    }
-    if (register > REG.FIRST + REG.COUNT) throw new RangeError("key does not fit into nftables' 64 bytes of registers");
-    return register;
-  }
-
-  #load(field: Field, register: number): void {
-    switch (field.kind) {
-      case "payload":
-        return this.#expr("payload", {
-          [PAYLOAD.DREG]: register,
-          [PAYLOAD.BASE]: BASES[field.base],
-          [PAYLOAD.OFFSET]: field.offset,
-          [PAYLOAD.LEN]: field.length,
-        });
-      case "meta":
-        return this.#expr("meta", {
-          [META.DREG]: register,
-          [META.KEY]: field.key,
-        });
-      case "ct":
-        return this.#expr("ct", { [CT.DREG]: register, [CT.KEY]: field.key });
-      case "fib":
-        return this.#expr("fib", {
-          [FIB.DREG]: register,
-          [FIB.RESULT]: FIB.RESULT_ADDRTYPE,
-          [FIB.FLAGS]: field.address === "daddr" ? FIB.F_DADDR : FIB.F_SADDR,
-        });
-      case "numgen":
-        return this.#expr("numgen", {
-          [NUMGEN.DREG]: register,
-          [NUMGEN.MODULUS]: field.modulus,
-          [NUMGEN.TYPE]: field.mode === "random" ? NUMGEN.RANDOM : NUMGEN.INC,
-          [NUMGEN.OFFSET]: field.offset,
-        });
-    }
-  }
-
-  #store(field: MetaOrCt): void {
-    const attributes = field.kind === "meta" ? META : CT;
-    this.#expr(field.kind, {
-      [attributes.KEY]: field.key,
-      [attributes.SREG]: REG.FIRST,
-    });
-  }
-
-  #bitwise(mask: Uint8Array, flip: Uint8Array): void {
-    const w = this.#w;
-    this.#expr(
-      "bitwise",
-      {
-        [BITWISE.SREG]: REG.FIRST,
-        [BITWISE.DREG]: REG.FIRST,
-        [BITWISE.LEN]: mask.length,
-      },
-      () => {
-        w.nest(BITWISE.MASK, () => w.attribute(DATA.VALUE, mask));
-        w.nest(BITWISE.XOR, () => w.attribute(DATA.VALUE, flip));
-      },
-    );
-  }
-
-  #lookup(set: string, destination: number | undefined, negate?: boolean): void {
-    const numbers = {
-      [LOOKUP.SREG]: REG.FIRST,
-      [LOOKUP.DREG]: destination,
-      [LOOKUP.FLAGS]: negate ? LOOKUP.F_INV : undefined,
-    };
-    this.#expr("lookup", numbers, () => this.#w.attributeText(LOOKUP.SET, set));
-  }
-
-  #immediate(register: number, bytes: Uint8Array): void {
-    this.#expr("immediate", { [IMMEDIATE.DREG]: register }, () =>
-      this.#w.nest(IMMEDIATE.DATA, () => this.#w.attribute(DATA.VALUE, bytes)),
-    );
-  }
-
-  /** One expression: its name and its attributes, numbers (u32, network order) first. */
-  #expr(name: string, numbers: Readonly<Record<number, number | undefined>>, rest?: () => void): void {
-    const w = this.#w;
-    w.nest(LIST_ELEM, () => {
-      w.attributeText(EXPR.NAME, name);
-      w.nest(EXPR.DATA, () => {
-        for (const [type, value] of Object.entries(numbers)) {
-          if (value !== undefined) w.attributeU32be(Number(type), value);
-        }
-        rest?.();
-      });
-    });
+    this.#e.expr("reject", { [REJECT.TYPE]: type }, () => this.#w.attributeU8(REJECT.CODE, code));
   }
 }
 

@@ -64,6 +64,8 @@ export function openNftables(options: NftablesOptions = {}): Nftables {
 class KernelNftables implements Nftables {
   readonly origins = new OriginRecorder();
   readonly #socket: NetlinkSocket;
+  /** For large commits, during which this process does something else. */
+  readonly #aside: NetlinkSocket;
   readonly #maxSendBytes: number;
   readonly #onCommit: ((sends: number) => void) | undefined;
   readonly #watch = new TableWatch({
@@ -79,12 +81,16 @@ class KernelNftables implements Nftables {
     // The kernel grants twice what is asked for (212,992 at most on a stock system), and a send may be that long.
     const sendBuffer = Math.ceil(maxSendBytes / 2) + 4096;
     this.#socket = new NetlinkSocket(NETLINK.NETFILTER, { sendBuffer, receiveBuffer: 4 << 20 });
+    this.#aside = new NetlinkSocket(NETLINK.NETFILTER, { sendBuffer, receiveBuffer: 4 << 20 });
   }
 
-  commit(transaction: Transaction): Promise<void> {
-    const run = this.#last.then(() => this.#commit(transaction));
+  async commit(transaction: Transaction): Promise<void> {
+    if (transaction.isEmpty) return;
+    // The messages of the next are made while the kernel is at work on the last.
+    const encoded = encodeTransaction(transaction);
+    const run = this.#last.then(() => this.#commit(transaction, encoded));
     this.#last = run.catch(() => {});
-    return run;
+    await run;
   }
 
   async listTables(): Promise<Table[]> {
@@ -150,6 +156,7 @@ class KernelNftables implements Nftables {
   close(): void {
     this.#watch.close();
     this.#socket.close();
+    this.#aside.close();
   }
 
   /** A socket has its port from its first request on. */
@@ -163,35 +170,23 @@ class KernelNftables implements Nftables {
     return answer ? (parseAttributes(answer.payload.subarray(4)).get(GENERATION.ID)?.readUInt32BE() ?? 0) : 0;
   }
 
-  async #commit(transaction: Transaction): Promise<void> {
-    if (transaction.isEmpty) return;
-    const encoded = encodeTransaction(transaction);
+  async #commit(transaction: Transaction, encoded: EncodedTransaction): Promise<void> {
     const sends = cutIntoSends(encoded.messages, this.#maxSendBytes);
     const isLarge = encoded.writer.bytes().length > QUIET_BYTES;
     if (isLarge) this.#watch.pause();
     let done = 0;
     try {
       for (const send of sends) {
-        if (done > 0) await new Promise(setImmediate);
-        this.#record(transaction, encoded, send, this.#send(transaction, encoded, send, done));
+        const messages = batch(encoded, send);
+        const answer = isLarge ? this.#aside.requestAside(messages) : this.#socket.request(messages);
+        this.#record(transaction, encoded, send, answer instanceof Promise ? await answer : answer);
         done++;
       }
       this.#onCommit?.(done);
+    } catch (error) {
+      throw error instanceof NetlinkError ? explain(error, transaction, encoded, done) : error;
     } finally {
       if (isLarge) this.#watch.resume(done);
-    }
-  }
-
-  #send(
-    transaction: Transaction,
-    encoded: EncodedTransaction,
-    send: readonly [number, number],
-    number: number,
-  ): NetlinkMessage[] {
-    try {
-      return this.#socket.request(batch(encoded, send));
-    } catch (error) {
-      throw error instanceof NetlinkError ? explain(error, transaction, encoded, number) : error;
     }
   }
 

@@ -41,7 +41,7 @@ export class PackedElements implements Iterable<Element> {
    */
   add(begin: string, number: number, data: string): this {
     const at = this.#length * this.#stride;
-    if (at === this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes], 2 * at || FIRST * this.#stride);
+    this.#reserve(1);
     const bytes = this.#bytes;
     const end = at + this.keyLength;
     // Byte by byte: for so few of them a call of what is native costs more.
@@ -55,6 +55,26 @@ export class PackedElements implements Iterable<Element> {
     return this;
   }
 
+  /** One more for each value of a list, numbered from 0 on. @param list values as {@link add} takes them, in one text */
+  addList(begin: string, list: string): this {
+    const { dataLength, keyLength } = this;
+    const count = list.length / dataLength;
+    this.#reserve(count);
+    const bytes = this.#bytes;
+    const start = this.#length * this.#stride;
+    for (let i = 0, at = start, from = 0; i < count; i++) {
+      for (let j = 0; j < begin.length; j++) bytes[at + j] = begin.charCodeAt(j);
+      at += keyLength;
+      bytes[at - 4] = i;
+      bytes[at - 3] = i >>> 8;
+      bytes[at - 2] = i >>> 16;
+      bytes[at - 1] = i >>> 24;
+      for (let j = 0; j < dataLength; j++) bytes[at++] = list.charCodeAt(from++);
+    }
+    this.#length += count;
+    return this;
+  }
+
   at(index: number): Element | undefined {
     if (index < 0 || index >= this.#length) return undefined;
     const from = index * this.#stride;
@@ -64,6 +84,14 @@ export class PackedElements implements Iterable<Element> {
 
   *[Symbol.iterator](): Generator<Element, void, void> {
     for (let i = 0; i < this.#length; i++) yield this.at(i) as Element;
+  }
+
+  #reserve(count: number): void {
+    const needed = (this.#length + count) * this.#stride;
+    if (needed <= this.#bytes.length) return;
+    const larger = Buffer.alloc(Math.max(needed, 2 * this.#bytes.length, FIRST * this.#stride));
+    this.#bytes.copy(larger);
+    this.#bytes = larger;
   }
 
   get #stride(): number {

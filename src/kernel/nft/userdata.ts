@@ -30,6 +30,15 @@ const COMMENT_BYTES = 127;
 
 /** Userdata holding a comment. nft accepts 128 bytes; longer text is cut. */
 export function commentUserdata(comment: string, type: number = UDATA.COMMENT): Buffer {
+  // Of a short one it need not be counted how many bytes it has.
+  if (comment.length * 3 <= COMMENT_BYTES) {
+    const bytes = Buffer.allocUnsafe(3 + comment.length * 3);
+    const length = bytes.write(comment, 2, "utf8") + 1;
+    bytes[0] = type;
+    bytes[1] = length;
+    bytes[1 + length] = 0;
+    return bytes.subarray(0, 2 + length);
+  }
   const isShort = Buffer.byteLength(comment) <= COMMENT_BYTES;
   const text = isShort ? comment : Buffer.from(comment, "utf8").subarray(0, COMMENT_BYTES).toString("utf8");
   const length = Buffer.byteLength(text) + 1;

@@ -46,8 +46,8 @@ export interface KubeletServerDeps {
   readonly problem: () => string | undefined;
   /** What the node's kernel holds and why; see `podwire/origins`. */
   readonly origins?: () => Promise<unknown>;
-  /** Addresses of the node's interfaces; see `podwire/addresses`. */
-  readonly addresses?: () => readonly string[];
+  /** What the node's service proxy goes by; see `podwire/service-proxy`. */
+  readonly serviceProxy?: () => unknown;
   readonly log: Logger;
 }
 
@@ -112,7 +112,7 @@ export class KubeletServer {
 
   /** Paths of the agent as a whole. @returns false for another path */
   async #routeOwn(url: URL, response: ServerResponse): Promise<boolean> {
-    const { pods, metrics, stats, origins, addresses } = this.#deps;
+    const { pods, metrics, stats, origins, serviceProxy } = this.#deps;
     switch (url.pathname) {
       case "/healthz":
       case "/healthz/ping":
@@ -135,9 +135,9 @@ export class KubeletServer {
         if (!origins) return false;
         sendJson(response, await origins());
         return true;
-      case "/podwire/addresses":
-        if (!addresses) return false;
-        sendJson(response, addresses());
+      case "/podwire/service-proxy":
+        if (!serviceProxy) return false;
+        sendJson(response, serviceProxy());
         return true;
       default:
         return false;

@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from "node:dgram";
 import { closeSync } from "node:fs";
+import { connectDatagrams } from "#base/datagrams.ts";
 import {
   type Endpoint,
   impersonatingUdp,
@@ -89,7 +90,7 @@ export class DatagramFlows {
       source.on("error", () => flow.close());
     };
     inner.bind({ fd: impersonatingUdp(this.#netns, to) });
-    await Promise.all([connected(inner, from), connected(outer, to)]);
+    await Promise.all([connectDatagrams(inner, from.port, from.address), connectDatagrams(outer, to.port, to.address)]);
     carry(inner, outer);
     carry(outer, inner);
     for (const data of flow.early.splice(0)) outer.send(data, () => {});
@@ -111,15 +112,4 @@ export class DatagramFlows {
     clearInterval(this.#timer);
     for (const flow of [...this.#flows.values()]) flow.close();
   }
-}
-
-/** Connects a socket. @throws Error with code ENETUNREACH, … */
-function connected(socket: Socket, { address, port }: Endpoint): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.once("error", reject);
-    socket.connect(port, address, () => {
-      socket.off("error", reject);
-      resolve();
-    });
-  });
 }

@@ -1,6 +1,7 @@
 import { createSocket, type Socket as DatagramSocket } from "node:dgram";
 import { Resolver } from "node:dns";
 import { connect, isIP, type Socket } from "node:net";
+import { connectDatagrams } from "#base/datagrams.ts";
 import { errorMessage } from "#base/errors.ts";
 import { type Cidr, cidrContains, parseCidr, parseIp } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
@@ -103,15 +104,15 @@ function freeDatagrams(family: "udp4" | "udp6"): Promise<DatagramSocket> {
   });
 }
 
-function openDatagrams(host: string, port: number): Promise<DatagramSocket> {
-  return new Promise((resolve, reject) => {
-    const socket = createSocket(isIP(host) === 6 ? "udp6" : "udp4");
-    socket.once("error", (error) => {
-      socket.close();
-      reject(error);
-    });
-    socket.connect(port, host, () => resolve(socket));
-  });
+async function openDatagrams(host: string, port: number): Promise<DatagramSocket> {
+  const socket = createSocket(isIP(host) === 6 ? "udp6" : "udp4");
+  try {
+    await connectDatagrams(socket, port, host);
+    return socket;
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
 }
 
 /** Asks the host's name servers, one after the other. @throws Error of the last one */

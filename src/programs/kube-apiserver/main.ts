@@ -128,6 +128,12 @@ async function main(): Promise<void> {
   const server = createApiServer(serverOptions(flags, given, data), { log: log.server });
   await server.start();
   announce(flags, server, given);
+  const advertised = advertisedAddress(flags);
+  if (flags.controllers && server.address?.host.startsWith("127.") && !advertised.startsWith("127."))
+    log.server.warn("Service kubernetes leads to an address at which this server does not listen", {
+      address: `${advertised}:${flags.securePort}`,
+      setting: "--advertise-address or --bind-address",
+    });
   const stopControllers = flags.controllers ? await runControllers(flags, server, given, log) : undefined;
   log.server.info("Serving", {
     address: server.address?.host ?? advertisedAddress(flags),

@@ -9,16 +9,17 @@ import {
   loadKubeconfig,
   type Transport,
 } from "#api/index.ts";
-import { errorMessage } from "#base/errors.ts";
+import { errorMessage, PodwireError } from "#base/errors.ts";
 import { createLogger, type Logger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
 import { openConntrack } from "#kernel/conntrack/index.ts";
-import { openNftables } from "#kernel/nft/index.ts";
+import { type Nftables, openNftables } from "#kernel/nft/index.ts";
 import { showCommandLine } from "#kernel/process/index.ts";
 import {
   applyConntrackSettings,
   applyOomScore,
   checkConfig,
+  checkRights,
   cleanUpAll,
   configText,
   type KubeProxy,
@@ -33,8 +34,17 @@ async function apiContext(kubeconfig: string, master: string | undefined, log: L
     log.info("Neither kubeconfig file nor master URL was specified, falling back to in-cluster config");
     return inClusterConfig();
   }
-  const context = kubeconfig === "" ? { server: "", namespace: "default" } : await loadKubeconfig(kubeconfig);
+  const context = kubeconfig === "" ? { server: "", namespace: "default" } : await readKubeconfig(kubeconfig);
   return master === undefined ? context : { ...context, server: master };
+}
+
+/** @throws PodwireError naming the field and the file */
+async function readKubeconfig(path: string): Promise<KubeconfigContext> {
+  try {
+    return await loadKubeconfig(path);
+  } catch (error) {
+    throw new PodwireError("InvalidKubeconfig", `clientConnection.kubeconfig: ${path}: ${errorMessage(error)}`);
+  }
 }
 
 /** The text of a file; undefined while it is being replaced. */
@@ -75,14 +85,16 @@ function eventReason(message: string): string | undefined {
 /** A started proxy with what has to be let go of after it. */
 class Program {
   readonly #log: Logger;
+  readonly #nft: Nftables;
   readonly #stop = new AbortController();
   #proxy: KubeProxy | undefined;
   #transport: Transport | undefined;
   #events: EventRecorder | undefined;
   #isEnding = false;
 
-  constructor(log: Logger) {
+  constructor(log: Logger, nft: Nftables) {
     this.#log = log;
+    this.#nft = nft;
   }
 
   async start({ config, nodeName }: Settled, { master, configFile }: ProxyFlags): Promise<void> {
@@ -92,6 +104,9 @@ class Program {
     if (configFile !== undefined)
       watchFile(configFile, () => void this.end(1, "content of the proxy server's configuration file was updated"));
     this.#transport = http2Transport(await apiContext(config["clientConnection.kubeconfig"], master, log));
+    // Nothing of the machine is changed for a program that cannot run.
+    applyConntrackSettings(config, log);
+    applyOomScore(config, log);
     const client = new Client(this.#transport, { userAgent: "kube-proxy" });
     const events = createEventRecorder(client, { component: "kube-proxy", host: nodeName }, { log });
     this.#events = events;
@@ -101,7 +116,7 @@ class Program {
         client,
         log,
         metrics: new Metrics(),
-        nft: openNftables(),
+        nft: this.#nft,
         conntrack: openConntrack(),
         signal: this.#stop.signal,
         fatal: (message) => {
@@ -158,12 +173,15 @@ async function main(): Promise<void> {
     log.info("Wrote configuration", { file: flags.writeConfigTo });
     return;
   }
-  if (flags.cleanup) return await cleanUpAll({ nft: openNftables(), log });
+  if (flags.initOnly) {
+    checkConfig(config);
+    return applyConntrackSettings(config, log);
+  }
+  const nft = openNftables();
+  await checkRights(nft);
+  if (flags.cleanup) return await cleanUpAll({ nft, log });
   checkConfig(config);
-  applyConntrackSettings(config, log);
-  if (flags.initOnly) return;
-  applyOomScore(config, log);
-  await new Program(log).start(settled, flags);
+  await new Program(log, nft).start(settled, flags);
 }
 
 main().then(

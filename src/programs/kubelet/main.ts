@@ -1,7 +1,7 @@
 import { networkInterfaces } from "node:os";
 import { Client, http2Transport, kubernetesVersion, loadKubeconfig, type Pod } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
-import { formatCidr, formatIp } from "#base/ip.ts";
+import { formatCidr } from "#base/ip.ts";
 import { createFileLogger, createStderrLogger } from "#base/logFile.ts";
 import { Metrics } from "#base/metrics.ts";
 import { nodeOrigins } from "#explain/index.ts";
@@ -11,7 +11,6 @@ import { openNftables } from "#kernel/nft/index.ts";
 import { showCommandLine } from "#kernel/process/index.ts";
 import { type AgentOptions, agentOptions, type NodeModule, processRun, startAgent } from "#kubelet/index.ts";
 import { type PodNetwork, readConfig, startPodNetwork } from "#network/index.ts";
-import { interfaceAddresses } from "#services/index.ts";
 import { ProxyModule } from "./proxyModule.ts";
 
 const NET_CONF = "/etc/kube-flannel/net-conf.json";
@@ -104,8 +103,8 @@ async function main(): Promise<void> {
   const metrics = new Metrics();
   const { network, proxy, origins } = startNetworking(options, client, stop.signal);
   const modules = nodeModules(options, network, proxy);
-  const addresses = () => interfaceAddresses().map(formatIp);
-  const parts = { podNetwork: network.ready, metrics, origins, addresses, modules };
+  const serviceProxy = () => proxy.facts();
+  const parts = { podNetwork: network.ready, metrics, origins, serviceProxy, modules };
   const agent = await startAgent(options, { client, log, ...parts });
   const end = async (signal: string) => {
     log.info("Stopping; pods and rules stay", { signal });

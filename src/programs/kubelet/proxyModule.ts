@@ -1,6 +1,6 @@
 import { type Client, type ConfigMap, Informer, resources } from "#api/index.ts";
 import { errorMessage } from "#base/errors.ts";
-import { type Ip, parseIp } from "#base/ip.ts";
+import { formatIp, type Ip, parseIp } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
 import { wholeSeconds } from "#base/time.ts";
@@ -10,8 +10,10 @@ import { type ProcessRun, processRun } from "#kubelet/index.ts";
 import {
   fieldNotes,
   type GivenConfig,
+  interfaceAddresses,
   type KubeProxy,
   type ProxyConfig,
+  type ProxyFacts,
   prepareKubeProxy,
   readConfigFile,
   settleConfig,
@@ -47,6 +49,8 @@ export class ProxyModule {
   #proxy: KubeProxy | undefined;
   #running: ProxyConfig | undefined;
   #problem: string | undefined;
+  /** A ConfigMap without a configuration is said once. */
+  #isKeyMissing = false;
   /** How often it was started anew, and when last. */
   #restarts = 0;
   #startedAt: string | undefined;
@@ -74,6 +78,15 @@ export class ProxyModule {
   status(): { readonly ready: boolean; readonly error?: string } {
     if (this.#problem !== undefined) return { ready: false, error: this.#problem };
     return this.#proxy?.status() ?? { ready: false };
+  }
+
+  /** What it goes by, for who explains what its rules do. */
+  facts(): ProxyFacts {
+    return {
+      addresses: interfaceAddresses().map(formatIp),
+      ...(this.#proxy && { mode: this.#proxy.mode }),
+      ...(this.#problem !== undefined && { error: this.#problem }),
+    };
   }
 
   /** Starts it anew, as a new process would: counters begin at zero, rules are read back. The rules stay meanwhile. */
@@ -129,13 +142,25 @@ export class ProxyModule {
 
   #wanted(): { readonly config: ProxyConfig; readonly notes: readonly string[] } {
     const { namespace, name, key } = CONFIG_MAP;
-    const text = this.#configs.get(`${namespace}/${name}`)?.data?.[key];
+    const map = this.#configs.get(`${namespace}/${name}`);
+    const text = map?.data?.[key];
+    this.#tellMissing(map !== undefined && text === undefined);
     if (text === undefined) return { config: settleConfig(this.#options.defaults), notes: [] };
     const place = `configmap ${namespace}/${name} ${key}`;
     const file = readConfigFile(text, place);
     const given = { ...file.given };
     for (const field of agents) delete given[field];
     return { config: settleConfig(given, file.at), notes: fieldNotes(given) };
+  }
+
+  #tellMissing(isMissing: boolean): void {
+    const { namespace, name, key } = CONFIG_MAP;
+    if (isMissing && !this.#isKeyMissing)
+      this.#options.log.warn("The ConfigMap has no configuration: defaults count", {
+        configMap: `${namespace}/${name}`,
+        key,
+      });
+    this.#isKeyMissing = isMissing;
   }
 
   #prepare(config: ProxyConfig): Promise<() => KubeProxy> {
@@ -152,6 +177,8 @@ export class ProxyModule {
       fatal: (message) => {
         this.#problem = message;
       },
+      // Upstream's program ends, and its DaemonSet starts it anew.
+      outdated: () => void this.restart(),
     });
   }
 }

@@ -7,6 +7,7 @@ import { PodwireError } from "#base/errors.ts";
 import type { Origin } from "#base/origin.ts";
 import {
   type AskServer,
+  beyond,
   ClusterServer,
   type DnsObjects,
   type DnsTool,
@@ -14,8 +15,7 @@ import {
   explainLookup,
   type NameServer,
   nameServerAt,
-  reasonOf,
-  type ServerAnswer,
+  reasoned,
 } from "#dns/index.ts";
 import { type DnsSettings, hostsFile, resolvConf } from "#kubelet/index.ts";
 import type { ClusterStatus } from "#lab/parent/index.ts";
@@ -27,6 +27,7 @@ interface Flags {
   readonly namespace: string;
   readonly from?: string;
   readonly resolver: DnsTool;
+  readonly fail?: boolean;
   readonly resolvConf?: string;
   readonly hosts?: string;
   readonly nsswitch?: string;
@@ -39,10 +40,16 @@ interface ClientFiles {
   readonly resolvConf: string;
   readonly resolvConfOrigin?: Origin;
   readonly hosts?: string;
+  readonly nsswitch?: string;
 }
 
 /** `podwire dns explain NAME` */
 export async function runDnsExplain(what: string, flags: Flags): Promise<void> {
+  if (flags.fail !== undefined && ["glibc", "musl"].includes(flags.resolver))
+    throw new PodwireError(
+      "InvalidConfig",
+      `--fail and --no-fail are nslookup's, host's and dig's; ${flags.resolver} has no such rule`,
+    );
   const lab = await labOf(flags);
   try {
     const client = flags.resolvConf === undefined ? await filesOfPod(required(lab), flags) : {};
@@ -51,10 +58,11 @@ export async function runDnsExplain(what: string, flags: Flags): Promise<void> {
       resolvConf: flags.resolvConf === undefined ? "" : await readFile(flags.resolvConf, "utf8"),
       ...client,
       ...(flags.hosts !== undefined && { hosts: await readFile(flags.hosts, "utf8") }),
+      ...(flags.nsswitch !== undefined && { nsswitch: await readFile(flags.nsswitch, "utf8") }),
     };
-    const nsswitch = flags.nsswitch === undefined ? "" : await readFile(flags.nsswitch, "utf8");
     const servers = new Servers(lab);
-    const question = { name: what, tool: flags.resolver, nsswitch, ...given };
+    const { resolver: tool, fail } = flags;
+    const question = { name: what, tool, ...(fail !== undefined && { fail }), ...given };
     const answer = await explainLookup(question, servers.ask).finally(() => servers.stop());
     process.stdout.write(flags.json ? `${JSON.stringify(answer, null, 2)}\n` : dnsAnswerText(answer));
   } finally {
@@ -118,11 +126,38 @@ async function filesOfPod({ name, status, objects }: Lab, { from, namespace }: F
   const place = { namespace: pod.metadata.namespace as string, name: pod.metadata.name };
   const nodeHosts = pod.spec.hostNetwork ? await fileOf(name, node, "/etc/hosts") : "";
   const ips = (pod.status?.podIPs ?? []).map(({ ip }) => ip);
+  const written = resolvConf(pod, dns);
+  const now = await ownFiles(name, node, pod);
+  const field = pod.spec.dnsConfig ? "spec.dnsConfig" : "spec.dnsPolicy";
+  const isEdited = now.resolvConf !== undefined && now.resolvConf !== written;
   return {
     from: `pod ${place.namespace}/${place.name} on ${node}`,
-    resolvConf: resolvConf(pod, dns),
-    resolvConfOrigin: { kind: "Pod", ...place, field: pod.spec.dnsConfig ? "spec.dnsConfig" : "spec.dnsPolicy" },
+    resolvConf: written,
     hosts: hostsFile(pod, ips, dns.clusterDomain, nodeHosts),
+    ...now,
+    resolvConfOrigin: { kind: "Pod", ...place, field: isEdited ? "/etc/resolv.conf, edited" : field },
+  };
+}
+
+/**
+ * The files as they are now in the first container that runs: somebody in it may have edited them. Those that cannot be
+ * read (the pod has none of its own, or made something else of them) are left out.
+ */
+async function ownFiles(cluster: string, node: string, pod: Pod): Promise<Partial<ClientFiles>> {
+  const running = pod.status?.containerStatuses?.find(({ state }) => state?.running);
+  const id = /^podwire:\/\/([0-9a-f]+)$/.exec(running?.containerID ?? "")?.[1];
+  if (id === undefined) return {};
+  const read = async (file: string): Promise<string | undefined> => {
+    // A container's own layer, at the same place for all runtimes; a link in it must lead nowhere.
+    const path = `/run/podwire/containers/${id}/upper/etc/${file}`;
+    const words = ["dd", `if=${path}`, "iflag=nofollow,nonblock", "bs=64k", "count=16", "status=none"];
+    return await outputOf(cluster, node, words).catch(() => undefined);
+  };
+  const [resolvConf, hosts, nsswitch] = await Promise.all(["resolv.conf", "hosts", "nsswitch.conf"].map(read));
+  return {
+    ...(resolvConf !== undefined && { resolvConf }),
+    ...(hosts !== undefined && { hosts }),
+    ...(nsswitch !== undefined && { nsswitch }),
   };
 }
 
@@ -149,7 +184,11 @@ async function dnsSettings(cluster: string, node: string): Promise<DnsSettings> 
 }
 
 async function fileOf(cluster: string, node: string, path: string): Promise<string> {
-  const [program, ...args] = await commandOn(cluster, node, ["cat", path]);
+  return await outputOf(cluster, node, ["cat", path]);
+}
+
+async function outputOf(cluster: string, node: string, command: readonly string[]): Promise<string> {
+  const [program, ...args] = await commandOn(cluster, node, command);
   return (await promisify(execFile)(program, args, { timeout: 10_000, maxBuffer: 1 << 20 })).stdout;
 }
 
@@ -166,13 +205,13 @@ class Servers {
     const lab = this.#lab;
     if (!lab) return { outcome: "unknown", records: [], because: "no cluster is running" };
     const found = nameServerAt(address, lab.objects);
-    if (found.kind === "elsewhere") return beyond(lab, found.because, "unreachable");
+    const outside = lab.status.outside === "on";
+    if (found.kind === "elsewhere")
+      return beyond({ outcome: "unknown", records: [], because: found.because }, outside, "unreachable");
     if (found.kind === "refuses") return { outcome: "unreachable", records: [], ...found };
     const { server, zones } = await this.#serverOf(lab, found);
     const answer = await server.ask(name, type);
-    if (answer.outcome === "unknown") return { ...answer, ...beyond(lab, answer.because ?? "", "servfail") };
-    if (answer.plugin !== "kubernetes") return answer;
-    return { ...answer, ...reasonOf(lab.objects, zones, name.toLowerCase(), type, answer) };
+    return reasoned(answer, { name: name.toLowerCase(), type, objects: lab.objects, zones, outside });
   };
 
   async stop(): Promise<void> {
@@ -194,11 +233,4 @@ class Servers {
     const server = await ClusterServer.start(key, text, () => clientOf(lab.status));
     return { server, zones: server.clusterZones };
   }
-}
-
-/** What comes of asking beyond the cluster. @param otherwise while there is no way outside: the router refuses packets,
- * and answers questions with SERVFAIL */
-function beyond({ status }: Lab, because: string, otherwise: "unreachable" | "servfail"): ServerAnswer {
-  if (status.outside === "on") return { outcome: "unknown", records: [], because };
-  return { outcome: otherwise, records: [], because: `${because}; outside is off (podwire up --outside on)` };
 }

@@ -8,6 +8,7 @@ namespace with dnsPolicy ClusterFirst.
   podwire dns explain web --namespace shop
   podwire dns explain example.com --from shop/client
   podwire dns explain web.shop --resolver musl --json
+  podwire dns explain web --resolver nslookup --fail
   podwire dns explain db --resolv-conf /etc/resolv.conf --hosts /etc/hosts --nsswitch /etc/nsswitch.conf
 
 Exit code: 0 with an answer, whatever it is, 1 when there is no such pod, 2 for a wrong command line.`;
@@ -25,6 +26,8 @@ export function addDnsExplain(dns: Command, nameOption: () => Option): void {
         .choices(["glibc", "musl", "nslookup", "host", "dig"])
         .default("glibc"),
     )
+    .option("--fail", "nslookup -fail, host -s: SERVFAIL ends it, as it does with dig by itself")
+    .option("--no-fail", "dig +nofail: the next server after SERVFAIL, as nslookup and host do by themselves")
     .option("--resolv-conf <file>", "this file instead of a pod's /etc/resolv.conf")
     .option("--hosts <file>", "this file instead of a pod's /etc/hosts")
     .option("--nsswitch <file>", "this file as /etc/nsswitch.conf; without it files come before dns")

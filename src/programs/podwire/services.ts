@@ -1,7 +1,7 @@
 import { json } from "node:stream/consumers";
 import { Client, http2Transport, loadKubeconfig, type Node, resources } from "#api/index.ts";
 import type { ClusterStatus } from "#lab/parent/index.ts";
-import { answerText, asksInterfaces, type ClusterObjects, explainQuestion, type Viewpoint } from "#services/index.ts";
+import { answerText, type ClusterObjects, explainQuestion, type ProxyFacts, type Viewpoint } from "#services/index.ts";
 import { ask } from "./query.ts";
 
 interface Flags extends Viewpoint {
@@ -29,15 +29,14 @@ async function readObjects(kubeconfig: string): Promise<ClusterObjects> {
       client.list(resources.configMaps, proxy),
     ]);
     const proxyConfig = configMaps.items[0]?.data?.["config.conf"];
-    const asked = asksInterfaces({ ...(proxyConfig !== undefined && { proxyConfig }) });
-    const interfaces = asked ? await interfacesOf(client, nodes.items) : undefined;
+    const proxies = await proxiesOf(client, nodes.items);
     return {
       services: services.items,
       // A slice without endpoints has null there on the wire.
       slices: slices.items.map((slice) => ({ ...slice, endpoints: slice.endpoints ?? [] })),
       nodes: nodes.items,
       pods: pods.items,
-      ...(interfaces && { interfaces }),
+      proxies,
       ...(proxyConfig !== undefined && { proxyConfig }),
     };
   } finally {
@@ -48,16 +47,16 @@ async function readObjects(kubeconfig: string): Promise<ClusterObjects> {
 /** A node that does not answer in this time, in ms, counts by what its object says. */
 const PATIENCE_MS = 3000;
 
-/** Addresses of the interfaces of nodes whose agents say them. */
-async function interfacesOf(client: Client, nodes: readonly Node[]): Promise<Map<string, readonly string[]>> {
+/** What the service proxies of nodes say whose agents answer. */
+async function proxiesOf(client: Client, nodes: readonly Node[]): Promise<Map<string, ProxyFacts>> {
   const signal = AbortSignal.timeout(PATIENCE_MS);
-  const found = new Map<string, readonly string[]>();
+  const found = new Map<string, ProxyFacts>();
   const ask = async ({ metadata: { name } }: Node) => {
     try {
-      const path = `/api/v1/nodes/${name}/proxy/podwire/addresses`;
+      const path = `/api/v1/nodes/${name}/proxy/podwire/service-proxy`;
       const { status, body } = await client.raw({ method: "GET", path, signal });
-      const answer: unknown = await json(body);
-      if (status === 200 && Array.isArray(answer)) found.set(name, answer.map(String));
+      const answer = (await json(body)) as ProxyFacts;
+      if (status === 200) found.set(name, answer);
     } catch {
       // It does not answer, or is not an agent of this program.
     }

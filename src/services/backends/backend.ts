@@ -1,6 +1,6 @@
 import type { Cidr } from "#base/ip.ts";
 import type { OriginIndex } from "#kernel/nft/index.ts";
-import type { Frontend, NodeView, Target } from "../model/index.ts";
+import type { Frontend, NodeView, ServiceAddress, Target } from "../model/index.ts";
 
 /** Ways to move a Service's packets, by the names of kube-proxy's `--proxy-mode`, and ours. */
 export const proxyModes = ["nftables", "iptables", "ipvs", "userspace", "ebpf"] as const;
@@ -34,7 +34,8 @@ export interface TrafficSettings {
  * Puts the model's frontends into effect on this node: a set of rules, or a process.
  *
  * The engine calls {@link setNode} once, {@link setService} for every Service, then {@link readBack} and
- * {@link commit}; after that, on changes, {@link setService} for what changed and {@link commit}. Calls never overlap.
+ * {@link commit}; after that, on changes, {@link setService} for what changed and {@link commit}. Calls never overlap,
+ * but for backends with {@link isEmpty}.
  * When a commit fails, or somebody else has changed the rules, {@link readBack} and {@link commit} follow.
  */
 export interface ServiceBackend {
@@ -56,11 +57,21 @@ export interface ServiceBackend {
    */
   readBack(): Promise<void>;
   /**
+   * Addresses that the last {@link readBack} found served, whether or not a Service has them now: connections may have
+   * been led from them by a process that is gone. Absent: the mode cannot tell.
+   */
+  foundAddresses?(): Iterable<ServiceAddress>;
+  /**
    * Makes what is there what is wanted, by changing what differs. Established connections go on; at each instant of it
    * every Service with endpoints has some.
    * @throws when it failed, in whole or in part; after {@link readBack} the next commit does what is missing
    */
   commit(): Promise<void>;
+  /**
+   * Whether, as of {@link readBack}, nothing leads anywhere yet. A backend that has it takes Services after that too, and
+   * more of them while a commit is under way, which are the next one's.
+   */
+  isEmpty?(): boolean;
   /**
    * Where flows of a frontend lead that are in order, now. Absent: to its serving endpoints, as in every mode whose rules
    * lead there.

@@ -23,6 +23,10 @@ export const oneOf =
   (value) =>
     value === "" || words.includes(value) ? undefined : `must be ${words.join(",")} or blank (blank means ${blank})`;
 
+/** A name of an interface, or how it begins: the kernel has 15 bytes for it (IFNAMSIZ). */
+export const interfaceName: Check<string> = (value) =>
+  Buffer.byteLength(value) > 15 ? "must be no more than 15 bytes" : undefined;
+
 /** An IP address, or nothing. */
 export const address: Check<string> = (value) =>
   value === "" || tryParseIp(value) ? undefined : "not a valid textual representation of an IP address";

@@ -95,7 +95,7 @@ featureGates: {Some: true}
       "iptables:\n  sync: 1s",
       'config.conf:4: unknown field "iptables.sync"; allowed are masqueradeBit, masqueradeAll,',
     ],
-    ["udpIdleTimeout: -1s", "config.conf:3: udpIdleTimeout: Invalid value: -1000: must be greater than 0"],
+    ["udpIdleTimeout: -1s", "config.conf:3: udpIdleTimeout: Invalid value: -1000 ms: must be greater than 0"],
     ["resourceContainer: /", 'config.conf:3: unknown field "resourceContainer": removed in 1.16'],
     ["iptables: 5", "config.conf:3: iptables: allowed is a map"],
     ["iptables:\n  masqueradeAll: 1", "config.conf:4: iptables.masqueradeAll: found 1; allowed is true or false"],

@@ -1,4 +1,4 @@
-import { isMap, isScalar, LineCounter, type Node, type Pair, parseDocument, type YAMLMap } from "yaml";
+import { isMap, isScalar, LineCounter, type Node, type Pair, parseDocument, type YAMLError, type YAMLMap } from "yaml";
 import { type FieldPath, fieldPaths, ruleOf } from "./fields.ts";
 import { type GivenConfig, ProxyConfigError, settleConfig } from "./settle.ts";
 import { allowedWords, typedValue } from "./values.ts";
@@ -31,7 +31,7 @@ export function readConfigFile(text: string, file: string): ConfigFile {
   const document = parseDocument(text, { lineCounter: lines });
   const place = (node: unknown) => `${file}:${lines.linePos((node as Node | null)?.range?.[0] ?? 0).line}`;
   const [error] = document.errors;
-  if (error) throw new ProxyConfigError(`${file}:${lines.linePos(error.pos[0]).line}: ${error.message.split("\n")[0]}`);
+  if (error) throw new ProxyConfigError(`${file}:${lines.linePos(error.pos[0]).line}: ${wordsOf(error)}`);
   const root = document.contents as unknown;
   if (!isMap(root)) throw new ProxyConfigError(`${file}: a ${CONFIG_KIND} is expected`);
   checkKind(root, file);
@@ -41,6 +41,11 @@ export function readConfigFile(text: string, file: string): ConfigFile {
   // What is wrong in itself is said with its line, whatever else comes in by flags.
   settleConfig(reader.given, at);
   return { given: reader.given, at };
+}
+
+function wordsOf({ code, message }: YAMLError): string {
+  if (code === "MULTIPLE_DOCS") return "found a second document; allowed is one";
+  return message.split("\n")[0] ?? message;
 }
 
 function checkKind(root: YAMLMap, file: string): void {

@@ -45,9 +45,11 @@ export function settleConfig(given: GivenConfig, at: (path: FieldPath) => string
   const config = { ...(values as unknown as ProxyConfig), ...bindAddresses(given) };
   for (const path of fieldPaths) {
     const wrong = problem(path, config[path]);
-    if (wrong) throw new ProxyConfigError(`${at(path)}: ${path}: Invalid value: ${shown(config[path])}: ${wrong}`);
+    if (wrong)
+      throw new ProxyConfigError(`${at(path)}: ${path}: Invalid value: ${shown(path, config[path])}: ${wrong}`);
   }
   checkPeriods(config, at);
+  checkLocalMode(config, at);
   return config;
 }
 
@@ -87,8 +89,21 @@ function checkPeriods(config: ProxyConfig, at: (path: FieldPath) => string): voi
     throw new ProxyConfigError(`${at("configSyncPeriod")}: configSyncPeriod: must be greater than 0`);
 }
 
-function shown(value: unknown): string {
-  return JSON.stringify(value);
+/** What tells pods' traffic has to be there in the mode that asks for it. */
+function checkLocalMode(config: ProxyConfig, at: (path: FieldPath) => string): void {
+  const { detectLocalMode } = config;
+  const needed = {
+    BridgeInterface: "detectLocal.bridgeInterface",
+    InterfaceNamePrefix: "detectLocal.interfaceNamePrefix",
+  } as const;
+  if (!(detectLocalMode in needed)) return;
+  const path = needed[detectLocalMode as keyof typeof needed];
+  if (config[path] === "")
+    throw new ProxyConfigError(`${at("detectLocalMode")}: ${path}: needed with detectLocalMode ${detectLocalMode}`);
+}
+
+function shown(path: FieldPath, value: unknown): string {
+  return `${JSON.stringify(value)}${ruleOf(path)?.type === "duration" ? " ms" : ""}`;
 }
 
 /** Fields that were given, differ from the default and change nothing: `field: why`. */

@@ -236,10 +236,17 @@ function masqueradeOf(client: KnownClient | ClientKind, { masquerade, targets }:
 function reasonOf({ found, situation, one }: Asked, { verdict, field, byMode }: Outcome): Origin {
   const { kind } = one.frontend;
   if (byMode) return situation.toldBy.mode;
-  if (verdict === "reject") return fieldOf(found.service, "spec.selector");
+  if (verdict === "reject") return fieldOf(found.service, refusedBy(one));
   if (field !== undefined) return fieldOf(found.service, field);
   if (verdict === "drop" || kind !== "ClusterIP") return fieldOf(found.service, one.policy.field);
   return situation.tells.masqueradeAll ? situation.toldBy.masqueradeAll : situation.toldBy.pods;
+}
+
+/** The field by which a Service has no endpoints: those that its selector finds may lack the port. */
+function refusedBy({ frontend, leftOut }: FrontendExplanation): string {
+  const [port] = /^spec\.ports\[\d+\]/.exec(frontend.origin.field ?? "") ?? [];
+  const lackPort = leftOut.length > 0 && leftOut.every(({ reason }) => reason === "other-port");
+  return lackPort && port !== undefined ? `${port}.targetPort` : "spec.selector";
 }
 
 /** The node of an endpoint. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Node, Pod } from "#api/index.ts";
 import { service, slice } from "../testing/objects.ts";
-import { answerText, asksInterfaces, type ClusterObjects, explainQuestion, type Viewpoint } from "./index.ts";
+import { answerText, type ClusterObjects, explainQuestion, type Viewpoint } from "./index.ts";
 
 const node = (name: string, ip: string, labels = {}) =>
   ({ metadata: { name, labels }, status: { addresses: [{ type: "InternalIP", address: ip }] } }) as unknown as Node;
@@ -66,15 +66,40 @@ ClusterIP 10.96.0.1:80/TCP
   it("a NodePort at another interface of a node, where nodePortAddresses allow it", () => {
     const ports = [{ name: "http", port: 80, protocol: "TCP" as const, nodePort: 30080 }];
     const spec = { type: "NodePort" as const, clusterIP: "10.96.0.1", clusterIPs: ["10.96.0.1"], ports };
-    const interfaces = new Map([["node01", ["127.0.0.1", "::1", "192.168.1.11", "10.244.1.1"]]]);
-    const objects = { ...shop, services: [service("web", spec)], interfaces };
-    expect(asksInterfaces(objects)).toBe(false);
+    const proxies = new Map([["node01", { addresses: ["127.0.0.1", "::1", "192.168.1.11", "10.244.1.1"] }]]);
+    const objects = { ...shop, services: [service("web", spec)], proxies };
     expect(() => verdicts(objects, "10.244.1.1:30080")).toThrow("no Service has the address 10.244.1.1 on node01");
     const proxyConfig = `${base.proxyConfig}nodePortAddresses: [10.244.0.0/16]\n`;
-    expect(asksInterfaces({ proxyConfig })).toBe(true);
-    expect(asksInterfaces({ proxyConfig: `${base.proxyConfig}mode: iptables\n` })).toBe(true);
     expect(ask({ ...objects, proxyConfig }, "10.244.1.1:30080")).toMatchObject({ node: "node01" });
     expect(() => verdicts({ ...objects, proxyConfig }, "192.168.1.11:30080")).toThrow("no NodePort answers there");
+  });
+
+  it("a node that goes by something else than the ConfigMap is said, with the reason", () => {
+    const proxyConfig = `${base.proxyConfig}mode: ipvs\n`;
+    const proxies = new Map([["node01", { addresses: [], mode: "userspace" as const, error: "there is no IPVS" }]]);
+    const objects = { ...shop, proxyConfig, proxies };
+    expect(() => ask(objects, "web", { node: "node01" })).toThrow(
+      "configmap kube-system/kube-proxy config.conf: there is no IPVS; node01 goes on in the mode userspace",
+    );
+    expect(ask(objects, "web", { node: "node02" }).mode).toBe("ipvs");
+  });
+
+  it("a target port that no pod has is named, and not the selector", () => {
+    const ports = [{ name: "http", port: 80, protocol: "TCP" as const, targetPort: "nosuch" }];
+    const objects = {
+      ...shop,
+      services: [service("web", { clusterIP: "10.96.0.1", clusterIPs: ["10.96.0.1"], ports })],
+      slices: [slice("web", ["10.244.1.2"], [])],
+    };
+    const text = answerText(ask(objects, "web"));
+    expect(text).toContain('no container of a pod has a port that is named "nosuch"');
+    expect(text).toMatch(/refused: .*Service shop\/web spec\.ports\[0\]\.targetPort/);
+  });
+
+  it("a name as DNS knows it; a port that cannot be; an address that lacks its brackets", () => {
+    expect(ask(shop, "web.shop.svc.cluster.local:80").service).toBe("shop/web");
+    expect(() => ask(shop, "web:99999")).toThrow("ports 1 to 65535");
+    expect(() => ask(shop, "fd00::1:80")).toThrow("an address with a port is written as [fd00::a]:53");
   });
 
   it("in the userspace mode every endpoint sees the node, and SCTP is refused", () => {
@@ -245,7 +270,7 @@ describe("services explain says what there is instead", () => {
     ["web", { node: "node9" }, 'no node "node9"; there are controlplane, node01, node02'],
     ["web", { from: "client", node: "node02" }, "pod shop/client runs on node01, where its packets are translated"],
     ["10.96.0.1.2:80", {}, 'found "10.96.0.1.2:80"; allowed is a Service'],
-    ["web:80/icmp", {}, "allowed is a Service ([namespace/]name[:port[/protocol]]) or an address"],
+    ["web:80/icmp", {}, "allowed is a Service ([namespace/]name[:port[/protocol]], ports 1 to 65535) or an address"],
   ])("%s %j", (question, viewpoint, words) => {
     expect(() => ask(objects, question, viewpoint)).toThrow(words);
   });

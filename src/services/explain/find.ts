@@ -113,7 +113,7 @@ function nobodyWords({ services, nodes, pods }: ClusterObjects, ip: Ip, nodeName
     status?.loadBalancer?.ingress?.some((one) => one.ip === text && one.ipMode === "Proxy"),
   );
   if (proxy) return `${words}: Service ${nameOf(proxy)} says ipMode Proxy, so that packets go to the balancer itself`;
-  return words;
+  return ip.family === 6 ? `${words}; an address with a port is written as [fd00::a]:53` : words;
 }
 
 function unproxiedWords(

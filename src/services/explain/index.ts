@@ -1,4 +1,4 @@
 /** What a node does for a Service or an address, step by step, each with the object and field that says so. Pure. */
 export { type Answer, explainQuestion } from "./answer.ts";
-export { asksInterfaces, type ClusterObjects, type Viewpoint } from "./situation.ts";
+export type { ClusterObjects, ProxyFacts, Viewpoint } from "./situation.ts";
 export { answerText } from "./text.ts";

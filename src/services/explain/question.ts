@@ -12,7 +12,7 @@ export interface Question {
 }
 
 const FORM =
-  "a Service ([namespace/]name[:port[/protocol]]) or an address (10.96.0.10:53/udp, [fd00::a]:53, 10.96.0.10)";
+  "a Service ([namespace/]name[:port[/protocol]], ports 1 to 65535) or an address (10.96.0.10:53/udp, [fd00::a]:53, 10.96.0.10)";
 
 /**
  * Reads what somebody types: `web`, `shop/web:http`, `10.96.0.10:53/udp`, `[fd00:10:96::a]:53`.
@@ -33,6 +33,11 @@ export function parseQuestion(text: string, namespace: string): Question {
   if (names.length > 2 || !names.every((name) => /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(name))) throw unreadable(text);
   // Four numbers are meant as an address, whatever is wrong with them.
   if (/^\d+(\.\d+)+$/.test(place)) throw unreadable(text);
+  if (port !== undefined && /^\d+$/.test(port) && (Number(port) < 1 || Number(port) > 65_535)) throw unreadable(text);
+  // A name as DNS knows it.
+  const [, ofName, ofNamespace] = /^([^.]+)\.([^.]+)\.svc(?:\..+)?$/.exec(place) ?? [];
+  if (ofName !== undefined && ofNamespace !== undefined)
+    return { service: { namespace: ofNamespace, name: ofName }, ...rest };
   const [first = "", second] = names;
   return { service: second === undefined ? { namespace, name: first } : { namespace: first, name: second }, ...rest };
 }

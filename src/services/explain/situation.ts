@@ -10,14 +10,24 @@ import { localTraffic, modeOf, modeSettings, nodePortCidrs } from "../module/mod
 import { factsOf, primaryAddresses } from "../module/node.ts";
 import type { Question } from "./question.ts";
 
+/** What a node's service proxy goes by. */
+export interface ProxyFacts {
+  /** Of the node's interfaces. */
+  readonly addresses: readonly string[];
+  /** The mode that runs; absent: none yet. */
+  readonly mode?: ProxyMode;
+  /** Why the configuration has no effect. */
+  readonly error?: string;
+}
+
 /** What of a cluster is looked at. */
 export interface ClusterObjects {
   readonly services: readonly Service[];
   readonly slices: readonly EndpointSlice[];
   readonly nodes: readonly Node[];
   readonly pods: readonly Pod[];
-  /** Addresses of nodes' interfaces, by node, where they are known; see {@link asksInterfaces}. */
-  readonly interfaces?: ReadonlyMap<string, readonly string[]>;
+  /** What the nodes' service proxies say of themselves, by node, where they can be asked. */
+  readonly proxies?: ReadonlyMap<string, ProxyFacts>;
   /** The KubeProxyConfiguration of the ConfigMap kube-proxy; absent: there is none, and defaults count. */
   readonly proxyConfig?: string;
 }
@@ -63,6 +73,7 @@ export function situationOf(objects: ClusterObjects, question: Question, viewpoi
   const ofAddress = viewpoint.node === undefined ? nodeWithAddress(objects, question.ip) : undefined;
   const node = ofAddress ?? findNode(objects, viewpoint.node ?? pod?.spec?.nodeName);
   const nodeName = node.metadata.name;
+  checkEffect(objects, nodeName);
   const podNode = pod?.spec?.nodeName;
   if (pod && podNode !== nodeName && !ofAddress) {
     const where = `pod ${nameOf(pod)} runs on ${podNode}, where its packets are translated`;
@@ -93,14 +104,16 @@ export function situationOf(objects: ClusterObjects, question: Question, viewpoi
   };
 }
 
-/** Whether NodePorts may answer at other addresses of a node than its status names, so that its interfaces matter. */
-export function asksInterfaces(objects: Pick<ClusterObjects, "proxyConfig">): boolean {
-  const config = configOf(objects);
-  return nodePortCidrs(config, modeOf(config)).join() !== "primary";
+/** @throws PodwireError "WrongConfig" when the node goes by something else than what the ConfigMap says */
+function checkEffect({ proxies }: Pick<ClusterObjects, "proxies">, node: string): void {
+  const { mode, error } = proxies?.get(node) ?? {};
+  if (error === undefined) return;
+  const rest = mode === undefined ? `${node} has no rules` : `${node} goes on in the mode ${mode}`;
+  throw new PodwireError("WrongConfig", `configmap kube-system/kube-proxy config.conf: ${error}; ${rest}`);
 }
 
-function interfacesOf({ interfaces }: Pick<ClusterObjects, "interfaces">, node: string): Ip[] {
-  return (interfaces?.get(node) ?? []).flatMap((text) => tryParseIp(text) ?? []);
+function interfacesOf({ proxies }: Pick<ClusterObjects, "proxies">, node: string): Ip[] {
+  return (proxies?.get(node)?.addresses ?? []).flatMap((text) => tryParseIp(text) ?? []);
 }
 
 function configOf({ proxyConfig }: Pick<ClusterObjects, "proxyConfig">): ProxyConfig {

@@ -85,8 +85,10 @@ export function portIn(slice: EndpointSlice, port: ServicePort): number | undefi
 }
 
 /** Absent conditions read as ready and serving (discovery/v1). */
-export function conditionsOf(endpoint: Endpoint): Pick<Candidate, "isReady" | "isServing" | "isTerminating"> {
-  const { ready = true, serving = ready, terminating = false } = endpoint.conditions ?? {};
+export function conditionsOf(
+  conditions: Endpoint["conditions"],
+): Pick<Candidate, "isReady" | "isServing" | "isTerminating"> {
+  const { ready = true, serving = ready, terminating = false } = conditions ?? {};
   return { isReady: ready, isServing: serving, isTerminating: terminating };
 }
 
@@ -95,8 +97,8 @@ function addCandidates(to: FoundEndpoint[], port: ServicePort, slice: EndpointSl
   const number = portIn(slice, port);
   if (number === undefined) return;
   for (const [index, endpoint] of (slice.endpoints ?? []).entries()) {
-    const target = EndpointTarget.of(slice, index, number, nodeName);
-    if (target) to.push({ target, hints: hintsOf(endpoint), ...conditionsOf(endpoint) });
+    const target = EndpointTarget.of(slice, endpoint, [index, number], nodeName);
+    if (target) to.push({ target, hints: hintsOf(endpoint), ...conditionsOf(endpoint.conditions) });
   }
 }
 

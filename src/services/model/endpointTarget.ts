@@ -1,4 +1,4 @@
-import type { EndpointSlice } from "#api/index.ts";
+import type { Endpoint, EndpointSlice } from "#api/index.ts";
 import { type Ip, ip4Number, ip4OfNumber, tryParseIp } from "#base/ip.ts";
 import type { Origin } from "#base/origin.ts";
 import type { Target } from "./frontend.ts";
@@ -16,23 +16,38 @@ export class EndpointTarget implements Target {
   /** Of IPv4 the number, as the signed one that takes no memory of its own. */
   readonly #address: number | Ip;
 
-  private constructor(slice: EndpointSlice, index: number, port: number, address: number | Ip, nodeName: string) {
-    const runsOn = slice.endpoints[index]?.nodeName;
+  /**
+   * @param index of the endpoint in its slice
+   * @param address of IPv4 its number
+   * @param where the node that the endpoint runs on, and this one
+   */
+  constructor(
+    slice: EndpointSlice,
+    index: number,
+    port: number,
+    address: number | Ip,
+    where: { readonly runsOn: string | undefined; readonly here: string },
+  ) {
+    const { runsOn, here } = where;
     this.port = port;
-    this.isLocal = runsOn === nodeName;
-    this.isElsewhere = runsOn !== undefined && runsOn !== nodeName;
+    this.isLocal = runsOn === here;
+    this.isElsewhere = runsOn !== undefined && runsOn !== here;
     this.#slice = slice;
     this.#index = index;
-    this.#address = address;
+    this.#address = typeof address === "number" ? address | 0 : address;
   }
 
-  /** Undefined when its address is none. @param nodeName of this node */
-  static of(slice: EndpointSlice, index: number, port: number, nodeName: string): EndpointTarget | undefined {
+  /** Undefined when its address is none. @param here name of this node */
+  static of(
+    slice: EndpointSlice,
+    { addresses, nodeName: runsOn }: Endpoint,
+    [index, port]: readonly [number, number],
+    here: string,
+  ): EndpointTarget | undefined {
     // Kubernetes puts one address into an endpoint; more would mean the same (discovery/v1).
-    const text = slice.endpoints[index]?.addresses[0] ?? "";
-    const number = ip4Number(text);
-    const address = number === undefined ? tryParseIp(text) : number | 0;
-    return address === undefined ? undefined : new EndpointTarget(slice, index, port, address, nodeName);
+    const text = addresses[0] ?? "";
+    const address = ip4Number(text) ?? tryParseIp(text);
+    return address === undefined ? undefined : new EndpointTarget(slice, index, port, address, { runsOn, here });
   }
 
   get ip(): Ip {

@@ -127,7 +127,9 @@ function judge(slice: EndpointSlice, endpoint: Endpoint, index: number, context:
   if (!tryParseIp(address)) return out("bad-address", "its address is no IP address", "addresses[0]");
   if (portIn(slice, port) === undefined) {
     const name = `${port.protocol ?? "TCP"} port ${JSON.stringify(port.name ?? "")}`;
-    return out("other-port", `the slice has no ${name}`, "ports", true);
+    const isNamed = typeof port.targetPort === "string" && !/^\d+$/.test(port.targetPort);
+    const why = isNamed ? `: no container of a pod has a port that is named ${JSON.stringify(port.targetPort)}` : "";
+    return out("other-port", `the slice has no ${name}${why}`, "ports", true);
   }
   const candidate = candidates.find(({ target }) => placeText(target.origin) === placeText(origin));
   if (!candidate)
@@ -141,7 +143,7 @@ function judgeState(
   { node, topology, candidates, isLocalOnly }: Context,
   out: (reason: LeftOutReason, because: string, field: string) => LeftOut,
 ): LeftOut {
-  const { isReady, isServing, isTerminating } = conditionsOf(endpoint);
+  const { isReady, isServing, isTerminating } = conditionsOf(endpoint.conditions);
   if (isLocalOnly && !target.isLocal)
     return out("not-local", `it runs on ${endpoint.nodeName ?? "no node"}, not on ${node.name}`, "nodeName");
   if (!isReady && !(isServing && isTerminating)) {

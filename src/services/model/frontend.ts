@@ -35,11 +35,14 @@ export interface Frontend {
   readonly sources?: readonly Cidr[];
   /** Of a ClusterIP: the port at which load balancers ask about the Service (spec.healthCheckNodePort). */
   readonly healthCheckNodePort?: number;
-  /**
-   * Every endpoint that still serves, chosen or not. Connections that lead to one of them go on, as TCP's do, when
-   * policy, hints or readiness change. One list for all frontends of a port and family.
-   */
-  readonly serving: readonly Target[];
+  /** What its endpoints were chosen from: one for all frontends of a port and family. */
+  readonly choice: {
+    /**
+     * Every endpoint that still serves, chosen or not. Connections that lead to one of them go on, as TCP's do, when
+     * policy, hints or readiness change.
+     */
+    readonly serving: readonly Target[];
+  };
 }
 
 /**
@@ -66,8 +69,14 @@ export interface NodeView {
   readonly zone?: string | undefined;
 }
 
-/** Identity of a frontend's address, protocol and port; two Services cannot both have it. For Maps, not for people. */
-export function addressKey({ ip, protocol, port }: Pick<Frontend, "ip" | "protocol" | "port">): string {
-  const { buffer, byteOffset, byteLength } = ip.bytes;
-  return `${Buffer.from(buffer, byteOffset, byteLength).toString("latin1")}/${protocol}/${port}`;
+/** An address, protocol and port of a Service. */
+export type ServiceAddress = Pick<Frontend, "ip" | "protocol" | "port">;
+
+/**
+ * Identity of a frontend's address, protocol and port; two Services cannot both have it. For Maps, not for people: a
+ * character is a byte, each part has four or sixteen. So it is the key of a concatenation in nftables too.
+ */
+export function addressKey({ ip, protocol, port }: ServiceAddress): string {
+  // There are some for each Service: no Buffer is made for them.
+  return String.fromCharCode(...ip.bytes, protocol, 0, 0, 0, port >> 8, port & 255, 0, 0);
 }

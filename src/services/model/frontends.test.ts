@@ -234,7 +234,7 @@ describe("V02 what each address of a Service does (part: model)", () => {
     const going = { address: "10.244.1.2", conditions: { ready: false, serving: true, terminating: true } };
     const [frontend] = serviceFrontends(web, [slice("web", [going, "10.244.1.2", going])], node);
     expect(frontend?.action).toMatchObject({ targets: [{ origin: { field: "endpoints[1]" } }] });
-    expect(frontend?.serving).toHaveLength(1);
+    expect(frontend?.choice.serving).toHaveLength(1);
   });
 
   it("an endpoint in two slices counts once, in its better state; the order of slices does not matter", () => {

@@ -5,6 +5,7 @@ import { portOf, type VirtualAddress, virtualAddresses } from "./addresses.ts";
 import { type Choice, candidatesOf, chooseTargets, slicesOf } from "./candidates.ts";
 import type { Action, Frontend, FrontendKind, NodeView } from "./frontend.ts";
 import { healthCheckPort } from "./healthCheckPort.ts";
+import { NumberedBalance, NumberedChoice } from "./numbered.ts";
 
 /** Labels of Services and slices that a proxy looks at. */
 export const proxyLabels = {
@@ -54,14 +55,17 @@ export function serviceFrontends(service: Service, slices: readonly EndpointSlic
     const choices = new Map<4 | 6, Choice>();
     for (const address of virtual) {
       const { family } = address.ip;
-      const choice =
-        choices.get(family) ?? chooseTargets(candidatesOf(port, slicesOf(slices, family), node.name), node);
+      const choice = choices.get(family) ?? choiceOf(port, slicesOf(slices, family), node);
       choices.set(family, choice);
       const made = frontend(address, choice);
       if (made) frontends.push(made);
     }
   }
   return frontends;
+}
+
+function choiceOf(port: ServicePort, slices: readonly EndpointSlice[], node: NodeView): Choice {
+  return NumberedChoice.of(port, slices, node) ?? chooseTargets(candidatesOf(port, slices, node.name), node);
 }
 
 /** Makes frontends of one port of a Service; they share what they can. */
@@ -79,8 +83,7 @@ function frontendMaker(service: Service, port: ServicePort, index: number) {
     if (number === undefined) return undefined;
     const action = actionOf(service, kind, choice);
     const checked = kind === "ClusterIP" && healthCheckPort(service);
-    const { serving } = choice;
-    const frontend = { kind, ip, port: number, ...common, action, serving };
+    const frontend = { kind, ip, port: number, ...common, action, choice };
     if (!sources && !checked) return frontend;
     return { ...frontend, ...(sources && { sources }), ...(checked && { healthCheckNodePort: checked }) };
   };
@@ -93,9 +96,11 @@ export function policyOf({ spec }: Service, kind: FrontendKind) {
     : ({ field: "spec.externalTrafficPolicy", value: spec.externalTrafficPolicy ?? "Cluster" } as const);
 }
 
-function actionOf(service: Service, kind: FrontendKind, { cluster, local }: Choice): Action {
-  if (cluster.length + local.length === 0) return { kind: "reject" };
+function actionOf(service: Service, kind: FrontendKind, choice: Choice): Action {
   const isLocal = policyOf(service, kind).value === "Local";
+  if (choice instanceof NumberedChoice && !isLocal) return new NumberedBalance(choice);
+  const { cluster, local } = choice;
+  if (cluster.length + local.length === 0) return { kind: "reject" };
   if (!isLocal) return { kind: "balance", targets: cluster };
   if (kind !== "ClusterIP") return { kind: "balance-local", targets: cluster, local };
   return local.length ? { kind: "balance", targets: local, isLocal: true } : { kind: "drop" };

@@ -1,3 +1,4 @@
+import { type Claim, Claims } from "./claims.ts";
 import { addressKey, type Frontend } from "./frontend.ts";
 
 /** A frontend's address before and after a change. Absent before: nobody had it, or this process is new. */
@@ -21,20 +22,22 @@ export interface HoldersUpdate {
   readonly changes: ReadonlyMap<string, FrontendChange>;
 }
 
-interface Claim {
-  readonly owner: string;
-  readonly frontend: Frontend;
+/** The frontends that a Service wants, each address once. */
+interface Wish {
+  /** Of the frontends, by {@link addressKey}. */
+  readonly keys: readonly string[];
+  readonly frontends: readonly Frontend[];
 }
 
+const nothing: Wish = { keys: [], frontends: [] };
+
 /**
- * Which Service has which address. Several may want one (an external address and port in two Services): the one whose
- * `namespace/name` sorts first has it, so that the outcome does not depend on the order of events; when it goes, the
- * next takes over.
+ * Which Service has which address. Several may want one (an external address and port in two Services): {@link Claims}
+ * says who has it.
  */
 export class Holders {
-  /** For each address who wants it, sorted by owner: the first has it. */
-  readonly #claims = new Map<string, Claim[]>();
-  readonly #wanted = new Map<string, readonly Frontend[]>();
+  readonly #claims = new Claims<Frontend>();
+  readonly #wanted = new Map<string, Wish>();
 
   /** All Services that want an address. */
   services(): IterableIterator<string> {
@@ -42,38 +45,36 @@ export class Holders {
   }
 
   /** What a Service has. */
-  held(service: string): Frontend[] {
-    const wanted = this.#wanted.get(service) ?? [];
-    return wanted.filter((frontend) => this.holder(addressKey(frontend)) === service);
+  held(service: string): readonly Frontend[] {
+    const { keys, frontends } = this.#wanted.get(service) ?? nothing;
+    const has = (key: string) => this.holder(key) === service;
+    return keys.every(has) ? frontends : frontends.filter((_, i) => has(keys[i] as string));
   }
 
   /** Who has an address. @param key an {@link addressKey} */
   holder(key: string): string | undefined {
-    return this.#claims.get(key)?.[0]?.owner;
+    return this.#claims.holder(key)?.owner;
   }
 
   /** Wants these frontends for a Service, in place of its former ones. Of two with one address the first counts. */
   set(owner: string, frontends: readonly Frontend[]): HoldersUpdate {
-    const before = this.#wanted.get(owner) ?? [];
-    const after = new Map<string, Frontend>();
-    for (const frontend of frontends) {
-      const key = addressKey(frontend);
-      if (!after.has(key)) after.set(key, frontend);
-    }
-    if (after.size) this.#wanted.set(owner, [...after.values()]);
+    const before = this.#wanted.get(owner) ?? nothing;
+    const after = wishOf(frontends);
+    if (after.keys.length) this.#wanted.set(owner, after);
     else this.#wanted.delete(owner);
     const changes = new Map<string, FrontendChange>();
     const losers = new Set<string>();
     const gained = new Map<string, string>();
-    for (const key of before.map(addressKey)) {
-      if (after.has(key)) continue;
-      const [former, next] = this.#claim(key, owner, undefined);
+    const kept = isSame(before.keys, after.keys) ? undefined : new Set(after.keys);
+    for (const key of before.keys) {
+      if (!kept || kept.has(key)) continue;
+      const [former, next] = this.#claims.set(key, owner, undefined);
       if (former?.owner !== owner) continue;
       changes.set(key, changeOf(former, next));
       if (next) gained.set(key, next.owner);
     }
-    for (const [key, frontend] of after) {
-      const [former, next] = this.#claim(key, owner, frontend);
+    for (const [i, key] of after.keys.entries()) {
+      const [former, next] = this.#claims.set(key, owner, after.frontends[i]);
       if (next?.owner !== owner) continue;
       changes.set(key, changeOf(former, next));
       if (former && former.owner !== owner) losers.add(former.owner);
@@ -91,30 +92,23 @@ export class Holders {
     }));
     return [...first, holding(owner), ...[...new Set(gained.values())].map(holding)];
   }
-
-  /** Sets or removes a claim. @returns who had the address, and who has it now */
-  #claim(key: string, owner: string, frontend: Frontend | undefined): [Claim | undefined, Claim | undefined] {
-    const claims = this.#claims.get(key);
-    if (!claims) {
-      const only = frontend && { owner, frontend };
-      if (only) this.#claims.set(key, [only]);
-      return [undefined, only];
-    }
-    const former = claims[0];
-    if (frontend && claims.length === 1 && former?.owner === owner) {
-      const next = { owner, frontend };
-      claims[0] = next;
-      return [former, next];
-    }
-    const others = claims.filter((claim) => claim.owner !== owner);
-    const position = others.findIndex((claim) => claim.owner > owner);
-    if (frontend) others.splice(position < 0 ? others.length : position, 0, { owner, frontend });
-    if (others.length) this.#claims.set(key, others);
-    else this.#claims.delete(key);
-    return [former, others[0]];
-  }
 }
 
-function changeOf(before: Claim | undefined, after: Claim | undefined): FrontendChange {
-  return { ...(before && { before: before.frontend }), ...(after && { after: after.frontend }) };
+function wishOf(frontends: readonly Frontend[]): Wish {
+  const keys = frontends.map(addressKey);
+  if (keys.length < 2 || new Set(keys).size === keys.length) return { keys, frontends };
+  const once = new Map<string, Frontend>();
+  for (const [i, frontend] of frontends.entries()) {
+    const key = keys[i] as string;
+    if (!once.has(key)) once.set(key, frontend);
+  }
+  return { keys: [...once.keys()], frontends: [...once.values()] };
+}
+
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((key, i) => key === b[i]);
+}
+
+function changeOf(before: Claim<Frontend> | undefined, after: Claim<Frontend> | undefined): FrontendChange {
+  return { ...(before && { before: before.value }), ...(after && { after: after.value }) };
 }

@@ -1,4 +1,5 @@
 /** What each virtual address of a Service does on a node. Pure. */
+export { Claims } from "./claims.ts";
 export {
   explainService,
   type FrontendExplanation,
@@ -11,5 +12,7 @@ export { isProxied, notProxied, proxyLabels, serviceFrontends, serviceOfSlice } 
 export { type HealthCheck, healthCheck } from "./healthChecks.ts";
 export { hasHints, type Topology, zoneOf } from "./hints.ts";
 export { type FrontendChange, Holders, type HoldersUpdate, type Holding } from "./holders.ts";
+export { KeptSlice, type Place } from "./keptSlice.ts";
 export { type NodeAddresses, type NodePortLimits, nodePortAddresses } from "./nodePorts.ts";
+export { type NumberedTargets, numberedOf } from "./numbered.ts";
 export { type ClientKind, type ClientOutcome, outcomeFor } from "./outcome.ts";

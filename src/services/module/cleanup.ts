@@ -52,8 +52,9 @@ export async function cleanUpstream({ nft, log }: CleanupDeps): Promise<void> {
   log.info("Rules of upstream's kube-proxy are removed", { tables: tables.map(({ family }) => family) });
 }
 
-async function cleanUpMode(mode: ProxyMode, settings: BackendSettings, deps: CleanupDeps): Promise<void> {
-  const backend = backendOf(mode, settings, deps);
+async function cleanUpMode(mode: ProxyMode, settings: BackendSettings, { nft, log }: CleanupDeps): Promise<void> {
+  // Of what is given no more: the other mode's metrics are not this proxy's.
+  const backend = backendOf(mode, settings, { nft, log });
   try {
     await backend.cleanup();
   } finally {
@@ -77,8 +78,9 @@ export async function cleanUpAll(deps: CleanupDeps): Promise<void> {
   const failed: string[] = [];
   for (const mode of availableModes) {
     try {
-      if (await mayHaveLeft(mode, deps.nft)) await cleanUpMode(mode, settings, deps);
-      deps.log.info("Rules are removed", { proxyMode: mode });
+      const isThere = await mayHaveLeft(mode, deps.nft);
+      if (isThere) await cleanUpMode(mode, settings, deps);
+      deps.log.info(isThere ? "Rules are removed" : "There are no rules", { proxyMode: mode });
     } catch (error) {
       failed.push(`${mode}: ${errorMessage(error)}`);
     }

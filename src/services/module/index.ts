@@ -3,6 +3,7 @@ export { cleanUpAll } from "./cleanup.ts";
 export {
   availableModes,
   checkConfig,
+  checkRights,
   DEFAULT_MODE,
   ipvsSettings,
   localTraffic,

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { PodwireError } from "#base/errors.ts";
 import { type Cidr, parseCidr } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
@@ -191,9 +192,9 @@ export function localTraffic(config: ProxyConfig, podCidrs: readonly string[]): 
     case "NodeCIDR":
       return cidrs(podCidrs);
     case "BridgeInterface":
-      return { kind: "interface", name: named(config, "detectLocal.bridgeInterface") };
+      return { kind: "interface", name: config["detectLocal.bridgeInterface"] };
     case "InterfaceNamePrefix":
-      return { kind: "interface-prefix", prefix: named(config, "detectLocal.interfaceNamePrefix") };
+      return { kind: "interface-prefix", prefix: config["detectLocal.interfaceNamePrefix"] };
     default:
       return cidrs(config.clusterCIDR === "" ? [] : config.clusterCIDR.split(","));
   }
@@ -209,6 +210,16 @@ export function checkConfig(config: ProxyConfig): void {
   modes[mode]?.check?.(config);
 }
 
+/** @throws PodwireError "Forbidden" when this process may not see and change rules of its network namespace */
+export async function checkRights(nft: Nftables): Promise<void> {
+  try {
+    await nft.listTables();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") throw error;
+    throw new PodwireError("Forbidden", "rules of a network namespace need CAP_NET_ADMIN in it: run this as root");
+  }
+}
+
 /** The section `ipvs`, for its mode. Upstream's time-outs are whole seconds. */
 export function ipvsSettings(config: ProxyConfig): IpvsSettings {
   const seconds = (path: `ipvs.${"tcp" | "tcpFin" | "udp"}Timeout`) => Math.floor(config[path] / 1000);
@@ -222,12 +233,6 @@ export function ipvsSettings(config: ProxyConfig): IpvsSettings {
       udp: seconds("ipvs.udpTimeout"),
     },
   };
-}
-
-function named(config: ProxyConfig, path: "detectLocal.bridgeInterface" | "detectLocal.interfaceNamePrefix"): string {
-  const value = config[path];
-  if (value !== "") return value;
-  throw new ProxyConfigError(`${path}: needed with detectLocalMode ${config.detectLocalMode}`);
 }
 
 /** Where NodePorts answer: what is given, else the mode's default (upstream's: nftables "primary", others everywhere). */

@@ -82,6 +82,7 @@ describe("what a configuration makes of traffic and addresses", () => {
     expect(() => of({ detectLocalMode: "BridgeInterface" })).toThrow(
       "detectLocal.bridgeInterface: needed with detectLocalMode BridgeInterface",
     );
+    expect(() => of({ "detectLocal.interfaceNamePrefix": "a-name-of-16-byte" })).toThrow("no more than 15 bytes");
   });
 
   it("NodePorts: primary addresses in the nftables mode, all in others, unless said otherwise", () => {

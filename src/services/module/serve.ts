@@ -32,8 +32,10 @@ export function serve(config: ProxyConfig, mode: string, { health, metrics, log,
             if (config.bindAddressHardFail) fatal(`${words} failed: ${message}`);
             return !config.bindAddressHardFail;
           },
-          serving: ({ address, port }: AddressInfo) =>
-            log.info(`Starting ${name} HTTP server`, { address: `${address}:${port}` }),
+          serving: ({ address, port, family }: AddressInfo) =>
+            log.info(`Starting ${name} HTTP server`, {
+              address: `${family === "IPv6" ? `[${address}]` : address}:${port}`,
+            }),
         });
   const servers = [
     keep("healthz", "healthz server", config.healthzBindAddress, healthPages(health, metrics)),

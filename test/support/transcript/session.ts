@@ -12,6 +12,8 @@ export interface Told {
 
 /** Milliseconds after which what a controller does has to be seen. */
 const SOON = 20_000;
+/** As long as that for what is known not to be there yet. */
+const SHORTLY = 2000;
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -20,6 +22,7 @@ export class Session {
   readonly #shell: Shell;
   readonly #folder: string;
   readonly #background: { step: Step; job: Background }[] = [];
+  #patience = SOON;
 
   constructor(folder: string, env: NodeJS.ProcessEnv) {
     this.#folder = folder;
@@ -27,7 +30,8 @@ export class Session {
   }
 
   /** Types a section's commands, all of them, whatever they answer. */
-  async play({ files, steps }: Section): Promise<Told> {
+  async play({ files, steps, missing }: Section): Promise<Told> {
+    this.#patience = missing === undefined ? SOON : SHORTLY;
     for (const { name, text } of files) writeFileSync(join(this.#folder, name), text);
     const told = { expected: "", actual: "" };
     for (const step of steps) {
@@ -50,17 +54,17 @@ export class Session {
     if (step.kind === "begin") {
       const job = await this.#shell.start(step.command);
       this.#background.push({ step, job });
-      return { expected: step, outcome: await until(() => job.read(), step) };
+      return { expected: step, outcome: await until(() => job.read(), step, this.#patience) };
     }
     if (step.kind === "end") {
       const { step: begun, job } = this.#background.shift() ?? {};
       if (!begun || !job) throw new Error(`line ${step.line}: nothing is in the background`);
       const whole = { ...step, stdout: [...begun.stdout, ...step.stdout], stderr: [...begun.stderr, ...step.stderr] };
-      await until(() => job.read(), whole);
+      await until(() => job.read(), whole, this.#patience);
       return { expected: whole, outcome: await job.end() };
     }
     const once = () => this.#shell.run(step.command);
-    return { expected: step, outcome: step.kind === "until" ? await until(once, step) : await once() };
+    return { expected: step, outcome: step.kind === "until" ? await until(once, step, this.#patience) : await once() };
   }
 
   stop(): Promise<void> {
@@ -76,9 +80,9 @@ function same(expected: Outcome, outcome: Outcome): boolean {
   );
 }
 
-/** Asks until the outcome is as expected, SOON at most; resolves with the last one. */
-async function until(ask: () => Outcome | Promise<Outcome>, expected: Outcome): Promise<Outcome> {
-  const end = Date.now() + SOON;
+/** Asks until the outcome is as expected, `patience` milliseconds at most; resolves with the last one. */
+async function until(ask: () => Outcome | Promise<Outcome>, expected: Outcome, patience: number): Promise<Outcome> {
+  const end = Date.now() + patience;
   for (;;) {
     const outcome = await ask();
     if (same(expected, outcome) || Date.now() > end) return outcome;

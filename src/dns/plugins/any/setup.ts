@@ -9,6 +9,7 @@ export const setup: Setup = (directive) => {
   const strings = ["ANY obsoleted", "See RFC 8482"].map((text) => new TextEncoder().encode(text));
   return {
     name: "any",
+    hot: "neutral", // queries for ANY always come here
     handle: (request, next) => {
       if (request.question.type !== RecordType.ANY) return next(request);
       const record = {

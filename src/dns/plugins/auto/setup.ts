@@ -23,7 +23,7 @@ import {
   regexp,
   zonesOrDefault,
 } from "../../corefile/index.ts";
-import { asksForTransfer, fileVersion, readZone, type Zone, zoneReply } from "../../zone/index.ts";
+import { asksForTransfer, fileVersion, readZone, statsOf, type Zone, zoneReply } from "../../zone/index.ts";
 
 interface AutoOptions {
   /** Zones that are served, those of files in other ones are not. */
@@ -167,7 +167,7 @@ function filesOf(directory: string): string[] {
     }
     for (const entry of entries) {
       const path = join(next, entry);
-      const stats = statSync(path, { throwIfNoEntry: false });
+      const stats = statsOf(path);
       if (stats?.isFile()) found.push(path);
       // A ConfigMap volume's `..data` holds what its links beside it show.
       else if (stats?.isDirectory() && !entry.startsWith("..")) queue.push(path);

@@ -1,5 +1,6 @@
 import type { Counter, Gauge, Labels, Metrics } from "#base/metrics.ts";
-import type { Handler, HotAnswers, Plugin, Reply, Request } from "../../core/index.ts";
+import { RecordClass } from "#wire/dns/index.ts";
+import type { AnswerSink, Handler, HotAnswers, Plugin, Reply, Request } from "../../core/index.ts";
 import { type Bounds, type Item, inCaseOf, inZones, type Kind, kindOf, recordTtl, Store, withTtl } from "./store.ts";
 
 /** What a cache directive says; times in milliseconds unless named otherwise. */
@@ -24,7 +25,7 @@ export interface CacheOptions {
 /** Keeps answers of the plugins behind it. */
 export class CachePlugin implements Plugin {
   readonly name = "cache";
-  readonly hot = "neutral"; // what a plugin publishes is not kept here
+  readonly hot = "neutral"; // what other plugins publish is not kept here
   readonly #options: CacheOptions;
   readonly #now: () => number;
   /** The label `zones` of metrics. */
@@ -32,6 +33,8 @@ export class CachePlugin implements Plugin {
   readonly #success: Store;
   readonly #denial: Store;
   readonly #refreshing = new Set<string>();
+  /** Where answers are given without this plugin: one for each port. */
+  readonly #sinks = new Set<AnswerSink>();
   readonly #hits: Counter;
   readonly #misses: Counter;
   readonly #requests: Counter;
@@ -44,8 +47,9 @@ export class CachePlugin implements Plugin {
     this.#options = options;
     this.#zones = options.zones.join(",");
     this.#now = now;
-    this.#success = new Store(options.success.capacity);
-    this.#denial = new Store(options.denial.capacity);
+    const onDelete = (key: string, item: Item) => this.#withdraw(key, item);
+    this.#success = new Store(options.success.capacity, onDelete);
+    this.#denial = new Store(options.denial.capacity, onDelete);
     this.#hits = metrics.counter("coredns_cache_hits_total", "The count of cache hits.");
     this.#misses = metrics.counter("coredns_cache_misses_total", "The count of cache misses.");
     this.#requests = metrics.counter("coredns_cache_requests_total", "The count of cache requests.");
@@ -62,11 +66,20 @@ export class CachePlugin implements Plugin {
   }
 
   /** As if each query had come by. */
-  answeredHot({ zone, server, total }: HotAnswers): void {
-    if (!inZones(zone, this.#options.zones)) return;
-    const labels = { server, zones: this.#zones, view: "" };
-    this.#requests.inc(labels, total);
-    this.#misses.inc(labels, total);
+  answeredHot({ zone, server, total, plugin, cached }: HotAnswers): void {
+    if (plugin === this.name && cached) {
+      this.#requests.inc(this.#labels({ server }), total);
+      this.#hits.inc(this.#labels({ server }, cached), total);
+    } else if (inZones(zone, this.#options.zones)) {
+      this.#requests.inc(this.#labels({ server }), total);
+      this.#misses.inc(this.#labels({ server }), total);
+    }
+  }
+
+  /** Publishes what is asked for a second time, and as long as this plugin need not see who asks. */
+  publish(sink: AnswerSink): () => void {
+    this.#sinks.add(sink);
+    return () => void this.#sinks.delete(sink);
   }
 
   handle(request: Request, next: Handler): Reply | Promise<Reply> {
@@ -78,6 +91,7 @@ export class CachePlugin implements Plugin {
     const left = item && item.ttl * 1000 - (now - item.storedMs);
     if (item && left !== undefined && left > 0) {
       this.#maybePrefetch(request, next, key, item, left);
+      this.#offer(request, key, item, left);
       return this.#hit(request, item, Math.ceil(left / 1000));
     }
     if (item && left !== undefined && left > -this.#options.staleMs) return this.#stale(request, next, key, item);
@@ -99,18 +113,20 @@ export class CachePlugin implements Plugin {
     const disabled = kind === "success" ? this.#options.disabledSuccess : this.#options.disabledDenial;
     if (ttl <= 0 || inZones(request.name, disabled)) return reply;
     const capped = this.#options.keepTtl || kind === "servfail" ? reply : withTtl(reply, ttl);
+    const { options: _hopByHop, ...kept } = capped; // an OPT record is for whom it was sent to (RFC 6891 §6.2.1)
     const [store, other] = kind === "success" ? [this.#success, this.#denial] : [this.#denial, this.#success];
     // A failure must not push out an answer that could still be served stale.
     if (kind === "servfail" && this.#options.staleMs > 0 && this.#success.get(key)) return reply;
     const labels = this.#labels(request, kind === "success" ? "success" : "denial");
-    const evicted = store.set(key, { reply: capped, storedMs: this.#now(), ttl, hits: 0, windowEndMs: 0 });
+    const fresh = { reply: kept, storedMs: this.#now(), ttl, hits: 0, windowEndMs: 0, published: false };
+    const evicted = store.set(key, fresh);
     if (evicted > 0) this.#evictions.inc(labels, evicted);
     other.delete(key);
     this.#entries.set(store.size, labels);
     return capped;
   }
 
-  #labels({ server }: Request, type?: "success" | "denial"): Labels {
+  #labels({ server }: Pick<Request, "server">, type?: "success" | "denial"): Labels {
     return { server, ...(type && { type }), zones: this.#zones, view: "" };
   }
 
@@ -126,7 +142,8 @@ export class CachePlugin implements Plugin {
     this.#hits.inc(this.#labels(request, type));
     const timed = this.#options.keepTtl ? item.reply : withTtl(item.reply, seconds);
     // Authoritative, as CoreDNS has it: some clients discard what is not.
-    return { ...inCaseOf(timed, request.question.name), authoritative: true, plugin: this.name };
+    const shown = inCaseOf(timed, request.question.name);
+    return { ...shown, authoritative: true, authenticData: shown.authenticData && wantsAd(request), plugin: this.name };
   }
 
   /** An answer past its end: given with TTL 0 while a new one is fetched, or only when fetching fails (verify). */
@@ -146,24 +163,72 @@ export class CachePlugin implements Plugin {
   }
 
   #maybePrefetch(request: Request, next: Handler, key: string, item: Item, leftMs: number): void {
-    const { amount, windowMs, percent } = this.#options.prefetch;
+    const { amount, windowMs } = this.#options.prefetch;
     if (amount === 0) return;
     const now = this.#now();
-    if (now > item.windowEndMs) item.hits = 0;
+    if (item.published) this.#seeUse(key, item, now);
+    if (now > item.windowEndMs) {
+      item.hits = 0;
+      this.#withdraw(key, item);
+    }
     item.hits++;
     item.windowEndMs = now + windowMs;
-    const threshold = Math.ceil((item.ttl * percent) / 100);
-    if (item.hits < amount || Math.ceil(leftMs / 1000) > threshold || this.#refreshing.has(key)) return;
+    if (item.hits < amount || leftMs > this.#prefetchMs(item) || this.#refreshing.has(key)) return;
     this.#prefetches.inc(this.#labels(request));
-    this.#refresh(request, next, key);
+    this.#refresh(request, next, key, item);
   }
 
-  /** Fetches anew without anyone waiting; one at a time for each key. */
-  #refresh(request: Request, next: Handler, key: string): void {
+  /** Looks when a published answer was given last. */
+  #seeUse(key: string, item: Item, now: number): void {
+    const since = Math.min(...[...this.#sinks].map((sink) => sink.sinceUse(key)));
+    item.windowEndMs = Math.max(item.windowEndMs, now - since + this.#options.prefetch.windowMs);
+  }
+
+  /** With less than this left a popular answer is fetched anew. */
+  #prefetchMs({ ttl }: Item): number {
+    return Math.ceil((ttl * this.#options.prefetch.percent) / 100) * 1000;
+  }
+
+  /** Publishes an answer that was asked for again; with prefetch one that is popular, until it has to be fetched anew. */
+  #offer({ name, question, message }: Request, key: string, item: Item, leftMs: number): void {
+    const { amount, windowMs } = this.#options.prefetch;
+    const freshMs = amount > 0 ? leftMs - this.#prefetchMs(item) : leftMs;
+    if (this.#sinks.size === 0 || item.published || question.class !== RecordClass.IN) return;
+    if (freshMs <= 0 || item.hits < amount) return;
+    if (item.reply.authenticData && !message.edns?.dnssecOk) return; // not for everybody: see wantsAd
+    item.published = true;
+    const answer = {
+      ...{ name, type: question.type, dnssecOk: message.edns?.dnssecOk ?? false },
+      checkingDisabled: message.checkingDisabled,
+      reply: inCaseOf(item.reply, name),
+      keepTtl: this.#options.keepTtl,
+      kind: this.#success.get(key) === item ? "success" : "denial",
+      ...{ leftMs, freshMs, idleMs: amount > 0 ? windowMs : 0 },
+    } as const;
+    for (const sink of this.#sinks) sink.keep(key, answer);
+  }
+
+  #withdraw(key: string, item: Item): void {
+    if (!item.published) return;
+    item.published = false;
+    for (const sink of this.#sinks) sink.keep(key, undefined);
+  }
+
+  /**
+   * Fetches anew without anyone waiting; one at a time for each key.
+   * @param popular the answer whose uses count for the new one too
+   */
+  #refresh(request: Request, next: Handler, key: string, popular?: Item): void {
     if (this.#refreshing.has(key)) return;
     this.#refreshing.add(key);
     void Promise.resolve()
       .then(() => this.#fresh(request, next, key))
+      .then(() => {
+        const renewed = this.#success.get(key) ?? this.#denial.get(key);
+        if (!popular || !renewed || renewed === popular) return;
+        renewed.hits = popular.hits;
+        renewed.windowEndMs = popular.windowEndMs;
+      })
       .catch(() => {}) // the old answer stays; the next client's query reports the failure
       .finally(() => this.#refreshing.delete(key));
   }
@@ -171,4 +236,9 @@ export class CachePlugin implements Plugin {
 
 function keyOf({ name, question, message }: Request): string {
   return `${question.class}/${question.type}/${message.edns?.dnssecOk ? 1 : 0}${message.checkingDisabled ? 1 : 0}/${name}`;
+}
+
+/** AD says nothing to clients that did not ask for it by DO or AD (RFC 6840 §5.7, 5.8). */
+function wantsAd({ message }: Request): boolean {
+  return message.authenticData || (message.edns?.dnssecOk ?? false);
 }

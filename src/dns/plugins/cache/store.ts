@@ -10,6 +10,8 @@ export interface Item {
   /** Uses in the present prefetch window, and the window's end. */
   hits: number;
   windowEndMs: number;
+  /** Whether it was published, so that it is given without this plugin being asked. */
+  published: boolean;
 }
 
 /** Bounds of one half of the cache; times in seconds. */
@@ -32,10 +34,13 @@ const recordsPerItem = 8;
 export class Store {
   readonly #items = new Map<string, Item>();
   readonly #capacity: number;
+  readonly #onDelete: (key: string, item: Item) => void;
   #records = 0;
 
-  constructor(capacity: number) {
+  /** @param onDelete told of each answer that is not kept any more */
+  constructor(capacity: number, onDelete: (key: string, item: Item) => void) {
     this.#capacity = capacity;
+    this.#onDelete = onDelete;
   }
 
   get size(): number {
@@ -65,6 +70,7 @@ export class Store {
     if (!item) return;
     this.#items.delete(key);
     this.#records -= weight(item);
+    this.#onDelete(key, item);
   }
 }
 

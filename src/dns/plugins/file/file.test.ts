@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { eventually, testServers } from "../../testing.ts";
 
@@ -29,7 +29,13 @@ describe("file and auto", () => {
     await writeFile(`${directory}/db.example.org`, "broken (");
     await eventually(() => lines.join("").includes("unbalanced brace"));
     expect(await ask("ns.example.org A")).toEqual(["NOERROR", "ns.example.org. 60 IN A 192.0.2.1"]);
-    await writeFile(`${directory}/db.example.org`, zone(2, "192.0.2.9"));
+    // What cannot even be looked at (ELOOP) is as if it were not there for a while.
+    await rm(`${directory}/db.example.org`);
+    await symlink("db.example.org", `${directory}/db.example.org`);
+    await new Promise((resolve) => setTimeout(resolve, 60)); // some looks at it
+    expect(await ask("ns.example.org A")).toEqual(["NOERROR", "ns.example.org. 60 IN A 192.0.2.1"]);
+    await writeFile(`${directory}/new`, zone(2, "192.0.2.9"));
+    await rename(`${directory}/new`, `${directory}/db.example.org`);
     await eventually(async () => (await ask("ns.example.org A"))[1] === "ns.example.org. 60 IN A 192.0.2.9");
   });
 
@@ -39,6 +45,8 @@ describe("file and auto", () => {
     const zone = "$TTL 60\n@ SOA ns host 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n";
     await writeFile(`${directory}/zones/db.example.org`, zone);
     await writeFile(`${directory}/zones/db.elsewhere`, zone);
+    // A link to itself (ELOOP) keeps nobody else from being served, at the start and later.
+    await symlink("db.loop.org", `${directory}/zones/db.loop.org`);
     const { ask, lines } = await start(".:0 {\n auto org {\n  directory zones\n  reload 20ms\n }\n}", {
       corefile: `${directory}/Corefile`,
     });

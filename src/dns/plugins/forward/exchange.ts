@@ -1,6 +1,8 @@
 import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { isIPv6 } from "node:net";
+import { connectDatagrams } from "#base/datagrams.ts";
+import { hasCode } from "#base/errors.ts";
 import { DnsError, decodeMessage, encodeMessage, lowerName, type Message } from "#wire/dns/index.ts";
 
 /** An upstream server's address. */
@@ -28,29 +30,39 @@ export async function exchangeUdp(query: Message, target: Target, timeoutMs: num
   const socket = createSocket(isIPv6(target.host.split("%")[0] as string) ? "udp6" : "udp4");
   return await new Promise<Message>((resolve, reject) => {
     let timer: NodeJS.Timeout | undefined;
+    let ended = false;
     const end = (finish: () => void) => {
+      if (ended) return; // a failure to bind is told twice, one to send perhaps after the time is over
+      ended = true;
       clearTimeout(timer);
       socket.removeAllListeners();
       socket.on("error", () => {});
       socket.close();
       finish();
     };
-    const fail = (error: Error) => end(() => reject(failure("udp", target, error.message)));
+    const fail = (error: Error) => end(() => reject(failure("udp", target, error.message, error)));
     timer = setTimeout(() => fail(new Error("i/o timeout")), timeoutMs);
     socket.on("error", fail);
     socket.on("message", (packet) => {
       const answer = matching(packet, id, query);
       if (answer) end(() => resolve({ ...answer, id: query.id }));
     });
-    socket.connect(target.port, target.host, () => {
-      socket.send(bytes, (error) => error && fail(error));
-    });
+    connectDatagrams(socket, target.port, target.host).then(
+      () => socket.send(bytes, (error) => error && fail(error)),
+      fail, // no route, and the like
+    );
   });
 }
 
 /** The error of an exchange in CoreDNS' words. */
-export function failure(protocol: "udp" | "tcp", target: Target, reason: string): Error {
-  return new Error(`read ${protocol} ->${targetText(target)}: ${reason}`);
+export function failure(protocol: "udp" | "tcp", target: Target, reason: string, cause?: Error): Error {
+  return new Error(`read ${protocol} ->${targetText(target)}: ${reason}`, { cause });
+}
+
+/** Whether an exchange failed for want of this machine's own means: files, memory. */
+export function isOwnTrouble(error: unknown): boolean {
+  const { cause } = error as Error;
+  return ["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"].some((code) => hasCode(cause, code));
 }
 
 /** The message when it answers this query with this id; undefined for anything else. */

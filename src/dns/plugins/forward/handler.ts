@@ -26,7 +26,7 @@ export interface ForwardOptions {
   readonly nextOnNodata: boolean;
   /** Rcodes for which the next upstream is asked. */
   readonly failover: ReadonlySet<number>;
-  /** Most tries for one query; 0: any number within its time. */
+  /** Most failed tries for one query; 0: any number within its time. */
   readonly maxAttempts: number;
 }
 
@@ -36,6 +36,25 @@ const maxConcurrentDefault = 4096;
 /** For one query with all its tries, and for one try; milliseconds. */
 const deadlineMs = 5000;
 const tryMs = 2000;
+
+/** Between two rounds of all upstreams, doubled from round to round; milliseconds. */
+const firstPauseMs = 50;
+
+/** An upstream's answer. */
+interface Answered {
+  readonly answer: Message;
+  readonly upstream: Upstream;
+}
+
+/** How far a query has come. */
+interface Attempt {
+  readonly request: Request;
+  /** When its time is over, milliseconds since 1970. */
+  readonly end: number;
+  failed: number;
+  /** Why the last try failed. */
+  error: unknown;
+}
 
 /** Sends queries on to upstream servers, one after the other until one answers. */
 export class ForwardPlugin implements Plugin {
@@ -62,10 +81,9 @@ export class ForwardPlugin implements Plugin {
   }
 
   handle(request: Request, next: Handler): Reply | Promise<Reply> {
-    const { from, except } = this.#options;
     const maxConcurrent = this.#options.maxConcurrent || maxConcurrentDefault;
-    if (!isSubdomain(request.name, from) || except.some((zone) => isSubdomain(request.name, zone)))
-      return next(request);
+    if (!this.#takes(request.name)) return next(request);
+    if (request.peer.busy) return makeReply(this.name, { drop: true });
     if (this.#concurrent >= maxConcurrent) {
       this.#metrics
         .counter(
@@ -76,6 +94,12 @@ export class ForwardPlugin implements Plugin {
       return makeReply(this.name, { rcode: Rcode.REFUSED });
     }
     return this.#forward(request, next);
+  }
+
+  /** The zone's own name is forwarded even where `except` names it, as in CoreDNS. */
+  #takes(name: string): boolean {
+    const { from, except } = this.#options;
+    return name === from || (isSubdomain(name, from) && !except.some((zone) => isSubdomain(name, zone)));
   }
 
   async stop(): Promise<void> {
@@ -99,26 +123,42 @@ export class ForwardPlugin implements Plugin {
     return this.#options.next.has(rcode) || (nodata && this.#options.nextOnNodata);
   }
 
-  async #firstAnswer(request: Request): Promise<{ readonly answer: Message; readonly upstream: Upstream }> {
+  /** Goes round the upstreams that are up until one answers, or the query's time is over. */
+  async #firstAnswer(request: Request): Promise<Answered> {
     const end = Date.now() + deadlineMs;
-    let failure: unknown = new Error("no healthy proxies");
-    let unwanted: { readonly answer: Message; readonly upstream: Upstream } | undefined;
-    const candidates = this.#candidates();
-    for (const upstream of this.#options.maxAttempts > 0
-      ? candidates.slice(0, this.#options.maxAttempts)
-      : candidates) {
+    const attempt: Attempt = { request, end, failed: 0, error: new Error("no healthy proxies") };
+    const ordered = this.#ordered();
+    for (let pauseMs = firstPauseMs; ; pauseMs *= 2) {
+      const up = ordered.filter((upstream) => !upstream.down);
+      const found = await this.#round(up.length > 0 ? up : this.#allDown(), attempt);
+      if (found) return found;
       const left = end - Date.now();
-      if (left <= 0) break;
+      if (up.length === 0 || left <= 0 || this.#exhausted(attempt)) throw attempt.error;
+      // Those that refuse do so at once: without a pause this would ask them as fast as it can.
+      await new Promise((resolve) => setTimeout(resolve, Math.min(pauseMs, left)));
+    }
+  }
+
+  /** Asks one after the other; the last answer that was not wanted when there is no better one. */
+  async #round(upstreams: readonly Upstream[], attempt: Attempt): Promise<Answered | undefined> {
+    let unwanted: Answered | undefined;
+    for (const upstream of upstreams) {
+      const left = attempt.end - Date.now();
+      if (left <= 0 || this.#exhausted(attempt)) break;
       try {
-        const answer = await this.#ask(upstream, request, Math.min(left, tryMs));
+        const answer = await this.#ask(upstream, attempt.request, Math.min(left, tryMs));
         if (!this.#options.failover.has(answer.rcode)) return { answer, upstream };
         unwanted = { answer, upstream };
       } catch (error) {
-        failure = error;
+        attempt.failed++;
+        attempt.error = error;
       }
     }
-    if (unwanted) return unwanted;
-    throw failure;
+    return unwanted;
+  }
+
+  #exhausted({ failed }: Attempt): boolean {
+    return this.#options.maxAttempts > 0 && failed >= this.#options.maxAttempts;
   }
 
   async #ask(upstream: Upstream, request: Request, timeoutMs: number): Promise<Message> {
@@ -139,18 +179,15 @@ export class ForwardPlugin implements Plugin {
     return answer;
   }
 
-  /** The upstreams in the policy's order, those that are up; one at random when all are down. */
-  #candidates(): readonly Upstream[] {
-    const ordered = this.#ordered();
-    const up = ordered.filter((upstream) => !upstream.down);
-    if (up.length > 0) return up;
+  /** Whom to ask while all are down: one at random, as the checks themselves may be what fails. */
+  #allDown(): readonly Upstream[] {
     this.#metrics
       .counter(
         "coredns_forward_healthcheck_broken_total",
         "Counter of the number of complete failures of the healthchecks.",
       )
       .inc();
-    const any = ordered[Math.floor(Math.random() * ordered.length)];
+    const any = this.#upstreams[Math.floor(Math.random() * this.#upstreams.length)];
     return this.#options.failFast || !any ? [] : [any];
   }
 
@@ -173,5 +210,6 @@ function replyOf(answer: Message): Reply {
     answers: answer.answers,
     authorities: answer.authorities,
     additionals: answer.additionals,
+    ...(answer.edns && { options: answer.edns.options }),
   });
 }

@@ -97,6 +97,7 @@ function readOptions(
     force_tcp: (property) => {
       args(property, "force_tcp", 0);
       options.forceTcp = true;
+      upstream.checkProtocol = "tcp";
     },
     prefer_udp: (property) => {
       args(property, "prefer_udp", 0);
@@ -104,6 +105,9 @@ function readOptions(
     },
     expire: (property) => {
       upstream.expireMs = duration(oneArg(property, "expire DURATION"), property.at, "expire");
+    },
+    max_age: (property) => {
+      upstream.maxAgeMs = duration(oneArg(property, "max_age DURATION"), property.at, "max_age");
     },
     max_fails: (property) => {
       upstream.maxFails = integer(oneArg(property, "max_fails N"), property.at, "max_fails", 0, 0xffffffff);

@@ -16,6 +16,8 @@ export interface TlsFiles {
 export interface PoolOptions {
   /** How long an idle connection is kept, milliseconds. */
   readonly expireMs: number;
+  /** How long a connection is used at all; 0: any time. */
+  readonly maxAgeMs: number;
   /** Most idle connections. */
   readonly maxIdle: number;
   /** Texts of the PEM files for TLS; used for targets with TLS alone. */
@@ -30,12 +32,14 @@ export class TcpPool {
   readonly #options: PoolOptions;
   readonly #idle: { readonly socket: Socket; readonly timer: NodeJS.Timeout }[] = [];
 
+  readonly #openedMs = new WeakMap<Socket, number>();
+
   constructor(target: Target, options: PoolOptions) {
     this.#target = target;
     this.#options = options;
   }
 
-  /** Asks and resolves with the answer. A kept connection that the other side closed meanwhile is tried anew once. */
+  /** Asks and resolves with the answer. A kept connection that the other side ended meanwhile is tried anew once. */
   async exchange(query: Message, timeoutMs: number): Promise<Message> {
     const bytes = encodeMessage({ ...query, id: randomInt(0x10000) });
     const kept = this.#take();
@@ -44,16 +48,24 @@ export class TcpPool {
       try {
         return await this.#ask(kept, query, bytes, timeoutMs);
       } catch (error) {
-        if (!(error instanceof ClosedError)) throw error;
+        if (error instanceof LateError) throw error;
       }
     }
-    return await this.#ask(await this.#open(), query, bytes, timeoutMs);
+    const opening = this.#open();
+    // Not awaited without need: a connect(2) that fails at once is told before, to nobody, which would end the process.
+    const socket = opening instanceof Promise ? await opening : opening;
+    this.#openedMs.set(socket, performance.now());
+    return await this.#ask(socket, query, bytes, timeoutMs);
   }
 
   /** A new connection, still being made: what is written before waits for it. */
-  async #open(): Promise<Socket> {
+  #open(): Socket | Promise<Socket> {
     const { host, port, tls } = this.#target;
-    if (!tls) return connect({ host, port, noDelay: true });
+    return tls ? this.#openTls(tls) : connect({ host, port, noDelay: true });
+  }
+
+  async #openTls(tls: NonNullable<Target["tls"]>): Promise<Socket> {
+    const { host, port } = this.#target;
     const { connect: connectTls } = await import("node:tls"); // only forwards over TLS pay for it
     const { ca, cert, key, servername = tls.servername } = this.#options.tls;
     return connectTls({
@@ -74,8 +86,9 @@ export class TcpPool {
   #take(): Socket | undefined {
     for (let entry = this.#idle.pop(); entry; entry = this.#idle.pop()) {
       clearTimeout(entry.timer);
+      if (entry.socket.destroyed) continue; // and may still be about to tell its error
       entry.socket.removeAllListeners();
-      if (!entry.socket.destroyed) return entry.socket;
+      return entry.socket;
     }
     return undefined;
   }
@@ -85,8 +98,11 @@ export class TcpPool {
     socket.on("error", () => socket.destroy());
     socket.on("end", () => socket.destroy());
     socket.on("data", () => socket.destroy()); // nothing was asked
-    if (this.#idle.length >= this.#options.maxIdle) return void socket.destroy();
-    const timer = setTimeout(() => socket.destroy(), this.#options.expireMs);
+    const { expireMs, maxAgeMs, maxIdle } = this.#options;
+    const age = performance.now() - (this.#openedMs.get(socket) ?? 0);
+    const keepMs = maxAgeMs > 0 ? Math.min(expireMs, maxAgeMs - age) : expireMs;
+    if (keepMs <= 0 || this.#idle.length >= maxIdle) return void socket.destroy();
+    const timer = setTimeout(() => socket.destroy(), keepMs);
     timer.unref();
     this.#idle.push({ socket, timer });
   }
@@ -103,9 +119,12 @@ export class TcpPool {
         socket.destroy();
         reject(error);
       };
-      const timer = setTimeout(() => fail(failure("tcp", this.#target, "i/o timeout")), timeoutMs);
-      socket.on("error", (error) => fail(failure("tcp", this.#target, error.message)));
-      socket.on("close", () => fail(new ClosedError(failure("tcp", this.#target, "EOF").message)));
+      const timer = setTimeout(
+        () => fail(new LateError(failure("tcp", this.#target, "i/o timeout").message)),
+        timeoutMs,
+      );
+      socket.on("error", (error) => fail(failure("tcp", this.#target, error.message, error)));
+      socket.on("close", () => fail(failure("tcp", this.#target, "EOF")));
       socket.on("data", (chunk) => {
         reader.push(chunk);
         const packet = reader.next();
@@ -121,5 +140,5 @@ export class TcpPool {
   }
 }
 
-/** The other side closed the connection before it answered. */
-class ClosedError extends Error {}
+/** The answer did not come in time. */
+class LateError extends Error {}

@@ -1,5 +1,5 @@
 import { type Message, query, RecordClass, RecordType } from "#wire/dns/index.ts";
-import { exchangeUdp, type Target, targetText } from "./exchange.ts";
+import { exchangeUdp, isOwnTrouble, type Target, targetText } from "./exchange.ts";
 import { TcpPool, type TlsFiles } from "./tcpPool.ts";
 
 /** How an upstream is asked and judged; times in milliseconds. */
@@ -10,9 +10,13 @@ export interface UpstreamOptions {
   readonly checkMs: number;
   /** How long TCP connections are kept. */
   readonly expireMs: number;
+  /** How long they are used at all, from their begin; 0: any time. */
+  readonly maxAgeMs: number;
   /** The name of the check's query. */
   readonly checkDomain: string;
   readonly checkRecursion: boolean;
+  /** What checks go over, where the target has no TLS. */
+  readonly checkProtocol: "udp" | "tcp";
   /** Most idle TCP connections; 0: up to the bound of all. */
   readonly maxIdle: number;
   /** Texts of PEM files and the name for TLS. */
@@ -35,8 +39,10 @@ export const upstreamDefaults: UpstreamOptions = {
   maxFails: 2,
   checkMs: 500,
   expireMs: 10_000,
+  maxAgeMs: 0,
   checkDomain: ".",
   checkRecursion: true,
+  checkProtocol: "udp",
   maxIdle: 0,
   tls: {},
 };
@@ -62,6 +68,7 @@ export class Upstream {
     this.#counters = counters;
     this.#tcp = new TcpPool(target, {
       expireMs: options.expireMs,
+      maxAgeMs: options.maxAgeMs,
       maxIdle: options.maxIdle || maxIdleConnections,
       tls: options.tls,
       counted: (kept) => counters.connection(this.name, target.tls ? "tcp-tls" : "tcp", kept),
@@ -73,13 +80,13 @@ export class Upstream {
     return this.#options.maxFails > 0 && this.#fails >= this.#options.maxFails;
   }
 
-  /** Asks; a failure begins the health checks. */
+  /** Asks; a failure that may be the upstream's begins the health checks. */
   async exchange(message: Message, protocol: "udp" | "tcp", timeoutMs: number): Promise<Message> {
     try {
       const answer = await this.#ask(message, protocol, timeoutMs);
       return answer;
     } catch (error) {
-      this.#check();
+      if (!isOwnTrouble(error)) this.#check();
       throw error;
     }
   }
@@ -104,7 +111,7 @@ export class Upstream {
     };
     const run = async () => {
       try {
-        await this.#ask(probe, "udp", checkTimeoutMs); // any answer, even REFUSED, is a sign of life
+        await this.#ask(probe, this.#options.checkProtocol, checkTimeoutMs); // any answer, even REFUSED, is a sign of life
         this.#fails = 0;
         this.#timer = undefined;
       } catch {

@@ -1,6 +1,7 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { testBlock } from "../../plugins/testBlock.ts";
 import { eventually, testServers } from "../../testing.ts";
 
 const { start, temporary } = testServers();
@@ -31,5 +32,37 @@ describe("D06 a host made a DNS server with hosts (part: the plugin)", () => {
     await writeFile(join(directory, "hosts"), "10.0.0.2 web\n10.0.0.3 gone\n");
     await eventually(async () => (await ask("gone A")).length === 2);
     expect(await ask("web A")).toEqual(["NOERROR", "web. 60 IN A 10.0.0.2"]);
+  });
+
+  it("a name that is there without such an address is no case for fallthrough; PTR always is", async () => {
+    const { ask } = await testBlock(`. {
+ hosts nofile example {
+  10.0.0.1 web.example web.other
+  10.0.0.2 outside.other
+  fallthrough
+ }
+ whoami
+}`);
+    // whoami behind it adds records to the additional section.
+    const byNext = async (question: string) => (await ask(question))?.additionals.length !== 0;
+    for (const own of ["web.example. AAAA", "web.example. MX"]) expect(await byNext(own), own).toBe(false);
+    for (const other of ["gone.example. A", "web.other. A", "9.0.0.10.in-addr.arpa. PTR", "web.example. PTR"])
+      expect(await byNext(other), other).toBe(true);
+    expect(await byNext("2.0.0.10.in-addr.arpa. PTR")).toBe(true); // its only name lies in no zone of the plugin
+    const reply = await ask("1.0.0.10.in-addr.arpa. PTR");
+    expect(reply?.answers.map(({ data }) => data.kind === "name" && data.target)).toEqual(["web.example."]);
+  });
+
+  it("what was read last stays in use while the file cannot be read", async () => {
+    const directory = await temporary();
+    const file = join(directory, "hosts");
+    await writeFile(file, "10.0.0.1 web\n");
+    const text = ".:0 {\n hosts hosts {\n  reload 20ms\n }\n}";
+    const { ask, lines } = await start(text, { corefile: join(directory, "Corefile") });
+    await rm(file);
+    await eventually(() => lines.some((line) => line.includes("cannot be read; its last content stays in use")));
+    expect(await ask("web A")).toEqual(["NOERROR", "web. 3600 IN A 10.0.0.1"]);
+    await writeFile(file, "10.0.0.2 web\n");
+    await eventually(async () => (await ask("web A"))[1] === "web. 3600 IN A 10.0.0.2");
   });
 });

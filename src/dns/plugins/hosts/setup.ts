@@ -1,7 +1,8 @@
 import { readFile, stat } from "node:fs/promises";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
-import { Rcode, RecordClass, RecordType, type ResourceRecord } from "#wire/dns/index.ts";
+import { errorMessage } from "#base/errors.ts";
+import { lowerName, Rcode, RecordClass, RecordType, type ResourceRecord } from "#wire/dns/index.ts";
 import {
   type Fallthrough,
   fallsThrough,
@@ -37,8 +38,6 @@ interface HostsOptions {
   readonly reverse: boolean;
   readonly fallthrough: Fallthrough;
 }
-
-const empty: HostTable = parseHosts("");
 
 /** `hosts [FILE [ZONES...]] { [INLINE] ttl SECONDS; no_reverse; reload DURATION; fallthrough [ZONES...] }`. */
 export const setup: Setup = (directive, context) => new HostsPlugin(readOptions(directive, context), context);
@@ -102,19 +101,18 @@ class HostsPlugin implements Plugin {
   }
 
   handle(request: Request, next: Handler): Reply | Promise<Reply> {
-    const { zones, fallthrough, reverse } = this.#options;
+    const { zones, fallthrough } = this.#options;
     const { name, question } = request;
-    const isReverse = question.type === RecordType.PTR && reverse;
+    const asksForNames = question.type === RecordType.PTR;
     // A reverse name counts wherever the server block lets it come: zones name forward names.
-    const answers = isReverse ? this.#reverse(request) : this.#forward(request);
-    if (longestZone(zones, name) === undefined && !(isReverse && answers.length > 0)) return next(request);
-    if (answers.length > 0) return makeReply(this.name, { authoritative: true, answers });
-    if (isReverse || fallsThrough(fallthrough, name) || !this.#table.addresses.has(name)) {
-      if (isReverse || fallsThrough(fallthrough, name)) return next(request);
-      // Without an SOA record there is no proper NXDOMAIN to give; CoreDNS says SERVFAIL here.
-      return makeReply(this.name, { rcode: Rcode.SERVFAIL });
-    }
-    return makeReply(this.name, { authoritative: true });
+    if (longestZone(zones, name) === undefined && !asksForNames) return next(request);
+    const answers = asksForNames ? this.#reverse(request) : this.#forward(request);
+    if (answers.length === 0 && asksForNames) return next(request);
+    if (answers.length > 0 || this.#table.addresses.has(name))
+      return makeReply(this.name, { authoritative: true, answers });
+    if (fallsThrough(fallthrough, name)) return next(request);
+    // Without an SOA record there is no proper NXDOMAIN to give; CoreDNS says SERVFAIL here.
+    return makeReply(this.name, { rcode: Rcode.SERVFAIL });
   }
 
   #forward({ question, name }: Request): ResourceRecord[] {
@@ -131,7 +129,10 @@ class HostsPlugin implements Plugin {
   }
 
   #reverse({ question, name }: Request): ResourceRecord[] {
-    return (this.#table.names.get(name) ?? []).map((target) => ({
+    const { reverse, zones } = this.#options;
+    const names = reverse ? (this.#table.names.get(name) ?? []) : [];
+    const known = names.filter((target) => longestZone(zones, lowerName(target)) !== undefined);
+    return known.map((target) => ({
       name: question.name,
       type: RecordType.PTR,
       class: RecordClass.IN,
@@ -140,7 +141,6 @@ class HostsPlugin implements Plugin {
     }));
   }
 
-  /** Reads the file when its time or size changed; a missing file is an empty one. */
   #count(readSeconds: number): void {
     const { metrics } = this.#context.instance;
     const sum = (map: ReadonlyMap<string, readonly unknown[]>) =>
@@ -154,6 +154,7 @@ class HostsPlugin implements Plugin {
       .set(readSeconds);
   }
 
+  /** Reads the file when its time or size changed. While it cannot be read what was read last stays in use. */
   async #read(): Promise<void> {
     const { file, inline } = this.#options;
     try {
@@ -165,9 +166,9 @@ class HostsPlugin implements Plugin {
       this.#count(info.mtimeMs / 1000);
     } catch (error) {
       if (this.#version === "gone") return;
+      const kept = this.#version === "" ? "" : "; its last content stays in use";
       this.#version = "gone";
-      this.#table = mergeHosts(empty, inline);
-      this.#context.log.warn(`${file} cannot be read: ${(error as Error).message}`);
+      this.#context.log.warn(`${file} cannot be read${kept}: ${errorMessage(error)}`);
     }
   }
 }

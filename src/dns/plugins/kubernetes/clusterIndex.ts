@@ -66,16 +66,22 @@ export class ClusterIndex {
   readonly #podsByAddress = new Multimap();
   readonly #podsByIp = new Multimap();
   readonly #pods = new Map<string, readonly Ip[]>();
-  #listener: IndexListener | undefined;
+  readonly #listeners = new Set<IndexListener>();
 
-  /** From now on this one is told of changes; there is one at a time. */
-  listen(listener: IndexListener | undefined): void {
-    this.#listener = listener;
+  /** From now on this one is told of changes. Returns the end of it. */
+  listen(listener: IndexListener): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** Keys of all Services, `namespace/name`. */
   serviceKeys(): string[] {
     return [...this.#services.keys()];
+  }
+
+  /** Keys of a namespace's Services. */
+  serviceKeysIn(namespace: string): string[] {
+    return this.#servicesOfNamespace.get(namespace);
   }
 
   namespaceNames(): string[] {
@@ -90,7 +96,7 @@ export class ClusterIndex {
     this.#servicesOfNamespace.add(entry.namespace, key);
     for (const address of entry.addresses) this.#serviceByAddress.add(formatIp(address), key);
     for (const text of entry.external) this.#servicesByExternal.add(text, key);
-    this.#listener?.service(key);
+    this.#tell((one) => one.service(key));
   }
 
   /** @param key `namespace/name` */
@@ -101,7 +107,7 @@ export class ClusterIndex {
     this.#servicesOfNamespace.remove(entry.namespace, key);
     for (const address of entry.addresses) this.#serviceByAddress.remove(formatIp(address), key);
     for (const text of entry.external) this.#servicesByExternal.remove(text, key);
-    this.#listener?.service(key);
+    this.#tell((one) => one.service(key));
   }
 
   setSlice(slice: EndpointSlice): void {
@@ -112,7 +118,7 @@ export class ClusterIndex {
     this.#slices.set(key, entry);
     this.#slicesOfService.add(entry.service, key);
     for (const { address } of entry.endpoints) this.#slicesByAddress.add(formatIp(address), key);
-    this.#listener?.service(entry.service);
+    this.#tell((one) => one.service(entry.service));
   }
 
   deleteSlice(key: string): void {
@@ -121,17 +127,17 @@ export class ClusterIndex {
     this.#slices.delete(key);
     this.#slicesOfService.remove(entry.service, key);
     for (const { address } of entry.endpoints) this.#slicesByAddress.remove(formatIp(address), key);
-    this.#listener?.service(entry.service);
+    this.#tell((one) => one.service(entry.service));
   }
 
   setNamespace(namespace: Namespace): void {
     this.#namespaces.add(namespace.metadata.name);
-    this.#listener?.namespace(namespace.metadata.name);
+    this.#tell((one) => one.namespace(namespace.metadata.name));
   }
 
   deleteNamespace(name: string): void {
     this.#namespaces.delete(name);
-    this.#listener?.namespace(name);
+    this.#tell((one) => one.namespace(name));
   }
 
   setPod(pod: Pod): void {
@@ -202,6 +208,10 @@ export class ClusterIndex {
   /** Slices with an endpoint of this address. */
   slicesAt(address: Ip): SliceEntry[] {
     return this.#entries(this.#slicesByAddress.get(formatIp(address)));
+  }
+
+  #tell(what: (listener: IndexListener) => void): void {
+    for (const listener of this.#listeners) what(listener);
   }
 
   #entries(keys: readonly string[]): SliceEntry[] {

@@ -56,9 +56,9 @@ export class ClusterRecords {
     this.#own = ownAddresses;
   }
 
-  /** Whether endpoints are named by their pods. */
-  get endpointPodNames(): boolean {
-    return this.#options.endpointPodNames;
+  /** Whether only namespaces that are known, since their labels fit, have names. */
+  get labelledNamespaces(): boolean {
+    return this.#options.labelledNamespaces ?? false;
   }
 
   /** Whether a namespace's names are answered, if there is such a namespace. */
@@ -81,7 +81,7 @@ export class ClusterRecords {
         return type === RecordType.TXT ? this.#records(owner, type, [{ kind: "text", strings }]) : nodata;
       }
       case "server":
-        return parsed.full ? this.#addresses(owner, type, this.#own) : nodata;
+        return parsed.full ? this.addresses(owner, type, this.#own) : nodata;
       case "area":
         return nodata;
       case "namespace":
@@ -93,6 +93,22 @@ export class ClusterRecords {
       case "unknown":
         return nxdomain;
     }
+  }
+
+  /**
+   * Addresses behind the names of a headless Service's endpoints, by label in lower case: what lookup would find for each,
+   * in one pass over all.
+   */
+  endpoints(namespace: string, name: string): ReadonlyMap<string, readonly Ip[]> {
+    const service = this.#index.service(namespace, name);
+    const byLabel = new Map<string, Map<string, Ip>>();
+    for (const { entry } of service ? this.#endpoints(service) : []) {
+      const label = endpointLabel(entry, this.#options.endpointPodNames).toLowerCase();
+      const known = byLabel.get(label);
+      if (known) known.set(formatIp(entry.address), entry.address);
+      else byLabel.set(label, new Map([[formatIp(entry.address), entry.address]]));
+    }
+    return new Map([...byLabel].map(([label, addresses]) => [label, [...addresses.values()]]));
   }
 
   /** The SOA record of a zone, for negative answers (RFC 2308). `serial`: seconds of the last change. */
@@ -166,7 +182,7 @@ export class ClusterRecords {
 
   #answer(owner: string, type: number, targets: readonly Target[]): Answer {
     if (type === RecordType.SRV) return this.#srv(owner, targets);
-    return this.#addresses(owner, type, uniqueAddresses(targets));
+    return this.addresses(owner, type, uniqueAddresses(targets));
   }
 
   #srv(owner: string, targets: readonly Target[]): Answer {
@@ -196,7 +212,7 @@ export class ClusterRecords {
   #external(owner: string, type: number, service: ServiceEntry, asked: ClusterName & { kind: "service" }): Answer {
     if (asked.endpoint !== undefined || asked.protocol !== undefined) return nxdomain;
     const address = tryParseIp(service.externalName);
-    if (address) return this.#addresses(owner, type, [address]); // not a name, whatever the field is called
+    if (address) return this.addresses(owner, type, [address]); // not a name, whatever the field is called
     const target = tryParseName(service.externalName);
     if (target === undefined || target === ".") return nodata;
     return {
@@ -210,7 +226,7 @@ export class ClusterRecords {
     const { podMode } = this.#options;
     if (podMode === "disabled" || !this.#hasNamespace(namespace)) return nxdomain;
     if (podMode === "verified" && !this.#index.hasPod(namespace, address)) return nxdomain;
-    return this.#addresses(owner, type, [address]);
+    return this.addresses(owner, type, [address]);
   }
 
   #apex(owner: string, zone: string, type: number): Answer {
@@ -240,7 +256,8 @@ export class ClusterRecords {
     );
   }
 
-  #addresses(owner: string, type: number, addresses: readonly Ip[]): Answer {
+  /** Those of the addresses that are of the type's family, as a name's records. */
+  addresses(owner: string, type: number, addresses: readonly Ip[]): Answer {
     const family = type === RecordType.A ? 4 : type === RecordType.AAAA ? 6 : 0;
     const fitting = addresses.filter((address) => address.family === family);
     if (fitting.length === 0) return nodata;

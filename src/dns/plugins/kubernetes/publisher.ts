@@ -1,8 +1,8 @@
+import type { Ip } from "#base/ip.ts";
 import { RecordType } from "#wire/dns/index.ts";
 import { type AnswerSink, type FixedAnswer, makeReply } from "../../core/index.ts";
 import type { ClusterIndex } from "./clusterIndex.ts";
 import type { Answer, ClusterRecords } from "./model.ts";
-import { endpointLabel } from "./names.ts";
 import type { ClusterSource } from "./source.ts";
 
 /** What a publisher reads from. */
@@ -35,6 +35,7 @@ export class ClusterPublisher {
   readonly #sink: AnswerSink;
   readonly #services: Set<string>;
   readonly #namespaces: Set<string>;
+  readonly #endListening: () => void;
   #scheduled: NodeJS.Immediate | undefined;
   #stopped = false;
   #serial = -1;
@@ -46,7 +47,7 @@ export class ClusterPublisher {
     this.#sink = sink;
     this.#services = new Set(parts.index.serviceKeys());
     this.#namespaces = new Set([...parts.index.namespaceNames(), ...[...this.#services].map(namespaceOf)]);
-    parts.index.listen({
+    this.#endListening = parts.index.listen({
       service: (key) => {
         this.#services.add(key);
         this.#namespaces.add(namespaceOf(key));
@@ -54,6 +55,9 @@ export class ClusterPublisher {
       },
       namespace: (name) => {
         this.#namespaces.add(name);
+        // Then it hides or shows its Services too.
+        if (parts.records.labelledNamespaces)
+          for (const key of parts.index.serviceKeysIn(name)) this.#services.add(key);
         this.#schedule();
       },
     });
@@ -67,7 +71,7 @@ export class ClusterPublisher {
 
   /** Ends publishing; what is published stays. */
   stop(): void {
-    this.#parts.index.listen(undefined);
+    this.#endListening();
     clearImmediate(this.#scheduled);
     this.#stopped = true;
   }
@@ -121,9 +125,9 @@ export class ClusterPublisher {
     const [namespace, name] = key.split("/") as [string, string];
     const service = this.#parts.index.service(namespace, name);
     if (!service || !isLabel(name) || !isLabel(namespace) || !this.#parts.records.shows(namespace)) return [];
-    const labels = service.kind === "headless" ? this.#endpoints(namespace, name) : [];
+    const endpoints = service.kind === "headless" ? this.#endpoints(namespace, name) : [];
     const ports = new Set(
-      (labels.length > 0 ? this.#slicePorts(namespace, name) : [])
+      (endpoints.length > 0 ? this.#slicePorts(namespace, name) : [])
         .filter((port) => isLabel(port.name) && isLabel(port.protocol))
         .map((port) => `_${port.name}._${port.protocol}`),
     );
@@ -133,19 +137,22 @@ export class ClusterPublisher {
         { kind: "node", name: base, closed: false },
         ...[RecordType.A, RecordType.AAAA].flatMap((type) => this.#known(base, zone, type)),
         ...[...ports].flatMap((port) => this.#known(`${port}.${base}`, zone, RecordType.SRV)),
-        ...labels.flatMap((label) =>
-          [RecordType.A, RecordType.AAAA].flatMap((type) => this.#known(`${label}.${base}`, zone, type)),
-        ),
+        ...endpoints.flatMap(([label, addresses]) => this.#endpoint(`${label}.${base}`, zone, addresses)),
       ] as const;
     });
   }
 
-  /** Labels of a Service's endpoints, each once. */
-  #endpoints(namespace: string, name: string): string[] {
-    const { index, records } = this.#parts;
-    const entries = index.slices(namespace, name).flatMap(({ endpoints }) => endpoints);
-    const labels = entries.map((entry) => endpointLabel(entry, records.endpointPodNames).toLowerCase());
-    return [...new Set(labels)].filter(isLabel);
+  /** Labels of a Service's endpoints with the addresses behind each. */
+  #endpoints(namespace: string, name: string): (readonly [string, readonly Ip[]])[] {
+    return [...this.#parts.records.endpoints(namespace, name)].filter(([label]) => isLabel(label));
+  }
+
+  #endpoint(name: string, zone: string, addresses: readonly Ip[]): FixedAnswer[] {
+    if (!isPublishable(name)) return [];
+    return [RecordType.A, RecordType.AAAA].map((type) => {
+      const answer = this.#parts.records.addresses(name, type, addresses);
+      return answer.kind === "records" ? fixed(name, type, answer) : { kind: "nodata", name, type, zone };
+    });
   }
 
   #slicePorts(namespace: string, name: string) {

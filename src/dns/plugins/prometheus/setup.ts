@@ -52,6 +52,7 @@ export const setup: Setup = (directive, { instance, server, zones, siblings }) =
       const common = { server: answers.server, zone, view: "" };
       for (const { family, type, times } of answers.requests)
         requests.inc({ ...common, proto, family: String(family), type: typeLabel(type) }, times);
+      if (answers.dnssecOk > 0) dnssecRequests.inc(common, answers.dnssecOk);
       for (const { rcode, times } of answers.responses)
         responses.inc({ ...common, rcode: rcodeName(rcode), plugin }, times);
       durations.observe(answers.seconds, common, answers.total);

@@ -3,7 +3,7 @@ import type { Logger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
 import { type BpfCall, bpfCall, createMap } from "#kernel/bpf/index.ts";
 import type { Nftables, OriginIndex } from "#kernel/nft/index.ts";
-import type { Frontend, NodeView } from "../../model/index.ts";
+import type { Frontend, NodeView, ServiceAddress } from "../../model/index.ts";
 import type { ServiceBackend, TrafficSettings } from "../backend.ts";
 import { nftablesBackend } from "../nftables/index.ts";
 import { nodeGroup } from "./group.ts";
@@ -98,6 +98,10 @@ class EbpfBackend implements ServiceBackend {
   async readBack(): Promise<void> {
     await this.#rules.readBack();
     this.#translations.adopt(this.#programs.read());
+  }
+
+  foundAddresses(): Iterable<ServiceAddress> {
+    return this.#rules.foundAddresses?.() ?? [];
   }
 
   /** The rules first: they serve whatever the programs do not translate yet. */

@@ -49,7 +49,7 @@ export function translatable({ kind, protocol, action, sources }: Frontend, tell
 export function translated(frontend: Frontend, tells: Telling): Translated | undefined {
   const action = translatable(frontend, tells);
   if (!action) return undefined;
-  const { ip, port, protocol, origin, affinitySeconds = 0, serving } = frontend;
+  const { ip, port, protocol, origin, affinitySeconds = 0, choice } = frontend;
   const isLocal = action.kind === "balance" && action.isLocal === true;
   const records = (targets: readonly Target[]) => [
     ...new Set(targets.map((target) => addressRecord(target.ip, target.port, protocol))),
@@ -59,7 +59,7 @@ export function translated(frontend: Frontend, tells: Telling): Translated | und
     address: addressRecord(ip, port, protocol),
     list: `${origin.field} ${ip.family} ${isLocal ? "local" : "all"}`,
     endpoints: records(action.targets),
-    serving: isKept ? records(serving) : undefined,
+    serving: isKept ? records(choice.serving) : undefined,
     affinitySeconds,
   };
 }

@@ -1,6 +1,6 @@
 import { DeltaTracker, type Pending } from "#base/delta.ts";
 import type { Frontend } from "../../model/index.ts";
-import { arranged } from "./lists.ts";
+import { arranged } from "../arranged.ts";
 import { type Telling, type Translated, translated } from "./plan.ts";
 import { endpointKey, LIMITS, listOf, memberKey, memberRecord, serviceRecord } from "./records.ts";
 

@@ -1,12 +1,13 @@
 import { errorMessage } from "#base/errors.ts";
+import type { Ip } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
-import type { Frontend, NodeView } from "../../model/index.ts";
+import type { Frontend, NodeView, ServiceAddress } from "../../model/index.ts";
 import type { ServiceBackend } from "../backend.ts";
 import { FamilyRules, type RestoreInput } from "./familyRules.ts";
 import { CANARY, canaryTables, familyLayout, type IptablesSettings } from "./layout.ts";
 import type { Iptables } from "./programs.ts";
-import { cleanupText, parseSaved } from "./saved.ts";
+import { cleanupText, parseSaved, udpAddresses } from "./saved.ts";
 
 /** Default of {@link IptablesSettings.syncPeriodMs}, as kube-proxy's iptables.syncPeriod. */
 const SYNC_PERIOD_MS = 30_000;
@@ -29,6 +30,9 @@ class IptablesBackend implements ServiceBackend {
   readonly #families: readonly FamilyRules[];
   readonly #record: ReturnType<typeof ruleMetrics>;
   readonly #timers = new Set<NodeJS.Timeout>();
+  #nodeAddresses: readonly Ip[] = [];
+  /** Addresses of UDP that were read last. */
+  #found: ServiceAddress[] = [];
   /** The canaries are there: their loss means something. */
   #isWritten = false;
 
@@ -39,6 +43,7 @@ class IptablesBackend implements ServiceBackend {
   }
 
   setNode(node: NodeView): void {
+    this.#nodeAddresses = node.nodePortAddresses ?? node.addresses;
     for (const family of this.#families) family.setNode(node);
   }
 
@@ -48,7 +53,17 @@ class IptablesBackend implements ServiceBackend {
 
   async readBack(): Promise<void> {
     const saved = await all(this.#families.map(({ layout }) => this.#options.iptables.save(layout.family)));
-    for (const [i, family] of this.#families.entries()) family.adopt(parseSaved(saved[i] ?? ""));
+    this.#found = [];
+    for (const [i, family] of this.#families.entries()) {
+      const state = parseSaved(saved[i] ?? "");
+      family.adopt(state);
+      const own = this.#nodeAddresses.filter((ip) => ip.family === family.layout.family);
+      this.#found.push(...udpAddresses(state, own));
+    }
+  }
+
+  foundAddresses(): Iterable<ServiceAddress> {
+    return this.#found;
   }
 
   async commit(): Promise<void> {

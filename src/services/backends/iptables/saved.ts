@@ -1,3 +1,6 @@
+import { type Ip, tryParseIp } from "#base/ip.ts";
+import { protocols } from "#kernel/nft/index.ts";
+import type { ServiceAddress } from "../../model/index.ts";
 import { canonicalRule } from "./canonical.ts";
 import { CANARY, type Jump, KUBELETS_CHAIN, knownJumps } from "./layout.ts";
 import { isServiceChain } from "./names.ts";
@@ -25,6 +28,22 @@ export function parseSaved(text: string): Saved {
     }
   }
   return tables;
+}
+
+/** UDP addresses that chains of Services answer for; those of NodePorts at each of these addresses of the node. */
+export function udpAddresses(saved: Saved, nodeAddresses: readonly Ip[]): ServiceAddress[] {
+  const found: ServiceAddress[] = [];
+  const nat = saved.get("nat") ?? nothing;
+  for (const rule of nat.get("KUBE-SERVICES") ?? []) {
+    const [, address, port] = /^-d (\S+)\/\d+ -p udp .*--dport (\d+) /.exec(rule) ?? [];
+    const ip = address === undefined ? undefined : tryParseIp(address);
+    if (ip) found.push({ ip, protocol: protocols.UDP, port: Number(port) });
+  }
+  for (const rule of nat.get("KUBE-NODEPORTS") ?? []) {
+    const [, port] = /^-p udp .*--dport (\d+) /.exec(rule) ?? [];
+    if (port) found.push(...nodeAddresses.map((ip) => ({ ip, protocol: protocols.UDP, port: Number(port) })));
+  }
+  return found;
 }
 
 /** Whether a chain is there and has these rules, in this order and nothing else. */

@@ -4,12 +4,12 @@ import type { Logger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
 import type { IpvsOperation, ServerKey, VirtualServer } from "#kernel/ipvs/index.ts";
 import { keyText, type Nftables, type OriginIndex } from "#kernel/nft/index.ts";
-import { addressKey, type Frontend } from "../../model/index.ts";
+import { addressKey, type Frontend, type ServiceAddress } from "../../model/index.ts";
 import type { ServiceBackend, TrafficSettings } from "../backend.ts";
 import { nftablesBackend } from "../nftables/index.ts";
 import { ServiceAddresses } from "./device.ts";
 import { DEFAULT_SCHEDULER, type IpvsNode, type IpvsSettings, prepareNode } from "./node.ts";
-import { entryKey, ipvsForm } from "./rules.ts";
+import { ipvsForm } from "./rules.ts";
 import { ServerTable, wantedServer } from "./servers.ts";
 
 /** The name of the table, in family ip and in family ip6. */
@@ -93,6 +93,10 @@ class IpvsBackend implements ServiceBackend {
     await this.#rules.readBack();
   }
 
+  foundAddresses(): Iterable<ServiceAddress> {
+    return this.#rules.foundAddresses?.() ?? [];
+  }
+
   /**
    * Addresses go first and come last, so that no packet for one finds nobody; a virtual server goes before its entry in
    * the table, by which a later process knows it for ours.
@@ -168,7 +172,7 @@ class IpvsBackend implements ServiceBackend {
     const isPlain = (server: VirtualServer) => this.#servers.isWanted(server) || this.#addresses.isBound(server.ip);
     const strange = servers.filter((server) => !isPlain(server));
     const entries = strange.length ? await this.#entries() : new Set<string>();
-    return servers.filter((server) => isPlain(server) || entries.has(keyText(entryKey(server))));
+    return servers.filter((server) => isPlain(server) || entries.has(addressKey(server)));
   }
 
   /** Keys of the map `services` as it is in the kernel. */

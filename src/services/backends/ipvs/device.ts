@@ -1,7 +1,7 @@
 import { DeltaTracker } from "#base/delta.ts";
 import { familyBits, formatIp, type Ip } from "#base/ip.ts";
 import { NetlinkError, type Operation, type Rtnetlink } from "#kernel/netlink/index.ts";
-import { Claims } from "../nftables/index.ts";
+import { Claims } from "../../model/index.ts";
 
 /** The device that holds the addresses of Services, so that the kernel takes their packets for its own. */
 export const IPVS_DEVICE = "kube-ipvs0";
@@ -13,17 +13,13 @@ const harmless: ReadonlySet<number> = new Set([17, 99]);
 export class ServiceAddresses {
   readonly #rt: Rtnetlink;
   readonly #tracker = new DeltaTracker<string, true>();
-  readonly #claims: Claims<true>;
+  readonly #claims = new Claims<true>();
   /** Addresses of the node's other devices: they are local already, and their other ports are the node's. */
   #ofNode: ReadonlySet<string> = new Set();
   #index: number | undefined;
 
   constructor(rt: Rtnetlink) {
     this.#rt = rt;
-    this.#claims = new Claims<true>((key, value) => {
-      if (value) this.#tracker.setDesired(key, value);
-      else this.#tracker.deleteDesired(key);
-    });
   }
 
   isOfNode(ip: Ip): boolean {
@@ -36,11 +32,15 @@ export class ServiceAddresses {
   }
 
   claim(owner: string, ip: Ip): void {
-    this.#claims.claim(formatIp(ip), owner, true);
+    const key = formatIp(ip);
+    const [before] = this.#claims.set(key, owner, true);
+    if (!before) this.#tracker.setDesired(key, true);
   }
 
   release(owner: string, ip: Ip): void {
-    this.#claims.release(formatIp(ip), owner);
+    const key = formatIp(ip);
+    const [before, after] = this.#claims.set(key, owner, undefined);
+    if (before && !after) this.#tracker.deleteDesired(key);
   }
 
   /** Takes what is there as the truth. @returns whether the node has other addresses than before */

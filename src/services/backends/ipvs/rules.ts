@@ -1,8 +1,6 @@
-import type { Ip } from "#base/ip.ts";
 import {
   back,
   type Chain,
-  concat,
   ctBits,
   ctState,
   drop,
@@ -11,15 +9,13 @@ import {
   hostU32,
   inSet,
   jump,
-  keyText,
   match,
-  networkU16,
   protocols,
   type Rule,
   type Statement,
   type Verdict,
 } from "#kernel/nft/index.ts";
-import type { Frontend } from "../../model/index.ts";
+import { addressKey, type Frontend } from "../../model/index.ts";
 import type { TrafficSettings } from "../backend.ts";
 import {
   entryComment,
@@ -56,11 +52,6 @@ type ChainName = (typeof chainNames)[number];
  */
 export function ipvsForm(isBound: (frontend: Frontend) => boolean): TableForm {
   return { layout: ipvsLayout, plan: (layout, frontend) => planFrontend(layout, frontend, isBound(frontend)) };
-}
-
-/** Key of an address in the map `services`. */
-export function entryKey({ ip, protocol, port }: { ip: Ip; protocol: number; port: number }): Uint8Array {
-  return concat(ip.bytes, Uint8Array.of(protocol), networkU16(port));
 }
 
 const conditions: LayoutConditions = {
@@ -104,8 +95,8 @@ function ipvsLayout(family: "ip" | "ip6", settings: TrafficSettings, tableName: 
 function planFrontend(layout: Layout, frontend: Frontend, isBound: boolean): FrontendPlan {
   const { ip, origin, action, sources, healthCheckNodePort: healthPort } = frontend;
   const label = entryComment(frontend);
-  const entry = (key: Uint8Array, verdict: Verdict, comment: string): FrontendPlan => ({
-    ...{ key: keyText(key), verdict, label: comment, origin },
+  const entry = (key: string, verdict: Verdict, comment: string): FrontendPlan => ({
+    ...{ key, verdict, label: comment, origin },
     ...{ list: "", first: 0, isSticky: false, shared: [] },
   });
   const shared: FrontendPlan["shared"][0][] = targetsOf(frontend).map((target) => ["hairpin", hairpin(target)]);
@@ -116,9 +107,9 @@ function planFrontend(layout: Layout, frontend: Frontend, isBound: boolean): Fro
   }
   const health =
     isBound && healthPort !== undefined
-      ? entry(entryKey({ ip, protocol: protocols.TCP, port: healthPort }), { kind: "accept" }, "health checks")
+      ? entry(addressKey({ ip, protocol: protocols.TCP, port: healthPort }), { kind: "accept" }, "health checks")
       : undefined;
-  const key = entryKey(frontend);
+  const key = addressKey(frontend);
   const beside = { shared, ...(health && { beside: health }) };
   if (action.kind === "drop") return { ...entry(key, { kind: "drop" }, label), ...beside };
   const to = action.kind === "reject" ? layout.refuse.name : chainOf(frontend);

@@ -48,7 +48,7 @@ export function wantedServer(frontend: Frontend, scheduler: string): WantedServe
     ...(scheduler === "mh" && { hashesPort: true }),
   };
   const reals = targetsOf(frontend).map(({ ip, port }) => ({ ip, port, weight: 1 }));
-  return { server, reals, serving: frontend.serving };
+  return { server, reals, serving: frontend.choice.serving };
 }
 
 /** Endpoints that get new connections of a frontend. */

@@ -1,10 +1,11 @@
 import { Metrics } from "#base/metrics.ts";
 import { type Nftables, type OriginIndex, Transaction } from "#kernel/nft/index.ts";
-import type { Frontend } from "../../model/index.ts";
+import type { Frontend, ServiceAddress } from "../../model/index.ts";
 import type { ServiceBackend, TrafficSettings } from "../backend.ts";
 import { FamilyTable } from "./familyTable.ts";
 import { type Layout, SERVICES_TABLE, serviceLayout } from "./layout.ts";
 import { type FrontendPlan, planFrontend } from "./plan.ts";
+import { type OwnedPlan, StandIns, standInName } from "./standIns.ts";
 
 /** What the tables look like: another form is for modes in which somebody else leads packets to endpoints. */
 export interface TableForm {
@@ -36,6 +37,7 @@ class NftablesBackend implements ServiceBackend {
   readonly #tableName: string;
   readonly #form: TableForm;
   readonly #tables: Readonly<Record<4 | 6, FamilyTable>>;
+  readonly #standIns: StandIns;
   readonly #record: ReturnType<typeof tableMetrics>;
   /** What each Service has. */
   readonly #plans = new Map<string, readonly FamilyPlan[]>();
@@ -52,6 +54,8 @@ class NftablesBackend implements ServiceBackend {
       4: new FamilyTable(form.layout("ip", settings, tableName)),
       6: new FamilyTable(form.layout("ip6", settings, tableName)),
     };
+    const standIns = (["ip", "ip6"] as const).map((family) => form.layout(family, settings, standInName(tableName)));
+    this.#standIns = new StandIns(nft, standIns);
   }
 
   /** NodePorts are frontends of their own for each address: nothing else depends on the node. */
@@ -84,22 +88,47 @@ class NftablesBackend implements ServiceBackend {
       this.#ends = tables.map((one) => this.#nft.tellOrigins(one.layout.table, (set, key) => one.originOf(set, key)));
     }
     for (const table of Object.values(this.#tables)) table.adopt(await this.#nft.readTable(table.layout.table));
+    await this.#standIns.look();
+  }
+
+  *foundAddresses(): Iterable<ServiceAddress> {
+    for (const table of Object.values(this.#tables)) yield* table.foundAddresses();
+  }
+
+  isEmpty(): boolean {
+    return Object.values(this.#tables).every((table) => table.isEmpty);
   }
 
   async commit(): Promise<void> {
-    const transaction = new Transaction();
-    for (const table of Object.values(this.#tables)) {
-      table.adoptOrigins(this.#nft);
-      table.plan(transaction);
-    }
     try {
+      const tables = Object.values(this.#tables);
+      // Else it is planned at once: more Services may come while the kernel is at work.
+      if (tables.some(({ isForeign }) => isForeign)) await this.#replaceForeign();
+      const transaction = new Transaction();
+      for (const table of tables) {
+        table.plan(transaction, this.#nft);
+        // The next one is planned from there on; when this one fails, what is there is read first.
+        table.applied();
+      }
+      this.#standIns.remove(transaction);
       await this.#nft.commit(transaction);
     } catch (error) {
       this.#record.failed();
       throw error;
     }
-    for (const table of Object.values(this.#tables)) table.applied();
     this.#record.committed(this.#tables);
+  }
+
+  /** While a table of another make is replaced, another one serves. */
+  async #replaceForeign(): Promise<void> {
+    for (const [version, { isForeign, layout }] of Object.entries(this.#tables)) {
+      if (isForeign) await this.#standIns.put(layout.family, this.#plansOf(Number(version)));
+    }
+  }
+
+  *#plansOf(version: number): Iterable<OwnedPlan> {
+    for (const [service, plans] of this.#plans)
+      for (const { family, plan } of plans) if (family === version) yield [service, plan];
   }
 
   onForeignChange(listener: (what: string) => void): () => void {
@@ -110,7 +139,8 @@ class NftablesBackend implements ServiceBackend {
   }
 
   async cleanup(): Promise<void> {
-    const ours = (await this.#nft.listTables()).filter(({ name }) => name === this.#tableName);
+    const names = [this.#tableName, standInName(this.#tableName)];
+    const ours = (await this.#nft.listTables()).filter(({ name }) => names.includes(name));
     const transaction = new Transaction();
     for (const table of ours) transaction.deleteTable(table);
     await this.#nft.commit(transaction);

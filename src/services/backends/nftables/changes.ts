@@ -64,6 +64,8 @@ export class AddressChanges {
 
   #compareLists(key: string, held: string, wanted: string, changes: Change[]): void {
     if (held === wanted) return;
+    // As at a first sync: there is nothing to compare.
+    if (held === "") return void this.maps.endpoints.add.addList(key, wanted);
     const { slot: width } = this.#sizes;
     const count = Math.max(held.length, wanted.length) / width;
     for (let i = 0; i < count; i++) {

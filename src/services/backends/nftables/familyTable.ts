@@ -1,30 +1,18 @@
 import { DeltaTracker, type Pending } from "#base/delta.ts";
 import type { Origin } from "#base/origin.ts";
-import {
-  type Element,
-  keyText,
-  type Nftables,
-  sameElement,
-  type TableState,
-  type Transaction,
-} from "#kernel/nft/index.ts";
+import { type Element, keyText, type Nftables, type TableState, type Transaction } from "#kernel/nft/index.ts";
+import type { ServiceAddress } from "../../model/index.ts";
 import { AddressChanges } from "./changes.ts";
-import { Claims } from "./claims.ts";
 import { type Content, type MapName, mapNames } from "./content.ts";
 import type { Layout } from "./layout.ts";
 import type { FrontendPlan, SharedSet } from "./plan.ts";
-import { readContents, type Sizes } from "./readContents.ts";
+import { readContents, type Sizes, serviceAddresses } from "./readContents.ts";
 import { hasWantedHook, isAsWanted, sameChain } from "./sameness.ts";
+import { SharedElements } from "./sharedElements.ts";
 import { slotWidth } from "./slots.ts";
 import { type ChainContent, gateChain, gateName, treatmentChains, treatmentName } from "./treatment.ts";
 
 const sharedSets = ["cluster-ips", "hairpin"] as const satisfies SharedSet[];
-
-/** Elements that several frontends may want: wishes, what counts of them, and what is in the kernel. */
-interface SharedElements {
-  readonly claims: Claims<Element>;
-  readonly tracker: DeltaTracker<string, Element>;
-}
 
 /**
  * The table of one family: what it should hold, what it holds, and the transaction in between.
@@ -39,7 +27,7 @@ interface SharedElements {
 export class FamilyTable {
   readonly layout: Layout;
   readonly #sizes: Sizes;
-  readonly #shared: Readonly<Record<SharedSet, SharedElements>>;
+  readonly #shared = { "cluster-ips": new SharedElements(), hairpin: new SharedElements() } as const;
   readonly #chains = new DeltaTracker<string, ChainContent>(sameChain);
   /** How many frontends need the chain. */
   readonly #needed = new Map<string, number>();
@@ -50,42 +38,50 @@ export class FamilyTable {
   /** Addresses whose plan and content may differ. */
   readonly #touched = new Set<string>();
   #strays: readonly (readonly [MapName, Element])[] = [];
+  /** Keys of @services as they were read last. */
+  #found: readonly Uint8Array[] = [];
   #changes: AddressChanges | undefined;
   #endpoints = 0;
   #exists = false;
-  /** The table in the kernel is of another make: it is replaced as a whole. */
   #isForeign = false;
 
   constructor(layout: Layout) {
     this.layout = layout;
     this.#sizes = { entry: (layout.family === "ip" ? 4 : 16) + 8, slot: slotWidth[layout.family] };
-    this.#shared = { "cluster-ips": sharedElements(), hairpin: sharedElements() };
     for (const chain of layout.chains) {
       this.#chains.setDesired(chain.name, { chain, rules: layout.rules.filter((rule) => rule.chain === chain) });
     }
   }
 
+  /** Whether no address of the kernel's table leads anywhere, and the table is not another's. */
+  get isEmpty(): boolean {
+    return this.#contents.size + this.#strays.length === 0 && !this.#isForeign;
+  }
+
+  /** Whether the table in the kernel is of another make, so that the next transaction replaces it as a whole. */
+  get isForeign(): boolean {
+    return this.#isForeign;
+  }
+
   /** A frontend of the Service `owner`, in place of the one it had at this address. */
   setFrontend(owner: string, plan: FrontendPlan): void {
     this.#setFrontend(plan.key, plan);
-    const claimant = `${owner} ${plan.key}`;
-    for (const [set, element] of plan.shared) this.#shared[set].claims.claim(keyText(element.key), claimant, element);
+    for (const [set, element] of plan.shared) this.#shared[set].want(element, `${owner} ${plan.key}`, true);
   }
 
   /** The Service has no such frontend any more. */
   removeFrontend(owner: string, plan: FrontendPlan): void {
     // It may be another Service's by now.
     if (this.#plans.get(plan.key) === plan) this.#setFrontend(plan.key, undefined);
-    for (const [set, element] of plan.shared)
-      this.#shared[set].claims.release(keyText(element.key), `${owner} ${plan.key}`);
+    for (const [set, element] of plan.shared) this.#shared[set].want(element, `${owner} ${plan.key}`, false);
   }
 
   /** Shared elements of the former plan that the new one lacks. Call it after {@link setFrontend}. */
   releaseShared(owner: string, former: FrontendPlan, plan: FrontendPlan): void {
     const kept = new Set(plan.shared.map(([set, element]) => `${set} ${keyText(element.key)}`));
     for (const [set, element] of former.shared) {
-      const key = keyText(element.key);
-      if (!kept.has(`${set} ${key}`)) this.#shared[set].claims.release(key, `${owner} ${plan.key}`);
+      const isKept = kept.has(`${set} ${keyText(element.key)}`);
+      if (!isKept) this.#shared[set].want(element, `${owner} ${plan.key}`, false);
     }
   }
 
@@ -100,13 +96,11 @@ export class FamilyTable {
         this.layout.chains.every((chain) => hasWantedHook(chain, state))
       );
     const known = this.#isForeign ? undefined : state;
+    this.#found = (state?.elements.get("services") ?? []).map(({ key }) => key);
     this.#chains.replaceActual(
       (known?.chains ?? []).map((chain) => [chain.name, { chain, rules: known?.rules.get(chain.name) ?? [] }] as const),
     );
-    for (const name of sharedSets) {
-      const held = known?.elements.get(name) ?? [];
-      this.#shared[name].tracker.replaceActual(held.map((element) => [keyText(element.key), element] as const));
-    }
+    for (const name of sharedSets) this.#shared[name].adopt(known?.elements.get(name) ?? []);
     const { contents, strays } = known ? readContents(known, this.#sizes) : { contents: new Map(), strays: [] };
     for (const key of this.#contents.keys()) this.#touched.add(key);
     this.#contents.clear();
@@ -115,29 +109,9 @@ export class FamilyTable {
     this.#strays = strays;
   }
 
-  /**
-   * Gives the driver the origins of what is in the kernel and stays. Call it with {@link plan}, before {@link applied}:
-   * a restarted process made nothing itself, and an object may move without its rules changing.
-   */
-  adoptOrigins(nft: Nftables): void {
-    for (const [name, wanted] of this.#chains.pending().same) {
-      const held = this.#chains.actual.get(name)?.rules ?? [];
-      nft.adoptRules(
-        held.map((rule, index) => {
-          const origin = wanted.rules[index]?.origin;
-          return origin ? { ...rule, origin } : rule;
-        }),
-      );
-    }
-    for (const name of sharedSets) {
-      const { tracker } = this.#shared[name];
-      // Of an empty set nothing stays: at a first sync this is all of them.
-      if (tracker.actual.size === 0) continue;
-      nft.adoptElements(
-        this.layout.sets[name],
-        tracker.pending().same.map(([, element]) => element),
-      );
-    }
+  /** Addresses in the state that was adopted last. */
+  foundAddresses(): Iterable<ServiceAddress> {
+    return serviceAddresses(this.#found, this.#sizes);
   }
 
   /** The origin of an element of the maps, which is its frontend's. */
@@ -146,19 +120,23 @@ export class FamilyTable {
     return this.#plans.get(keyText(key.subarray(0, this.#sizes.entry)))?.origin;
   }
 
-  /** Adds to a transaction what makes the kernel's table the wanted one. Nothing when it is already. */
-  plan(transaction: Transaction): void {
+  /**
+   * Adds to a transaction what makes the kernel's table the wanted one; nothing when it is already.
+   * @param nft is told the origins of what is there and stays: a restarted process made nothing itself, and an object may
+   * move without its rules changing
+   */
+  plan(transaction: Transaction, nft: Nftables): void {
     const { sets } = this.layout;
     const chains = this.#chains.pending();
     const changes = this.#compare();
-    const clusterIps = this.#shared["cluster-ips"].tracker.pending();
-    const hairpin = this.#shared.hairpin.tracker.pending();
-    const values = (pairs: readonly (readonly [string, Element])[]) => pairs.map(([, element]) => element);
+    const clusterIps = this.#shared["cluster-ips"].pending();
+    const hairpin = this.#shared.hairpin.pending();
+    this.#adoptOrigins(nft, chains.same, { "cluster-ips": clusterIps.same, hairpin: hairpin.same });
     this.#planTable(transaction);
     this.#planChains(transaction, chains);
     // What entries of @services lead to is there before them, and stays until they are gone.
     for (const name of mapNames) transaction.addElements(sets[name], changes.maps[name].add);
-    transaction.addElements(sets.hairpin, values(hairpin.add));
+    transaction.addElements(sets.hairpin, hairpin.add);
     for (const { entry, elements } of changes.moved) {
       transaction.together(() => {
         for (const [name, packed] of elements) transaction.replaceElements(sets[name], packed);
@@ -166,25 +144,43 @@ export class FamilyTable {
       });
     }
     for (const name of mapNames) transaction.replaceElements(sets[name], changes.maps[name].change);
-    transaction.replaceElements(sets.hairpin, values(hairpin.change));
+    transaction.replaceElements(sets.hairpin, hairpin.change);
     transaction.replaceElements(sets.services, changes.entries.change);
     transaction.addElements(sets.services, changes.entries.add);
-    transaction.deleteElements(sets["cluster-ips"], values(clusterIps.remove));
+    transaction.deleteElements(sets["cluster-ips"], clusterIps.remove);
     transaction.deleteElements(sets.services, changes.entries.remove);
-    transaction.addElements(sets["cluster-ips"], values(clusterIps.add));
-    transaction.replaceElements(sets["cluster-ips"], values(clusterIps.change));
+    transaction.addElements(sets["cluster-ips"], clusterIps.add);
+    transaction.replaceElements(sets["cluster-ips"], clusterIps.change);
     for (const name of mapNames) transaction.deleteElements(sets[name], changes.maps[name].remove);
-    transaction.deleteElements(sets.hairpin, values(hairpin.remove));
+    transaction.deleteElements(sets.hairpin, hairpin.remove);
     for (const [, { chain }] of chains.remove) transaction.flushChain(chain);
     for (const [, { chain }] of chains.remove) transaction.deleteChain(chain);
   }
 
-  /** The planned transaction is in the kernel. */
+  #adoptOrigins(
+    nft: Nftables,
+    chains: Pending<string, ChainContent>["same"],
+    elements: Readonly<Record<SharedSet, readonly Element[]>>,
+  ): void {
+    for (const [name, wanted] of chains) {
+      const held = this.#chains.actual.get(name)?.rules ?? [];
+      nft.adoptRules(
+        held.map((rule, index) => {
+          const origin = wanted.rules[index]?.origin;
+          return origin ? { ...rule, origin } : rule;
+        }),
+      );
+    }
+    for (const name of sharedSets) if (elements[name].length) nft.adoptElements(this.layout.sets[name], elements[name]);
+  }
+
+  /** The planned transaction is on its way. When it fails, {@link adopt} comes before the next one. */
   applied(): void {
     this.#exists = true;
     this.#isForeign = false;
+    this.#found = [];
     this.#chains.applied();
-    for (const name of sharedSets) this.#shared[name].tracker.applied();
+    for (const name of sharedSets) this.#shared[name].applied();
     for (const [key, content] of this.#changes?.next ?? []) {
       if (content) this.#contents.set(key, content);
       else this.#contents.delete(key);
@@ -270,13 +266,4 @@ export class FamilyTable {
       } else if (count === 1 && difference === 1) this.#chains.setDesired(chain.name, { chain, rules });
     }
   }
-}
-
-function sharedElements(): SharedElements {
-  const tracker = new DeltaTracker<string, Element>(sameElement);
-  const claims = new Claims<Element>((key, element) => {
-    if (element) tracker.setDesired(key, element);
-    else tracker.deleteDesired(key);
-  });
-  return { claims, tracker };
 }

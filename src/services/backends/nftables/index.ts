@@ -1,6 +1,5 @@
 /** Services on nftables maps. */
 export { type NftablesBackendOptions, nftablesBackend, type TableForm } from "./backend.ts";
-export { Claims } from "./claims.ts";
 export {
   type Layout,
   type LayoutConditions,

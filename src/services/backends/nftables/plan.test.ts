@@ -18,7 +18,7 @@ function textOf(family: "ip" | "ip6", frontends: readonly Frontend[]): string {
   for (const frontend of frontends) table.setFrontend("shop/web", planFrontend(table.layout, frontend));
   table.adopt(undefined);
   const transaction = new Transaction();
-  table.plan(transaction);
+  table.plan(transaction, new FakeNftables());
   return transaction.toString();
 }
 

@@ -1,12 +1,12 @@
-import { concat, type Element, keyText, networkU16, type Verdict } from "#kernel/nft/index.ts";
-import type { Frontend, Target } from "../../model/index.ts";
+import { concat, type Element, type Verdict } from "#kernel/nft/index.ts";
+import { addressKey, type Frontend, numberedOf, type Target } from "../../model/index.ts";
 import type { Layout, SetName } from "./layout.ts";
-import { packTargets } from "./slots.ts";
+import { packNumbered, packTargets } from "./slots.ts";
 import { type Gate, gateName, type Treatment, treatmentName } from "./treatment.ts";
 
 /** What a frontend wants in the kernel. */
 export interface FrontendPlan {
-  /** The key of its entry in @services as text ({@link keyText}): keys of its endpoints begin with it. */
+  /** The key of its entry in @services as text ({@link addressKey}): keys of its endpoints begin with it. */
   readonly key: string;
   /** The port of the Service. */
   readonly origin: Frontend["origin"];
@@ -40,8 +40,8 @@ const COMMENT_BYTES = 127;
 
 /** The map elements of one frontend in its family's table. Pure. */
 export function planFrontend(layout: Layout, frontend: Frontend): FrontendPlan {
-  const { ip, protocol, port, origin, action, affinitySeconds, kind } = frontend;
-  const key = keyText(concat(ip.bytes, Uint8Array.of(protocol), networkU16(port)));
+  const { ip, origin, action, affinitySeconds, kind } = frontend;
+  const key = addressKey(frontend);
   const label = entryComment(frontend);
   const shared: [SharedSet, Element][] = [];
   if (kind === "ClusterIP") {
@@ -56,17 +56,10 @@ export function planFrontend(layout: Layout, frontend: Frontend): FrontendPlan {
   if (action.kind === "reject") return { ...base, ...way(layout.refuse.name) };
   if (action.kind === "drop") return { ...base, verdict: { kind: "drop" } };
 
-  const { list, first, treatment } = arrange(frontend, action);
-  const everywhere = treatment.policy === "external-local";
-  for (const target of list) if (everywhere || !target.isElsewhere) shared.push(["hairpin", hairpin(target)]);
-  return {
-    ...base,
-    ...way(treatmentName(treatment)),
-    treatment,
-    list: packTargets(list, layout.family),
-    first,
-    isSticky: affinitySeconds !== undefined,
-  };
+  const { list, near, first, treatment } = arrange(layout.family, frontend, action);
+  for (const target of near) shared.push(["hairpin", hairpin(target)]);
+  const isSticky = affinitySeconds !== undefined;
+  return { ...base, ...way(treatmentName(treatment)), treatment, list, first, isSticky };
 }
 
 /** The comment of a frontend's entry: its label, as far as nft's comments go. */
@@ -74,23 +67,47 @@ export function entryComment({ label }: Frontend): string {
   return label.slice(0, COMMENT_BYTES);
 }
 
+/** The endpoints of a frontend. */
+interface Arrangement {
+  readonly list: string;
+  /** Those that may come to themselves by this node's rules. */
+  readonly near: readonly Target[];
+  readonly first: number;
+  readonly treatment: Treatment;
+}
+
 /** The endpoint list of a frontend, and which numbers of it are whose. */
 function arrange(
+  family: "ip" | "ip6",
   frontend: Frontend,
   action: Extract<Frontend["action"], { kind: "balance" | "balance-local" }>,
-): { list: readonly Target[]; first: number; treatment: Treatment } {
+): Arrangement {
   const affinity = frontend.affinitySeconds === undefined ? {} : { affinitySeconds: frontend.affinitySeconds };
-  if (action.kind === "balance") {
-    const policy = frontend.kind === "ClusterIP" ? "cluster" : "external";
-    const treatment = { policy, count: action.targets.length, from: 0, ...affinity } as const;
-    return { list: action.targets, first: 0, treatment };
-  }
-  const { targets, local } = action;
+  if (action.kind === "balance-local") return arrangeLocal(family, action, affinity);
+  const policy = frontend.kind === "ClusterIP" ? "cluster" : "external";
+  const arranged = (count: number, list: string, near: readonly Target[]): Arrangement => {
+    const treatment = { policy, count, from: 0, ...affinity } as const;
+    return { list, near, first: 0, treatment };
+  };
+  const numbered = numberedOf(action);
+  if (numbered) return arranged(numbered.addresses.length, packNumbered(numbered), numbered.near);
+  const { targets } = action;
+  const near = targets.filter(({ isElsewhere }) => !isElsewhere);
+  return arranged(targets.length, packTargets(targets, family), near);
+}
+
+function arrangeLocal(
+  family: "ip" | "ip6",
+  { targets, local }: Extract<Frontend["action"], { kind: "balance-local" }>,
+  affinity: Pick<Treatment, "affinitySeconds">,
+): Arrangement {
   // Usually the node's own endpoints are among all: then one list, with them first, serves both.
   const others = targets.filter((target) => !local.includes(target));
   const isPart = others.length + local.length === targets.length;
+  const list = isPart ? [...local, ...others] : [...local, ...targets];
   return {
-    list: isPart ? [...local, ...others] : [...local, ...targets],
+    list: packTargets(list, family),
+    near: list,
     first: local.length,
     treatment: {
       policy: "external-local",

@@ -1,4 +1,5 @@
 import { type Element, keyText, type TableState } from "#kernel/nft/index.ts";
+import type { ServiceAddress } from "../../model/index.ts";
 import type { Content, MapName } from "./content.ts";
 
 /** The sizes of a family's keys and values, in bytes. */
@@ -39,6 +40,16 @@ export function readContents({ elements }: TableState, sizes: Sizes): TableConte
   }
   const named = (name: MapName, list: readonly Element[]) => list.map((element) => [name, element] as const);
   return { contents, strays: [...named("endpoints", lists.strays), ...named("affinity-ids", ids.strays)] };
+}
+
+/** Keys of @services as addresses. Those of another length are left out: a table of another make may hold anything. */
+export function* serviceAddresses(keys: readonly Uint8Array[], { entry }: Sizes): Iterable<ServiceAddress> {
+  const length = entry - 8;
+  for (const key of keys) {
+    if (key.length !== entry) continue;
+    const ip = { family: length === 4 ? 4 : 6, bytes: key.subarray(0, length) } as const;
+    yield { ip, protocol: key[length] ?? 0, port: Buffer.from(key).readUInt16BE(length + 4) };
+  }
 }
 
 /** Values by the number at the end of their keys, for each address. */

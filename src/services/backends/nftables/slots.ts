@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { formatIp } from "#base/ip.ts";
-import type { Target } from "../../model/index.ts";
+import type { NumberedTargets, Target } from "../../model/index.ts";
+import { arranged } from "../arranged.ts";
 
 /** Bytes of an endpoint in a list: its address and port as map data, each part padded to 4. */
 export const slotWidth = { ip: 8, ip6: 20 } as const;
@@ -17,6 +18,24 @@ export function packTargets(targets: readonly Target[], family: "ip" | "ip6"): s
     bytes.set(ip.bytes, at);
     bytes.writeUInt16BE(port, at + width - 4);
     at += width;
+  }
+  return bytes.toString("latin1");
+}
+
+/** The same of targets as numbers. */
+export function packNumbered({ addresses, port }: NumberedTargets): string {
+  const bytes = Buffer.allocUnsafe(addresses.length * slotWidth.ip);
+  let at = 0;
+  for (const address of addresses) {
+    // Byte by byte: for so few of them a call of what is native costs more.
+    bytes[at] = address >>> 24;
+    bytes[at + 1] = address >>> 16;
+    bytes[at + 2] = address >>> 8;
+    bytes[at + 3] = address;
+    bytes[at + 4] = port >>> 8;
+    bytes[at + 5] = port;
+    bytes[at + 6] = bytes[at + 7] = 0;
+    at += slotWidth.ip;
   }
   return bytes.toString("latin1");
 }
@@ -45,25 +64,11 @@ export function keepSlots(held: string, wanted: string, first: number, width: nu
 }
 
 function keepPart(held: string, wanted: string, width: number): string {
-  const count = wanted.length / width;
-  const left = new Map<string, number>();
-  for (let i = 0; i < count; i++) {
-    const slot = slotOf(wanted, i, width);
-    left.set(slot, (left.get(slot) ?? 0) + 1);
-  }
-  const take = (slot: string): boolean => {
-    const times = left.get(slot) ?? 0;
-    if (times > 0) left.set(slot, times - 1);
-    return times > 0;
-  };
-  const slots: string[] = [];
-  for (let i = 0; i < count; i++) {
-    const slot = slotOf(held, i, width);
-    slots.push(take(slot) ? slot : "");
-  }
-  const rest = [...left].flatMap(([slot, times]) => Array<string>(times).fill(slot));
-  let next = 0;
-  return slots.map((slot) => slot || rest[next++]).join("");
+  return arranged(slotsOf(held, width), slotsOf(wanted, width)).join("");
+}
+
+function slotsOf(list: string, width: number): string[] {
+  return Array.from({ length: list.length / width }, (_, i) => slotOf(list, i, width));
 }
 
 /** Numbers of the endpoints of a list: of each slot, and whose they are. */

@@ -5,7 +5,7 @@ import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import type { SocketPlace } from "#kernel/namespaces/index.ts";
 import { type Nftables, type OriginIndex, protocols } from "#kernel/nft/index.ts";
-import type { Frontend, NodeView, Target } from "../../model/index.ts";
+import type { Frontend, NodeView, ServiceAddress, Target } from "../../model/index.ts";
 import type { ServiceBackend, TrafficSettings } from "../backend.ts";
 import { nftablesBackend } from "../nftables/index.ts";
 import { Complaints } from "./complaints.ts";
@@ -91,11 +91,15 @@ class UserspaceBackend implements ServiceBackend {
   }
 
   flowTargets(frontend: Frontend): readonly Target[] {
-    return redirected(frontend, this.#at).serving;
+    return redirected(frontend, this.#at).choice.serving;
   }
 
   readBack(): Promise<void> {
     return this.#rules.readBack();
+  }
+
+  foundAddresses(): Iterable<ServiceAddress> {
+    return this.#rules.foundAddresses?.() ?? [];
   }
 
   async commit(): Promise<void> {

@@ -25,12 +25,12 @@ function rules(frontends: readonly Frontend[], served = [...portalsOf(frontends)
   const at = (key: string) =>
     served.includes(key) ? { ip: parseIp("192.168.1.11"), port: 40_001 + served.indexOf(key) } : undefined;
   return frontends.map((frontend) => {
-    const { kind, action, affinitySeconds, serving } = redirected(frontend, at);
+    const { kind, action, affinitySeconds, choice } = redirected(frontend, at);
     expect(affinitySeconds).toBeUndefined();
     const ports = (targets: readonly Target[]) => targets.map(({ port }) => port).join(" ");
     const words = action.kind === "balance-local" ? `local [${ports(action.local)}] of ${ports(action.targets)}` : "";
     const text = action.kind === "balance" ? ports(action.targets) : words || action.kind;
-    return `${kind} → ${text}, flows to ${ports(serving) || "none"}`;
+    return `${kind} → ${text}, flows to ${ports(choice.serving) || "none"}`;
   });
 }
 

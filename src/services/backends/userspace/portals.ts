@@ -29,11 +29,11 @@ export function isRelayed({ protocol }: Pick<Frontend, "protocol">): boolean {
 export function portalsOf(frontends: readonly Frontend[]): Map<string, Portal> {
   const portals = new Map<string, Portal>();
   for (const frontend of frontends.filter(isRelayed)) {
-    const { label, protocol, serving, affinitySeconds, ip } = frontend;
+    const { label, protocol, choice, affinitySeconds, ip } = frontend;
     for (const [scope, targets] of scopesOf(frontend)) {
       const key = portalKey(frontend, scope);
       portals.set(key, {
-        ...{ key, label, family: ip.family, protocol, targets, serving },
+        ...{ key, label, family: ip.family, protocol, targets, serving: choice.serving },
         ...(affinitySeconds !== undefined && { affinitySeconds }),
       });
     }
@@ -59,15 +59,16 @@ export function redirected(
   }
   const listed = (scope: Scope): readonly Target[] => [ports.get(scope)].filter((port) => port !== undefined);
   const serving = [...ports.values()];
+  const choice = { serving };
   const isRefused = action.kind === "reject" || (action.kind !== "drop" && serving.length < scopesOf(frontend).length);
-  if (isRefused) return { ...rest, action: { kind: "reject" }, serving };
+  if (isRefused) return { ...rest, action: { kind: "reject" }, choice };
   switch (action.kind) {
     case "drop":
-      return { ...rest, action, serving };
+      return { ...rest, action, choice };
     case "balance":
-      return { ...rest, action: { ...action, targets: listed(action.isLocal ? "local" : "cluster") }, serving };
+      return { ...rest, action: { ...action, targets: listed(action.isLocal ? "local" : "cluster") }, choice };
     case "balance-local":
-      return { ...rest, action: { ...action, targets: listed("cluster"), local: listed("local") }, serving };
+      return { ...rest, action: { ...action, targets: listed("cluster"), local: listed("local") }, choice };
   }
 }
 

@@ -253,4 +253,17 @@ describe("V04 the userspace mode relays UDP (part: clients)", () => {
     }
     expect(lines.join("")).toMatch(/"(Read|Dial) failed" service="shop\/web:http" err=".*ECONNREFUSED/);
   });
+
+  it("an endpoint that the kernel does not let it connect to is told, and the next client is served", async () => {
+    // EACCES for a broadcast address, ENETUNREACH without a route.
+    const nowhere = { ...target(9), ip: parseIp("255.255.255.255") };
+    const { port, lines, update } = startBound(portal("UDP", [], { targets: [nowhere], serving: [nowhere] }));
+    const client = await udpClient(port);
+    void client("1").catch(() => {});
+    await expect
+      .poll(() => lines.join(""))
+      .toMatch(/failed" service="shop\/web:http" err="connect E(ACCES|NETUNREACH) 255/);
+    update(portal("UDP", [await namedUdp("a")]));
+    expect((await client("2"))[0]).toBe("a");
+  });
 });

@@ -1,4 +1,5 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
+import { connectDatagrams } from "#base/datagrams.ts";
 import { errorMessage } from "#base/errors.ts";
 import { formatIp } from "#base/ip.ts";
 import { localPort, type SocketPlace, udpSocket } from "#kernel/namespaces/index.ts";
@@ -120,7 +121,9 @@ class Flow {
     this.#socket.on("error", (error) => this.#fail(error));
     this.#socket.bind({ fd });
     // Connected, so that nobody else can answer and a refusal is heard.
-    this.#connected = new Promise((done) => this.#socket.connect(target.port, formatIp(target.ip), () => done()));
+    this.#connected = connectDatagrams(this.#socket, target.port, formatIp(target.ip)).catch((error: unknown) =>
+      this.#fail(error),
+    );
   }
 
   send(data: Buffer): void {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { arranged } from "./lists.ts";
+import { arranged } from "./arranged.ts";
 
 describe("the order of a list's endpoints", () => {
   it.each([
@@ -10,6 +10,7 @@ describe("the order of a list's endpoints", () => {
     ["whatever the order of the wish", "abc", "cba", "abc"],
     ["another list altogether", "ab", "xyz", "xyz"],
     ["none", "ab", "", ""],
+    ["one that stands twice", "ab", "aab", "aba"],
   ])("%s", (_, before, wanted, expected) => {
     expect(arranged([...before], [...wanted]).join("")).toBe(expected);
   });
