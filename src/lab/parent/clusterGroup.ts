@@ -143,11 +143,12 @@ export class ClusterGroup {
 
   #moveAll(): boolean {
     for (const pid of processesIn(this.folder)) move(pid, join(this.folder, "lab"));
+    // One may have come meanwhile, which the kernel refuses only where there is something to enable.
+    if (processesIn(this.folder).length > 0) return false;
     try {
       enableControllers(this.folder, CONTROLLERS);
       return true;
     } catch {
-      // One has come meanwhile.
       return false;
     }
   }
