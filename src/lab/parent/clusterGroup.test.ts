@@ -2,7 +2,8 @@ import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ClusterGroup, groupPlaces, isAloneInTheWay, newlyEnabled, ownGroup } from "./clusterGroup.ts";
+import { ClusterGroup, isAloneInTheWay, newlyEnabled } from "./clusterGroup.ts";
+import { groupPlaces, ownGroup } from "./groupPlaces.ts";
 
 const PARENT = 77;
 
