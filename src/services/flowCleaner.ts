@@ -2,6 +2,7 @@ import { errorMessage } from "#base/errors.ts";
 import type { Cidr } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import type { Conntrack } from "#kernel/conntrack/index.ts";
+import { protocols } from "#kernel/nft/index.ts";
 import type { ServiceBackend } from "./backends/index.ts";
 import { addressKey, type Frontend, type FrontendChange, type ServiceAddress } from "./model/index.ts";
 import { cleanStaleFlows, type FlowChange, type FlowPlace, leavesFlows, type ServiceNetworks } from "./staleFlows.ts";
@@ -32,7 +33,7 @@ export class FlowCleaner {
   /** What changed since connections were last looked through, by address. */
   readonly #changes = new Map<string, Noted>();
   /** Addresses that a former process served, as far as is known. */
-  #found: readonly ServiceAddress[] = [];
+  readonly #found = new Map<string, ServiceAddress>();
   /** What is swept with the next cleaning. */
   #networks: readonly Cidr[] = [];
 
@@ -51,9 +52,10 @@ export class FlowCleaner {
     }
   }
 
-  /** These addresses were served by a former process, or may have been. */
+  /** These addresses were served by a former process, or may have been. A commit that fails may remove them all the same. */
   noteFound(addresses: Iterable<ServiceAddress>): void {
-    this.#found = [...addresses];
+    for (const address of addresses)
+      if (address.protocol === protocols.UDP) this.#found.set(addressKey(address), address);
   }
 
   /** With the next cleaning, flows to addresses of these networks that no Service has are removed as well. */
@@ -70,8 +72,8 @@ export class FlowCleaner {
     const { conntrack, log } = this.#deps;
     const started = performance.now();
     try {
-      for (const address of this.#found) if (!isServed(address)) this.#noteGone(address);
-      this.#found = [];
+      for (const [key, address] of this.#found) if (!isServed(address)) this.#noteGone(key, address);
+      this.#found.clear();
       const changes = [...this.#changes.values()].map((change) => this.#asOnTheWire(change));
       const removed = conntrack
         ? cleanStaleFlows(conntrack, changes, { cidrs: this.#networks, isServed })
@@ -85,10 +87,8 @@ export class FlowCleaner {
     }
   }
 
-  #noteGone(address: ServiceAddress): void {
-    const before = { ...address, choice: { serving: [] } };
-    const key = addressKey(address);
-    if (leavesFlows({ before }) && !this.#changes.has(key)) this.#changes.set(key, { before });
+  #noteGone(key: string, address: ServiceAddress): void {
+    if (!this.#changes.has(key)) this.#changes.set(key, { before: { ...address, choice: { serving: [] } } });
   }
 
   /** A change as flows show it, in modes whose rules lead elsewhere than to endpoints. */

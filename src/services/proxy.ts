@@ -212,7 +212,12 @@ class NodeProxy implements ServiceProxy {
       this.#isUnknown = true;
       this.#wake.resolve();
     };
-    const endWatching = watchRules(this.#backend, { ...this.#options, tookMs: () => this.#fullMs, distrust });
+    const endWatching = watchRules(this.#backend, {
+      ...this.#options,
+      metrics: this.metrics,
+      tookMs: () => this.#fullMs,
+      distrust,
+    });
     try {
       const networks = serviceNetworks(this.#options.client, { log, signal: this.#signal });
       await Promise.all([this.#services.synced, this.#slices.synced, this.#node.synced]);

@@ -1,4 +1,4 @@
-import type { EndpointSlice, Service } from "#api/index.ts";
+import type { Endpoint, EndpointSlice, Node, Service } from "#api/index.ts";
 import { service, slice } from "#services/testing/objects.ts";
 
 /** The lab's addresses in one family. */
@@ -55,6 +55,18 @@ export type AddressKind = "ClusterIP" | "NodePort" | "ExternalIP" | "LoadBalance
  */
 export type Outcome = `${"pod1" | "pod2" | "far"} sees ${"pod1" | "outside" | "the node"}` | "refused" | "silence";
 
+type Place = "pod1" | "pod2" | "far";
+
+/** Where an endpoint is, and what the EndpointSlice says of it besides. */
+export type CaseEndpoint = Place | (Pick<Endpoint, "conditions" | "hints"> & { readonly place: Place });
+
+/** The lab's node as the API has it: hints for zones need its zone. */
+export const labNode = {
+  apiVersion: "v1",
+  kind: "Node",
+  metadata: { name: "node01", labels: { "topology.kubernetes.io/zone": "zone-a" } },
+} satisfies Node;
+
 /** A kind of address with endpoints at these places, and what each client finds. */
 export interface ServiceCase {
   readonly name: string;
@@ -62,7 +74,7 @@ export interface ServiceCase {
   readonly spec?: Partial<Service["spec"]>;
   /** Ranges of spec.loadBalancerSourceRanges: these clients' addresses. */
   readonly allowed?: readonly Client[];
-  readonly endpoints: readonly ("pod1" | "pod2" | "far")[];
+  readonly endpoints: readonly CaseEndpoint[];
   readonly clients: Partial<Readonly<Record<Client, Outcome>>>;
   /** Another port than the Service's. */
   readonly port?: number;
@@ -144,6 +156,8 @@ export const serviceCases: readonly ServiceCase[] = [
       clients: all("far sees the node"),
     },
   ]),
+  ...distributionCases(),
+  ...conditionCases(),
   {
     name: "LoadBalancer limited to outside",
     kind: "LoadBalancer",
@@ -175,6 +189,99 @@ export const serviceCases: readonly ServiceCase[] = [
   },
 ];
 
+/** What spec.trafficDistribution has made of endpoints: hints, which the node follows (KEP-2433, KEP-3015). */
+function distributionCases(): ServiceCase[] {
+  const zone = (name: string) => ({ forZones: [{ name }] });
+  const node = (name: string, inZone: string) => ({ forNodes: [{ name }], ...zone(inZone) });
+  const endpoint = (place: Place, hints: NonNullable<Endpoint["hints"]>) => ({ place, hints });
+  const clusterIp = (spec: Partial<Service["spec"]>, name: string, endpoints: CaseEndpoint[], to: "pod2" | "far") => ({
+    ...{
+      name: `trafficDistribution ${spec.trafficDistribution}, ${name}`,
+      kind: "ClusterIP" as const,
+      spec,
+      endpoints,
+    },
+    clients: { node: `${to} sees the node`, outside: `${to} sees the node` } as const,
+  });
+  const close = { trafficDistribution: "PreferClose" };
+  const sameZone = { trafficDistribution: "PreferSameZone" };
+  const sameNode = { trafficDistribution: "PreferSameNode" };
+  return [
+    clusterIp(close, "one in this zone", [endpoint("pod2", zone("zone-b")), endpoint("far", zone("zone-a"))], "far"),
+    clusterIp(
+      sameZone,
+      "one in this zone",
+      [endpoint("pod2", zone("zone-a")), endpoint("far", zone("zone-b"))],
+      "pod2",
+    ),
+    clusterIp(sameZone, "none in this zone", [endpoint("far", zone("zone-b"))], "far"),
+    clusterIp(
+      sameNode,
+      "one on this node",
+      [endpoint("pod2", node("node01", "zone-a")), endpoint("far", node("node02", "zone-a"))],
+      "pod2",
+    ),
+    clusterIp(
+      sameNode,
+      "none on this node, one in this zone",
+      [endpoint("pod2", node("node03", "zone-b")), endpoint("far", node("node02", "zone-a"))],
+      "far",
+    ),
+  ];
+}
+
+/** Endpoints that go but still serve (KEP-1669), and those that are published before they are ready. */
+function conditionCases(): ServiceCase[] {
+  const going = { ready: false, serving: true, terminating: true };
+  const gone = { ready: false, serving: false, terminating: true };
+  const inside = (outcome: Outcome) => ({ node: outcome, outside: outcome });
+  return [
+    {
+      name: "a terminating endpoint beside a ready one",
+      kind: "ClusterIP",
+      endpoints: [{ place: "pod2", conditions: going }, "far"],
+      clients: inside("far sees the node"),
+    },
+    {
+      name: "terminating endpoints alone, of which one still serves",
+      kind: "ClusterIP",
+      endpoints: [
+        { place: "pod2", conditions: going },
+        { place: "far", conditions: gone },
+      ],
+      clients: inside("pod2 sees the node"),
+    },
+    {
+      name: "terminating endpoints alone, of which none serves",
+      kind: "ClusterIP",
+      endpoints: [{ place: "pod2", conditions: gone }],
+      clients: inside("refused"),
+    },
+    {
+      name: "internalTrafficPolicy Local, the node's own endpoint terminates",
+      kind: "ClusterIP",
+      spec: internalLocal,
+      endpoints: [{ place: "pod2", conditions: going }, "far"],
+      clients: inside("pod2 sees the node"),
+    },
+    {
+      name: "externalTrafficPolicy Local, the node's own endpoint terminates",
+      kind: "NodePort",
+      spec: externalLocal,
+      endpoints: [{ place: "pod2", conditions: going }, "far"],
+      clients: { outside: "pod2 sees outside" },
+    },
+    {
+      // The slice of such a Service says ready of a pod that is not.
+      name: "publishNotReadyAddresses, an endpoint that does not serve",
+      kind: "ClusterIP",
+      spec: { publishNotReadyAddresses: true },
+      endpoints: [{ place: "pod2", conditions: { ready: true, serving: false, terminating: false } }],
+      clients: inside("pod2 sees the node"),
+    },
+  ];
+}
+
 const protocols = ["TCP", "UDP"] as const;
 /** Where servers listen in pods. */
 export const targetPort = 8080;
@@ -201,10 +308,10 @@ export function caseObjects(one: ServiceCase, n: number, a: LabAddresses): (Serv
   const made = { ...base, status: { loadBalancer: { ingress: [{ ip: a.balancer(n) }] } } };
   if (one.endpoints.length === 0) return [made];
   const targets = ports.map(({ name: port, protocol }) => ({ name: port, protocol, port: targetPort }));
-  const endpoints = one.endpoints.map((place) => ({
-    address: a[place],
-    nodeName: place === "far" ? "node02" : "node01",
-  }));
+  const endpoints = one.endpoints.map((endpoint) => {
+    const { place, ...rest } = typeof endpoint === "string" ? { place: endpoint } : endpoint;
+    return { address: a[place], nodeName: place === "far" ? "node02" : "node01", ...rest };
+  });
   return [made, slice(name, endpoints, targets)];
 }
 

@@ -1,8 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "#test/support/firstLight.ts";
 import { lines, NS, playground } from "#test/support/playground.ts";
+import { capturing, digAnswer, muslProgram, questionsOf } from "#test/support/podLookups.ts";
 
-const { k, suite } = playground();
+const { k, suite, folder } = playground();
 
 describe("K01 kubectl shows nodes and their facts", () => {
   it("get nodes -o wide: own address, hostname, MAC", async () => {
@@ -144,5 +145,119 @@ describe("U01 X02 X04 the notes' commands on the cluster's DNS (part: looking at
     expect(await k("logs -n kube-system -l k8s-app=kube-dns")).toContain("Serving .:53");
     const file = await k("exec -n kube-system deployment/coredns -- cat /etc/coredns/Corefile");
     expect(shown).toContain(file.trimEnd());
+  });
+});
+
+/** A Service with a named port, a headless one with a named pod behind it, and one that is an alias. */
+const NAMES = `
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Service, metadata: {name: shop}, spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}}
+- {apiVersion: v1, kind: Service, metadata: {name: pets}, spec: {clusterIP: None, selector: {app: pets}, ports: [{name: http, port: 8080}]}}
+- {apiVersion: v1, kind: Service, metadata: {name: away}, spec: {type: ExternalName, externalName: shop.${NS}.svc.cluster.local}}
+- apiVersion: v1
+  kind: Pod
+  metadata: {name: rex, labels: {app: pets}}
+  spec: {hostname: rex, subdomain: pets, containers: [{name: c, image: podwire/echo}]}
+`;
+
+describe("X01 D02 D05 names in a pod, by the distribution's tools", () => {
+  const inBox = (script: string) => suite.kubectl.inPod(NS, "box", script);
+  const found: { shop: string; rex: string } = { shop: "", rex: "" };
+  beforeAll(async () => {
+    await k(`apply -n ${NS} -f -`, NAMES);
+    await k(`wait --for=condition=Ready pod/rex -n ${NS} --timeout=60s`);
+    found.shop = await k(`get service shop -n ${NS} -o jsonpath={.spec.clusterIP}`);
+    found.rex = await k(`get pod rex -n ${NS} -o jsonpath={.status.podIP}`);
+    // Endpoints follow a pod that is ready.
+    await eventually(async () =>
+      expect(await inBox(`dig +short rex.pets.${NS}.svc.cluster.local`)).toContain(found.rex),
+    );
+  });
+
+  it("every record of DNS-based service discovery, as dig has it", async () => {
+    const { shop, rex } = found;
+    const svc = `${NS}.svc.cluster.local`;
+    const expected: Readonly<Record<string, readonly string[]>> = {
+      [`shop.${svc} A`]: ["NOERROR", shop],
+      [`shop.${svc} AAAA`]: ["NOERROR"],
+      [`_http._tcp.shop.${svc} SRV`]: ["NOERROR", `0 100 80 shop.${svc}.`],
+      [`-x ${shop}`]: ["NOERROR", `shop.${svc}.`],
+      [`pets.${svc} A`]: ["NOERROR", rex],
+      [`rex.pets.${svc} A`]: ["NOERROR", rex],
+      [`_http._tcp.pets.${svc} SRV`]: ["NOERROR", `0 100 8080 rex.pets.${svc}.`],
+      [`-x ${rex}`]: ["NOERROR", `rex.pets.${svc}.`],
+      [`away.${svc} A`]: ["NOERROR", shop, `shop.${svc}.`],
+      [`10-244-2-5.${NS}.pod.cluster.local A`]: ["NOERROR", "10.244.2.5"],
+      ["dns-version.cluster.local TXT"]: ["NOERROR", '"1.1.0"'],
+      [`${svc} A`]: ["NOERROR"],
+      [`nowhere.${svc} A`]: ["NXDOMAIN"],
+      [`_nope._tcp.shop.${svc} SRV`]: ["NXDOMAIN"],
+    };
+    const questions = Object.keys(expected);
+    const text = await inBox(questions.map((one) => `dig +noall +comments +answer ${one}; echo ====`).join("\n"));
+    const answers = text.split("====\n").slice(0, -1).map(digAnswer);
+    expect(Object.fromEntries(questions.map((one, index) => [one, answers[index]]))).toEqual(expected);
+  });
+
+  it("short names by the search list: nslookup, host, getent, curl", async () => {
+    for (const name of ["shop", `shop.${NS}`, `shop.${NS}.svc`])
+      expect(await inBox(`nslookup ${name}; host ${name}; getent hosts ${name}`)).toMatch(
+        new RegExp(
+          `Address: ${found.shop}\\n[\\s\\S]*shop\\.${NS}\\.svc\\.cluster\\.local has address ${found.shop}\\n[\\s\\S]*^${found.shop} +shop\\.`,
+          "m",
+        ),
+      );
+    expect(await inBox("curl -s -m 5 shop")).toContain('"pod": "web-');
+  });
+
+  it("nslookup, dig and host ignore /etc/hosts; ping, getent and the explainer do not", async () => {
+    const name = `shop.${NS}.svc.cluster.local`;
+    await inBox(`echo 10.96.0.99 ${name} >> /etc/hosts`);
+    try {
+      expect(await inBox(`getent hosts ${name}`)).toMatch(/^10\.96\.0\.99 /);
+      expect(await inBox(`ping -c1 -W1 ${name} || true`)).toContain(`PING ${name} (10.96.0.99)`);
+      for (const tool of ["nslookup", "dig +short", "host"]) {
+        const said = await inBox(`${tool} ${name}`);
+        expect(said).toContain(found.shop);
+        expect(said).not.toContain("10.96.0.99");
+      }
+      const { stdout } = await suite.cluster.podwire("dns", "explain", name, "--from", `${NS}/box`);
+      expect(stdout).toMatch(
+        /^before DNS +files +10\.96\.0\.99 +\/etc\/hosts has it\n\nresult +10\.96\.0\.99, from files$/m,
+      );
+    } finally {
+      await inBox(`sed '/10.96.0.99/d' /etc/hosts > /tmp/hosts; cat /tmp/hosts > /etc/hosts`);
+    }
+  });
+
+  it("glibc, musl, nslookup, host and dig send what `podwire dns explain` lists", async ({ skip }) => {
+    const musl = muslProgram(folder);
+    skip(musl === undefined, "no musl-gcc on this machine: lookups by musl in a pod");
+    await k(`cp ${musl} ${NS}/box:/tmp/musl`);
+    const none = `nowhere.${NS}.svc.cluster.local`;
+    const lookups = [
+      ["glibc", "getent ahosts", "shop"],
+      ["glibc", "getent ahosts", none],
+      ["musl", "/tmp/musl", "shop"],
+      ["musl", "/tmp/musl", none],
+      ["nslookup", "nslookup", `away.${NS}`],
+      ["host", "host", none],
+      ["dig", "dig", `shop.${NS}.svc.cluster.local`],
+    ] as const;
+    const seen = questionsOf(await inBox(capturing(lookups.map(([, command, name]) => `${command} ${name}`))));
+    interface Explained {
+      readonly lookup: { readonly queries: readonly { name: string; type: string; times: number }[] };
+    }
+    const explained = await Promise.all(
+      lookups.map(async ([tool, , name]) => {
+        const words = ["dns", "explain", name, "--from", `${NS}/box`, "--resolver", tool, "--json"];
+        const { lookup } = JSON.parse((await suite.cluster.podwire(...words)).stdout) as Explained;
+        return lookup.queries.map(({ type, name: full, times }) => `${type} ${full}${times === 1 ? "" : ` x${times}`}`);
+      }),
+    );
+    expect(seen).toEqual(explained);
+    expect(seen.map((list) => list.length)).toEqual([2, 8, 2, 8, 3, 4, 1]);
   });
 });

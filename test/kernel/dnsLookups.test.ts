@@ -5,15 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type DnsQuery, lookUp, parseResolverSettings, type ServerAnswer } from "#dns/index.ts";
 import { answerFor, CLOSED, type LookupCase, lookupCases, type SeenQuery } from "../support/lookupCases.ts";
+import { muslProgram } from "../support/podLookups.ts";
 
-const MUSL_SOURCE = `
-#include <netdb.h>
-#include <sys/socket.h>
-int main(int count, char **words) {
-  struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found;
-  return getaddrinfo(words[1], 0, &hints, &found) != 0;
-}
-`;
 const has = (program: string) => spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
 const programs = { glibc: "getent", musl: "musl-gcc", nslookup: "nslookup", host: "host", dig: "dig" };
 
@@ -22,17 +15,13 @@ let seen: (SeenQuery[] | null)[];
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "podwire-lookups-"));
-  const musl = join(folder, "musl");
-  if (has("musl-gcc")) {
-    writeFileSync(`${musl}.c`, MUSL_SOURCE);
-    execFileSync("musl-gcc", ["-static", "-o", musl, `${musl}.c`]);
-  }
+  const musl = muslProgram(folder);
   writeFileSync(join(folder, "resolv.conf"), "");
   writeFileSync(join(folder, "hosts"), "127.0.0.1 localhost\n");
   writeFileSync(join(folder, "nsswitch.conf"), "hosts: files dns\n");
   const mounts = ["resolv.conf", "hosts", "nsswitch.conf"].map((file) => `mount --bind ${folder}/${file} /etc/${file}`);
   const script = `set -e; ip link set lo up; ${mounts.join("; ")}; exec "$@"`;
-  const words = [process.execPath, "test/support/dnsLookups.ts", ...(has("musl-gcc") ? [musl] : [])];
+  const words = [process.execPath, "test/support/dnsLookups.ts", ...(musl === undefined ? [] : [musl])];
   const out = execFileSync("unshare", ["--net", "--mount", "sh", "-c", script, "sh", ...words], {
     timeout: 55_000,
     maxBuffer: 1 << 24,

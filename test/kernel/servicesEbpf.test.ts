@@ -122,6 +122,36 @@ describe("ebpf", ifEbpf(), () => {
       socket.close();
     });
 
+    it("UDP that is connected ends with its endpoint, and no other does; what connects anew finds another", async () => {
+      const both = slice("dns", [a.pod1, a.pod2], targets);
+      lab.put(dns, both);
+      const proxy = await lab.startProxy(lab.ebpf());
+      const group = lab.node.group as TestGroup;
+      const bound = a.family === "IPv4" ? "0.0.0.0" : "::";
+      const connected = async () => {
+        const socket = createSocket(a.family === "IPv4" ? "udp4" : "udp6");
+        await new Promise<void>((done) => socket.bind({ fd: group.within(() => udpSocket(lab.node, bound, 0)) }, done));
+        await new Promise<void>((done) => socket.connect(53, a.clusterIp(2), done));
+        socket.send("who");
+        const [data] = (await once(socket, "message", { signal: AbortSignal.timeout(10_000) })) as [Buffer];
+        return { socket, server: data.toString().split(" ")[0] as "pod1" | "pod2" };
+      };
+      const sockets = await Promise.all(Array.from({ length: 12 }, connected));
+      const gone = sockets[0]?.server ?? "pod1";
+      const rest = gone === "pod1" ? "pod2" : "pod1";
+      const errors = new Map(sockets.map(({ socket }) => [socket, [] as string[]]));
+      for (const { socket } of sockets)
+        socket.on("error", (error: NodeJS.ErrnoException) => errors.get(socket)?.push(error.code ?? error.message));
+      lab.put(slice("dns", [a[rest]], targets));
+      await expect.poll(() => proxy.frontends().get("shop/dns")?.[0]?.choice.serving.length).toBe(1);
+      await proxy.settled();
+      for (const { socket, server } of sockets)
+        await expect.poll(() => errors.get(socket)).toEqual(server === gone ? ["ECONNABORTED"] : []);
+      const again = await connected();
+      expect(again.server).toBe(rest);
+      for (const { socket } of [...sockets, again]) socket.close();
+    });
+
     it("ClientIP affinity keeps a pod with its endpoint, until that is gone", async () => {
       lab.put(service("web", { clusterIP: vip, sessionAffinity: "ClientIP" }), slice("web", [a.pod1, a.pod2]));
       const proxy = await lab.startProxy(lab.ebpf());

@@ -23,7 +23,7 @@ describe("V04 no flow of a million is lost while endpoints change (part: nftable
         kind,
         endpoints: 10,
         flows: flows / 10,
-        others: 40,
+        others: 12,
         maxSendBytes: 3000,
       });
       expect(lost).toEqual([]);

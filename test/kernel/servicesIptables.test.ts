@@ -175,6 +175,38 @@ describe("iptables", ifIptables(), () => {
       expect(await ask(lab.pod1, "10.105.131.148", 8080)).toBe("pod2 10.244.1.2");
     });
 
+    it("V06 a rule that somebody removed by hand comes back by the clock alone (iptables-sync-period)", async () => {
+      // The backend's own look at the canaries is for flushed tables, and far away.
+      await lab.startProxy(backend(lab, { syncPeriodMs: 3_600_000 }), { syncPeriodMs: 200 });
+      const before = content(await iptables.save(4));
+      onNode("iptables", "-t", "nat", "-D", "KUBE-SVC-3ZVO6MMCRQUXYOC5", "1");
+      expect(content(await iptables.save(4))).not.toEqual(before);
+      await expect.poll(async () => content(await iptables.save(4)), { timeout: 30_000 }).toEqual(before);
+    });
+
+    it("V06 between two changes of the rules is iptables-min-sync-period", async () => {
+      const writtenAt: number[] = [];
+      const recording: Iptables = {
+        ...iptables,
+        restore: (family, text) => {
+          writtenAt.push(performance.now());
+          return iptables.restore(family, text);
+        },
+      };
+      const recorded = iptablesBackend({ ...traffic, nodePortsEverywhere: true, iptables: recording });
+      const proxy = await lab.startProxy(recorded, { minSyncPeriodMs: 500 });
+      for (const n of [1, 2]) {
+        writtenAt.length = 0;
+        lab.put(service(`first-${n}`, { clusterIP: `10.96.9.${n}` }), slice(`first-${n}`, ["10.244.1.2"]));
+        await expect.poll(() => writtenAt.length, { interval: 5, timeout: 30_000 }).toBe(1);
+        lab.put(service(`second-${n}`, { clusterIP: `10.96.8.${n}` }), slice(`second-${n}`, ["10.244.1.2"]));
+        await expect.poll(() => writtenAt.length, { interval: 5, timeout: 30_000 }).toBe(2);
+        // The clocks of timers and of performance.now() differ by up to a millisecond.
+        expect((writtenAt[1] ?? 0) - (writtenAt[0] ?? 0)).toBeGreaterThan(498);
+        await proxy.settled();
+      }
+    });
+
     it("a new process removes chains of Services that went meanwhile; others' rules stay, by cleanup too", async () => {
       for (const rule of [
         ["-t", "nat", "-N", "MINE"],

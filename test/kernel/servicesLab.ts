@@ -26,6 +26,7 @@ import {
   type RelaySettings,
   type ServiceBackend,
   type ServiceProxy,
+  type ServiceProxyOptions,
   startServiceProxy,
   type TrafficSettings,
   userspaceBackend,
@@ -210,18 +211,23 @@ export class ServicesLab {
   ebpf(nft: Nftables = this.nft, settings: Partial<TrafficSettings> & { bpf?: BpfCall } = {}): ServiceBackend {
     const group = this.node.group?.folder;
     if (group === undefined) throw new Error("the lab has no control group");
-    return ebpfBackend({ ...traffic, ...settings, nft, group });
+    // No process of the machines runs: their namespaces are held by this one.
+    const namespaces = () => [this.node, this.pod1, this.pod2].map(({ fd }) => `/proc/self/fd/${fd}`);
+    return ebpfBackend({ ...traffic, ...settings, nft, group, namespaces });
   }
 
   /** The node's proxy, running; a second call starts another one, as after a restart. */
-  async startProxy(backend: ServiceBackend = this.nftables()): Promise<ServiceProxy> {
+  async startProxy(
+    backend: ServiceBackend = this.nftables(),
+    periods: Pick<ServiceProxyOptions, "syncPeriodMs" | "minSyncPeriodMs"> = {},
+  ): Promise<ServiceProxy> {
     const lines: string[] = [];
     this.#proxy = startServiceProxy({
       client: new Client(this.api),
       nodeName: "node01",
       nodeAddresses: [parseIp("192.168.1.11"), parseIp("fd00:192:168:1::11")],
       ...(this.nodePortAddresses && { nodePortAddresses: this.nodePortAddresses.map(parseIp) }),
-      backend,
+      ...{ backend, ...periods },
       conntrack: this.#conntrack,
       log: createLogger("proxy", { write: (line) => void lines.push(line) }),
       signal: new AbortController().signal,

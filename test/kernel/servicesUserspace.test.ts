@@ -21,6 +21,7 @@ const withoutAddress = [
   "ClusterIP with internalTrafficPolicy Local, endpoints on both nodes: pod1",
   ...["NodePort", "ExternalIP", "LoadBalancer"].flatMap(local),
   "LoadBalancer limited to pod and node, policy Local: pod1",
+  "externalTrafficPolicy Local, the node's own endpoint terminates: outside",
 ];
 
 serviceCompliance({

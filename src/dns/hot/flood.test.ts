@@ -72,10 +72,13 @@ describe("floods", () => {
     };
     await expect.poll(flood).toBeGreaterThan(500);
     expect(waiting.length).toBeLessThanOrEqual(maxPending);
-    send("ready.example A", 2);
-    send("known.example A", 4);
-    await expect.poll(() => ids).toContain(2);
-    await expect.poll(() => ids).toContain(4);
+    // Again and again: what the thread hands over while the flood is still on its way to the plugins may be lost.
+    const sendKnown = () => {
+      send("ready.example A", 2);
+      send("known.example A", 4);
+      return [2, 4].filter((id) => ids.includes(id));
+    };
+    await expect.poll(sendKnown).toEqual([2, 4]);
     // What was taken is answered, and then there is room again.
     for (const resolve of waiting.splice(0)) resolve(makeReply("slow", { rcode: 3 }));
     await expect.poll(() => ids.filter((id) => id === 1000).length).toBeGreaterThan(0);

@@ -65,7 +65,12 @@ const objectName = fc
     namespaceName,
   )
   .map(([prefix, text, ns]) => `${prefix}${text}.${ns}.svc.cluster.local.`);
-const name = fc.oneof(anyName, objectName);
+const reverseName = fc.integer({ min: 1, max: 250 }).map((last) => `${last}.0.96.10.in-addr.arpa.`);
+const name = fc.oneof(
+  { weight: 5, arbitrary: anyName },
+  { weight: 5, arbitrary: objectName },
+  { weight: 1, arbitrary: reverseName },
+);
 
 const edns = fc.option(
   fc.record({
@@ -121,6 +126,10 @@ function ordered(bytes: Uint8Array): unknown {
   return { ...message, answers: sort(message.answers), size: bytes.length };
 }
 
+function rcodeOf(answer: Uint8Array | "pass" | undefined): number | string | undefined {
+  return answer instanceof Uint8Array ? decodeMessage(answer).rcode : answer;
+}
+
 function encoded(message: Message): Uint8Array | undefined {
   try {
     return encodeMessage(message);
@@ -129,10 +138,13 @@ function encoded(message: Message): Uint8Array | undefined {
   }
 }
 
-/** Asks both; returns 1 when the hot path answered. */
+/** Asks both; returns 1 when the hot path answered. The plugins see what it passes on, and may publish it then. */
 function same(paths: BothPaths, packet: Uint8Array): number {
   const hot = paths.hot(packet);
-  if (hot === "pass") return 0;
+  if (hot === "pass") {
+    paths.show(packet);
+    return 0;
+  }
   expect(hot).toEqual(paths.plugins(packet));
   return 1;
 }
@@ -148,6 +160,8 @@ describe("X01 the hot path gives the plugins' answers (part: the same bytes)", (
         const paths = bothPaths(index, options);
         await paths.settled();
         for (const packet of packets) answered += same(paths, packet);
+        await paths.settled();
+        for (const packet of packets) same(paths, packet);
         // The same after changes: what is there twice is replaced, the first half is deleted.
         fill(index, two);
         for (const [text, ns] of one.services.slice(0, 4)) index.deleteService(`${ns}/${text}`);
@@ -255,6 +269,38 @@ describe("X01 the hot path gives the plugins' answers (part: the same bytes)", (
         ],
       },
     ]);
+  });
+
+  it("answers SRV and PTR queries of a Service once they were asked for, until it changes", async () => {
+    const index = testIndex();
+    const shop = (port: number, name = "shop") =>
+      index.setService(service(name, { clusterIP: "10.96.40.4", ports: [{ name: "http", port, protocol: "TCP" }] }));
+    shop(80);
+    const paths = bothPaths(index, { zones: ["cluster.local.", "in-addr.arpa."] });
+    await paths.settled();
+    const srv = encodeMessage(query(7, { name: "_http._tcp.shop.default.svc.cluster.local.", type: 33, class: 1 }));
+    const ptr = encodeMessage(query(7, { name: "4.40.96.10.in-addr.arpa.", type: 12, class: 1 }));
+    for (const packet of [srv, ptr]) {
+      expect(paths.hot(packet)).toBe("pass");
+      paths.plugins(packet);
+      await paths.settled();
+      expect(paths.hot(packet)).toEqual(paths.plugins(packet));
+      expect(decodeMessage(paths.hot(packet) as Uint8Array).answers).toHaveLength(1);
+    }
+    // Another Service with the address, whose name comes first; another port.
+    shop(80, "ahead");
+    shop(8080);
+    await paths.settled();
+    for (const packet of [srv, ptr]) {
+      const hot = paths.hot(packet);
+      if (hot !== "pass") expect(hot).toEqual(paths.plugins(packet));
+    }
+    expect(decodeMessage(paths.plugins(srv) as Uint8Array).answers[0]?.data).toMatchObject({ port: 8080 });
+    index.deleteService("default/shop");
+    index.deleteService("default/ahead");
+    await paths.settled();
+    for (const packet of [srv, ptr]) expect(["pass", 3]).toContain(rcodeOf(paths.hot(packet)));
+    paths.hotPath.close();
   });
 
   it("denies nothing before the first state is complete", async () => {

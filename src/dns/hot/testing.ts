@@ -35,6 +35,8 @@ export interface BothPaths {
   readonly told: HotAnswers[];
   /** The plugins' answer; undefined when there is none. */
   plugins(packet: Uint8Array): Uint8Array | undefined;
+  /** Lets the plugins see a packet that was passed on, whatever they answer. */
+  show(packet: Uint8Array): void;
   /** The hot path's answer; "pass" when it has none of its own. */
   hot(packet: Uint8Array): Uint8Array | "pass" | undefined;
   /** Resolves when what has changed so far is published. */
@@ -133,6 +135,7 @@ export function pathsOf(sites: readonly Site[], parts: PathsParts = {}): BothPat
       if (answer instanceof Promise) throw new Error("the plugins took their time");
       return answer;
     },
+    show: (packet) => void answerer.answer(packet, peer),
     hot: (packet) => {
       memory.set(packet, slotBytes);
       reader.now = clock();

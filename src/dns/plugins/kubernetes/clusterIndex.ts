@@ -1,5 +1,6 @@
 import type { EndpointPort, EndpointSlice, Namespace, Pod, Service, ServicePort } from "#api/index.ts";
 import { formatIp, type Ip, tryParseIp } from "#base/ip.ts";
+import { Multimap } from "./multimap.ts";
 
 /** A Service as far as DNS cares. */
 export interface ServiceEntry {
@@ -96,7 +97,7 @@ export class ClusterIndex {
     this.#servicesOfNamespace.add(entry.namespace, key);
     for (const address of entry.addresses) this.#serviceByAddress.add(formatIp(address), key);
     for (const text of entry.external) this.#servicesByExternal.add(text, key);
-    this.#tell((one) => one.service(key));
+    this.#tellService(key, entry);
   }
 
   /** @param key `namespace/name` */
@@ -107,7 +108,7 @@ export class ClusterIndex {
     this.#servicesOfNamespace.remove(entry.namespace, key);
     for (const address of entry.addresses) this.#serviceByAddress.remove(formatIp(address), key);
     for (const text of entry.external) this.#servicesByExternal.remove(text, key);
-    this.#tell((one) => one.service(key));
+    this.#tellService(key, entry);
   }
 
   setSlice(slice: EndpointSlice): void {
@@ -210,37 +211,18 @@ export class ClusterIndex {
     return this.#entries(this.#slicesByAddress.get(formatIp(address)));
   }
 
+  /** Others with an address of the Service may have its name from now on, or not any more. */
+  #tellService(key: string, { addresses }: ServiceEntry): void {
+    const others = addresses.flatMap((address) => this.#serviceByAddress.get(formatIp(address)));
+    for (const other of new Set([key, ...others])) this.#tell((one) => one.service(other));
+  }
+
   #tell(what: (listener: IndexListener) => void): void {
     for (const listener of this.#listeners) what(listener);
   }
 
   #entries(keys: readonly string[]): SliceEntry[] {
     return keys.flatMap((key) => this.#slices.get(key) ?? []);
-  }
-}
-
-/** Sets of strings by string. */
-class Multimap {
-  readonly #sets = new Map<string, Set<string>>();
-
-  add(key: string, value: string): void {
-    const set = this.#sets.get(key);
-    if (set) set.add(value);
-    else this.#sets.set(key, new Set([value]));
-  }
-
-  remove(key: string, value: string): void {
-    const set = this.#sets.get(key);
-    if (set?.delete(value) && set.size === 0) this.#sets.delete(key);
-  }
-
-  has(key: string): boolean {
-    return this.#sets.has(key);
-  }
-
-  /** Sorted. */
-  get(key: string): string[] {
-    return [...(this.#sets.get(key) ?? [])].sort();
   }
 }
 

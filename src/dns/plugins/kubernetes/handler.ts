@@ -44,6 +44,8 @@ export interface KubernetesParts {
 export class KubernetesPlugin implements Plugin {
   readonly name = "kubernetes";
   readonly #parts: KubernetesParts;
+  /** One for each port. */
+  readonly #publishers = new Set<ClusterPublisher>();
 
   constructor(parts: KubernetesParts) {
     this.#parts = parts;
@@ -73,7 +75,11 @@ export class KubernetesPlugin implements Plugin {
       },
       sink,
     );
-    return () => publisher.stop();
+    this.#publishers.add(publisher);
+    return () => {
+      publisher.stop();
+      this.#publishers.delete(publisher);
+    };
   }
 
   async settled(): Promise<void> {
@@ -131,6 +137,8 @@ export class KubernetesPlugin implements Plugin {
     const answer = records.lookup(question.name, name, zone, question.type);
     if (answer.kind === "alias") return this.#follow(request, answer);
     if (answer.kind === "records") {
+      if (question.type === RecordType.SRV || question.type === RecordType.PTR)
+        for (const publisher of this.#publishers) publisher.want({ name, zone, type: question.type });
       const answers = question.type === RecordType.SOA ? [records.soa(question.name, source.serial)] : answer.records;
       return this.#reply({ answers, additionals: answer.additionals ?? [] });
     }

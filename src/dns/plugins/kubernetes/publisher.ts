@@ -1,9 +1,17 @@
 import type { Ip } from "#base/ip.ts";
-import { RecordType } from "#wire/dns/index.ts";
+import { addressOfReverseName, RecordType } from "#wire/dns/index.ts";
 import { type AnswerSink, type FixedAnswer, makeReply } from "../../core/index.ts";
-import type { ClusterIndex } from "./clusterIndex.ts";
+import type { ClusterIndex, ServiceEntry } from "./clusterIndex.ts";
 import type { Answer, ClusterRecords } from "./model.ts";
+import { parseClusterName } from "./names.ts";
 import type { ClusterSource } from "./source.ts";
+
+/** A question that is answered with records; name and zone in lower case. */
+export interface Question {
+  readonly name: string;
+  readonly zone: string;
+  readonly type: number;
+}
 
 /** What a publisher reads from. */
 export interface PublisherParts {
@@ -21,20 +29,27 @@ export interface PublisherParts {
  * zone's SOA record holds it, and so its denial would be written with other pointers than those of other names.
  */
 const openAreas = ["pod", "dns", "dns-version", "hostmaster"];
+/** What is published beside the usual: so many answers of one Service, and of all. */
+const maxWantedOfService = 16;
+const maxWanted = 20_000;
 /** Time in one turn of the event loop, in milliseconds: queries are answered between two turns. */
 const turnMs = 50;
 
 /**
  * Publishes the answers of a cluster, Service by Service, as the index changes: addresses, the endpoints and SRV records
- * of headless Services, and which names there are, so that all others can be denied. SRV records of other Services are
- * hardly ever asked for, and their encoding would be half of the time that a start takes. A change marks its Service;
- * one pass in the event loop's next turn publishes what is marked.
+ * of headless Services, and which names there are, so that all others can be denied. SRV records of other Services, and
+ * PTR records, are hardly ever asked for, and their encoding would be half of the time that a start takes: they are
+ * published from the first question for them on. A change marks its Service; one pass in the event loop's next turn
+ * publishes what is marked.
  */
 export class ClusterPublisher {
   readonly #parts: PublisherParts;
   readonly #sink: AnswerSink;
   readonly #services: Set<string>;
   readonly #namespaces: Set<string>;
+  /** What was asked for beside that, by Service and by question, and how many questions. */
+  readonly #wanted = new Map<string, Map<string, Question>>();
+  #wantedCount = 0;
   readonly #endListening: () => void;
   #scheduled: NodeJS.Immediate | undefined;
   #stopped = false;
@@ -67,6 +82,30 @@ export class ClusterPublisher {
       () => this.#schedule(),
       () => {},
     );
+  }
+
+  /** A question of the type SRV or PTR was answered with records: the next time it shall be known. */
+  want(question: Question): void {
+    const key = this.#serviceOf(question);
+    const text = `${question.name} ${question.type}`;
+    const known = key === undefined ? undefined : (this.#wanted.get(key) ?? new Map<string, Question>());
+    if (key === undefined || !known || known.has(text)) return;
+    if (known.size >= maxWantedOfService || this.#wantedCount >= maxWanted) return;
+    this.#wanted.set(key, known.set(text, question));
+    this.#wantedCount++;
+    this.#services.add(key);
+    this.#schedule();
+  }
+
+  /** The Service whose changes can change the answer, if it is one alone. */
+  #serviceOf({ name, zone, type }: Question): string | undefined {
+    if (type === RecordType.PTR) {
+      const address = addressOfReverseName(name);
+      const service = address && this.#parts.index.serviceAt(address);
+      return service && `${service.namespace}/${service.name}`;
+    }
+    const parsed = type === RecordType.SRV ? parseClusterName(name, zone) : undefined;
+    return parsed?.kind === "service" ? `${parsed.namespace}/${parsed.service}` : undefined;
   }
 
   /** Ends publishing; what is published stays. */
@@ -124,7 +163,23 @@ export class ClusterPublisher {
   #service(key: string): FixedAnswer[] {
     const [namespace, name] = key.split("/") as [string, string];
     const service = this.#parts.index.service(namespace, name);
-    if (!service || !isLabel(name) || !isLabel(namespace) || !this.#parts.records.shows(namespace)) return [];
+    if (!service || !isLabel(name) || !isLabel(namespace) || !this.#parts.records.shows(namespace)) {
+      this.#wantedCount -= this.#wanted.get(key)?.size ?? 0;
+      this.#wanted.delete(key);
+      return [];
+    }
+    return [...this.#usual(namespace, name, service), ...this.#asked(key)];
+  }
+
+  /** What was asked for, as far as it is still this Service's. */
+  #asked(key: string): FixedAnswer[] {
+    const questions = [...(this.#wanted.get(key)?.values() ?? [])];
+    return questions
+      .filter((question) => this.#serviceOf(question) === key)
+      .flatMap(({ name, zone, type }) => this.#known(name, zone, type));
+  }
+
+  #usual(namespace: string, name: string, service: ServiceEntry): FixedAnswer[] {
     const endpoints = service.kind === "headless" ? this.#endpoints(namespace, name) : [];
     const ports = new Set(
       (endpoints.length > 0 ? this.#slicePorts(namespace, name) : [])

@@ -2,14 +2,15 @@ import { errorMessage, PodwireError } from "#base/errors.ts";
 import type { Logger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
 import { type BpfCall, bpfCall, createMap } from "#kernel/bpf/index.ts";
-import type { Nftables, OriginIndex } from "#kernel/nft/index.ts";
+import { type Nftables, type OriginIndex, protocols } from "#kernel/nft/index.ts";
 import type { Frontend, NodeView, ServiceAddress } from "../../model/index.ts";
 import type { ServiceBackend, TrafficSettings } from "../backend.ts";
 import { nftablesBackend } from "../nftables/index.ts";
+import { endConnected, namespacesOf } from "./connectedSockets.ts";
 import { nodeGroup } from "./group.ts";
-import { LIMITS } from "./records.ts";
+import { addressRecord, LIMITS } from "./records.ts";
 import { SocketPrograms } from "./socketPrograms.ts";
-import { Translations, wantedMaps } from "./translations.ts";
+import { Translations, takesUdpAway, wantedMaps } from "./translations.ts";
 
 /** The name of the rules' table, in family ip and in family ip6. */
 export const EBPF_TABLE = "podwire-ebpf";
@@ -22,6 +23,8 @@ export interface EbpfBackendOptions extends TrafficSettings {
   readonly metrics?: Metrics;
   /** The folder of the control group whose sockets are the node's and its pods'. Default: {@link nodeGroup}. */
   readonly group?: string;
+  /** Files of the network namespaces of the group's sockets. Default: {@link namespacesOf} the group. */
+  readonly namespaces?: () => readonly string[];
   /** bpf(2). */
   readonly bpf?: BpfCall;
 }
@@ -74,16 +77,21 @@ class EbpfBackend implements ServiceBackend {
   readonly #programs: SocketPrograms;
   readonly #log: Logger | undefined;
   readonly #record: ReturnType<typeof mapMetrics>;
+  readonly #namespaces: () => readonly string[];
   #told = 0;
+  /** Why sockets could not be ended, as it was told last. */
+  #complaint: string | undefined;
 
-  constructor({ nft, log, metrics, group, bpf = bpfCall, ...settings }: EbpfBackendOptions) {
+  constructor({ nft, log, metrics, group, namespaces, bpf = bpfCall, ...settings }: EbpfBackendOptions) {
     this.origins = nft.origins;
     this.#log = log;
     this.#record = mapMetrics(metrics ?? new Metrics());
     this.#rules = nftablesBackend({ ...settings, nft, tableName: EBPF_TABLE, ...(metrics && { metrics }) });
     const { localTraffic, masqueradeAll = false } = settings;
     this.#translations = new Translations({ pods: localTraffic.kind !== "none", masqueradeAll });
-    this.#programs = new SocketPrograms(bpf, group === undefined ? nodeGroup : () => group);
+    const folder = group === undefined ? nodeGroup : () => group;
+    this.#programs = new SocketPrograms(bpf, folder);
+    this.#namespaces = namespaces ?? (() => namespacesOf(folder()));
   }
 
   setNode(node: NodeView): void {
@@ -117,6 +125,7 @@ class EbpfBackend implements ServiceBackend {
     this.#translations.applied();
     this.#record.committed(this.#translations);
     this.#tellOfLeft();
+    if (takesUdpAway(changes)) this.#endSockets();
   }
 
   onForeignChange(listener: (what: string) => void): () => void {
@@ -131,6 +140,25 @@ class EbpfBackend implements ServiceBackend {
   async close(): Promise<void> {
     this.#programs.close();
     await this.#rules.close();
+  }
+
+  /** Connected UDP sockets whose endpoint serves no more: no program is asked about what they send. */
+  #endSockets(): void {
+    try {
+      const ended = endConnected(this.#namespaces(), ({ cookie, peer, port }) => {
+        const endpoint = addressRecord(peer, port, protocols.UDP);
+        const address = this.#programs.sentTo(cookie, endpoint);
+        return address !== undefined && !this.#translations.serves(address, endpoint);
+      });
+      if (ended) this.#log?.info("UDP sockets were ended whose endpoint is gone", { sockets: ended });
+      this.#record.ended(ended);
+      this.#complaint = undefined;
+    } catch (error) {
+      const err = errorMessage(error);
+      if (err !== this.#complaint)
+        this.#log?.warn("UDP sockets stay connected to endpoints that are gone: they cannot be ended here", { err });
+      this.#complaint = err;
+    }
   }
 
   #tellOfLeft(): void {
@@ -153,9 +181,14 @@ function mapMetrics(metrics: Metrics) {
     "podwire_services_bpf_sync_failures_total",
     "Changes of the programs' maps that failed",
   );
+  const stale = metrics.counter(
+    "podwire_services_bpf_staleended_total",
+    "Connected UDP sockets that were ended, as their endpoint was gone",
+  );
   const records = metrics.gauge("podwire_services_bpf_map_records", "Records of the programs' maps");
   return {
     failed: () => failures.inc(),
+    ended: (sockets: number) => stale.inc({}, sockets),
     committed(translations: Translations): void {
       for (const map of wantedMaps) records.set(translations.size(map), { map });
     },

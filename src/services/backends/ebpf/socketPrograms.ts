@@ -18,7 +18,7 @@ import {
   openProgram,
 } from "#kernel/bpf/index.ts";
 import { programFor } from "./programs.ts";
-import { type MapName, mapNames, mapSpecs } from "./records.ts";
+import { type MapName, mapNames, mapSpecs, SOCKET_KEY } from "./records.ts";
 import { type MapChanges, type MapContent, stepsOf } from "./translations.ts";
 
 /** In the order in which they are attached: who translates comes after who translates back. */
@@ -76,6 +76,15 @@ export class SocketPrograms {
       this.#maps[map].delete(remove.map(bytes));
     }
     this.#attach(this.#programs);
+  }
+
+  /** The record of the address that a UDP socket sent to, by the endpoint's that it reached. @throws SysError */
+  sentTo(cookie: Buffer, endpoint: string): string | undefined {
+    const key = Buffer.alloc(SOCKET_KEY.length);
+    cookie.copy(key, SOCKET_KEY.cookie);
+    bytes(endpoint).copy(key, SOCKET_KEY.address);
+    const address = this.#maps?.replies.get(key);
+    return address && latin1(address);
   }
 
   /** Whether programs of ours are attached. @throws SysError */

@@ -4,7 +4,7 @@ import { parseIp } from "#base/ip.ts";
 import { service, slice } from "#services/testing/objects.ts";
 import { serviceFrontends } from "../../model/index.ts";
 import { addressRecord, endpointKey, listOf, SERVICE } from "./records.ts";
-import { stepsOf, Translations, type WantedMap } from "./translations.ts";
+import { stepsOf, Translations, takesUdpAway, type WantedMap } from "./translations.ts";
 
 const node = { name: "node01", addresses: [parseIp("192.168.1.11")] };
 const vip = (n: number) => `10.96.0.${n}`;
@@ -54,6 +54,42 @@ class World {
 
 const address = (n: number) => addressRecord(parseIp(vip(n)), 80, 6);
 const endpoint = (n: number) => addressRecord(parseIp(pod(n)), 8080, 6);
+
+describe("V04 sockets that are connected to what is gone (part: which, of UDP)", () => {
+  const made = service("dns", { clusterIP: vip(1), ports: [{ name: "dns", port: 53, protocol: "UDP" }] });
+  const dns = (...pods: Parameters<typeof slice>[1]) =>
+    serviceFrontends(made, [slice("dns", pods, [{ name: "dns", port: 53, protocol: "UDP" }])], node);
+  const [to, one, two] = [
+    addressRecord(parseIp(vip(1)), 53, 17),
+    addressRecord(parseIp(pod(1)), 53, 17),
+    addressRecord(parseIp(pod(2)), 53, 17),
+  ];
+  const change = (translations: Translations, ...pods: Parameters<typeof slice>[1]) => {
+    translations.set("shop/dns", dns(...pods));
+    const takes = takesUdpAway(translations.pending());
+    translations.applied();
+    return { takes, served: [one, two].map((endpoint) => translations.serves(to, endpoint)) };
+  };
+
+  it("those of endpoints that serve no more; one that only gets no new flows keeps its sockets", () => {
+    const translations = new Translations({ pods: true });
+    const going = { address: pod(1), conditions: { ready: false, serving: true, terminating: true } };
+    expect(change(translations, pod(1))).toEqual({ takes: false, served: [true, false] });
+    expect(change(translations, pod(1), pod(2))).toEqual({ takes: false, served: [true, true] });
+    expect(change(translations, going, pod(2))).toEqual({ takes: false, served: [true, true] });
+    expect(change(translations, pod(2))).toEqual({ takes: true, served: [false, true] });
+    expect(change(translations)).toEqual({ takes: true, served: [false, false] });
+  });
+
+  it("nobody looks at sockets when endpoints of TCP go", () => {
+    const translations = new Translations({ pods: true });
+    for (const pods of [[2, 3], [2]]) {
+      translations.set("shop/s1", frontends("s1", 1, pods));
+      expect(takesUdpAway(translations.pending())).toBe(false);
+      translations.applied();
+    }
+  });
+});
 
 describe("V04 the maps of sockets' programs", () => {
   it("hold what is wanted by whatever way, and at every instant every address has endpoints, old or new", () => {

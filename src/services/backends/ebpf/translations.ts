@@ -1,8 +1,9 @@
 import { DeltaTracker, type Pending } from "#base/delta.ts";
+import { protocols } from "#kernel/nft/index.ts";
 import type { Frontend } from "../../model/index.ts";
 import { arranged } from "../arranged.ts";
 import { type Telling, type Translated, translated } from "./plan.ts";
-import { endpointKey, LIMITS, listOf, memberKey, memberRecord, serviceRecord } from "./records.ts";
+import { ADDRESS, endpointKey, LIMITS, listOf, MEMBER_KEY, memberKey, memberRecord, serviceRecord } from "./records.ts";
 
 /** Maps that follow the Services; the others are the programs' own. */
 export const wantedMaps = ["services", "endpoints", "members"] as const;
@@ -35,6 +36,14 @@ interface List {
   readonly id: number;
   readonly order: readonly string[];
   readonly members: ReadonlySet<string>;
+}
+
+/** Whether a change takes endpoints or addresses of UDP away: sockets may be connected to what is gone. */
+export function takesUdpAway({ services, members }: MapChanges): boolean {
+  const isUdp = (key: string, at: number) => key.charCodeAt(at + ADDRESS.protocol) === protocols.UDP;
+  return (
+    services.remove.some(([key]) => isUdp(key, 0)) || members.remove.some(([key]) => isUdp(key, MEMBER_KEY.address))
+  );
 }
 
 /** What one Service has. */
@@ -86,6 +95,13 @@ export class Translations {
   /** Services that are too many for the maps. */
   get left(): readonly string[] {
     return [...this.#left.keys()];
+  }
+
+  /** Whether an address leads to an endpoint, or lets its flows of UDP stay there. Both by their records. */
+  serves(address: string, endpoint: string): boolean {
+    const { services, members } = this.#trackers;
+    const record = services.desired.get(address);
+    return record !== undefined && members.desired.has(memberKey(listOf(record), endpoint));
   }
 
   /** Number of wanted records. */
