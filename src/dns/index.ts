@@ -4,6 +4,7 @@ export {
   type AskServer,
   beyond,
   ClusterServer,
+  configMapsOf,
   type DnsObjects,
   type DnsQuery,
   type DnsQuestion,
@@ -16,6 +17,7 @@ export {
   parseResolverSettings,
   reasoned,
   type ServerAnswer,
+  surroundingsOf,
 } from "./explain/index.ts";
 export { pluginOrder } from "./plugins/order.ts";
 export { DnsServer, type ServerDeps, type ServerOptions } from "./server.ts";

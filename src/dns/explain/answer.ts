@@ -1,4 +1,4 @@
-import { formatIp } from "#base/ip.ts";
+import { formatIp, tryParseIp } from "#base/ip.ts";
 import type { Origin } from "#base/origin.ts";
 import { labelsOf, lowerName, tryParseName } from "#wire/dns/index.ts";
 import { parseHosts } from "../plugins/hosts/hostsFile.ts";
@@ -86,6 +86,11 @@ function beforeDns({ tool, name, hosts, nsswitch = "", multicast = true }: DnsQu
     const because = `${tool} asks DNS alone: /etc/hosts does not count`;
     return { steps: [{ source: "files", addresses: [], because }], asksDns: true };
   }
+  const number = tryParseIp(name);
+  if (number) {
+    const because = "it is an address already: nobody is asked";
+    return { steps: [{ source: "itself", addresses: [formatIp(number)], because }], asksDns: false };
+  }
   const steps: SourceStep[] = [];
   for (const source of parseHostSources(tool === "musl" ? "" : nsswitch)) {
     if (source.name === "dns") return { steps, asksDns: true };
@@ -153,7 +158,7 @@ function adviceOf(name: string, { ndots, search }: ResolverSettings, lookup: Loo
   if (parsed === undefined || !lookup) return undefined;
   const dots = labelsOf(parsed).length - 1;
   if (lookup.end === "found" && lookup.name !== parsed) return `${lookup.name} would be found by the first query`;
-  if (dots === 0 || lookup.end === "not-found" || lookup.end === "nodata") return undefined;
+  if (dots === 0 || dots >= ndots || lookup.end === "not-found" || lookup.end === "nodata") return undefined;
   const count = dots === 1 ? "one dot is" : `${dots} dots are`;
   return `${count} less than ndots:${ndots}, so ${search.length} search domains come first: ask for ${parsed} with its last dot, or set ndots to ${dots} in spec.dnsConfig`;
 }

@@ -1,4 +1,6 @@
-import { labelsOf, maxNameBytes, tryParseName } from "#wire/dns/index.ts";
+import { tryParseIp } from "#base/ip.ts";
+import { labelsOf, maxNameBytes, reverseName, tryParseName } from "#wire/dns/index.ts";
+import type { QueryType } from "./lookup.ts";
 import type { ResolverSettings, Tool } from "./resolvConf.ts";
 
 /** A full name that a lookup may ask for. */
@@ -7,6 +9,8 @@ export interface Candidate {
   readonly name: string;
   /** The search domain that was added; absent: the name as it is. */
   readonly domain?: string;
+  /** What is asked for; absent: what the tool asks for. */
+  readonly types?: readonly QueryType[];
 }
 
 /** The names of a lookup, and which search domains are left out. */
@@ -21,10 +25,13 @@ export interface Candidates {
  * - glibc (res_nsearch): with at least ndots dots the name as it is first, else last; the search domains in both cases;
  * - musl (name_from_dns_search), BIND's nslookup and host: the search domains only for names with fewer dots than ndots;
  * - dig: the name as it is (without +search);
+ * - nslookup and host: of an address its reverse name, whose PTR record they ask for;
  * - all: a name that ends in a dot as it is.
  * None for what is no name at all.
  */
 export function candidatesOf(text: string, settings: ResolverSettings, tool: Tool): Candidates {
+  const number = tool === "nslookup" || tool === "host" ? tryParseIp(text) : undefined;
+  if (number) return { names: [{ name: reverseName(number), types: ["PTR"] }], leftOut: [] };
   const name = tryParseName(text);
   if (name === undefined || name === ".") return { names: [], leftOut: [] };
   const asIs: Candidate = { name };

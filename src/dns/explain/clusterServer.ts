@@ -14,8 +14,9 @@ import {
 } from "#wire/dns/index.ts";
 import { type ConfiguredSite, configure } from "../configuration.ts";
 import { Answerer, chain, type Handler, type Instance, makeReply, type Plugin, type Reply } from "../core/index.ts";
-import { type Directive, parseCorefile, zonesOf, zonesOrDefault } from "../corefile/index.ts";
+import { type Directive, parseCorefile, type ServerBlock, zonesOf, zonesOrDefault } from "../corefile/index.ts";
 import type { Outcome, QueryType, ServerAnswer } from "./lookup.ts";
+import type { ServerSurroundings } from "./podFiles.ts";
 
 /** Plugins whose answers come from elsewhere: other servers, or files of their pod. */
 const ELSEWHERE: ReadonlySet<string> = new Set(["forward", "proxy", "file", "auto"]);
@@ -23,8 +24,19 @@ const ELSEWHERE: ReadonlySet<string> = new Set(["forward", "proxy", "file", "aut
 /** Plugins that change nothing of what is answered, but have a life of their own. */
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set(["cache", "loop", "loadbalance", "log", "errors", "prometheus"]);
 
-/** Makes of a query the peer that nobody is: plugins that look at clients (acl) see the pod network's first address. */
-const PEER = { address: "10.244.0.1", port: 53_000, protocol: "udp" } as const;
+/** Who asks where nobody is named: plugins that look at clients (acl) see the pod network's first address. */
+const SOMEBODY = "10.244.0.1";
+
+/** How a cluster's server is set up. */
+export interface ClusterServerOptions extends Partial<ServerSurroundings> {
+  /** Name of the Corefile in messages. */
+  readonly file: string;
+  readonly text: string;
+  /** The API; closed by {@link ClusterServer.stop}. */
+  readonly connect: () => Promise<Client>;
+  /** The client's address. */
+  readonly peer?: string;
+}
 
 /**
  * A cluster's DNS server as its Corefile says, without its ports: the same plugins over the same API. What it would ask
@@ -33,19 +45,17 @@ const PEER = { address: "10.244.0.1", port: 53_000, protocol: "udp" } as const;
 export class ClusterServer {
   readonly #sites: readonly ConfiguredSite[];
   readonly #answerer: Answerer;
+  readonly #peer: string;
 
-  private constructor(sites: readonly ConfiguredSite[], answerer: Answerer) {
+  private constructor(sites: readonly ConfiguredSite[], answerer: Answerer, peer = SOMEBODY) {
     this.#sites = sites;
     this.#answerer = answerer;
+    this.#peer = peer;
   }
 
-  /**
-   * Sets up a Corefile; resolves when its kubernetes plugins know the cluster.
-   * @param file its name in messages
-   * @param connect the API; closed by {@link stop}
-   * @throws CorefileError
-   */
-  static async start(file: string, text: string, connect: () => Promise<Client>): Promise<ClusterServer> {
+  /** Sets up a Corefile; resolves when its kubernetes plugins know the cluster. @throws CorefileError */
+  static async start(options: ClusterServerOptions): Promise<ClusterServer> {
+    const { file, text, connect, environment = {}, readImport, peer } = options;
     const answerer = new Answerer("dns://:53", [], () => performance.now());
     const instance: Instance = {
       metrics: new Metrics(),
@@ -60,17 +70,18 @@ export class ClusterServer {
       connectApi: connect,
       listening: () => [],
     };
-    const sites = await configure(parseCorefile(file, text), {
+    const blocks = parseCorefile(file, text, { environment, ...(readImport && { readImport }) });
+    const sites = await configure(blocks.map(withoutFiles), {
       log: createLogger("dns", { write: () => {} }),
       defaultPort: 53,
       directory: "/nonexistent",
-      environment: {},
+      environment,
       instance,
       now: () => performance.now(),
     });
     const served = sites.filter(({ port }) => port === 53);
     answerer.use(served.map((site) => ({ ...site, handler: handlerOf(site) })));
-    const server = new ClusterServer(served, answerer);
+    const server = new ClusterServer(served, answerer, peer);
     await Promise.all(server.#kubernetes().map(async (plugin) => await plugin.start?.()));
     await Promise.all(server.#kubernetes().map(async (plugin) => await plugin.settled?.()));
     return server;
@@ -87,7 +98,8 @@ export class ClusterServer {
   async ask(name: string, type: QueryType): Promise<ServerAnswer> {
     const question = { name, type: RecordType[type], class: RecordClass.IN };
     const lower = name.toLowerCase();
-    const request = { message: query(1, question), question, name: lower, peer: PEER, server: "dns://:53", zone: "." };
+    const peer = { address: this.#peer, port: 53_000, protocol: "udp" } as const;
+    const request = { message: query(1, question), question, name: lower, peer, server: "dns://:53", zone: "." };
     try {
       return this.#answerOf(await this.#answerer.resolve(request), lower);
     } catch (error) {
@@ -127,6 +139,16 @@ export class ClusterServer {
       .sort((a, b) => b.zone.length - a.zone.length)[0];
     return fitting?.site.directives.find((directive) => directive.name === plugin);
   }
+}
+
+/** Nobody is asked by TLS here, and its certificates lie in the server's pod. */
+function withoutFiles(block: ServerBlock): ServerBlock {
+  const directives = block.directives.map((directive) =>
+    directive.name === "forward" && directive.block
+      ? { ...directive, block: directive.block.filter(({ name }) => name !== "tls") }
+      : directive,
+  );
+  return { ...block, directives };
 }
 
 /** A plugin was met whose answer is not here to be had. */
@@ -211,5 +233,6 @@ function withoutPlugin(rcode: number): string {
 }
 
 function dataText({ data }: ResourceRecord): string {
+  if (data.kind === "name") return data.target;
   return data.kind === "address" ? addressText(data.address) : "";
 }

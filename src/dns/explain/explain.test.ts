@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { Client } from "#api/index.ts";
+import { Client, type ConfigMap, type Pod } from "#api/index.ts";
 import { FakeApi } from "#api/testing/index.ts";
 import { clusterObjects } from "../plugins/kubernetes/testCluster.ts";
 import { fillApi } from "../testing.ts";
 import { type DnsQuestion, explainLookup } from "./answer.ts";
-import { ClusterServer } from "./clusterServer.ts";
+import { ClusterServer, type ClusterServerOptions } from "./clusterServer.ts";
 import { type AskServer, reasoned } from "./index.ts";
+import { configMapsOf, surroundingsOf } from "./podFiles.ts";
 import { nameServerAt } from "./servers.ts";
 import { dnsAnswerText } from "./text.ts";
 
@@ -29,10 +30,20 @@ const OBJECTS = clusterObjects();
 const RESOLV =
   "search default.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n";
 
-async function withServer<T>(work: (ask: AskServer) => Promise<T>, corefile = COREFILE, outside = true): Promise<T> {
+async function withServer<T>(
+  work: (ask: AskServer) => Promise<T>,
+  corefile = COREFILE,
+  outside = true,
+  more: Partial<ClusterServerOptions> = {},
+): Promise<T> {
   const api = new FakeApi();
   fillApi(api);
-  const server = await ClusterServer.start("Corefile", corefile, async () => new Client(api, { userAgent: "test" }));
+  const server = await ClusterServer.start({
+    file: "Corefile",
+    text: corefile,
+    connect: async () => new Client(api, { userAgent: "test" }),
+    ...more,
+  });
   const zones = server.clusterZones;
   try {
     return await work(async (_, name, type) => {
@@ -203,6 +214,65 @@ cost         4 queries, 2 of them for names that the search list makes up
       expect(await askServer("", "out.example.", "A")).toMatchObject({ outcome: "unknown", plugin: "hosts", because });
       expect(await askServer("", "else.test.", "A")).toMatchObject({ outcome: "unknown", plugin: "forward" });
     }, corefile);
+  });
+
+  it("the pod of a server gives its Corefile variables and files; the client's address counts", async () => {
+    const corefile = `.:53 {
+ kubernetes {$DOMAIN}
+ import custom/*.override
+ forward . tls://192.0.2.1 {
+  tls /etc/own/cert.pem /etc/own/key.pem
+ }
+}
+`;
+    const pod = {
+      metadata: { name: "coredns-1", namespace: "kube-system" },
+      spec: {
+        containers: [
+          {
+            name: "coredns",
+            image: "coredns",
+            env: [{ name: "DOMAIN", value: "cluster.local" }],
+            volumeMounts: [
+              { name: "config", mountPath: "/etc/coredns" },
+              { name: "custom", mountPath: "/etc/coredns/custom" },
+            ],
+          },
+        ],
+        volumes: [
+          { name: "config", configMap: { name: "coredns", items: [{ key: "Corefile", path: "Corefile" }] } },
+          { name: "custom", configMap: { name: "coredns-custom" } },
+        ],
+      },
+    } as unknown as Pod;
+    const map = (name: string, data: Record<string, string>) => ({ metadata: { name }, data }) as unknown as ConfigMap;
+    const acl = "acl cluster.local {\n block net 10.244.2.0/24\n}\n";
+    const maps = [map("coredns", { Corefile: corefile }), map("coredns-custom", { "a.override": acl, "b.txt": "x" })];
+    expect(configMapsOf(pod)).toEqual(["coredns", "coredns-custom"]);
+    const outcomeFor = (peer: string) =>
+      withServer(
+        async (ask) => (await ask("", "kubernetes.default.svc.cluster.local.", "A")).outcome,
+        corefile,
+        true,
+        { ...surroundingsOf(pod, maps), peer },
+      );
+    expect(await outcomeFor("10.244.1.7")).toBe("records");
+    expect(await outcomeFor("10.244.2.7")).toBe("refused");
+  });
+
+  it("an address is looked up by nobody but nslookup and host, which ask for its name", async () => {
+    expect(await explain("10.96.0.1")).toMatchObject({
+      sources: [{ source: "itself", addresses: ["10.96.0.1"] }],
+      cost: { queries: 0 },
+    });
+    const { lookup } = await explain("10.96.0.1", { tool: "host" });
+    expect(lookup?.queries).toMatchObject([{ name: "1.0.96.10.in-addr.arpa.", type: "PTR", plugin: "kubernetes" }]);
+    expect(lookup).toMatchObject({ end: "found", addresses: ["kubernetes.default.svc.cluster.local."] });
+  });
+
+  it("no advice to set ndots where the name has that many dots", async () => {
+    const resolvConf = "search default.svc.cluster.local\nnameserver 10.96.0.10\noptions ndots:1\n";
+    expect((await explain("www.example", { resolvConf })).cost).not.toHaveProperty("advice");
   });
 
   it("D01 D03 /etc/hosts comes first, in the order of nsswitch.conf", async () => {

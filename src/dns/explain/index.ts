@@ -5,5 +5,6 @@ export { type AskServer, lookUp, type Query as DnsQuery, type ServerAnswer } fro
 export { beyond, reasoned } from "./reasoned.ts";
 export type { ClusterObjects as DnsObjects } from "./reasons.ts";
 export { parseResolverSettings, type Tool as DnsTool } from "./resolvConf.ts";
+export { configMapsOf, surroundingsOf } from "./podFiles.ts";
 export { type NameServer, nameServerAt } from "./servers.ts";
 export { dnsAnswerText } from "./text.ts";

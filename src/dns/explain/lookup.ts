@@ -29,8 +29,8 @@ export interface ServerAnswer {
   readonly because?: string;
 }
 
-/** What lookups ask for; MX is host's alone. */
-export type QueryType = "A" | "AAAA" | "MX";
+/** What lookups ask for; MX is host's alone, PTR is for addresses. */
+export type QueryType = "A" | "AAAA" | "MX" | "PTR";
 
 /** Asks a server. @param name absolute */
 export type AskServer = (server: string, name: string, type: QueryType) => Promise<ServerAnswer>;

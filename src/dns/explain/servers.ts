@@ -5,7 +5,13 @@ import { type ClusterObjects, endpointsOf, isReady } from "./reasons.ts";
 /** What an address that is named as a name server is. */
 export type NameServer =
   /** Pods behind a Service; their Corefile is in a ConfigMap. */
-  | { readonly kind: "corefile"; readonly namespace: string; readonly configMap: string; readonly key: string }
+  | {
+      readonly kind: "corefile";
+      readonly namespace: string;
+      readonly configMap: string;
+      readonly key: string;
+      readonly pod: Pod;
+    }
   /** A Service that refuses: nothing is behind it. */
   | { readonly kind: "refuses"; readonly because: string; readonly origin: Origin }
   | { readonly kind: "elsewhere"; readonly because: string };
@@ -29,12 +35,12 @@ export function nameServerAt(address: string, objects: ClusterObjects): NameServ
 
 /** The ConfigMap that the pods of a DNS server have their Corefile from, as kubeadm's and ours do. */
 function corefileOf({ metadata }: Service, pods: readonly Pod[]): NameServer | undefined {
-  for (const { spec } of pods) {
-    for (const { configMap } of spec.volumes ?? []) {
+  for (const pod of pods) {
+    for (const { configMap } of pod.spec.volumes ?? []) {
       const item = configMap?.items?.find(({ path }) => path === "Corefile");
       if (!configMap?.name || (configMap.items && !item)) continue;
       const { namespace = "default" } = metadata;
-      return { kind: "corefile", namespace, configMap: configMap.name, key: item?.key ?? "Corefile" };
+      return { kind: "corefile", namespace, configMap: configMap.name, key: item?.key ?? "Corefile", pod };
     }
   }
   return undefined;

@@ -116,7 +116,7 @@ async function askServersAtOnce(candidate: Candidate, rules: Rules): Promise<Que
  * and host follow an alias themselves: further types are asked of the name behind it.
  */
 async function askTypesInTurn(candidate: Candidate, rules: Rules): Promise<Query[]> {
-  const [first, ...further] = TYPES[rules.tool];
+  const [first, ...further] = candidate.types ?? TYPES[rules.tool];
   const queries = await askServersFor(first as QueryType, candidate, rules);
   const last = queries.at(-1);
   if (!["records", "nodata", "unknown"].includes(last?.outcome ?? "")) return queries;

@@ -9,6 +9,8 @@ import {
   type AskServer,
   beyond,
   ClusterServer,
+  CorefileError,
+  configMapsOf,
   type DnsObjects,
   type DnsTool,
   dnsAnswerText,
@@ -16,6 +18,7 @@ import {
   type NameServer,
   nameServerAt,
   reasoned,
+  surroundingsOf,
 } from "#dns/index.ts";
 import { type DnsSettings, hostsFile, resolvConf } from "#kubelet/index.ts";
 import type { ClusterStatus } from "#lab/parent/index.ts";
@@ -41,6 +44,8 @@ interface ClientFiles {
   readonly resolvConfOrigin?: Origin;
   readonly hosts?: string;
   readonly nsswitch?: string;
+  /** The client's address, where it is known. */
+  readonly address?: string;
 }
 
 /** `podwire dns explain NAME` */
@@ -60,11 +65,12 @@ export async function runDnsExplain(what: string, flags: Flags): Promise<void> {
       ...(flags.hosts !== undefined && { hosts: await readFile(flags.hosts, "utf8") }),
       ...(flags.nsswitch !== undefined && { nsswitch: await readFile(flags.nsswitch, "utf8") }),
     };
-    const servers = new Servers(lab);
+    const { address, ...files } = given;
+    const servers = new Servers(lab, address);
     const { resolver: tool, fail } = flags;
     // In a pod there is no avahi daemon; on the machine of a given file there may be one.
     const multicast = flags.resolvConf !== undefined;
-    const question = { name: what, tool, multicast, ...(fail !== undefined && { fail }), ...given };
+    const question = { name: what, tool, multicast, ...(fail !== undefined && { fail }), ...files };
     const answer = await explainLookup(question, servers.ask).finally(() => servers.stop());
     process.stdout.write(flags.json ? `${JSON.stringify(answer, null, 2)}\n` : dnsAnswerText(answer));
   } finally {
@@ -136,6 +142,7 @@ async function filesOfPod({ name, status, objects }: Lab, { from, namespace }: F
     from: `pod ${place.namespace}/${place.name} on ${node}`,
     resolvConf: written,
     hosts: hostsFile(pod, ips, dns.clusterDomain, nodeHosts),
+    ...(ips[0] !== undefined && { address: ips[0] }),
     ...now,
     resolvConfOrigin: { kind: "Pod", ...place, field: isEdited ? "/etc/resolv.conf, edited" : field },
   };
@@ -197,10 +204,12 @@ async function outputOf(cluster: string, node: string, command: readonly string[
 /** Answers for name servers: those of the cluster as their Corefile says. */
 class Servers {
   readonly #lab: Lab | undefined;
+  readonly #peer: string | undefined;
   readonly #started = new Map<string, Promise<{ server: ClusterServer; zones: readonly string[] }>>();
 
-  constructor(lab: Lab | undefined) {
+  constructor(lab: Lab | undefined, peer: string | undefined) {
     this.#lab = lab;
+    this.#peer = peer;
   }
 
   readonly ask: AskServer = async (address, name, type) => {
@@ -227,12 +236,22 @@ class Servers {
     return started;
   }
 
-  async #start(lab: Lab, { namespace, configMap, key }: NameServer & { readonly kind: "corefile" }) {
-    const fieldSelector = `metadata.name=${configMap}`;
-    const found = await lab.client.list(resources.configMaps, { namespace, fieldSelector });
-    const text = found.items[0]?.data?.[key];
+  async #start(lab: Lab, { namespace, configMap, key, pod }: NameServer & { readonly kind: "corefile" }) {
+    const wanted = new Set(configMapsOf(pod));
+    const { items } = await lab.client.list(resources.configMaps, { namespace });
+    const maps = items.filter(({ metadata }) => wanted.has(metadata.name));
+    const text = maps.find(({ metadata }) => metadata.name === configMap)?.data?.[key];
     if (text === undefined) throw new PodwireError("NotFound", `no ${key} in ConfigMap ${namespace}/${configMap}`);
-    const server = await ClusterServer.start(key, text, () => clientOf(lab.status));
-    return { server, zones: server.clusterZones };
+    const peer = this.#peer;
+    const connect = () => clientOf(lab.status);
+    try {
+      const around = surroundingsOf(pod, maps);
+      const server = await ClusterServer.start({ file: key, text, connect, ...around, ...(peer !== undefined && { peer }) });
+      return { server, zones: server.clusterZones };
+    } catch (error) {
+      if (!(error instanceof CorefileError)) throw error;
+      const words = "pods that read it go on with what they had before; those that start end with this error";
+      throw new PodwireError("InvalidCorefile", `ConfigMap ${namespace}/${configMap}: ${error.message}; ${words}`);
+    }
   }
 }
