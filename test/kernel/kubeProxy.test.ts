@@ -300,7 +300,8 @@ describe("V04 K02 podwire kube-proxy beside a Kubernetes API (part: the program,
   it("refuses a mode that the machine does not let it have, and a file that is wrong", {
     timeout: 30_000,
   }, async () => {
-    Program.wrapper = ["unshare", "--user", "--map-root-user"];
+    // With rights in a network namespace of its own, and none in the machine.
+    Program.wrapper = ["unshare", "--user", "--map-root-user", "--net"];
     const flags = new Program("--proxy-mode=ebpf", `--kubeconfig=${kubeconfig}`);
     Program.wrapper = [];
     const wrong = join(api.directory, "wrong.conf");

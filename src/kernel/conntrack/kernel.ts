@@ -44,7 +44,7 @@ class KernelConntrack implements Conntrack {
     const writer = begin(new MessageWriter(256), MSG.GET, NLM_F.DUMP, family);
     if (protocol !== undefined) writeFilter(writer, family, protocol, destination);
     const flows = this.#socket.dump(writer.end()).map(readFlow);
-    // A kernel without filters gives all of them.
+    // The kernel may give more.
     return flows.filter(
       (flow) => flow !== undefined && (!destination || leadsTo(flow.original, destination)),
     ) as Flow[];
@@ -78,26 +78,22 @@ function begin(writer: MessageWriter, type: number, flags: number, family: 4 | 6
   return writer.begin(type, flags).u8(FAMILY[family]).u8(0).u16be(0);
 }
 
-/** The kernel leaves out other protocols (Linux 5.8 and newer). */
-function writeFilter(
-  writer: MessageWriter,
-  family: 4 | 6,
-  protocol: number,
-  destination: FlowFilter["destination"],
-): void {
+/**
+ * The kernel leaves out other protocols and destinations (Linux 5.8 and newer). Not other addresses of IPv6: its
+ * comparison of those gives all but the wanted one (ctnetlink_filter_match_tuple, seen in 6.18).
+ */
+function writeFilter(writer: MessageWriter, family: 4 | 6, protocol: number, to: FlowFilter["destination"]): void {
   writer.nest(CTA.TUPLE_ORIG, () => {
-    if (destination)
-      writer.nest(CTA_TUPLE.IP, () =>
-        writer.attribute(family === 4 ? CTA_IP.V4_DST : CTA_IP.V6_DST, destination.destination.bytes),
-      );
+    if (to && family === 4) writer.nest(CTA_TUPLE.IP, () => writer.attribute(CTA_IP.V4_DST, to.destination.bytes));
     writer.nest(CTA_TUPLE.PROTO, () => {
       writer.attributeU8(CTA_PROTO.NUM, protocol);
-      if (destination) writer.attributeU16be(CTA_PROTO.DST_PORT, destination.destinationPort);
+      if (to) writer.attributeU16be(CTA_PROTO.DST_PORT, to.destinationPort);
     });
   });
-  const flags = FILTER.PROTO_NUM | (destination ? FILTER.IP_DST | FILTER.PROTO_DST_PORT : 0);
+  const ofDestination = to ? FILTER.PROTO_DST_PORT | (family === 4 ? FILTER.IP_DST : 0) : 0;
   writer.nest(CTA.FILTER, () => {
-    writer.attributeU32(CTA_FILTER.ORIG_FLAGS, flags).attributeU32(CTA_FILTER.REPLY_FLAGS, 0);
+    writer.attributeU32(CTA_FILTER.ORIG_FLAGS, FILTER.PROTO_NUM | ofDestination);
+    writer.attributeU32(CTA_FILTER.REPLY_FLAGS, 0);
   });
 }
 
