@@ -12,6 +12,7 @@ import {
   serviceFrontends,
   startServiceProxy,
   type TrafficSettings,
+  userspaceBackend,
 } from "#services/index.ts";
 import { type NftPort, nftEndpointChange, nftFirstSync } from "./kubeProxyNft.ts";
 import { OwnGroup } from "./ownGroup.ts";
@@ -33,8 +34,16 @@ import {
   TARGET_PORT,
 } from "./serviceLoad.ts";
 
-/** Podwire's proxy in its modes nftables and ebpf, or the rules of kube-proxy's modes loaded by their programs. */
-export type ServiceMode = "podwire" | "podwire-ebpf" | "kube-proxy-nftables" | "kube-proxy-iptables";
+/**
+ * Podwire's proxy in its modes nftables, ebpf and userspace, or the rules of kube-proxy's modes loaded by their programs.
+ * Our iptables mode has the latter's rules.
+ */
+export type ServiceMode =
+  | "podwire"
+  | "podwire-ebpf"
+  | "podwire-userspace"
+  | "kube-proxy-nftables"
+  | "kube-proxy-iptables";
 
 /** Rules that are in effect. */
 export interface ServiceRules {
@@ -75,6 +84,7 @@ const BETWEEN_CHANGES = 15;
 export function startMode(task: ModeTask): Promise<ServiceRules> {
   if (task.mode === "podwire") return startPodwire(task, (nft) => nftablesBackend({ ...traffic, nft }));
   if (task.mode === "podwire-ebpf") return startEbpf(task);
+  if (task.mode === "podwire-userspace") return startPodwire(task, (nft) => userspaceBackend({ ...traffic, nft }));
   return task.mode === "kube-proxy-nftables" ? startNft(task) : startIptables(task);
 }
 

@@ -31,13 +31,18 @@ export async function putIntoEffect(
   await readBack();
   const most = backend.isEmpty() ? PORTION : waiting.size;
   const commits: Promise<void>[] = [];
-  do {
-    take(most);
-    // One is in the kernel, and one waits for it.
-    await commits.at(-2);
-    const commit = backend.commit();
-    commit.catch(() => {}); // its turn to be waited for comes
-    commits.push(commit);
-  } while (waiting.size > 0);
-  await Promise.all(commits);
+  try {
+    do {
+      take(most);
+      // One is in the kernel, and one waits for it.
+      await commits.at(-2);
+      const commit = backend.commit();
+      commit.catch(() => {}); // its turn to be waited for comes
+      commits.push(commit);
+    } while (waiting.size > 0);
+    await Promise.all(commits);
+  } finally {
+    // When one fails, what is read next must not change any more.
+    await Promise.allSettled(commits);
+  }
 }

@@ -125,39 +125,6 @@ describe("U01 V04 L08 a node's modules as pods of kube-system (part: kubectl get
     await eventually(async () => expect(await curl("node02", "192.168.1.11:10249/proxyMode")).toBe(""));
   });
 
-  it("X04 the coredns ConfigMap is edited and takes effect; a wrong Corefile changes nothing and is said", async () => {
-    interface ConfigMap {
-      readonly data: { readonly Corefile: string };
-    }
-    const read = () => suite.kubectl.json<ConfigMap>("get configmap coredns -n kube-system");
-    const replace = async (Corefile: string) =>
-      await k("replace -f -", JSON.stringify({ ...(await read()), data: { Corefile } }));
-    const inServer = () => k("exec -n kube-system deployment/coredns -- cat /etc/coredns/Corefile");
-    const log = () => k("logs -n kube-system -l k8s-app=kube-dns --tail=-1");
-    const asked = () => k(`exec box -n ${NS} -- dig +short edited.example`);
-    const before = (await read()).data.Corefile;
-    const hosts = (address: string) => `    hosts {\n        ${address} edited.example\n        fallthrough\n    }\n`;
-    const edited = (address: string) => before.replace("    cache 30\n", `    cache 30\n${hosts(address)}`);
-    // kubectl edit, with an editor that types the same as a person.
-    const editor = `sed -i 's/^    \\( *\\)cache 30$/&\\n    \\1hosts {\\n    \\1    192.0.2.77 edited.example\\n    \\1    fallthrough\\n    \\1}/'`;
-    await suite.kubectl.run(["edit", "configmap", "coredns", "-n", "kube-system"], { env: { KUBE_EDITOR: editor } });
-    expect((await read()).data.Corefile).toContain("192.0.2.77 edited.example\n");
-    await eventually(async () => expect(await asked()).toBe("192.0.2.77\n"));
-    expect(await inServer()).toContain("192.0.2.77 edited.example\n");
-    expect(await log()).toContain("Reloading complete");
-    // What is wrong is seen in the pod, and named in the log with its line; the old one goes on.
-    await replace(edited("192.0.2.78").replace("    loop\n", "    loup\n"));
-    await eventually(async () =>
-      expect(await log()).toMatch(/Corefile changed but is not used.*Corefile:\d+: Unknown directive 'loup'/),
-    );
-    expect(await inServer()).toContain("    loup\n");
-    expect(await asked()).toBe("192.0.2.77\n");
-    await replace(edited("192.0.2.79"));
-    await eventually(async () => expect(await asked()).toBe("192.0.2.79\n"));
-    await replace(before);
-    await eventually(async () => expect(await asked()).toBe(""));
-  });
-
   it("V04 V05 another mode takes over, and the former's rules go (part: iptables, userspace in the ConfigMap)", async () => {
     const set = async (mode: string) => {
       const map = await suite.kubectl.json<{ data: Record<string, string> }>("get configmap kube-proxy -n kube-system");
@@ -248,5 +215,40 @@ describe("U01 V04 L08 a node's modules as pods of kube-system (part: kubectl get
     const own = running.filter(({ spec }) => !spec.hostNetwork).length;
     expect(running.length).toBeGreaterThanOrEqual(own + 9);
     expect(stdout).toContain(`(${own} pods)`);
+  });
+});
+
+describe("X04 the coredns ConfigMap is edited and takes effect, and the pod's /etc/coredns/Corefile shows it", () => {
+  it("by kubectl edit and replace; a wrong Corefile changes nothing and is said", async () => {
+    interface ConfigMap {
+      readonly data: { readonly Corefile: string };
+    }
+    const read = () => suite.kubectl.json<ConfigMap>("get configmap coredns -n kube-system");
+    const replace = async (Corefile: string) =>
+      await k("replace -f -", JSON.stringify({ ...(await read()), data: { Corefile } }));
+    const inServer = () => k("exec -n kube-system deployment/coredns -- cat /etc/coredns/Corefile");
+    const log = () => k("logs -n kube-system -l k8s-app=kube-dns --tail=-1");
+    const asked = () => k(`exec box -n ${NS} -- dig +short edited.example`);
+    const before = (await read()).data.Corefile;
+    const hosts = (address: string) => `    hosts {\n        ${address} edited.example\n        fallthrough\n    }\n`;
+    const edited = (address: string) => before.replace("    cache 30\n", `    cache 30\n${hosts(address)}`);
+    // kubectl edit, with an editor that types the same as a person.
+    const editor = `sed -i 's/^    \\( *\\)cache 30$/&\\n    \\1hosts {\\n    \\1    192.0.2.77 edited.example\\n    \\1    fallthrough\\n    \\1}/'`;
+    await suite.kubectl.run(["edit", "configmap", "coredns", "-n", "kube-system"], { env: { KUBE_EDITOR: editor } });
+    expect((await read()).data.Corefile).toContain("192.0.2.77 edited.example\n");
+    await eventually(async () => expect(await asked()).toBe("192.0.2.77\n"));
+    expect(await inServer()).toContain("192.0.2.77 edited.example\n");
+    expect(await log()).toContain("Reloading complete");
+    // What is wrong is seen in the pod, and named in the log with its line; the old one goes on.
+    await replace(edited("192.0.2.78").replace("    loop\n", "    loup\n"));
+    await eventually(async () =>
+      expect(await log()).toMatch(/Corefile changed but is not used.*Corefile:\d+: Unknown directive 'loup'/),
+    );
+    expect(await inServer()).toContain("    loup\n");
+    expect(await asked()).toBe("192.0.2.77\n");
+    await replace(edited("192.0.2.79"));
+    await eventually(async () => expect(await asked()).toBe("192.0.2.79\n"));
+    await replace(before);
+    await eventually(async () => expect(await asked()).toBe(""));
   });
 });

@@ -127,6 +127,21 @@ describe("I03 K01 P01 V01 up refuses before anything starts (part: ranges, names
     await refused(["extra"], 2, /too many arguments/);
   });
 
+  it("a privileged cluster by anybody but root of the machine", async () => {
+    // Root of a user namespace is not root of the machine.
+    const command = ["--user", "--map-root-user", "--", staging.node, staging.podwire, "up", "--privileged"];
+    const { code, stdout, stderr } = await run("unshare", command, { env: environment() });
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toBe(
+      "podwire: --privileged needs root of this machine: root here is that of a user namespace; run it by sudo, or leave --privileged out\n",
+    );
+    await refused(
+      ["--proxy-mode", "ebpf"],
+      1,
+      /^podwire: proxyMode ebpf needs a privileged cluster \(as root, flag --privileged\): /,
+    );
+  });
+
   it("a place for its state that cannot be written: the variable that names another", async () => {
     for (const home of [file("state", "a file"), "/proc/none"]) {
       const env = { ...environment(), XDG_STATE_HOME: home };

@@ -11,6 +11,7 @@ export const aloneFiles = [
   "kill.long",
   "launcherEnding",
   "nodeLoss.long",
+  "privileged.long",
   "streamFlow.long",
   "twoClusters",
 ] as const;

@@ -16,7 +16,15 @@ import {
   type ResourceRecord,
   typeName,
 } from "#wire/dns/index.ts";
-import { answerFor, type LookupCase, lookupCases, type SaidAnswer, SERVERS, type SeenQuery } from "./lookupCases.ts";
+import {
+  answerFor,
+  type LookupCase,
+  lookupCases,
+  type SaidAnswer,
+  SERVERS,
+  type SeenQuery,
+  sourceCases,
+} from "./lookupCases.ts";
 
 /*
  * Runs lookups by real resolvers, and writes what name servers saw of each, as JSON: in network and mount namespaces of
@@ -144,22 +152,24 @@ async function run(one: LookupCase, servers: Servers, file: string): Promise<See
   const command = commandOf(one);
   if (!command) return null;
   writeFileSync(file, servers.here(one.resolvConf));
-  const script = 'mount --bind "$0" /etc/resolv.conf && exec "$@"';
+  writeFileSync(`${file}.nsswitch`, one.nsswitch ?? "hosts: files dns\n");
+  const script = 'mount --bind "$0" /etc/resolv.conf && mount --bind "$0.nsswitch" /etc/nsswitch.conf && exec "$@"';
   const args = ["--mount", "sh", "-c", script, file, ...command];
   const child = spawn("unshare", args, { stdio: "ignore", timeout: LONGEST_MS });
   await once(child, "exit");
   return await servers.take();
 }
 
+const all: readonly LookupCase[] = [...lookupCases, ...sourceCases];
 const results: (SeenQuery[] | null)[] = [];
 let next = 0;
 await Promise.all(
   Array.from({ length: AT_ONCE }, async (_, index) => {
     const servers = new Servers(index + 1);
     await servers.start();
-    while (next < lookupCases.length) {
+    while (next < all.length) {
       const own = next++;
-      results[own] = await run(lookupCases[own] as LookupCase, servers, join(folder, `resolv.conf-${index}`));
+      results[own] = await run(all[own] as LookupCase, servers, join(folder, `resolv.conf-${index}`));
     }
   }),
 );

@@ -11,6 +11,8 @@ export interface HostState {
   readonly conntrack?: readonly string[];
   readonly sysctls: readonly string[];
   readonly folders: readonly string[];
+  /** Control groups of clusters. */
+  readonly groups: readonly string[];
 }
 
 /** Settings that change by themselves, or by reading. */
@@ -103,10 +105,27 @@ export function hostState(): HostState {
           .filter((name) => !TESTS_OWN.test(name))
           .map((name) => `${folder}/${name}`),
       ),
+      groups: clusterGroups(),
     };
   } finally {
     rtnl.close();
   }
+}
+
+/** Where control groups of version 2 are mounted; undefined where they are not. */
+export function groupMount(): string | undefined {
+  const fields = lines("/proc/self/mountinfo").map((line) => line.split(" "));
+  return fields.find((words) => words[words.indexOf("-") + 1] === "cgroup2")?.[4];
+}
+
+/** Folders of control groups that clusters have made, wherever they are. */
+export function clusterGroups(folder = groupMount()): string[] {
+  if (folder === undefined) return [];
+  return safeList(folder).flatMap((name) => {
+    const path = `${folder}/${name}`;
+    if (!isFolder(path)) return [];
+    return /^podwire-\d+$/.test(name) ? [path] : clusterGroups(path);
+  });
 }
 
 /** What belongs to a family of processes and has to go with it. */

@@ -70,7 +70,12 @@ export interface LookupCase {
   readonly resolvConf: string;
   /** Words for the tool before the name. */
   readonly words?: readonly string[];
+  /** Text of nsswitch.conf; absent: `hosts: files dns`. */
+  readonly nsswitch?: string;
 }
+
+/** What /etc/hosts says of names, some of which DNS has as well. */
+export const HOSTS = "127.0.0.1 localhost\n192.0.2.99 in.hosts www.example\n";
 
 const servers = (...numbers: number[]) => numbers.map((n) => `nameserver ${SERVERS[n - 1]}\n`).join("");
 const search = "search shop.test test\n";
@@ -156,3 +161,20 @@ export const lookupCases: readonly LookupCase[] = [
   { tool: "host", name: "broken.shop.test", resolvConf: servers(1, 2), words: ["-s"] },
   { tool: "dig", name: "broken.shop.test", resolvConf: servers(1, 2), words: ["+nofail"] },
 ];
+
+/** Lookups by glibc through the sources of nsswitch.conf. `mdns4_minimal` is there or not, but no avahi daemon. */
+export const sourceCases: readonly (LookupCase & { readonly nsswitch: string })[] = [
+  ["in.hosts", "files dns"],
+  ["www.example", "files dns"],
+  ["www.example", "dns files"],
+  ["in.hosts", "dns files"],
+  ["web.shop.test", "files [NOTFOUND=return] dns"],
+  ["printer.local", "files mdns4_minimal [NOTFOUND=return] dns"],
+  ["web.shop.test", "files mdns4_minimal [NOTFOUND=return] dns"],
+  ["web.shop.test", "dns [!UNAVAIL=return] files"],
+].map(([name = "", sources]) => ({
+  tool: "glibc",
+  name,
+  resolvConf: servers(1),
+  nsswitch: `hosts: ${sources}\n`,
+}));

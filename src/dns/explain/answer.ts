@@ -22,6 +22,8 @@ export interface DnsQuestion {
   readonly hosts?: string;
   /** Text of the client's /etc/nsswitch.conf. */
   readonly nsswitch?: string;
+  /** Whether an avahi daemon answers the mdns sources there (absent: yes); none does in pods and machines of a lab. */
+  readonly multicast?: boolean;
 }
 
 /** What a source of names other than DNS says. */
@@ -76,7 +78,10 @@ export async function explainLookup(question: DnsQuestion, ask: AskServer): Prom
 }
 
 /** What is asked before DNS. nslookup, host and dig ask DNS alone; musl knows no nsswitch.conf. */
-function beforeDns({ tool, name, hosts, nsswitch = "" }: DnsQuestion): { steps: SourceStep[]; asksDns: boolean } {
+function beforeDns({ tool, name, hosts, nsswitch = "", multicast = true }: DnsQuestion): {
+  steps: SourceStep[];
+  asksDns: boolean;
+} {
   if (tool !== "glibc" && tool !== "musl") {
     const because = `${tool} asks DNS alone: /etc/hosts does not count`;
     return { steps: [{ source: "files", addresses: [], because }], asksDns: true };
@@ -84,15 +89,15 @@ function beforeDns({ tool, name, hosts, nsswitch = "" }: DnsQuestion): { steps: 
   const steps: SourceStep[] = [];
   for (const source of parseHostSources(tool === "musl" ? "" : nsswitch)) {
     if (source.name === "dns") return { steps, asksDns: true };
-    const step = stepOf(source, name, hosts);
+    const step = stepOf(source, name, hosts, multicast);
     steps.push(step);
-    if (step.addresses.length || (isDecisive(source, name) && !source.goesOnAfterNotFound))
+    if (step.addresses.length || (isDecisive(source, name, multicast) && !source.goesOnAfterNotFound))
       return { steps, asksDns: false };
   }
   return { steps, asksDns: false };
 }
 
-function stepOf(source: NameSource, name: string, hosts: string | undefined): SourceStep {
+function stepOf(source: NameSource, name: string, hosts: string | undefined, multicast: boolean): SourceStep {
   const none = (because: string): SourceStep => ({ source: source.name, addresses: [], because });
   if (source.name === "files") {
     if (hosts === undefined) return none("/etc/hosts of the client is not known");
@@ -103,6 +108,7 @@ function stepOf(source: NameSource, name: string, hosts: string | undefined): So
   }
   if (!isMulticast(source)) return none(`what ${source.name} says is not known here; taken as nothing`);
   if (!isLocalName(name)) return none("it is for names of two labels that end in .local");
+  if (!multicast) return none("no avahi daemon runs here: it is unavailable, and the next source is asked");
   return none(
     source.goesOnAfterNotFound
       ? "it asks by multicast; taken as unanswered"
@@ -111,8 +117,8 @@ function stepOf(source: NameSource, name: string, hosts: string | undefined): So
 }
 
 /** Whether a source that does not have the name is sure of it: `files` is, multicast DNS for its own names. */
-function isDecisive(source: NameSource, name: string): boolean {
-  return source.name === "files" || (isMulticast(source) && isLocalName(name));
+function isDecisive(source: NameSource, name: string, multicast: boolean): boolean {
+  return source.name === "files" || (multicast && isMulticast(source) && isLocalName(name));
 }
 
 function isMulticast({ name }: NameSource): boolean {

@@ -177,6 +177,7 @@ class KernelNftables implements Nftables {
     let done = 0;
     try {
       for (const send of sends) {
+        if (done > 0 && !isLarge) await new Promise(setImmediate);
         const messages = batch(encoded, send);
         const answer = isLarge ? this.#aside.requestAside(messages) : this.#socket.request(messages);
         this.#record(transaction, encoded, send, answer instanceof Promise ? await answer : answer);

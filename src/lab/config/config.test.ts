@@ -21,6 +21,22 @@ describe("K01 a cluster's configuration (part: what it means)", () => {
     expect(config.nodes[0]?.addresses).toEqual(["192.168.1.10", "fd00:192:168:1::a"]);
   });
 
+  it("is in a user namespace unless it is to be privileged, which the mode ebpf needs", () => {
+    expect(resolveConfig({})).toMatchObject({ privileged: false, proxyMode: "" });
+    const given = parseConfigFile("privileged: true\nproxyMode: ebpf\n", "c.yaml");
+    expect(resolveConfig(given)).toMatchObject({ privileged: true, proxyMode: "ebpf" });
+    expect(resolveConfig({ proxyMode: "iptables" })).toMatchObject({ privileged: false, proxyMode: "iptables" });
+    expect(() => resolveConfig({ proxyMode: "ebpf" })).toThrow(
+      /^proxyMode ebpf needs a privileged cluster \(.*--privileged\)/,
+    );
+    expect(() => parseConfigFile("privileged: yes please\n", "c.yaml")).toThrow(
+      'c.yaml:1: privileged: found "yes please"; allowed is a boolean',
+    );
+    expect(() => parseConfigFile("proxyMode: fast\n", "c.yaml")).toThrow(
+      'c.yaml:1: proxyMode: found "fast"; allowed are nftables, iptables, ipvs, userspace, ebpf',
+    );
+  });
+
   it("gives nodes larger parts of the pod range, with more pods in each", () => {
     expect(resolveConfig({})).toMatchObject({ maxPods: 110, nodeCidrMaskSizes: { 4: 24, 6: 64 } });
     expect(resolveConfig({ maxPods: 600, nodeCidrMaskSizeIpv4: 22 })).toMatchObject({

@@ -216,7 +216,10 @@ export class Cluster extends EventEmitter<Events> {
   /** What of this computer makes the cluster poorer than it could be; a sentence each. */
   get shortcomings(): readonly string[] {
     const { kind } = this.#engine?.ids ?? {};
-    if (kind === "machine") return ["privileged: root on a node is root of this machine (docs/services.md)"];
+    if (kind === "machine")
+      return [
+        "privileged: root on a node is root of this machine, and files of pulled images belong to ids that are nobody's (docs/services.md)",
+      ];
     return kind === "single"
       ? ["this user has no subordinate ids: in pods, chown and servers that change their user fail (podwire doctor)"]
       : [];

@@ -2,7 +2,8 @@ import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ClusterGroup, isAloneInTheWay, newlyEnabled, ownGroup } from "./clusterGroup.ts";
+import { ClusterGroup, isAloneInTheWay, newlyEnabled } from "./clusterGroup.ts";
+import { groupPlaces, ownGroup } from "./groupPlaces.ts";
 
 const PARENT = 77;
 
@@ -37,6 +38,36 @@ describe("the control group of this process", () => {
   it("enables what is offered and was not enabled, by whole names", () => {
     expect(newlyEnabled(["cpuset", "cpu", "io", "memory", "pids"], "cpuset memory\n")).toEqual(["cpu", "pids"]);
     expect(newlyEnabled(["cpuset", "memory"], "\n")).toEqual(["memory"]);
+  });
+
+  it("of a privileged cluster is where limits bind: below the own group, else below the highest, which is not changed", () => {
+    const [top, own] = ["/sys/fs/cgroup", "/sys/fs/cgroup/user.slice/app.scope"];
+    const shared = { parent: own, isShared: true };
+    expect(groupPlaces(own, top, "cpu memory pids\n", ["memory", "pids"])).toEqual([
+      { parent: own, isShared: false },
+      { parent: top, isShared: true },
+      shared,
+    ]);
+    expect(groupPlaces(own, top, "cpuset memory\n", [])).toEqual([{ parent: top, isShared: true }, shared]);
+    // Nothing is enabled in the highest group: it is everybody's.
+    expect(groupPlaces(top, top, "\n", ["cpu", "memory"])).toEqual([{ parent: top, isShared: true }]);
+    expect(groupPlaces(own, top, "cpuset io\n", ["io"])).toEqual([shared]);
+  });
+
+  it("a privileged cluster is refused where there are no control groups of version 2, or nobody may make one", async () => {
+    await expect(ClusterGroup.takePrivileged([])).rejects.toThrow(
+      "--privileged is not possible: it needs control groups of version 2 (cgroup2), in which root may make one with a program (bpf): there are none",
+    );
+    const own = mkdtempSync(join(tmpdir(), "pw-own-"));
+    try {
+      // No control group: the kernel takes no program for it.
+      await expect(ClusterGroup.takePrivileged([{ parent: own, isShared: true }])).rejects.toMatchObject({
+        code: "NoControlGroup",
+      });
+      expect(readdirSync(own)).toEqual([]);
+    } finally {
+      rmSync(own, { recursive: true });
+    }
   });
 
   it.each([

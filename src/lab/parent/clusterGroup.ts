@@ -1,5 +1,5 @@
 import { chownSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { errorMessage, hasCode, PodwireError } from "#base/errors.ts";
 import { controllersOf, enableControllers, makeGroup, processesIn, removeGroup } from "#kernel/cgroups/index.ts";
@@ -7,36 +7,14 @@ import { machineLeaf } from "#lab/machine/index.ts";
 import { planIds, ROOT_LAB_IDS } from "#lab/stage/index.ts";
 import { confineDevices } from "./devices.ts";
 import { GroupGuard, GUARD } from "./groupGuard.ts";
+import { CONTROLLERS, foundGroup, foundPlaces } from "./groupPlaces.ts";
 
-/** What limits of pods need. */
-const CONTROLLERS = ["cpu", "memory", "pids"];
 /** Files that are handed over with a group (cgroup-v2, Model of Delegation). */
 const HANDED = ["", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"];
 const NAME = /^podwire-(\d+)$/;
 /** How often something is tried again that comes about by itself, and how long between, in ms. */
 const ATTEMPTS = 500;
 const PAUSE_MS = 20;
-
-/**
- * The group that this process is in, as a folder; undefined where there is no hierarchy of version 2.
- * @param cgroup text of /proc/self/cgroup
- * @param mounts text of /proc/self/mountinfo (proc_pid_mountinfo(5))
- */
-export function ownGroup(cgroup: string, mounts: string): string | undefined {
-  const path = /^0::(\/.*)$/m.exec(cgroup)?.[1];
-  const { root, point } = hierarchy(mounts) ?? {};
-  if (path === undefined || root === undefined || point === undefined) return undefined;
-  const prefix = root === "/" ? "" : root;
-  return path === root || path.startsWith(`${prefix}/`) ? resolve(point, `.${path.slice(prefix.length)}`) : undefined;
-}
-
-/** Where groups of version 2 are mounted, and which group is shown there. */
-function hierarchy(mounts: string): { readonly root: string; readonly point: string } | undefined {
-  const fields = mounts.split("\n").map((line) => line.split(" "));
-  const mount = fields.find((words) => words[words.indexOf("-") + 1] === "cgroup2");
-  const [root, point] = [mount?.[3], mount?.[4]];
-  return root === undefined || point === undefined ? undefined : { root, point };
-}
 
 /**
  * What is enabled in a group for a cluster's sake, and disabled at its end.
@@ -105,13 +83,13 @@ export class ClusterGroup {
     let why = "there are none";
     for (const { parent, isShared } of places) {
       const folder = join(parent, `podwire-${process.pid}`);
-      const guard = GroupGuard.start(folder, parent);
+      const guard = new GroupGuard(folder, parent);
       try {
         sweep(parent);
         makeGroup(folder, {});
         confineDevices(folder);
         makeGroup(join(folder, GUARD), {});
-        if (guard.pid !== undefined) move(guard.pid, join(folder, GUARD));
+        guard.settle();
         const division = isShared ? { added: [], moved: false } : divide(parent, folder);
         guard.note(division.added);
         makeGroup(join(folder, "lab"), {});
@@ -143,11 +121,12 @@ export class ClusterGroup {
 
   #moveAll(): boolean {
     for (const pid of processesIn(this.folder)) move(pid, join(this.folder, "lab"));
+    // One may have come meanwhile, which the kernel refuses only where there is something to enable.
+    if (processesIn(this.folder).length > 0) return false;
     try {
       enableControllers(this.folder, CONTROLLERS);
       return true;
     } catch {
-      // One has come meanwhile.
       return false;
     }
   }
@@ -176,40 +155,6 @@ export class ClusterGroup {
     }
     removeGroup(this.folder);
   }
-}
-
-function foundGroup(): string | undefined {
-  return ownGroup(readFileSync("/proc/self/cgroup", "latin1"), readFileSync("/proc/self/mountinfo", "latin1"));
-}
-
-/** A group in which a cluster's can be made. */
-export interface GroupPlace {
-  readonly parent: string;
-  /** Others are in it, or it is the highest: nothing is enabled in it, nobody leaves it. */
-  readonly isShared: boolean;
-}
-
-/**
- * Where root can make a cluster's group, the best first: where limits bind.
- * @param own the group that this process is in
- * @param top the highest group that is seen
- * @param enabled text of the highest group's cgroup.subtree_control
- * @param offered controllers of the own group
- */
-export function groupPlaces(own: string, top: string, enabled: string, offered: readonly string[]): GroupPlace[] {
-  const isBounded = CONTROLLERS.some((name) => enabled.split(/\s+/).includes(name));
-  return [
-    ...(own !== top && CONTROLLERS.some((name) => offered.includes(name)) ? [{ parent: own, isShared: false }] : []),
-    ...(isBounded ? [{ parent: top, isShared: true }] : []),
-    { parent: own, isShared: true },
-  ];
-}
-
-function foundPlaces(): GroupPlace[] {
-  const own = foundGroup();
-  const top = hierarchy(readFileSync("/proc/self/mountinfo", "latin1"))?.point;
-  if (own === undefined || top === undefined) return [];
-  return groupPlaces(own, top, readFileSync(join(top, "cgroup.subtree_control"), "latin1"), controllersOf(own));
 }
 
 /** What was changed in a group for the sake of one in it. */

@@ -76,6 +76,14 @@ function textOf(value: string | readonly string[] | ClusterConfig["nodeCidrMaskS
 }
 
 function checkSame(path: string, before: ClusterConfig, now: ClusterConfig): void {
+  const [was, is] = [before, now].map(({ privileged }) => (privileged ? "privileged" : "not privileged"));
+  if (was !== is) {
+    const why = "its files belong to other ids";
+    throw new PodwireError(
+      "InvalidConfig",
+      `${join(path, "cluster.json")}: the cluster is ${was}, now one that is ${is} is asked for; ${why}`,
+    );
+  }
   for (const field of ["podCidrs", "serviceCidrs", "nodeCidrs", "nodeCidrMaskSizes", "clusterDomain"] as const) {
     // A state of before there was such a choice has the defaults.
     const [old, wanted] = [before[field] ?? now[field], now[field]].map(textOf);

@@ -57,7 +57,7 @@ logging:
       infoBufferSize: "0"
   verbosity: 0
 metricsBindAddress: ""
-mode: ${JSON.stringify(config.proxyMode)}
+mode: ${config.proxyMode || '""'}
 nftables:
   masqueradeAll: false
   masqueradeBit: null

@@ -62,7 +62,9 @@ export async function runDnsExplain(what: string, flags: Flags): Promise<void> {
     };
     const servers = new Servers(lab);
     const { resolver: tool, fail } = flags;
-    const question = { name: what, tool, ...(fail !== undefined && { fail }), ...given };
+    // In a pod there is no avahi daemon; on the machine of a given file there may be one.
+    const multicast = flags.resolvConf !== undefined;
+    const question = { name: what, tool, multicast, ...(fail !== undefined && { fail }), ...given };
     const answer = await explainLookup(question, servers.ask).finally(() => servers.stop());
     process.stdout.write(flags.json ? `${JSON.stringify(answer, null, 2)}\n` : dnsAnswerText(answer));
   } finally {

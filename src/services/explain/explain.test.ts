@@ -117,6 +117,25 @@ ClusterIP 10.96.0.1:80/TCP
     );
   });
 
+  it("says when a node's kube-proxy is not ready, so that what was there before goes on", () => {
+    const proxy = (status: string) =>
+      ({
+        metadata: { namespace: "kube-system", name: "kube-proxy-x1y2z", labels: { "k8s-app": "kube-proxy" } },
+        spec: { nodeName: "node01", hostNetwork: true },
+        status: { conditions: [{ type: "Ready", status }] },
+      }) as unknown as Pod;
+    const given = (status: string) => ({
+      ...shop,
+      pods: [...base.pods, proxy(status)],
+      proxyConfig: `${base.proxyConfig}mode: ebpf\n`,
+    });
+    expect(answerText(ask(given("False"), "web", { from: "client" }))).toMatch(
+      /^Service shop\/web on node01, mode ebpf.*\n! kube-proxy on node01 is not ready: the node goes on with what it had before; kubectl logs -n kube-system kube-proxy-x1y2z says why\n\n/,
+    );
+    expect(ask(given("False"), "web", { node: "node02" })).not.toHaveProperty("unsettled");
+    expect(ask(given("True"), "web", { from: "client" })).not.toHaveProperty("unsettled");
+  });
+
   it("in the ebpf mode pods and the node keep their address; from outside, and where ranges are asked, rules decide", () => {
     const proxyConfig = `${base.proxyConfig}mode: ebpf\n`;
     const inEbpf = (spec: Parameters<typeof service>[1]) =>
