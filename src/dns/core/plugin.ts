@@ -1,4 +1,5 @@
 import type { Client } from "#api/index.ts";
+import type { Ip } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import type { Metrics } from "#base/metrics.ts";
 import type { ResourceRecord } from "#wire/dns/index.ts";
@@ -207,6 +208,8 @@ export interface Instance {
   fatal(message: string): void;
   /** Reaches the cluster's API where a directive does not say how. Absent: as a pod does. */
   readonly connectApi?: () => Promise<Client>;
+  /** The server's own addresses. Absent: those of this machine's interfaces. */
+  readonly addresses?: readonly Ip[];
   /** Ports that DNS is served on, known once listeners are open. */
   listening(): readonly Listening[];
 }

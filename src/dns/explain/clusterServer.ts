@@ -55,7 +55,7 @@ export class ClusterServer {
 
   /** Sets up a Corefile; resolves when its kubernetes plugins know the cluster. @throws CorefileError */
   static async start(options: ClusterServerOptions): Promise<ClusterServer> {
-    const { file, text, connect, environment = {}, readImport, peer } = options;
+    const { file, text, connect, environment = {}, readImport, addresses = [], peer } = options;
     const answerer = new Answerer("dns://:53", [], () => performance.now());
     const instance: Instance = {
       metrics: new Metrics(),
@@ -68,6 +68,7 @@ export class ClusterServer {
       reload: async () => {},
       fatal: () => {},
       connectApi: connect,
+      addresses,
       listening: () => [],
     };
     const blocks = parseCorefile(file, text, { environment, ...(readImport && { readImport }) });

@@ -250,12 +250,10 @@ cost         4 queries, 2 of them for names that the search list makes up
     const maps = [map("coredns", { Corefile: corefile }), map("coredns-custom", { "a.override": acl, "b.txt": "x" })];
     expect(configMapsOf(pod)).toEqual(["coredns", "coredns-custom"]);
     const outcomeFor = (peer: string) =>
-      withServer(
-        async (ask) => (await ask("", "kubernetes.default.svc.cluster.local.", "A")).outcome,
-        corefile,
-        true,
-        { ...surroundingsOf(pod, maps), peer },
-      );
+      withServer(async (ask) => (await ask("", "kubernetes.default.svc.cluster.local.", "A")).outcome, corefile, true, {
+        ...surroundingsOf(pod, maps),
+        peer,
+      });
     expect(await outcomeFor("10.244.1.7")).toBe("records");
     expect(await outcomeFor("10.244.2.7")).toBe("refused");
   });

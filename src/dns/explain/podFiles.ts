@@ -1,8 +1,11 @@
 import { posix } from "node:path";
 import type { ConfigMap, Pod } from "#api/index.ts";
+import { type Ip, tryParseIp } from "#base/ip.ts";
 
 /** What a server's pod gives its Corefile beside the text. */
 export interface ServerSurroundings {
+  /** The pod's own. */
+  readonly addresses: readonly Ip[];
   /** Environment variables with a value in the pod's spec. */
   readonly environment: Readonly<Record<string, string>>;
   /** Files that a pattern names, relative to the Corefile. */
@@ -26,6 +29,7 @@ export function surroundingsOf(pod: Pod, maps: readonly ConfigMap[]): ServerSurr
     value === undefined ? [] : [[name, value] as const],
   );
   return {
+    addresses: (pod.status?.podIPs ?? []).flatMap(({ ip }) => tryParseIp(ip) ?? []),
     environment: Object.fromEntries(variables),
     readImport: (pattern) => {
       const full = posix.resolve(directory, pattern);

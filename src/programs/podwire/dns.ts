@@ -246,7 +246,13 @@ class Servers {
     const connect = () => clientOf(lab.status);
     try {
       const around = surroundingsOf(pod, maps);
-      const server = await ClusterServer.start({ file: key, text, connect, ...around, ...(peer !== undefined && { peer }) });
+      const server = await ClusterServer.start({
+        file: key,
+        text,
+        connect,
+        ...around,
+        ...(peer !== undefined && { peer }),
+      });
       return { server, zones: server.clusterZones };
     } catch (error) {
       if (!(error instanceof CorefileError)) throw error;

@@ -27,7 +27,7 @@ export const setup: Setup = (directive, context) => {
   const options = readOptions(directive, context);
   const index = new ClusterIndex();
   const { ttl, podMode, endpointPodNames, ignoreEmptyService, namespaces, labelSelector, namespaceSelector } = options;
-  const own = ownAddresses();
+  const own = context.instance.addresses ?? ownAddresses();
   const recordOptions = {
     primaryZone,
     ttl,
