@@ -34,6 +34,7 @@ const ADDRESSES: Readonly<Record<string, string>> = {
   "only.test.": "192.0.2.11",
   "broken.test.": "192.0.2.12",
   "printer.local.": "192.0.2.14",
+  "both.example.": "192.0.2.15",
 };
 
 /** What is wrong with names, by server: the last one holds for those after it, `ok`: it has an address. */
@@ -75,7 +76,7 @@ export interface LookupCase {
 }
 
 /** What /etc/hosts says of names, some of which DNS has as well. */
-export const HOSTS = "127.0.0.1 localhost\n192.0.2.99 in.hosts www.example\n";
+export const HOSTS = "127.0.0.1 localhost\n192.0.2.99 in.hosts both.example\n";
 
 const servers = (...numbers: number[]) => numbers.map((n) => `nameserver ${SERVERS[n - 1]}\n`).join("");
 const search = "search shop.test test\n";
@@ -165,8 +166,8 @@ export const lookupCases: readonly LookupCase[] = [
 /** Lookups by glibc through the sources of nsswitch.conf. `mdns4_minimal` is there or not, but no avahi daemon. */
 export const sourceCases: readonly (LookupCase & { readonly nsswitch: string })[] = [
   ["in.hosts", "files dns"],
-  ["www.example", "files dns"],
-  ["www.example", "dns files"],
+  ["both.example", "files dns"],
+  ["both.example", "dns files"],
   ["in.hosts", "dns files"],
   ["web.shop.test", "files [NOTFOUND=return] dns"],
   ["printer.local", "files mdns4_minimal [NOTFOUND=return] dns"],
