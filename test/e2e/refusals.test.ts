@@ -97,7 +97,7 @@ describe("I03 K01 P01 V01 up refuses before anything starts (part: ranges, names
     await refused(
       ["--config", key],
       2,
-      `${key}:3: unknown key "podCIDR"; allowed are name, nodes, podCidr, serviceCidr, nodeCidr, nodeCidrMaskSizeIpv4, nodeCidrMaskSizeIpv6, maxPods, clusterDomain, ingress, example, outside, pods, runtime, images, apiPort, ingressPort`,
+      `${key}:3: unknown key "podCIDR"; allowed are name, nodes, podCidr, serviceCidr, nodeCidr, nodeCidrMaskSizeIpv4, nodeCidrMaskSizeIpv6, maxPods, clusterDomain, ingress, example, outside, pods, runtime, privileged, proxyMode, images, apiPort, ingressPort`,
     );
     const value = file("value.yaml", "ingress: traefik\n");
     await refused(["--config", value], 2, `${value}:1: ingress: found "traefik"; allowed are nginx, none`);
@@ -137,7 +137,7 @@ describe("I03 K01 P01 V01 up refuses before anything starts (part: ranges, names
     );
     await refused(
       ["--proxy-mode", "ebpf"],
-      1,
+      2,
       /^podwire: proxyMode ebpf needs a privileged cluster \(as root, flag --privileged\): /,
     );
   });
