@@ -228,7 +228,7 @@ async function newServices(server: DnsProcess, stub: KubeStub, count: number): P
   for (let i = 0; i < count; i++) {
     const packet = questionOf(`new-${i}.team-1.${suffix}.`);
     const began = performance.now();
-    stub.put(`new-${i}`, "team-1", "10.97.0.1");
+    stub.put(`new-${i}`, "team-1", serviceAddress(100_000 + i));
     for (;;) {
       await new Promise((resolve) => setImmediate(resolve)); // the event is sent in this process
       if ((prober.ask(packet)?.[7] ?? 0) > 0) break;

@@ -84,7 +84,7 @@ async function measureAll({ quick, log, signal }: BenchOptions): Promise<Outcome
       for (const mode of modesOf(size, quick)) {
         log(`${services} Services of ${endpoints} endpoints, ${mode} …`);
         const limitMs = quick ? QUICK_LIMIT : LIMIT;
-        const changes = mode.startsWith("podwire") ? 50 : 3;
+        const changes = mode.startsWith("podwire") ? 200 : 3;
         try {
           const figures = await measure(worker, { mode, services, endpoints, changes, limitMs, events }, signal);
           outcomes.set(idOf(size, mode), figures);
