@@ -141,8 +141,10 @@ export class ClusterPublisher {
   /** Names below a namespace are denied once all of its Services are published. */
   #publishNamespaces(): void {
     const unfinished = new Set([...this.#services].map(namespaceOf));
-    const changed = this.#namespaces.union(this.#open.symmetricDifference(unfinished));
-    for (const name of changed) this.#sink.put(`namespace/${name}`, this.#namespace(name, !unfinished.has(name)));
+    for (const name of unfinished) if (!this.#open.has(name)) this.#namespaces.add(name);
+    for (const name of this.#open) if (!unfinished.has(name)) this.#namespaces.add(name);
+    for (const name of this.#namespaces)
+      this.#sink.put(`namespace/${name}`, this.#namespace(name, !unfinished.has(name)));
     this.#namespaces.clear();
     this.#open = unfinished;
   }
