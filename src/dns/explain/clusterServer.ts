@@ -261,7 +261,7 @@ function takes({ name, args, block }: Directive, asked: string, siteZone: string
     .filter((property) => property.name === "except")
     .flatMap((property) => property.args.flatMap((token) => zonesOf(token.text, token)));
   const isIn = (zone: string) => isSubdomain(asked, zone);
-  return zones.some(isIn) && !except.some(isIn);
+  return zones.includes(asked) || (zones.some(isIn) && !except.some(isIn));
 }
 
 /** The words of a directive that are zones. */

@@ -203,6 +203,11 @@ cost         4 queries, 2 of them for names that the search list makes up
     const corp = await explain("git.corp.example.");
     expect(corp.lookup?.queries[0]?.because).toBe("no plugin of the Corefile is for this name: SERVFAIL");
     expect(corp.lookup?.end).toBe("later");
+    // The zone's own name is forwarded though it is excepted.
+    const own = ".:53 {\n forward corp.example 192.0.2.1 {\n except corp.example\n }\n}\n";
+    const asked = async (name: string) => await withServer((ask) => ask("", name, "A"), own);
+    expect(await asked("corp.example.")).toMatchObject({ outcome: "unknown", plugin: "forward" });
+    expect(await asked("git.corp.example.")).toMatchObject({ outcome: "servfail" });
   });
 
   it("a hosts file in the server's pod is not known, its entries in the Corefile are", async () => {
