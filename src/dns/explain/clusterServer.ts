@@ -1,5 +1,5 @@
-import { isIP } from "node:net";
 import type { Client } from "#api/index.ts";
+import { PodwireError } from "#base/errors.ts";
 import { createLogger } from "#base/log.ts";
 import { Metrics } from "#base/metrics.ts";
 import {
@@ -24,14 +24,8 @@ import {
   type Setup,
   type SetupContext,
 } from "../core/index.ts";
-import {
-  type Directive,
-  parseCorefile,
-  type ServerBlock,
-  type Token,
-  zonesOf,
-  zonesOrDefault,
-} from "../corefile/index.ts";
+import { type Directive, parseCorefile, type ServerBlock, zonesOrDefault } from "../corefile/index.ts";
+import { AskedElsewhere, askedElsewhere, elsewhere, withUnreadFile } from "./elsewhere.ts";
 import type { Outcome, QueryType, ServerAnswer } from "./lookup.ts";
 import type { ServerSurroundings } from "./podFiles.ts";
 
@@ -69,6 +63,8 @@ export class ClusterServer {
   readonly #sites: readonly ConfiguredSite[];
   readonly #answerer: Answerer;
   readonly #peer: string;
+  /** Why nothing can be said, if that is so. */
+  #unknown: string | undefined;
 
   private constructor(sites: readonly ConfiguredSite[], answerer: Answerer, peer = SOMEBODY) {
     this.#sites = sites;
@@ -76,8 +72,22 @@ export class ClusterServer {
     this.#peer = peer;
   }
 
-  /** Sets up a Corefile; resolves when its kubernetes plugins know the cluster. @throws CorefileError */
+  /**
+   * Sets up a Corefile; resolves when its kubernetes plugins know the cluster. One that holds what is not known here
+   * makes a server whose answers are all unknown. @throws CorefileError
+   */
   static async start(options: ClusterServerOptions): Promise<ClusterServer> {
+    try {
+      return await ClusterServer.#start(options);
+    } catch (error) {
+      if (!(error instanceof PodwireError) || error.code !== "NotKnown") throw error;
+      const server = new ClusterServer([], new Answerer("dns://:53", [], () => performance.now()));
+      server.#unknown = error.message;
+      return server;
+    }
+  }
+
+  static async #start(options: ClusterServerOptions): Promise<ClusterServer> {
     const { file, text, connect, environment = {}, readImport, addresses = [], peer } = options;
     const { directory = "/nonexistent", readText = () => undefined } = options;
     const answerer = new Answerer("dns://:53", [], () => performance.now());
@@ -122,6 +132,7 @@ export class ClusterServer {
 
   /** What it says to a question. @param name absolute */
   async ask(name: string, type: QueryType): Promise<ServerAnswer> {
+    if (this.#unknown !== undefined) return { outcome: "unknown", records: [], because: this.#unknown };
     const question = { name, type: RecordType[type], class: RecordClass.IN };
     const lower = name.toLowerCase();
     const peer = { address: this.#peer, port: 53_000, protocol: "udp" } as const;
@@ -203,19 +214,6 @@ function setUp(
   }
 }
 
-/** A plugin was met whose answer is not here to be had. */
-class AskedElsewhere extends Error {
-  readonly directive: Directive;
-  /** The file that is not known, if that is why. */
-  readonly file: string | undefined;
-
-  constructor(directive: Directive, file?: string) {
-    super(`asked ${directive.name}`);
-    this.directive = directive;
-    this.file = file;
-  }
-}
-
 /** The plugins that decide, in their order. */
 function handlerOf({ plugins, directives }: ConfiguredSite): Handler {
   const deciding = plugins.flatMap((plugin, index): Plugin[] => {
@@ -226,58 +224,6 @@ function handlerOf({ plugins, directives }: ConfiguredSite): Handler {
   });
   const answers = plugins.some((plugin) => plugin.handle !== undefined);
   return chain(deciding, () => makeReply("", { rcode: answers ? Rcode.SERVFAIL : Rcode.REFUSED }));
-}
-
-function askedElsewhere(name: string, directive: Directive, file?: string): Plugin {
-  return {
-    name,
-    handle: (request, next) => {
-      if (!takes(directive, request.name, request.zone)) return next(request);
-      throw new AskedElsewhere(directive, file);
-    },
-  };
-}
-
-/** A hosts plugin whose file lies in the server's pod: what its own entries do not answer is up to that file. */
-function withUnreadFile(plugin: Plugin, directive: Directive): Plugin {
-  const unknown = (): never => {
-    throw new AskedElsewhere(directive);
-  };
-  return {
-    name: plugin.name,
-    handle: async (request, next) => {
-      if (!takes(directive, request.name, request.zone)) return await next(request);
-      const reply = await plugin.handle?.(request, unknown);
-      return reply?.answers.length ? reply : unknown();
-    },
-  };
-}
-
-/** Whether a plugin that asks elsewhere is for a name (lower case). */
-function takes({ name, args, block }: Directive, asked: string, siteZone: string): boolean {
-  const words = zoneWords(name, args);
-  const zones = words.length ? words.flatMap((token) => zonesOf(token.text, token)) : [siteZone];
-  const except = (block ?? [])
-    .filter((property) => property.name === "except")
-    .flatMap((property) => property.args.flatMap((token) => zonesOf(token.text, token)));
-  const isIn = (zone: string) => isSubdomain(asked, zone);
-  return zones.includes(asked) || (zones.some(isIn) && !except.some(isIn));
-}
-
-/** The words of a directive that are zones. */
-function zoneWords(name: string, args: readonly Token[]): readonly Token[] {
-  if (name === "file" || name === "hosts") return args.slice(1);
-  if (name === "autopath") return args.slice(0, -1);
-  return name === "auto" || name === "acl" ? args : args.slice(0, 1);
-}
-
-function elsewhere({ directive, file }: AskedElsewhere): ServerAnswer {
-  const targets = directive.args.slice(1).map(({ text }) => text);
-  const isForward = !["file", "auto", "hosts", "acl", "autopath"].includes(directive.name);
-  const because = !isForward
-    ? `a file of the server's decides: ${file ?? directive.args[0]?.text ?? "auto"}`
-    : `it is asked of ${targets.map((text) => (isIP(text) ? text : `the servers of ${text}`)).join(", ")}`;
-  return { outcome: "unknown", records: [], plugin: directive.name, at: directive.at, because };
 }
 
 function outcomeOf({ rcode }: Reply, hasRecords: boolean): Outcome {

@@ -308,6 +308,12 @@ cost         4 queries, 2 of them for names that the search list makes up
       because: "it is asked of the servers of /etc/custom-resolv.conf",
     });
     await expect(forward("192.0.2.x")).rejects.toThrow("not an IP address or file");
+    const env = [{ name: "ZONE", valueFrom: { secretKeyRef: { name: "s", key: "k" } } }];
+    const { environment } = surroundingsOf({ ...pod, spec: { containers: [{ name: "c", image: "c", env }] } }, []);
+    const unknown = await withServer((ask) => ask("", "a.test.", "A"), ".:53 {\n kubernetes {$ZONE}\n}\n", true, {
+      environment,
+    });
+    expect(unknown).toMatchObject({ outcome: "unknown", because: expect.stringContaining("{$ZONE}") });
     const tls = ".:53 {\n kubernetes cluster.local {\n endpoint https://192.0.2.1\n tls a.pem b.pem c.pem\n }\n}\n";
     expect(await outcome(tls)).toMatchObject({ outcome: "records" });
   });

@@ -74,17 +74,17 @@ function notKnown(what: string): PodwireError {
 function environmentOf(pod: Pod): Readonly<Record<string, string>> {
   const environment: Record<string, string> = {};
   for (const variable of pod.spec.containers[0]?.env ?? []) {
-    const value = valueOf(variable, pod);
+    const value = valueOfVariable(variable, pod);
     const get = (): string => {
       if (value === undefined) throw notKnown(`{$${variable.name}}`);
       return value;
     };
-    Object.defineProperty(environment, variable.name, { get, configurable: true, enumerable: true });
+    Object.defineProperty(environment, variable.name, { get, configurable: true });
   }
   return environment;
 }
 
-function valueOf({ value, valueFrom }: EnvVar, { metadata, status }: Pod): string | undefined {
+function valueOfVariable({ value, valueFrom }: EnvVar, { metadata, status }: Pod): string | undefined {
   if (!valueFrom) return value ?? "";
   const path = valueFrom.fieldRef?.fieldPath;
   if (path === "metadata.name") return metadata.name;
