@@ -121,7 +121,9 @@ export interface MachineSettings {
 }
 
 /** The kernel's own files for all of the computer, beside /sys. */
-const OF_THE_COMPUTER = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+const OF_THE_COMPUTER = ["acpi", "bus", "fs", "irq", "mtrr", "scsi", "sys", "sysrq-trigger"].map(
+  (name) => `/proc/${name}`,
+);
 /** What of them belongs to a machine's namespaces (network_namespaces(7), ipc_namespaces(7), uts_namespaces(7)). */
 const OF_THE_MACHINE = [
   ...["net", "fs/mqueue", "kernel/domainname", "kernel/hostname", "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni"],
