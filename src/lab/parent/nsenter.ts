@@ -3,6 +3,7 @@ import { readlinkSync } from "node:fs";
 import { userInfo } from "node:os";
 import { PodwireError } from "#base/errors.ts";
 import { WITHOUT_MACHINE_RIGHTS } from "#lab/stage/index.ts";
+import type { ClusterGroup } from "./clusterGroup.ts";
 import type { EngineLink } from "./engineLink.ts";
 
 /**
@@ -58,17 +59,26 @@ export interface CommandResult {
 }
 
 /** Pid of the init of a machine that has power, as the lab sees it. @throws PodwireError "NotFound", "Stopped" */
-export function initOf({ machines }: EngineLink, name: string): number {
+function initOf({ machines }: EngineLink, name: string): number {
   const machine = machines.get(name);
   if (!machine) throw new PodwireError("NotFound", `no machine ${name}; there are ${[...machines.keys()].join(", ")}`);
   if (machine.init !== undefined) return machine.init;
   throw new PodwireError("Stopped", `machine ${name} is stopped; podwire node start ${name} starts it`);
 }
 
-/** Runs a command on a machine, for 30 s at most. @throws PodwireError "NotFound", "Stopped" */
-export function runOnMachine(engine: EngineLink, machine: string, command: readonly string[]): Promise<CommandResult> {
-  const enter = machineCommand({ lab: engine.initPid(), machine: initOf(engine, machine) }, userInfo().uid);
-  const [program, ...args] = [...enter, ...command] as [string, ...string[]];
+/**
+ * Where a machine is entered.
+ * @param group in a privileged cluster, whose machines' processes are in groups of it
+ * @throws PodwireError "NotFound", "Stopped"
+ */
+export function placeOf(engine: EngineLink, machine: string, group?: ClusterGroup): MachinePlace {
+  const place = { lab: engine.initPid(), machine: initOf(engine, machine) };
+  return group === undefined ? place : { ...place, cgroup: group.leafOf(machine) };
+}
+
+/** Runs a command on a machine, for 30 s at most. */
+export function runOnMachine(place: MachinePlace, command: readonly string[]): Promise<CommandResult> {
+  const [program, ...args] = [...machineCommand(place, userInfo().uid), ...command] as [string, ...string[]];
   return new Promise((resolve) => {
     execFile(program, args, { cwd: "/", timeout: 30_000, maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === "number" ? error.code : 128;
