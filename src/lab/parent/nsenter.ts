@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { readlinkSync } from "node:fs";
 import { userInfo } from "node:os";
-import { PodwireError } from "#base/errors.ts";
+import { hasCode, PodwireError } from "#base/errors.ts";
 import { WITHOUT_MACHINE_RIGHTS } from "#lab/stage/index.ts";
 import type { ClusterGroup } from "./clusterGroup.ts";
 import type { EngineLink } from "./engineLink.ts";
@@ -23,6 +23,7 @@ function nsenterArguments(pid: number, cgroup: boolean, user?: number): [string,
  * What runs a command on a machine, before the command itself. It may do there what root may, except reboot(2), which
  * would end the machine and the lab with it, and what acts on the whole computer.
  * @param user uid of the caller
+ * @throws PodwireError "Stopped" when the lab has ended
  */
 export function machineCommand(place: MachinePlace, user: number): [string, ...string[]] {
   const { lab, machine, cgroup: group } = place;
@@ -46,9 +47,14 @@ export interface MachinePlace {
 /** Joins a control group first, as the machine's own processes have. Where there is none any more, the machine is gone. */
 const JOIN_SCRIPT = 'echo $$ >"$1/cgroup.procs" || exit 125; shift; exec "$@"';
 
-/** Whether a process is in our user namespace: there is none to enter then. */
-function isOfOurs(pid: number): boolean {
-  return readlinkSync(`/proc/${pid}/ns/user`) === readlinkSync("/proc/self/ns/user");
+/** Whether a lab is in our user namespace: there is none to enter then. @throws PodwireError "Stopped" */
+function isOfOurs(lab: number): boolean {
+  try {
+    return readlinkSync(`/proc/${lab}/ns/user`) === readlinkSync("/proc/self/ns/user");
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) throw new PodwireError("Stopped", "the cluster has ended", {}, error);
+    throw error;
+  }
 }
 
 /** What a command on a machine printed and how it ended. */
@@ -76,7 +82,7 @@ export function placeOf(engine: EngineLink, machine: string, group?: ClusterGrou
   return group === undefined ? place : { ...place, cgroup: group.leafOf(machine) };
 }
 
-/** Runs a command on a machine, for 30 s at most. */
+/** Runs a command on a machine, for 30 s at most. @throws PodwireError "Stopped" */
 export function runOnMachine(place: MachinePlace, command: readonly string[]): Promise<CommandResult> {
   const [program, ...args] = [...machineCommand(place, userInfo().uid), ...command] as [string, ...string[]];
   return new Promise((resolve) => {
