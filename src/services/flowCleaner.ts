@@ -58,9 +58,13 @@ export class FlowCleaner {
       if (address.protocol === protocols.UDP) this.#found.set(addressKey(address), address);
   }
 
-  /** With the next cleaning, flows to addresses of these networks that no Service has are removed as well. */
-  sweep(networks: readonly Cidr[]): void {
+  /**
+   * With the next cleaning, flows to addresses of these networks that no Service has are removed as well.
+   * @returns whether there is anything to clean for it
+   */
+  sweep(networks: readonly Cidr[]): boolean {
     this.#networks = networks;
+    return networks.length > 0;
   }
 
   /**

@@ -267,9 +267,23 @@ describe("the service proxy", () => {
         await nft.commit(new Transaction().deleteTable({ family: "ip", name: SERVICES_TABLE }));
       }
       await start(api, nft, [], { conntrack }).synced;
-      expect(conntrack.list({ family: 4 })).toEqual([]);
+      await expect.poll(() => conntrack.list({ family: 4 })).toEqual([]);
     },
   );
+
+  it("an API that does not answer about ServiceCIDRs keeps no rule waiting", async () => {
+    const api = new FakeApi();
+    const nft = new FakeNftables();
+    put(api, service("web", { clusterIP: "10.96.0.1" }));
+    put(api, slice("web", ["10.244.1.2"]));
+    api.onRequest = async ({ path, signal }) => {
+      if (!path.includes("servicecidrs")) return;
+      await new Promise((_, fail) => signal?.addEventListener("abort", () => fail(signal.reason), { once: true }));
+    };
+    await start(api, nft).synced;
+    expect((await contents(nft)).join("\n")).toContain("10.244.1.2 . 8080");
+    expect(api.requests.some((request) => request.includes("servicecidrs"))).toBe(true);
+  });
 
   it("ends in the same rules by every path", async () => {
     const names = ["a", "b", "c"];

@@ -214,10 +214,11 @@ class NodeProxy implements ServiceProxy {
     };
     const endWatching = watchRules(this.#backend, { ...this.#options, tookMs: () => this.#fullMs, distrust });
     try {
-      const networks = serviceNetworks(this.#options.client, { log, signal: this.#signal });
       await Promise.all([this.#services.synced, this.#slices.synced, this.#node.synced]);
-      // What a process that is gone led on, nobody else knows of.
-      this.#flows.sweep(await networks);
+      // What a process that is gone led on, nobody else knows of. No rule waits for it.
+      void serviceNetworks(this.#options.client, { log, signal: this.#signal }).then((networks) => {
+        if (this.#flows.sweep(networks)) this.#wake.resolve();
+      });
       let isFirst = true;
       while (!this.#signal.aborted) {
         this.#isSyncing = true;
