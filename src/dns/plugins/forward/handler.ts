@@ -91,7 +91,7 @@ export class ForwardPlugin implements Plugin {
           "Counter of the number of queries rejected because the concurrent queries were at maximum.",
         )
         .inc();
-      return makeReply(this.name, { rcode: Rcode.REFUSED });
+      return makeReply(this.name, { rcode: Rcode.REFUSED, overloaded: true });
     }
     return this.#forward(request, next);
   }
