@@ -15,13 +15,13 @@ const { start } = testServers();
 /** A client's end that takes nothing. */
 class StuckSocket extends Duplex {
   override _read(): void {}
-  override _write(): void {}
+  override _write(_chunk: Uint8Array, _encoding: string, _done: () => void): void {}
   setTimeout(): this {
     return this;
   }
 }
 
-/** A client's end that takes what `take` is called for. */
+/** A client's end that takes one write with each `release`. */
 class SlowSocket extends StuckSocket {
   taken = 0;
   #taking: (() => void) | undefined;
@@ -31,7 +31,7 @@ class SlowSocket extends StuckSocket {
       done();
     };
   }
-  take(): void {
+  release(): void {
     const taking = this.#taking;
     this.#taking = undefined;
     taking?.();
@@ -42,7 +42,7 @@ class SlowSocket extends StuckSocket {
 class ReadingSocket extends SlowSocket {
   override _write(chunk: Uint8Array, encoding: string, done: () => void): void {
     super._write(chunk, encoding, done);
-    this.take();
+    this.release();
   }
 }
 
@@ -172,7 +172,7 @@ describe("TCP limits", () => {
     socket.emit("data", many);
     expect(socket.isPaused()).toBe(true);
     for (let turns = 0; turns < 400 && shared.unsent > 1 << 20; turns++) {
-      socket.take();
+      socket.release();
       await new Promise(setImmediate);
     }
     expect([socket.taken, socket.isPaused(), shared.unsent]).toEqual([200 * answerBytes, false, 1 << 20]);
