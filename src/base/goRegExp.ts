@@ -1,4 +1,4 @@
-import { withoutLargeCounts } from "./regExpCounts.ts";
+import { CountsError, withoutLargeCounts } from "./regExpCounts.ts";
 
 /**
  * Makes V8 go over to its linear engine where a pattern backtracks too much, so that a pattern from a definition and
@@ -27,11 +27,16 @@ const posixClasses: Readonly<Record<string, string>> = {
   xdigit: "0-9A-Fa-f",
 };
 
+/** `test`: nobody reads what groups capture. */
+export type RegExpUse = "test" | "captures";
+
 /**
- * A Go regular expression (RE2 syntax, github.com/google/re2/wiki/Syntax) as a JavaScript one. Throws SyntaxError for
- * what is none, or cannot be said in JavaScript.
+ * A Go regular expression (RE2 syntax, github.com/google/re2/wiki/Syntax) as a JavaScript one. Where it has large
+ * counts, V8's linear engine runs it (flag `l`), if it can: V8's other engine runs what ignores case or has Unicode
+ * classes, and for `test` what counts make too long. It may backtrack as long as it takes.
+ * @throws SyntaxError for what is none, or cannot be said in JavaScript; CountsError for `captures`
  */
-export function compileRegExp(pattern: string): RegExp {
+export function compileRegExp(pattern: string, use: RegExpUse = "test"): RegExp {
   let flags = "";
   let rest = pattern;
   const lead = /^\(\?([ims]+)\)/.exec(rest);
@@ -39,10 +44,31 @@ export function compileRegExp(pattern: string): RegExp {
     flags = [...new Set(lead[1] as string)].join("");
     rest = rest.slice(lead[0].length);
   }
-  const source = withoutLargeCounts(translate(rest, flags.includes("m")));
+  const source = translate(rest, flags.includes("m"));
   // Unicode classes need the flag, which the linear engine does not have.
   if (/\\[pP]\{/.test(source)) flags += "u";
-  return new RegExp(source, flags);
+  const usual = new RegExp(source, flags);
+  const canBeLinear = !/[iu]/.test(flags);
+  try {
+    const written = withoutLargeCounts(source, use === "captures" && canBeLinear);
+    return written !== undefined && canBeLinear ? linear(written, flags) : usual;
+  } catch (error) {
+    const excused = error instanceof CountsError && (use === "test" || !canBeLinear);
+    if (excused || /linear time$/.test((error as Error).message)) return usual;
+    throw error;
+  }
+}
+
+/** @throws SyntaxError that ends in "linear time" for groups with flags */
+function linear(source: string, flags: string): RegExp {
+  process.getBuiltinModule("node:v8").setFlagsFromString("--enable-experimental-regexp-engine");
+  const compiled = new RegExp(source, `${flags}l`);
+  try {
+    compiled.test(""); // V8 finds out at the first use that a pattern is too large for it
+  } catch {
+    throw new CountsError("expression too large");
+  }
+  return compiled;
 }
 
 function translate(pattern: string, lines: boolean): string {

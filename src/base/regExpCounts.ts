@@ -2,6 +2,10 @@
 const linearCount = 16;
 /** The same of Go's engine. */
 const maxCount = 1000;
+/** How deep groups stand in each other, as in Go. */
+const maxDepth = 1000;
+/** Longest pattern that is made, in characters: a step of the linear engine may look at each of them. */
+const maxLength = 20_000;
 
 /** A piece of a pattern and how often it stands there. */
 interface Item {
@@ -15,27 +19,33 @@ interface Item {
   readonly count?: { readonly min: number; readonly max: number; readonly lazy: string };
 }
 
+/** A pattern that means the same without large counts is too long, or captures otherwise. */
+export class CountsError extends SyntaxError {}
+
 /**
- * A JavaScript pattern that matches and captures the same without counts, where it has such that V8's linear engine
- * does not take: `a{1,20}` becomes `aa?a?…`.
- * @throws SyntaxError for counts that Go does not take
+ * A JavaScript pattern that matches the same without counts, where it has such that V8's linear engine does not take:
+ * `a{1,4}` becomes `a(?:a(?:a(?:a)?)?)?`, which chooses as the count does. It is for the linear engine alone: V8's
+ * other one makes native code of it, which can take it minutes.
+ * @param captures whether groups have to capture the same; else none captures
+ * @returns undefined where the pattern has no such counts
+ * @throws SyntaxError for what Go does not take; CountsError
  */
-export function withoutLargeCounts(source: string): string {
-  if (!/\{\d/.test(source)) return source;
-  const items = readItems(source, { at: 0 });
+export function withoutLargeCounts(source: string, captures: boolean): string | undefined {
+  const items = readItems(source, { at: 0 }, 0);
   const largest = largestCount(items);
   if (largest > maxCount) throw new SyntaxError("invalid repeat count");
-  return largest > linearCount ? render(items, true) : source;
+  return largest > linearCount ? render(items, captures) : undefined;
 }
 
-function readItems(source: string, cursor: { at: number }): Item[] {
+function readItems(source: string, cursor: { at: number }, depth: number): Item[] {
+  if (depth > maxDepth) throw new SyntaxError("expression nests too deeply");
   const items: Item[] = [];
   while (cursor.at < source.length && source[cursor.at] !== ")") {
     const rest = source.slice(cursor.at);
-    const [open = ""] = /^\((\?:|\?<\w+>)?/.exec(rest) ?? [];
+    const [open = ""] = /^\((?:\?(?::|<\w+>|<?[=!]|[ims]*-?[ims]*:))?/.exec(rest) ?? [];
     const text = open === "" ? atomAt(rest) : "";
     cursor.at += open.length + text.length;
-    const body = open === "" ? [] : readItems(source, cursor);
+    const body = open === "" ? [] : readItems(source, cursor, depth + 1);
     if (open !== "") cursor.at++; // its closing bracket
     items.push({ text, open, body, ...quantifierAt(source, cursor) });
   }
@@ -62,32 +72,58 @@ function quantifierAt(source: string, cursor: { at: number }): Pick<Item, "quant
 }
 
 function largestCount(items: readonly Item[]): number {
-  return Math.max(
-    1,
-    ...items.map(({ count, body }) => {
-      const own = count ? (count.max === Number.POSITIVE_INFINITY ? count.min : count.max) : 1;
-      return Math.max(own, 1) * largestCount(body);
-    }),
-  );
+  return items.reduce((largest, item) => Math.max(largest, copies(item)), 1);
 }
 
-/** @param captures false: groups do not capture, as they are copies of one that does */
+/** How often an engine without counts has the longest-winded part of an item. */
+function copies({ count, body }: Item): number {
+  const own = count ? (count.max === Number.POSITIVE_INFINITY ? count.min : count.max) : 1;
+  return Math.max(own, 1) * largestCount(body);
+}
+
 function render(items: readonly Item[], captures: boolean): string {
-  return items.map((item) => renderItem(item, captures)).join("");
+  let out = "";
+  for (const item of items) out = bounded(out + renderItem(item, captures));
+  return out;
 }
 
 function renderItem(item: Item, captures: boolean): string {
   const once = one(item, captures);
   if (!item.count) return once + item.quantifier;
-  const copy = one(item, false);
   const { min, max, lazy } = item.count;
   if (max === 0) return `${once}{0}`; // its groups still count
+  if (copies(item) <= linearCount) return `${once}{${min},${max === Number.POSITIVE_INFINITY ? "" : max}}${lazy}`;
+  const copy = one(item, false);
   // What a group captures is its last time.
-  if (max === Number.POSITIVE_INFINITY) return copy.repeat(Math.max(min - 1, 0)) + once + (min > 0 ? "+" : "*") + lazy;
-  const some = `${copy.repeat(Math.max(min - 1, 0))}${`${copy}?${lazy}`.repeat(max - Math.max(min, 1))}${once}`;
-  return min > 0 ? some : `(?:${some})?${lazy}`;
+  if (max === Number.POSITIVE_INFINITY) return repeated(copy, min - 1) + once + (min > 0 ? "+" : "*") + lazy;
+  if (max === min) return repeated(copy, min - 1) + once;
+  if (max === 1) return `${once}?${lazy}`;
+  if (captures && hasCapture(item))
+    throw new CountsError(`a group that captures cannot be repeated up to ${copies(item)} times: use (?:…)`);
+  return repeated(copy, min) + repeated(`(?:${copy}`, max - min) + repeated(`)?${lazy}`, max - min);
 }
 
 function one({ text, open, body }: Item, captures: boolean): string {
-  return open === "" ? text : `${captures ? open : "(?:"}${render(body, captures)})`;
+  if (open === "") return text;
+  return `${!captures && capturing.test(open) ? "(?:" : open}${render(body, captures)})`;
+}
+
+const capturing = /^\((?:\?<\w+>)?$/;
+
+function hasCapture({ open, body }: Item): boolean {
+  return capturing.test(open) || body.some(hasCapture);
+}
+
+function repeated(text: string, times: number): string {
+  if (text.length * times > maxLength) throw tooLong();
+  return text.repeat(Math.max(times, 0));
+}
+
+function bounded(text: string): string {
+  if (text.length > maxLength) throw tooLong();
+  return text;
+}
+
+function tooLong(): CountsError {
+  return new CountsError(`counts make more than ${maxLength} characters when they are written out`);
 }

@@ -1,4 +1,13 @@
-import { chmodSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -204,6 +213,14 @@ describe("spawner", () => {
     expect(out).toMatch(/mount: .*(denied|permitted|must be superuser)/);
   });
 
+  it("holds no control group of a process that it could not start", async () => {
+    const group = mkdtempSync(join(directory, "group-"));
+    writeFileSync(join(group, "cgroup.procs"), "");
+    const groups = { cgroup: group, cgroupRoot: join(group, "missing") };
+    await expect(run({ argv: ["true"], ...groups })).rejects.toThrow("ENOENT");
+    expect(readdirSync("/proc/self/fd").map(target)).not.toContain(join(group, "cgroup.procs"));
+  });
+
   it("learns of the end of a process that it adopted", async () => {
     const child = await spawner.spawn({ argv: ["sleep", "100"], env: { PATH }, stdio: [null, null, null] });
     const adopted = spawner.adopt(child.pid);
@@ -212,3 +229,12 @@ describe("spawner", () => {
     await child.exit;
   });
 });
+
+/** What a descriptor of this process stands for, if it is still open. */
+function target(fd: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return undefined;
+  }
+}

@@ -140,7 +140,7 @@ export function canonicalName(text: string): string {
 export function regexp(pattern: string, at: Location): RegExp {
   boundBacktracking();
   try {
-    return compileRegExp(pattern);
+    return compileRegExp(pattern, "captures");
   } catch (error) {
     throw new CorefileError(at, `invalid regex pattern ${JSON.stringify(pattern)}: ${(error as Error).message}`);
   }

@@ -307,7 +307,13 @@ interface Groups {
 function openGroups({ cgroup, cgroupRoot }: SpawnRequest): Groups | undefined {
   if (cgroup === undefined) return undefined;
   const leaf = openGroup(cgroup);
-  return cgroupRoot === undefined ? { leaf } : { leaf, root: openGroup(cgroupRoot) };
+  if (cgroupRoot === undefined) return { leaf };
+  try {
+    return { leaf, root: openGroup(cgroupRoot) };
+  } catch (error) {
+    libc.close(leaf);
+    throw error;
+  }
 }
 
 /** The highest that a process sees is the group that it is in when it gets a namespace of groups (cgroup_namespaces(7)). */

@@ -120,8 +120,10 @@ export interface MachineSettings {
   readonly privileged?: boolean;
 }
 
-/** The kernel's own files for all of the computer. */
-const OF_THE_COMPUTER = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", "/sys"];
+/** The kernel's own files for all of the computer, beside /sys. */
+const OF_THE_COMPUTER = ["acpi", "bus", "fs", "irq", "mtrr", "scsi", "sys", "sysrq-trigger"].map(
+  (name) => `/proc/${name}`,
+);
 /** What of them belongs to a machine's namespaces (network_namespaces(7), ipc_namespaces(7), uts_namespaces(7)). */
 const OF_THE_MACHINE = [
   ...["net", "fs/mqueue", "kernel/domainname", "kernel/hostname", "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni"],
@@ -153,7 +155,8 @@ export function machineRoot(
         options: `lowerdir=${labPaths.template}/etc,upperdir=${folders.etc},workdir=${folders.etcWork}`,
       },
       { target: "/proc", type: "proc" },
-      { target: "/sys", type: "sysfs", nosuid: true, nodev: true, noexec: true },
+      // Not covered by a read-only mount of itself: who takes that off would find a writable one.
+      { target: "/sys", type: "sysfs", nosuid: true, nodev: true, noexec: true, readonly: privileged },
       ...(privileged ? [] : [sysfsForExec, groups(cgroup)]),
       { target: "/dev", type: "tmpfs", options: "mode=755,size=64k", nosuid: true },
       ...devices,

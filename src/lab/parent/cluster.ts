@@ -21,7 +21,7 @@ import { echoPods } from "./load.ts";
 import { listenLocal, takeLoopback } from "./loopback.ts";
 import { NodeChanges } from "./nodeChanges.ts";
 import { NodeWatch } from "./nodes.ts";
-import { initOf } from "./nsenter.ts";
+import { type MachinePlace, placeOf } from "./nsenter.ts";
 import { addons, exampleObjects } from "./objects.ts";
 import type { ClusterOptions } from "./options.ts";
 import { serveOutside } from "./outside.ts";
@@ -172,6 +172,7 @@ export class Cluster extends EventEmitter<Events> {
       plan,
       nodes,
       hostAddress: this.#hostAddress,
+      place: this.#place,
       changed,
     });
     this.#started = true;
@@ -249,6 +250,9 @@ export class Cluster extends EventEmitter<Events> {
 
   readonly #hostAddress = (slot: number): string => hostAddressOf(this.#prefix, slot);
 
+  readonly #place = (machine: string): MachinePlace =>
+    placeOf(this.#made(this.#engine), machine, this.#config.privileged ? this.#group : undefined);
+
   async #answer(request: ControlRequest): Promise<unknown> {
     switch (request.command) {
       case "status":
@@ -257,12 +261,8 @@ export class Cluster extends EventEmitter<Events> {
         // The answer has to leave before the socket goes.
         setImmediate(() => this.emit("down"));
         return null;
-      case "enter": {
-        const engine = this.#made(this.#engine);
-        const place = { lab: engine.initPid(), machine: initOf(engine, request.machine) };
-        const cgroup = this.#config.privileged && this.#group?.leafOf(request.machine);
-        return { ...place, ...(cgroup ? { cgroup } : {}) };
-      }
+      case "enter":
+        return this.#place(request.machine);
       case "node":
         return this.#made(this.#changes).make(request.request);
       case "signal":

@@ -136,11 +136,10 @@ export class ClusterGroup {
     return machineLeaf(join(this.folder, machine));
   }
 
-  /** Removes it; the lab has ended. */
+  /** Removes it; the lab has ended. Killed meanwhile, this process leaves the rest of it to the guard. */
   async release(): Promise<void> {
-    await this.#guard?.dismiss();
     const inner = () => readdirSync(this.folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-    const others = () => inner().filter(({ name }) => name !== "parent");
+    const others = () => inner().filter(({ name }) => name !== "parent" && name !== GUARD);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       for (const { name } of others()) removeGroup(join(this.folder, name));
       if (others().length === 0) break;
@@ -153,6 +152,7 @@ export class ClusterGroup {
     } catch {
       // Another cluster needs them still.
     }
+    await this.#guard?.dismiss();
     removeGroup(this.folder);
   }
 }

@@ -63,8 +63,11 @@ export function confineDevices(folder: string, call: BpfCall = bpfCall): void {
   const group = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     const program = loadProgram(call, { name: "pw_device", hook: "device", code: assemble(deviceProgram(), {}) });
-    attachProgram(call, group, "device", program);
-    program.close();
+    try {
+      attachProgram(call, group, "device", program);
+    } finally {
+      program.close();
+    }
   } finally {
     closeSync(group);
   }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { BootRequest } from "#lab/engine/index.ts";
 import type { Topology } from "#lab/topology/index.ts";
 import { EngineLink } from "./engineLink.ts";
-import { type CommandResult, runOnMachine } from "./nsenter.ts";
+import { type CommandResult, placeOf, runOnMachine } from "./nsenter.ts";
 import type { Installation } from "./options.ts";
 
 /** Machines and links without a cluster on them. */
@@ -44,7 +44,7 @@ export class Lab {
 
   /** Runs a command on a machine. */
   exec(machine: string, command: readonly string[]): Promise<CommandResult> {
-    return runOnMachine(this.#engine as EngineLink, machine, command);
+    return runOnMachine(placeOf(this.#engine as EngineLink, machine), command);
   }
 
   /** Ends everything. */

@@ -14,7 +14,7 @@ import { machinePlans } from "#lab/engine/index.ts";
 import { type ClusterPki, issueForNode, openAuthority } from "#lab/pki/index.ts";
 import type { EngineLink } from "./engineLink.ts";
 import type { NodeWatch } from "./nodes.ts";
-import { runOnMachine } from "./nsenter.ts";
+import { type MachinePlace, runOnMachine } from "./nsenter.ts";
 import { answered, apiAnswers, withoutApi } from "./presence.ts";
 
 /** How long after its request a change waits for a node to be ready, in ms: whoever asks waits a little longer. */
@@ -50,6 +50,8 @@ export interface NodeChangesDeps {
   readonly nodes: NodeWatch;
   /** The host's address for a node's slot. */
   readonly hostAddress: (slot: number) => string;
+  /** Where a machine is entered. @throws PodwireError "NotFound", "Stopped" */
+  readonly place: (machine: string) => MachinePlace;
   /** Takes over the cluster's new configuration. */
   readonly changed: (config: ClusterConfig) => Promise<void>;
 }
@@ -182,8 +184,9 @@ export class NodeChanges {
     );
     const gone = [...this.#removed].map((name) => `-e/[[:space:]]${name}$/d`);
     for (const machine of machines) {
-      await runOnMachine(this.#deps.engine, machine, ["sh", "-c", APPEND_MISSING, "sh", ...lines]);
-      if (gone.length > 0) await runOnMachine(this.#deps.engine, machine, ["sed", "-i", ...gone, "/etc/hosts"]);
+      const place = this.#deps.place(machine);
+      await runOnMachine(place, ["sh", "-c", APPEND_MISSING, "sh", ...lines]);
+      if (gone.length > 0) await runOnMachine(place, ["sed", "-i", ...gone, "/etc/hosts"]);
     }
   }
 }

@@ -1,8 +1,9 @@
 import { execFile } from "node:child_process";
 import { readlinkSync } from "node:fs";
 import { userInfo } from "node:os";
-import { PodwireError } from "#base/errors.ts";
+import { hasCode, PodwireError } from "#base/errors.ts";
 import { WITHOUT_MACHINE_RIGHTS } from "#lab/stage/index.ts";
+import type { ClusterGroup } from "./clusterGroup.ts";
 import type { EngineLink } from "./engineLink.ts";
 
 /**
@@ -22,6 +23,7 @@ function nsenterArguments(pid: number, cgroup: boolean, user?: number): [string,
  * What runs a command on a machine, before the command itself. It may do there what root may, except reboot(2), which
  * would end the machine and the lab with it, and what acts on the whole computer.
  * @param user uid of the caller
+ * @throws PodwireError "Stopped" when the lab has ended
  */
 export function machineCommand(place: MachinePlace, user: number): [string, ...string[]] {
   const { lab, machine, cgroup: group } = place;
@@ -45,9 +47,14 @@ export interface MachinePlace {
 /** Joins a control group first, as the machine's own processes have. Where there is none any more, the machine is gone. */
 const JOIN_SCRIPT = 'echo $$ >"$1/cgroup.procs" || exit 125; shift; exec "$@"';
 
-/** Whether a process is in our user namespace: there is none to enter then. */
-function isOfOurs(pid: number): boolean {
-  return readlinkSync(`/proc/${pid}/ns/user`) === readlinkSync("/proc/self/ns/user");
+/** Whether a lab is in our user namespace: there is none to enter then. @throws PodwireError "Stopped" */
+function isOfOurs(lab: number): boolean {
+  try {
+    return readlinkSync(`/proc/${lab}/ns/user`) === readlinkSync("/proc/self/ns/user");
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) throw new PodwireError("Stopped", "the cluster has ended", {}, error);
+    throw error;
+  }
 }
 
 /** What a command on a machine printed and how it ended. */
@@ -58,17 +65,26 @@ export interface CommandResult {
 }
 
 /** Pid of the init of a machine that has power, as the lab sees it. @throws PodwireError "NotFound", "Stopped" */
-export function initOf({ machines }: EngineLink, name: string): number {
+function initOf({ machines }: EngineLink, name: string): number {
   const machine = machines.get(name);
   if (!machine) throw new PodwireError("NotFound", `no machine ${name}; there are ${[...machines.keys()].join(", ")}`);
   if (machine.init !== undefined) return machine.init;
   throw new PodwireError("Stopped", `machine ${name} is stopped; podwire node start ${name} starts it`);
 }
 
-/** Runs a command on a machine, for 30 s at most. @throws PodwireError "NotFound", "Stopped" */
-export function runOnMachine(engine: EngineLink, machine: string, command: readonly string[]): Promise<CommandResult> {
-  const enter = machineCommand({ lab: engine.initPid(), machine: initOf(engine, machine) }, userInfo().uid);
-  const [program, ...args] = [...enter, ...command] as [string, ...string[]];
+/**
+ * Where a machine is entered.
+ * @param group in a privileged cluster, whose machines' processes are in groups of it
+ * @throws PodwireError "NotFound", "Stopped"
+ */
+export function placeOf(engine: EngineLink, machine: string, group?: ClusterGroup): MachinePlace {
+  const place = { lab: engine.initPid(), machine: initOf(engine, machine) };
+  return group === undefined ? place : { ...place, cgroup: group.leafOf(machine) };
+}
+
+/** Runs a command on a machine, for 30 s at most. @throws PodwireError "Stopped" */
+export function runOnMachine(place: MachinePlace, command: readonly string[]): Promise<CommandResult> {
+  const [program, ...args] = [...machineCommand(place, userInfo().uid), ...command] as [string, ...string[]];
   return new Promise((resolve) => {
     execFile(program, args, { cwd: "/", timeout: 30_000, maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === "number" ? error.code : 128;

@@ -3,11 +3,14 @@ import { accessSync, constants, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PodwireError } from "#base/errors.ts";
 import { inNetns, type Netns, setSysctl, sysctlPath } from "#kernel/namespaces/index.ts";
+import { inPieces } from "./pieces.ts";
 
 /** Seconds to wait for the lock that programs of iptables hold (kube-proxy's). */
 const LOCK_SECONDS = "5";
 /** A program that hangs is killed after this time, in ms. */
 const TIME_LIMIT = 120_000;
+/** Lines of a transaction where a larger one is refused: some 700 bytes each in the kernel's form. */
+const MOST_LINES = 150;
 /** Of what a program prints: the rules of 10,000 Services with 50 endpoints are some 300 MB. */
 const MAX_OUTPUT = 1 << 30;
 const MAX_ERROR = 64 << 10;
@@ -24,7 +27,11 @@ export interface Iptables {
   readonly version: string;
   /** All tables as text. @throws PodwireError "CommandFailed" */
   save(family: 4 | 6): Promise<string>;
-  /** Changes the chains that stand in the text, each table in one step. @throws PodwireError "CommandFailed" */
+  /**
+   * Changes the chains that stand in the text, each table in one step; in several where the kernel takes no message that
+   * large from this process.
+   * @throws PodwireError "CommandFailed"
+   */
   restore(family: 4 | 6, text: string): Promise<void>;
   hasChain(family: 4 | 6, table: string, chain: string): Promise<boolean>;
   /** Writes a setting of the network namespace. @throws Error with code ENOENT when the kernel has none such */
@@ -65,7 +72,15 @@ export function openIptables({ path = process.env["PATH"] ?? "", netns }: Iptabl
   return {
     version,
     save: (family) => call(family, "-save", []),
-    restore: async (family, text) => void (await call(family, "-restore", ["-w", LOCK_SECONDS, "--noflush"], text)),
+    restore: async (family, text) => {
+      const restore = (input: string) => call(family, "-restore", ["-w", LOCK_SECONDS, "--noflush"], input);
+      try {
+        await restore(text);
+      } catch (error) {
+        if (!isTooLong(error)) throw error;
+        await restore(inPieces(text, MOST_LINES));
+      }
+    },
     hasChain: (family, table, chain) =>
       call(family, "", ["-w", LOCK_SECONDS, "-t", table, "-S", chain]).then(
         () => true,
@@ -77,6 +92,14 @@ export function openIptables({ path = process.env["PATH"] ?? "", netns }: Iptabl
       ),
     setSysctl: (name, value) => (netns ? setSysctl(netns, name, value) : writeFileSync(sysctlPath(name), value)),
   };
+}
+
+/**
+ * Whether a transaction of the nft flavour was larger than its socket's buffer (wmem_default, 212,992 bytes on stock
+ * kernels), which only root of the machine may enlarge.
+ */
+function isTooLong(error: unknown): boolean {
+  return error instanceof PodwireError && error.message.includes("Message too long");
 }
 
 function programsOf(flavour: string): string[] {
