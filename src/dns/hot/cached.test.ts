@@ -188,6 +188,24 @@ describe("X01 cached answers on the hot path (part: the same bytes, the same met
     expect(hot).toBeGreaterThan(5); // of 300
   });
 
+  it("says so where there are more zones than are counted apart", async () => {
+    const zones = Array.from({ length: 33 }, (_, i) => `z${i}.test.`);
+    const answers: Zone = new Map(zones.map((name) => [`${name} 1`, { answers: [record("@", 1, 300, address(1))] }]));
+    const { paths } = await world(`${zones.join(" ")} {\n cache\n}`, answers);
+    const given = zones.map((name) => {
+      const packet = encodeMessage(query(7, { name, type: 1, class: 1 }));
+      for (let i = 0; i < 2; i++) paths.plugins(packet);
+      return paths.hot(packet) !== "pass";
+    });
+    expect(given).toEqual([...zones.slice(1).map(() => true), false]);
+    expect(paths.log).toEqual([
+      expect.stringMatching(
+        /^W.* "Queries go through the plugins" server="dns:\/\/:53" zones="z32\.test\." reason="32 kinds/,
+      ),
+    ]);
+    paths.hotPath.close();
+  });
+
   it("are forgotten with the Corefile that they came by, and not given where a plugin has to see each query", async () => {
     const answers: Zone = new Map([["a.example. 1", { answers: [record("@", 1, 300, address(1))] }]]);
     const packet = encodeMessage(query(7, { name: "a.example.", type: 1, class: 1 }));

@@ -48,6 +48,8 @@ export class HotPath {
   readonly #reader: MainReader;
   /** Zones of server blocks by the number that they are counted under; numbers are never given anew. */
   readonly #zones: CountedZone[] = [];
+  /** Zones for which no number was left. */
+  readonly #uncounted = new Set<string>();
   readonly #enabled: Gauge;
   readonly #endCollecting: () => void;
   /** What plugins know for certain; and apart from it, since it changes with every question, what caches have. */
@@ -101,6 +103,7 @@ export class HotPath {
     this.#tellCounts();
     for (const end of this.#ends) end();
     this.#sites = sites;
+    this.#uncounted.clear();
     [this.#table, this.#cached] = this.#tables();
     this.#ends = sites.flatMap((site) => this.#publish(site));
     this.#active = this.#ends.length > 0;
@@ -194,7 +197,20 @@ export class HotPath {
     const known = this.#zones.findIndex(
       (entry) => entry.zone === zone && entry.plugin === plugin && entry.cached === cached,
     );
-    return known >= 0 ? known : this.#zones.push({ zone, plugin, ...(cached && { cached }) }) - 1;
+    if (known >= 0) return known;
+    if (this.#zones.length < maxZones) return this.#zones.push({ zone, plugin, ...(cached && { cached }) }) - 1;
+    this.#notCounted(zone);
+    return maxZones;
+  }
+
+  /** Tells once of a zone with answers that stay with the plugins. */
+  #notCounted(zone: string): void {
+    if (this.#uncounted.has(zone)) return;
+    this.#uncounted.add(zone);
+    const { log, server } = this.#deps;
+    this.#enabled.set(0, { server, zone });
+    const reason = `${maxZones} kinds of answers of zones are counted apart; those of zones that are gone end with a restart`;
+    log.warn("Queries go through the plugins", { server, zones: zone, reason });
   }
 
   #tables(): [AnswerTable, AnswerTable] {

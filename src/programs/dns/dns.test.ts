@@ -141,6 +141,11 @@ describe("D06 a host made a DNS server with the Corefile of the notes (part: the
     });
     program.stdin?.end(`.:${port} {\n reload 2s\n health 127.0.0.1:${health}\n whoami\n}\n`);
     await eventually(async () => (await status(health as number, "/health")) === 200);
+    await eventually(async () => (await readFile(pidfile, "utf8").catch(() => "")) === `${program.pid}\n`);
+    // Another one that finds the port taken leaves the file as it is.
+    const second = spawn(process.execPath, argv, { cwd: here, stdio: ["pipe", "ignore", "ignore"] });
+    second.stdin?.end(`.:${port} {\n whoami\n}\n`);
+    expect(await once(second, "exit")).toEqual([1, null]);
     expect(await readFile(pidfile, "utf8")).toBe(`${program.pid}\n`);
     program.kill("SIGHUP");
     program.kill("SIGUSR1");

@@ -1,4 +1,4 @@
-import { rm, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import { errorMessage, hasCode } from "#base/errors.ts";
 import { createLogger, type Logger } from "#base/log.ts";
@@ -6,6 +6,9 @@ import { Metrics } from "#base/metrics.ts";
 import { version } from "#base/version.ts";
 import { DnsServer, pluginOrder, type ServerOptions } from "#dns/index.ts";
 import { type DnsFlags, dnsUsage, FlagError, parseDnsFlags } from "./flags.ts";
+
+/** What the pid file of this process holds. */
+const pidText = `${process.pid}\n`;
 
 /**
  * The DNS server as a program: `podwire dns`, or `/coredns` in a pod. SIGTERM and SIGINT end it (after the lameduck
@@ -29,8 +32,14 @@ export async function runDns(argv: readonly string[]): Promise<number> {
   try {
     return await serve(flags, log);
   } finally {
-    if (flags.pidfile !== undefined) await rm(flags.pidfile, { force: true });
+    if (flags.pidfile !== undefined) await removeOwnPidfile(flags.pidfile);
   }
+}
+
+/** Leaves the file of another instance, as one that runs already and has the ports. */
+async function removeOwnPidfile(file: string): Promise<void> {
+  const written = await readFile(file, "utf8").catch(() => "");
+  if (written === pidText) await rm(file, { force: true });
 }
 
 function shown(what: NonNullable<DnsFlags["show"]>): string {
@@ -51,10 +60,11 @@ async function serve(flags: DnsFlags, log: Logger): Promise<number> {
     },
   );
   try {
-    if (flags.pidfile !== undefined) await writeFile(flags.pidfile, `${process.pid}\n`);
     await server.start();
+    if (flags.pidfile !== undefined) await writeFile(flags.pidfile, pidText);
   } catch (error) {
     process.stderr.write(`dns: ${startError(error, flags)}\n`);
+    await server.stop(true);
     return 1;
   }
   const code = await Promise.race([untilSignal(server, log), failed.promise]);
