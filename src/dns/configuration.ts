@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import type { Logger } from "#base/log.ts";
 import { Rcode, tryParseName } from "#wire/dns/index.ts";
 import {
@@ -5,6 +6,7 @@ import {
   type Instance,
   makeReply,
   type Plugin,
+  type Setup,
   type SetupContext,
   type Site,
   serverName,
@@ -39,6 +41,8 @@ export interface ConfigurationDeps {
   readonly environment: SetupContext["environment"];
   readonly instance: Instance;
   readonly now: () => number;
+  /** Makes a plugin with its setup. Absent: calls it. */
+  readonly setUp?: (setup: Setup, directive: Directive, context: SetupContext) => Plugin;
 }
 
 interface Key {
@@ -131,12 +135,13 @@ async function siteOf(
     if (directives.length === 0) continue;
     const { setup } = await entry.load();
     for (const directive of directives) {
-      const { environment, instance, now, log } = deps;
-      const plugin = setup(directive, {
+      const { environment, instance, now, log, setUp = callSetup } = deps;
+      const plugin = setUp(setup, directive, {
         log: log.child(`plugin/${entry.name}`),
         zones,
         server,
         directory,
+        readText: (path) => readFileSync(path, "utf8"),
         corefileDirectory: deps.directory,
         servers: () => addressesOf(plugins).map((address) => serverName(address, port)),
         environment,
@@ -162,6 +167,10 @@ async function siteOf(
     addresses: addressesOf(plugins),
     tcpTimeouts: plugins.find((plugin) => plugin.tcpTimeouts)?.tcpTimeouts ?? {},
   };
+}
+
+function callSetup(setup: Setup, directive: Directive, context: SetupContext): Plugin {
+  return setup(directive, context);
 }
 
 /** Addresses to listen on; "" is all. */

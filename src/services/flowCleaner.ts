@@ -27,6 +27,17 @@ export interface Cleaned {
   readonly durationMs: number;
 }
 
+interface Swept {
+  readonly cidrs: readonly Cidr[];
+  readonly known: () => Iterable<ServiceAddress>;
+}
+
+function networksOf({ cidrs, known }: Swept, isServed: ServiceNetworks["isServed"]): ServiceNetworks {
+  const keys = new Set<string>();
+  for (const address of known()) keys.add(addressKey(address));
+  return { cidrs, isServed: (address) => keys.has(addressKey(address)) || isServed(address) };
+}
+
 /** Gathers changes of frontends until their rules are there, and then ends connections that lead elsewhere. */
 export class FlowCleaner {
   readonly #deps: FlowCleanerDeps;
@@ -35,7 +46,7 @@ export class FlowCleaner {
   /** Addresses that a former process served, as far as is known. */
   readonly #found = new Map<string, ServiceAddress>();
   /** What is swept with the next cleaning. */
-  #networks: readonly Cidr[] = [];
+  #swept: Swept | undefined;
 
   constructor(deps: FlowCleanerDeps) {
     this.#deps = deps;
@@ -58,9 +69,14 @@ export class FlowCleaner {
       if (address.protocol === protocols.UDP) this.#found.set(addressKey(address), address);
   }
 
-  /** With the next cleaning, flows to addresses of these networks that no Service has are removed as well. */
-  sweep(networks: readonly Cidr[]): void {
-    this.#networks = networks;
+  /**
+   * With the next cleaning, flows to addresses of these networks that no Service has are removed as well.
+   * @param known addresses of all Services, also of those that another proxy serves
+   * @returns whether there is anything to clean for it
+   */
+  sweep(cidrs: readonly Cidr[], known: Swept["known"]): boolean {
+    this.#swept = cidrs.length ? { cidrs, known } : undefined;
+    return this.#swept !== undefined;
   }
 
   /**
@@ -75,11 +91,10 @@ export class FlowCleaner {
       for (const [key, address] of this.#found) if (!isServed(address)) this.#noteGone(key, address);
       this.#found.clear();
       const changes = [...this.#changes.values()].map((change) => this.#asOnTheWire(change));
-      const removed = conntrack
-        ? cleanStaleFlows(conntrack, changes, { cidrs: this.#networks, isServed })
-        : { 4: 0, 6: 0 };
+      const networks = this.#swept && networksOf(this.#swept, isServed);
+      const removed = conntrack ? cleanStaleFlows(conntrack, changes, networks) : { 4: 0, 6: 0 };
       this.#changes.clear();
-      this.#networks = [];
+      this.#swept = undefined;
       return { removed, durationMs: performance.now() - started };
     } catch (error) {
       log.warn("Cleaning up connections failed", { error: errorMessage(error) });

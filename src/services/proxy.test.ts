@@ -267,9 +267,44 @@ describe("the service proxy", () => {
         await nft.commit(new Transaction().deleteTable({ family: "ip", name: SERVICES_TABLE }));
       }
       await start(api, nft, [], { conntrack }).synced;
-      expect(conntrack.list({ family: 4 })).toEqual([]);
+      await expect.poll(() => conntrack.list({ family: 4 })).toEqual([]);
     },
   );
+
+  it("UDP flows to a Service that another proxy serves stay", async () => {
+    const nft = new FakeNftables();
+    const ports = [{ name: "dns", port: 53, protocol: "UDP" as const }];
+    const theirs = service("theirs", { clusterIP: "10.96.0.11", ports });
+    const labels = { "service.kubernetes.io/service-proxy-name": "other" };
+    const api = new FakeApi();
+    put(api, { ...theirs, metadata: { ...theirs.metadata, labels } });
+    const cidr = { metadata: { name: "kubernetes" }, spec: { cidrs: ["10.96.0.0/12"] } };
+    api.put("/apis/networking.k8s.io/v1/servicecidrs", cidr);
+    const conntrack = new FakeConntrack();
+    const [pod, client] = ["10.244.1.2", "10.244.1.9"].map(parseIp) as [Ip, Ip];
+    const flowTo = (vip: string, destinationPort: number) => ({
+      original: { protocol: 17, source: client, sourcePort: 5353, destination: parseIp(vip), destinationPort },
+      reply: { protocol: 17, source: pod, sourcePort: 53, destination: client, destinationPort: 5353 },
+    });
+    conntrack.add(flowTo("10.96.0.11", 53), flowTo("10.96.0.11", 54), flowTo("10.96.0.12", 53));
+    await start(api, nft, [], { conntrack }).synced;
+    // Flows to what nobody serves go, all in one cleaning.
+    await expect.poll(() => conntrack.list({ family: 4 })).toEqual([flowTo("10.96.0.11", 53)]);
+  });
+
+  it("an API that does not answer about ServiceCIDRs keeps no rule waiting", async () => {
+    const api = new FakeApi();
+    const nft = new FakeNftables();
+    put(api, service("web", { clusterIP: "10.96.0.1" }));
+    put(api, slice("web", ["10.244.1.2"]));
+    api.onRequest = async ({ path, signal }) => {
+      if (!path.includes("servicecidrs")) return;
+      await new Promise((_, fail) => signal?.addEventListener("abort", () => fail(signal.reason), { once: true }));
+    };
+    await start(api, nft).synced;
+    expect((await contents(nft)).join("\n")).toContain("10.244.1.2 . 8080");
+    expect(api.requests.some((request) => request.includes("servicecidrs"))).toBe(true);
+  });
 
   it("ends in the same rules by every path", async () => {
     const names = ["a", "b", "c"];

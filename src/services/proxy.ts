@@ -18,7 +18,7 @@ import type { OriginIndex } from "#kernel/nft/index.ts";
 import type { ServiceBackend } from "./backends/index.ts";
 import { FlowCleaner } from "./flowCleaner.ts";
 import { openIntake } from "./intake.ts";
-import { type Frontend, hasHints, type NodeView, serviceOfSlice, zoneOf } from "./model/index.ts";
+import { clusterAddresses, type Frontend, hasHints, type NodeView, serviceOfSlice, zoneOf } from "./model/index.ts";
 import { type ChangedKind, type ProxyObserver, triggerTime } from "./observer.ts";
 import { putIntoEffect } from "./portions.ts";
 import { proxyMetrics } from "./proxyMetrics.ts";
@@ -214,10 +214,12 @@ class NodeProxy implements ServiceProxy {
     };
     const endWatching = watchRules(this.#backend, { ...this.#options, tookMs: () => this.#fullMs, distrust });
     try {
-      const networks = serviceNetworks(this.#options.client, { log, signal: this.#signal });
       await Promise.all([this.#services.synced, this.#slices.synced, this.#node.synced]);
-      // What a process that is gone led on, nobody else knows of.
-      this.#flows.sweep(await networks);
+      // What a process that is gone led on, nobody else knows of. No rule waits for it.
+      void serviceNetworks(this.#options.client, { log, signal: this.#signal }).then((networks) => {
+        const known = () => this.#services.list().flatMap(clusterAddresses);
+        if (this.#flows.sweep(networks, known)) this.#wake.resolve();
+      });
       let isFirst = true;
       while (!this.#signal.aborted) {
         this.#isSyncing = true;

@@ -15,7 +15,7 @@ export interface FlowChange {
 /** Networks in which every address is a Service's, or nobody's. */
 export interface ServiceNetworks {
   readonly cidrs: readonly Cidr[];
-  /** Whether a Service has the address now. */
+  /** Whether a Service has the address now, be it another proxy's. */
   isServed(address: ServiceAddress): boolean;
 }
 

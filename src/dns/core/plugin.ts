@@ -223,6 +223,8 @@ export interface SetupContext {
   readonly server: string;
   /** Directory that file names are relative to. */
   readonly directory: string;
+  /** A file that a directive names, by its absolute path. Throws when it cannot be read, as Node does. */
+  readText(path: string): string;
   /** Directory of the Corefile. */
   readonly corefileDirectory: string;
   /** Names of the servers that the block is part of, one for each address; known once all its plugins are set up. */

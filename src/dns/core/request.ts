@@ -56,6 +56,8 @@ export interface Reply {
   readonly uncached?: boolean;
   /** No answer at all goes out (a plugin that drops). */
   readonly drop?: boolean;
+  /** Refused because too many wait already: says nothing of the name. */
+  readonly overloaded?: boolean;
   /** The rd flag, where it is not the query's (header). */
   readonly recursionDesired?: boolean;
   /** Options of the answer's OPT record; without one in the query there is none (nsid). */
@@ -92,6 +94,16 @@ export function withQuestion(request: Request, name: string, type: number): Requ
 export function asking(request: Request, question: Question): Request {
   const message = { ...request.message, questions: [question] };
   return { ...request, question, name: lowerName(question.name), message };
+}
+
+/**
+ * A reply that ends in an alias, with what was found at its target. A query whose target could not be looked up for too
+ * many waiting must not look like an alias without records: it is dropped with the lookup, or fails and is not kept.
+ */
+export function withTarget(reply: Reply, found: Reply): Reply {
+  if (found.drop) return { ...reply, drop: true };
+  if (found.overloaded) return { ...reply, rcode: Rcode.SERVFAIL, uncached: true, overloaded: true };
+  return { ...reply, answers: [...reply.answers, ...found.answers] };
 }
 
 /** Changes a reply, now or when it is there. */

@@ -13,13 +13,36 @@ import {
   rcodeName,
 } from "#wire/dns/index.ts";
 import { type ConfiguredSite, configure } from "../configuration.ts";
-import { Answerer, chain, type Handler, type Instance, makeReply, type Plugin, type Reply } from "../core/index.ts";
-import { type Directive, parseCorefile, type ServerBlock, zonesOf, zonesOrDefault } from "../corefile/index.ts";
+import {
+  Answerer,
+  chain,
+  type Handler,
+  type Instance,
+  makeReply,
+  type Plugin,
+  type Reply,
+  type Setup,
+  type SetupContext,
+} from "../core/index.ts";
+import {
+  type Directive,
+  parseCorefile,
+  type ServerBlock,
+  type Token,
+  zonesOf,
+  zonesOrDefault,
+} from "../corefile/index.ts";
 import type { Outcome, QueryType, ServerAnswer } from "./lookup.ts";
 import type { ServerSurroundings } from "./podFiles.ts";
 
 /** Plugins whose answers come from elsewhere: other servers, or files of their pod. */
 const ELSEWHERE: ReadonlySet<string> = new Set(["forward", "proxy", "file", "auto"]);
+
+/** Properties that say how others are reached. */
+const CREDENTIALS: Readonly<Record<string, readonly string[]>> = {
+  forward: ["tls"],
+  kubernetes: ["endpoint", "tls", "kubeconfig"],
+};
 
 /** Plugins that change nothing of what is answered, but have a life of their own. */
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set(["cache", "loop", "loadbalance", "log", "errors", "prometheus"]);
@@ -56,6 +79,7 @@ export class ClusterServer {
   /** Sets up a Corefile; resolves when its kubernetes plugins know the cluster. @throws CorefileError */
   static async start(options: ClusterServerOptions): Promise<ClusterServer> {
     const { file, text, connect, environment = {}, readImport, addresses = [], peer } = options;
+    const { directory = "/nonexistent", readText = () => undefined } = options;
     const answerer = new Answerer("dns://:53", [], () => performance.now());
     const instance: Instance = {
       metrics: new Metrics(),
@@ -72,10 +96,11 @@ export class ClusterServer {
       listening: () => [],
     };
     const blocks = parseCorefile(file, text, { environment, ...(readImport && { readImport }) });
-    const sites = await configure(blocks.map(withoutFiles), {
+    const sites = await configure(blocks.map(withoutCredentials), {
       log: createLogger("dns", { write: () => {} }),
       defaultPort: 53,
-      directory: "/nonexistent",
+      directory,
+      setUp: (setup, directive, context) => setUp(setup, directive, context, readText),
       environment,
       instance,
       now: () => performance.now(),
@@ -104,7 +129,7 @@ export class ClusterServer {
     try {
       return this.#answerOf(await this.#answerer.resolve(request), lower);
     } catch (error) {
-      if (error instanceof AskedElsewhere) return elsewhere(error.directive);
+      if (error instanceof AskedElsewhere) return elsewhere(error);
       throw error;
     }
   }
@@ -142,23 +167,52 @@ export class ClusterServer {
   }
 }
 
-/** Nobody is asked by TLS here, and its certificates lie in the server's pod. */
-function withoutFiles(block: ServerBlock): ServerBlock {
-  const directives = block.directives.map((directive) =>
-    directive.name === "forward" && directive.block
-      ? { ...directive, block: directive.block.filter(({ name }) => name !== "tls") }
-      : directive,
-  );
+/** Nobody is asked by TLS here, and the API is reached as the explainer does: the credentials lie in the server's pod. */
+function withoutCredentials(block: ServerBlock): ServerBlock {
+  const directives = block.directives.map((directive) => {
+    const left = CREDENTIALS[directive.name];
+    return left && directive.block
+      ? { ...directive, block: directive.block.filter(({ name }) => !left.includes(name)) }
+      : directive;
+  });
   return { ...block, directives };
+}
+
+/** Sets up a plugin with the files of the server's pod. One that needs a file which is not known is asked elsewhere. */
+function setUp(
+  setup: Setup,
+  directive: Directive,
+  context: SetupContext,
+  known: ServerSurroundings["readText"],
+): Plugin {
+  const { name } = directive;
+  // They would look for their files on this machine.
+  if (name === "file" || name === "auto") return askedElsewhere(name, directive);
+  let missing: string | undefined;
+  const readText = (path: string): string => {
+    const text = known(path);
+    if (text !== undefined) return text;
+    missing = path;
+    throw new Error(`${path} is in the server's pod`);
+  };
+  try {
+    return setup(directive, { ...context, readText });
+  } catch (error) {
+    if (missing === undefined) throw error;
+    return askedElsewhere(name, directive, missing);
+  }
 }
 
 /** A plugin was met whose answer is not here to be had. */
 class AskedElsewhere extends Error {
   readonly directive: Directive;
+  /** The file that is not known, if that is why. */
+  readonly file: string | undefined;
 
-  constructor(directive: Directive) {
+  constructor(directive: Directive, file?: string) {
     super(`asked ${directive.name}`);
     this.directive = directive;
+    this.file = file;
   }
 }
 
@@ -174,12 +228,12 @@ function handlerOf({ plugins, directives }: ConfiguredSite): Handler {
   return chain(deciding, () => makeReply("", { rcode: answers ? Rcode.SERVFAIL : Rcode.REFUSED }));
 }
 
-function askedElsewhere(name: string, directive: Directive): Plugin {
+function askedElsewhere(name: string, directive: Directive, file?: string): Plugin {
   return {
     name,
     handle: (request, next) => {
       if (!takes(directive, request.name, request.zone)) return next(request);
-      throw new AskedElsewhere(directive);
+      throw new AskedElsewhere(directive, file);
     },
   };
 }
@@ -201,21 +255,27 @@ function withUnreadFile(plugin: Plugin, directive: Directive): Plugin {
 
 /** Whether a plugin that asks elsewhere is for a name (lower case). */
 function takes({ name, args, block }: Directive, asked: string, siteZone: string): boolean {
-  // The first word is a zone of forward; a file, then zones, of file and hosts; auto has zones alone.
-  const words = name === "file" || name === "hosts" ? args.slice(1) : name === "auto" ? args : args.slice(0, 1);
+  const words = zoneWords(name, args);
   const zones = words.length ? words.flatMap((token) => zonesOf(token.text, token)) : [siteZone];
   const except = (block ?? [])
     .filter((property) => property.name === "except")
     .flatMap((property) => property.args.flatMap((token) => zonesOf(token.text, token)));
   const isIn = (zone: string) => isSubdomain(asked, zone);
-  return zones.some(isIn) && !except.some(isIn);
+  return zones.includes(asked) || (zones.some(isIn) && !except.some(isIn));
 }
 
-function elsewhere(directive: Directive): ServerAnswer {
+/** The words of a directive that are zones. */
+function zoneWords(name: string, args: readonly Token[]): readonly Token[] {
+  if (name === "file" || name === "hosts") return args.slice(1);
+  if (name === "autopath") return args.slice(0, -1);
+  return name === "auto" || name === "acl" ? args : args.slice(0, 1);
+}
+
+function elsewhere({ directive, file }: AskedElsewhere): ServerAnswer {
   const targets = directive.args.slice(1).map(({ text }) => text);
-  const isFile = ["file", "auto", "hosts"].includes(directive.name);
-  const because = isFile
-    ? `a file of the server's decides: ${directive.args[0]?.text ?? "auto"}`
+  const isForward = !["file", "auto", "hosts", "acl", "autopath"].includes(directive.name);
+  const because = !isForward
+    ? `a file of the server's decides: ${file ?? directive.args[0]?.text ?? "auto"}`
     : `it is asked of ${targets.map((text) => (isIP(text) ? text : `the servers of ${text}`)).join(", ")}`;
   return { outcome: "unknown", records: [], plugin: directive.name, at: directive.at, because };
 }

@@ -203,6 +203,11 @@ cost         4 queries, 2 of them for names that the search list makes up
     const corp = await explain("git.corp.example.");
     expect(corp.lookup?.queries[0]?.because).toBe("no plugin of the Corefile is for this name: SERVFAIL");
     expect(corp.lookup?.end).toBe("later");
+    // The zone's own name is forwarded though it is excepted.
+    const own = ".:53 {\n forward corp.example 192.0.2.1 {\n except corp.example\n }\n}\n";
+    const asked = async (name: string) => await withServer((ask) => ask("", name, "A"), own);
+    expect(await asked("corp.example.")).toMatchObject({ outcome: "unknown", plugin: "forward" });
+    expect(await asked("git.corp.example.")).toMatchObject({ outcome: "servfail" });
   });
 
   it("a hosts file in the server's pod is not known, its entries in the Corefile are", async () => {
@@ -256,6 +261,55 @@ cost         4 queries, 2 of them for names that the search list makes up
       });
     expect(await outcomeFor("10.244.1.7")).toBe("records");
     expect(await outcomeFor("10.244.2.7")).toBe("refused");
+  });
+
+  it("files that plugins need are those of the server's pod; what such a file decides is unknown when it is not known", async () => {
+    const pod = {
+      metadata: { name: "coredns-1", namespace: "kube-system" },
+      spec: {
+        containers: [
+          { name: "coredns", image: "coredns", volumeMounts: [{ name: "config", mountPath: "/etc/coredns" }] },
+        ],
+        volumes: [{ name: "config", configMap: { name: "coredns" } }],
+      },
+    } as unknown as Pod;
+    const outcome = (corefile: string, name = "kubernetes.default.svc.cluster.local.") => {
+      const data = {
+        Corefile: corefile,
+        nets: "10.244.2.0/24\n",
+        "search.conf": "search none.svc.cluster.local svc.cluster.local\n",
+      };
+      const maps = [{ metadata: { name: "coredns" }, data } as unknown as ConfigMap];
+      return withServer((ask) => ask("", name, "A"), corefile, true, {
+        ...surroundingsOf(pod, maps),
+        peer: "10.244.2.7",
+      });
+    };
+    const block = (line: string) => `.:53 {\n ${line}\n kubernetes cluster.local\n}\n`;
+    const aclOf = (file: string) => block(`acl cluster.local {\n  block file ${file}\n }`);
+    expect(await outcome(aclOf("nets"))).toMatchObject({ outcome: "refused" });
+    expect(await outcome(aclOf("/etc/passwd"))).toMatchObject({
+      outcome: "unknown",
+      plugin: "acl",
+      because: "a file of the server's decides: /etc/passwd",
+    });
+    await expect(outcome(aclOf("none"))).rejects.toThrow("/etc/coredns/none");
+    const walked = "kubernetes.default.none.svc.cluster.local.";
+    expect(await outcome(block("autopath search.conf"), walked)).toMatchObject({ records: ["10.96.0.1"] });
+    expect(await outcome(block("autopath /etc/resolv.conf"), walked)).toMatchObject({
+      outcome: "unknown",
+      plugin: "autopath",
+      because: "a file of the server's decides: /etc/resolv.conf",
+    });
+    const forward = (to: string) => outcome(block(`forward . ${to}`), "www.example.com.");
+    expect(await forward("/etc/custom-resolv.conf")).toMatchObject({
+      outcome: "unknown",
+      plugin: "forward",
+      because: "it is asked of the servers of /etc/custom-resolv.conf",
+    });
+    await expect(forward("192.0.2.x")).rejects.toThrow("not an IP address or file");
+    const tls = ".:53 {\n kubernetes cluster.local {\n endpoint https://192.0.2.1\n tls a.pem b.pem c.pem\n }\n}\n";
+    expect(await outcome(tls)).toMatchObject({ outcome: "records" });
   });
 
   it("an address is looked up by nobody but nslookup and host, which ask for its name", async () => {

@@ -21,6 +21,8 @@ export interface Asking {
   readonly from?: string;
   readonly edns?: Message["edns"];
   readonly protocol?: "udp" | "tcp";
+  /** As if so many queries waited that this one must not. */
+  readonly busy?: boolean;
 }
 
 /** A Corefile of port 53 without sockets and without start: for plugins that need neither. */
@@ -54,10 +56,10 @@ export async function testBlock(text: string, connectApi?: Instance["connectApi"
   });
   answerer = new Answerer("dns://:53", sites, () => 0);
   const ask = async (question: string, asking: Asking = {}): Promise<Message | undefined> => {
-    const { recordClass = 1, from = "192.0.2.9", edns, protocol = "udp" } = asking;
+    const { recordClass = 1, from = "192.0.2.9", edns, protocol = "udp", busy = false } = asking;
     const [name, type] = question.split(" ") as [string, string];
     const packet = encodeMessage(query(7, { name, type: typeNumber(type) ?? 0, class: recordClass }, edns));
-    const bytes = await answerer?.answer(packet, { address: from, port: 4000, protocol });
+    const bytes = await answerer?.answer(packet, { address: from, port: 4000, protocol, busy });
     return bytes && decodeMessage(bytes);
   };
   return { ask, lines, metrics, plugins: sites.flatMap(({ plugins }): readonly Plugin[] => plugins) };

@@ -61,7 +61,6 @@ export class Connection {
       clearTimeout(this.#deadline);
       this.#countUnsent(0);
     });
-    socket.on("drain", () => this.#goOn());
     socket.on("data", (chunk) => {
       this.#reader.push(chunk);
       this.#drain();
@@ -99,8 +98,10 @@ export class Connection {
     this.#watchPartial(whole);
   }
 
+  /** Whether no more is answered now. Joined answers count as unsent only once the kernel has not taken them. */
   #full(): boolean {
-    if (this.#bytes + lengthBytes + maxMessageBytes > this.#joined.length) this.#write();
+    if (this.#bytes + lengthBytes + maxMessageBytes <= this.#joined.length && !this.#hasEnough()) return false;
+    this.#write();
     return this.#hasEnough();
   }
 
@@ -154,9 +155,12 @@ export class Connection {
     this.#bytes = 0;
     if (!this.#socket.writable) return;
     const { writeMs } = this.#limits;
-    if (writeMs === undefined) return void this.#socket.write(bytes);
-    const late = setTimeout(() => this.#socket.destroy(), writeMs);
-    this.#socket.write(bytes, () => clearTimeout(late));
+    const late = writeMs === undefined ? undefined : setTimeout(() => this.#socket.destroy(), writeMs);
+    // Not by the event "drain": a write below the socket's own mark ends without one.
+    this.#socket.write(bytes, (error) => {
+      clearTimeout(late);
+      if (!error) this.#goOn();
+    });
   }
 
   /** Measured from a message's first byte, so that a client dripping bytes does not keep its place. */

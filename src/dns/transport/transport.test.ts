@@ -15,9 +15,34 @@ const { start } = testServers();
 /** A client's end that takes nothing. */
 class StuckSocket extends Duplex {
   override _read(): void {}
-  override _write(): void {}
+  override _write(_chunk: Uint8Array, _encoding: string, _done: () => void): void {}
   setTimeout(): this {
     return this;
+  }
+}
+
+/** A client's end that takes one write with each `release`. */
+class SlowSocket extends StuckSocket {
+  taken = 0;
+  #taking: (() => void) | undefined;
+  override _write(chunk: Uint8Array, _encoding: string, done: () => void): void {
+    this.#taking = () => {
+      this.taken += chunk.length;
+      done();
+    };
+  }
+  release(): void {
+    const taking = this.#taking;
+    this.#taking = undefined;
+    taking?.();
+  }
+}
+
+/** A client's end that takes all at once. */
+class ReadingSocket extends SlowSocket {
+  override _write(chunk: Uint8Array, encoding: string, done: () => void): void {
+    super._write(chunk, encoding, done);
+    this.release();
   }
 }
 
@@ -121,11 +146,39 @@ describe("TCP limits", () => {
     await listener.close();
   });
 
+  const data = { kind: "text", strings: Array.from({ length: 40 }, () => new Uint8Array(250)) } as const;
+  const record = { name: "a.example.", type: 16, class: 1, ttl: 1, data };
+  const handler = () => makeReply("wide", { answers: [record] });
+  /** Length, header, question, and the record with its name as a pointer (RFC 1035 §4.1). */
+  const answerBytes = 2 + 12 + 15 + 12 + 40 * 251;
+  const wide = new Answerer("dns://:0", [{ zones: ["."], plugins: [], handler }], () => 0);
+  const many = Buffer.concat(Array.from({ length: 200 }, (_, i) => frame(queryBytes("a.example TXT", i))));
+
+  it("of unsent answers do not stop who reads while others do not", () => {
+    const bounds = { ...tcpLimits, allUnsentBytes: 1 << 19, connections: 16 };
+    // Others hold more than all may.
+    const shared = { joined: answerMemory(), unsent: 1 << 20 };
+    const socket = new ReadingSocket();
+    new Connection(socket as unknown as Socket, wide, bounds, shared);
+    socket.emit("data", many);
+    expect([socket.taken, socket.isPaused(), shared.unsent]).toEqual([200 * answerBytes, false, 1 << 20]);
+  });
+
+  it("of unsent answers end with each write, also one below the socket's own mark", async () => {
+    const bounds = { ...tcpLimits, allUnsentBytes: 1 << 16, connections: 4 };
+    const shared = { joined: answerMemory(), unsent: 1 << 20 };
+    const socket = new SlowSocket({ writableHighWaterMark: 1 << 26 });
+    new Connection(socket as unknown as Socket, wide, bounds, shared);
+    socket.emit("data", many);
+    expect(socket.isPaused()).toBe(true);
+    for (let turns = 0; turns < 400 && shared.unsent > 1 << 20; turns++) {
+      socket.release();
+      await new Promise(setImmediate);
+    }
+    expect([socket.taken, socket.isPaused(), shared.unsent]).toEqual([200 * answerBytes, false, 1 << 20]);
+  });
+
   it("of unsent answers count all clients together, and stop only those that have more than their share", () => {
-    const data = { kind: "text", strings: Array.from({ length: 40 }, () => new Uint8Array(250)) } as const;
-    const record = { name: "a.example.", type: 16, class: 1, ttl: 1, data };
-    const handler = () => makeReply("wide", { answers: [record] });
-    const wide = new Answerer("dns://:0", [{ zones: ["."], plugins: [], handler }], () => 0);
     const bounds = { ...tcpLimits, unsentBytes: 1 << 20, allUnsentBytes: 1 << 19, connections: 16 };
     const shared = { joined: answerMemory(), unsent: 0 };
     const clients = Array.from({ length: 16 }, () => {
@@ -134,7 +187,6 @@ describe("TCP limits", () => {
       return socket;
     });
     const held = () => clients.reduce((sum, { writableLength }) => sum + writableLength, 0);
-    const many = Buffer.concat(Array.from({ length: 200 }, (_, i) => frame(queryBytes("a.example TXT", i))));
     for (const socket of clients.slice(0, 15)) socket.emit("data", many);
     // Without a bound for all each would hold one megabyte. Beyond the bound each has its share and one answer.
     expect(held()).toBeLessThan((1 << 19) + 16 * ((1 << 15) + 10_300));

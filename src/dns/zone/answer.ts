@@ -8,6 +8,7 @@ import {
   type Reply,
   type Request,
   withQuestion,
+  withTarget,
 } from "../core/index.ts";
 import type { Zone, ZoneAnswer } from "./zone.ts";
 
@@ -39,8 +40,9 @@ export function zoneReply(
 }
 
 /** The rcode is that of the last name (RFC 6604 §3); one that this server does not know at all is no failure. */
-function behindAlias(reply: Reply, { rcode, answers, authorities }: Reply): Reply {
-  const joined = { ...reply, answers: [...reply.answers, ...answers] };
+function behindAlias(reply: Reply, found: Reply): Reply {
+  const { rcode, authorities } = found;
+  const joined = withTarget(reply, found);
   if (rcode === Rcode.NXDOMAIN) return { ...joined, rcode, authorities };
   return rcode === Rcode.SERVFAIL ? { ...joined, rcode } : joined;
 }

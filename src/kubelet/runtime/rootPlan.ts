@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import type { Mount, RootPlan } from "#kernel/mounts/index.ts";
 import type { ContainerImage } from "../images/index.ts";
 
@@ -61,6 +62,11 @@ export interface RootFolders {
   readonly sharedMemory?: string;
 }
 
+/** Whether ids are those of the machine: this process is in no user namespace of its own (user_namespaces(7), uid_map). */
+export function machinesIds(uidMap = readFileSync("/proc/self/uid_map", "utf8")): boolean {
+  return /^\s*0\s+0\s+4294967295\s*$/.test(uidMap);
+}
+
 /**
  * The root file system of one container: an overlay of the image's files, parts of the machine read-only, devices,
  * /proc, /sys, the pod's shared memory and the volumes. /tmp and /run are folders of the overlay, whose upper layer is
@@ -75,7 +81,10 @@ export function rootPlan(
     unmaskedProc,
     readonlyRoot,
   }: { readonly privileged: boolean; readonly unmaskedProc?: boolean; readonly readonlyRoot: boolean },
+  hasMachinesIds = machinesIds(),
 ): RootPlan {
+  // Without a user namespace between them a container's root could change the settings of the machine.
+  const isOpen = privileged && !hasMachinesIds;
   const inRoot = (m: Mount): Mount => (m.source ? { ...m, source: m.source.replace("{root}", folders.root) } : m);
   const depth = (path: string) => path.split("/").length;
   const sorted = [...volumes].sort((a, b) => depth(a.target) - depth(b.target));
@@ -104,10 +113,10 @@ export function rootPlan(
           ]
         : []),
       { target: "/proc", type: "proc" },
-      { target: "/sys", type: "sysfs", readonly: !privileged, nosuid: true, nodev: true, noexec: true },
+      { target: "/sys", type: "sysfs", readonly: !isOpen, nosuid: true, nodev: true, noexec: true },
       ...sorted.map((volume): Mount => ({ ...volume, type: "bind", recursive: true })),
     ],
-    ...(privileged || unmaskedProc ? {} : { maskedPaths: MASKED, readonlyPaths: READONLY }),
+    ...(isOpen || (unmaskedProc && !hasMachinesIds) ? {} : { maskedPaths: MASKED, readonlyPaths: READONLY }),
     ...(readonlyRoot ? { readonlyRoot } : {}),
   };
 }

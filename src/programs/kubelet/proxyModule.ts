@@ -117,6 +117,14 @@ export class ProxyModule {
     await Promise.all([this.#proxy?.stop(), this.#configs.ended()]);
   }
 
+  /** Has another one take the place of what runs, as after a change of the configuration. */
+  #replace(): void {
+    this.#work = this.#work.then(() => {
+      this.#running = undefined;
+      return this.#apply();
+    });
+  }
+
   /** Makes what runs what the ConfigMap says now. Never rejects. */
   async #apply(): Promise<void> {
     const { log } = this.#options;
@@ -178,7 +186,7 @@ export class ProxyModule {
         this.#problem = message;
       },
       // Upstream's program ends, and its DaemonSet starts it anew.
-      outdated: () => void this.restart(),
+      outdated: () => this.#replace(),
     });
   }
 }

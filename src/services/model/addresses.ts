@@ -1,6 +1,7 @@
 import type { Service, ServicePort } from "#api/index.ts";
 import { AddressError, type Cidr, cidrContains, familyBits, type Ip, parseCidr, tryParseIp } from "#base/ip.ts";
-import type { FrontendKind, NodeView } from "./frontend.ts";
+import { protocols } from "#kernel/nft/index.ts";
+import type { FrontendKind, NodeView, ServiceAddress } from "./frontend.ts";
 
 /** An address at which a Service can be reached on a node. */
 export interface VirtualAddress {
@@ -18,9 +19,7 @@ export interface VirtualAddress {
  */
 export function virtualAddresses(service: Service, node: NodeView): VirtualAddress[] {
   const { spec } = service;
-  const clusterIps = addresses("ClusterIP", spec.clusterIPs?.length ? spec.clusterIPs : [spec.clusterIP], (i) =>
-    spec.clusterIPs?.length ? `spec.clusterIPs[${i}]` : "spec.clusterIP",
-  );
+  const clusterIps = clusterIpsOf(service);
   // Of most Services that is all.
   if ((spec.type ?? "ClusterIP") === "ClusterIP" && !spec.externalIPs?.length && !service.status?.loadBalancer)
     return clusterIps;
@@ -31,6 +30,19 @@ export function virtualAddresses(service: Service, node: NodeView): VirtualAddre
   );
   const all = [...clusterIps, ...loadBalancerAddresses(service, node), ...external, ...nodePorts];
   return all.filter(({ ip }) => families.has(ip.family));
+}
+
+/** The cluster IPs of a Service with its ports, whoever proxies it. */
+export function clusterAddresses(service: Service): ServiceAddress[] {
+  const ports = service.spec.ports ?? [];
+  return clusterIpsOf(service).flatMap(({ ip }) =>
+    ports.map(({ protocol = "TCP", port }) => ({ ip, protocol: protocols[protocol], port })),
+  );
+}
+
+function clusterIpsOf({ spec }: Service): VirtualAddress[] {
+  const all = spec.clusterIPs?.length ? spec.clusterIPs : undefined;
+  return addresses("ClusterIP", all ?? [spec.clusterIP], (i) => (all ? `spec.clusterIPs[${i}]` : "spec.clusterIP"));
 }
 
 /** The port at which a kind of address answers; undefined when the Service port has none. */

@@ -1,4 +1,5 @@
 /** What each virtual address of a Service does on a node. Pure. */
+export { clusterAddresses } from "./addresses.ts";
 export { Claims } from "./claims.ts";
 export {
   explainService,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { createLogger } from "#base/log.ts";
-import { FakeNftables, Transaction } from "#kernel/nft/index.ts";
+import { FakeNftables, type Table, Transaction } from "#kernel/nft/index.ts";
 import { cleanUpstream } from "./cleanup.ts";
-import { mayHaveLeft } from "./modes.ts";
+import { checkRights, mayHaveLeft } from "./modes.ts";
 
 describe("V04 what upstream's kube-proxy left (part: tables of its nftables mode)", () => {
   it("they go, which is said; tables of others with like names stay", async () => {
@@ -42,5 +42,32 @@ describe("V04 whether the iptables mode may have left rules (part: tables of oth
     expect(await left("DOCKER", "KUBE-KUBELET-CANARY")).toBe(await left());
     expect(await left("DOCKER", "KUBE-SERVICES")).toBe(true);
     expect(await left("KUBE-SVC-AAAAAAAAAAAAAAAA")).toBe(true);
+  });
+});
+
+describe("V04 a node whose kernel lists no tables of nftables (part: what that ends)", () => {
+  class RefusingNftables extends FakeNftables {
+    readonly #code: string;
+
+    constructor(code: string) {
+      super();
+      this.#code = code;
+    }
+
+    override async listTables(): Promise<Table[]> {
+      throw Object.assign(new Error(this.#code), { code: this.#code });
+    }
+  }
+
+  it("without CAP_NET_ADMIN no mode can run", async () => {
+    await expect(checkRights(new RefusingNftables("EPERM"))).rejects.toThrow("need CAP_NET_ADMIN");
+  });
+
+  it("without nf_tables the iptables mode can, and its rules are looked for", async () => {
+    const nft = new RefusingNftables("EPROTONOSUPPORT");
+    await checkRights(nft);
+    // This machine itself may have tables of the older form.
+    expect(await mayHaveLeft("iptables", nft)).toBe(await mayHaveLeft("iptables", new FakeNftables()));
+    await expect(mayHaveLeft("ipvs", nft)).rejects.toThrow("EPROTONOSUPPORT");
   });
 });

@@ -107,7 +107,7 @@ function isTcpLiberal(log: Logger): boolean {
 /** iptables' tables have fixed names in nftables; those of its older form are listed by the kernel. */
 async function hasIptables(nft: Nftables): Promise<boolean> {
   const own = new Set(["nat", "filter", "mangle"]);
-  for (const table of await nft.listTables()) {
+  for (const table of await tablesOf(nft)) {
     const isOwn = own.has(table.name) && (table.family === "ip" || table.family === "ip6");
     if (isOwn && (await hasProxyChain(nft, table))) return true;
   }
@@ -119,6 +119,15 @@ async function hasIptables(nft: Nftables): Promise<boolean> {
       return false;
     }
   });
+}
+
+/** None where the kernel has no nf_tables, which iptables' older form does without. */
+async function tablesOf(nft: Nftables): Promise<readonly Table[]> {
+  try {
+    return await nft.listTables();
+  } catch {
+    return [];
+  }
 }
 
 /** Anybody may have such a table: only chains of a proxy ask for the programs of iptables. */
@@ -210,12 +219,15 @@ export function checkConfig(config: ProxyConfig): void {
   modes[mode]?.check?.(config);
 }
 
-/** @throws PodwireError "Forbidden" when this process may not see and change rules of its network namespace */
+/**
+ * Whatever else is wrong with nftables, a mode that needs them says: iptables' may not, on a kernel without nf_tables.
+ * @throws PodwireError "Forbidden" when this process may not see and change rules of its network namespace
+ */
 export async function checkRights(nft: Nftables): Promise<void> {
   try {
     await nft.listTables();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EPERM") throw error;
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") return;
     throw new PodwireError("Forbidden", "rules of a network namespace need CAP_NET_ADMIN in it: run this as root");
   }
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { errorMessage } from "#base/errors.ts";
 import { type Cidr, parseCidr, tryParseIp } from "#base/ip.ts";
@@ -13,6 +12,7 @@ import {
   type Reply,
   type Request,
   type Setup,
+  type SetupContext,
 } from "../../core/index.ts";
 import { CorefileError, type Directive, noBlock, type Token, zonesOrDefault } from "../../corefile/index.ts";
 import { type Action, actionFor, type Policy } from "./rules.ts";
@@ -31,8 +31,9 @@ interface Rule {
 }
 
 /** `acl [ZONES...] { ACTION [type QTYPE...] [net SOURCE...] [file LOCAL_FILE...] }`: who may ask what. */
-export const setup: Setup = (directive, { zones, directory, instance, log, siblings }) => {
-  const policies = (directive.block ?? []).map((property) => policyOf(property, directory));
+export const setup: Setup = (directive, context) => {
+  const { zones, instance, log, siblings } = context;
+  const policies = (directive.block ?? []).map((property) => policyOf(property, context));
   const rule = { zones: zonesOrDefault(directive.args, zones), policies };
   // All of a server block's are one list: what the first allows, the second does not block.
   const before = siblings().find((plugin) => plugin instanceof AclPlugin);
@@ -99,7 +100,7 @@ function counters(metrics: Metrics): (action: Action, server: string, zone: stri
     byAction[action].inc(action === "allow" ? { server, view: "" } : { server, zone, view: "" });
 }
 
-function policyOf(property: Directive, directory: string): Policy {
+function policyOf(property: Directive, context: SetupContext): Policy {
   noBlock(property);
   const action = actions.find((known) => known === property.name.toLowerCase());
   if (!action) {
@@ -117,7 +118,7 @@ function policyOf(property: Directive, directory: string): Policy {
       else if (section === "type") types.push(typeOf(token));
       else if (section === "net" && token.text === "*") anyNetwork = true;
       else if (section === "net") networks.push(networkOf(token.text, token));
-      else networks.push(...networksOfFile(token, directory));
+      else networks.push(...networksOfFile(token, context));
     }
   }
   return {
@@ -157,10 +158,10 @@ function networkOf(text: string, at: Token): Cidr {
   }
 }
 
-function networksOfFile(token: Token, directory: string): Cidr[] {
+function networksOfFile(token: Token, { directory, readText }: SetupContext): Cidr[] {
   let text: string;
   try {
-    text = readFileSync(resolve(directory, token.text), "utf8");
+    text = readText(resolve(directory, token.text));
   } catch (error) {
     throw new CorefileError(token, `unable to load networks from local file: ${errorMessage(error)}`);
   }

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { errorMessage } from "#base/errors.ts";
 import { isSubdomain, lowerName, Rcode, RecordType, tryParseName } from "#wire/dns/index.ts";
@@ -10,6 +9,7 @@ import {
   type Reply,
   type Request,
   type Setup,
+  type SetupContext,
 } from "../../core/index.ts";
 import { CorefileError, noBlock, type Token, zonesOrDefault } from "../../corefile/index.ts";
 
@@ -17,7 +17,8 @@ import { CorefileError, noBlock, type Token, zonesOrDefault } from "../../corefi
  * `autopath [ZONES...] @PLUGIN|RESOLV-CONF`: answers a name with the first search domain behind it as the whole search
  * list would end, in one exchange instead of one for each domain. `@kubernetes` knows the search list of each pod.
  */
-export const setup: Setup = (directive, { zones, directory, siblings, instance }) => {
+export const setup: Setup = (directive, context) => {
+  const { zones, siblings, instance } = context;
   noBlock(directive);
   const source = directive.args.at(-1);
   if (!source)
@@ -28,7 +29,7 @@ export const setup: Setup = (directive, { zones, directory, siblings, instance }
     "Counter of requests that did autopath.",
   );
   const asked = source.text.startsWith("@") ? source.text.slice(1) : undefined;
-  const search = asked === undefined ? searchList(source, directory) : undefined;
+  const search = asked === undefined ? searchList(source, context) : undefined;
   const searchOf = (request: Request): readonly string[] | undefined => {
     if (asked === undefined) return search;
     const plugin = siblings().find((other): other is Plugin => other.name === asked);
@@ -83,10 +84,10 @@ function withAlias(reply: Reply, asked: string): Reply {
 }
 
 /** The search list of a file in the form of resolv.conf. */
-function searchList(token: Token, directory: string): string[] {
+function searchList(token: Token, { directory, readText }: SetupContext): string[] {
   let text: string;
   try {
-    text = readFileSync(resolve(directory, token.text), "utf8");
+    text = readText(resolve(directory, token.text));
   } catch (error) {
     throw new CorefileError(token, `failed to parse ${JSON.stringify(token.text)}: ${errorMessage(error)}`);
   }

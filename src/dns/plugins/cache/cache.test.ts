@@ -132,6 +132,8 @@ describe("cache", () => {
     clock.now = 40_000;
     expect(await ask("a.", () => makeReply("x", { rcode: 2 }))).toBe(0);
     expect(metrics.text()).toContain('coredns_cache_served_stale_total{server="s",zones=".",view=""} 1');
+    for (const busy of [{ drop: true }, { rcode: 5, overloaded: true }])
+      expect(await ask("a.", () => makeReply("x", busy))).toBe(0);
     expect(await ask("a.", records(20))).toBe(20);
   });
 

@@ -157,7 +157,7 @@ export class CachePlugin implements Plugin {
       return serve();
     }
     return Promise.resolve(this.#fresh(request, next, key)).then(
-      (reply) => (kindOf(reply) === "servfail" ? serve() : reply),
+      (reply) => (reply.drop || reply.overloaded || kindOf(reply) === "servfail" ? serve() : reply),
       serve,
     );
   }

@@ -10,7 +10,7 @@ import { freePort } from "#base/testing/ports.ts";
 import { decodeMessage, encodeMessage } from "#wire/dns/index.ts";
 import { eventually, testServers } from "../../testing.ts";
 import { FrameReader, frame } from "../../transport/frames.ts";
-import { edns, testBlock } from "../testBlock.ts";
+import { edns, shown, testBlock } from "../testBlock.ts";
 import { parseResolvConf } from "./targets.ts";
 
 const { start, upstream, temporary } = testServers();
@@ -66,6 +66,27 @@ describe("forward", () => {
     expect(await ask("x.inside.example A")).toEqual(["SERVFAIL"]);
     expect(await ask("b.example A")).toEqual(["REFUSED"]);
     await first;
+  });
+
+  it("an alias whose target waits behind too many fails, and is not kept without its records", async () => {
+    const other = await upstream((asked) => ({ ...asked, response: true, rcode: 3 }));
+    const alias = '{\n match ^out.test.$\n answer "{{ .Name }} 60 IN CNAME no.test."\n fallthrough\n}';
+    const forward = `forward . 127.0.0.1:${other.port} {\n max_concurrent 1\n}`;
+    const full = await testBlock(`. {\n cache 60\n template IN A ${alias}\n ${forward}\n}`);
+    const asking = full.ask("a.test. A"); // under way until the upstream's answer comes, in a later turn
+    const refused = full.ask("out.test. A");
+    await asking;
+    expect(shown(await refused)).toEqual(["SERVFAIL", "out.test. 60 IN CNAME no.test."]);
+    expect(shown(await full.ask("out.test. A"))).toEqual(["NOERROR", "out.test. 60 IN CNAME no.test."]);
+  });
+
+  it("an alias whose target may not wait is dropped, and not kept without its records", async () => {
+    const alias = '{\n match ^out.test.$\n answer "{{ .Name }} 60 IN CNAME no.test."\n fallthrough\n}';
+    const other = await upstream((asked) => ({ ...asked, response: true, rcode: 3 }));
+    const block = await testBlock(`. {\n cache 60\n template IN A ${alias}\n forward . 127.0.0.1:${other.port}\n}`);
+    for (let i = 0; i < 2; i++) expect(await block.ask("out.test. A", { busy: true })).toBeUndefined();
+    expect(shown(await block.ask("out.test. A"))?.[0]).toBe("NOERROR");
+    expect(await block.ask("out.test. A", { busy: true })).toBeDefined();
   });
 
   it("except does not take the zone's own name away", async () => {

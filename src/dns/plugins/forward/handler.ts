@@ -49,7 +49,7 @@ interface Answered {
 /** How far a query has come. */
 interface Attempt {
   readonly request: Request;
-  /** When its time is over, milliseconds since 1970. */
+  /** When its time is over, by performance.now(). */
   readonly end: number;
   failed: number;
   /** Why the last try failed. */
@@ -91,7 +91,7 @@ export class ForwardPlugin implements Plugin {
           "Counter of the number of queries rejected because the concurrent queries were at maximum.",
         )
         .inc();
-      return makeReply(this.name, { rcode: Rcode.REFUSED });
+      return makeReply(this.name, { rcode: Rcode.REFUSED, overloaded: true });
     }
     return this.#forward(request, next);
   }
@@ -125,14 +125,14 @@ export class ForwardPlugin implements Plugin {
 
   /** Goes round the upstreams that are up until one answers, or the query's time is over. */
   async #firstAnswer(request: Request): Promise<Answered> {
-    const end = Date.now() + deadlineMs;
+    const end = performance.now() + deadlineMs;
     const attempt: Attempt = { request, end, failed: 0, error: new Error("no healthy proxies") };
     const ordered = this.#ordered();
     for (let pauseMs = firstPauseMs; ; pauseMs *= 2) {
       const up = ordered.filter((upstream) => !upstream.down);
       const found = await this.#round(up.length > 0 ? up : this.#allDown(), attempt);
       if (found) return found;
-      const left = end - Date.now();
+      const left = end - performance.now();
       if (up.length === 0 || left <= 0 || this.#exhausted(attempt)) throw attempt.error;
       // Those that refuse do so at once: without a pause this would ask them as fast as it can.
       await new Promise((resolve) => setTimeout(resolve, Math.min(pauseMs, left)));
@@ -143,10 +143,10 @@ export class ForwardPlugin implements Plugin {
   async #round(upstreams: readonly Upstream[], attempt: Attempt): Promise<Answered | undefined> {
     let unwanted: Answered | undefined;
     for (const upstream of upstreams) {
-      const left = attempt.end - Date.now();
-      if (left <= 0 || this.#exhausted(attempt)) break;
+      const now = performance.now();
+      if (attempt.end <= now || this.#exhausted(attempt)) break;
       try {
-        const answer = await this.#ask(upstream, attempt.request, Math.min(left, tryMs));
+        const answer = await this.#ask(upstream, attempt.request, Math.min(attempt.end, now + tryMs));
         if (!this.#options.failover.has(answer.rcode)) return { answer, upstream };
         unwanted = { answer, upstream };
       } catch (error) {
@@ -161,17 +161,17 @@ export class ForwardPlugin implements Plugin {
     return this.#options.maxAttempts > 0 && failed >= this.#options.maxAttempts;
   }
 
-  async #ask(upstream: Upstream, request: Request, timeoutMs: number): Promise<Message> {
+  async #ask(upstream: Upstream, request: Request, end: number): Promise<Message> {
     const { forceTcp, preferUdp } = this.#options;
     const protocol = forceTcp || (request.peer.protocol === "tcp" && !preferUdp) ? "tcp" : "udp";
-    const begin = Date.now();
-    let answer = await upstream.exchange(request.message, protocol, timeoutMs);
+    const begin = performance.now();
+    let answer = await upstream.exchange(request.message, protocol, end);
     if (answer.truncated && protocol === "udp" && preferUdp) {
-      answer = await upstream.exchange(request.message, "tcp", timeoutMs);
+      answer = await upstream.exchange(request.message, "tcp", end);
     }
     this.#metrics
       .histogram("coredns_proxy_request_duration_seconds", "Histogram of the time each request took.", dnsDurations)
-      .observe((Date.now() - begin) / 1000, {
+      .observe((performance.now() - begin) / 1000, {
         proxy_name: this.name,
         to: upstream.name,
         rcode: rcodeName(answer.rcode),

@@ -1,9 +1,8 @@
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { errorMessage } from "#base/errors.ts";
 import type { Metrics } from "#base/metrics.ts";
 import { Rcode } from "#wire/dns/index.ts";
-import type { Setup } from "../../core/index.ts";
+import type { Setup, SetupContext } from "../../core/index.ts";
 import {
   args,
   CorefileError,
@@ -23,13 +22,14 @@ import { Upstream, type UpstreamCounters, type UpstreamOptions, upstreamDefaults
 const policies: readonly Policy[] = ["random", "round_robin", "sequential"];
 
 /** `forward FROM TO... { … }`: sends queries below FROM to the servers TO. */
-export const setup: Setup = (directive, { directory, instance, siblings }) => {
+export const setup: Setup = (directive, context) => {
+  const { instance, siblings } = context;
   const [fromToken, ...to] = directive.args;
   if (!fromToken || to.length === 0)
     throw new CorefileError(directive.at, "forward without a zone and upstreams; expected: forward FROM TO...");
   const [from] = zonesOf(fromToken.text, fromToken) as [string];
-  const targets = readTargets(to, directory);
-  const { options, upstream } = readOptions(directive, from, directory);
+  const targets = readTargets(to, context);
+  const { options, upstream } = readOptions(directive, from, context);
   if (upstream.tls.servername !== undefined && targets.some(({ tls }) => tls?.servername !== undefined)) {
     throw new CorefileError(
       directive.at,
@@ -73,7 +73,7 @@ type Draft<T> = { -readonly [K in keyof T]: T[K] };
 function readOptions(
   directive: Directive,
   from: string,
-  directory: string,
+  context: SetupContext,
 ): { readonly options: ForwardOptions; readonly upstream: UpstreamOptions } {
   const upstream: Draft<UpstreamOptions> = { ...upstreamDefaults };
   const except: string[] = [];
@@ -148,7 +148,7 @@ function readOptions(
       upstream.maxIdle = integer(oneArg(property, "max_idle_conns N"), property.at, "max_idle_conns", 0, 1024);
     },
     tls: (property) => {
-      upstream.tls = { ...upstream.tls, ...tlsFiles(property, directory) };
+      upstream.tls = { ...upstream.tls, ...tlsFiles(property, context) };
     },
     tls_servername: (property) => {
       upstream.tls = { ...upstream.tls, servername: oneArg(property, "tls_servername NAME") };
@@ -164,10 +164,10 @@ function notThere(property: Directive): void {
 }
 
 /** `tls`, `tls CA`, `tls CERT KEY`, `tls CERT KEY CA`. */
-function tlsFiles(property: Directive, directory: string): TlsFiles {
+function tlsFiles(property: Directive, { directory, readText }: SetupContext): TlsFiles {
   const texts = args(property, "tls [CERT KEY] [CA]", 0, 3).map((name) => {
     try {
-      return readFileSync(resolve(directory, name), "utf8");
+      return readText(resolve(directory, name));
     } catch (error) {
       throw new CorefileError(property.at, `tls: ${errorMessage(error)}`);
     }

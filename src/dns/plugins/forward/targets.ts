@@ -1,8 +1,11 @@
-import { readFileSync, statSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
+import { errorMessage, hasCode } from "#base/errors.ts";
+import type { SetupContext } from "../../core/index.ts";
 import { CorefileError, hostPort, type Token } from "../../corefile/index.ts";
 import type { Target } from "./exchange.ts";
+
+type Files = Pick<SetupContext, "directory" | "readText">;
 
 /** Most upstreams of one forward, as in CoreDNS. */
 const maxTargets = 15;
@@ -11,8 +14,8 @@ const maxTargets = 15;
  * Servers that the words behind a zone name: `ADDRESS[:PORT]`, `dns://ADDRESS[:PORT]`, `tls://ADDRESS[%NAME][:PORT]`,
  * or a file in the form of resolv.conf. @throws CorefileError for anything else
  */
-export function readTargets(tokens: readonly Token[], directory: string): Target[] {
-  const targets = tokens.flatMap((token) => targetsOf(token, directory));
+export function readTargets(tokens: readonly Token[], context: Files): Target[] {
+  const targets = tokens.flatMap((token) => targetsOf(token, context));
   const last = tokens.at(-1);
   if (last && targets.length > maxTargets) {
     throw new CorefileError(last, `more than ${maxTargets} TOs configured: ${targets.length}`);
@@ -20,7 +23,7 @@ export function readTargets(tokens: readonly Token[], directory: string): Target
   return targets;
 }
 
-function targetsOf(token: Token, directory: string): Target[] {
+function targetsOf(token: Token, context: Files): Target[] {
   const [, scheme, rest] = /^(?:([a-z0-9]+):\/\/)?(.*)$/.exec(token.text) as unknown as [
     string,
     string | undefined,
@@ -33,9 +36,9 @@ function targetsOf(token: Token, directory: string): Target[] {
       `${scheme}:// upstreams are not there; expected ADDRESS[:PORT], dns://ADDRESS, tls://ADDRESS or a file`,
     );
   }
-  const path = resolve(directory, rest);
-  if (!isAddress(rest, token) && statSync(path, { throwIfNoEntry: false })?.isFile()) {
-    const servers = parseResolvConf(readFileSync(path, "utf8"));
+  const text = isAddress(rest, token) ? undefined : fileText(rest, token, context);
+  if (text !== undefined) {
+    const servers = parseResolvConf(text);
     if (servers.length === 0) throw new CorefileError(token, `no nameservers found in ${token.text}`);
     return servers.map((host) => ({ host, port: 53 }));
   }
@@ -52,6 +55,16 @@ function tlsTarget(text: string, token: Token): Target {
   const { host, port } = hostPort(`${before ?? text}${after}`, token, 853);
   if (isIP(host) === 0) throw new CorefileError(token, `not an IP address or file: ${JSON.stringify(token.text)}`);
   return { host, port, tls: servername === undefined ? {} : { servername } };
+}
+
+/** The text of a file; nothing where none of this name is. */
+function fileText(name: string, token: Token, { directory, readText }: Files): string | undefined {
+  try {
+    return readText(resolve(directory, name));
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR", "EISDIR"].some((code) => hasCode(error, code))) return undefined;
+    throw new CorefileError(token, errorMessage(error));
+  }
 }
 
 function isAddress(text: string, token: Token): boolean {

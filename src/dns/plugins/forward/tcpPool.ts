@@ -39,14 +39,17 @@ export class TcpPool {
     this.#options = options;
   }
 
-  /** Asks and resolves with the answer. A kept connection that the other side ended meanwhile is tried anew once. */
-  async exchange(query: Message, timeoutMs: number): Promise<Message> {
+  /**
+   * Asks and resolves with the answer. A kept connection that the other side ended meanwhile is tried anew once.
+   * @param end when the time for it is over, by performance.now()
+   */
+  async exchange(query: Message, end: number): Promise<Message> {
     const bytes = encodeMessage({ ...query, id: randomInt(0x10000) });
     const kept = this.#take();
     this.#options.counted(kept !== undefined);
     if (kept) {
       try {
-        return await this.#ask(kept, query, bytes, timeoutMs);
+        return await this.#ask(kept, query, bytes, end);
       } catch (error) {
         if (error instanceof LateError) throw error;
       }
@@ -55,7 +58,7 @@ export class TcpPool {
     // Not awaited without need: a connect(2) that fails at once is told before, to nobody, which would end the process.
     const socket = opening instanceof Promise ? await opening : opening;
     this.#openedMs.set(socket, performance.now());
-    return await this.#ask(socket, query, bytes, timeoutMs);
+    return await this.#ask(socket, query, bytes, end);
   }
 
   /** A new connection, still being made: what is written before waits for it. */
@@ -108,7 +111,7 @@ export class TcpPool {
   }
 
   /** @param bytes the query encoded, with an id of its own */
-  #ask(socket: Socket, query: Message, bytes: Uint8Array, timeoutMs: number): Promise<Message> {
+  #ask(socket: Socket, query: Message, bytes: Uint8Array, end: number): Promise<Message> {
     const { id } = decodeHeader(bytes);
     const reader = new FrameReader();
     return new Promise((resolve, reject) => {
@@ -121,7 +124,7 @@ export class TcpPool {
       };
       const timer = setTimeout(
         () => fail(new LateError(failure("tcp", this.#target, "i/o timeout").message)),
-        timeoutMs,
+        end - performance.now(),
       );
       socket.on("error", (error) => fail(failure("tcp", this.#target, error.message, error)));
       socket.on("close", () => fail(failure("tcp", this.#target, "EOF")));

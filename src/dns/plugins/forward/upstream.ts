@@ -80,10 +80,13 @@ export class Upstream {
     return this.#options.maxFails > 0 && this.#fails >= this.#options.maxFails;
   }
 
-  /** Asks; a failure that may be the upstream's begins the health checks. */
-  async exchange(message: Message, protocol: "udp" | "tcp", timeoutMs: number): Promise<Message> {
+  /**
+   * Asks; a failure that may be the upstream's begins the health checks.
+   * @param end when the time for it is over, by performance.now()
+   */
+  async exchange(message: Message, protocol: "udp" | "tcp", end: number): Promise<Message> {
     try {
-      const answer = await this.#ask(message, protocol, timeoutMs);
+      const answer = await this.#ask(message, protocol, end);
       return answer;
     } catch (error) {
       if (!isOwnTrouble(error)) this.#check();
@@ -97,9 +100,9 @@ export class Upstream {
     this.#tcp.close();
   }
 
-  #ask(message: Message, protocol: "udp" | "tcp", timeoutMs: number): Promise<Message> {
+  #ask(message: Message, protocol: "udp" | "tcp", end: number): Promise<Message> {
     const udp = protocol === "udp" && !this.target.tls;
-    return udp ? exchangeUdp(message, this.target, timeoutMs) : this.#tcp.exchange(message, timeoutMs);
+    return udp ? exchangeUdp(message, this.target, end - performance.now()) : this.#tcp.exchange(message, end);
   }
 
   /** Begins to check unless a check is under way. */
@@ -111,7 +114,8 @@ export class Upstream {
     };
     const run = async () => {
       try {
-        await this.#ask(probe, this.#options.checkProtocol, checkTimeoutMs); // any answer, even REFUSED, is a sign of life
+        const end = performance.now() + checkTimeoutMs;
+        await this.#ask(probe, this.#options.checkProtocol, end); // any answer, even REFUSED, is a sign of life
         this.#fails = 0;
         this.#timer = undefined;
       } catch {

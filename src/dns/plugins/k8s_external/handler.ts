@@ -19,6 +19,7 @@ import {
   type Reply,
   type Request,
   withQuestion,
+  withTarget,
 } from "../../core/index.ts";
 import type { ExternalTarget } from "../kubernetes/external.ts";
 import { KubernetesPlugin } from "../kubernetes/handler.ts";
@@ -82,7 +83,7 @@ export class ExternalPlugin implements Plugin {
     if (target === undefined) return undefined;
     const cname = this.#record(question.name, RecordType.CNAME, { kind: "name", target });
     return Promise.resolve(this.#options.instance.resolve(withQuestion(request, target, question.type))).then((found) =>
-      this.#reply([cname, ...found.answers]),
+      withTarget(this.#reply([cname]), found),
     );
   }
 

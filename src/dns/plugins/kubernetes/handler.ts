@@ -13,6 +13,7 @@ import {
   type Reply,
   type Request,
   withQuestion,
+  withTarget,
 } from "../../core/index.ts";
 import type { ClusterIndex } from "./clusterIndex.ts";
 import { type External, externalHosts, externalServers, externalTargets } from "./external.ts";
@@ -182,9 +183,6 @@ export class KubernetesPlugin implements Plugin {
     const followed = type === RecordType.A || type === RecordType.AAAA;
     if (!followed || (request.depth ?? 0) >= maxAliases) return this.#reply({ answers: [record] });
     const found = await this.#parts.instance.resolve(withQuestion(request, target, type));
-    return this.#reply({
-      answers: [record, ...found.answers],
-      rcode: Rcode.NOERROR,
-    });
+    return withTarget(this.#reply({ answers: [record] }), found);
   }
 }

@@ -47,6 +47,8 @@ export class ClusterPublisher {
   readonly #sink: AnswerSink;
   readonly #services: Set<string>;
   readonly #namespaces: Set<string>;
+  /** Namespaces published while Services of theirs were not: other names below them are not denied. */
+  #open: ReadonlySet<string> = new Set();
   /** What was asked for beside that, by Service and by question, and how many questions. */
   readonly #wanted = new Map<string, Map<string, Question>>();
   #wantedCount = 0;
@@ -125,17 +127,26 @@ export class ClusterPublisher {
 
   #pass(): void {
     const end = performance.now() + turnMs;
-    for (const name of this.#namespaces) {
-      this.#namespaces.delete(name);
-      this.#sink.put(`namespace/${name}`, this.#namespace(name));
-    }
     for (const key of this.#services) {
-      if (performance.now() > end) return this.#schedule();
+      if (performance.now() > end) break;
       this.#services.delete(key);
       this.#sink.put(`service/${key}`, this.#service(key));
     }
+    this.#publishNamespaces();
+    if (this.#services.size > 0) return this.#schedule();
     const { source } = this.#parts;
     if (source.synced) this.#publishApexes();
+  }
+
+  /** Names below a namespace are denied once all of its Services are published. */
+  #publishNamespaces(): void {
+    const unfinished = new Set([...this.#services].map(namespaceOf));
+    for (const name of unfinished) if (!this.#open.has(name)) this.#namespaces.add(name);
+    for (const name of this.#open) if (!unfinished.has(name)) this.#namespaces.add(name);
+    for (const name of this.#namespaces)
+      this.#sink.put(`namespace/${name}`, this.#namespace(name, !unfinished.has(name)));
+    this.#namespaces.clear();
+    this.#open = unfinished;
   }
 
   /** The zones' tops, with the SOA record of the present serial number; from the first time on, denials are given. */
@@ -153,11 +164,11 @@ export class ClusterPublisher {
     this.#serial = source.serial;
   }
 
-  #namespace(name: string): FixedAnswer[] {
+  #namespace(name: string, closed: boolean): FixedAnswer[] {
     const { zones, index, records } = this.#parts;
     if (!isLabel(name) || !records.shows(name)) return [];
     if (!index.hasNamespace(name) && !index.hasServices(name)) return [];
-    return zones.map((zone) => ({ kind: "node", name: below(`${name}.svc`, zone), closed: true }));
+    return zones.map((zone) => ({ kind: "node", name: below(`${name}.svc`, zone), closed }));
   }
 
   #service(key: string): FixedAnswer[] {

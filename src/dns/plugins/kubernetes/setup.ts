@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import type { Client } from "#api/index.ts";
@@ -60,7 +59,7 @@ export const setup: Setup = (directive, context) => {
     instance: context.instance,
     options: recordOptions,
     own,
-    search: podMode === "verified" ? ownSearchDomains() : [],
+    search: podMode === "verified" ? ownSearchDomains(context) : [],
   });
 };
 
@@ -98,9 +97,9 @@ async function connect(options: KubernetesOptions, { environment, instance }: Se
 }
 
 /** Search domains of this machine's resolv.conf. */
-function ownSearchDomains(): string[] {
+function ownSearchDomains({ readText }: SetupContext): string[] {
   try {
-    return searchDomains(readFileSync("/etc/resolv.conf", "utf8"));
+    return searchDomains(readText("/etc/resolv.conf"));
   } catch {
     return []; // none, and no reason not to serve
   }

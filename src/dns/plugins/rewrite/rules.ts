@@ -1,5 +1,5 @@
 import { lowerName, type Question, type ResourceRecord } from "#wire/dns/index.ts";
-import { asking, type Reply, type Request } from "../../core/index.ts";
+import { asking, type Reply, type Request, withTarget } from "../../core/index.ts";
 import { ownerRule, type RecordRule, valueRule, withRules } from "./answers.ts";
 import { type NameRewriter, validName } from "./names.ts";
 
@@ -63,7 +63,7 @@ export function aliasRule(
       if (target === undefined) throw new Error(`invalid CNAME target after rewrite of ${record.data.target}`);
       const alias: ResourceRecord = { ...record, data: { kind: "name", target } };
       const found = await resolve(own, target);
-      return { ...reply, answers: [...reply.answers.slice(0, index), alias, ...found.answers] };
+      return withTarget({ ...reply, answers: [...reply.answers.slice(0, index), alias] }, found);
     },
   });
 }

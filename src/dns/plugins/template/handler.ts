@@ -20,6 +20,7 @@ import {
   type Reply,
   type Request,
   withQuestion,
+  withTarget,
 } from "../../core/index.ts";
 import { type GoTemplate, Struct, type Value } from "./goTemplate.ts";
 
@@ -117,7 +118,7 @@ export class TemplatePlugin implements Plugin {
     const { type } = request.question;
     if (data.kind !== "name" || type === RecordType.CNAME || (request.depth ?? 0) >= maxAliases) return reply;
     const found = await this.#instance.resolve(withQuestion(request, data.target, type));
-    return { ...reply, answers: [...reply.answers, ...found.answers] };
+    return withTarget(reply, found);
   }
 
   #error(): Pick<Reply, "options"> {

@@ -96,7 +96,8 @@ class NftablesBackend implements ServiceBackend {
   }
 
   isEmpty(): boolean {
-    return Object.values(this.#tables).every((table) => table.isEmpty);
+    // A stand-in goes with the first commit: all that it serves has to be in that one.
+    return Object.values(this.#tables).every((table) => table.isEmpty) && !this.#standIns.isPresent;
   }
 
   async commit(): Promise<void> {

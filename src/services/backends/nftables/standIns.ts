@@ -36,6 +36,11 @@ export class StandIns {
     this.#layouts = layouts;
   }
 
+  /** Whether there is any in the kernel, as far as is known. */
+  get isPresent(): boolean {
+    return this.#present.size > 0;
+  }
+
   /** Finds those that a former process, or a commit that failed, has left. */
   async look(): Promise<void> {
     const tables = await this.#nft.listTables();
