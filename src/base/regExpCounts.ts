@@ -24,7 +24,7 @@ export class CountsError extends SyntaxError {}
 
 /**
  * A JavaScript pattern that matches the same without counts, where it has such that V8's linear engine does not take:
- * `a{1,4}` becomes `a(?:a(?:a(?:a)?)?)?`, which chooses as the count does. It is for the linear engine alone: V8's
+ * `a{1,4}` becomes `a(?:a(?:a(?:a|)|)|)`, which chooses as the count does. It is for the linear engine alone: V8's
  * other one makes native code of it, which can take it minutes.
  * @param captures whether groups have to capture the same; else none captures
  * @returns undefined where the pattern has no such counts
@@ -100,7 +100,9 @@ function renderItem(item: Item, captures: boolean): string {
   if (max === 1) return `${once}?${lazy}`;
   if (captures && hasCapture(item))
     throw new CountsError(`a group that captures cannot be repeated up to ${copies(item)} times: use (?:…)`);
-  return repeated(copy, min) + repeated(`(?:${copy}`, max - min) + repeated(`)?${lazy}`, max - min);
+  // No `?`: JavaScript's would not take a copy that matches nothing, as Go's does.
+  const [start, end] = lazy ? ["(?:|", ")"] : ["(?:", "|)"];
+  return repeated(copy, min) + repeated(start + copy, max - min) + repeated(end, max - min);
 }
 
 function one({ text, open, body }: Item, captures: boolean): string {

@@ -139,6 +139,14 @@ describe("template", () => {
     );
   });
 
+  it("answers each query where a pattern has large counts", async () => {
+    const { ask } = await testBlock(
+      '. {\n template IN A {\n  match "^(?:[a-z0-9-]{1,63}\\.){1,15}$"\n  answer "{{ .Name }} 60 IN A 192.0.2.1"\n }\n}',
+    );
+    for (let query = 0; query < 3; query++)
+      expect(shown(await ask("www.example.org. A"))).toContain("www.example.org. 60 IN A 192.0.2.1");
+  });
+
   it.each([
     ["template IN", "template without class and type"],
     ["template XX A {\n answer x\n}", "invalid query class XX"],
@@ -147,6 +155,7 @@ describe("template", () => {
     ["template IN A {\n rcode BOGUS\n}", "unknown rcode BOGUS"],
     ['template IN A {\n answer "{{ .Name"\n}', "could not compile template: {{ .Name, unclosed action"],
     ["template IN A {\n match (\n answer x\n}", 'invalid regex pattern "("'],
+    ["template IN A {\n match (a|b){1,20}\n answer x\n}", "a group that captures cannot be repeated up to 20 times"],
     ["template IN A {\n ederror x\n answer x\n}", "error parsing extended DNS error code"],
   ])("refuses %s", async (text, message) => {
     expect(await refusal(`. {\n${text}\n}`)).toContain(message);
