@@ -118,6 +118,19 @@ describe("forward", () => {
   });
 });
 
+/** A server over TCP that denies all names, and counts its connections. */
+async function denyingServer() {
+  let count = 0;
+  const server = createServer((socket) => {
+    count++;
+    denyAll(socket);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return { port, connections: () => count, close: () => server.close() };
+}
+
 /** Answers NXDOMAIN to each query of a connection. */
 function denyAll(socket: Socket): void {
   const reader = new FrameReader();
@@ -173,34 +186,20 @@ describe("forward over TCP", () => {
   });
 
   it("max_age ends connections that are in use", async () => {
-    let connections = 0;
-    const server = createServer((socket) => {
-      connections++;
-      denyAll(socket);
-    });
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const { port } = server.address() as AddressInfo;
+    const { port, connections, close } = await denyingServer();
     const { askMessage } = await start(`.:0 {\n forward . 127.0.0.1:${port} {\n force_tcp\n max_age 1ns\n }\n}`);
     for (const name of ["a", "b"]) expect((await askMessage(`${name}.example A`)).rcode).toBe(3);
-    expect(connections).toBe(2);
-    server.close();
+    expect(connections()).toBe(2);
+    close();
   });
 
   it("uses TCP for clients on TCP and with force_tcp, and keeps the connection", async () => {
-    let connections = 0;
-    const server = createServer((socket) => {
-      connections++;
-      denyAll(socket);
-    });
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const { port } = server.address() as AddressInfo;
+    const { port, connections, close } = await denyingServer();
     const { askMessage } = await start(`.:0 {\n forward . 127.0.0.1:${port} {\n force_tcp\n expire 1s\n }\n}`);
     for (let i = 0; i < 3; i++) expect((await askMessage(`a${i}.example A`)).rcode).toBe(3);
     expect((await askMessage("b.example A", "tcp")).rcode).toBe(3);
-    expect(connections).toBe(1);
-    server.close();
+    expect(connections()).toBe(1);
+    close();
   });
 
   it("asks again by TCP for a cut answer with prefer_udp", async () => {
